@@ -1,0 +1,105 @@
+import { Problem } from "../storage/problem.ts";
+import type { PostgresSettings } from "./database.ts";
+import { LOCK_TIMEOUT, libpqEnvironment } from "./database.ts";
+import { describeEnding, type Pipeline, runPipeline } from "./pipeline.ts";
+
+/**
+ * Options that change what the stream is or where it goes; what slips through in another spelling is overridden, because
+ * ours come last. The rest of `PGDUMP_EXTRA_OPTS` chooses what is dumped.
+ */
+const REFUSED_SHORT = /^-[FfjZdhpUW]/;
+const REFUSED_LONG = new Set([
+  "format",
+  "file",
+  "jobs",
+  "compress",
+  "snapshot",
+  "dbname",
+  "host",
+  "port",
+  "username",
+  "password",
+]);
+/** What the old image's users have written and what we do in any case. */
+const REDUNDANT = new Set(["-Fc", "--format=custom", "--format=c", "-w", "--no-password"]);
+
+/**
+ * Splits `PGDUMP_EXTRA_OPTS` at white space, as the old image's shell did.
+ * @throws Problem for an option that would make another kind of archive or connect elsewhere
+ */
+export function extraOptions(text: string): string[] {
+  const words = text.split(/\s+/).filter((word) => word !== "" && !REDUNDANT.has(word));
+  for (const word of words) {
+    const long = /^--([a-z-]+)/.exec(word)?.[1];
+    if (REFUSED_SHORT.test(word) || (long !== undefined && REFUSED_LONG.has(long))) {
+      throw new Problem(
+        `PGDUMP_EXTRA_OPTS has "${word}", which the backup sets itself (custom format, zstd, one stream, the settings' server). Remove it; options that choose what is dumped, such as --exclude-table, are fine.`,
+      );
+    }
+  }
+  return words;
+}
+
+/**
+ * Starts `pg_dump | zstd`: raw archive out of pg_dump, zstd 1 behind it, which is an eighth of the work of pg_dump's own
+ * zlib and smaller. The stored file reads back with `zstd -d | pg_restore`.
+ */
+export function startDump(settings: PostgresSettings, snapshotId: string): Pipeline {
+  return runPipeline('nice -n 10 pg_dump "$@"', "nice -n 10 zstd -q -1 -T1 -c", {
+    args: dumpArguments(settings, [`--snapshot=${snapshotId}`]),
+    env: libpqEnvironment(settings),
+    stdin: "ignore",
+  });
+}
+
+/**
+ * What a dump with these options would hold: the table of contents stands at the head of the stream, so only that much
+ * is dumped. Needed because the options may leave tables out, which then must not be counted.
+ */
+export async function readContents(
+  settings: PostgresSettings,
+): Promise<{ readonly tables: ReadonlySet<number>; readonly largeObjects: boolean }> {
+  const pipeline = runPipeline('nice -n 10 pg_dump "$@"', "pg_restore --list", {
+    args: dumpArguments(settings, []),
+    env: libpqEnvironment(settings),
+    stdin: "ignore",
+  });
+  let text = "";
+  for await (const chunk of pipeline.stdout.setEncoding("utf8")) text += chunk;
+  const { first, second } = await pipeline.ended;
+  // pg_dump may be cut by the closed pipe after the table of contents: only pg_restore's own result counts here.
+  if (second.code !== 0) {
+    const cause = first.code === 0 ? describeEnding("pg_restore", second) : dumpFailure(first);
+    throw new Problem(`the dump's contents cannot be listed: ${cause}`);
+  }
+  return parseContents(text);
+}
+
+/** Reads `pg_restore --list`: `3350; 0 16386 TABLE DATA public accounts owner`, the third number being the table's oid. */
+export function parseContents(list: string) {
+  const tables = [...list.matchAll(/^\d+; \d+ (\d+) TABLE DATA /gm)].map(([, oid]) => Number(oid));
+  return { tables: new Set(tables), largeObjects: /^\d+; \d+ \d+ BLOBS /m.test(list) };
+}
+
+/** How pg_dump ended, with its last words. */
+export function dumpFailure(ending: { readonly code: number | null; readonly stderr: string }) {
+  return describeEnding("pg_dump", ending);
+}
+
+function dumpArguments(settings: PostgresSettings, more: readonly string[]): string[] {
+  return [
+    `--lock-wait-timeout=${LOCK_TIMEOUT}`,
+    ...extraOptions(settings.dumpOptions),
+    "--format=custom",
+    "--compress=0",
+    "--no-password",
+    ...more,
+    // A connection string, so that a name with "=" in it is not read as one.
+    `--dbname=${connectionString(settings.database)}`,
+  ];
+}
+
+/** `dbname='...'` with libpq's own quoting. */
+export function connectionString(database: string): string {
+  return `dbname='${database.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
+}

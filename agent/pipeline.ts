@@ -1,0 +1,96 @@
+import { spawn } from "node:child_process";
+import type { Readable, Writable } from "node:stream";
+
+/** How one side of a pipeline ended. `code` is null when it did not get to say: its shell was killed. */
+export interface Ending {
+  readonly code: number | null;
+  /** The last lines that it wrote to standard error. */
+  readonly stderr: string;
+}
+
+export interface Pipeline {
+  /** Standard input of the first program; null unless asked for. */
+  readonly stdin: Writable | null;
+  /** Standard output of the second program. */
+  readonly stdout: Readable;
+  /** Settles when both have ended; never rejects on their failure. */
+  readonly ended: Promise<{ readonly first: Ending; readonly second: Ending }>;
+  /** Ends both at once. */
+  kill(): void;
+}
+
+const STDERR_KEPT = 4096;
+
+/**
+ * Runs `first | second` joined by a pipe of the kernel, so that what flows between them never enters this process.
+ * The exit code of each side comes back over a descriptor of its own, because a shell's pipeline tells only the last.
+ * @param first shell text; `"$@"` stands for `args`. Never put a name or a value into it
+ * @param second shell text
+ */
+export function runPipeline(
+  first: string,
+  second: string,
+  options: {
+    readonly args: readonly string[];
+    readonly env: NodeJS.ProcessEnv;
+    readonly stdin: "ignore" | "pipe";
+  },
+): Pipeline {
+  // fd 2: errors of the first program, 3: exit codes, 4: errors of the second one.
+  const script = `{ ${first} 3>&- 4>&-; echo "first $?" >&3; } | { ${second} 2>&4 3>&- 4>&-; echo "second $?" >&3; }`;
+  const child = spawn("sh", ["-c", script, "pipeline", ...options.args], {
+    env: options.env,
+    // A group of its own, so that kill() reaches the programs behind the shell.
+    detached: true,
+    stdio: [options.stdin, "pipe", "pipe", "pipe", "pipe"],
+  });
+  const texts = [2, 3, 4].map((fd) => tail(child.stdio[fd] as Readable));
+  const failed = new Promise<never>((_, reject) => child.once("error", reject));
+  const closed = new Promise<void>((resolve) => child.once("close", () => resolve()));
+  const ended = Promise.race([closed, failed]).then(() => {
+    const [firstErrors, codes, secondErrors] = texts.map((text) => text());
+    const code = (side: string) => {
+      const found = new RegExp(`^${side} (\\d+)$`, "m").exec(codes ?? "")?.[1];
+      return found === undefined ? null : Number(found);
+    };
+    return {
+      first: { code: code("first"), stderr: (firstErrors ?? "").trim() },
+      second: { code: code("second"), stderr: (secondErrors ?? "").trim() },
+    };
+  });
+  // Whoever awaits it sees the error; nobody awaiting it yet must not end the process.
+  ended.catch(() => {});
+  return {
+    stdin: child.stdin,
+    stdout: child.stdout as Readable,
+    ended,
+    kill: () => {
+      if (child.pid === undefined) return;
+      try {
+        process.kill(-child.pid, "SIGKILL");
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+      }
+    },
+  };
+}
+
+/** One sentence about how a program ended, for an error's text. */
+export function describeEnding(program: string, ending: Ending): string {
+  const { code } = ending;
+  const how =
+    code === null || code > 128
+      ? `${program} was killed${code === null ? "" : ` (signal ${code - 128})`}`
+      : `${program} failed with exit code ${code}`;
+  const lines = ending.stderr.split("\n").slice(-4).join("; ");
+  return lines === "" ? how : `${how}: ${lines}`;
+}
+
+function tail(stream: Readable): () => string {
+  let text = "";
+  stream.setEncoding("utf8");
+  stream.on("data", (chunk: string) => {
+    text = (text + chunk).slice(-STDERR_KEPT);
+  });
+  return () => text;
+}

@@ -1,0 +1,73 @@
+import { Cron } from "croner";
+import { Problem } from "../storage/problem.ts";
+
+const DESCRIPTORS: Readonly<Record<string, string>> = {
+  "@yearly": "0 0 1 1 *",
+  "@annually": "0 0 1 1 *",
+  "@monthly": "0 0 1 * *",
+  "@weekly": "0 0 * * 0",
+  "@daily": "0 0 * * *",
+  "@midnight": "0 0 * * *",
+  "@hourly": "0 * * * *",
+};
+
+/** Milliseconds of each unit of a Go duration that makes sense for a backup. */
+const UNITS: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000 };
+
+/**
+ * The first moment after `from` at which a backup is due.
+ * @param expression what go-cron takes: five fields, six with seconds first, `@daily` and its kin, `@every 1h30m`,
+ * each with an optional `TZ=Area/City ` or `CRON_TZ=Area/City ` in front
+ * @param from `@every` counts from here
+ * @param timezone IANA name @default UTC
+ * @throws Problem when the expression cannot be read or is never due
+ */
+export function nextRun(expression: string, from: Date, timezone = "UTC"): Date {
+  const prefixed = /^(?:CRON_)?TZ=(\S+)\s+(.*)$/s.exec(expression.trim());
+  const zone = prefixed?.[1] ?? timezone;
+  const rule = (prefixed?.[2] ?? expression).trim();
+  const every = /^@every\s+(.*)$/.exec(rule);
+  if (every) return new Date(from.getTime() + duration(every[1] ?? "", expression));
+  const pattern = rule.startsWith("@") ? DESCRIPTORS[rule.toLowerCase()] : rule;
+  if (pattern === undefined) throw unreadable(expression, `${rule} is not known`);
+  const next = firstAfter(pattern, from, zone, expression);
+  if (next === null) throw unreadable(expression, "it is never due");
+  return next;
+}
+
+/**
+ * When the scheduler must act next: the run after the last one, or, when that has already passed because a backup took
+ * longer than the interval, the next one from now. Runs that were missed are not made up for.
+ * @param last when the last run was due; absent at the start of the container
+ */
+export function dueAfter(expression: string, now: Date, last?: Date, timezone?: string): Date {
+  const due = nextRun(expression, last ?? now, timezone);
+  return due > now ? due : nextRun(expression, now, timezone);
+}
+
+function firstAfter(pattern: string, from: Date, timezone: string, expression: string) {
+  try {
+    return new Cron(pattern, { timezone, mode: "5-or-6-parts" }).nextRun(from);
+  } catch (error) {
+    throw unreadable(expression, error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** A Go duration such as `1h30m`, `90m`, `1.5h`; at least one second, as in go-cron. */
+function duration(text: string, expression: string): number {
+  if (!/^(?:\d+(?:\.\d+)?[hms])+$/.test(text)) {
+    throw unreadable(expression, `"${text}" is not a duration such as 6h or 1h30m`);
+  }
+  let sum = 0;
+  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)([hms])/g)) {
+    sum += Number(amount) * (UNITS[unit ?? ""] ?? 0);
+  }
+  if (sum < 1000) throw unreadable(expression, "the interval is shorter than one second");
+  return Math.floor(sum / 1000) * 1000;
+}
+
+function unreadable(expression: string, reason: string): Problem {
+  return new Problem(
+    `SCHEDULE "${expression}" cannot be read: ${reason.replace(/^CronPattern: /, "")}. Use five cron fields ("15 3 * * *"), six with seconds first, @hourly, @daily, @weekly, @monthly, @yearly, or @every 6h.`,
+  );
+}

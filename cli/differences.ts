@@ -1,0 +1,145 @@
+import { basename } from "node:path";
+import type { EngineEvent, ResourceState, StepMetadata } from "./engineEvents.ts";
+import { lifecycleDifferences } from "./lifecycleDifferences.ts";
+import { type Change, changesBetween } from "./propertyChanges.ts";
+
+/** One row of the drift report. */
+export interface Difference {
+  readonly plane: "cloud" | "host" | "data";
+  /** What differs, for instance `lifecycle rule "expire"`. */
+  readonly subject: string;
+  readonly declared: string;
+  readonly found: string;
+  readonly remedy: string;
+}
+
+/** What the engine found. */
+export interface Reality {
+  readonly differences: readonly Difference[];
+  /** Number of resources of the stack that differ and are not of a backup. */
+  readonly others: number;
+}
+
+const putsBack = "pulumi up puts it back";
+
+/** Turns the events of a refresh into rows. Only resources below a component of this package count. */
+export function judge(events: readonly EngineEvent[]): Reality {
+  const steps = events
+    .flatMap(({ resOutputsEvent }) => (resOutputsEvent ? [resOutputsEvent.metadata] : []))
+    .filter(({ op }) => op === "update" || op === "delete");
+  const ours = steps.filter(({ urn }) => urn.includes("kamal-postgres-backup:index:"));
+  return {
+    differences: ours
+      .flatMap(differencesOf)
+      .sort((a, b) => a.plane.localeCompare(b.plane) || a.subject.localeCompare(b.subject)),
+    others: steps.length - ours.length,
+  };
+}
+
+function differencesOf(step: StepMetadata): Difference[] {
+  const [, type = ""] = /^pulumi-nodejs:dynamic\/.*:(\w+)$/.exec(step.type) ?? [];
+  if (type === "AccessoryState") return containerDifferences(step);
+  if (type === "RenderedBlock" || type === "SecretsBlock") return [blockDifference(step)];
+  if (step.type.includes("LifecycleConfiguration") && step.op === "update") {
+    const rows = lifecycleDifferences(properties(step.old), properties(step.new));
+    if (rows.length > 0) {
+      return rows.map((row) => ({ plane: "cloud", ...row, remedy: putsBack }));
+    }
+  }
+  return resourceDifferences(step);
+}
+
+/** Words for what is watched of the container. */
+const watched: Readonly<Record<string, string>> = {
+  image: "image",
+  digest: "configuration",
+  envDigest: "environment",
+};
+
+function containerDifferences(step: StepMetadata): Difference[] {
+  // The identity is `host/container`; where it is reached is secret in the state.
+  const subject = step.old?.id.replace("/", " ") ?? nameOf(step);
+  const row = { plane: "host", subject } as const;
+  if (step.op === "delete") {
+    return [{ ...row, declared: "running", found: "missing", remedy: "pulumi up boots it" }];
+  }
+  const changes = changesOf(step).filter(({ path }) => path === "status" || path in watched);
+  if (changes.length === 0) return resourceDifferences(step);
+  return changes.map(({ path, declared, found }) =>
+    path === "status"
+      ? { ...row, declared, found, remedy: "pulumi up starts it" }
+      : {
+          ...row,
+          declared: `${watched[path]} ${shorten(declared)}`,
+          found: shorten(found) || "none",
+          remedy: putsBack,
+        },
+  );
+}
+
+function blockDifference(step: StepMetadata): Difference {
+  const declared = properties(step.old);
+  const file = String(declared["file"] ?? nameOf(step));
+  const row = { plane: "host", subject: `${basename(file)} block`, remedy: putsBack } as const;
+  if (step.op === "delete") return { ...row, declared: "as rendered", found: "missing" };
+  const [was, is] = [declared["block"], properties(step.new)["block"]];
+  if (typeof was !== "string" || typeof is !== "string" || step.type.endsWith(":SecretsBlock")) {
+    return { ...row, declared: "as rendered", found: "edited by hand" };
+  }
+  const [wasLines, isLines] = [was.split("\n"), is.split("\n")];
+  const at = wasLines.findIndex((line, i) => line !== isLines[i]);
+  const line = at === -1 ? wasLines.length : at;
+  return {
+    ...row,
+    declared: wasLines[line]?.trim() || "as rendered",
+    found: `edited by hand: ${isLines[line]?.trim() || "line removed"}`,
+  };
+}
+
+function resourceDifferences(step: StepMetadata): Difference[] {
+  const kind = readableType(step.type);
+  const plane = /^(pulumi-nodejs:dynamic|command:)/.test(step.type) ? "host" : "cloud";
+  const subject = `${kind} ${nameOf(step)}`;
+  if (step.op === "delete") {
+    return [{ plane, subject, declared: "present", found: "missing", remedy: putsBack }];
+  }
+  const changes = changesOf(step);
+  if (changes.length === 0) {
+    return [{ plane, subject, declared: "as in the state", found: "changed", remedy: putsBack }];
+  }
+  return changes.map(({ path, declared, found }) => ({
+    plane,
+    subject,
+    declared: `${path} ${shorten(declared)}`,
+    found: shorten(found),
+    remedy: putsBack,
+  }));
+}
+
+/** Inputs first, as the engine does: they are what was declared. Outputs only where the inputs say nothing. */
+function changesOf(step: StepMetadata): Change[] {
+  const inputs = changesBetween(step.old?.inputs ?? {}, step.new?.inputs ?? {});
+  return inputs.length > 0
+    ? inputs
+    : changesBetween(step.old?.outputs ?? {}, step.new?.outputs ?? {});
+}
+
+function properties(state: ResourceState | null | undefined): Record<string, unknown> {
+  return { ...state?.outputs, ...state?.inputs };
+}
+
+function nameOf(step: StepMetadata): string {
+  return step.urn.split("::").at(-1) ?? step.urn;
+}
+
+/** `aws:s3/bucketVersioning:BucketVersioning` as `bucket versioning`. */
+function readableType(type: string): string {
+  const name = type.split(":").at(-1) ?? type;
+  return name.replace(/(?<=[a-z0-9])(?=[A-Z])/g, " ").toLowerCase();
+}
+
+/** Fits a table: digests to their first 12 figures, the rest to 60 characters. */
+function shorten(text: string): string {
+  const short = text.replace(/\b([0-9a-f]{12})[0-9a-f]{28,}\b/g, "$1");
+  return short.length > 60 ? `${short.slice(0, 59)}…` : short;
+}

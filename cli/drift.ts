@@ -1,0 +1,124 @@
+import { appendFile } from "node:fs/promises";
+import type { BackupOutputs } from "../components/outputs.ts";
+import { Problem } from "../storage/problem.ts";
+import { judgeAge, listBackups } from "./catalogue.ts";
+import { type Difference, judge } from "./differences.ts";
+import type { Entry } from "./events.ts";
+import { formatAge, plural, stampTime } from "./format.ts";
+import { previewRefresh, type StackChoice } from "./pulumi.ts";
+import { type Container, ContainerDown } from "./remote.ts";
+import { paint, renderMarkdown, renderTable } from "./render.ts";
+import type { Session } from "./session.ts";
+
+/** Exit code that says "reality differs", the same that Pulumi uses for --expect-no-changes. */
+export const driftExitCode = 7;
+
+interface Report {
+  readonly differences: readonly Difference[];
+  /** What a reader should know beside the rows. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * Compares reality with what was declared: cloud and host through the Pulumi engine, data through the agent.
+ * @returns the exit code: 0 clean, 7 drift
+ * @throws Problem when the check itself could not be made
+ */
+export async function drift(session: Session, stack: StackChoice): Promise<number> {
+  const { backup, container, screen } = session;
+  screen.progress("  reading every resource of the stack");
+  const reality = judge(await previewRefresh(stack));
+  screen.progress("  reading the backups");
+  const data = await judgeData(backup, container, reality.differences);
+  const report: Report = {
+    differences: [...reality.differences, ...data.differences],
+    notes: [
+      ...data.notes,
+      ...(reality.others === 0
+        ? []
+        : [
+            `${plural(reality.others, "resource")} of the stack outside the backup also differ from the state: pulumi refresh --preview-only`,
+          ]),
+    ],
+  };
+  for (const line of renderReport(report)) screen.line(line);
+  await summarise(backup, report);
+  const { differences, notes } = report;
+  screen.document({ drift: differences.length > 0, differences, notes });
+  return differences.length > 0 ? driftExitCode : 0;
+}
+
+/** A data plane that cannot be judged is itself a broken check, unless drift that is known already explains it. */
+async function judgeData(
+  backup: BackupOutputs,
+  container: Container,
+  known: readonly Difference[],
+): Promise<Report> {
+  let entries: Entry[];
+  try {
+    entries = await listBackups(backup, container);
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    const notes = [`the age of the newest backup could not be judged: ${error.message}`];
+    if (known.length > 0) return { differences: [], notes };
+    if (!(error instanceof ContainerDown)) throw error;
+    return { differences: [containerDown(container)], notes };
+  }
+  const now = Date.now();
+  const { ok, newest } = judgeAge(backup, entries, now);
+  if (ok) return { differences: [], notes: [] };
+  const late: Difference = {
+    plane: "data",
+    subject: "newest backup",
+    declared: `RPO ${backup.rpoHours} h`,
+    found: newest ? `${formatAge(now - stampTime(newest.stamp))} old` : "none",
+    remedy: `see why: docker logs ${container.name}`,
+  };
+  return { differences: [late], notes: [] };
+}
+
+/** The container went down after the engine had looked. */
+function containerDown({ host, name }: Container): Difference {
+  return {
+    plane: "host",
+    subject: `${host} ${name}`,
+    declared: "running",
+    found: "not running",
+    remedy: "pulumi up starts it",
+  };
+}
+
+/** The rows, the notes and the count. */
+export function renderReport({ differences, notes }: Report): string[] {
+  const rows = differences.map(({ plane, subject, declared, found, remedy }) => [
+    plane,
+    subject,
+    plane === "data" ? declared : `declared ${declared}`,
+    paint.bad(plane === "data" ? found : `found ${found}`),
+    paint.faint(remedy),
+  ]);
+  return [
+    ...renderTable([{}, {}, {}, {}, {}], rows),
+    ...notes.map((note) => `note: ${note}`),
+    differences.length === 0
+      ? paint.good("no drift")
+      : paint.bad(plural(differences.length, "difference")),
+  ];
+}
+
+/** A GitHub job summary, where there is one to write to. */
+async function summarise(backup: BackupOutputs, report: Report): Promise<void> {
+  const file = process.env["GITHUB_STEP_SUMMARY"];
+  if (!file) return;
+  await appendFile(file, renderSummary(backup.database, report));
+}
+
+/** The report as Markdown. */
+export function renderSummary(database: string, { differences, notes }: Report): string {
+  const rows = differences.map((d) => [d.plane, d.subject, d.declared, d.found, d.remedy]);
+  const table =
+    rows.length === 0
+      ? "No drift."
+      : renderMarkdown(["plane", "what", "declared", "found", "remedy"], rows);
+  return [`## Backup of ${database}: drift`, table, ...notes, ""].join("\n\n");
+}

@@ -1,0 +1,87 @@
+import { z } from "zod";
+import { manifestSchema } from "../storage/manifest.ts";
+import { Problem } from "../storage/problem.ts";
+
+const progressSchema = z.object({
+  event: z.literal("progress"),
+  step: z.string(),
+  bytes: z.number().optional(),
+  total: z.number().optional(),
+  done: z.number().optional(),
+  elapsedMs: z.number(),
+});
+
+const backupSchema = z.object({ event: z.literal("backup"), manifest: manifestSchema });
+
+const restoredSchema = z.object({
+  event: z.literal("restored"),
+  /** Database that now holds the data. */
+  database: z.string(),
+  /** Stamp of the backup. */
+  from: z.string(),
+  /** Name under which the database of before was kept; null where nothing was replaced. */
+  previous: z.string().nullable(),
+  tables: z.number(),
+  rows: z.number(),
+  /** False for a backup without manifest: there was nothing to compare with. */
+  compared: z.boolean(),
+  elapsedMs: z.number(),
+  /** SQL statements that swap back. */
+  undo: z.array(z.string()).optional(),
+});
+
+const entrySchema = z.object({
+  database: z.string(),
+  stamp: z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$/),
+  key: z.string(),
+  bytes: z.number(),
+  kind: z.string(),
+  manifestKey: z.string().nullish(),
+  // A manifest that this version cannot read must not hide the other backups.
+  manifest: manifestSchema.nullish().catch(null),
+});
+
+const listSchema = z.object({ event: z.literal("list"), backups: z.array(entrySchema) });
+const errorSchema = z.object({ event: z.literal("error"), message: z.string() });
+
+const eventSchema = z.discriminatedUnion("event", [
+  progressSchema,
+  backupSchema,
+  restoredSchema,
+  listSchema,
+  errorSchema,
+]);
+
+export type AgentEvent = z.infer<typeof eventSchema>;
+export type ProgressEvent = z.infer<typeof progressSchema>;
+export type RestoredEvent = z.infer<typeof restoredSchema>;
+/** One backup as the agent lists it. */
+export type Entry = z.infer<typeof entrySchema>;
+/** The event that ends a run well. */
+export type FinalEvent = Exclude<AgentEvent, { event: "progress" | "error" }>;
+
+const known = new Set(["progress", "backup", "restored", "list", "error"]);
+
+/**
+ * Reads one line of the agent's output.
+ * @returns undefined for a line that is no event of ours: a login message, or an event of a newer agent
+ * @throws Problem when an event that we know lacks what we need
+ */
+export function parseEvent(line: string): AgentEvent | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+  const name = (value as { event?: unknown } | null)?.event;
+  if (typeof name !== "string" || !known.has(name)) return undefined;
+  const parsed = eventSchema.safeParse(value);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw new Problem(
+      `the agent in the container answered "${name}" in a form that this version does not read (${issue?.path.join(".")}: ${issue?.message}). Use the version of kamal-postgres-backup that the container was booted with, or run pulumi up.`,
+    );
+  }
+  return parsed.data;
+}

@@ -1,0 +1,73 @@
+/** Numbers, sizes and times as an operator reads them. Pure. */
+
+const second = 1000;
+const minute = 60 * second;
+const hour = 60 * minute;
+const day = 24 * hour;
+
+/** Decimal units, two significant figures below ten: `1.1 MB`, `412 MB`, `0 bytes`. */
+export function formatBytes(bytes: number): string {
+  const units = ["bytes", "kB", "MB", "GB", "TB", "PB"];
+  let value = bytes;
+  let unit = 0;
+  // 999.5 would be shown as 1000.
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  const digits = unit > 0 && value < 9.95 ? 1 : 0;
+  return `${value.toFixed(digits)} ${units[unit]}`;
+}
+
+/** Bytes a second over a time: `38 MB/s`; empty where the time is too short to tell. */
+export function formatRate(bytes: number, elapsedMs: number): string {
+  return elapsedMs < 100 ? "" : `${formatBytes((bytes / elapsedMs) * second)}/s`;
+}
+
+/** `18,204,117` */
+export function formatCount(count: number): string {
+  return count.toLocaleString("en-US");
+}
+
+/** `1 table`, `31 tables` */
+export function plural(count: number, noun: string): string {
+  return `${formatCount(count)} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** How long something took: `0.3 s`, `11 s`, `2 min 5 s`, `3 h 12 min`. */
+export function formatDuration(ms: number): string {
+  if (ms < 9.95 * second) return `${(ms / second).toFixed(1)} s`;
+  const whole = Math.round(ms / second) * second;
+  if (whole < minute) return `${whole / second} s`;
+  if (whole < hour) return `${Math.floor(whole / minute)} min ${(whole % minute) / second} s`;
+  return `${Math.floor(whole / hour)} h ${Math.floor((whole % hour) / minute)} min`;
+}
+
+/** How old something is, rounded down: `45 s`, `12 min`, `31 h`, `4 d`. Hours up to three days, as an RPO is said in hours. */
+export function formatAge(ms: number): string {
+  const age = Math.max(0, ms);
+  if (age < minute) return `${Math.floor(age / second)} s`;
+  if (age < hour) return `${Math.floor(age / minute)} min`;
+  if (age < 3 * day) return `${Math.floor(age / hour)} h`;
+  return `${Math.floor(age / day)} d`;
+}
+
+/** `2026-11-24T03:15:02` as `2026-11-24 03:15:02`. */
+export function formatStamp(stamp: string): string {
+  return stamp.replace("T", " ");
+}
+
+/** Instant of a stamp, which is always UTC. */
+export function stampTime(stamp: string): number {
+  return Date.parse(`${stamp}Z`);
+}
+
+/** Day that is `days` after a stamp: `2026-12-24`. */
+export function dayAfter(stamp: string, days: number): string {
+  return new Date(stampTime(stamp) + days * day).toISOString().slice(0, 10);
+}
+
+/** Age of a stamp in hours. */
+export function ageHours(stamp: string, now: number): number {
+  return (now - stampTime(stamp)) / hour;
+}

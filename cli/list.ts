@@ -1,0 +1,86 @@
+import type { BackupOutputs } from "../components/outputs.ts";
+import { totalRows } from "../storage/manifest.ts";
+import { judgeAge, listBackups, type State, stateOf } from "./catalogue.ts";
+import type { Entry } from "./events.ts";
+import { ageHours, dayAfter, formatBytes, formatCount, formatStamp, plural } from "./format.ts";
+import { type Column, paint, renderTable } from "./render.ts";
+import type { Session } from "./session.ts";
+
+/** Rows shown without `--all`; the agent reads the manifests of as many. */
+const shown = 50;
+
+export interface ListOptions {
+  /** Shows every backup. @default the newest 50 */
+  readonly all?: boolean;
+}
+
+/** Shows the backups of the database, newest first. */
+export async function list(session: Session, options: ListOptions): Promise<void> {
+  const { backup, container, screen } = session;
+  const now = Date.now();
+  const entries = await listBackups(backup, container);
+  const verdict = judgeAge(backup, entries, now);
+  const { bucket, prefix } = backup.location;
+  const location = `s3://${bucket}/${prefix}`;
+  screen.line(
+    `${paint.strong(backup.database)}   ${location}   ${verdict.ok ? paint.good(verdict.text) : paint.bad(verdict.text)}`,
+  );
+  const visible = options.all ? entries : entries.slice(0, shown);
+  if (visible.length > 0) screen.line();
+  for (const line of renderBackups(backup, visible)) screen.line(`  ${line}`);
+  const left = entries.length - visible.length;
+  if (left > 0) screen.line(`  ${plural(left, "older backup")}: list --all`);
+  screen.document({
+    database: backup.database,
+    location,
+    rpoHours: backup.rpoHours,
+    newest: verdict.newest && {
+      stamp: verdict.newest.stamp,
+      ageHours: ageHours(verdict.newest.stamp, now),
+    },
+    withinRpo: verdict.ok,
+    backups: entries.map((entry) => ({
+      stamp: entry.stamp,
+      state: stateOf(entry),
+      key: entry.key,
+      bytes: entry.bytes,
+      ...(backup.retentionDays !== undefined && {
+        keptUntil: dayAfter(entry.stamp, backup.retentionDays),
+      }),
+      manifest: entry.manifest ?? null,
+    })),
+  });
+}
+
+/** The table; `kept until` only where the bucket's rules are ours. */
+export function renderBackups(backup: BackupOutputs, entries: readonly Entry[]): string[] {
+  if (entries.length === 0) return [];
+  const { retentionDays } = backup;
+  const columns: Column[] = [
+    { title: "taken (UTC)" },
+    { title: "size", align: "right" },
+    { title: "database", align: "right" },
+    { title: "tables", align: "right" },
+    { title: "rows", align: "right" },
+    { title: "state" },
+    ...(retentionDays === undefined ? [] : [{ title: "kept until" }]),
+  ];
+  const rows = entries.map((entry) => {
+    const { manifest } = entry;
+    return [
+      formatStamp(entry.stamp),
+      formatBytes(entry.bytes),
+      manifest ? formatBytes(manifest.databaseBytes) : "",
+      manifest ? formatCount(manifest.tables.length) : "",
+      manifest ? formatCount(totalRows(manifest)) : "",
+      paintState(stateOf(entry)),
+      ...(retentionDays === undefined ? [] : [dayAfter(entry.stamp, retentionDays)]),
+    ];
+  });
+  return renderTable(columns, rows);
+}
+
+function paintState(state: State): string {
+  if (state === "complete") return paint.good(state);
+  return state === "legacy" ? paint.faint(state) : paint.doubtful(state);
+}

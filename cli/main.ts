@@ -1,0 +1,96 @@
+#!/usr/bin/env node
+import { Command } from "commander";
+import packageJson from "../package.json" with { type: "json" };
+import { backup } from "./backup.ts";
+import { drift } from "./drift.ts";
+import { list } from "./list.ts";
+import { restore } from "./restore.ts";
+import { type CommonOptions, openSession } from "./session.ts";
+import { status } from "./status.ts";
+
+const name = "kamal-postgres-backup";
+
+const program = new Command(name)
+  .description("Backs up and restores the PostgreSQL of a Kamal application declared with Pulumi.")
+  .version(packageJson.version)
+  .option("-s, --stack <name>", "Pulumi stack (default: the selected one)")
+  .option("-C, --cwd <folder>", "folder with Pulumi.yaml", process.cwd())
+  .option("--outputs <file>", "saved `pulumi stack output --json`; then no Pulumi is needed")
+  .option("--name <name>", "which backup, where the stack has several")
+  .option("--host <host>", "which host, where the backup runs on several (default: the first)")
+  .option("--json", "print one JSON document instead of text")
+  .option("--debug", "print the stack of an error")
+  .configureHelp({ showGlobalOptions: true })
+  .showHelpAfterError("(--help shows the commands)");
+
+program
+  .command("backup")
+  .description("take a backup now")
+  .action(async (_, command: Command) => backup(await openSession(common(command))))
+  .addHelpText("after", examples("backup", "--stack production backup", "backup --json"));
+
+program
+  .command("list")
+  .description("show the backups, newest first")
+  .option("--all", "show more than the newest 50")
+  .action(async (options, command: Command) => list(await openSession(common(command)), options))
+  .addHelpText("after", examples("list", "list --all", "list --outputs outputs.json"));
+
+program
+  .command("restore")
+  .description("restore a backup; the database of now is kept under another name")
+  .argument("[time...]", 'time of a backup as "list" shows it, or latest', ["latest"])
+  .option("--into <name>", "restore into a new database of this name instead")
+  .option("--yes", "do not ask")
+  .action(async (time: string[], options, command: Command) =>
+    // The list shows date and time as two words.
+    restore(await openSession(common(command)), time.join(" "), options),
+  )
+  .addHelpText(
+    "after",
+    examples(
+      "restore",
+      "restore 2026-11-24 03:15:02",
+      "restore latest --into shop_look",
+      "restore --yes --json",
+    ),
+  );
+
+program
+  .command("status")
+  .description("show the container, the newest backup and whether it is young enough")
+  .action(async (_, command: Command) => status(await openSession(common(command))))
+  .addHelpText("after", examples("status", "status --json"));
+
+program
+  .command("drift")
+  .description("compare reality with the declaration; exit 0: equal, 7: drift, else: not checked")
+  .action(async (_, command: Command) => {
+    const options = common(command);
+    process.exitCode = await drift(await openSession(options), options);
+  })
+  .addHelpText("after", examples("drift", "--stack production drift --json"));
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  fail(error);
+}
+
+function common(command: Command): CommonOptions {
+  return command.optsWithGlobals<CommonOptions>();
+}
+
+function examples(...lines: string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  $ npx ${name} ${line}`).join("\n")}`;
+}
+
+function fail(error: unknown): void {
+  const { json, debug } = program.opts<CommonOptions>();
+  const known = error instanceof Error && error.name === "Problem";
+  const message = error instanceof Error ? error.message : String(error);
+  const sentence = known ? message : `defect in ${name}: ${message} (--debug shows where)`;
+  process.stderr.write(`error: ${debug && error instanceof Error ? error.stack : sentence}\n`);
+  if (json) process.stdout.write(`${JSON.stringify({ error: sentence }, null, 2)}\n`);
+  process.exitCode = 1;
+}

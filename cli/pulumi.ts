@@ -1,0 +1,115 @@
+import { spawn } from "node:child_process";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Problem } from "../storage/problem.ts";
+import { type EngineEvent, parseEngineEvents } from "./engineEvents.ts";
+import { lastLine } from "./ssh.ts";
+
+/** Which stack of which project. */
+export interface StackChoice {
+  /** Folder with Pulumi.yaml, or one below it. */
+  readonly cwd: string;
+  /** Absent: the one that is selected. */
+  readonly stack?: string | undefined;
+}
+
+/**
+ * Plain outputs of the stack; what is secret reads `[secret]`.
+ * The program `pulumi` itself is asked rather than the Automation API: that one would change which stack is selected.
+ * @throws Problem when there is no Pulumi, no project or no such stack
+ */
+export async function stackOutputs(choice: StackChoice): Promise<Record<string, unknown>> {
+  const { code, stdout, stderr } = await run(choice, ["stack", "output", "--json"]);
+  if (code !== 0) throw pulumiProblem(choice, "stack output", stderr);
+  try {
+    return JSON.parse(stdout) as Record<string, unknown>;
+  } catch (error) {
+    throw new Problem(`pulumi stack output in ${choice.cwd} did not print JSON.`, { cause: error });
+  }
+}
+
+/**
+ * Looks what became of each resource, without running the program and without changing the state.
+ * @returns the engine's events. The digest of `refresh --json` would not do: it shows each resource before it was read
+ * @throws Problem when any resource could not be read, because then nothing is known
+ */
+export async function previewRefresh(choice: StackChoice): Promise<EngineEvent[]> {
+  const folder = await mkdtemp(join(tmpdir(), "kamal-postgres-backup-"));
+  try {
+    const log = join(folder, "events");
+    // The flag is the Automation API's own way to the events; the CLI hides it unless it is asked for.
+    const args = ["refresh", "--preview-only", "--suppress-progress", "--event-log", log];
+    const { code, stderr } = await run(choice, args, { PULUMI_DEBUG_COMMANDS: "true" });
+    const events = parseEngineEvents(await readFile(log, "utf8").catch(() => ""));
+    const errors = events.flatMap(({ diagnosticEvent: d }) =>
+      d?.severity === "error" && d.message.trim() !== "preview failed" ? [describe(d)] : [],
+    );
+    if (errors.length > 0) {
+      throw new Problem(`the check could not be made: ${errors.join("; ")}`);
+    }
+    if (code !== 0) throw pulumiProblem(choice, "refresh --preview-only", stderr);
+    if (!events.some((event) => event.summaryEvent)) {
+      throw new Problem(
+        "the check could not be made: pulumi refresh --preview-only ended without its summary. Use Pulumi 3.181 or later.",
+      );
+    }
+    return events;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function describe(diagnostic: { message: string; urn?: string | undefined }): string {
+  const name = diagnostic.urn?.split("::").at(-1);
+  const message = diagnostic.message
+    .replace(/^Preview failed: /, "")
+    .trim()
+    .replace(/\s*\n\s*/g, " ");
+  return name ? `${name}: ${message}` : message;
+}
+
+function pulumiProblem(choice: StackChoice, command: string, stderr: string): Problem {
+  const said = stderr.split("\n").find((line) => line.startsWith("error: "));
+  const where = choice.stack === undefined ? choice.cwd : `${choice.cwd}, stack ${choice.stack}`;
+  return new Problem(
+    `pulumi ${command} (${where}): ${(said ?? lastLine(stderr)).replace(/^error: /, "")}. Say where with --cwd and --stack, or give saved outputs with --outputs FILE.`,
+  );
+}
+
+interface Finished {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function run(
+  choice: StackChoice,
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Promise<Finished> {
+  const stack = choice.stack === undefined ? [] : ["--stack", choice.stack];
+  return new Promise((resolve, reject) => {
+    const child = spawn("pulumi", [...args, ...stack, "--non-interactive", "--color", "never"], {
+      cwd: choice.cwd,
+      env: { ...process.env, PULUMI_SKIP_UPDATE_CHECK: "true", ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let stdout = "";
+    let stderr = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      stdout += text;
+    });
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      stderr += text;
+    });
+    child.on("error", (error: NodeJS.ErrnoException) => {
+      // A missing folder and a missing program carry the same code.
+      const missing = new Problem(
+        `pulumi cannot be started in ${choice.cwd}: the folder does not exist, or pulumi is not on PATH. Give --cwd, install Pulumi, or give saved outputs with --outputs FILE.`,
+      );
+      reject(error.code === "ENOENT" || error.code === "ENOTDIR" ? missing : error);
+    });
+    child.on("close", (code) => resolve({ code, stdout, stderr }));
+  });
+}

@@ -1,0 +1,160 @@
+import { totalRows } from "../storage/manifest.ts";
+import { Problem } from "../storage/problem.ts";
+import { chooseBackup, listBackups, stateOf } from "./catalogue.ts";
+import type { Entry, ProgressEvent, RestoredEvent } from "./events.ts";
+import {
+  formatBytes,
+  formatCount,
+  formatDuration,
+  formatRate,
+  formatStamp,
+  plural,
+} from "./format.ts";
+import { runAgent } from "./remote.ts";
+import { paint, renderBar, renderTable } from "./render.ts";
+import type { Session } from "./session.ts";
+
+export interface RestoreOptions {
+  /** Restores beside, into a new database of this name; the live one is not touched. */
+  readonly into?: string;
+  /** Goes on without asking. @default false */
+  readonly yes?: boolean;
+}
+
+/**
+ * Restores one backup, after the operator has seen which and has typed the name of the database that it goes into.
+ * @param wanted `latest` or the time of a backup
+ */
+export async function restore(
+  session: Session,
+  wanted: string,
+  options: RestoreOptions,
+): Promise<void> {
+  const { backup, container, screen } = session;
+  const { database } = backup;
+  const { into } = options;
+  if (into === database) {
+    throw new Problem(
+      `--into ${into} is the live database. Leave --into away to replace it, or name a new database.`,
+    );
+  }
+  if (!options.yes && !process.stdin.isTTY) {
+    throw new Problem(
+      "restore asks before it replaces a database, and standard input is no terminal. Run it in a terminal, or add --yes.",
+    );
+  }
+  const entry = chooseBackup(backup, await listBackups(backup, container), wanted);
+  const plan = describePlan(database, container.host, entry, into);
+  if (!options.yes) await confirm(plan, into ?? database);
+  else for (const line of plan) screen.line(line);
+
+  const args = ["restore", entry.stamp, ...(into === undefined ? [] : ["--into", into]), "--yes"];
+  const restored = await runAgent(container, args, "restored", (event) =>
+    screen.progress(`  ${describeProgress(event)}`),
+  );
+  const undo = undoStatements(restored);
+  for (const line of describeResult(entry, restored)) screen.line(line);
+  if (undo.length > 0) {
+    screen.line("To swap back, in psql, connected to another database such as postgres:");
+    for (const statement of undo) screen.line(`  ${statement}`);
+  }
+  const { event: _, ...result } = restored;
+  screen.document({ ...result, host: container.host, key: entry.key, undo });
+}
+
+/** What is going to happen, in two lines. */
+export function describePlan(
+  database: string,
+  host: string,
+  entry: Entry,
+  into?: string,
+): string[] {
+  const { manifest } = entry;
+  const rows = manifest ? `, ${plural(totalRows(manifest), "row")}` : "";
+  const note =
+    stateOf(entry) === "legacy" ? ", made by the old image: nothing to compare it with" : "";
+  const from = `from ${formatStamp(entry.stamp)} UTC (${formatBytes(entry.bytes)}${rows}${note})`;
+  return into === undefined
+    ? [
+        `Restore ${database} on ${host} ${from}?`,
+        `The database of now stays as ${database}_before_<time>.`,
+      ]
+    : [`Restore ${database} on ${host} into ${into} ${from}?`, `${database} is not touched.`];
+}
+
+/** One line of progress. */
+export function describeProgress(event: ProgressEvent): string {
+  const { step, bytes, total, done, elapsedMs } = event;
+  const words: Readonly<Record<string, string>> = {
+    download: "reading",
+    restore: "restoring",
+    compare: "comparing",
+  };
+  const amount =
+    done !== undefined
+      ? [
+          total === undefined
+            ? plural(done, "table")
+            : `${formatCount(done)} of ${plural(total, "table")}`,
+        ]
+      : bytes !== undefined
+        ? [
+            formatBytes(bytes),
+            total === undefined ? "" : renderBar(bytes, total),
+            formatRate(bytes, elapsedMs),
+          ]
+        : [];
+  return [words[step] ?? step, ...amount, formatDuration(elapsedMs)].filter(Boolean).join("   ");
+}
+
+/** The steps that are behind us, and the sentence that it is done. */
+export function describeResult(entry: Entry, restored: RestoredEvent): string[] {
+  const { tables, rows, compared, previous } = restored;
+  const counts = `${plural(tables, "table")}, ${plural(rows, "row")}`;
+  const steps = [
+    [compared ? "read and checked" : "read", formatBytes(entry.bytes)],
+    ["restored", plural(tables, "table")],
+    compared
+      ? ["compared", `${counts}: equal to the snapshot`]
+      : ["counted", `${counts}; the backup has no manifest to compare with`],
+    ...(previous === null ? [] : [["swapped", `the database of before is ${previous}`]]),
+  ];
+  return [
+    ...renderTable([{}, {}], steps).map((line) => `  ${line}`),
+    `${paint.good("Restored")} ${restored.database} from ${formatStamp(restored.from)} UTC in ${formatDuration(restored.elapsedMs)}.`,
+  ];
+}
+
+/** The agent's own way back, else the two renames. Nothing where nothing was replaced. */
+export function undoStatements(restored: RestoredEvent): string[] {
+  if (restored.undo !== undefined) return restored.undo;
+  const { database, previous } = restored;
+  if (previous === null) return [];
+  // As long as the name that the agent chose, so it keeps within PostgreSQL's 63 bytes.
+  const aside = previous.replace(/_before_(?=[^_]*$)/, "_undone_");
+  return [
+    `ALTER DATABASE ${identifier(database)} RENAME TO ${identifier(aside)};`,
+    `ALTER DATABASE ${identifier(previous)} RENAME TO ${identifier(database)};`,
+  ];
+}
+
+async function confirm(plan: readonly string[], name: string): Promise<void> {
+  const { default: input } = await import("@inquirer/input");
+  // The plan and the question go to standard error, so that --json stays one document.
+  for (const line of plan) process.stderr.write(`${line}\n`);
+  let answer: string;
+  try {
+    answer = await input(
+      { message: "Type the database's name to go on:" },
+      { output: process.stderr },
+    );
+  } catch (error) {
+    if ((error as Error).name === "ExitPromptError") throw new Problem("nothing was restored.");
+    throw error;
+  }
+  if (answer !== name) throw new Problem(`"${answer}" is not "${name}"; nothing was restored.`);
+}
+
+function identifier(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}

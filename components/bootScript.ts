@@ -1,0 +1,110 @@
+/**
+ * The script that boots the accessory on a host. It is constant: every value arrives on standard input, because a
+ * command's text is printed when it fails. Lines of the input: container, digest, image, path of the env file, the
+ * `docker run` line, registry server, user, password; the rest is the env file.
+ *
+ * A container with the same digest, image and env file that runs is left alone, whoever started it. Otherwise the new
+ * one must pass `agent probe` before the old one goes; when it does not, the old one is put back.
+ */
+export const bootScript = `set -eu
+umask 077
+cd "$HOME"
+IFS= read -r container; IFS= read -r digest; IFS= read -r image; IFS= read -r envfile; IFS= read -r run
+IFS= read -r server; IFS= read -r user; IFS= read -r password
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+cat > "$scratch/env"
+previous="$container.previous"
+
+exists() { docker container inspect "$1" > /dev/null 2>&1; }
+say() { printf '%s\\n' "$*" >&2; }
+
+# An interrupted run may have left the old container aside.
+if exists "$previous"; then
+  if exists "$container"; then docker rm -f "$previous" > /dev/null; else docker rename "$previous" "$container"; fi
+fi
+
+if exists "$container"; then
+  state=$(docker container inspect -f '{{.State.Status}} {{index .Config.Labels "kamal-postgres-backup.digest"}} {{.Config.Image}}' "$container")
+  if [ "$state" = "running $digest $image" ] && cmp -s "$scratch/env" "$envfile"; then
+    echo unchanged
+    exit 0
+  fi
+fi
+
+if [ -n "$user" ]; then
+  printf '%s' "$password" | docker --config "$scratch" login "$server" --username "$user" --password-stdin > /dev/null 2> "$scratch/login" || {
+    say "the host could not log in to the registry $server: $(tail -n 1 "$scratch/login")"; exit 1; }
+fi
+docker --config "$scratch" pull --quiet "$image" > /dev/null 2> "$scratch/pull" || {
+  say "the host could not pull $image: $(tail -n 1 "$scratch/pull")"; exit 1; }
+docker network inspect kamal > /dev/null 2>&1 || docker network create kamal > /dev/null
+
+mkdir -p "$(dirname "$envfile")"
+if [ -f "$envfile" ]; then cp -p "$envfile" "$scratch/env.before"; fi
+cp "$scratch/env" "$envfile.new"
+mv "$envfile.new" "$envfile"
+
+if exists "$container"; then
+  docker rename "$container" "$previous"
+  docker stop --time 30 "$previous" > /dev/null
+fi
+
+restore_previous() {
+  docker rm -f "$container" > /dev/null 2>&1 || true
+  if [ -f "$scratch/env.before" ]; then cp -p "$scratch/env.before" "$envfile"; else rm -f "$envfile"; fi
+  if exists "$previous"; then
+    docker rename "$previous" "$container"
+    docker start "$container" > /dev/null
+    say "the previous container is back"
+  fi
+}
+
+if ! eval "$run" > "$scratch/run" 2>&1; then
+  say "the container did not start: $(tail -n 1 "$scratch/run")"
+  restore_previous
+  exit 1
+fi
+if ! timeout 120 docker exec "$container" agent probe > "$scratch/probe" 2>&1; then
+  say "the new container is not fit to back up:"
+  tail -n 5 "$scratch/probe" >&2
+  say "its last log lines:"
+  docker logs --tail 10 "$container" >&2 2>&1 || true
+  restore_previous
+  exit 1
+fi
+if exists "$previous"; then docker rm -f "$previous" > /dev/null; fi
+echo booted
+`;
+
+/** What the script reads. */
+export interface BootInput {
+  readonly container: string;
+  readonly digest: string;
+  readonly image: string;
+  readonly envFile: string;
+  readonly run: string;
+  readonly registry: { readonly server: string; readonly username: string; readonly password: string };
+  readonly env: string;
+}
+
+/** Lays the values out as the script reads them. */
+export function bootInput(input: BootInput): string {
+  const { registry } = input;
+  const lines = [
+    input.container,
+    input.digest,
+    input.image,
+    input.envFile,
+    input.run,
+    registry.server,
+    registry.username,
+    registry.password,
+  ];
+  return `${lines.join("\n")}\n${input.env}`;
+}
+
+/** Removes what the boot made: the container and its env file, never data. Both values are names that we chose. */
+export function removeScript(container: string, envFile: string): string {
+  return `cd "$HOME" && docker rm -f '${container}' '${container}.previous' > /dev/null 2>&1; rm -f '${envFile}'; ! docker container inspect '${container}' > /dev/null 2>&1`;
+}

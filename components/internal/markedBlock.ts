@@ -1,0 +1,123 @@
+import { execFile } from "node:child_process";
+import { readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { promisify } from "node:util";
+import type * as pulumi from "@pulumi/pulumi";
+import { readMarkedBlock, removeMarkedBlock, writeMarkedBlock } from "../../kamal/markedBlock.ts";
+import { Problem } from "../../kamal/problem.ts";
+
+/** Inputs of the resource: one block of text of ours in a file of the user's. */
+export interface MarkedBlockInputs {
+  /** Path from the program's folder. */
+  readonly file: string;
+  /** Name in the marker comments. */
+  readonly name: string;
+  /** `accessories`: below that key of a deploy.yml. Empty: at the end of the file. */
+  readonly under: "accessories" | "";
+  readonly block: string;
+  /** The block holds secrets: the file must be out of git and is kept 0600. */
+  readonly confidential: boolean;
+}
+
+/** Runs at preview too, so that what cannot be written is said before anything is made. */
+export async function check(
+  _olds: unknown,
+  news: MarkedBlockInputs,
+): Promise<pulumi.dynamic.CheckResult> {
+  try {
+    if (news.confidential) await refuseTracked(news.file);
+    // At preview the block may not be known yet; the place for it can be judged all the same.
+    const block = typeof news.block === "string" ? news.block : "";
+    if (block !== "") written(await readOr(news.file, news.confidential), news, block);
+    return { inputs: news };
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    return { inputs: news, failures: [{ property: "file", reason: error.message }] };
+  }
+}
+
+export async function create(inputs: MarkedBlockInputs): Promise<pulumi.dynamic.CreateResult> {
+  await write(inputs);
+  return { id: `${inputs.file}#${inputs.name}`, outs: inputs };
+}
+
+export async function read(
+  id: string,
+  props: MarkedBlockInputs,
+): Promise<pulumi.dynamic.ReadResult<MarkedBlockInputs>> {
+  const block = readMarkedBlock(await readOr(props.file, true), props.name);
+  if (block === undefined) return { id: "" };
+  const found = { ...props, block };
+  return { id, props: found, inputs: found } as pulumi.dynamic.ReadResult<MarkedBlockInputs>;
+}
+
+export async function diff(
+  _id: string,
+  olds: MarkedBlockInputs,
+  news: MarkedBlockInputs,
+): Promise<pulumi.dynamic.DiffResult> {
+  const moved = olds.file !== news.file || olds.name !== news.name || olds.under !== news.under;
+  return {
+    changes: moved || olds.block !== news.block,
+    replaces: moved ? ["file", "name", "under"] : [],
+    deleteBeforeReplace: true,
+  };
+}
+
+export async function update(
+  _id: string,
+  _olds: MarkedBlockInputs,
+  news: MarkedBlockInputs,
+): Promise<pulumi.dynamic.UpdateResult> {
+  await write(news);
+  return { outs: news };
+}
+
+async function remove(_id: string, props: MarkedBlockInputs): Promise<void> {
+  const text = await readOr(props.file, true);
+  const rest = removeMarkedBlock(text, props.name);
+  if (rest === text) return;
+  if (rest === "" && props.confidential) await rm(props.file);
+  else await replaceFile(props.file, rest, props.confidential);
+}
+export { remove as delete };
+
+async function write(inputs: MarkedBlockInputs): Promise<void> {
+  if (inputs.confidential) await refuseTracked(inputs.file);
+  const text = await readOr(inputs.file, inputs.confidential);
+  await replaceFile(inputs.file, written(text, inputs, inputs.block), inputs.confidential);
+}
+
+function written(text: string, inputs: MarkedBlockInputs, block: string): string {
+  return writeMarkedBlock(text, inputs.name, block, inputs.under === "" ? undefined : inputs.under);
+}
+
+async function readOr(file: string, emptyWhenMissing: boolean): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === "ENOENT" && emptyWhenMissing) return "";
+    throw new Problem(`${file} cannot be read (${code}). Check the path and the rights of the file.`);
+  }
+}
+
+/** Written beside and renamed over, so that a crash leaves the old file whole. */
+async function replaceFile(file: string, text: string, confidential: boolean): Promise<void> {
+  const mode = confidential ? 0o600 : (await stat(file)).mode & 0o777;
+  const temporary = join(dirname(file), `.${basename(file)}.${process.pid}.tmp`);
+  await writeFile(temporary, text, { mode });
+  await rename(temporary, file);
+}
+
+async function refuseTracked(file: string): Promise<void> {
+  try {
+    await promisify(execFile)("git", ["ls-files", "--error-unmatch", basename(file)], { cwd: dirname(file) });
+  } catch {
+    // Not tracked, not in a repository, or no git here.
+    return;
+  }
+  throw new Problem(
+    `${file} is tracked by git, so the backup's keys are not written to it. Take it out (git rm --cached, and a line in .gitignore), or name another file that Kamal reads as kamal.secretsFile, for instance .kamal/secrets-common.`,
+  );
+}

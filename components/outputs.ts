@@ -1,0 +1,62 @@
+import { z } from "zod";
+
+const sshHopSchema = z.object({
+  host: z.string(),
+  port: z.int(),
+  user: z.string(),
+  /** Public key line of the server, `ssh-ed25519 AAAA...`. */
+  hostKey: z.string(),
+});
+
+/**
+ * What a stack publishes about one backup: the contract between `pulumi up` and the command line, found in
+ * `pulumi stack output --json` by its `kind`, under whatever name the program exported it. No secret is in it.
+ */
+export const backupOutputsSchema = z.object({
+  kind: z.literal("kamal-postgres-backup"),
+  version: z.literal(1),
+  /** Name of the component in the program, e.g. `shop`. */
+  name: z.string(),
+  /** Exact name of the database. */
+  database: z.string(),
+  /** Key under `accessories:` in deploy.yml, e.g. `db_backup`. */
+  accessory: z.string(),
+  /** Name of the container on each host, e.g. `shop-db_backup`. */
+  container: z.string(),
+  /** Hosts that run the container. */
+  hosts: z.array(sshHopSchema).min(1),
+  /** Bastion in front of the hosts. */
+  proxy: sshHopSchema.optional(),
+  /** Paths of private keys (`ssh.keys` of deploy.yml); empty: the agent and ssh's own configuration. */
+  identityFiles: z.array(z.string()),
+  location: z.object({
+    /** Service address; absent on AWS. */
+    endpoint: z.string().optional(),
+    region: z.string(),
+    bucket: z.string(),
+    prefix: z.string(),
+  }),
+  writerKeyId: z.string(),
+  /** Image by digest. */
+  image: z.string(),
+  /** Cron expression as the container got it. */
+  schedule: z.string(),
+  /** Days until a backup expires; absent where the bucket's rules are not ours. */
+  retentionDays: z.int().optional(),
+  /** A newest backup older than this is drift. Hours. */
+  rpoHours: z.number(),
+});
+
+export type BackupOutputs = z.infer<typeof backupOutputsSchema>;
+export type SshHop = z.infer<typeof sshHopSchema>;
+
+/**
+ * Finds the backups that a stack publishes.
+ * @param outputs plain values of `pulumi stack output --json`
+ */
+export function findBackupOutputs(outputs: Record<string, unknown>): BackupOutputs[] {
+  return Object.values(outputs).flatMap((value) => {
+    const kind = (value as { kind?: unknown } | null)?.kind;
+    return kind === "kamal-postgres-backup" ? [backupOutputsSchema.parse(value)] : [];
+  });
+}

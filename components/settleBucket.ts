@@ -1,0 +1,78 @@
+import * as pulumi from "@pulumi/pulumi";
+import { parseAddress } from "../storage/address.ts";
+import { AwsBackupBucket } from "./awsBackupBucket.ts";
+import { BackupKeys, type BackupKeysArgs } from "./backupKeys.ts";
+import type { BackupBucket } from "./bucket.ts";
+import { explainedApply } from "./explained.ts";
+
+/** Where the container writes, in the words of its environment. */
+export interface Location {
+  readonly endpoint?: string;
+  readonly region: string;
+  readonly bucket: string;
+  readonly prefix: string;
+}
+
+export interface SettledBucket {
+  readonly location: pulumi.Output<Location>;
+  readonly allowInsecure: boolean;
+  readonly accessKeyId: pulumi.Output<string>;
+  /** Secret. */
+  readonly secretAccessKey: pulumi.Output<string>;
+  /** Keys that were made; absent for a bucket of the user's. */
+  readonly keys?: BackupKeys;
+  readonly retentionDays?: number;
+}
+
+/** Takes the bucket: on AWS with a key of its own for the container, elsewhere with the keys given. */
+export function settleBucket(
+  parent: pulumi.Resource,
+  name: string,
+  bucket: BackupBucket,
+  prefix: string,
+  transform?: BackupKeysArgs["transform"],
+): SettledBucket {
+  if (!(bucket instanceof AwsBackupBucket)) {
+    const { allowInsecure = false } = bucket;
+    return {
+      location: locate(parent, bucket.endpoint, bucket.region, bucket.name, prefix, allowInsecure),
+      allowInsecure,
+      accessKeyId: pulumi.output(bucket.accessKeyId),
+      secretAccessKey: pulumi.secret(bucket.secretAccessKey),
+    };
+  }
+  const keys = new BackupKeys(
+    `${name}-keys`,
+    { bucket: bucket.bucketName, prefix, ...(transform && { transform }) },
+    { parent },
+  );
+  return {
+    location: locate(parent, bucket.endpoint, bucket.region, bucket.bucketName, prefix, bucket.allowInsecure),
+    allowInsecure: bucket.allowInsecure,
+    accessKeyId: keys.accessKeyId,
+    secretAccessKey: keys.secretAccessKey,
+    keys,
+    retentionDays: bucket.retentionDays,
+  };
+}
+
+/** The address as the agent will use it; what was put right on the way is said at preview. */
+function locate(
+  parent: pulumi.Resource,
+  endpoint: pulumi.Input<string | undefined>,
+  region: pulumi.Input<string>,
+  bucket: pulumi.Input<string>,
+  prefix: string,
+  allowInsecure: boolean,
+): pulumi.Output<Location> {
+  return explainedApply(parent, pulumi.all([endpoint, region, bucket]), ([e, r, b]) => {
+    const address = parseAddress({ endpoint: e, region: r, bucket: b, prefix, allowInsecure });
+    for (const notice of address.notices) pulumi.log.warn(notice, parent);
+    return {
+      ...(address.endpoint !== undefined && { endpoint: address.endpoint }),
+      region: address.region,
+      bucket: address.bucket,
+      prefix: address.prefix,
+    };
+  });
+}

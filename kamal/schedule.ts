@@ -1,0 +1,179 @@
+import { Cron } from "croner";
+import { Problem } from "./problem.ts";
+
+/** Day of the week in cron's own short English. */
+export type Weekday = "sun" | "mon" | "tue" | "wed" | "thu" | "fri" | "sat";
+
+const WEEKDAYS: readonly Weekday[] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
+
+const NICKNAMES: Readonly<Record<string, string>> = {
+  "@yearly": "0 0 1 1 *",
+  "@annually": "0 0 1 1 *",
+  "@monthly": "0 0 1 * *",
+  "@weekly": "0 0 * * 0",
+  "@daily": "0 0 * * *",
+  "@midnight": "0 0 * * *",
+  "@hourly": "0 * * * *",
+};
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+/** A fixed start keeps the answer the same on every day. Both bounds hold a leap day, the horizon holds two. */
+const HORIZON_START = Date.UTC(2027, 0, 1);
+const HORIZON_END = Date.UTC(2036, 0, 1);
+const DAYS_LOOKED_AT = 800;
+
+/**
+ * When backups run, in UTC. Made by a factory, so that a text which never runs does not typecheck.
+ * @example Schedule.daily("03:15")
+ */
+export class Schedule {
+  readonly #text: string;
+  readonly #gapMs: number;
+
+  private constructor(text: string, gapMs: number) {
+    this.#text = text;
+    this.#gapMs = gapMs;
+  }
+
+  /**
+   * Once a day.
+   * @param time UTC, `HH:MM`
+   * @throws Problem when the time does not exist
+   */
+  static daily(time = "03:15"): Schedule {
+    const [hour, minute] = readTime(`Schedule.daily("${time}")`, time);
+    return Schedule.cron(`${minute} ${hour} * * *`);
+  }
+
+  /**
+   * Once an hour.
+   * @param minute of the hour, 0 to 59
+   * @throws Problem when the minute does not exist
+   */
+  static hourly(minute = 0): Schedule {
+    if (!Number.isInteger(minute) || minute < 0 || minute > 59) {
+      throw new Problem(`Schedule.hourly(${minute}): give a whole minute from 0 to 59.`);
+    }
+    return Schedule.cron(`${minute} * * * *`);
+  }
+
+  /**
+   * Once a week.
+   * @param time UTC, `HH:MM`
+   * @throws Problem when day or time do not exist
+   */
+  static weekly(day: Weekday, time = "03:15"): Schedule {
+    const call = `Schedule.weekly("${day}", "${time}")`;
+    const index = WEEKDAYS.indexOf(day);
+    if (index < 0) throw new Problem(`${call}: give a day out of ${WEEKDAYS.join(", ")}.`);
+    const [hour, minute] = readTime(call, time);
+    return Schedule.cron(`${minute} ${hour} * * ${index}`);
+  }
+
+  /**
+   * At a fixed distance, counted from the start of the container.
+   * @param duration hours, minutes, seconds in that order: `6h`, `90m`, `1h30m`; at least a second
+   * @throws Problem when the duration cannot be read
+   */
+  static every(duration: string): Schedule {
+    const match = /^(?:(\d{1,5})h)?(?:(\d{1,6})m)?(?:(\d{1,8})s)?$/.exec(duration);
+    const [hours = 0, minutes = 0, seconds = 0] = (match ?? []).slice(1).map((n) => Number(n ?? 0));
+    const gapMs = ((hours * 60 + minutes) * 60 + seconds) * 1000;
+    if (gapMs === 0) {
+      throw new Problem(
+        `schedule "@every ${duration}" cannot be read. Give a duration such as 6h, 90m or 1h30m.`,
+      );
+    }
+    return new Schedule(`@every ${duration}`, gapMs);
+  }
+
+  /**
+   * Cron's own notation: five fields, or six with the second in front.
+   * @throws Problem when it cannot be read or never runs
+   */
+  static cron(expression: string): Schedule {
+    const fields = expression.trim().split(/\s+/);
+    if (fields.length !== 5 && fields.length !== 6) throw unreadable(expression, "it has not 5 or 6 fields");
+    const text = fields.join(" ");
+    return new Schedule(text, longestGap(text));
+  }
+
+  /**
+   * Reads what a container's SCHEDULE may hold: cron, `@daily` and its like, `@every 6h`.
+   * @throws Problem when it cannot be read or never runs
+   */
+  static parse(text: string): Schedule {
+    const trimmed = text.trim();
+    const every = /^@every\s+(\S+)$/.exec(trimmed)?.[1];
+    if (every !== undefined) return Schedule.every(every);
+    if (!trimmed.startsWith("@")) return Schedule.cron(trimmed);
+    const expression = NICKNAMES[trimmed];
+    if (expression === undefined) {
+      throw unreadable(text, `the words known are ${Object.keys(NICKNAMES).join(", ")}, @every 6h`);
+    }
+    return new Schedule(trimmed, longestGap(expression));
+  }
+
+  /** Longest time between two runs that follow each other, hours. Seconds within a minute are not looked at. */
+  longestGapHours(): number {
+    return this.#gapMs / HOUR_MS;
+  }
+
+  /** The expression as the container gets it. */
+  toString(): string {
+    return this.#text;
+  }
+}
+
+function readTime(call: string, time: string): [hour: number, minute: number] {
+  const match = /^([01]?\d|2[0-3]):([0-5]\d)$/.exec(time);
+  if (!match) throw new Problem(`${call}: give a time of day from 00:00 to 23:59 (UTC).`);
+  return [Number(match[1]), Number(match[2])];
+}
+
+function unreadable(text: string, why: string): Problem {
+  return new Problem(
+    `schedule "${text}" cannot be read: ${why}. Give for instance "15 3 * * *", "@daily" or "@every 6h".`,
+  );
+}
+
+/**
+ * Every day that matches has the same times of day (UTC knows no summer time), so one day is walked minute by minute and
+ * the years after it day by day.
+ */
+function longestGap(expression: string): number {
+  const minutely = openPattern(expression);
+  const first = minutely.nextRun(new Date(HORIZON_START - 1));
+  if (first === null || first.getTime() >= HORIZON_END) {
+    throw unreadable(expression, "no day ever matches it");
+  }
+  const dayStart = Math.floor(first.getTime() / DAY_MS) * DAY_MS;
+  let last = first.getTime();
+  let longest = 0;
+  for (let next = minutely.nextRun(first); next !== null; next = minutely.nextRun(next)) {
+    if (next.getTime() >= dayStart + DAY_MS) break;
+    longest = Math.max(longest, next.getTime() - last);
+    last = next.getTime();
+  }
+  const lastInDay = last - dayStart;
+  let day = dayStart;
+  for (let count = 0; count < DAYS_LOOKED_AT && day < HORIZON_END; count++) {
+    const next = minutely.nextRun(new Date(day + DAY_MS - 1));
+    if (next === null) break;
+    longest = Math.max(longest, next.getTime() - (day + lastInDay));
+    day = Math.floor(next.getTime() / DAY_MS) * DAY_MS;
+  }
+  return longest;
+}
+
+function openPattern(expression: string): Cron {
+  try {
+    // The whole is checked, then the second is dropped: the gap is wanted in hours.
+    new Cron(expression, { timezone: "UTC" });
+    return new Cron(expression.split(" ").slice(-5).join(" "), { timezone: "UTC" });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.replace(/^CronPattern: /, "") : String(error);
+    throw unreadable(expression, reason.replace(/\.$/, ""));
+  }
+}

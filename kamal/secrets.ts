@@ -1,0 +1,155 @@
+import { Problem } from "./problem.ts";
+
+/** A secret whose value is made by a command, which is never run here. */
+export interface Unresolved {
+  /** The command between the brackets of `$(...)`. */
+  readonly command: string;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+type Value = string | Unresolved;
+
+/**
+ * Files that Kamal reads secrets from, in its order; a later one wins.
+ * @param base `secrets_path` of deploy.yml
+ */
+export function secretFilePaths(destination?: string, base = ".kamal/secrets"): string[] {
+  return [`${base}-common`, destination === undefined ? base : `${base}.${destination}`];
+}
+
+const BLANK = "[ \\t\\n\\v\\f\\r]";
+const SINGLE_QUOTED = `${BLANK}*'(?:\\\\'|[^'])*'`;
+const DOUBLE_QUOTED = `${BLANK}*"(?:\\\\"|[^"])*"`;
+const UNQUOTED = "[^#\\n]+";
+/** One assignment as dotenv 3 finds it: anything that does not fit is passed over in silence. */
+const ASSIGNMENT = new RegExp(
+  `(?<=^|\\n)${BLANK}*(?<export>export${BLANK}+)?(?<key>[\\w.]+)` +
+    `(?:(?:${BLANK}*=${BLANK}*?|:${BLANK}+?)(?<value>${SINGLE_QUOTED}|${DOUBLE_QUOTED}|${UNQUOTED})?)?` +
+    `${BLANK}*(?:#[^\\n]*)?(?=\\n|$)`,
+  "g",
+);
+const VARIABLE = /(\\)?\$(?!\()\{?([A-Za-z0-9_]+)?\}?/g;
+const COMMAND_START = /(\\)?\$\(/g;
+
+/**
+ * Reads one secrets file as Kamal 2 does (dotenv 3), except that commands are left unresolved.
+ * @param env Kamal's own environment, for `$NAME`; a name set earlier in the file goes first
+ * @throws Problem for `export NAME` of a name that was never set
+ */
+export function parseSecrets(text: string, env: Environment): Map<string, Value> {
+  const secrets = new Map<string, Value>();
+  for (const { groups } of text.replace(/\r\n?/g, "\n").matchAll(ASSIGNMENT)) {
+    const key = groups?.["key"] ?? "";
+    const value = groups?.["value"];
+    if (groups?.["export"] !== undefined && value === undefined) {
+      if (secrets.has(key)) continue;
+      throw new Problem(`secrets file: "export ${key}" has no value. Write ${key}='...' in its place.`);
+    }
+    secrets.set(key, evaluate(value ?? "", secrets, env));
+  }
+  return secrets;
+}
+
+function evaluate(raw: string, secrets: ReadonlyMap<string, Value>, env: Environment): Value {
+  const stripped = raw.replace(/^[\0 \t\n\v\f\r]+|[\0 \t\n\v\f\r]+$/g, "");
+  const [, quote, inner] = /^(['"])([\s\S]*)\1$/.exec(stripped) ?? [];
+  if (quote === "'") return inner ?? "";
+  let value = inner ?? stripped;
+  if (quote === '"') value = value.replace(/\\([nr])/g, "\\\\$1");
+  value = value.replace(/\\([^$])/g, "$1");
+  const commands = resolveCommands(value);
+  if (typeof commands !== "string") return commands;
+  return expandVariables(commands, secrets, env);
+}
+
+/** Takes the backslash off escaped commands; the first one that is not escaped makes the whole value unresolved. */
+function resolveCommands(value: string): Value {
+  let result = "";
+  let from = 0;
+  COMMAND_START.lastIndex = 0;
+  for (let match = COMMAND_START.exec(value); match; match = COMMAND_START.exec(value)) {
+    const open = match.index + match[0].length - 1;
+    const end = closingBracket(value, open);
+    if (end === undefined) {
+      COMMAND_START.lastIndex = open;
+      continue;
+    }
+    if (match[1] === undefined) return { command: value.slice(open + 1, end) };
+    result += value.slice(from, match.index) + value.slice(match.index + 1, end + 1);
+    from = end + 1;
+    COMMAND_START.lastIndex = from;
+  }
+  return result + value.slice(from);
+}
+
+/** Where the bracket at `open` closes; brackets after a backslash do not count, an empty pair is no command. */
+function closingBracket(value: string, open: number): number | undefined {
+  const starts: number[] = [];
+  for (let at = open; at < value.length; at++) {
+    const char = value[at];
+    if (char === "\\") at++;
+    else if (char === "(") starts.push(at);
+    else if (char === ")") {
+      if (starts.pop() === at - 1) return undefined;
+      if (starts.length === 0) return at;
+    }
+  }
+  return undefined;
+}
+
+function expandVariables(value: string, secrets: ReadonlyMap<string, Value>, env: Environment): Value {
+  let unresolved: Unresolved | undefined;
+  const text = value.replace(VARIABLE, (whole: string, escaped?: string, name?: string) => {
+    if (escaped !== undefined) return whole.slice(1);
+    if (name === undefined) return whole;
+    const found = secrets.get(name) ?? env[name] ?? "";
+    if (typeof found === "string") return found;
+    unresolved ??= found;
+    return "";
+  });
+  return unresolved ?? text;
+}
+
+/**
+ * Refuses what does not reach a container unchanged through Kamal's env file.
+ * @param name the setting, for the error; the value never is in it
+ * @throws Problem for a backslash, a line end, a tab, another control character, or half a Unicode character
+ */
+export function checkSecret(name: string, value: string): void {
+  const culprit = findCulprit(value);
+  if (culprit === undefined) return;
+  throw new Problem(
+    `secret ${name} contains ${culprit}, which Kamal alters on the way to the container. Choose a value without it.`,
+  );
+}
+
+function findCulprit(value: string): string | undefined {
+  if (value.includes("\\")) return "a backslash";
+  if (/[\r\n]/.test(value)) return "a line end";
+  if (value.includes("\t")) return "a tab";
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  if (/[\0-\x1f\x7f]/.test(value)) return "a control character";
+  return value.isWellFormed() ? undefined : "half a Unicode character";
+}
+
+/**
+ * Writes one line of a secrets file that every version of dotenv reads back unchanged.
+ * @returns `NAME='value'` without line end
+ * @throws Problem for a value that Kamal would alter, or that no quoting can hold
+ */
+export function quoteSecret(name: string, value: string): string {
+  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
+    throw new Problem(`"${name}" cannot be a secret's name. Use letters, digits and underscores.`);
+  }
+  checkSecret(name, value);
+  const literal = `${name}='${value}'`;
+  if (!value.includes("'")) return literal;
+  const escaped = `${name}="${value.replace(/["$]/g, "\\$&")}"`;
+  // An escaped $( without its bracket keeps the backslash; literal quotes then hold as long as there is no #.
+  for (const line of [escaped, literal]) {
+    if (parseSecrets(line, {}).get(name) === value) return line;
+  }
+  throw new Problem(
+    `secret ${name} has a ', a # and $( together, which no quoting in a secrets file can hold. Choose a value without one of them.`,
+  );
+}

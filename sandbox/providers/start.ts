@@ -1,0 +1,102 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { pluginVersion } from "./packageVersion.ts";
+import { findPlugin } from "./plugins.ts";
+
+export type ProviderName = "aws" | "command" | "docker";
+
+export interface Providers {
+  /** Value for `PULUMI_DEBUG_PROVIDERS`: `name:port` of each stand-in, comma-separated; empty if all plugins are real. */
+  readonly debugProviders: string;
+  /** One sentence a provider: real or stand-in, and why. */
+  readonly report: readonly string[];
+  /** Ends the stand-ins. */
+  stop(): Promise<void>;
+}
+
+/** Time for a stand-in to come up, in milliseconds; loading the AWS SDK on a busy machine takes seconds. */
+const START_LIMIT = 60_000;
+
+/**
+ * Makes the three providers usable: the real plugin where it is installed, else a stand-in of ours in a process of its own,
+ * which ends with `stop` or when this process dies.
+ * @param options.env environment of the stand-ins, over that of this process (`SANDBOX_S3_*` for aws); `PULUMI_HOME` in
+ *   it says where real plugins are looked for
+ * @param options.only the providers that are wanted; default all three
+ * @throws Error when a stand-in does not come up
+ */
+export async function startProviders(options: {
+  env: Readonly<Record<string, string>>;
+  only?: readonly ProviderName[];
+}): Promise<Providers> {
+  const report: string[] = [];
+  const started: { name: ProviderName; child: ChildProcess; port: Promise<number> }[] = [];
+  const stop = async () => {
+    await Promise.all(started.map(({ child }) => end(child)));
+  };
+
+  for (const name of options.only ?? (["aws", "command", "docker"] as const)) {
+    const version = pluginVersion(name);
+    const real = await findPlugin(name, version, { ...process.env, ...options.env });
+    if (real !== undefined && name !== "aws") {
+      report.push(`${name} ${version}: the real plugin, ${real}`);
+      continue;
+    }
+    report.push(
+      name === "aws"
+        ? `aws ${version}: a stand-in on the AWS SDK, because the real plugin waits for answers that only AWS gives`
+        : `${name} ${version}: a stand-in, because the real plugin is not installed here`,
+    );
+    started.push({ name, ...launch(name, options.env) });
+  }
+
+  try {
+    const attached = await Promise.all(
+      started.map(async ({ name, port }) => `${name}:${await port}`),
+    );
+    return { debugProviders: attached.join(","), report, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function launch(name: ProviderName, env: Readonly<Record<string, string>>) {
+  const program = fileURLToPath(new URL(`${name}/main.ts`, import.meta.url));
+  const child = spawn(process.execPath, [program], {
+    // Never written to: its end tells the stand-in that this process is gone.
+    stdio: ["pipe", "pipe", "inherit"],
+    env: { ...process.env, ...env },
+  });
+  // A stand-in that nobody stops must not keep this process alive either.
+  child.unref();
+  return { child, port: portOf(name, child) };
+}
+
+async function portOf(name: string, child: ChildProcess): Promise<number> {
+  if (child.stdout === null) throw new Error(`${name}: no standard output`);
+  const signal = AbortSignal.timeout(START_LIMIT);
+  const lines = createInterface({ input: child.stdout });
+  const [line] = await Promise.race([
+    once(lines, "line", { signal }),
+    once(child, "exit", { signal }).then(([code]) => {
+      throw new Error(
+        `the stand-in for the ${name} provider ended with status ${code} before it served`,
+      );
+    }),
+    once(child, "error", { signal }).then(([error]) => {
+      throw error;
+    }),
+  ]);
+  return Number(line);
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
+  child.ref();
+  const gone = once(child, "exit");
+  child.kill();
+  await gone;
+}

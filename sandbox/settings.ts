@@ -1,0 +1,71 @@
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { checkout, sandboxId, stateDir } from "./paths.ts";
+
+/** What is chosen once for a sandbox, before anything runs, so that an interrupted `up` goes on with the same values. */
+export interface Settings {
+  readonly id: string;
+  readonly service: string;
+  sshPort: number;
+  registryPort: number;
+  readonly databasePort: number;
+  readonly stagingDatabasePort: number;
+  readonly registryPassword: string;
+  readonly databasePassword: string;
+  readonly store: { readonly accessKeyId: string; readonly secretAccessKey: string };
+  /** System identifier of the PostgreSQL cluster that holds the sample data. */
+  sampledCluster?: string;
+}
+
+const settingsFile = join(stateDir, "settings.json");
+
+/** The settings of the sandbox in this checkout, chosen now if there is none. */
+export async function loadSettings(): Promise<Settings> {
+  if (existsSync(settingsFile)) return JSON.parse(readFileSync(settingsFile, "utf8"));
+  mkdirSync(stateDir, { recursive: true, mode: 0o755 });
+  const id = sandboxId(checkout);
+  const settings: Settings = {
+    id,
+    service: `shop-${id}`,
+    sshPort: await freePort(2222),
+    registryPort: await freePort(5001),
+    databasePort: await freePort(5433),
+    stagingDatabasePort: await freePort(5533),
+    registryPassword: password(),
+    databasePassword: password(),
+    store: {
+      accessKeyId: `SANDBOX${randomBytes(6).toString("hex").toUpperCase()}`,
+      secretAccessKey: randomBytes(24).toString("base64"),
+    },
+  };
+  saveSettings(settings);
+  return settings;
+}
+
+export function saveSettings(settings: Settings): void {
+  writeFileSync(`${settingsFile}.new`, `${JSON.stringify(settings, null, 2)}\n`, { mode: 0o600 });
+  renameSync(`${settingsFile}.new`, settingsFile);
+}
+
+/** Letters and digits only: Kamal alters backslashes, and shells many other characters. */
+function password(): string {
+  return randomBytes(18).toString("base64").replaceAll(/[+/=]/g, "x");
+}
+
+/** The wanted loopback port if nothing listens there, else one that the system gives. */
+export async function freePort(wanted: number): Promise<number> {
+  for (const port of [wanted, 0]) {
+    const found = await new Promise<number | undefined>((resolve) => {
+      const server = createServer();
+      server.once("error", () => resolve(undefined));
+      server.listen(port, "127.0.0.1", () => {
+        const address = server.address();
+        server.close(() => resolve(typeof address === "object" ? address?.port : undefined));
+      });
+    });
+    if (found !== undefined) return found;
+  }
+  throw new Error("no free loopback port");
+}

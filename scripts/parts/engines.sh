@@ -1,0 +1,82 @@
+# The two engines that are built from source where they cannot be downloaded: Pulumi, and SeaweedFS (the S3 service).
+
+kpb_pulumi=3.274.1
+kpb_seaweedfs=7506e5f91cd6
+kpb_seaweedfs_image=chrislusf/seaweedfs:4.53
+
+# build_engine NAME FOLDER PACKAGE PROGRAM [GO BUILD FLAGS...]: from sandbox/engines/NAME, whose go.mod and go.sum stay as they are
+build_engine() {
+  local name="$1" folder="$2" package="$3" program="$4" log="$kpb_cache/$1.log"
+  shift 4
+  if ! command -v go >/dev/null; then
+    missing "$name" "$name cannot be downloaded here, and building it needs Go: install Go >= $(sed -n 's/^go //p' "sandbox/engines/$name/go.mod"), or put '$program' on PATH."
+    return 1
+  fi
+  printf '%-28s %s\n' "$name" "building from source, some minutes, once"
+  mkdir -p "$folder"
+  if ! (cd "sandbox/engines/$name" &&
+    GOFLAGS=-mod=readonly CGO_ENABLED=0 go build "$@" -o "$folder/$program.new" "$package") >"$log" 2>&1; then
+    missing "$name" "Building $name failed ($log): $(tail -n 1 "$log")"
+    return 1
+  fi
+  mv "$folder/$program.new" "$folder/$program"
+}
+
+download_pulumi() {
+  local folder="$1" os arch
+  os=$(uname -s | tr '[:upper:]' '[:lower:]')
+  arch=$(uname -m | sed 's/x86_64/x64/; s/aarch64/arm64/')
+  rm -rf "$folder.new"
+  mkdir -p "$folder.new"
+  curl --fail --silent --location --connect-timeout 5 --max-time 300 \
+    "https://get.pulumi.com/releases/sdk/pulumi-v$kpb_pulumi-$os-$arch.tar.gz" |
+    tar -xz -C "$folder.new" --strip-components 1 2>/dev/null && [ -x "$folder.new/pulumi" ] || {
+    rm -rf "$folder.new"
+    return 1
+  }
+  rm -rf "$folder"
+  mv "$folder.new" "$folder"
+}
+
+part_pulumi() {
+  local start folder="$kpb_cache/pulumi-$kpb_pulumi" version
+  start=$(now)
+  if [ -x "$folder/pulumi" ]; then
+    said "pulumi $kpb_pulumi" "cached" "$start"
+    return
+  fi
+  if command -v pulumi >/dev/null; then
+    version=$(pulumi version 2>/dev/null | tr -d v)
+    if at_least 3.227 "$version"; then
+      said "pulumi $version" "here" "$start"
+      return
+    fi
+  fi
+  if download_pulumi "$folder"; then
+    said "pulumi $kpb_pulumi" "downloaded" "$start"
+    return
+  fi
+  build_engine pulumi "$folder" github.com/pulumi/pulumi/pkg/v3/cmd/pulumi pulumi \
+    -ldflags "-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v$kpb_pulumi" || return 1
+  said "pulumi $kpb_pulumi" "built" "$start"
+}
+
+part_seaweedfs() {
+  local start folder="$kpb_cache/seaweedfs-$kpb_seaweedfs"
+  start=$(now)
+  if [ -x "$folder/weed" ]; then
+    said "seaweedfs $kpb_seaweedfs" "cached" "$start"
+    return
+  fi
+  if command -v weed >/dev/null; then
+    said seaweedfs "here" "$start"
+    return
+  fi
+  # With Docker Hub in reach the sandbox pulls the published image, and nothing need be built.
+  if curl --silent --output /dev/null --connect-timeout 3 --max-time 6 https://registry-1.docker.io/v2/; then
+    said seaweedfs "left to the image $kpb_seaweedfs_image" "$start"
+    return
+  fi
+  build_engine seaweedfs "$folder" github.com/seaweedfs/seaweedfs/weed weed -ldflags "-s -w" || return 1
+  said "seaweedfs $kpb_seaweedfs" "built" "$start"
+}

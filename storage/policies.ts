@@ -1,0 +1,66 @@
+/** An access policy in the language of AWS IAM, ready for `JSON.stringify`. */
+export interface PolicyDocument {
+  readonly Version: "2012-10-17";
+  readonly Statement: readonly PolicyStatement[];
+}
+
+export interface PolicyStatement {
+  readonly Sid: string;
+  readonly Effect: "Allow" | "Deny";
+  readonly Action: readonly string[];
+  readonly Resource: string;
+  readonly Condition?: Readonly<
+    Record<string, Readonly<Record<string, string | readonly string[]>>>
+  >;
+}
+
+/**
+ * What the key on the database host may do: add backups under its folder and, with `read`, list and read them there.
+ * It may not delete, nor touch lifecycle, versioning, lock, policy or another folder.
+ * @param bucket name or ARN of the bucket
+ * @param prefix folder, without slash at either end
+ * @param read false: the key can only add; listing and restoring need another key
+ */
+export function writerPolicy({
+  bucket,
+  prefix,
+  read,
+}: {
+  readonly bucket: string;
+  readonly prefix: string;
+  readonly read: boolean;
+}): PolicyDocument {
+  const bucketArn = bucket.startsWith("arn:") ? bucket : `arn:aws:s3:::${bucket}`;
+  const objects = `${bucketArn}/${prefix}/*`;
+  const readStatements: PolicyStatement[] = [
+    { Sid: "Get", Effect: "Allow", Action: ["s3:GetObject"], Resource: objects },
+    {
+      Sid: "List",
+      Effect: "Allow",
+      Action: ["s3:ListBucket"],
+      Resource: bucketArn,
+      Condition: { StringLike: { "s3:prefix": [prefix, `${prefix}/*`] } },
+    },
+  ];
+  return {
+    Version: "2012-10-17",
+    Statement: [
+      {
+        // Creating and completing a multipart upload and sending its parts are all PutObject.
+        Sid: "Put",
+        Effect: "Allow",
+        Action: ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"],
+        Resource: objects,
+      },
+      ...(read ? readStatements : []),
+      {
+        // Encrypting an object over itself with a key of one's own is how backups are held to ransom.
+        Sid: "NoCustomerKeys",
+        Effect: "Deny",
+        Action: ["s3:PutObject"],
+        Resource: `${bucketArn}/*`,
+        Condition: { Null: { "s3:x-amz-server-side-encryption-customer-algorithm": "false" } },
+      },
+    ],
+  };
+}

@@ -1,0 +1,183 @@
+import { createHash, type Hash, randomUUID } from "node:crypto";
+import type { Store } from "./client.ts";
+import { explain } from "./explain.ts";
+import { MultipartUpload } from "./multipart.ts";
+import { PartPool } from "./partPool.ts";
+import { Problem } from "./problem.ts";
+import type { Provider } from "./providers.ts";
+
+const MiB = 1024 * 1024;
+const smallestPart = 5 * MiB;
+const largestPart = 5 * 1024 * MiB;
+const usualPart = 8 * MiB;
+
+export interface UploadOptions {
+  /** Size of each part, the last excepted; see `partBytesFor`. */
+  readonly partBytes: number;
+  /** Number of part buffers, and so of parts on their way at once. @default 3 */
+  readonly queue?: number;
+  /** Stops the upload; nothing becomes visible. */
+  readonly signal?: AbortSignal;
+  /** User metadata of the object. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** Called after each acknowledged part with the bytes acknowledged so far. */
+  readonly onProgress?: (bytes: number) => void;
+  /**
+   * Awaited when the source has ended and all its parts are acknowledged, before the object becomes visible. Throws
+   * when the source must not be trusted, e.g. because its process ended with a code other than 0.
+   */
+  readonly beforeComplete: () => Promise<void>;
+}
+
+/** What is stored now. */
+export interface Uploaded {
+  readonly bytes: number;
+  /** SHA-256 of the stored bytes, lower-case hex. */
+  readonly sha256: string;
+}
+
+/**
+ * The part size for an object of unknown length.
+ * @param estimateBytes upper estimate, e.g. the size of the database
+ * @returns bytes; 8 MiB, or more where the estimate would need more parts than the provider takes
+ */
+export function partBytesFor(provider: Provider, estimateBytes: number): number {
+  // A fifth above the estimate must fit into nine tenths of the parts.
+  const needed = Math.ceil((1.2 * estimateBytes) / (0.9 * provider.maxParts) / MiB) * MiB;
+  return Math.min(largestPart, Math.max(usualPart, needed));
+}
+
+/**
+ * Uploads a stream under a new key, in parts, with bounded memory: `queue` buffers of `partBytes`. Whatever goes wrong
+ * (source, service, signal, `beforeComplete`), the parts are dropped, nothing becomes visible, and the error is thrown.
+ * @throws Problem when the service refuses or fails, the key exists, or the source was empty; else the source's error
+ */
+export async function uploadStream(
+  store: Store,
+  key: string,
+  source: AsyncIterable<Buffer>,
+  options: UploadOptions,
+): Promise<Uploaded> {
+  if (options.partBytes < smallestPart || options.partBytes > largestPart) {
+    throw new Problem(`parts of ${options.partBytes} bytes: S3 takes 5 MiB to 5 GiB.`);
+  }
+  options.signal?.throwIfAborted();
+  const explained = (error: unknown) => explain(error, store.address, `upload ${key}`);
+  const upload = await MultipartUpload.create(
+    store,
+    key,
+    randomUUID(),
+    options.metadata ?? {},
+  ).catch((error: unknown) => {
+    throw explained(error);
+  });
+  const run = new Run(store, upload, options);
+  try {
+    return await run.finish(source);
+  } catch (error) {
+    const first = explained(error);
+    try {
+      await run.drop();
+    } catch (leftover) {
+      const rest = leftover instanceof Error ? leftover.message : String(leftover);
+      const told = `${first.message} Besides, ${rest} Its parts stay until the bucket's rule for unfinished uploads removes them.`;
+      throw first.name === "Problem"
+        ? new Problem(told, { cause: first })
+        : new Error(told, { cause: first });
+    }
+    throw first;
+  }
+}
+
+/** The course of one upload: source -> part buffers -> parts, and the one failure that ends it. */
+class Run {
+  readonly #upload: MultipartUpload;
+  readonly #options: UploadOptions;
+  readonly #pool: PartPool;
+  readonly #hash: Hash = createHash("sha256");
+  /** Rejects at the first failure of a part or at the caller's signal. */
+  readonly #failure = Promise.withResolvers<never>();
+  readonly #stop = new AbortController();
+  readonly #maxParts: number;
+  #taken = 0;
+  #acknowledged = 0;
+
+  constructor(store: Store, upload: MultipartUpload, options: UploadOptions) {
+    this.#upload = upload;
+    this.#options = options;
+    this.#maxParts = store.address.provider.maxParts;
+    this.#pool = new PartPool(options.partBytes, options.queue ?? 3, (part) => {
+      // The pool hands out parts in stream order, and their bytes are final.
+      this.#hash.update(part.bytes);
+      this.#taken += part.bytes.length;
+      return this.#send(part).catch((error: unknown) => this.#fail(error));
+    });
+    // Without a listener a failure while nobody waits would end the process.
+    this.#failure.promise.catch(() => {});
+    options.signal?.addEventListener("abort", this.#onAbort, { once: true });
+  }
+
+  async finish(source: AsyncIterable<Buffer>): Promise<Uploaded> {
+    await this.#fill(source);
+    this.#pool.flush();
+    await this.#orFailure(this.#pool.drained());
+    await this.#orFailure(this.#options.beforeComplete());
+    this.#options.signal?.throwIfAborted();
+    if (this.#taken === 0)
+      throw new Problem("the backup is empty: its source ended without a byte.");
+    await this.#upload.complete();
+    this.#options.signal?.removeEventListener("abort", this.#onAbort);
+    return { bytes: this.#taken, sha256: this.#hash.digest("hex") };
+  }
+
+  /** Stops the parts on their way, waits for them, and drops the upload. */
+  async drop(): Promise<void> {
+    this.#options.signal?.removeEventListener("abort", this.#onAbort);
+    this.#stop.abort();
+    await this.#pool.drained();
+    await this.#upload.abort();
+  }
+
+  /** Copies the source into the part buffers. A cipher would write its output into `room` here instead of copying. */
+  async #fill(source: AsyncIterable<Buffer>): Promise<void> {
+    const iterator = source[Symbol.asyncIterator]();
+    try {
+      for (;;) {
+        const next = await this.#orFailure(iterator.next());
+        if (next.done === true) return;
+        for (let at = 0; at < next.value.length; ) {
+          const room = await this.#orFailure(this.#pool.room());
+          const copied = next.value.copy(room, 0, at);
+          at += copied;
+          this.#pool.advance(copied);
+        }
+      }
+    } catch (error) {
+      // Tells the source to stop. Not awaited, since a source that hangs would hang us; its own failure comes second.
+      iterator.return?.()?.catch(() => {});
+      throw error;
+    }
+  }
+
+  async #send(part: { readonly number: number; readonly bytes: Buffer }): Promise<void> {
+    if (part.number > this.#maxParts) {
+      throw new Problem(
+        `the backup needs more than the ${this.#maxParts} parts that the service takes: it is larger than was estimated. Run it again.`,
+      );
+    }
+    await this.#upload.send(part, this.#stop.signal);
+    this.#acknowledged += part.bytes.length;
+    this.#options.onProgress?.(this.#acknowledged);
+  }
+
+  readonly #onAbort = () => this.#fail(this.#options.signal?.reason);
+
+  #fail(error: unknown): void {
+    this.#failure.reject(error);
+    this.#stop.abort();
+  }
+
+  #orFailure<T>(work: Promise<T>): Promise<T> {
+    return Promise.race([work, this.#failure.promise]);
+  }
+}

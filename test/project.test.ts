@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { globSync, readFileSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+import { test } from "node:test";
+
+const ROOMS: Record<string, readonly string[]> = {
+  kamal: [],
+  storage: [],
+  agent: ["storage"],
+  cli: ["kamal", "storage"],
+  components: ["kamal", "storage"],
+  stacks: ["components"],
+};
+
+/** Files at which two programs meet, open to every room; and the build step that the image component calls. */
+const CONTRACTS = ["agent/environment.ts", "storage/manifest.ts", "components/outputs.ts"];
+const BUILD_STEPS = ["components/agentImage.ts -> agent/bundle.ts"];
+
+function importsOf(file: string): string[] {
+  const text = readFileSync(file, "utf8");
+  const specifiers = [...text.matchAll(/(?:from|import)\s*\(?\s*"(\.{1,2}\/[^"]+)"/g)];
+  return specifiers.map(([, path]) => normalize(join(dirname(file), path as string)));
+}
+
+for (const [room, allowed] of Object.entries(ROOMS)) {
+  test(`${room}/ imports only from ${["itself", ...allowed].join(", ")} and the contracts`, () => {
+    const wrong = globSync(`${room}/**/*.ts`).flatMap((file) =>
+      importsOf(file)
+        .filter((target) => {
+          const other = target.split("/")[0] as string;
+          return (
+            other !== room &&
+            !allowed.includes(other) &&
+            !CONTRACTS.includes(target) &&
+            !BUILD_STEPS.includes(`${file} -> ${target}`)
+          );
+        })
+        .map((target) => `${file} -> ${target}`),
+    );
+    assert.deepEqual(wrong, []);
+  });
+}
+
+test("the rooms that know no Pulumi import none", () => {
+  const wrong = ["kamal", "storage", "agent"].flatMap((room) =>
+    globSync(`${room}/**/*.ts`).filter((file) => readFileSync(file, "utf8").includes('"@pulumi/')),
+  );
+  assert.deepEqual(wrong, []);
+});
+
+test("@pulumi/command is the 1.x line: 4.5.0 on npm is an old build with a wrong number", () => {
+  const manifest = JSON.parse(readFileSync("node_modules/@pulumi/command/package.json", "utf8"));
+  assert.equal(manifest.version, "1.2.1");
+});
+
+for (const [what, command] of Object.entries({
+  "the types hold": ["tsc"],
+  "format and lint are clean": ["biome", "check", "."],
+})) {
+  test(what, () => {
+    const result = spawnSync(join("node_modules", ".bin", command[0] as string), command.slice(1), {
+      encoding: "utf8",
+    });
+    assert.equal(result.status, 0, `${result.stdout}\n${result.stderr}`);
+  });
+}

@@ -1,0 +1,41 @@
+/**
+ * Runs the tests: first those of the rooms, then the journeys, one at a time, because they share the sandbox.
+ * Words on the command line narrow it: `npm test -- storage` runs the files whose path contains the word.
+ */
+import { globSync } from "node:fs";
+import { run } from "node:test";
+import { spec } from "node:test/reporters";
+
+const words = process.argv.slice(2);
+const files = globSync("test/**/*.test.ts")
+  .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
+  .toSorted();
+if (files.length === 0) {
+  console.error(`no test file matches ${words.join(" ")}; the folders of test/ are the words to choose from`);
+  process.exit(2);
+}
+const journeys = files.filter((file) => file.startsWith("test/journeys/"));
+const rooms = files.filter((file) => !file.startsWith("test/journeys/"));
+
+let passed = 0;
+let failed = 0;
+let skipped = 0;
+
+async function runAll(batch: readonly string[], concurrency: number): Promise<void> {
+  if (batch.length === 0) return;
+  const stream = run({ files: [...batch], concurrency, timeout: 20 * 60_000 });
+  stream.on("test:summary", (summary) => {
+    // One summary a file, and one of the whole without a file.
+    if (summary.file !== undefined) return;
+    passed += summary.counts.passed;
+    failed += summary.counts.failed + summary.counts.cancelled;
+    skipped += summary.counts.skipped + summary.counts.todo;
+    if (!summary.success && summary.counts.failed === 0) failed += 1;
+  });
+  for await (const chunk of stream.compose(spec())) process.stdout.write(chunk);
+}
+
+await runAll(rooms, 2);
+await runAll(journeys, 1);
+console.log(`\n${passed} passed, ${failed} failed, ${skipped} skipped`);
+process.exit(failed === 0 ? 0 : 1);
