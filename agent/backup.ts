@@ -4,7 +4,7 @@ import type { Store } from "../storage/client.ts";
 import { dumpKey, manifestKey, stampOf } from "../storage/keys.ts";
 import { type Manifest, totalRows } from "../storage/manifest.ts";
 import { Problem } from "../storage/problem.ts";
-import { putNew } from "../storage/putNew.ts";
+import { putNew } from "../storage/putOnce.ts";
 import { partBytesFor, uploadStream } from "../storage/upload.ts";
 import { checkClientVersion, connect, readClientVersion, readServer } from "./database.ts";
 import { dumpFailure, extraOptions, readContents, startDump } from "./dump.ts";
@@ -65,7 +65,7 @@ async function dumpSnapshot(context: BackupContext, client: pg.Client, facts: Fa
     settings.postgres.dumpOptions === "" ? undefined : await readContents(settings.postgres);
   const snapshot = await takeSnapshot(client, contents?.tables);
   const stamp = stampOf(snapshot.takenAt);
-  const key = dumpKey(settings.store.prefix, database, stamp, {
+  const key = dumpKey(store.address.prefix, database, stamp, {
     compression: "zstd",
     encryption: "none",
   });
@@ -96,7 +96,7 @@ async function dumpSnapshot(context: BackupContext, client: pg.Client, facts: Fa
     largeObjects: contents?.largeObjects === false ? 0 : snapshot.largeObjects,
     durationMs: Math.round(performance.now() - facts.started),
   };
-  await writeManifest(store, manifestKey(settings.store.prefix, database, stamp), manifest);
+  await writeManifest(store, manifestKey(store.address.prefix, database, stamp), manifest);
   report.line(
     `Backup complete: ${readableBytes(bytes)}, ${manifest.tables.length} tables, ${totalRows(manifest)} rows, ${(manifest.durationMs / 1000).toFixed(1)} s`,
   );

@@ -41,11 +41,7 @@ export async function load(
     options.compression === "zstd" ? "zstd -q -d -c" : "cat",
     'pg_restore "$@"',
     {
-      args: [
-        "--exit-on-error",
-        "--no-password",
-        `--dbname=${connectionString(options.database)}`,
-      ],
+      args: ["--exit-on-error", "--no-password", `--dbname=${connectionString(options.database)}`],
       env: libpqEnvironment(settings),
       stdin: "pipe",
     },
@@ -59,6 +55,10 @@ export async function load(
     options.signal.throwIfAborted();
     const failure = explainLoad(await pipeline.ended, options.compression);
     return { ...read, ...(failure !== undefined && { failure }) };
+  } catch (error) {
+    // The killed programs and the closed stream have errors of their own; the reason for stopping is the cause.
+    options.signal.throwIfAborted();
+    throw error;
   } finally {
     options.signal.removeEventListener("abort", stop);
     pipeline.kill();
@@ -84,7 +84,8 @@ async function feed(
     bytes += chunk.length;
     onBytes(bytes);
     if (open) {
-      if (!stdin.write(chunk)) await Promise.race([once(stdin, "drain"), ended]).catch(() => {});
+      // Rejected by the same error that the listener above has noted.
+      if (!stdin.write(chunk)) await once(stdin, "drain").catch(() => {});
     } else if (!brokenByData((await ended).first)) {
       return { bytes, sha256: hash.digest("hex"), whole: false };
     }

@@ -33,7 +33,11 @@ export interface DatabaseProperties {
   readonly settings: readonly { readonly role: string | null; readonly setting: string }[];
   /** Null: the default privileges. */
   readonly grants:
-    | readonly { readonly role: string | null; readonly privilege: string; readonly grantable: boolean }[]
+    | readonly {
+        readonly role: string | null;
+        readonly privilege: string;
+        readonly grantable: boolean;
+      }[]
     | null;
 }
 

@@ -6,14 +6,17 @@ import type { Session } from "./session.ts";
 
 /** Takes a backup now and says what it holds. */
 export async function backup({ backup, container, screen }: Session): Promise<void> {
-  const { manifest } = await runAgent(container, ["backup"], "backup", (event) => {
-    const bytes = event.bytes ?? 0;
-    const parts = [
-      formatBytes(bytes),
-      formatRate(bytes, event.elapsedMs),
-      formatDuration(event.elapsedMs),
-    ];
-    screen.progress(`  ${event.step}   ${parts.filter(Boolean).join("   ")}`);
+  const { manifest } = await runAgent(container, ["backup"], "backup", {
+    onNotice: (line) => screen.notice(line),
+    onProgress: (event) => {
+      const bytes = event.bytes ?? 0;
+      const parts = [
+        formatBytes(bytes),
+        formatRate(bytes, event.elapsedMs),
+        formatDuration(event.elapsedMs),
+      ];
+      screen.progress(`  ${event.step}   ${parts.filter(Boolean).join("   ")}`);
+    },
   });
   const { object, tables, durationMs } = manifest;
   const stamp = manifest.takenAt.replace(/Z$/, "");

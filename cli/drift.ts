@@ -25,11 +25,11 @@ interface Report {
  * @throws Problem when the check itself could not be made
  */
 export async function drift(session: Session, stack: StackChoice): Promise<number> {
-  const { backup, container, screen } = session;
+  const { backup, screen } = session;
   screen.progress("  reading every resource of the stack");
   const reality = judge(await previewRefresh(stack));
   screen.progress("  reading the backups");
-  const data = await judgeData(backup, container, reality.differences);
+  const data = await judgeData(session, reality.differences);
   const report: Report = {
     differences: [...reality.differences, ...data.differences],
     notes: [
@@ -49,14 +49,11 @@ export async function drift(session: Session, stack: StackChoice): Promise<numbe
 }
 
 /** A data plane that cannot be judged is itself a broken check, unless drift that is known already explains it. */
-async function judgeData(
-  backup: BackupOutputs,
-  container: Container,
-  known: readonly Difference[],
-): Promise<Report> {
+async function judgeData(session: Session, known: readonly Difference[]): Promise<Report> {
+  const { backup, container } = session;
   let entries: Entry[];
   try {
-    entries = await listBackups(backup, container);
+    entries = await listBackups(session);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     const notes = [`the age of the newest backup could not be judged: ${error.message}`];

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { CatalogueEntry } from "../storage/catalogue.ts";
 import { manifestSchema } from "../storage/manifest.ts";
 import { Problem } from "../storage/problem.ts";
 
@@ -35,9 +36,10 @@ const entrySchema = z.object({
   stamp: z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$/),
   key: z.string(),
   bytes: z.number(),
-  kind: z.string(),
-  manifestKey: z.string().nullish(),
-  // A manifest that this version cannot read must not hide the other backups.
+  storedAt: z.string(),
+  kind: z.enum(["ours", "legacy"]),
+  manifestKey: z.string().nullable(),
+  /** The agent reads those of the newest only. A manifest that this version cannot read must not hide the other backups. */
   manifest: manifestSchema.nullish().catch(null),
 });
 
@@ -56,7 +58,7 @@ export type AgentEvent = z.infer<typeof eventSchema>;
 export type ProgressEvent = z.infer<typeof progressSchema>;
 export type RestoredEvent = z.infer<typeof restoredSchema>;
 /** One backup as the agent lists it. */
-export type Entry = z.infer<typeof entrySchema>;
+export type Entry = CatalogueEntry & Pick<z.infer<typeof entrySchema>, "manifest">;
 /** The event that ends a run well. */
 export type FinalEvent = Exclude<AgentEvent, { event: "progress" | "error" }>;
 

@@ -16,9 +16,9 @@ export interface ListOptions {
 
 /** Shows the backups of the database, newest first. */
 export async function list(session: Session, options: ListOptions): Promise<void> {
-  const { backup, container, screen } = session;
+  const { backup, screen } = session;
   const now = Date.now();
-  const entries = await listBackups(backup, container);
+  const entries = await listBackups(session);
   const verdict = judgeAge(backup, entries, now);
   const { bucket, prefix } = backup.location;
   const location = `s3://${bucket}/${prefix}`;

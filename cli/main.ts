@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { resolve } from "node:path";
 import { Command } from "commander";
 import packageJson from "../package.json" with { type: "json" };
 import { backup } from "./backup.ts";
@@ -14,7 +15,7 @@ const program = new Command(name)
   .description("Backs up and restores the PostgreSQL of a Kamal application declared with Pulumi.")
   .version(packageJson.version)
   .option("-s, --stack <name>", "Pulumi stack (default: the selected one)")
-  .option("-C, --cwd <folder>", "folder with Pulumi.yaml", process.cwd())
+  .option("-C, --cwd <folder>", "folder with Pulumi.yaml (default: here)")
   .option("--outputs <file>", "saved `pulumi stack output --json`; then no Pulumi is needed")
   .option("--name <name>", "which backup, where the stack has several")
   .option("--host <host>", "which host, where the backup runs on several (default: the first)")
@@ -78,7 +79,8 @@ try {
 }
 
 function common(command: Command): CommonOptions {
-  return command.optsWithGlobals<CommonOptions>();
+  const options = command.optsWithGlobals<Partial<CommonOptions>>();
+  return { ...options, cwd: resolve(options.cwd ?? ".") };
 }
 
 function examples(...lines: string[]): string {
@@ -90,6 +92,8 @@ function fail(error: unknown): void {
   const known = error instanceof Error && error.name === "Problem";
   const message = error instanceof Error ? error.message : String(error);
   const sentence = known ? message : `defect in ${name}: ${message} (--debug shows where)`;
+  // A progress line may still stand there.
+  if (process.stderr.isTTY) process.stderr.write("\r\u001b[2K");
   process.stderr.write(`error: ${debug && error instanceof Error ? error.stack : sentence}\n`);
   if (json) process.stdout.write(`${JSON.stringify({ error: sentence }, null, 2)}\n`);
   process.exitCode = 1;

@@ -1,10 +1,9 @@
-import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Problem } from "../storage/problem.ts";
 import { type EngineEvent, parseEngineEvents } from "./engineEvents.ts";
-import { lastLine } from "./ssh.ts";
+import { lastLine, type Outcome, runProgram } from "./process.ts";
 
 /** Which stack of which project. */
 export interface StackChoice {
@@ -77,39 +76,23 @@ function pulumiProblem(choice: StackChoice, command: string, stderr: string): Pr
   );
 }
 
-interface Finished {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function run(
+async function run(
   choice: StackChoice,
   args: readonly string[],
   env: Record<string, string> = {},
-): Promise<Finished> {
+): Promise<Outcome & { stdout: string }> {
   const stack = choice.stack === undefined ? [] : ["--stack", choice.stack];
-  return new Promise((resolve, reject) => {
-    const child = spawn("pulumi", [...args, ...stack, "--non-interactive", "--color", "never"], {
+  const lines: string[] = [];
+  const outcome = await runProgram(
+    "pulumi",
+    [...args, ...stack, "--non-interactive", "--color", "never"],
+    {
       cwd: choice.cwd,
-      env: { ...process.env, PULUMI_SKIP_UPDATE_CHECK: "true", ...env },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    let stdout = "";
-    let stderr = "";
-    child.stdout.setEncoding("utf8").on("data", (text: string) => {
-      stdout += text;
-    });
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
-      stderr += text;
-    });
-    child.on("error", (error: NodeJS.ErrnoException) => {
-      // A missing folder and a missing program carry the same code.
-      const missing = new Problem(
-        `pulumi cannot be started in ${choice.cwd}: the folder does not exist, or pulumi is not on PATH. Give --cwd, install Pulumi, or give saved outputs with --outputs FILE.`,
-      );
-      reject(error.code === "ENOENT" || error.code === "ENOTDIR" ? missing : error);
-    });
-    child.on("close", (code) => resolve({ code, stdout, stderr }));
-  });
+      env: { PULUMI_SKIP_UPDATE_CHECK: "true", ...env },
+      missing: `pulumi cannot be started in ${choice.cwd}: the folder does not exist, or pulumi is not on PATH. Give --cwd, install Pulumi, or give saved outputs with --outputs FILE.`,
+      interrupted: "interrupted. Nothing was changed.",
+      onLine: (line) => lines.push(line),
+    },
+  );
+  return { ...outcome, stdout: lines.join("\n") };
 }

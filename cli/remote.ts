@@ -1,7 +1,8 @@
 import type { BackupOutputs, SshHop } from "../components/outputs.ts";
 import { Problem } from "../storage/problem.ts";
 import { type AgentEvent, type FinalEvent, type ProgressEvent, parseEvent } from "./events.ts";
-import { lastLine, type Route, runOnHost } from "./ssh.ts";
+import { lastLine } from "./process.ts";
+import { type Route, runOnHost } from "./ssh.ts";
 
 /** The container that a command talks to. */
 export interface Container {
@@ -19,6 +20,12 @@ export function containerOn(backup: BackupOutputs, host: SshHop): Container {
   return { name, host: host.host, route: { host, proxy, identityFiles } };
 }
 
+export interface Listeners {
+  readonly onProgress?: (event: ProgressEvent) => void;
+  /** Called for each line that the agent, or ssh, has for a person beside the result. */
+  readonly onNotice?: (line: string) => void;
+}
+
 /**
  * Runs the agent in the container.
  * @param final name of the event that ends a good run; without it there is no success, whatever the exit code says
@@ -28,17 +35,20 @@ export async function runAgent<Name extends FinalEvent["event"]>(
   container: Container,
   args: readonly string[],
   final: Name,
-  onProgress: (event: ProgressEvent) => void = () => {},
+  { onProgress, onNotice }: Listeners = {},
 ): Promise<Extract<FinalEvent, { event: Name }>> {
   let result: Extract<FinalEvent, { event: Name }> | undefined;
   let failure: string | undefined;
   const command = ["docker", "exec", container.name, "agent", ...args, "--json"];
   const { code, stderr } = await runOnHost(container.route, command, (line) => {
     const event: AgentEvent | undefined = parseEvent(line);
-    if (event?.event === "progress") onProgress(event);
+    if (event?.event === "progress") onProgress?.(event);
     else if (event?.event === "error") failure = event.message;
     else if (event?.event === final) result = event as Extract<FinalEvent, { event: Name }>;
   });
+  if (failure !== undefined || result !== undefined) {
+    for (const line of stderr.split("\n").filter(Boolean)) onNotice?.(line);
+  }
   if (failure !== undefined) throw new Problem(failure);
   if (code !== 0) throw dockerProblem(container, code, stderr);
   if (result === undefined) {

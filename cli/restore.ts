@@ -1,6 +1,6 @@
 import { totalRows } from "../storage/manifest.ts";
 import { Problem } from "../storage/problem.ts";
-import { chooseBackup, listBackups, stateOf } from "./catalogue.ts";
+import { chooseEntry, listBackups, stateOf } from "./catalogue.ts";
 import type { Entry, ProgressEvent, RestoredEvent } from "./events.ts";
 import {
   formatBytes,
@@ -43,15 +43,16 @@ export async function restore(
       "restore asks before it replaces a database, and standard input is no terminal. Run it in a terminal, or add --yes.",
     );
   }
-  const entry = chooseBackup(backup, await listBackups(backup, container), wanted);
+  const entry = chooseEntry(backup, await listBackups(session), wanted);
   const plan = describePlan(database, container.host, entry, into);
   if (!options.yes) await confirm(plan, into ?? database);
   else for (const line of plan) screen.line(line);
 
   const args = ["restore", entry.stamp, ...(into === undefined ? [] : ["--into", into]), "--yes"];
-  const restored = await runAgent(container, args, "restored", (event) =>
-    screen.progress(`  ${describeProgress(event)}`),
-  );
+  const restored = await runAgent(container, args, "restored", {
+    onProgress: (event) => screen.progress(`  ${describeProgress(event)}`),
+    onNotice: (line) => screen.notice(line),
+  });
   const undo = undoStatements(restored);
   for (const line of describeResult(entry, restored)) screen.line(line);
   if (undo.length > 0) {
@@ -76,10 +77,10 @@ export function describePlan(
   const from = `from ${formatStamp(entry.stamp)} UTC (${formatBytes(entry.bytes)}${rows}${note})`;
   return into === undefined
     ? [
-        `Restore ${database} on ${host} ${from}?`,
+        `Restore ${database} on ${host} ${from}`,
         `The database of now stays as ${database}_before_<time>.`,
       ]
-    : [`Restore ${database} on ${host} into ${into} ${from}?`, `${database} is not touched.`];
+    : [`Restore ${database} on ${host} into ${into} ${from}`, `${database} is not touched.`];
 }
 
 /** One line of progress. */
@@ -109,14 +110,17 @@ export function describeProgress(event: ProgressEvent): string {
 
 /** The steps that are behind us, and the sentence that it is done. */
 export function describeResult(entry: Entry, restored: RestoredEvent): string[] {
-  const { tables, rows, compared, previous } = restored;
-  const counts = `${plural(tables, "table")}, ${plural(rows, "row")}`;
+  const { compared, previous } = restored;
+  const tables = plural(restored.tables, "table");
+  const size = formatBytes(entry.bytes);
   const steps = [
-    [compared ? "read and checked" : "read", formatBytes(entry.bytes)],
-    ["restored", plural(tables, "table")],
-    compared
-      ? ["compared", `${counts}: equal to the snapshot`]
-      : ["counted", `${counts}; the backup has no manifest to compare with`],
+    ...(compared
+      ? [
+          ["read and checked", size],
+          ["restored", tables],
+          ["compared", `${tables}, ${plural(restored.rows, "row")}: equal to the snapshot`],
+        ]
+      : [["read and restored", `${size}; without a manifest there is nothing to compare with`]]),
     ...(previous === null ? [] : [["swapped", `the database of before is ${previous}`]]),
   ];
   return [
@@ -141,7 +145,7 @@ export function undoStatements(restored: RestoredEvent): string[] {
 async function confirm(plan: readonly string[], name: string): Promise<void> {
   const { default: input } = await import("@inquirer/input");
   // The plan and the question go to standard error, so that --json stays one document.
-  for (const line of plan) process.stderr.write(`${line}\n`);
+  process.stderr.write(`${plan[0]}?\n${plan.slice(1).join("\n")}\n`);
   let answer: string;
   try {
     answer = await input(

@@ -27,6 +27,12 @@ export class Screen {
     if (this.json) this.#out.write(`${JSON.stringify(value, null, 2)}\n`);
   }
 
+  /** Something that the reader should know beside the result; on standard error, with --json as well. */
+  notice(text: string): void {
+    this.clear();
+    this.#err.write(`${text}\n`);
+  }
+
   /** Redraws the progress line. */
   progress(text: string): void {
     if (this.json || !this.#err.isTTY) return;

@@ -1,5 +1,4 @@
 import { readFile } from "node:fs/promises";
-import { resolve } from "node:path";
 import { type BackupOutputs, findBackupOutputs } from "../components/outputs.ts";
 import { Problem } from "../storage/problem.ts";
 import { stackOutputs } from "./pulumi.ts";
@@ -51,7 +50,7 @@ async function readOutputs(options: CommonOptions): Promise<Record<string, unkno
   if (options.outputs === undefined) return stackOutputs(options);
   let text: string;
   try {
-    text = await readFile(resolve(options.cwd, options.outputs), "utf8");
+    text = await readFile(options.outputs, "utf8");
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     throw new Problem(`--outputs ${options.outputs} cannot be read (${code}).`, { cause: error });

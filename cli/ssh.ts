@@ -1,10 +1,9 @@
-import { spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import type { SshHop } from "../components/outputs.ts";
 import { Problem } from "../storage/problem.ts";
+import { lastLine, type Outcome, runProgram } from "./process.ts";
 
 /** A host and the way to it. */
 export interface Route {
@@ -14,10 +13,8 @@ export interface Route {
   readonly identityFiles: readonly string[];
 }
 
-export interface Outcome {
-  readonly code: number;
-  readonly stderr: string;
-}
+const stillRunning =
+  'What was started in the container may still be running; look with "list" before you try again.';
 
 /**
  * Runs a command on a host with the system's own `ssh`. Only the host key of the outputs is accepted, and nothing is
@@ -35,7 +32,11 @@ export async function runOnHost(
   try {
     const knownHosts = join(folder, "known_hosts");
     await writeFile(knownHosts, knownHostsLines(route), { mode: 0o600 });
-    const outcome = await spawnSsh(sshArguments(route, knownHosts, words), onLine);
+    const outcome = await runProgram("ssh", sshArguments(route, knownHosts, words), {
+      missing: "ssh is not on PATH. Install the OpenSSH client.",
+      interrupted: `interrupted. ${stillRunning}`,
+      onLine,
+    });
     if (outcome.code === 255) throw sshProblem(route, outcome.stderr);
     return outcome;
   } finally {
@@ -109,58 +110,9 @@ export function sshProblem(route: Route, stderr: string): Problem {
     );
   }
   if (/closed by remote host|connection reset|broken pipe|not responding/i.test(stderr)) {
-    return new Problem(
-      `ssh ${where}: the connection was lost (${last}). What was started in the container may still be running; look with "list" before you try again.`,
-    );
+    return new Problem(`ssh ${where}: the connection was lost (${last}). ${stillRunning}`);
   }
   return new Problem(
     `ssh ${where}: the host cannot be reached (${last || "no reason given"}). Check the address, the network and the server.`,
   );
-}
-
-/** The last line that says something. */
-export function lastLine(text: string): string {
-  return text.trim().split("\n").at(-1)?.trim() ?? "";
-}
-
-function spawnSsh(args: readonly string[], onLine: (line: string) => void): Promise<Outcome> {
-  return new Promise((resolve, reject) => {
-    const child = spawn("ssh", args, { stdio: ["ignore", "pipe", "pipe"] });
-    let interrupted = false;
-    const stop = () => {
-      interrupted = true;
-      child.kill("SIGTERM");
-    };
-    process.once("SIGINT", stop).once("SIGTERM", stop);
-    let stderr = "";
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
-      stderr = (stderr + text).slice(-65_536);
-    });
-    let refused: unknown;
-    const lines = createInterface({ input: child.stdout });
-    lines.on("line", (line) => {
-      try {
-        onLine(line);
-      } catch (error) {
-        refused ??= error;
-        child.kill("SIGTERM");
-      }
-    });
-    child.on("error", (error: NodeJS.ErrnoException) => {
-      const missing = new Problem("ssh is not on PATH. Install the OpenSSH client.");
-      reject(error.code === "ENOENT" ? missing : error);
-    });
-    child.on("close", (code, signal) => {
-      process.off("SIGINT", stop).off("SIGTERM", stop);
-      if (refused !== undefined) reject(refused);
-      else if (interrupted) {
-        reject(
-          new Problem(
-            `interrupted. What was started in the container may still be running; look with "list" before you try again.`,
-          ),
-        );
-      } else if (code === null) reject(new Problem(`ssh was stopped by ${signal}.`));
-      else resolve({ code, stderr });
-    });
-  });
 }

@@ -5,12 +5,11 @@ import { paint, renderTable } from "./render.ts";
 import type { Session } from "./session.ts";
 
 /** Shows the container, the newest backup and whether it is young enough. */
-export async function status({ backup, container, screen }: Session): Promise<void> {
+export async function status(session: Session): Promise<void> {
+  const { backup, container, screen } = session;
   const now = Date.now();
   const state = await inspectContainer(container, now);
-  const verdict = state.running
-    ? judgeAge(backup, await listBackups(backup, container), now)
-    : undefined;
+  const verdict = state.running ? judgeAge(backup, await listBackups(session), now) : undefined;
   const newest = verdict?.newest;
   const fit = state.running && state.health !== "unhealthy";
   const details = [

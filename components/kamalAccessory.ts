@@ -1,6 +1,6 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import type { Accessory } from "../kamal/accessory.ts";
+import { type Accessory, DIGEST_LABEL } from "../kamal/accessory.ts";
 import { accessoryDigest } from "../kamal/digest.ts";
 import { dockerRunCommand, envFilePath, renderEnvFile } from "../kamal/dockerRun.ts";
 import { renderAccessoryBlock } from "../kamal/renderBlock.ts";
@@ -13,8 +13,6 @@ import type { SshHop } from "./outputs.ts";
 import { showRenderedDiff } from "./renderPreview.ts";
 import { type SshAccess, toCommandConnection } from "./sshConnection.ts";
 import { type Transform, transformed } from "./transform.ts";
-
-const DIGEST_LABEL = "kamal-postgres-backup.digest";
 
 export interface KamalAccessoryArgs {
   /** The accessory without our digest label. Every view of it (block, env file, `docker run`) is made from this value. */
@@ -130,7 +128,7 @@ function labelled(
   secrets: pulumi.Output<Record<string, string>>,
 ): pulumi.Output<Accessory> {
   return pulumi.unsecret(
-    pulumi.all([accessory, secrets]).apply(([a, s]) => ({
+    pulumi.all([accessory, secrets]).apply(([a, s]): Accessory => ({
       ...a,
       labels: { ...a.labels, [DIGEST_LABEL]: accessoryDigest(a, s, s["S3_SECRET_ACCESS_KEY"] ?? "") },
     })),

@@ -123,7 +123,7 @@ export class PostgresBackup extends pulumi.ComponentResource {
     this.image = image;
     this.location = bucket.location;
     this.writerKeyId = pulumi.unsecret(bucket.accessKeyId);
-    this.outputs = pulumi.all([accessory, bucket.location, this.writerKeyId]).apply(([a, location, writerKeyId]) => ({
+    this.outputs = pulumi.all([accessory, bucket.location, this.writerKeyId]).apply(([a, location, writerKeyId]): BackupOutputs => ({
       kind: "kamal-postgres-backup",
       version: 1,
       name,

@@ -4,6 +4,7 @@ import { mergeSettings, type ReadingContext, Settings } from "./settings.ts";
 import { type OpaqueExpression, readYamlWithErb, type SourceFile } from "./yamlWithErb.ts";
 
 export type { KamalAccessoryConfig } from "./accessoryConfig.ts";
+export { databaseAccessory, databaseDefaults, postgresMajor } from "./database.ts";
 
 /** A value that stands in a secrets file under this name. */
 export interface SecretRef {
@@ -16,25 +17,27 @@ export interface SecretRef {
  */
 export interface KamalConfig {
   readonly service: string;
-  readonly destination?: string;
+  readonly destination?: string | undefined;
   readonly registry: {
     /** Absent: Docker Hub. */
-    readonly server?: string;
-    readonly username?: string | SecretRef;
-    readonly password?: string | SecretRef;
+    readonly server?: string | undefined;
+    readonly username?: string | SecretRef | undefined;
+    readonly password?: SecretRef | undefined;
   };
   readonly ssh: {
     /** @default root */
     readonly user: string;
     /** @default 22 */
     readonly port: number;
-    readonly proxy?: { readonly user: string; readonly host: string; readonly port: number };
+    readonly proxy?:
+      | { readonly user: string; readonly host: string; readonly port: number }
+      | undefined;
     /** Paths of private keys, as written. */
     readonly keys: string[];
     readonly keysOnly: boolean;
   };
   readonly accessories: Record<string, KamalAccessoryConfig>;
-  readonly logging?: { driver?: string; options?: Record<string, string> };
+  readonly logging?: { driver?: string; options?: Record<string, string> } | undefined;
   /** Base of the secrets files. @default .kamal/secrets */
   readonly secretsPath: string;
   /** What was passed over in the files, a sentence each. */
@@ -72,16 +75,100 @@ export function readKamalConfig({ base, destination, env }: KamalConfigFiles): K
     get service() {
       return root.requiredText("service");
     },
-    ...(destination && { destination: destination.name }),
-    registry: readRegistry(root.mapping("registry")),
-    ssh: readSsh(root.mapping("ssh")),
-    accessories: readAccessories(root),
-    ...(root.has("logging") && { logging: readLogging(root.mapping("logging")) }),
+    destination: destination?.name,
+    get registry() {
+      return readRegistry(root.mapping("registry"));
+    },
+    get ssh() {
+      return readSsh(root.mapping("ssh"));
+    },
+    get accessories() {
+      return readAccessories(root);
+    },
+    get logging() {
+      return root.has("logging") ? readLogging(root.mapping("logging")) : undefined;
+    },
     get secretsPath() {
       return root.text("secrets_path") ?? ".kamal/secrets";
     },
     warnings: [...baseYaml.warnings, ...(overYaml?.warnings ?? [])],
   };
+}
+
+function readRegistry(registry: Settings): KamalConfig["registry"] {
+  return {
+    get server() {
+      return registry.text("server");
+    },
+    get username() {
+      return registry.isList("username") ? firstSecret(registry, "username") : registry.text("username");
+    },
+    get password() {
+      if (!registry.has("password")) return undefined;
+      return firstSecret(registry, "password");
+    },
+  };
+}
+
+/** Kamal's way to say that a value is secret: a list with the secret's name. */
+function firstSecret(registry: Settings, key: string): SecretRef {
+  const secret = registry.isList(key) ? registry.texts(key)[0] : undefined;
+  if (secret !== undefined) return { secret };
+  throw registry.problem(key, "is not a list with the name of a secret", "Put the value into Kamal's secrets and its name here, [NAME]");
+}
+
+function readSsh(ssh: Settings): KamalConfig["ssh"] {
+  return {
+    get user() {
+      return ssh.text("user") ?? "root";
+    },
+    get port() {
+      return ssh.port("port") ?? 22;
+    },
+    get proxy() {
+      return readProxy(ssh);
+    },
+    get keys() {
+      return ssh.texts("keys");
+    },
+    get keysOnly() {
+      return ssh.flag("keys_only");
+    },
+  };
+}
+
+function readProxy(ssh: Settings): KamalConfig["ssh"]["proxy"] {
+  if (ssh.has("proxy_command") && !ssh.has("proxy")) {
+    throw ssh.problem("proxy_command", "cannot be used here: it is a command of one machine", "Write ssh.proxy as user@host");
+  }
+  const text = ssh.text("proxy");
+  if (text === undefined) return undefined;
+  const match = /^(?:([^@\s]+)@)?([^@:\s]+)(?::(\d{1,5}))?$/.exec(text);
+  if (!match) throw ssh.problem("proxy", `"${text}" is not [user@]host[:port]`, "Write it so");
+  return { user: match[1] ?? "root", host: match[2] ?? "", port: Number(match[3] ?? 22) };
+}
+
+function readLogging(logging: Settings): NonNullable<KamalConfig["logging"]> {
+  const driver = logging.text("driver");
+  return {
+    ...(driver !== undefined && { driver }),
+    ...(logging.has("options") && { options: logging.mapping("options").lazyTexts() }),
+  };
+}
+
+/** Arguments of the program that replace a setting of deploy.yml. */
+const ARGUMENTS: readonly (readonly [setting: RegExp, argument: string])[] = [
+  [/^accessories\.[^.]+\.service$/, "postgres.host"],
+  [/^accessories\.[^.]+\.image$/, "postgres.major"],
+  [/^accessories\.[^.]+\.env\.clear\.POSTGRES_USER$/, "postgres.user"],
+  [/^accessories\.[^.]+\.env\.clear\.POSTGRES_DB$/, "database"],
+  [/^accessories\.[^.]+\.env\.secret/, "postgres.password"],
+  [/^accessories$/, "kamal.databaseAccessory"],
+  [/^registry/, "image"],
+];
+
+function argumentFor(setting: string): string | undefined {
+  return ARGUMENTS.find(([pattern]) => pattern.test(setting))?.[1];
 }
 
 function isFilled(value: unknown): boolean {

@@ -5,8 +5,8 @@ import type { OpaqueExpression } from "./yamlWithErb.ts";
 export interface ReadingContext {
   readonly path: string;
   readonly opaque: ReadonlyMap<string, OpaqueExpression>;
-  /** The argument of ours that replaces a setting of the file. */
-  readonly argumentFor: (setting: string) => string;
+  /** The argument of ours that replaces a setting of the file, if there is one. */
+  readonly argumentFor: (setting: string) => string | undefined;
 }
 
 /**
@@ -56,6 +56,11 @@ export class Settings {
     return this.list(key).map((value, index) => this.#scalar(`${this.name(key)}[${index}]`, value));
   }
 
+  /** An element that the caller took out of a setting. */
+  element(key: string, value: unknown): string {
+    return this.#scalar(this.name(key), value);
+  }
+
   /** A list of anything; a missing one is empty. */
   list(key: string): unknown[] {
     if (!this.has(key)) return [];
@@ -81,6 +86,14 @@ export class Settings {
     return isMapping(this.#values[key]);
   }
 
+  port(key: string): number | undefined {
+    const text = this.text(key);
+    if (text === undefined) return undefined;
+    const port = Number(text);
+    if (Number.isInteger(port) && port > 0 && port < 65_536) return port;
+    throw this.problem(key, `"${text}" is not a port number`, "Give one from 1 to 65535");
+  }
+
   flag(key: string): boolean {
     return this.text(key) === "true";
   }
@@ -92,9 +105,9 @@ export class Settings {
 
   problem(key: string, what: string, remedy: string): Problem {
     const name = this.name(key);
-    return new Problem(
-      `${this.#context.path}: ${name} ${what}. ${remedy}, or give ${this.#context.argumentFor(name)} to the program.`,
-    );
+    const argument = this.#context.argumentFor(name);
+    const instead = argument ? `, or give ${argument} to the program` : "";
+    return new Problem(`${this.#context.path}: ${name} ${what}. ${remedy}${instead}.`);
   }
 
   /** Every value as text, each judged only when it is read. */
@@ -118,8 +131,10 @@ export class Settings {
     if (typeof value !== "string") return;
     for (const [placeholder, { expression, path, reason }] of this.#context.opaque) {
       if (!value.includes(placeholder)) continue;
+      const argument = this.#context.argumentFor(name);
+      const instead = argument ? `Give ${argument} to the program` : "Write it as a literal";
       throw new Problem(
-        `${path}: ${name} is ${expression}: ${reason}. Give ${this.#context.argumentFor(name)} to the program instead.`,
+        `${path}: ${name} needs ${expression}, but ${reason}. ${instead}, or use <%= ENV["NAME"] %> there and set that variable.`,
       );
     }
   }

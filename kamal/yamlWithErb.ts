@@ -72,7 +72,7 @@ export function readYamlWithErb(file: SourceFile, env: Environment, tag: string)
   });
 
   const hideDuplicate = (key: string) =>
-    hide(key, "it stands twice, under conditions that only Ruby can judge");
+    hide(`its second ${key}:`, "it stands twice, under conditions that only Ruby can judge");
   const document = parseYaml(file.path, text, opaque.size > 0);
   if (control !== "") hideDuplicates(document, hideDuplicate);
   keepWholeFloats(document);

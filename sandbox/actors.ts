@@ -20,7 +20,14 @@ export async function query<Row extends pg.QueryResultRow>(
   database: string = world.database.name,
 ): Promise<Row[]> {
   const { host, port, user, password } = world.database;
-  const client = new pg.Client({ host, port, user, password, database, connectionTimeoutMillis: 10_000 });
+  const client = new pg.Client({
+    host,
+    port,
+    user,
+    password,
+    database,
+    connectionTimeoutMillis: 10_000,
+  });
   await client.connect();
   try {
     return (await client.query<Row>(sql)).rows;
@@ -59,10 +66,17 @@ export function administrator(world: World): S3Client {
 /** Someone clicks another number of days into the bucket's expiry rule. */
 export async function changeExpiry(world: World, bucket: string, days: number): Promise<void> {
   const s3 = administrator(world);
-  const { Rules = [] } = await s3.send(new GetBucketLifecycleConfigurationCommand({ Bucket: bucket }));
-  const changed = Rules.map((rule) => (rule.ID === "expire" ? { ...rule, Expiration: { Days: days } } : rule));
+  const { Rules = [] } = await s3.send(
+    new GetBucketLifecycleConfigurationCommand({ Bucket: bucket }),
+  );
+  const changed = Rules.map((rule) =>
+    rule.ID === "expire" ? { ...rule, Expiration: { Days: days } } : rule,
+  );
   await s3.send(
-    new PutBucketLifecycleConfigurationCommand({ Bucket: bucket, LifecycleConfiguration: { Rules: changed } }),
+    new PutBucketLifecycleConfigurationCommand({
+      Bucket: bucket,
+      LifecycleConfiguration: { Rules: changed },
+    }),
   );
 }
 
@@ -73,13 +87,22 @@ export async function stopContainer(name: string): Promise<void> {
 /** What the stack published about its one backup. */
 export async function outputsOf(stack: SandboxStack): Promise<BackupOutputs> {
   const outputs = await stack.stack.outputs();
-  const plain = Object.fromEntries(Object.entries(outputs).map(([name, output]) => [name, output.value]));
+  const plain = Object.fromEntries(
+    Object.entries(outputs).map(([name, output]) => [name, output.value]),
+  );
   return findBackupOutputs(plain)[0] as BackupOutputs;
 }
 
 /** Types `npx kamal-postgres-backup ARGS` in the stack's folder. */
 export function runCli(stack: SandboxStack, args: readonly string[]): Promise<RunResult> {
-  const words = [join(checkout, "cli", "main.ts"), ...args, "--stack", stack.stack.name, "--cwd", stack.dir];
+  const words = [
+    join(checkout, "cli", "main.ts"),
+    ...args,
+    "--stack",
+    stack.stack.name,
+    "--cwd",
+    stack.dir,
+  ];
   return run(process.execPath, words, { env: stack.env, allowFailure: true, timeoutMs: 300_000 });
 }
 

@@ -57,7 +57,12 @@ export async function openStack(world: World, options: EngineOptions = {}): Prom
   const env = await engineEnvironment(world, providers);
   const stack = await LocalWorkspace.createOrSelectStack(
     { stackName: name, workDir: dir },
-    { workDir: dir, envVars: env, program: options.program ?? publishBackup, pulumiHome: env["PULUMI_HOME"] as string },
+    {
+      workDir: dir,
+      envVars: env,
+      program: options.program ?? publishBackup,
+      pulumiHome: env["PULUMI_HOME"] as string,
+    },
   );
   await stack.setAllConfig({ ...sandboxConfig(world), ...options.config });
 
@@ -77,7 +82,8 @@ export async function openStack(world: World, options: EngineOptions = {}): Prom
     dir,
     env,
     providers,
-    preview: (o = {}) => observe((w) => stack.preview({ ...w.listeners, diff: true, refresh: true, ...o })),
+    preview: (o = {}) =>
+      observe((w) => stack.preview({ ...w.listeners, diff: true, refresh: true, ...o })),
     up: (o = {}) => observe((w) => stack.up({ ...w.listeners, refresh: true, ...o })),
     destroy: () => observe((w) => stack.destroy({ ...w.listeners, refresh: true })),
     close: () => providers.stop(),
@@ -124,7 +130,10 @@ async function layOutProject(dir: string, stack: string): Promise<void> {
   });
 }
 
-async function engineEnvironment(world: World, providers: Providers): Promise<Record<string, string>> {
+async function engineEnvironment(
+  world: World,
+  providers: Providers,
+): Promise<Record<string, string>> {
   const state = join(world.dir, "state");
   const passphrase = join(world.dir, "passphrase");
   await mkdir(state, { recursive: true });
@@ -158,7 +167,7 @@ function sandboxConfig(world: World): ConfigMap {
     kamalConfig: { value: world.app.config },
     s3Endpoint: { value: world.store.endpoint },
     s3AllowInsecure: { value: "true" },
-    "hostKeys": { value: JSON.stringify({ [world.ssh.host]: world.ssh.hostKey }) },
+    hostKeys: { value: JSON.stringify({ [world.ssh.host]: world.ssh.hostKey }) },
     baseImage: { value: world.image.base },
   };
 }

@@ -21,6 +21,9 @@ export interface Settings {
 
 const settingsFile = join(stateDir, "settings.json");
 
+/** The application's name: Kamal finds containers by it, so two checkouts on one machine must not share it. */
+export const serviceName = (id: string) => `shop-${id}`;
+
 /** The settings of the sandbox in this checkout, chosen now if there is none. */
 export async function loadSettings(): Promise<Settings> {
   if (existsSync(settingsFile)) return JSON.parse(readFileSync(settingsFile, "utf8"));
@@ -28,7 +31,7 @@ export async function loadSettings(): Promise<Settings> {
   const id = sandboxId(checkout);
   const settings: Settings = {
     id,
-    service: `shop-${id}`,
+    service: serviceName(id),
     sshPort: await freePort(2222),
     registryPort: await freePort(5001),
     databasePort: await freePort(5433),

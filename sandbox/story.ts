@@ -20,35 +20,51 @@ const TABLE = "pgbench_accounts";
 const ACCESSORY = "db_backup";
 
 const tell = new Narrator();
-let world: World;
-let stack: SandboxStack;
+let world!: World;
+let stack!: SandboxStack;
 
 try {
-  await tell.step("sandbox", "A Kamal application with its database, an SSH host, a registry and an S3 service start on this machine.", async () => {
-    world = await sandboxUp({ log: (line) => console.log(`    ${line}`) });
-    stack = await openStack(world);
-    for (const line of stack.providers.report) console.log(`    ${line}`);
-    return `up in ${world.dir}`;
-  });
+  await tell.step(
+    "sandbox",
+    "A Kamal application with its database, an SSH host, a registry and an S3 service start on this machine.",
+    async () => {
+      world = await sandboxUp({ log: (line) => console.log(`    ${line}`) });
+      stack = await openStack(world);
+      for (const line of stack.providers.report) console.log(`    ${line}`);
+      return `up in ${world.dir}`;
+    },
+  );
 
-  await tell.step("preview", "`pulumi preview` says what a backup of app_production needs, and touches nothing.", async () => {
-    const preview = await stack.preview();
-    succeeded(preview.code, preview.output);
-    return summarise(preview.changes);
-  });
+  await tell.step(
+    "preview",
+    "`pulumi preview` says what a backup of app_production needs, and touches nothing.",
+    async () => {
+      const preview = await stack.preview();
+      succeeded(preview.code, preview.output);
+      return summarise(preview.changes);
+    },
+  );
 
-  await tell.step("up", "`pulumi up` makes bucket, expiry rule and key, builds the image, and boots the accessory over SSH.", async () => {
-    const up = await stack.up();
-    succeeded(up.code, up.output);
-    return summarise(up.changes);
-  });
+  await tell.step(
+    "up",
+    "`pulumi up` makes bucket, expiry rule and key, builds the image, and boots the accessory over SSH.",
+    async () => {
+      const up = await stack.up();
+      succeeded(up.code, up.output);
+      return summarise(up.changes);
+    },
+  );
 
-  await tell.step("rendered", "What it wrote into the application's deploy.yml: one block between two markers.", async () => {
-    const diff = await renderedDiff(world);
-    tell.show("git diff config/deploy.yml", diff);
-    assert.match(diff, /^\+ +db_backup:/m);
-    return "one block, nothing else touched";
-  });
+  await tell.step(
+    "rendered",
+    "What it wrote into the application's deploy.yml: one block between two markers.",
+    async () => {
+      const diff = await renderedDiff(world);
+      tell.show("git diff config/deploy.yml", diff);
+      assert.match(diff, /^\+ +db_backup:/m);
+      return "one block, nothing else touched";
+    },
+  );
 
   await tell.step("kamal looks", "The real Kamal sees the container as its own.", async () => {
     const details = await kamal(world, ["accessory", "details", ACCESSORY]);
@@ -75,19 +91,27 @@ try {
   });
 
   const before = await countRows(world, TABLE);
-  await tell.step("accident", `Someone drops the table ${TABLE} with its ${before} rows.`, async () => {
-    await query(world, `drop table ${TABLE} cascade`);
-    return "gone";
-  });
+  await tell.step(
+    "accident",
+    `Someone drops the table ${TABLE} with its ${before} rows.`,
+    async () => {
+      await query(world, `drop table ${TABLE} cascade`);
+      return "gone";
+    },
+  );
 
-  await tell.step("restore", "One command brings it back into a new database, compares, and swaps.", async () => {
-    const restore = await runCli(stack, ["restore", "latest", "--yes"]);
-    tell.show("npx kamal-postgres-backup restore latest --yes", restore.stdout);
-    succeeded(restore.code, restore.stderr);
-    const after = await countRows(world, TABLE);
-    assert.equal(after, before);
-    return `${after} rows again; the damaged database is kept as ${(await keptDatabases(world)).at(-1)}`;
-  });
+  await tell.step(
+    "restore",
+    "One command brings it back into a new database, compares, and swaps.",
+    async () => {
+      const restore = await runCli(stack, ["restore", "latest", "--yes"]);
+      tell.show("npx kamal-postgres-backup restore latest --yes", restore.stdout);
+      succeeded(restore.code, restore.stderr);
+      const after = await countRows(world, TABLE);
+      assert.equal(after, before);
+      return `${after} rows again; the damaged database is kept as ${(await keptDatabases(world)).at(-1)}`;
+    },
+  );
 
   await tell.step("up again", "A second `pulumi up` finds nothing to do.", async () => {
     const up = await stack.up({ expectNoChanges: true });
@@ -95,25 +119,33 @@ try {
     return summarise(up.changes);
   });
 
-  await tell.step("kamal reboots", "Kamal reboots the accessory from the rendered files: still no drift.", async () => {
-    const reboot = await kamal(world, ["accessory", "reboot", ACCESSORY]);
-    succeeded(reboot.code, reboot.stdout);
-    const preview = await stack.preview({ expectNoChanges: true });
-    succeeded(preview.code, preview.output);
-    return "preview finds nothing";
-  });
+  await tell.step(
+    "kamal reboots",
+    "Kamal reboots the accessory from the rendered files: still no drift.",
+    async () => {
+      const reboot = await kamal(world, ["accessory", "reboot", ACCESSORY]);
+      succeeded(reboot.code, reboot.stdout);
+      const preview = await stack.preview({ expectNoChanges: true });
+      succeeded(preview.code, preview.output);
+      return "preview finds nothing";
+    },
+  );
 
-  await tell.step("drift", "Someone stops the container and shortens the bucket's expiry to 7 days.", async () => {
-    const { container, location } = await outputsOf(stack);
-    await stopContainer(container);
-    await changeExpiry(world, location.bucket, 7);
-    const drift = await runCli(stack, ["drift"]);
-    tell.show("npx kamal-postgres-backup drift ; echo $?", `${drift.stdout}${drift.code}`);
-    assert.equal(drift.code, 7, drift.stderr);
-    assert.match(drift.stdout, /lifecycle/);
-    assert.match(drift.stdout, /exited/);
-    return "exit 7, both are named";
-  });
+  await tell.step(
+    "drift",
+    "Someone stops the container and shortens the bucket's expiry to 7 days.",
+    async () => {
+      const { container, location } = await outputsOf(stack);
+      await stopContainer(container);
+      await changeExpiry(world, location.bucket, 7);
+      const drift = await runCli(stack, ["drift"]);
+      tell.show("npx kamal-postgres-backup drift ; echo $?", `${drift.stdout}${drift.code}`);
+      assert.equal(drift.code, 7, drift.stderr);
+      assert.match(drift.stdout, /lifecycle/);
+      assert.match(drift.stdout, /exited/);
+      return "exit 7, both are named";
+    },
+  );
 
   await tell.step("heal", "`pulumi up` puts both back.", async () => {
     const up = await stack.up();
@@ -136,7 +168,7 @@ The sandbox keeps running; npm run sandbox down removes it.`);
   if (process.argv.includes("--debug")) console.error(error);
   process.exitCode = 1;
 } finally {
-  await stack!?.close();
+  await (stack as SandboxStack | undefined)?.close();
 }
 
 function succeeded(code: number, output: string): void {

@@ -91,7 +91,7 @@ export class MultipartUpload {
         }),
       );
     } catch (error) {
-      const doubtful = isTaken(error) || !isAnswered(error) || nameOf(error) === "NoSuchUpload";
+      const doubtful = isTaken(error) || !isAnswered(error) || isGone(error);
       if (doubtful && (await this.#holdsOurs().catch(() => false))) return;
       throw error;
     }
@@ -120,19 +120,29 @@ export class MultipartUpload {
   async abort(): Promise<void> {
     const { client, address } = this.#store;
     const abortSignal = AbortSignal.timeout(abortDeadlineMs);
-    for (let i = 0; i < abortTries; i++) {
-      try {
+    try {
+      for (let i = 0; i < abortTries; i++) {
         await client.send(new AbortMultipartUploadCommand(this.#target), { abortSignal });
-        await client.send(new ListPartsCommand(this.#target), { abortSignal });
-      } catch (error) {
-        // The upload is gone, which is the aim; or we may not look, and the abort itself was acknowledged.
-        if (nameOf(error) === "NoSuchUpload" || isMissing(error)) return;
-        if (isDenied(error) && i > 0) return;
-        if (isDenied(error)) continue;
-        throw explain(error, address, `drop the unfinished upload of ${this.#target.Key}`);
+        if ((await this.#partsLeft(abortSignal)) === 0) return;
       }
+    } catch (error) {
+      if (isGone(error)) return;
+      throw explain(error, address, `drop the unfinished upload of ${this.#target.Key}`);
     }
-    throw new Problem(`the unfinished upload of ${this.#target.Key} is still there.`);
+    throw new Problem(`the unfinished upload of ${this.#target.Key} still holds parts.`);
+  }
+
+  async #partsLeft(abortSignal: AbortSignal): Promise<number> {
+    try {
+      const answer = await this.#store.client.send(new ListPartsCommand(this.#target), {
+        abortSignal,
+      });
+      return answer.Parts?.length ?? 0;
+    } catch (error) {
+      // Without the right to look, the acknowledged abort has to do.
+      if (isGone(error) || isDenied(error)) return 0;
+      throw error;
+    }
   }
 }
 
@@ -143,8 +153,8 @@ function checksum(store: Store): { ChecksumAlgorithm?: "CRC32" } {
     : {};
 }
 
-function nameOf(error: unknown): string {
-  return error instanceof Error ? error.name : "";
+function isGone(error: unknown): boolean {
+  return (error instanceof Error && error.name === "NoSuchUpload") || isMissing(error);
 }
 
 /** Whether the service itself said no, so that nothing is in doubt. */

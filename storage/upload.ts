@@ -2,7 +2,7 @@ import { createHash, type Hash, randomUUID } from "node:crypto";
 import type { Store } from "./client.ts";
 import { explain } from "./explain.ts";
 import { MultipartUpload } from "./multipart.ts";
-import { PartPool } from "./partPool.ts";
+import { type FullPart, PartPool } from "./partPool.ts";
 import { Problem } from "./problem.ts";
 import type { Provider } from "./providers.ts";
 
@@ -50,7 +50,8 @@ export function partBytesFor(provider: Provider, estimateBytes: number): number 
 /**
  * Uploads a stream under a new key, in parts, with bounded memory: `queue` buffers of `partBytes`. Whatever goes wrong
  * (source, service, signal, `beforeComplete`), the parts are dropped, nothing becomes visible, and the error is thrown.
- * @throws Problem when the service refuses or fails, the key exists, or the source was empty; else the source's error
+ * @throws Problem when the service refuses or fails, the key exists, or the source was empty; else what the source,
+ * `beforeComplete` or the signal gave
  */
 export async function uploadStream(
   store: Store,
@@ -71,49 +72,60 @@ export async function uploadStream(
   ).catch((error: unknown) => {
     throw explained(error);
   });
-  const run = new Run(store, upload, options);
+  const run = new Run(upload, options, store.address.provider.maxParts, explained);
   try {
     return await run.finish(source);
   } catch (error) {
-    const first = explained(error);
-    try {
-      await run.drop();
-    } catch (leftover) {
-      const rest = leftover instanceof Error ? leftover.message : String(leftover);
-      const told = `${first.message} Besides, ${rest} Its parts stay until the bucket's rule for unfinished uploads removes them.`;
-      throw first.name === "Problem"
-        ? new Problem(told, { cause: first })
-        : new Error(told, { cause: first });
-    }
-    throw first;
+    await run.drop().catch((leftover: unknown) => {
+      throw withLeftover(error, leftover);
+    });
+    throw error;
   }
 }
 
-/** The course of one upload: source -> part buffers -> parts, and the one failure that ends it. */
+/** The first failure, with a word on the parts that could not be dropped. */
+function withLeftover(error: unknown, leftover: unknown): Error {
+  const [first, second] = [error, leftover].map((e) =>
+    e instanceof Error ? e : new Error(String(e)),
+  );
+  const message = `${first?.message} Besides: ${second?.message} Its parts stay until the bucket's rule for unfinished uploads removes them.`;
+  return first?.name === "Problem"
+    ? new Problem(message, { cause: first })
+    : new Error(message, { cause: first });
+}
+
+/** The course of one upload: source, part buffers, parts, and the first failure, which ends it. */
 class Run {
   readonly #upload: MultipartUpload;
   readonly #options: UploadOptions;
+  readonly #maxParts: number;
+  readonly #explained: (error: unknown) => Error;
   readonly #pool: PartPool;
   readonly #hash: Hash = createHash("sha256");
-  /** Rejects at the first failure of a part or at the caller's signal. */
-  readonly #failure = Promise.withResolvers<never>();
   readonly #stop = new AbortController();
-  readonly #maxParts: number;
+  /** The first failure of a part, or the caller's reason to stop. */
+  #failure: { readonly error: unknown } | undefined;
+  /** Rejects what is being waited for just now. */
+  #interrupt: ((error: unknown) => void) | undefined;
   #taken = 0;
   #acknowledged = 0;
 
-  constructor(store: Store, upload: MultipartUpload, options: UploadOptions) {
+  constructor(
+    upload: MultipartUpload,
+    options: UploadOptions,
+    maxParts: number,
+    explained: (error: unknown) => Error,
+  ) {
     this.#upload = upload;
     this.#options = options;
-    this.#maxParts = store.address.provider.maxParts;
+    this.#maxParts = maxParts;
+    this.#explained = explained;
     this.#pool = new PartPool(options.partBytes, options.queue ?? 3, (part) => {
       // The pool hands out parts in stream order, and their bytes are final.
       this.#hash.update(part.bytes);
       this.#taken += part.bytes.length;
-      return this.#send(part).catch((error: unknown) => this.#fail(error));
+      return this.#send(part).catch((error: unknown) => this.#fail(this.#explained(error)));
     });
-    // Without a listener a failure while nobody waits would end the process.
-    this.#failure.promise.catch(() => {});
     options.signal?.addEventListener("abort", this.#onAbort, { once: true });
   }
 
@@ -122,10 +134,11 @@ class Run {
     this.#pool.flush();
     await this.#orFailure(this.#pool.drained());
     await this.#orFailure(this.#options.beforeComplete());
-    this.#options.signal?.throwIfAborted();
     if (this.#taken === 0)
       throw new Problem("the backup is empty: its source ended without a byte.");
-    await this.#upload.complete();
+    await this.#upload.complete().catch((error: unknown) => {
+      throw this.#explained(error);
+    });
     this.#options.signal?.removeEventListener("abort", this.#onAbort);
     return { bytes: this.#taken, sha256: this.#hash.digest("hex") };
   }
@@ -159,7 +172,7 @@ class Run {
     }
   }
 
-  async #send(part: { readonly number: number; readonly bytes: Buffer }): Promise<void> {
+  async #send(part: FullPart): Promise<void> {
     if (part.number > this.#maxParts) {
       throw new Problem(
         `the backup needs more than the ${this.#maxParts} parts that the service takes: it is larger than was estimated. Run it again.`,
@@ -173,11 +186,24 @@ class Run {
   readonly #onAbort = () => this.#fail(this.#options.signal?.reason);
 
   #fail(error: unknown): void {
-    this.#failure.reject(error);
+    this.#failure ??= { error };
     this.#stop.abort();
+    this.#interrupt?.(this.#failure.error);
   }
 
+  /**
+   * Waits for the work or for the first failure. Not `Promise.race` with one long-lived promise: that would keep a
+   * listener for every chunk until the end of the upload.
+   */
   #orFailure<T>(work: Promise<T>): Promise<T> {
-    return Promise.race([work, this.#failure.promise]);
+    return new Promise((resolve, reject) => {
+      if (this.#failure !== undefined) {
+        work.catch(() => {});
+        reject(this.#failure.error);
+        return;
+      }
+      this.#interrupt = reject;
+      work.then(resolve, reject);
+    });
   }
 }

@@ -24,13 +24,13 @@ let skipped = 0;
 async function runAll(batch: readonly string[], concurrency: number): Promise<void> {
   if (batch.length === 0) return;
   const stream = run({ files: [...batch], concurrency, timeout: 20 * 60_000 });
-  stream.on("test:summary", (summary) => {
-    // One summary a file, and one of the whole without a file.
-    if (summary.file !== undefined) return;
-    passed += summary.counts.passed;
-    failed += summary.counts.failed + summary.counts.cancelled;
-    skipped += summary.counts.skipped + summary.counts.todo;
-    if (!summary.success && summary.counts.failed === 0) failed += 1;
+  stream.on("test:pass", (event) => {
+    if (event.details.type === "suite") return;
+    if (event.skip !== undefined || event.todo !== undefined) skipped += 1;
+    else passed += 1;
+  });
+  stream.on("test:fail", (event) => {
+    if (event.details.type !== "suite") failed += 1;
   });
   for await (const chunk of stream.compose(spec())) process.stdout.write(chunk);
 }

@@ -70,8 +70,6 @@ function launch(name: ProviderName, env: Readonly<Record<string, string>>) {
     stdio: ["pipe", "pipe", "inherit"],
     env: { ...process.env, ...env },
   });
-  // A stand-in that nobody stops must not keep this process alive either.
-  child.unref();
   return { child, port: portOf(name, child) };
 }
 
@@ -95,7 +93,6 @@ async function portOf(name: string, child: ChildProcess): Promise<number> {
 
 async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
-  child.ref();
   const gone = once(child, "exit");
   child.kill();
   await gone;

@@ -1,0 +1,32 @@
+import { probeWrite } from "../storage/probe.ts";
+import type { BackupContext } from "./backup.ts";
+import { checkClientVersion, connect, readClientVersion, readServer } from "./database.ts";
+import { extraOptions } from "./dump.ts";
+import { dueAfter } from "./schedule.ts";
+
+/**
+ * Tries once, at boot, everything that a backup will need, and leaves nothing behind.
+ * @throws Problem that names the first thing that does not work
+ */
+export async function probe({ settings, store, report }: BackupContext): Promise<void> {
+  if (settings.schedule !== undefined) {
+    const due = dueAfter(settings.schedule, new Date(), undefined, process.env["TZ"]);
+    report.line(`schedule  "${settings.schedule}", next backup ${due.toISOString()}`);
+  }
+  extraOptions(settings.postgres.dumpOptions);
+  const client = await connect(settings.postgres);
+  try {
+    const server = await readServer(client);
+    const pgDump = await readClientVersion("pg_dump");
+    checkClientVersion(pgDump, server);
+    report.line(
+      `database  "${settings.postgres.database}", PostgreSQL ${server.version}, ${pgDump.line}`,
+    );
+  } finally {
+    await client.end();
+  }
+  await probeWrite(store);
+  report.line(
+    `bucket    s3://${store.address.bucket}/${store.address.prefix}, an upload was begun and dropped`,
+  );
+}

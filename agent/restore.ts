@@ -1,0 +1,320 @@
+import { addAbortSignal } from "node:stream";
+import type pg from "pg";
+import {
+  type CatalogueEntry,
+  chooseBackup,
+  listBackups,
+  readManifest,
+} from "../storage/catalogue.ts";
+import { openObject } from "../storage/download.ts";
+import type { Manifest } from "../storage/manifest.ts";
+import { Problem } from "../storage/problem.ts";
+import type { BackupContext } from "./backup.ts";
+import { compareWithManifest } from "./compare.ts";
+import { connect, connectMaintenance, readClientVersion, readServer } from "./database.ts";
+import { load } from "./load.ts";
+import { requireNoBackup, takeRestoreLock } from "./lock.ts";
+import { besideName, compactStamp } from "./names.ts";
+import { type Report, readableBytes, throttled } from "./report.ts";
+import { StallWatch } from "./stall.ts";
+import { swap, swapBackStatements } from "./swap.ts";
+import {
+  carryOver,
+  createTarget,
+  type DatabaseProperties,
+  dropTarget,
+  readProperties,
+} from "./target.ts";
+
+const PROGRESS_EVERY_MS = 1000;
+
+export interface RestoreOptions {
+  /** `latest` or the stamp of a backup, as `list` shows it. */
+  readonly wanted: string;
+  /** Name of a new database to restore into, beside the live one; absent: the live one is replaced. */
+  readonly into?: string;
+  /** Asked before anything is made; resolves to false to give up. */
+  readonly confirm: (question: string, name: string) => Promise<boolean>;
+}
+
+interface Plan {
+  readonly entry: CatalogueEntry;
+  /** Null for the old image's objects. */
+  readonly manifest: Manifest | null;
+  /** The name that the restored database will have. */
+  readonly target: string;
+  /** The name that it has until it is checked. */
+  readonly fresh: string;
+  /** The database that has the target's name today. */
+  readonly live: DatabaseProperties | null;
+  /** What the new database is made like: the live one, also when it is restored beside it. */
+  readonly like: DatabaseProperties | null;
+  /** The name that the live database will get. */
+  readonly before: string;
+}
+
+/**
+ * Restores a backup into a new database, checks it against the manifest, and only then gives it the live one's name.
+ * The live database stays beside it under another name; on any failure it is as before.
+ * @throws Problem
+ */
+export async function restore(context: BackupContext, options: RestoreOptions): Promise<void> {
+  const { settings, report } = context;
+  const started = performance.now();
+  const database = options.into ?? settings.postgres.database;
+  const maintenance = await connectMaintenance(settings.postgres, database);
+  try {
+    await takeRestoreLock(maintenance);
+    const plan = await makePlan(context, maintenance, options);
+    announce(report, plan);
+    if (!(await options.confirm(`Restore ${plan.target} from ${plan.entry.stamp}?`, plan.target))) {
+      throw new Problem("not confirmed, so nothing was changed.");
+    }
+    await createTarget(maintenance, plan.fresh, plan.like);
+    const outcome = await fill(context, maintenance, plan).catch(async (error: unknown) => {
+      await discard(maintenance, plan.fresh, report);
+      throw error;
+    });
+    conclude(report, plan, { ...outcome, elapsedMs: Math.round(performance.now() - started) });
+  } finally {
+    await maintenance.end();
+  }
+}
+
+async function makePlan(
+  { settings, store }: BackupContext,
+  maintenance: pg.Client,
+  { wanted, into }: RestoreOptions,
+): Promise<Plan> {
+  const { database } = settings.postgres;
+  const target = into ?? database;
+  const live = await readProperties(maintenance, target);
+  if (into !== undefined && live !== null) {
+    throw new Problem(
+      `database "${into}" exists already; --into makes a new one. Give another name, or drop it first.`,
+    );
+  }
+  const { bucket, prefix } = store.address;
+  const entries = await listBackups(store, database);
+  const entry = chooseBackup(entries, wanted, database, `s3://${bucket}/${prefix}`);
+  const manifest = entry.kind === "legacy" ? null : await readManifest(store, entry);
+  requireReadable(entry, manifest);
+  await requireVersions(maintenance, manifest);
+  if (live !== null) await requireNoBackup(maintenance, target);
+  return {
+    entry,
+    manifest,
+    target,
+    fresh: besideName(target, "restore", compactStamp(new Date(`${entry.stamp}Z`))),
+    live,
+    like: live ?? (await readProperties(maintenance, database)),
+    before: besideName(target, "before", compactStamp(new Date())),
+  };
+}
+
+function requireReadable(entry: CatalogueEntry, manifest: Manifest | null): void {
+  if (entry.key.endsWith(".gpg")) {
+    throw new Problem(
+      `${entry.key} is encrypted with gpg by the old image, which this version does not read. Restore it with that image, or decrypt it by hand: gpg --decrypt, then pg_restore.`,
+    );
+  }
+  if (manifest !== null && manifest.encryption !== "none") {
+    throw new Problem(
+      `${entry.key} is encrypted (${manifest.encryption}), which this version does not read. Use a newer kamal-postgres-backup.`,
+    );
+  }
+}
+
+async function requireVersions(maintenance: pg.Client, manifest: Manifest | null): Promise<void> {
+  if (manifest === null) return;
+  const server = await readServer(maintenance);
+  if (server.major < manifest.server.major) {
+    throw new Problem(
+      `the backup is of PostgreSQL ${manifest.server.version}, this server runs ${server.version}. Restore into PostgreSQL ${manifest.server.major} or newer.`,
+    );
+  }
+  const tool = await readClientVersion("pg_restore");
+  const dumpMajor = Number(/(\d+)/.exec(manifest.pgDump)?.[1]);
+  if (tool.major < dumpMajor) {
+    throw new Problem(
+      `the backup was made by ${manifest.pgDump}, this image has ${tool.line}. Use the image built for PostgreSQL ${dumpMajor} or newer.`,
+    );
+  }
+}
+
+function announce(report: Report, { entry, manifest, target, live, before }: Plan): void {
+  report.line(
+    `Restoring "${target}" from ${entry.stamp} UTC (${readableBytes(entry.bytes)}, ${entry.key}).`,
+  );
+  report.line(
+    live === null
+      ? `There is no database "${target}" now; it appears when its content has been checked.`
+      : `The database of now stays as "${before}"; until the swap, which closes its connections for a moment, it is not touched.`,
+  );
+  if (manifest === null) {
+    report.notice(
+      `${entry.key} was written by the old image without a manifest: pg_restore's own result is checked, but there is nothing to compare the data with.`,
+    );
+  }
+}
+
+/** From the empty database to the finished swap. */
+async function fill(context: BackupContext, maintenance: pg.Client, plan: Plan) {
+  const { settings, report, signal } = context;
+  await loadObject(context, plan);
+  const compared = await check(context, plan);
+  if (plan.like !== null) await carry(maintenance, plan.fresh, plan.like, report);
+  signal.throwIfAborted();
+  if (plan.live !== null) await requireNoBackup(maintenance, plan.target);
+  const cutter = await connectMaintenance(settings.postgres, plan.target);
+  try {
+    const closed = await swap(maintenance, cutter, {
+      fresh: plan.fresh,
+      target: plan.target,
+      live: plan.live && { properties: plan.live, before: plan.before },
+    });
+    if (plan.live !== null) report.line(`Swapped; ${closed} connections were closed.`);
+  } finally {
+    await cutter.end();
+  }
+  return compared;
+}
+
+async function loadObject({ settings, store, report, signal }: BackupContext, plan: Plan) {
+  const { entry, manifest } = plan;
+  const started = performance.now();
+  const stall = new StallWatch(`restore of ${plan.target}`);
+  const progress = throttled(PROGRESS_EVERY_MS, (bytes: number) =>
+    report.event({
+      event: "progress",
+      step: "download",
+      bytes,
+      total: entry.bytes,
+      elapsedMs: Math.round(performance.now() - started),
+    }),
+  );
+  const { stream } = await openObject(store, entry.key);
+  const stopping = AbortSignal.any([signal, stall.signal]);
+  addAbortSignal(stopping, stream);
+  try {
+    // A decrypting stage belongs between the download and the decompressor: here, after the digest is taken.
+    const loaded = await load(settings.postgres, stall.watch(stream), {
+      compression: manifest?.compression ?? "none",
+      database: plan.fresh,
+      signal: stopping,
+      onBytes: progress,
+    });
+    if (manifest !== null && loaded.whole) requireUndamaged(manifest, loaded);
+    if (loaded.failure !== undefined) throw notRestored(loaded.failure, plan);
+    report.line(`Restored and read to the end: ${readableBytes(loaded.bytes)}.`);
+    report.event({ event: "progress", step: "restore", elapsedMs: elapsedSince(started) });
+  } finally {
+    stall.stop();
+    stream.destroy();
+  }
+}
+
+function requireUndamaged(
+  { object }: Manifest,
+  loaded: { readonly bytes: number; readonly sha256: string },
+): void {
+  if (loaded.bytes === object.bytes && loaded.sha256 === object.sha256) return;
+  const found =
+    loaded.bytes === object.bytes
+      ? `its SHA-256 is ${loaded.sha256}, the manifest says ${object.sha256}`
+      : `it has ${loaded.bytes} bytes, the manifest says ${object.bytes}`;
+  throw new Problem(
+    `${object.key} is damaged: ${found}. The live database was not touched; choose another backup from the list.`,
+  );
+}
+
+function notRestored(failure: Problem, { target, live }: Plan): Problem {
+  const state = live === null ? "Nothing was changed." : `"${target}" was not touched.`;
+  return new Problem(`the backup could not be restored: ${failure.message} ${state}`);
+}
+
+/** Planner statistics are not in a dump; without them the application's first queries would be planned blindly. */
+async function check({ settings, report }: BackupContext, { fresh, manifest }: Plan) {
+  const client = await connect(settings.postgres, fresh);
+  try {
+    await client.query("ANALYZE");
+    if (manifest === null) return { compared: false, tables: 0, rows: 0 };
+    const started = performance.now();
+    const total = manifest.tables.length;
+    const progress = throttled(PROGRESS_EVERY_MS, (done: number) =>
+      report.event({
+        event: "progress",
+        step: "compare",
+        done,
+        total,
+        elapsedMs: elapsedSince(started),
+      }),
+    );
+    const result = await compareWithManifest(client, manifest, progress);
+    report.line(
+      `Compared ${result.tables} tables, ${result.rows} rows, ${manifest.largeObjects} large objects: equal to the snapshot.`,
+    );
+    return { compared: true, ...result };
+  } finally {
+    await client.end();
+  }
+}
+
+/** A setting that the role may not copy is said, not fatal: the data is whole, and the old database still has it. */
+async function carry(
+  maintenance: pg.Client,
+  name: string,
+  like: DatabaseProperties,
+  report: Report,
+): Promise<void> {
+  for (const statement of carryOver(name, like)) {
+    try {
+      await maintenance.query(statement);
+    } catch (error) {
+      report.notice(
+        `not carried over to the restored database: ${statement} (${error instanceof Error ? error.message : String(error)})`,
+      );
+    }
+  }
+}
+
+/** Drops the unfinished database; failing to is said, but the cause of the failed restore is what gets thrown. */
+async function discard(maintenance: pg.Client, name: string, report: Report): Promise<void> {
+  try {
+    await dropTarget(maintenance, name);
+  } catch (error) {
+    report.notice(
+      `the unfinished database "${name}" could not be dropped (${error instanceof Error ? error.message : String(error)}); the next restore of this backup will.`,
+    );
+  }
+}
+
+function conclude(
+  report: Report,
+  plan: Plan,
+  outcome: { compared: boolean; tables: number; rows: number; elapsedMs: number },
+): void {
+  const previous = plan.live === null ? null : plan.before;
+  report.event({
+    event: "restored",
+    database: plan.target,
+    from: plan.entry.stamp,
+    previous,
+    ...outcome,
+  });
+  report.line(
+    outcome.compared
+      ? `Restored "${plan.target}" from ${plan.entry.stamp}.`
+      : `Restored "${plan.target}" from ${plan.entry.stamp}; nothing could be compared.`,
+  );
+  if (previous === null) return;
+  const aside = besideName(plan.target, "undone", compactStamp(new Date()));
+  report.line(`The old database is "${previous}". To swap back, in psql's database "postgres":`);
+  for (const statement of swapBackStatements(plan.target, previous, aside)) {
+    report.line(`  ${statement}`);
+  }
+}
+
+function elapsedSince(started: number): number {
+  return Math.round(performance.now() - started);
+}

@@ -1,0 +1,35 @@
+/** `docker stop` waits ten seconds before it kills; an upload must have been aborted by then. */
+const DEADLINE_MS = 8_000;
+
+const CODES = { SIGTERM: 143, SIGINT: 130 } as const;
+
+/**
+ * Turns SIGTERM and SIGINT into an abort signal, so that what runs can clean up, within a limit.
+ * @returns the signal, the exit code to end with once a signal has come, and `done` to be called at the end
+ */
+export function stopOnSignal(): {
+  readonly signal: AbortSignal;
+  readonly exitCode: number | undefined;
+  done(): void;
+} {
+  const controller = new AbortController();
+  let exitCode: number | undefined;
+  let deadline: NodeJS.Timeout | undefined;
+  const listener = (name: "SIGTERM" | "SIGINT") => {
+    if (exitCode !== undefined) return;
+    exitCode = CODES[name];
+    controller.abort(new Error(`stopped by ${name}`));
+    deadline = setTimeout(() => process.exit(CODES[name]), DEADLINE_MS);
+  };
+  process.on("SIGTERM", listener).on("SIGINT", listener);
+  return {
+    signal: controller.signal,
+    get exitCode() {
+      return exitCode;
+    },
+    done: () => {
+      clearTimeout(deadline);
+      process.off("SIGTERM", listener).off("SIGINT", listener);
+    },
+  };
+}

@@ -1,0 +1,100 @@
+import { Problem } from "./problem.ts";
+import type { Line } from "./textLines.ts";
+
+/** The mapping `accessories:` in the lines of a deploy.yml. */
+export interface Section {
+  /** Index of the line before which one more child belongs. */
+  readonly insertAt: number;
+  readonly childIndent: number;
+  readonly children: readonly { readonly key: string; readonly line: number }[];
+}
+
+const HEAD = /^(?:\uFEFF)?(["']?)accessories\1[ \t]*:(?:[ \t]+(?<rest>.*))?$/;
+const CHILD = /^(?<indent> +)(["']?)(?<key>[^\s#"':][^"':]*)\2[ \t]*:(?:[ \t]|$)/;
+
+/**
+ * Finds the mapping by its lines: with ERB and comments in it, the file cannot go through a YAML parser and come back.
+ * @returns undefined when the file has no such key
+ * @throws Problem when it cannot be added to
+ */
+export function accessoriesSection(lines: readonly Line[]): Section | undefined {
+  const { masked, depth } = maskErb(lines);
+  const heads = masked.flatMap((text, index) => (HEAD.test(text) ? [index] : []));
+  const [head] = heads;
+  if (masked.some((text, index) => /^(?:---|\.\.\.)(?:\s|$)/.test(text) && index > 0 && hasContent(masked.slice(0, index)))) {
+    throw new Problem("deploy.yml holds several YAML documents, of which Kamal reads the first. Keep one.");
+  }
+  if (head === undefined) return undefined;
+  if (heads.length > 1) {
+    throw new Problem(
+      `deploy.yml has accessories: ${heads.length} times (lines ${heads.map((h) => h + 1).join(", ")}). Keep one.`,
+    );
+  }
+  refuseInline(masked[head] ?? "", head);
+
+  const next = masked.findIndex((text, index) => index > head && /^[^\s#]/.test(text));
+  const stop = next < 0 ? lines.length : next;
+  const last = masked.findLastIndex((text, index) => index < stop && /^\s+\S/.test(text));
+  const insertAt = afterOpenErb(depth, Math.max(head, last), head, stop) + 1;
+  return { insertAt, ...readChildren(masked, head + 1, insertAt) };
+}
+
+function hasContent(masked: readonly string[]): boolean {
+  return masked.some((text) => /^[^\s#%]/.test(text));
+}
+
+function refuseInline(text: string, line: number): void {
+  const rest = HEAD.exec(text)?.groups?.["rest"]?.replace(/(^|[ \t])#.*$/, "").trim() ?? "";
+  if (rest === "" || /^&\S+$/.test(rest)) return;
+  throw new Problem(
+    `deploy.yml line ${line + 1}: accessories: is followed by "${rest}" on its line, so that no accessory can be added. Write each accessory on lines of its own below it.`,
+  );
+}
+
+function readChildren(
+  masked: readonly string[],
+  from: number,
+  to: number,
+): Pick<Section, "childIndent" | "children"> {
+  const found = masked.flatMap((text, line) => {
+    const groups = line >= from && line < to ? CHILD.exec(text)?.groups : undefined;
+    return groups ? [{ line, indent: groups["indent"]?.length ?? 0, key: groups["key"]?.trim() ?? "" }] : [];
+  });
+  const childIndent = found[0]?.indent ?? 2;
+  const children = found.filter(({ indent }) => indent === childIndent);
+  return { childIndent, children: children.map(({ key, line }) => ({ key, line })) };
+}
+
+/** An `if` that opens within the mapping closes before our block starts. */
+function afterOpenErb(depth: readonly number[], last: number, head: number, stop: number): number {
+  let at = last;
+  while ((depth[at] ?? 0) > (depth[head] ?? 0) && at + 1 < stop) at++;
+  return at;
+}
+
+/** Lines with ERB tags replaced by stand-ins of the same length, and how many Ruby blocks are open after each line. */
+function maskErb(lines: readonly Line[]): { masked: string[]; depth: number[] } {
+  const whole = lines.map(({ text }) => text).join("\n");
+  const changes: { line: number; by: number }[] = [];
+  const text = whole.replace(/<%(?!%)([#=-]?)([\s\S]*?)-?%>/g, (tag, kind: string, body: string, at: number) => {
+    if (kind !== "#" && kind !== "=") {
+      const line = whole.slice(0, at + tag.length).split("\n").length - 1;
+      const by = body.split("\n").reduce((sum, ruby) => sum + nesting(ruby), 0);
+      changes.push({ line, by });
+    }
+    return tag.replace(/[^\n]/g, kind === "=" ? "x" : " ");
+  });
+  let open = 0;
+  const depth = lines.map((_, index) => {
+    for (const { line, by } of changes) if (line === index) open += by;
+    return open;
+  });
+  return { masked: text.split("\n"), depth };
+}
+
+function nesting(ruby: string): number {
+  const line = ruby.trim();
+  const opens = /^(?:if|unless|case|while|until|for|begin)\b|(?:\bdo|\{)\s*(?:\|[^|]*\|)?$/.test(line);
+  const closes = /^(?:end\b|\})/.test(line);
+  return Number(opens) - Number(closes);
+}

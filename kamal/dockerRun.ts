@@ -1,0 +1,71 @@
+import { type Accessory, checkAccessory } from "./accessory.ts";
+import { checkSecret } from "./secrets.ts";
+
+/**
+ * The line that Kamal 2.11 runs on a host for this accessory, word by word, so that the container is Kamal's own.
+ * @param host as in deploy.yml; Kamal tells it to the container as KAMAL_HOST
+ * @throws Problem for a value that would not survive the shell
+ */
+export function dockerRunCommand(accessory: Accessory, host: string): string {
+  checkAccessory(accessory);
+  const labels = { service: accessory.container, ...accessory.labels };
+  return [
+    "docker run",
+    `--name ${accessory.container}`,
+    "--detach",
+    "--restart unless-stopped",
+    `--network ${accessory.network}`,
+    ...loggingWords(accessory.logging),
+    `--env KAMAL_HOST="${host}"`,
+    ...assignments("--env", accessory.clear),
+    `--env-file ${envFilePath(accessory)}`,
+    ...assignments("--label", labels),
+    ...optionWords(accessory.options),
+    accessory.image,
+  ].join(" ");
+}
+
+/** Path of the accessory's secrets on the host, from the home of the SSH user. */
+export function envFilePath({ service, destination, key }: Accessory): string {
+  const application = destination === undefined ? service : `${service}-${destination}`;
+  return `.kamal/apps/${application}/env/accessories/${key}.env`;
+}
+
+/**
+ * Content of the env file, byte for byte what Kamal uploads.
+ * @param secrets value by name in the container, in the accessory's order
+ * @throws Problem for a value that Kamal would alter
+ */
+export function renderEnvFile(secrets: Readonly<Record<string, string>>): string {
+  const lines = Object.entries(secrets).map(([name, value]) => {
+    checkSecret(name, value);
+    return `${name}=${value}\n`;
+  });
+  return lines.join("") || "\n";
+}
+
+/** Kamal's default is said even where the daemon's driver does not know it. */
+function loggingWords(logging: Accessory["logging"]): string[] {
+  const options = Object.entries(logging?.options ?? {});
+  if (!logging?.driver && options.length === 0) return ['--log-opt max-size="10m"'];
+  return [
+    ...(logging?.driver ? [`--log-driver ${shellWord(logging.driver)}`] : []),
+    ...options.map(([name, value]) => `--log-opt ${name}=${shellWord(value)}`),
+  ];
+}
+
+function assignments(flag: string, values: Readonly<Record<string, string>>): string[] {
+  return Object.entries(values).map(([name, value]) => `${flag} ${name}=${shellWord(value)}`);
+}
+
+function optionWords(options: Accessory["options"]): string[] {
+  return Object.entries(options).flatMap(([name, value]) =>
+    [value].flat().map((single) => (single === true ? `--${name}` : `--${name} ${shellWord(single)}`)),
+  );
+}
+
+/** Kamal's quoting: ASCII stretches in double quotes, the others bare. */
+function shellWord(value: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the range is ASCII
+  return value.replace(/[\0-\x7f]+/g, (ascii) => `"${ascii.replace(/[\\"`$]/g, "\\$&")}"`);
+}

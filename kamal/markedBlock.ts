@@ -1,0 +1,179 @@
+import { accessoriesSection, type Section } from "./accessoriesSection.ts";
+import { Problem } from "./problem.ts";
+import { type Line, splitLines } from "./textLines.ts";
+
+/** The place of our block in a file's lines: from the opening marker to the closing one. */
+interface Place {
+  readonly begin: number;
+  readonly end: number;
+}
+
+/** Indentation in which blocks of an accessory are given and returned, whatever the file uses. */
+const CANONICAL_INDENT = 2;
+const OWN_KEY = "accessories:";
+const ANY_BEGIN = /^[ \t]*# >>> kamal-postgres-backup \S+/;
+
+/**
+ * The text between our markers, as it was given to `writeMarkedBlock`; undefined when there are none.
+ * @throws Problem when the markers are unbalanced or doubled
+ */
+export function readMarkedBlock(text: string, name: string): string | undefined {
+  const lines = splitLines(text);
+  const place = findPlace(lines, name);
+  if (!place) return undefined;
+  const inner = lines.slice(place.begin + 1, place.end).map((line) => line.text);
+  const ownsKey = inner[0] === OWN_KEY;
+  const shift = ownsKey ? 0 : indentOf(lines[place.begin]?.text ?? "") - CANONICAL_INDENT;
+  const kept = ownsKey ? inner.slice(1) : inner;
+  // A marker at the margin is in a file without indentation.
+  return kept.map((line) => `${shift > -CANONICAL_INDENT ? shifted(line, -shift) : line}\n`).join("");
+}
+
+/**
+ * Puts the block between our markers, everything else stays byte for byte. Where there are no markers yet, it goes to the
+ * end of the file, or to the end of the mapping `accessories:`, indented as that one's other children. Twice is as once.
+ * @param name of the backup, as in its markers
+ * @param block lines that end; under `accessories` as `renderAccessoryBlock` makes them
+ * @throws Problem when the block's key is there outside our markers, when the markers are damaged, or when `accessories:` is written in a way that cannot be added to
+ */
+export function writeMarkedBlock(
+  text: string,
+  name: string,
+  block: string,
+  under: "accessories" | undefined,
+): string {
+  if (!/^[\w.-]+$/.test(name)) {
+    throw new Problem(`"${name}" cannot name a marked block. Use letters, digits, "_", "." and "-".`);
+  }
+  const lines = splitLines(text);
+  const eol = lines[0]?.end.startsWith("\r") ? "\r\n" : "\n";
+  const place = findPlace(lines, name);
+  const inner = block.replace(/\n$/, "").split("\n");
+  const section = under && accessoriesSection(lines);
+  if (section) refuseForeignKey(lines, section, inner[0] ?? "", place);
+
+  if (place) {
+    const ownsKey = lines[place.begin + 1]?.text === OWN_KEY;
+    const indent = ownsKey || !under ? 0 : indentOf(lines[place.begin]?.text ?? "") - CANONICAL_INDENT;
+    const marked = [...(ownsKey ? [OWN_KEY] : []), ...inner.map((line) => shifted(line, indent))];
+    return join([
+      ...lines.slice(0, place.begin + 1),
+      ...marked.map((line) => ({ text: line, end: eol })),
+      ...lines.slice(place.end),
+    ]);
+  }
+  if (!section) {
+    return insert(lines, lines.length, marks(name, under ? [OWN_KEY, ...inner] : inner, 0), eol);
+  }
+  const indented = inner.map((line) => shifted(line, section.childIndent - CANONICAL_INDENT));
+  const at = outsideOtherMarks(lines, section.insertAt);
+  return insert(lines, at, marks(name, indented, section.childIndent), eol);
+}
+
+/**
+ * Takes our block and its markers out again; a text without them comes back as it is.
+ * @throws Problem when the markers are unbalanced or doubled
+ */
+export function removeMarkedBlock(text: string, name: string): string {
+  const lines = splitLines(text);
+  const place = findPlace(lines, name);
+  if (!place) return text;
+  const before = lines.slice(0, place.begin);
+  const after = lines.slice(place.end + 1);
+  const last = before.at(-1);
+  // A file that did not end its last line when we came does not end it when we go.
+  if (after.length === 0 && lines[place.end]?.end === "" && last) {
+    before[before.length - 1] = { ...last, end: "" };
+  }
+  if (lines[place.begin + 1]?.text !== OWN_KEY) return join([...before, ...after]);
+  return join([...before, ...keepKeyFor(after)]);
+}
+
+/** Children that came after our block lose the key `accessories:` with it: it stays for them, in a next block of ours within its markers. */
+function keepKeyFor(after: readonly Line[]): readonly Line[] {
+  const next = after.findIndex(({ text }) => text.trim() !== "" && (!/^\s*#/.test(text) || ANY_BEGIN.test(text)));
+  const line = after[next];
+  if (!line || indentOf(line.text) === 0) {
+    if (!line || !ANY_BEGIN.test(line.text)) return after;
+  }
+  const at = ANY_BEGIN.test(line.text) ? next + 1 : 0;
+  return [...after.slice(0, at), { text: OWN_KEY, end: line.end || "\n" }, ...after.slice(at)];
+}
+
+function findPlace(lines: readonly Line[], name: string): Place | undefined {
+  const escaped = name.replace(/[.]/g, "\\.");
+  const opens = new RegExp(`^[ \\t]*# >>> kamal-postgres-backup ${escaped}(?:[ \\t]|$)`);
+  const closes = new RegExp(`^[ \\t]*# <<< kamal-postgres-backup ${escaped}[ \\t]*$`);
+  const begins = lines.flatMap(({ text }, index) => (opens.test(text) ? [index] : []));
+  const ends = lines.flatMap(({ text }, index) => (closes.test(text) ? [index] : []));
+  const [begin] = begins;
+  const [end] = ends;
+  if (begin === undefined && end === undefined) return undefined;
+  if (begins.length !== 1 || ends.length !== 1 || begin === undefined || end === undefined || end < begin) {
+    throw new Problem(
+      `the marker comments of kamal-postgres-backup ${name} are damaged: ${begins.length} open (# >>>), ${ends.length} close (# <<<), where one pair is needed. Delete these comments and what is between them, then run pulumi up.`,
+    );
+  }
+  return { begin, end };
+}
+
+function refuseForeignKey(
+  lines: readonly Line[],
+  section: Section,
+  firstLine: string,
+  place: Place | undefined,
+): void {
+  const key = firstLine.trim().replace(/:.*$/, "");
+  const foreign = section.children.find(
+    (child) => child.key === key && !(place && child.line > place.begin && child.line < place.end),
+  );
+  if (!foreign) return;
+  const theirs = ANY_BEGIN.test(lines[foreign.line - 1]?.text ?? "") ? "another backup's" : "not ours";
+  throw new Problem(
+    `accessories.${key} is already there (line ${foreign.line + 1}) and is ${theirs}. Rename or remove it, or give our accessory another key with kamal.accessory.`,
+  );
+}
+
+/** Another backup's block may bring the key `accessories:` itself; ours comes after it, not into it. */
+function outsideOtherMarks(lines: readonly Line[], at: number): number {
+  const begin = lines.findLastIndex(({ text }, index) => index < at && ANY_BEGIN.test(text));
+  const end = lines.findIndex(
+    ({ text }, index) => index > begin && /^[ \t]*# <<< kamal-postgres-backup /.test(text),
+  );
+  return begin >= 0 && end >= at ? end + 1 : at;
+}
+
+function marks(name: string, inner: readonly string[], indent: number): string[] {
+  const margin = " ".repeat(indent);
+  return [
+    `${margin}# >>> kamal-postgres-backup ${name} (written by pulumi up; edits here count as drift)`,
+    ...inner,
+    `${margin}# <<< kamal-postgres-backup ${name}`,
+  ];
+}
+
+/** After a last line without end, ours has none either: that is how `removeMarkedBlock` knows. */
+function insert(lines: readonly Line[], at: number, added: readonly string[], eol: string): string {
+  const before = lines.slice(0, at);
+  const last = before.at(-1);
+  const open = last !== undefined && last.end === "";
+  if (open) before[before.length - 1] = { ...last, end: eol };
+  const block = added.map((text, index) => ({
+    text,
+    end: open && index === added.length - 1 ? "" : eol,
+  }));
+  return join([...before, ...block, ...lines.slice(at)]);
+}
+
+function indentOf(text: string): number {
+  return text.length - text.trimStart().length;
+}
+
+function shifted(line: string, by: number): string {
+  if (by <= 0) return line.slice(Math.min(-by, indentOf(line)));
+  return line === "" ? line : " ".repeat(by) + line;
+}
+
+function join(lines: readonly Line[]): string {
+  return lines.map(({ text, end }) => text + end).join("");
+}

@@ -1,0 +1,101 @@
+import { existsSync, rmSync } from "node:fs";
+import { Problem } from "../storage/problem.ts";
+import { docker, removeContainer, requireEngine } from "./docker.ts";
+import { withLock } from "./lock.ts";
+import { checkout, sandboxId, sandboxLabel, stateDir } from "./paths.ts";
+import { stopRegistry } from "./registry.ts";
+import { loadSettings, serviceName } from "./settings.ts";
+import { stopSsh } from "./ssh.ts";
+import { step } from "./steps.ts";
+import { storeName } from "./store.ts";
+import { forgetWorld } from "./world.ts";
+
+export interface DownOptions {
+  /** Gets one line for each step. @default nothing is printed */
+  readonly log?: (line: string) => void;
+}
+
+/**
+ * Removes everything that this checkout's sandbox started: containers, also those that Kamal or the backup booted for
+ * its application, volumes, images, network, servers and the state folder. Downloads stay in the cache.
+ */
+export async function down(options: DownOptions = {}): Promise<void> {
+  const log = options.log ?? (() => {});
+  await withLock(async () => {
+    await requireEngine();
+    forgetWorld();
+    const id = sandboxId(checkout);
+    const count = (what: string) => (names: readonly string[]) => `${names.length} ${what}`;
+    await step(log, "containers", () => removeContainers(id), count("removed"));
+    await step(log, "volumes", () => removeVolumes(id), count("removed"));
+    await step(log, "images", removeImages, count("removed"));
+    await step(log, "network", removeNetwork, count("removed"));
+    await step(
+      log,
+      "servers",
+      async () => {
+        await stopSsh();
+        await stopRegistry(id);
+      },
+      () => "ssh and registry stopped",
+    );
+  }, log);
+  rmSync(stateDir, { recursive: true, force: true });
+}
+
+async function lines(args: readonly string[]): Promise<string[]> {
+  return (await docker(args)).stdout.split("\n").filter((line) => line !== "");
+}
+
+/** Ours by label, or an accessory of our application by the label that Kamal gives it. */
+async function removeContainers(id: string): Promise<string[]> {
+  const format = `{{.Names}}\t{{.Label "service"}}\t{{.Label "${sandboxLabel}"}}`;
+  const ours = (await lines(["container", "ls", "--all", "--format", format]))
+    .map((line) => line.split("\t"))
+    .filter(
+      ([, service, label]) =>
+        label === id || service === serviceName(id) || service?.startsWith(`${serviceName(id)}-`),
+    )
+    .map(([name]) => name ?? "");
+  for (const name of ours) await removeContainer(name);
+  return ours;
+}
+
+async function removeVolumes(id: string): Promise<string[]> {
+  const all = await lines(["volume", "ls", "--format", "{{.Name}}"]);
+  const ours = all.filter(
+    (name) => name === storeName(id) || name.startsWith(`${serviceName(id)}-`),
+  );
+  if (ours.length > 0) await docker(["volume", "rm", "--force", ...ours]);
+  return ours;
+}
+
+/** Every image that belongs to our registry, whatever pushed or pulled it. */
+async function removeImages(): Promise<string[]> {
+  if (!existsSync(stateDir)) return [];
+  const server = `127.0.0.1:${(await loadSettings()).registryPort}/`;
+  const all = await lines(["image", "ls", "--format", "{{.Repository}}\t{{.ID}}"]);
+  const ids = all
+    .map((line) => line.split("\t"))
+    .filter(([repository]) => repository?.startsWith(server))
+    .map(([, id]) => id ?? "");
+  const ours = [...new Set(ids)];
+  if (ours.length > 0) await docker(["image", "rm", "--force", ...ours]);
+  return ours;
+}
+
+/** Only when a sandbox made it, this one or another since gone, and nobody uses it by now. */
+async function removeNetwork(): Promise<string[]> {
+  const ours = await lines([
+    "network",
+    "ls",
+    ...["--filter", `label=${sandboxLabel}`, "--format", "{{.Name}}"],
+  ]);
+  const removed: string[] = [];
+  for (const name of ours) {
+    const result = await docker(["network", "rm", name], { allowFailure: true });
+    if (result.code === 0) removed.push(name);
+    else if (!/active endpoints/.test(result.stderr)) throw new Problem(result.stderr.trim());
+  }
+  return removed;
+}

@@ -1,0 +1,58 @@
+import { Command } from "commander";
+import { down } from "./down.ts";
+import { statusOf } from "./status.ts";
+import { up } from "./up.ts";
+import { readWorld } from "./world.ts";
+
+const log = (line: string) => console.log(line);
+
+const program = new Command("sandbox").description(
+  "A real world on this machine for the demo and the tests.",
+);
+
+program
+  .command("up")
+  .description(
+    "start what is missing: SSH host, registry, S3 service, and a database booted by Kamal",
+  )
+  .action(async () => {
+    const start = performance.now();
+    const world = await up({ log });
+    const seconds = ((performance.now() - start) / 1000).toFixed(1);
+    console.log(
+      `The sandbox is up after ${seconds} s; its description is ${world.dir}/world.json.`,
+    );
+  });
+
+program
+  .command("status")
+  .description("say which parts answer now; exit code 1 when one does not")
+  .option("--json", "one JSON object on standard output")
+  .action(async (options: { json?: boolean }) => {
+    const world = readWorld();
+    const parts = await statusOf(world);
+    const up = parts.every((part) => part.answers);
+    if (options.json === true) console.log(JSON.stringify({ up, id: world.id, parts }));
+    else {
+      for (const { part, answers, where } of parts) {
+        console.log(`${part.padEnd(12)} ${(answers ? "up" : "DOWN").padEnd(5)} ${where}`);
+      }
+    }
+    if (!up) process.exitCode = 1;
+  });
+
+program
+  .command("down")
+  .description("remove everything that up started; downloads stay in the cache")
+  .action(async () => {
+    await down({ log });
+    console.log("The sandbox is down.");
+  });
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof Error) || error.name !== "Problem") throw error;
+  console.error(error.message);
+  process.exitCode = 1;
+}

@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { after, before, test } from "node:test";
+import { outputsOf } from "../../sandbox/actors.ts";
+import { docker } from "../../sandbox/docker.ts";
+import { begin, type Journey } from "../support/journey.ts";
+
+let journey: Journey;
+let container: string;
+before(async () => {
+  journey = await begin();
+  container = (await outputsOf(journey.stack)).container;
+});
+after(() => journey.stack.close());
+
+async function containerId(): Promise<string> {
+  return (await docker(["container", "inspect", "-f", "{{.Id}}", container])).stdout.trim();
+}
+
+test("a new schedule: shown in the preview as a diff, one update of each part, the container replaced", async () => {
+  const before = await containerId();
+  await journey.stack.stack.setConfig("schedule", { value: "@every 6h" });
+  try {
+    const preview = await journey.stack.preview();
+    assert.equal(preview.code, 0, preview.output);
+    assert.match(preview.output, /^-\s+SCHEDULE: .*15 3 \* \* \*/m);
+    assert.match(preview.output, /^\+\s+SCHEDULE: .*@every 6h/m);
+    const up = await journey.stack.up();
+    assert.equal(up.code, 0, up.output);
+    const { same: _, ...changes } = up.changes;
+    assert.deepEqual(Object.keys(changes), ["update"]);
+    assert.notEqual(await containerId(), before);
+    const env = await docker(["container", "inspect", "-f", "{{json .Config.Env}}", container]);
+    assert.match(env.stdout, /SCHEDULE=@every 6h/);
+  } finally {
+    await journey.stack.stack.setConfig("schedule", { value: "15 3 * * *" });
+    const back = await journey.stack.up();
+    assert.equal(back.code, 0, back.output);
+  }
+});
+
+test("a hand edit inside the block is drift, and up puts it back", async () => {
+  const file = journey.world.app.config;
+  const declared = readFileSync(file, "utf8");
+  writeFileSync(file, declared.replace("memory: 256m", "memory: 64m"));
+  assert.notEqual(readFileSync(file, "utf8"), declared, "the edit took place");
+  const preview = await journey.stack.preview({ expectNoChanges: true });
+  assert.equal(preview.code, 7, preview.output);
+  const up = await journey.stack.up();
+  assert.equal(up.code, 0, up.output);
+  assert.equal(readFileSync(file, "utf8"), declared);
+});
+
+test("a container removed by hand is drift, and up boots it again", async () => {
+  await docker(["rm", "-f", container]);
+  const preview = await journey.stack.preview({ expectNoChanges: true });
+  assert.equal(preview.code, 7, preview.output);
+  const up = await journey.stack.up();
+  assert.equal(up.code, 0, up.output);
+  const state = await docker(["container", "inspect", "-f", "{{.State.Status}}", container]);
+  assert.equal(state.stdout.trim(), "running");
+});

@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { backupLifecycle } from "../../storage/lifecycle.ts";
+import { writerPolicy } from "../../storage/policies.ts";
+
+describe("backupLifecycle", () => {
+  const days = { days: 30, noncurrentDays: 14, abortDays: 2 };
+
+  it("expires a folder, its old versions and markers, and unfinished uploads of the whole bucket", () => {
+    assert.deepEqual(backupLifecycle({ prefix: "shop/production", ...days }), [
+      { id: "expire", prefix: "shop/production/", expirationDays: 30, noncurrentDays: 14 },
+      { id: "expired-markers", prefix: "shop/production/", expiredObjectDeleteMarker: true },
+      { id: "abort-unfinished", prefix: "", abortIncompleteMultipartDays: 2 },
+    ]);
+  });
+
+  it("covers the whole bucket when asked", () => {
+    const prefixes = backupLifecycle({ prefix: "", ...days }).map(({ prefix }) => prefix);
+    assert.deepEqual(prefixes, ["", "", ""]);
+  });
+
+  it("refuses what is no number of days", () => {
+    for (const name of ["days", "noncurrentDays", "abortDays"] as const) {
+      for (const value of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY]) {
+        assert.throws(
+          () => backupLifecycle({ prefix: "p", ...days, [name]: value }),
+          (error: Error) => error.name === "Problem" && error.message.startsWith(`${name} is`),
+        );
+      }
+    }
+  });
+});
+
+describe("writerPolicy", () => {
+  const actions = (read: boolean) =>
+    writerPolicy({ bucket: "bkt", prefix: "p", read })
+      .Statement.filter(({ Effect }) => Effect === "Allow")
+      .flatMap(({ Action }) => Action);
+
+  it("allows adding, and by choice reading, and nothing else", () => {
+    const write = ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"];
+    assert.deepEqual(actions(false), write);
+    assert.deepEqual(actions(true), [...write, "s3:GetObject", "s3:ListBucket"]);
+  });
+
+  it("takes a name or an ARN", () => {
+    const resources = (bucket: string) =>
+      writerPolicy({ bucket, prefix: "p", read: true }).Statement.map(({ Resource }) => Resource);
+    assert.deepEqual(resources("bkt"), [
+      "arn:aws:s3:::bkt/p/*",
+      "arn:aws:s3:::bkt/p/*",
+      "arn:aws:s3:::bkt",
+      "arn:aws:s3:::bkt/*",
+    ]);
+    assert.deepEqual(resources("arn:aws-cn:s3:::bkt")[0], "arn:aws-cn:s3:::bkt/p/*");
+  });
+});

@@ -1,0 +1,145 @@
+import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { chown, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import pg from "pg";
+
+/** A running PostgreSQL of the test's own, on loopback, with one superuser. */
+export interface TestPostgres {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+  readonly major: number;
+  /** Kills the server at once and removes its data. May be called twice. */
+  stop(): Promise<void>;
+}
+
+const LIBRARY = "/usr/lib/postgresql";
+const READY_DEADLINE_MS = 30_000;
+
+/** Folder with the server programs of the newest major installed; undefined when there is none. */
+export async function findServerPrograms(): Promise<{ dir: string; major: number } | undefined> {
+  const majors = await readdir(LIBRARY).catch(() => []);
+  for (const name of majors.toSorted((a, b) => Number(b) - Number(a))) {
+    const dir = join(LIBRARY, name, "bin");
+    const programs = await readdir(dir).catch(() => []);
+    if (programs.includes("initdb") && programs.includes("postgres")) {
+      return { dir, major: Number(name) };
+    }
+  }
+  return undefined;
+}
+
+/**
+ * Starts a new cluster in a temporary folder.
+ * @throws Error when no server programs are installed, or it does not answer within 30 s
+ */
+export async function startPostgres(): Promise<TestPostgres> {
+  const found = await findServerPrograms();
+  if (found === undefined) throw new Error(`no PostgreSQL server under ${LIBRARY}`);
+  const as = serverUser();
+  const dir = await mkdtemp(join(tmpdir(), "test-postgres-"));
+  const password = "test-password-of-postgres";
+  const passwordFile = join(dir, "password");
+  await writeFile(passwordFile, password, { mode: 0o600 });
+  if (as.uid !== undefined) {
+    for (const path of [dir, passwordFile]) await chown(path, as.uid, as.gid);
+  }
+  const data = join(dir, "data");
+  await promisify(execFile)(
+    join(found.dir, "initdb"),
+    ["-D", data, "-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8"].concat(
+      `--pwfile=${passwordFile}`,
+      ["--locale=C.UTF-8", "--no-sync"],
+    ),
+    { ...as, cwd: dir },
+  );
+  const port = await freePort();
+  const settings = ["fsync=off", "unix_socket_directories=", "listen_addresses=127.0.0.1"];
+  const child = spawn(
+    join(found.dir, "postgres"),
+    ["-D", data, "-p", String(port), ...settings.flatMap((setting) => ["-c", setting])],
+    { ...as, cwd: dir, stdio: "ignore" },
+  );
+  const stop = async () => {
+    await end(child);
+    await rm(dir, { recursive: true, force: true });
+  };
+  const server = {
+    host: "127.0.0.1",
+    port,
+    user: "postgres",
+    password,
+    major: found.major,
+    stop,
+  };
+  try {
+    await ready(server, child);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return server;
+}
+
+/** Runs statements in one database of the server. */
+export async function query(
+  server: TestPostgres,
+  database: string,
+  ...statements: string[]
+): Promise<Record<string, unknown>[]> {
+  const { host, port, user, password } = server;
+  const client = new pg.Client({ host, port, user, password, database });
+  await client.connect();
+  try {
+    let rows: Record<string, unknown>[] = [];
+    for (const statement of statements) rows = (await client.query(statement)).rows;
+    return rows;
+  } finally {
+    await client.end();
+  }
+}
+
+/** PostgreSQL refuses to run as root; its package brings a user of its own. */
+function serverUser(): { uid?: number; gid?: number } {
+  if (process.getuid?.() !== 0) return {};
+  const id = (flag: string) => Number(execFileSync("id", [flag, "postgres"], { encoding: "utf8" }));
+  return { uid: id("-u"), gid: id("-g") };
+}
+
+async function ready(server: TestPostgres, child: ChildProcess): Promise<void> {
+  const deadline = performance.now() + READY_DEADLINE_MS;
+  for (;;) {
+    try {
+      await query(server, "postgres", "SELECT 1");
+      return;
+    } catch (error) {
+      if (child.exitCode !== null) throw new Error(`postgres exited with ${child.exitCode}`);
+      if (performance.now() > deadline) throw error;
+      await sleep(50);
+    }
+  }
+}
+
+/** SIGQUIT is PostgreSQL's immediate shutdown: its own processes go with it. */
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = once(child, "exit");
+  child.kill("SIGQUIT");
+  await gone;
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const address = probe.address();
+  probe.close();
+  await once(probe, "close");
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return address.port;
+}
