@@ -73,7 +73,7 @@ export class AwsBackupBucket extends pulumi.ComponentResource {
     const region = args.region === undefined ? {} : { region: args.region };
 
     this.bucket = new aws.s3.Bucket(
-      `${name}-bucket`,
+      name,
       transformed(transform?.bucket, {
         ...region,
         forceDestroy: args.forceDestroy ?? false,

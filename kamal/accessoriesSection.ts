@@ -3,6 +3,10 @@ import type { Line } from "./textLines.ts";
 
 /** The mapping `accessories:` in the lines of a deploy.yml. */
 export interface Section {
+  /** Index of the line that holds the key. */
+  readonly head: number;
+  /** Index of the first line that no longer belongs to the mapping. */
+  readonly stop: number;
   /** Index of the line before which one more child belongs. */
   readonly insertAt: number;
   readonly childIndent: number;
@@ -14,15 +18,23 @@ const CHILD = /^(?<indent> +)(["']?)(?<key>[^\s#"':][^"':]*)\2[ \t]*:(?:[ \t]|$)
 
 /**
  * Finds the mapping by its lines: with ERB and comments in it, the file cannot go through a YAML parser and come back.
+ * @param without lines that are looked at as if they were empty
  * @returns undefined when the file has no such key
  * @throws Problem when it cannot be added to
  */
-export function accessoriesSection(lines: readonly Line[]): Section | undefined {
+export function accessoriesSection(
+  lines: readonly Line[],
+  without?: { readonly begin: number; readonly end: number },
+): Section | undefined {
   const { masked, depth } = maskErb(lines);
+  if (without) masked.fill("", without.begin, without.end + 1);
   const heads = masked.flatMap((text, index) => (HEAD.test(text) ? [index] : []));
   const [head] = heads;
-  if (masked.some((text, index) => /^(?:---|\.\.\.)(?:\s|$)/.test(text) && index > 0 && hasContent(masked.slice(0, index)))) {
-    throw new Problem("deploy.yml holds several YAML documents, of which Kamal reads the first. Keep one.");
+  const mark = masked.findIndex((text) => /^(?:---|\.\.\.)(?:\s|$)/.test(text));
+  if (masked.slice(0, Math.max(mark, 0)).some((text) => /^[^\s#%]/.test(text))) {
+    throw new Problem(
+      `deploy.yml line ${mark + 1} ends the YAML document, and Kamal reads no further. Remove that line.`,
+    );
   }
   if (head === undefined) return undefined;
   if (heads.length > 1) {
@@ -36,15 +48,14 @@ export function accessoriesSection(lines: readonly Line[]): Section | undefined 
   const stop = next < 0 ? lines.length : next;
   const last = masked.findLastIndex((text, index) => index < stop && /^\s+\S/.test(text));
   const insertAt = afterOpenErb(depth, Math.max(head, last), head, stop) + 1;
-  return { insertAt, ...readChildren(masked, head + 1, insertAt) };
-}
-
-function hasContent(masked: readonly string[]): boolean {
-  return masked.some((text) => /^[^\s#%]/.test(text));
+  return { head, stop, insertAt, ...readChildren(masked, head + 1, insertAt) };
 }
 
 function refuseInline(text: string, line: number): void {
-  const rest = HEAD.exec(text)?.groups?.["rest"]?.replace(/(^|[ \t])#.*$/, "").trim() ?? "";
+  const rest =
+    HEAD.exec(text)
+      ?.groups?.["rest"]?.replace(/(^|[ \t])#.*$/, "")
+      .trim() ?? "";
   if (rest === "" || /^&\S+$/.test(rest)) return;
   throw new Problem(
     `deploy.yml line ${line + 1}: accessories: is followed by "${rest}" on its line, so that no accessory can be added. Write each accessory on lines of its own below it.`,
@@ -58,7 +69,9 @@ function readChildren(
 ): Pick<Section, "childIndent" | "children"> {
   const found = masked.flatMap((text, line) => {
     const groups = line >= from && line < to ? CHILD.exec(text)?.groups : undefined;
-    return groups ? [{ line, indent: groups["indent"]?.length ?? 0, key: groups["key"]?.trim() ?? "" }] : [];
+    return groups
+      ? [{ line, indent: groups["indent"]?.length ?? 0, key: groups["key"]?.trim() ?? "" }]
+      : [];
   });
   const childIndent = found[0]?.indent ?? 2;
   const children = found.filter(({ indent }) => indent === childIndent);
@@ -76,14 +89,17 @@ function afterOpenErb(depth: readonly number[], last: number, head: number, stop
 function maskErb(lines: readonly Line[]): { masked: string[]; depth: number[] } {
   const whole = lines.map(({ text }) => text).join("\n");
   const changes: { line: number; by: number }[] = [];
-  const text = whole.replace(/<%(?!%)([#=-]?)([\s\S]*?)-?%>/g, (tag, kind: string, body: string, at: number) => {
-    if (kind !== "#" && kind !== "=") {
-      const line = whole.slice(0, at + tag.length).split("\n").length - 1;
-      const by = body.split("\n").reduce((sum, ruby) => sum + nesting(ruby), 0);
-      changes.push({ line, by });
-    }
-    return tag.replace(/[^\n]/g, kind === "=" ? "x" : " ");
-  });
+  const text = whole.replace(
+    /<%(?!%)([#=-]?)([\s\S]*?)-?%>/g,
+    (tag, kind: string, body: string, at: number) => {
+      if (kind !== "#" && kind !== "=") {
+        const line = whole.slice(0, at + tag.length).split("\n").length - 1;
+        const by = body.split("\n").reduce((sum, ruby) => sum + nesting(ruby), 0);
+        changes.push({ line, by });
+      }
+      return tag.replace(/[^\n]/g, kind === "=" ? "x" : " ");
+    },
+  );
   let open = 0;
   const depth = lines.map((_, index) => {
     for (const { line, by } of changes) if (line === index) open += by;
@@ -94,7 +110,9 @@ function maskErb(lines: readonly Line[]): { masked: string[]; depth: number[] } 
 
 function nesting(ruby: string): number {
   const line = ruby.trim();
-  const opens = /^(?:if|unless|case|while|until|for|begin)\b|(?:\bdo|\{)\s*(?:\|[^|]*\|)?$/.test(line);
-  const closes = /^(?:end\b|\})/.test(line);
+  const opens = /^(?:if|unless|case|while|until|for|begin)\b|(?:\bdo|\{)\s*(?:\|[^|]*\|)?$/.test(
+    line,
+  );
+  const closes = /^(?:end\b|\})|\bend$/.test(line);
   return Number(opens) - Number(closes);
 }

@@ -49,7 +49,9 @@ export function checkAccessory(accessory: Accessory): void {
     }
   }
   if (!/^[A-Za-z0-9][\w./:@-]*$/.test(image)) {
-    throw new Problem(`${where}: image "${image}" is not an image reference. Give REPOSITORY:TAG or REPOSITORY@sha256:....`);
+    throw new Problem(
+      `${where}: image "${image}" is not an image reference. Give REPOSITORY:TAG or REPOSITORY@sha256:....`,
+    );
   }
   if (accessory.hosts.length === 0) throw new Problem(`${where} has no host. Give one.`);
   for (const host of accessory.hosts) checkHost(where, host);
@@ -76,7 +78,9 @@ function checkLabels(where: string, labels: Readonly<Record<string, string>>): v
       throw new Problem(`${where}: label "${name}" belongs to Kamal. Choose another name.`);
     }
     if (!/^[A-Za-z0-9][\w./-]*$/.test(name)) {
-      throw new Problem(`${where}: label "${name}" must be letters, digits, "_", ".", "/" and "-".`);
+      throw new Problem(
+        `${where}: label "${name}" must be letters, digits, "_", ".", "/" and "-".`,
+      );
     }
     checkClearValue(`${where}: label ${name}`, value);
   }
@@ -85,10 +89,14 @@ function checkLabels(where: string, labels: Readonly<Record<string, string>>): v
 function checkOptions(where: string, options: Accessory["options"]): void {
   for (const [name, value] of Object.entries(options)) {
     if (!/^[a-z][a-z0-9-]+$/.test(name)) {
-      throw new Problem(`${where}: option "${name}" is no long option of docker run. Give it without dashes.`);
+      throw new Problem(
+        `${where}: option "${name}" is no long option of docker run. Give it without dashes.`,
+      );
     }
     if (name === "restart") {
-      throw new Problem(`${where}: option "restart" is refused by Kamal 2.6 to 2.11, whose containers restart unless stopped. Leave it out.`);
+      throw new Problem(
+        `${where}: option "restart" is refused by Kamal 2.6 to 2.11, whose containers restart unless stopped. Leave it out.`,
+      );
     }
     for (const single of [value].flat()) {
       if (single !== true) checkClearValue(`${where}: option ${name}`, single);
@@ -102,7 +110,9 @@ function checkSecretNames(where: string, { clear, secrets }: Accessory): void {
     checkVariable(where, name);
     checkVariable(where, from);
     if (seen.has(name)) {
-      throw new Problem(`${where}: ${name} is set twice in its environment. Set it once, in clear or as a secret.`);
+      throw new Problem(
+        `${where}: ${name} is set twice in its environment. Set it once, in clear or as a secret.`,
+      );
     }
     seen.add(name);
   }
@@ -110,7 +120,9 @@ function checkSecretNames(where: string, { clear, secrets }: Accessory): void {
 
 function checkVariable(where: string, name: string): void {
   if (VARIABLE.test(name)) return;
-  throw new Problem(`${where}: "${name}" cannot name a variable. Use letters, digits and underscores.`);
+  throw new Problem(
+    `${where}: "${name}" cannot name a variable. Use letters, digits and underscores.`,
+  );
 }
 
 /**
@@ -131,9 +143,9 @@ function findCulprit(value: string): string | undefined {
   if (value.includes("${")) return 'contains "${"';
   const ruby = /#[{$@]/.exec(value)?.[0];
   if (ruby !== undefined) return `contains "${ruby}"`;
-  if (/[\r\n]/.test(value)) return "contains a line end";
+  if (/[\r\n\x85\u2028\u2029]/.test(value)) return "contains a line end";
   if (value.includes("\t")) return "contains a tab";
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  if (/[\0-\x1f\x7f]/.test(value)) return "contains a control character";
+  if (/[\0-\x1f\x7f-\x9f\ufeff]/.test(value)) return "contains a control character";
   return value.isWellFormed() ? undefined : "contains half a Unicode character";
 }

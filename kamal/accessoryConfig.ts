@@ -34,7 +34,9 @@ function readAccessory(name: string, settings: Settings, root: Settings): KamalA
       return settings.text("service") ?? `${root.requiredText("service")}-${name}`;
     },
     get image() {
-      const server = settings.has("registry") ? settings.mapping("registry").text("server") : undefined;
+      const server = settings.has("registry")
+        ? settings.mapping("registry").text("server")
+        : undefined;
       const image = settings.text("image");
       return server === undefined || image === undefined ? image : `${server}/${image}`;
     },
@@ -72,7 +74,11 @@ const PLACES = ["host", "hosts", "role", "roles", "tag", "tags"] as const;
 function readHosts(settings: Settings, root: Settings): string[] {
   const [place, ...others] = PLACES.filter((key) => settings.has(key));
   if (place === undefined || others.length > 0) {
-    throw settings.problem("host", "is missing, or stands beside another place", `Give one of ${PLACES.join(", ")}`);
+    throw settings.problem(
+      "host",
+      "is missing, or stands beside another place",
+      `Give one of ${PLACES.join(", ")}`,
+    );
   }
   const names = place.endsWith("s") ? settings.texts(place) : [settings.requiredText(place)];
   if (place.startsWith("host")) return names;
@@ -80,7 +86,11 @@ function readHosts(settings: Settings, root: Settings): string[] {
     place.startsWith("role") ? hostsOfRole(root, name) : hostsWithTag(root, name),
   );
   if (found.length === 0) {
-    throw settings.problem(place, `"${names.join(", ")}" matches no server`, "Name one that servers has");
+    throw settings.problem(
+      place,
+      `"${names.join(", ")}" matches no server`,
+      "Name one that servers has",
+    );
   }
   return [...new Set(found)];
 }
@@ -93,7 +103,9 @@ function serversOfRole(root: Settings, role: string): unknown[] {
 }
 
 function hostsOfRole(root: Settings, role: string): string[] {
-  return serversOfRole(root, role).map((server) => root.element("servers", hostAndTags(server).host));
+  return serversOfRole(root, role).map((server) =>
+    root.element("servers", hostAndTags(server).host),
+  );
 }
 
 function hostsWithTag(root: Settings, tag: string): string[] {

@@ -101,7 +101,9 @@ function readRegistry(registry: Settings): KamalConfig["registry"] {
       return registry.text("server");
     },
     get username() {
-      return registry.isList("username") ? firstSecret(registry, "username") : registry.text("username");
+      return registry.isList("username")
+        ? firstSecret(registry, "username")
+        : registry.text("username");
     },
     get password() {
       if (!registry.has("password")) return undefined;
@@ -114,7 +116,11 @@ function readRegistry(registry: Settings): KamalConfig["registry"] {
 function firstSecret(registry: Settings, key: string): SecretRef {
   const secret = registry.isList(key) ? registry.texts(key)[0] : undefined;
   if (secret !== undefined) return { secret };
-  throw registry.problem(key, "is not a list with the name of a secret", "Put the value into Kamal's secrets and its name here, [NAME]");
+  throw registry.problem(
+    key,
+    "is not a list with the name of a secret",
+    "Put the value into Kamal's secrets and its name here, [NAME]",
+  );
 }
 
 function readSsh(ssh: Settings): KamalConfig["ssh"] {
@@ -139,7 +145,11 @@ function readSsh(ssh: Settings): KamalConfig["ssh"] {
 
 function readProxy(ssh: Settings): KamalConfig["ssh"]["proxy"] {
   if (ssh.has("proxy_command") && !ssh.has("proxy")) {
-    throw ssh.problem("proxy_command", "cannot be used here: it is a command of one machine", "Write ssh.proxy as user@host");
+    throw ssh.problem(
+      "proxy_command",
+      "cannot be used here: it is a command of one machine",
+      "Write ssh.proxy as user@host",
+    );
   }
   const text = ssh.text("proxy");
   if (text === undefined) return undefined;

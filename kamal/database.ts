@@ -2,7 +2,8 @@ import type { KamalAccessoryConfig, KamalConfig } from "./config.ts";
 import { Problem } from "./problem.ts";
 
 /** Image names that are a PostgreSQL server, whoever publishes them. */
-const POSTGRES_IMAGE = /^(?:postgres|postgresql|postgis|timescaledb|timescaledb-ha|pgvector|paradedb)$/;
+const POSTGRES_IMAGE =
+  /^(?:postgres|postgresql|postgis|timescaledb|timescaledb-ha|pgvector|paradedb)$/;
 
 /** What a database accessory says about its server. */
 export interface DatabaseDefaults {

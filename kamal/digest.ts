@@ -14,10 +14,17 @@ export function accessoryDigest(
   secrets: Readonly<Record<string, string>>,
   key: string,
 ): string {
-  if (key.length < 8) throw new Problem("the key of the digest is too short. Give a random secret of 8 characters or more.");
+  if (key.length < 8)
+    throw new Problem(
+      "the key of the digest is too short. Give a random secret of 8 characters or more.",
+    );
   const { hosts: _hosts, labels, ...rest } = accessory;
   const others = Object.entries(labels).filter(([name]) => name !== DIGEST_LABEL);
-  const text = canonicalJson({ ...rest, labels: Object.fromEntries(others), secretValues: secrets });
+  const text = canonicalJson({
+    ...rest,
+    labels: Object.fromEntries(others),
+    secretValues: secrets,
+  });
   return createHmac("sha256", key).update(text).digest("hex").slice(0, 16);
 }
 

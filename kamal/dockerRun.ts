@@ -60,12 +60,13 @@ function assignments(flag: string, values: Readonly<Record<string, string>>): st
 
 function optionWords(options: Accessory["options"]): string[] {
   return Object.entries(options).flatMap(([name, value]) =>
-    [value].flat().map((single) => (single === true ? `--${name}` : `--${name} ${shellWord(single)}`)),
+    [value]
+      .flat()
+      .map((single) => (single === true ? `--${name}` : `--${name} ${shellWord(single)}`)),
   );
 }
 
 /** Kamal's quoting: ASCII stretches in double quotes, the others bare. */
 function shellWord(value: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: the range is ASCII
   return value.replace(/[\0-\x7f]+/g, (ascii) => `"${ascii.replace(/[\\"`$]/g, "\\$&")}"`);
 }

@@ -11,6 +11,7 @@ interface Place {
 /** Indentation in which blocks of an accessory are given and returned, whatever the file uses. */
 const CANONICAL_INDENT = 2;
 const OWN_KEY = "accessories:";
+const ANY_END = /^[ \t]*# <<< kamal-postgres-backup \S+/;
 const ANY_BEGIN = /^[ \t]*# >>> kamal-postgres-backup \S+/;
 
 /**
@@ -26,7 +27,9 @@ export function readMarkedBlock(text: string, name: string): string | undefined 
   const shift = ownsKey ? 0 : indentOf(lines[place.begin]?.text ?? "") - CANONICAL_INDENT;
   const kept = ownsKey ? inner.slice(1) : inner;
   // A marker at the margin is in a file without indentation.
-  return kept.map((line) => `${shift > -CANONICAL_INDENT ? shifted(line, -shift) : line}\n`).join("");
+  return kept
+    .map((line) => `${shift > -CANONICAL_INDENT ? shifted(line, -shift) : line}\n`)
+    .join("");
 }
 
 /**
@@ -43,31 +46,37 @@ export function writeMarkedBlock(
   under: "accessories" | undefined,
 ): string {
   if (!/^[\w.-]+$/.test(name)) {
-    throw new Problem(`"${name}" cannot name a marked block. Use letters, digits, "_", "." and "-".`);
+    throw new Problem(
+      `"${name}" cannot name a marked block. Use letters, digits, "_", "." and "-".`,
+    );
   }
   const lines = splitLines(text);
-  const eol = lines[0]?.end.startsWith("\r") ? "\r\n" : "\n";
   const place = findPlace(lines, name);
-  const inner = block.replace(/\n$/, "").split("\n");
-  const section = under && accessoriesSection(lines);
-  if (section) refuseForeignKey(lines, section, inner[0] ?? "", place);
+  const inner = block === "" ? [] : block.replace(/\n$/, "").split("\n");
+  const section = under && accessoriesSection(lines, place);
+  if (section) refuseForeignKey(lines, section, inner[0] ?? "");
+  // Markers that someone moved to where no accessory can be: ours starts anew.
+  if (place && under && !isInPlace(lines, place, section)) {
+    return writeMarkedBlock(removeMarkedBlock(text, name), name, block, under);
+  }
+  const indent = section?.childIndent ?? 0;
+  const ownsKey = under !== undefined && section === undefined;
+  const body = section ? inner.map((line) => shifted(line, indent - CANONICAL_INDENT)) : inner;
+  const marked = marks(name, ownsKey ? [OWN_KEY, ...body] : body, indent);
+  const eol = lines[0]?.end.startsWith("\r") ? "\r\n" : "\n";
+  if (place) return splice(lines, place, marked, eol);
+  return insert(
+    lines,
+    section ? outsideOtherMarks(lines, section.insertAt) : lines.length,
+    marked,
+    eol,
+  );
+}
 
-  if (place) {
-    const ownsKey = lines[place.begin + 1]?.text === OWN_KEY;
-    const indent = ownsKey || !under ? 0 : indentOf(lines[place.begin]?.text ?? "") - CANONICAL_INDENT;
-    const marked = [...(ownsKey ? [OWN_KEY] : []), ...inner.map((line) => shifted(line, indent))];
-    return join([
-      ...lines.slice(0, place.begin + 1),
-      ...marked.map((line) => ({ text: line, end: eol })),
-      ...lines.slice(place.end),
-    ]);
-  }
-  if (!section) {
-    return insert(lines, lines.length, marks(name, under ? [OWN_KEY, ...inner] : inner, 0), eol);
-  }
-  const indented = inner.map((line) => shifted(line, section.childIndent - CANONICAL_INDENT));
-  const at = outsideOtherMarks(lines, section.insertAt);
-  return insert(lines, at, marks(name, indented, section.childIndent), eol);
+function isInPlace(lines: readonly Line[], place: Place, section: Section | undefined): boolean {
+  const ownsKey = lines[place.begin + 1]?.text === OWN_KEY;
+  if (!section) return ownsKey;
+  return !ownsKey && place.begin > section.head && place.end < section.stop;
 }
 
 /**
@@ -91,13 +100,15 @@ export function removeMarkedBlock(text: string, name: string): string {
 
 /** Children that came after our block lose the key `accessories:` with it: it stays for them, in a next block of ours within its markers. */
 function keepKeyFor(after: readonly Line[]): readonly Line[] {
-  const next = after.findIndex(({ text }) => text.trim() !== "" && (!/^\s*#/.test(text) || ANY_BEGIN.test(text)));
+  const next = after.findIndex(
+    ({ text }) => ANY_BEGIN.test(text) || (text.trim() !== "" && !/^\s*#/.test(text)),
+  );
   const line = after[next];
-  if (!line || indentOf(line.text) === 0) {
-    if (!line || !ANY_BEGIN.test(line.text)) return after;
-  }
-  const at = ANY_BEGIN.test(line.text) ? next + 1 : 0;
-  return [...after.slice(0, at), { text: OWN_KEY, end: line.end || "\n" }, ...after.slice(at)];
+  if (!line) return after;
+  const isOurs = ANY_BEGIN.test(line.text);
+  if (!isOurs && indentOf(line.text) === 0) return after;
+  const at = isOurs ? next + 1 : 0;
+  return [...after.slice(0, at), { text: OWN_KEY, end: line.end }, ...after.slice(at)];
 }
 
 function findPlace(lines: readonly Line[], name: string): Place | undefined {
@@ -109,7 +120,13 @@ function findPlace(lines: readonly Line[], name: string): Place | undefined {
   const [begin] = begins;
   const [end] = ends;
   if (begin === undefined && end === undefined) return undefined;
-  if (begins.length !== 1 || ends.length !== 1 || begin === undefined || end === undefined || end < begin) {
+  if (
+    begins.length !== 1 ||
+    ends.length !== 1 ||
+    begin === undefined ||
+    end === undefined ||
+    end < begin
+  ) {
     throw new Problem(
       `the marker comments of kamal-postgres-backup ${name} are damaged: ${begins.length} open (# >>>), ${ends.length} close (# <<<), where one pair is needed. Delete these comments and what is between them, then run pulumi up.`,
     );
@@ -117,29 +134,22 @@ function findPlace(lines: readonly Line[], name: string): Place | undefined {
   return { begin, end };
 }
 
-function refuseForeignKey(
-  lines: readonly Line[],
-  section: Section,
-  firstLine: string,
-  place: Place | undefined,
-): void {
+function refuseForeignKey(lines: readonly Line[], section: Section, firstLine: string): void {
   const key = firstLine.trim().replace(/:.*$/, "");
-  const foreign = section.children.find(
-    (child) => child.key === key && !(place && child.line > place.begin && child.line < place.end),
-  );
+  const foreign = section.children.find((child) => child.key === key);
   if (!foreign) return;
-  const theirs = ANY_BEGIN.test(lines[foreign.line - 1]?.text ?? "") ? "another backup's" : "not ours";
+  const begin = lines.findLastIndex(({ text }, at) => at < foreign.line && ANY_BEGIN.test(text));
+  const end = lines.findIndex(({ text }, at) => at > begin && ANY_END.test(text));
+  const whose = begin >= 0 && end > foreign.line ? "another backup's" : "not ours";
   throw new Problem(
-    `accessories.${key} is already there (line ${foreign.line + 1}) and is ${theirs}. Rename or remove it, or give our accessory another key with kamal.accessory.`,
+    `accessories.${key} is already there (line ${foreign.line + 1}) and is ${whose}. Rename or remove it, or give our accessory another key with kamal.accessory.`,
   );
 }
 
 /** Another backup's block may bring the key `accessories:` itself; ours comes after it, not into it. */
 function outsideOtherMarks(lines: readonly Line[], at: number): number {
   const begin = lines.findLastIndex(({ text }, index) => index < at && ANY_BEGIN.test(text));
-  const end = lines.findIndex(
-    ({ text }, index) => index > begin && /^[ \t]*# <<< kamal-postgres-backup /.test(text),
-  );
+  const end = lines.findIndex(({ text }, index) => index > begin && ANY_END.test(text));
   return begin >= 0 && end >= at ? end + 1 : at;
 }
 
@@ -163,6 +173,20 @@ function insert(lines: readonly Line[], at: number, added: readonly string[], eo
     end: open && index === added.length - 1 ? "" : eol,
   }));
   return join([...before, ...block, ...lines.slice(at)]);
+}
+
+function splice(
+  lines: readonly Line[],
+  place: Place,
+  added: readonly string[],
+  eol: string,
+): string {
+  const closing = lines[place.end]?.end ?? eol;
+  const block = added.map((text, index) => ({
+    text,
+    end: index === added.length - 1 ? closing : eol,
+  }));
+  return join([...lines.slice(0, place.begin), ...block, ...lines.slice(place.end + 1)]);
 }
 
 function indentOf(text: string): number {

@@ -11,7 +11,8 @@ export function renderAccessoryBlock(accessory: Accessory, indent = 2): string {
   const document = new Document({ [accessory.key]: settingsOf(accessory) }, { version: "1.1" });
   visit(document, {
     Scalar(_, scalar) {
-      if (typeof scalar.value === "string") scalar.type = isPlain(scalar.value) ? Scalar.PLAIN : Scalar.QUOTE_DOUBLE;
+      if (typeof scalar.value === "string")
+        scalar.type = isPlain(scalar.value) ? Scalar.PLAIN : Scalar.QUOTE_DOUBLE;
     },
   });
   return (
@@ -25,7 +26,8 @@ export function renderAccessoryBlock(accessory: Accessory, indent = 2): string {
 
 /** What Kamal would assume anyway is left out. */
 function settingsOf(accessory: Accessory): Record<string, unknown> {
-  const { key, service, container, image, hosts, network, labels, options, clear, secrets } = accessory;
+  const { key, service, container, image, hosts, network, labels, options, clear, secrets } =
+    accessory;
   const env = {
     ...(isFilled(clear) && { clear }),
     ...(secrets.length > 0 && {

@@ -94,7 +94,8 @@ export class Schedule {
    */
   static cron(expression: string): Schedule {
     const fields = expression.trim().split(/\s+/);
-    if (fields.length !== 5 && fields.length !== 6) throw unreadable(expression, "it has not 5 or 6 fields");
+    if (fields.length !== 5 && fields.length !== 6)
+      throw unreadable(expression, "it has not 5 or 6 fields");
     const text = fields.join(" ");
     return new Schedule(text, longestGap(text));
   }
@@ -173,7 +174,8 @@ function openPattern(expression: string): Cron {
     new Cron(expression, { timezone: "UTC" });
     return new Cron(expression.split(" ").slice(-5).join(" "), { timezone: "UTC" });
   } catch (error) {
-    const reason = error instanceof Error ? error.message.replace(/^CronPattern: /, "") : String(error);
+    const reason =
+      error instanceof Error ? error.message.replace(/^CronPattern: /, "") : String(error);
     throw unreadable(expression, reason.replace(/\.$/, ""));
   }
 }

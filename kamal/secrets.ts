@@ -43,7 +43,9 @@ export function parseSecrets(text: string, env: Environment): Map<string, Value>
     const value = groups?.["value"];
     if (groups?.["export"] !== undefined && value === undefined) {
       if (secrets.has(key)) continue;
-      throw new Problem(`secrets file: "export ${key}" has no value. Write ${key}='...' in its place.`);
+      throw new Problem(
+        `secrets file: "export ${key}" has no value. Write ${key}='...' in its place.`,
+      );
     }
     secrets.set(key, evaluate(value ?? "", secrets, env));
   }
@@ -97,7 +99,11 @@ function closingBracket(value: string, open: number): number | undefined {
   return undefined;
 }
 
-function expandVariables(value: string, secrets: ReadonlyMap<string, Value>, env: Environment): Value {
+function expandVariables(
+  value: string,
+  secrets: ReadonlyMap<string, Value>,
+  env: Environment,
+): Value {
   let unresolved: Unresolved | undefined;
   const text = value.replace(VARIABLE, (whole: string, escaped?: string, name?: string) => {
     if (escaped !== undefined) return whole.slice(1);

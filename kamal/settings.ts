@@ -26,7 +26,9 @@ export class Settings {
 
   static root(value: unknown, context: ReadingContext): Settings {
     if (!isMapping(value)) {
-      throw new Problem(`${context.path} holds no settings. Give the path of the application's deploy.yml.`);
+      throw new Problem(
+        `${context.path} holds no settings. Give the path of the application's deploy.yml.`,
+      );
     }
     return new Settings(value, "", context);
   }
@@ -151,5 +153,7 @@ export function mergeSettings(base: unknown, over: unknown): unknown {
 }
 
 function isMapping(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date);
+  return (
+    typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date)
+  );
 }

@@ -140,7 +140,8 @@ function keepWholeFloats(document: Document): void {
   visit(document, {
     Scalar(_, scalar) {
       const { value, source } = scalar;
-      if (Number.isInteger(value) && /^[-+]?[\d_]*\.[\d_]*$/.test(source ?? "")) scalar.value = `${value}.0`;
+      if (Number.isInteger(value) && /^[-+]?[\d_]*\.[\d_]*$/.test(source ?? ""))
+        scalar.value = `${value}.0`;
     },
   });
 }

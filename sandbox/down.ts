@@ -1,6 +1,7 @@
-import { existsSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { Problem } from "../storage/problem.ts";
 import { docker, removeContainer, requireEngine } from "./docker.ts";
+import { discardBootstrap } from "./images.ts";
 import { withLock } from "./lock.ts";
 import { checkout, sandboxId, sandboxLabel, stateDir } from "./paths.ts";
 import { stopRegistry } from "./registry.ts";
@@ -39,6 +40,7 @@ export async function down(options: DownOptions = {}): Promise<void> {
       },
       () => "ssh and registry stopped",
     );
+    await discardBootstrap();
   }, log);
   rmSync(stateDir, { recursive: true, force: true });
 }
@@ -70,18 +72,23 @@ async function removeVolumes(id: string): Promise<string[]> {
   return ours;
 }
 
-/** Every image that belongs to our registry, whatever pushed or pulled it. */
+/**
+ * Every name in our registry, whatever pushed or pulled it. By name, not by image: another sandbox may hold the same
+ * image under its own. Digests go first, because the engine drops them by itself with the last tag.
+ */
 async function removeImages(): Promise<string[]> {
-  if (!existsSync(stateDir)) return [];
   const server = `127.0.0.1:${(await loadSettings()).registryPort}/`;
-  const all = await lines(["image", "ls", "--format", "{{.Repository}}\t{{.ID}}"]);
-  const ids = all
+  const format = "{{.Repository}}\t{{.Tag}}\t{{.Digest}}";
+  const rows = (await lines(["image", "ls", "--digests", "--format", format]))
     .map((line) => line.split("\t"))
-    .filter(([repository]) => repository?.startsWith(server))
-    .map(([, id]) => id ?? "");
-  const ours = [...new Set(ids)];
-  if (ours.length > 0) await docker(["image", "rm", "--force", ...ours]);
-  return ours;
+    .filter(([repository]) => repository?.startsWith(server));
+  const named = (column: number, separator: string) =>
+    rows
+      .filter((row) => row[column] !== "<none>")
+      .map((row) => `${row[0]}${separator}${row[column]}`);
+  const names = [...new Set([...named(2, "@"), ...named(1, ":")])];
+  for (const name of names) await docker(["image", "rm", name]);
+  return names;
 }
 
 /** Only when a sandbox made it, this one or another since gone, and nobody uses it by now. */

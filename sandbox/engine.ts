@@ -73,8 +73,9 @@ export async function openStack(world: World, options: EngineOptions = {}): Prom
       return watch.outcome(0);
     } catch (error) {
       const text = (error as Error).message;
-      if (!/code: \d+/.test(text)) throw error;
-      return watch.outcome(Number(/code: (\d+)/.exec(text)?.[1]), text);
+      const code = /exit code (\d+)/.exec(text)?.[1];
+      if (code === undefined) throw error;
+      return watch.outcome(Number(code));
     }
   };
   return {
@@ -109,11 +110,11 @@ class Watch {
     },
   };
 
-  outcome(code: number, more = ""): Outcome {
+  outcome(code: number): Outcome {
     const summary = this.#events.find((event) => event.summaryEvent)?.summaryEvent;
     return {
       code,
-      output: this.#output + more,
+      output: this.#output,
       changes: { ...(summary?.resourceChanges as Record<string, number> | undefined) },
       events: this.#events,
     };
@@ -122,7 +123,9 @@ class Watch {
 
 async function layOutProject(dir: string, stack: string): Promise<void> {
   await mkdir(join(dir, "stacks"), { recursive: true });
-  await copyFile(join(checkout, "Pulumi.yaml"), join(dir, "Pulumi.yaml"));
+  // The program is handed over inline, so the project names no file to run.
+  const project = await readFile(join(checkout, "Pulumi.yaml"), "utf8");
+  await writeFile(join(dir, "Pulumi.yaml"), project.replace(/^main: .*\n/m, ""));
   const settings = join(dir, "stacks", `Pulumi.${stack}.yaml`);
   // The engine keeps the salt of the stack's secrets in this file: never overwrite it.
   await copyFile(join(checkout, "stacks", "Pulumi.sandbox.yaml"), settings, 1).catch((error) => {

@@ -26,6 +26,7 @@ export const imageNames = (server: string) => ({
 export type Images = ReturnType<typeof imageNames>;
 
 const suite = "trixie";
+const bootstrapDir = join(stateDir, "debootstrap");
 const sources = join(import.meta.dirname, "images");
 
 /** Where the pushed images of an earlier sandbox are kept; another recipe is another folder. */
@@ -103,15 +104,33 @@ async function bootstrap(tarball: string): Promise<void> {
       `debian:${suite}-slim cannot be pulled, and making a Debian image needs root: let Docker reach a registry, or run once as root.`,
     );
   }
-  const root = join(stateDir, "debootstrap");
-  rmSync(root, { recursive: true, force: true });
-  mkdirSync(root, { recursive: true });
+  await discardBootstrap();
+  mkdirSync(bootstrapDir, { recursive: true });
   const program = await findProgram("debootstrap");
-  await run(program, ["--variant=minbase", suite, root], { timeoutMs: 600_000 });
+  await run(program, ["--variant=minbase", suite, bootstrapDir], { timeoutMs: 600_000 });
   const leftOut = ["--exclude=./var/cache/apt/archives/*.deb", "--exclude=./var/lib/apt/lists/*"];
-  await run("tar", ["-C", root, "--numeric-owner", ...leftOut, "-cf", `${tarball}.new`, "."]);
+  await run("tar", [
+    "-C",
+    bootstrapDir,
+    "--numeric-owner",
+    ...leftOut,
+    "-cf",
+    `${tarball}.new`,
+    ".",
+  ]);
   renameSync(`${tarball}.new`, tarball);
-  rmSync(root, { recursive: true, force: true });
+  await discardBootstrap();
+}
+
+/** An interrupted debootstrap leaves /proc mounted in its folder, which must go before the files do. */
+export async function discardBootstrap(): Promise<void> {
+  if (!existsSync(bootstrapDir)) return;
+  const mounts = readFileSync("/proc/mounts", "utf8").split("\n");
+  const inside = mounts
+    .map((line) => line.split(" ")[1] ?? "")
+    .filter((path) => path.startsWith(`${bootstrapDir}/`));
+  for (const path of inside.reverse()) await run("umount", [path]);
+  rmSync(bootstrapDir, { recursive: true, force: true });
 }
 
 async function makePostgres(images: Images, log: (line: string) => void): Promise<void> {

@@ -49,7 +49,7 @@ function chooseBucket(name: string, config: pulumi.Config): BackupBucket {
       secretAccessKey: config.requireSecret("secretAccessKey"),
     } as ExistingBucket;
   }
-  return new AwsBackupBucket(`${name}-bucket`, {
+  return new AwsBackupBucket(`${name}-backups`, {
     retention: Retention.days(config.getNumber("retentionDays") ?? 30),
     forceDestroy: config.getBoolean("forceDestroy") ?? false,
     ...given("endpoint", config.get("s3Endpoint")),

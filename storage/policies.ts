@@ -6,7 +6,7 @@ export interface PolicyDocument {
 
 export interface PolicyStatement {
   readonly Sid: string;
-  readonly Effect: "Allow" | "Deny";
+  readonly Effect: "Allow";
   readonly Action: readonly string[];
   readonly Resource: string;
   readonly Condition?: Readonly<
@@ -46,21 +46,22 @@ export function writerPolicy({
     Version: "2012-10-17",
     Statement: [
       {
-        // Creating and completing a multipart upload and sending its parts are all PutObject.
+        // Creating and completing a multipart upload and sending its parts are all PutObject. Not with a key of the
+        // caller's own: encrypting an object over itself with one is how backups are held to ransom. A condition here
+        // rather than a Deny of its own, because some services know only Allow.
         Sid: "Put",
         Effect: "Allow",
-        Action: ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"],
+        Action: ["s3:PutObject"],
+        Resource: objects,
+        Condition: { Null: { "s3:x-amz-server-side-encryption-customer-algorithm": "true" } },
+      },
+      {
+        Sid: "Parts",
+        Effect: "Allow",
+        Action: ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"],
         Resource: objects,
       },
       ...(read ? readStatements : []),
-      {
-        // Encrypting an object over itself with a key of one's own is how backups are held to ransom.
-        Sid: "NoCustomerKeys",
-        Effect: "Deny",
-        Action: ["s3:PutObject"],
-        Resource: `${bucketArn}/*`,
-        Condition: { Null: { "s3:x-amz-server-side-encryption-customer-algorithm": "false" } },
-      },
     ],
   };
 }

@@ -15,7 +15,7 @@ import {
   S3Client,
 } from "@aws-sdk/client-s3";
 import * as aws from "@pulumi/aws";
-import { type TestStore, startStore } from "../support/store.ts";
+import { startStore, type TestStore } from "../support/store.ts";
 import { openProject, type Project } from "./project.ts";
 
 let store: TestStore;
@@ -163,7 +163,9 @@ test("drift made by hand is seen, named, and put back", async () => {
     new PutBucketLifecycleConfigurationCommand({
       Bucket: name,
       LifecycleConfiguration: {
-        Rules: rules?.map((rule) => (rule.ID === "expire" ? { ...rule, Expiration: { Days: 3 } } : rule)),
+        Rules: rules?.map((rule) =>
+          rule.ID === "expire" ? { ...rule, Expiration: { Days: 3 } } : rule,
+        ),
       },
     }),
   );

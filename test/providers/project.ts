@@ -16,7 +16,9 @@ export interface Project {
   up(program: PulumiFn): Promise<{ steps: Steps; outputs: OutputMap; log: string }>;
   /** `preview`, or `preview --refresh --expect-no-changes`: `code` is 7 when there are changes. */
   preview(program: PulumiFn): Promise<{ steps: Steps; diffs: Record<string, string[]> }>;
-  drift(program: PulumiFn): Promise<{ code: number; steps: Steps; diffs: Record<string, string[]> }>;
+  drift(
+    program: PulumiFn,
+  ): Promise<{ code: number; steps: Steps; diffs: Record<string, string[]> }>;
   /** The error that `up` ends with. */
   failure(program: PulumiFn): Promise<string>;
   destroy(program: PulumiFn): Promise<void>;
@@ -32,7 +34,9 @@ export async function openProject(
 ): Promise<Project> {
   const dir = await mkdtemp(join(tmpdir(), "kpb-project-"));
   // A real plugin that is installed on this machine must not take the place of what is tested here.
-  const path = (process.env["PATH"] ?? "").split(delimiter).filter((entry) => !entry.includes(".pulumi"));
+  const path = (process.env["PATH"] ?? "")
+    .split(delimiter)
+    .filter((entry) => !entry.includes(".pulumi"));
   const home = join(dir, "home");
   const providers = await startProviders({
     only,
@@ -113,7 +117,8 @@ class Observer {
 }
 
 function exitCode(error: Error): number {
-  const code = /^code: (-?\d+)$/m.exec(error.message)?.[1];
+  // The Automation API keeps the status of its `pulumi` to itself, but for the sentence.
+  const code = /exit code (\d+)/.exec(error.message)?.[1];
   if (code === undefined) throw error;
   return Number(code);
 }

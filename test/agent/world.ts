@@ -1,0 +1,171 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import {
+  CreateBucketCommand,
+  GetObjectCommand,
+  ListMultipartUploadsCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+} from "@aws-sdk/client-s3";
+import type { AgentEvent } from "../../agent/report.ts";
+import type { Manifest } from "../../storage/manifest.ts";
+import {
+  findServerPrograms,
+  query,
+  startPostgres,
+  type TestPostgres,
+} from "../support/postgres.ts";
+import { startStore, type TestStore } from "../support/store.ts";
+
+const MAIN = fileURLToPath(new URL("../../agent/main.ts", import.meta.url));
+
+export interface Outcome {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly events: readonly AgentEvent[];
+}
+
+/** Why these tests cannot run on this machine; false when they can. */
+export const unavailable: string | false =
+  (await findServerPrograms()) === undefined
+    ? "no PostgreSQL server programs are installed (Debian: apt-get install postgresql)"
+    : false;
+
+/** A real database server and a real store, with the agent run against them as the container would. */
+export class World {
+  readonly postgres: TestPostgres;
+  readonly store: TestStore;
+  readonly s3: S3Client;
+  #buckets = 0;
+
+  constructor(postgres: TestPostgres, store: TestStore) {
+    this.postgres = postgres;
+    this.store = store;
+    this.s3 = new S3Client({
+      endpoint: store.endpoint,
+      region: "us-east-1",
+      forcePathStyle: true,
+      credentials: { accessKeyId: store.accessKeyId, secretAccessKey: store.secretAccessKey },
+    });
+  }
+
+  static async start(): Promise<World> {
+    const [postgres, store] = await Promise.allSettled([startPostgres(), startStore()]);
+    if (postgres.status === "fulfilled" && store.status === "fulfilled") {
+      return new World(postgres.value, store.value);
+    }
+    if (postgres.status === "fulfilled") await postgres.value.stop();
+    if (store.status === "fulfilled") await store.value.stop();
+    throw postgres.status === "rejected"
+      ? postgres.reason
+      : (store as PromiseRejectedResult).reason;
+  }
+
+  async stop(): Promise<void> {
+    this.s3.destroy();
+    await Promise.all([this.postgres.stop(), this.store.stop()]);
+  }
+
+  /** A bucket of the test's own and the container's environment for a database. */
+  async environment(database: string): Promise<Record<string, string>> {
+    const { host, port, user, password } = this.postgres;
+    this.#buckets += 1;
+    const bucket = `agent-${this.#buckets}`;
+    await this.s3.send(new CreateBucketCommand({ Bucket: bucket }));
+    return {
+      POSTGRES_HOST: host,
+      POSTGRES_PORT: String(port),
+      POSTGRES_USER: user,
+      POSTGRES_PASSWORD: password,
+      POSTGRES_DATABASE: database,
+      S3_ENDPOINT: this.store.endpoint,
+      S3_REGION: "us-east-1",
+      S3_BUCKET: bucket,
+      S3_PREFIX: "shop/production",
+      S3_ACCESS_KEY_ID: this.store.accessKeyId,
+      S3_SECRET_ACCESS_KEY: this.store.secretAccessKey,
+    };
+  }
+
+  /** Makes a database and fills it. */
+  async database(name: string, ...statements: string[]): Promise<void> {
+    await query(this.postgres, "postgres", `CREATE DATABASE "${name.replaceAll('"', '""')}"`);
+    await query(this.postgres, name, ...statements);
+  }
+
+  query(database: string, ...statements: string[]) {
+    return query(this.postgres, database, ...statements);
+  }
+
+  async databases(): Promise<string[]> {
+    const rows = await this.query("postgres", "SELECT datname FROM pg_database ORDER BY datname");
+    return rows.map((row) => String(row["datname"]));
+  }
+
+  async keys(bucket: string): Promise<string[]> {
+    const listed = await this.s3.send(new ListObjectsV2Command({ Bucket: bucket }));
+    return (listed.Contents ?? []).map(({ Key }) => Key ?? "").sort();
+  }
+
+  async unfinishedUploads(bucket: string): Promise<number> {
+    const listed = await this.s3.send(new ListMultipartUploadsCommand({ Bucket: bucket }));
+    return (listed.Uploads ?? []).length;
+  }
+
+  async read(bucket: string, key: string): Promise<Buffer> {
+    const { Body } = await this.s3.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
+    return Buffer.from((await Body?.transformToByteArray()) ?? []);
+  }
+
+  async write(bucket: string, key: string, body: Buffer | string): Promise<void> {
+    await this.s3.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: body }));
+  }
+
+  /** Takes a backup that must succeed. */
+  async backup(env: Record<string, string>): Promise<Manifest> {
+    const outcome = await agent(env, "backup", "--json");
+    const event = outcome.events.find((e) => e.event === "backup");
+    if (outcome.code !== 0 || event?.event !== "backup") {
+      throw new Error(`backup exited with ${outcome.code}: ${outcome.stdout}${outcome.stderr}`);
+    }
+    return event.manifest;
+  }
+}
+
+/** Starts the agent without waiting for it. */
+export function startAgent(env: Record<string, string>, ...args: string[]): ChildProcess {
+  return spawn(process.execPath, [MAIN, ...args], {
+    env: { PATH: process.env["PATH"], ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+}
+
+/** Waits for a started agent. */
+export async function outcomeOf(child: ChildProcess): Promise<Outcome> {
+  const texts = ["", ""];
+  for (const [index, stream] of [child.stdout, child.stderr].entries()) {
+    stream?.setEncoding("utf8").on("data", (chunk: string) => {
+      texts[index] += chunk;
+    });
+  }
+  const [code] = (await once(child, "close")) as [number | null];
+  const [stdout = "", stderr = ""] = texts;
+  const events = stdout
+    .split("\n")
+    .filter((line) => line.startsWith("{"))
+    .map((line) => JSON.parse(line) as AgentEvent);
+  return { code, stdout, stderr, events };
+}
+
+export function agent(env: Record<string, string>, ...args: string[]): Promise<Outcome> {
+  return outcomeOf(startAgent(env, ...args));
+}
+
+/** The sentence with which a `--json` run failed. */
+export function failure(outcome: Outcome): string {
+  const event = outcome.events.find((e) => e.event === "error");
+  return event?.event === "error" ? event.message : "";
+}

@@ -1,0 +1,198 @@
+import { spawn } from "node:child_process";
+import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import type { TestContext } from "node:test";
+import type { Entry } from "../../cli/events.ts";
+import type { BackupOutputs } from "../../components/outputs.ts";
+import type { Manifest } from "../../storage/manifest.ts";
+
+export const outputs: BackupOutputs = {
+  kind: "kamal-postgres-backup",
+  version: 1,
+  name: "shop",
+  database: "shop_production",
+  accessory: "db_backup",
+  container: "shop-db_backup",
+  hosts: [{ host: "192.0.2.10", port: 2222, user: "deploy", hostKey: "ssh-ed25519 AAAAhost" }],
+  identityFiles: ["/home/ops/.ssh/id shop"],
+  location: { region: "eu-west-3", bucket: "shop-backups-4f2a", prefix: "shop/production" },
+  writerKeyId: "AKIAEXAMPLE",
+  image: "registry.example.com/shop-db-backup@sha256:4f1c",
+  schedule: "15 3 * * *",
+  retentionDays: 30,
+  rpoHours: 26,
+};
+
+export function manifestOf(stamp: string, rows = 18_204_117): Manifest {
+  return {
+    version: 1,
+    database: "shop_production",
+    takenAt: `${stamp}Z`,
+    object: {
+      key: `shop/production/shop_production_${stamp}.dump.zst`,
+      bytes: 412_000_000,
+      sha256: "0".repeat(64),
+    },
+    format: "pg_dump-custom",
+    compression: "zstd",
+    encryption: "none",
+    server: { version: "17.6", major: 17, systemIdentifier: "7", lsn: "0/1" },
+    pgDump: "pg_dump (PostgreSQL) 17.6",
+    databaseBytes: 2_800_000_000,
+    tables: [
+      { schema: "public", name: "orders", rows },
+      { schema: "public", name: "users", rows: 0 },
+    ],
+    largeObjects: 0,
+    durationMs: 11_000,
+  };
+}
+
+export function entryOf(stamp: string, over: Partial<Entry> = {}): Entry {
+  const manifest = manifestOf(stamp);
+  const { key } = manifest.object;
+  return {
+    database: "shop_production",
+    stamp,
+    key,
+    bytes: manifest.object.bytes,
+    storedAt: `${stamp}.000Z`,
+    kind: "ours",
+    manifestKey: key.replace(".dump.zst", ".manifest.json"),
+    manifest,
+    ...over,
+  };
+}
+
+/** Stamp of so many hours ago. */
+export function hoursAgo(hours: number): string {
+  return new Date(Date.now() - hours * 3_600_000).toISOString().slice(0, 19);
+}
+
+/** What a program at the boundary answers. */
+export interface Answer {
+  /** Events of the agent, or a text. */
+  readonly out?: readonly unknown[] | string;
+  readonly err?: string;
+  readonly code?: number;
+}
+
+export interface Result {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const sshScript = `#!/bin/sh
+here=$(dirname "$0")
+printf '%s\\n' "$@" '--next--' >> "$here/ssh.args"
+case "$*" in
+  *"agent list"*) answer=list;;
+  *"agent backup"*) answer=backup;;
+  *"agent restore"*) answer=restore;;
+  *"docker inspect"*) answer=inspect;;
+  *) exit 99;;
+esac
+cat "$here/$answer.out"
+cat "$here/$answer.err" >&2
+exit "$(cat "$here/$answer.code")"
+`;
+
+const pulumiScript = `#!/bin/sh
+here=$(dirname "$0")
+printf '%s\\n' "$@" '--next--' >> "$here/pulumi.args"
+log=""
+for word in "$@"; do
+  if [ "$log" = next ]; then log=$word; elif [ "$word" = --event-log ]; then log=next; fi
+done
+case "$1" in
+  stack) answer=outputs; cat "$here/outputs.out";;
+  refresh) answer=refresh; cat "$here/refresh.out" > "$log";;
+esac
+cat "$here/$answer.err" >&2
+exit "$(cat "$here/$answer.code")"
+`;
+
+/**
+ * A folder that stands in for the world outside: an `ssh` and a `pulumi` that replay what the real ones say, first on
+ * PATH of the real command line.
+ */
+export class Outside {
+  readonly folder: string;
+
+  private constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  static async open(t: TestContext): Promise<Outside> {
+    const folder = await mkdtemp(join(tmpdir(), "cli-test-"));
+    t.after(() => rm(folder, { recursive: true, force: true }));
+    const outside = new Outside(folder);
+    for (const [name, script] of [
+      ["ssh", sshScript],
+      ["pulumi", pulumiScript],
+    ] as const) {
+      await writeFile(join(folder, name), script);
+      await chmod(join(folder, name), 0o755);
+    }
+    await outside.answer("outputs", { out: JSON.stringify({ backup: outputs }) });
+    return outside;
+  }
+
+  async answer(
+    what: "list" | "backup" | "restore" | "inspect" | "outputs" | "refresh",
+    { out = "", err = "", code = 0 }: Answer,
+  ): Promise<void> {
+    const text =
+      typeof out === "string" ? out : out.map((event) => `${JSON.stringify(event)}\n`).join("");
+    await writeFile(join(this.folder, `${what}.out`), text);
+    await writeFile(join(this.folder, `${what}.err`), err);
+    await writeFile(join(this.folder, `${what}.code`), String(code));
+  }
+
+  /** The backups that the agent lists. */
+  async backups(...backups: Entry[]): Promise<void> {
+    await this.answer("list", { out: [{ event: "list", backups }] });
+  }
+
+  /** Arguments of each call so far. */
+  async calls(program: "ssh" | "pulumi"): Promise<string[][]> {
+    const text = await readFile(join(this.folder, `${program}.args`), "utf8").catch(() => "");
+    return text
+      .split("--next--\n")
+      .filter(Boolean)
+      .map((call) => call.trimEnd().split("\n"));
+  }
+
+  /** Types a command; standard input is no terminal. */
+  run(args: readonly string[], env: Record<string, string> = {}): Promise<Result> {
+    const main = resolve(import.meta.dirname, "../../cli/main.ts");
+    return new Promise((done, failed) => {
+      const child = spawn(process.execPath, [main, ...args], {
+        cwd: this.folder,
+        env: {
+          PATH: `${this.folder}:${dirname(process.execPath)}:/usr/bin:/bin`,
+          TMPDIR: this.folder,
+          ...env,
+        },
+        stdio: ["ignore", "pipe", "pipe"],
+        timeout: 30_000,
+      });
+      let [stdout, stderr] = ["", ""];
+      child.stdout.on("data", (chunk) => {
+        stdout += chunk;
+      });
+      child.stderr.on("data", (chunk) => {
+        stderr += chunk;
+      });
+      child.on("error", failed);
+      child.on("close", (code) => done({ code, stdout, stderr }));
+    });
+  }
+}
+
+/** A recorded event log of the real engine. */
+export function recorded(name: "drift" | "clean" | "broken"): Promise<string> {
+  return readFile(join(import.meta.dirname, "fixtures", `refresh-${name}.ndjson`), "utf8");
+}

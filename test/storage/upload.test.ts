@@ -1,0 +1,342 @@
+import assert from "node:assert/strict";
+import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import { after, before, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { GetObjectCommand, HeadObjectCommand } from "@aws-sdk/client-s3";
+import { openStore, type Store } from "../../storage/client.ts";
+import { openObject } from "../../storage/download.ts";
+import { probeWrite } from "../../storage/probe.ts";
+import { aws } from "../../storage/providers.ts";
+import { putNew } from "../../storage/putOnce.ts";
+import { type UploadOptions, uploadStream } from "../../storage/upload.ts";
+import { keysIn, makeBucket, openBucket, unfinishedIn } from "../support/bucket.ts";
+import { startStore, type TestStore } from "../support/store.ts";
+
+const MiB = 1024 * 1024;
+const options: UploadOptions = { partBytes: 5 * MiB, beforeComplete: async () => {} };
+const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
+
+/** The bytes in chunks of uneven size, as pipes give them. */
+async function* chunks(bytes: Buffer): AsyncGenerator<Buffer> {
+  for (let at = 0, size = 1; at < bytes.length; at += size, size = ((size * 7) % 65_521) + 1) {
+    yield bytes.subarray(at, at + size);
+  }
+}
+
+async function* failing(bytes: Buffer, error: Error): AsyncGenerator<Buffer> {
+  yield bytes;
+  throw error;
+}
+
+async function nothingLeft(store: Store): Promise<void> {
+  assert.deepEqual(await keysIn(store), []);
+  assert.deepEqual(await unfinishedIn(store), []);
+}
+
+describe("upload", () => {
+  let service: TestStore;
+  before(async () => {
+    service = await startStore();
+  });
+  after(() => service.stop());
+
+  for (const [name, bytes] of [
+    ["one byte", 1],
+    ["exactly one part", 5 * MiB],
+    ["exactly two parts", 10 * MiB],
+    ["more parts than buffers", 22 * MiB + 12_345],
+  ] as const) {
+    it(`stores ${name}`, async () => {
+      const store = await makeBucket(service, `size-${bytes}`);
+      const content = randomBytes(bytes);
+      const progress: number[] = [];
+      const result = await uploadStream(store, "backup/x", chunks(content), {
+        ...options,
+        metadata: { origin: "test" },
+        onProgress: (count) => progress.push(count),
+      });
+      assert.deepEqual(result, { bytes, sha256: sha256(content) });
+      assert.equal(progress.at(-1), bytes);
+      assert.deepEqual(
+        progress,
+        progress.toSorted((a, b) => a - b),
+      );
+      const head = await store.client.send(
+        new HeadObjectCommand({ Bucket: store.address.bucket, Key: "backup/x" }),
+      );
+      assert.equal(head.ContentLength, bytes);
+      assert.equal(head.Metadata?.["origin"], "test");
+      const read = await openObject(store, "backup/x");
+      assert.equal(read.bytes, bytes);
+      assert.equal(sha256(Buffer.concat(await read.stream.toArray())), sha256(content));
+      assert.deepEqual(await unfinishedIn(store), []);
+    });
+  }
+
+  it("works with a checksum on each part, as on AWS", async () => {
+    const { address } = await makeBucket(service, "checksums");
+    const store = openStore({ ...address, provider: aws }, service);
+    const content = randomBytes(11 * MiB);
+    const result = await uploadStream(store, "backup/x", chunks(content), options);
+    assert.equal(result.sha256, sha256(content));
+  });
+
+  it("asks before completing, when all parts are there and nothing is visible", async () => {
+    const store = await makeBucket(service, "gate");
+    let acknowledged = 0;
+    let seen: string[] | undefined;
+    await uploadStream(store, "backup/x", chunks(randomBytes(6 * MiB)), {
+      ...options,
+      onProgress: (bytes) => {
+        acknowledged = bytes;
+      },
+      beforeComplete: async () => {
+        assert.equal(acknowledged, 6 * MiB);
+        seen = await keysIn(store);
+      },
+    });
+    assert.deepEqual(seen, []);
+    assert.deepEqual(await keysIn(store), ["backup/x"]);
+  });
+
+  it("leaves nothing when beforeComplete throws", async () => {
+    const store = await makeBucket(service, "gate-fails");
+    const refusal = new Error("pg_dump ended with 1");
+    const upload = uploadStream(store, "backup/x", chunks(randomBytes(12 * MiB)), {
+      ...options,
+      beforeComplete: () => Promise.reject(refusal),
+    });
+    await assert.rejects(upload, (error) => error === refusal);
+    await nothingLeft(store);
+  });
+
+  it("leaves nothing when the source fails", async () => {
+    const store = await makeBucket(service, "source-fails");
+    const broken = new Error("pipe broke");
+    const upload = uploadStream(store, "backup/x", failing(randomBytes(12 * MiB), broken), options);
+    await assert.rejects(upload, (error) => error === broken);
+    await nothingLeft(store);
+  });
+
+  it("leaves nothing when it is stopped, even if the source hangs", async () => {
+    const store = await makeBucket(service, "stopped");
+    const stop = new AbortController();
+    async function* hanging() {
+      yield randomBytes(12 * MiB);
+      setTimeout(() => stop.abort(new Error("SIGTERM")), 50);
+      await sleep(60_000, undefined, { ref: false });
+    }
+    const upload = uploadStream(store, "backup/x", hanging(), { ...options, signal: stop.signal });
+    await assert.rejects(upload, /SIGTERM/);
+    await nothingLeft(store);
+  });
+
+  it("refuses an empty source, but lets beforeComplete speak first", async () => {
+    const store = await makeBucket(service, "nothing");
+    const empty = Buffer.alloc(0);
+    await assert.rejects(uploadStream(store, "backup/x", chunks(empty), options), {
+      name: "Problem",
+      message: /the backup is empty/,
+    });
+    const dead = { ...options, beforeComplete: () => Promise.reject(new Error("pg_dump died")) };
+    await assert.rejects(uploadStream(store, "backup/x", chunks(empty), dead), /pg_dump died/);
+    await nothingLeft(store);
+  });
+
+  it("never overwrites", async () => {
+    const store = await makeBucket(service, "taken");
+    const first = randomBytes(100);
+    await uploadStream(store, "backup/x", chunks(first), options);
+    const second = uploadStream(store, "backup/x", chunks(randomBytes(100)), options);
+    await assert.rejects(second, {
+      name: "Problem",
+      message: /cannot upload backup\/x.*exists already/,
+    });
+    const { stream } = await openObject(store, "backup/x");
+    assert.deepEqual(Buffer.concat(await stream.toArray()), first);
+    assert.deepEqual(await unfinishedIn(store), []);
+  });
+
+  it("recognises its own success behind a lost answer", async () => {
+    const store = await makeBucket(service, "lost-answer");
+    const proxy = await startProxy(service, (method, path) =>
+      method === "POST" && path.includes("uploadId=") ? "lose-answer" : "pass",
+    );
+    try {
+      const content = randomBytes(6 * MiB);
+      const through = openBucket({ ...service, endpoint: proxy.endpoint }, "lost-answer");
+      const result = await uploadStream(through, "backup/x", chunks(content), options);
+      assert.equal(result.sha256, sha256(content));
+      assert.ok(proxy.lost() > 0);
+    } finally {
+      await proxy.stop();
+    }
+    assert.deepEqual(await keysIn(store), ["backup/x"]);
+  });
+
+  it("stops at the provider's highest part number", async () => {
+    const { address } = await makeBucket(service, "parts");
+    const store = openStore(
+      { ...address, provider: { ...address.provider, maxParts: 2 } },
+      service,
+    );
+    const upload = uploadStream(store, "backup/x", chunks(randomBytes(11 * MiB)), options);
+    await assert.rejects(upload, { name: "Problem", message: /more than the 2 parts/ });
+    await nothingLeft(store);
+  });
+
+  it("holds no more than its buffers, whatever the length", async () => {
+    const store = await makeBucket(service, "pressure");
+    let taken = 0;
+    let acknowledged = 0;
+    let ahead = 0;
+    async function* source() {
+      const chunk = Buffer.alloc(64 * 1024, 7);
+      for (let i = 0; i < 60 * 16; i++) {
+        taken += chunk.length;
+        ahead = Math.max(ahead, taken - acknowledged);
+        yield chunk;
+      }
+    }
+    await uploadStream(store, "backup/x", source(), {
+      ...options,
+      queue: 2,
+      onProgress: (bytes) => {
+        acknowledged = bytes;
+      },
+    });
+    assert.equal(taken, 60 * MiB);
+    assert.ok(ahead <= 10 * MiB + 64 * 1024, `${ahead} bytes ahead`);
+  });
+
+  it("probes without a trace", async () => {
+    const store = await makeBucket(service, "probed");
+    await probeWrite(store);
+    await nothingLeft(store);
+  });
+
+  it("writes a small object once", async () => {
+    const store = await makeBucket(service, "once");
+    await putNew(store, "backup/m", "{}", "application/json");
+    await putNew(store, "backup/m", Buffer.from("{}"), "application/json");
+    await assert.rejects(putNew(store, "backup/m", "{ }", "application/json"), {
+      name: "Problem",
+      message: /cannot write backup\/m.*exists already/,
+    });
+    const read = await store.client.send(new GetObjectCommand({ Bucket: "once", Key: "backup/m" }));
+    assert.equal(await read.Body?.transformToString(), "{}");
+    assert.equal(read.ContentType, "application/json");
+  });
+
+  it("resumes a download from the last byte", async () => {
+    const store = await makeBucket(service, "dropped");
+    const content = randomBytes(9 * MiB);
+    await uploadStream(store, "backup/x", chunks(content), options);
+    let gets = 0;
+    const proxy = await startProxy(service, (method) => {
+      if (method !== "GET") return "pass";
+      gets += 1;
+      return gets <= 3 ? "cut" : "pass";
+    });
+    try {
+      const through = openBucket({ ...service, endpoint: proxy.endpoint }, "dropped");
+      const { stream, bytes } = await openObject(through, "backup/x");
+      assert.equal(bytes, content.length);
+      assert.equal(sha256(Buffer.concat(await stream.toArray())), sha256(content));
+      assert.equal(gets, 4);
+    } finally {
+      await proxy.stop();
+    }
+  });
+
+  it("names a missing object", async () => {
+    const store = await makeBucket(service, "missing");
+    await assert.rejects(openObject(store, "backup/x"), {
+      name: "Problem",
+      message: /cannot read backup\/x: there is no such object in missing/,
+    });
+  });
+
+  it("fails with a sentence when the service dies midway", async () => {
+    const mortal = await startStore();
+    try {
+      const store = await makeBucket(mortal, "mortal");
+      async function* source() {
+        yield randomBytes(12 * MiB);
+        await mortal.stop();
+        yield randomBytes(12 * MiB);
+      }
+      await assert.rejects(uploadStream(store, "backup/x", source(), options), {
+        name: "Problem",
+        message: /cannot upload backup\/x: http:\/\/127\.0\.0\.1:\d+ refuses connections.*Besides/s,
+      });
+    } finally {
+      await mortal.stop();
+    }
+  });
+});
+
+type Fate = "pass" | "lose-answer" | "cut";
+
+/** A relay in front of the service: passes on, swallows the answer after the work was done, or cuts a body short. */
+async function startProxy(service: TestStore, fate: (method: string, path: string) => Fate) {
+  let lost = 0;
+  const server: Server = createServer(async (request, response) => {
+    const body = Buffer.concat(await request.toArray());
+    const [method, path] = [request.method ?? "GET", request.url ?? "/"];
+    const answer = await fetch(`${service.endpoint}${path}`, {
+      method,
+      headers: forwardable(request.headers),
+      ...(body.length > 0 && { body }),
+    });
+    const bytes = Buffer.from(await answer.arrayBuffer());
+    const what = fate(method, path);
+    if (what === "lose-answer") {
+      lost += 1;
+      request.socket.destroy();
+      return;
+    }
+    const headers = Object.fromEntries(answer.headers);
+    delete headers["transfer-encoding"];
+    response.writeHead(
+      answer.status,
+      method === "HEAD" ? headers : { ...headers, "content-length": bytes.length },
+    );
+    if (what === "cut") {
+      response.write(bytes.subarray(0, Math.ceil(bytes.length / 2)), () =>
+        request.socket.destroy(),
+      );
+      return;
+    }
+    response.end(bytes);
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  assert.ok(address !== null && typeof address !== "string");
+  return {
+    endpoint: `http://127.0.0.1:${address.port}`,
+    lost: () => lost,
+    stop: async () => {
+      server.closeAllConnections();
+      await new Promise((done) => server.close(done));
+    },
+  };
+}
+
+/** The signature covers `host`, which fetch sets from the address; so the relay signs nothing and must keep it out. */
+function forwardable(
+  headers: Record<string, string | string[] | undefined>,
+): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const [name, value] of Object.entries(headers)) {
+    if (
+      typeof value === "string" &&
+      !["connection", "content-length", "expect", "transfer-encoding"].includes(name)
+    ) {
+      kept[name] = value;
+    }
+  }
+  return kept;
+}
