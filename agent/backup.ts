@@ -6,7 +6,13 @@ import { type Manifest, totalRows } from "../storage/manifest.ts";
 import { Problem } from "../storage/problem.ts";
 import { putNew } from "../storage/putOnce.ts";
 import { partBytesFor, uploadStream } from "../storage/upload.ts";
-import { checkClientVersion, connect, readClientVersion, readServer } from "./database.ts";
+import {
+  checkClientVersion,
+  connect,
+  endingOnAbort,
+  readClientVersion,
+  readServer,
+} from "./database.ts";
 import { dumpFailure, extraOptions, readContents, startDump } from "./dump.ts";
 import type { AgentSettings } from "./environment.ts";
 import { takeBackupLock } from "./lock.ts";
@@ -37,8 +43,8 @@ export async function backup(context: BackupContext): Promise<Manifest> {
   const started = performance.now();
   extraOptions(settings.postgres.dumpOptions);
   const client = await connect(settings.postgres);
-  try {
-    signal.throwIfAborted();
+  // Its end also releases the snapshot and the lock.
+  return endingOnAbort(client, signal, async () => {
     const server = await readServer(client);
     const pgDump = await readClientVersion("pg_dump");
     checkClientVersion(pgDump, server);
@@ -46,10 +52,7 @@ export async function backup(context: BackupContext): Promise<Manifest> {
     const manifest = await dumpSnapshot(context, client, { server, pgDump: pgDump.line, started });
     await sleep(Math.max(0, SHORTEST_RUN_MS - (performance.now() - started)));
     return manifest;
-  } finally {
-    // Also releases the snapshot and the lock.
-    await client.end();
-  }
+  });
 }
 
 interface Facts {

@@ -8,10 +8,13 @@ export function confirmation(agreed: boolean, signal: AbortSignal) {
   return async (question: string, name: string): Promise<boolean> => {
     if (agreed || !process.stdin.isTTY || !process.stdout.isTTY) return true;
     const { default: input } = await import("@inquirer/input");
-    const typed = await input(
-      { message: `${question} Type the database's name to go on:` },
-      { signal },
-    );
-    return typed === name;
+    try {
+      const message = `${question} Type the database's name to go on:`;
+      return (await input({ message }, { signal })) === name;
+    } catch (error) {
+      // Ctrl-C, or the signal: both mean no.
+      if (error instanceof Error && /^(Exit|Abort)PromptError$/.test(error.name)) return false;
+      throw error;
+    }
   };
 }

@@ -54,6 +54,29 @@ export async function connect(
 }
 
 /**
+ * Ends a connection when the run is stopped, also in the middle of a long query, and tells the reason to stop instead of
+ * what the cut connection says.
+ */
+export async function endingOnAbort<T>(
+  client: pg.Client,
+  signal: AbortSignal,
+  work: () => Promise<T>,
+): Promise<T> {
+  const end = () => void client.end().catch(() => {});
+  signal.addEventListener("abort", end, { once: true });
+  try {
+    signal.throwIfAborted();
+    return await work();
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", end);
+    await client.end();
+  }
+}
+
+/**
  * Connects to a database that is not the one to be renamed or made.
  * @throws Problem when none of the databases that every cluster has can be reached
  */
@@ -113,7 +136,6 @@ export function libpqEnvironment(settings: PostgresSettings): NodeJS.ProcessEnv 
     PGUSER: settings.user,
     PGPASSWORD: settings.password,
     PGCONNECT_TIMEOUT: String(CONNECT_TIMEOUT_MS / 1000),
-    PGAPPNAME: "kamal-postgres-backup",
   };
 }
 

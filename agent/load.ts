@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { once } from "node:events";
+import type { Writable } from "node:stream";
 import { Problem } from "../storage/problem.ts";
 import type { PostgresSettings } from "./database.ts";
 import { libpqEnvironment } from "./database.ts";
@@ -53,7 +53,7 @@ export async function load(
   try {
     const read = await feed(pipeline, source, options.onBytes);
     options.signal.throwIfAborted();
-    const failure = explainLoad(await pipeline.ended, options.compression);
+    const failure = explainLoad(await pipeline.ended, options.compression, read.whole);
     return { ...read, ...(failure !== undefined && { failure }) };
   } catch (error) {
     // The killed programs and the closed stream have errors of their own; the reason for stopping is the cause.
@@ -74,24 +74,36 @@ async function feed(
   if (stdin === null) throw new Error("the pipeline has no input");
   const hash = createHash("sha256");
   let bytes = 0;
-  let open = true;
   // EPIPE: the reader is gone; its exit code says why.
-  stdin.on("error", () => {
-    open = false;
-  });
+  stdin.on("error", () => {});
   for await (const chunk of source) {
     hash.update(chunk);
     bytes += chunk.length;
     onBytes(bytes);
-    if (open) {
-      // Rejected by the same error that the listener above has noted.
-      if (!stdin.write(chunk)) await once(stdin, "drain").catch(() => {});
+    if (!stdin.destroyed) {
+      if (!stdin.write(chunk)) await drained(stdin);
     } else if (!brokenByData((await ended).first)) {
       return { bytes, sha256: hash.digest("hex"), whole: false };
     }
   }
   stdin.end();
   return { bytes, sha256: hash.digest("hex"), whole: true };
+}
+
+/** Until more can be written or never will be: a program that ends closes its input without an error. */
+function drained(stdin: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      stdin.off("drain", done).off("close", done);
+      resolve();
+    };
+    stdin.on("drain", done).on("close", done);
+  });
+}
+
+/** Whether a text of PostgreSQL's says that the server's disk is full. */
+export function isFullDisk(text: string): boolean {
+  return /No space left on device|could not extend file/.test(text);
 }
 
 /** The decompressor choked on the data itself, so the object's digest, read to its end, is the better explanation. */
@@ -102,14 +114,18 @@ function brokenByData(first: Ending): boolean {
 function explainLoad(
   { first, second }: { first: Ending; second: Ending },
   compression: "zstd" | "none",
+  whole: boolean,
 ): Problem | undefined {
-  if (first.code === 0 && second.code === 0) return undefined;
+  if (first.code === 0 && second.code === 0) {
+    if (whole) return undefined;
+    return new Problem("pg_restore was done before the object had been read to its end.");
+  }
   const reader = compression === "zstd" ? "zstd" : "cat";
   const cause =
     brokenByData(first) || second.code === 0
       ? describeEnding(reader, first)
       : describeEnding("pg_restore", second);
-  const advice = /No space left on device|could not extend file/.test(second.stderr)
+  const advice = isFullDisk(second.stderr)
     ? " The database server's disk is full: a restore needs room for a second copy of the database. Free some space, or drop an old <database>_before_... first."
     : "";
   return new Problem(`${cause}.${advice}`);

@@ -4,6 +4,7 @@ import { openStore } from "../storage/client.ts";
 import { Problem } from "../storage/problem.ts";
 import { type BackupContext, backup } from "./backup.ts";
 import { confirmation } from "./confirm.ts";
+import { errorCode } from "./database.ts";
 import { type AgentSettings, fromEnvironment } from "./environment.ts";
 import { list } from "./list.ts";
 import { probe } from "./probe.ts";
@@ -26,6 +27,10 @@ const report = openReport(json, clean);
 
 const program = new Command("agent")
   .description("Backs up one PostgreSQL database into a bucket; settings come from the environment")
+  .addHelpText(
+    "after",
+    "\nThe image's wrapper adds: schedule (waits and backs up, the default) and health (for Docker).",
+  )
   .exitOverride()
   .helpCommand(false);
 
@@ -102,8 +107,8 @@ function open(): BackupContext {
 
 function sentence(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  if (stop.exitCode !== undefined)
-    return "stopped by a signal; the upload was aborted and nothing was stored.";
   if (error.name === "Problem") return error.message;
+  const code = errorCode(error);
+  if (code?.length === 5) return `PostgreSQL answered: ${error.message} (${code}).`;
   return `unexpected ${error.name}: ${error.message || "no message"} (run again with --debug to see where)`;
 }

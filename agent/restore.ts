@@ -1,20 +1,15 @@
 import { addAbortSignal } from "node:stream";
 import type pg from "pg";
-import {
-  type CatalogueEntry,
-  chooseBackup,
-  listBackups,
-  readManifest,
-} from "../storage/catalogue.ts";
 import { openObject } from "../storage/download.ts";
 import type { Manifest } from "../storage/manifest.ts";
 import { Problem } from "../storage/problem.ts";
 import type { BackupContext } from "./backup.ts";
 import { compareWithManifest } from "./compare.ts";
-import { connect, connectMaintenance, readClientVersion, readServer } from "./database.ts";
-import { load } from "./load.ts";
+import { connect, connectMaintenance, endingOnAbort } from "./database.ts";
+import { isFullDisk, load } from "./load.ts";
 import { requireNoBackup, takeRestoreLock } from "./lock.ts";
 import { besideName, compactStamp } from "./names.ts";
+import { announce, makePlan, type Plan } from "./plan.ts";
 import { type Report, readableBytes, throttled } from "./report.ts";
 import { StallWatch } from "./stall.ts";
 import { swap, swapBackStatements } from "./swap.ts";
@@ -23,7 +18,7 @@ import {
   createTarget,
   type DatabaseProperties,
   dropTarget,
-  readProperties,
+  emptyTarget,
 } from "./target.ts";
 
 const PROGRESS_EVERY_MS = 1000;
@@ -35,22 +30,6 @@ export interface RestoreOptions {
   readonly into?: string;
   /** Asked before anything is made; resolves to false to give up. */
   readonly confirm: (question: string, name: string) => Promise<boolean>;
-}
-
-interface Plan {
-  readonly entry: CatalogueEntry;
-  /** Null for the old image's objects. */
-  readonly manifest: Manifest | null;
-  /** The name that the restored database will have. */
-  readonly target: string;
-  /** The name that it has until it is checked. */
-  readonly fresh: string;
-  /** The database that has the target's name today. */
-  readonly live: DatabaseProperties | null;
-  /** What the new database is made like: the live one, also when it is restored beside it. */
-  readonly like: DatabaseProperties | null;
-  /** The name that the live database will get. */
-  readonly before: string;
 }
 
 /**
@@ -72,89 +51,12 @@ export async function restore(context: BackupContext, options: RestoreOptions): 
     }
     await createTarget(maintenance, plan.fresh, plan.like);
     const outcome = await fill(context, maintenance, plan).catch(async (error: unknown) => {
-      await discard(maintenance, plan.fresh, report);
+      await discard(context, maintenance, plan.fresh, error);
       throw error;
     });
     conclude(report, plan, { ...outcome, elapsedMs: Math.round(performance.now() - started) });
   } finally {
     await maintenance.end();
-  }
-}
-
-async function makePlan(
-  { settings, store }: BackupContext,
-  maintenance: pg.Client,
-  { wanted, into }: RestoreOptions,
-): Promise<Plan> {
-  const { database } = settings.postgres;
-  const target = into ?? database;
-  const live = await readProperties(maintenance, target);
-  if (into !== undefined && live !== null) {
-    throw new Problem(
-      `database "${into}" exists already; --into makes a new one. Give another name, or drop it first.`,
-    );
-  }
-  const { bucket, prefix } = store.address;
-  const entries = await listBackups(store, database);
-  const entry = chooseBackup(entries, wanted, database, `s3://${bucket}/${prefix}`);
-  const manifest = entry.kind === "legacy" ? null : await readManifest(store, entry);
-  requireReadable(entry, manifest);
-  await requireVersions(maintenance, manifest);
-  if (live !== null) await requireNoBackup(maintenance, target);
-  return {
-    entry,
-    manifest,
-    target,
-    fresh: besideName(target, "restore", compactStamp(new Date(`${entry.stamp}Z`))),
-    live,
-    like: live ?? (await readProperties(maintenance, database)),
-    before: besideName(target, "before", compactStamp(new Date())),
-  };
-}
-
-function requireReadable(entry: CatalogueEntry, manifest: Manifest | null): void {
-  if (entry.key.endsWith(".gpg")) {
-    throw new Problem(
-      `${entry.key} is encrypted with gpg by the old image, which this version does not read. Restore it with that image, or decrypt it by hand: gpg --decrypt, then pg_restore.`,
-    );
-  }
-  if (manifest !== null && manifest.encryption !== "none") {
-    throw new Problem(
-      `${entry.key} is encrypted (${manifest.encryption}), which this version does not read. Use a newer kamal-postgres-backup.`,
-    );
-  }
-}
-
-async function requireVersions(maintenance: pg.Client, manifest: Manifest | null): Promise<void> {
-  if (manifest === null) return;
-  const server = await readServer(maintenance);
-  if (server.major < manifest.server.major) {
-    throw new Problem(
-      `the backup is of PostgreSQL ${manifest.server.version}, this server runs ${server.version}. Restore into PostgreSQL ${manifest.server.major} or newer.`,
-    );
-  }
-  const tool = await readClientVersion("pg_restore");
-  const dumpMajor = Number(/(\d+)/.exec(manifest.pgDump)?.[1]);
-  if (tool.major < dumpMajor) {
-    throw new Problem(
-      `the backup was made by ${manifest.pgDump}, this image has ${tool.line}. Use the image built for PostgreSQL ${dumpMajor} or newer.`,
-    );
-  }
-}
-
-function announce(report: Report, { entry, manifest, target, live, before }: Plan): void {
-  report.line(
-    `Restoring "${target}" from ${entry.stamp} UTC (${readableBytes(entry.bytes)}, ${entry.key}).`,
-  );
-  report.line(
-    live === null
-      ? `There is no database "${target}" now; it appears when its content has been checked.`
-      : `The database of now stays as "${before}"; until the swap, which closes its connections for a moment, it is not touched.`,
-  );
-  if (manifest === null) {
-    report.notice(
-      `${entry.key} was written by the old image without a manifest: pg_restore's own result is checked, but there is nothing to compare the data with.`,
-    );
   }
 }
 
@@ -234,9 +136,9 @@ function notRestored(failure: Problem, { target, live }: Plan): Problem {
 }
 
 /** Planner statistics are not in a dump; without them the application's first queries would be planned blindly. */
-async function check({ settings, report }: BackupContext, { fresh, manifest }: Plan) {
+async function check({ settings, report, signal }: BackupContext, { fresh, manifest }: Plan) {
   const client = await connect(settings.postgres, fresh);
-  try {
+  return endingOnAbort(client, signal, async () => {
     await client.query("ANALYZE");
     if (manifest === null) return { compared: false, tables: 0, rows: 0 };
     const started = performance.now();
@@ -255,9 +157,7 @@ async function check({ settings, report }: BackupContext, { fresh, manifest }: P
       `Compared ${result.tables} tables, ${result.rows} rows, ${manifest.largeObjects} large objects: equal to the snapshot.`,
     );
     return { compared: true, ...result };
-  } finally {
-    await client.end();
-  }
+  });
 }
 
 /** A setting that the role may not copy is said, not fatal: the data is whole, and the old database still has it. */
@@ -279,8 +179,16 @@ async function carry(
 }
 
 /** Drops the unfinished database; failing to is said, but the cause of the failed restore is what gets thrown. */
-async function discard(maintenance: pg.Client, name: string, report: Report): Promise<void> {
+async function discard(
+  { settings, report }: BackupContext,
+  maintenance: pg.Client,
+  name: string,
+  cause: unknown,
+): Promise<void> {
   try {
+    if (cause instanceof Error && isFullDisk(cause.message)) {
+      await emptyTarget(settings.postgres, name);
+    }
     await dropTarget(maintenance, name);
   } catch (error) {
     report.notice(

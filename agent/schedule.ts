@@ -30,6 +30,10 @@ export function nextRun(expression: string, from: Date, timezone = "UTC"): Date 
   if (every) return new Date(from.getTime() + duration(every[1] ?? "", expression));
   const pattern = rule.startsWith("@") ? DESCRIPTORS[rule.toLowerCase()] : rule;
   if (pattern === undefined) throw unreadable(expression, `${rule} is not known`);
+  const fields = pattern.split(/\s+/).length;
+  if (fields !== 5 && fields !== 6) {
+    throw unreadable(expression, `it has ${fields} ${fields === 1 ? "field" : "fields"}`);
+  }
   const next = firstAfter(pattern, from, zone, expression);
   if (next === null) throw unreadable(expression, "it is never due");
   return next;
@@ -49,7 +53,8 @@ function firstAfter(pattern: string, from: Date, timezone: string, expression: s
   try {
     return new Cron(pattern, { timezone, mode: "5-or-6-parts" }).nextRun(from);
   } catch (error) {
-    throw unreadable(expression, error instanceof Error ? error.message : String(error));
+    const message = error instanceof Error ? error.message : String(error);
+    throw unreadable(expression, message.replace(/^CronPattern: /, "").replace(/\.$/, ""));
   }
 }
 
@@ -68,6 +73,6 @@ function duration(text: string, expression: string): number {
 
 function unreadable(expression: string, reason: string): Problem {
   return new Problem(
-    `SCHEDULE "${expression}" cannot be read: ${reason.replace(/^CronPattern: /, "")}. Use five cron fields ("15 3 * * *"), six with seconds first, @hourly, @daily, @weekly, @monthly, @yearly, or @every 6h.`,
+    `SCHEDULE "${expression}" cannot be read: ${reason}. Use five cron fields ("15 3 * * *"), six with seconds first, @hourly, @daily, @weekly, @monthly, @yearly, or @every 6h.`,
   );
 }

@@ -1,3 +1,5 @@
+import { Problem } from "../storage/problem.ts";
+
 /** `docker stop` waits ten seconds before it kills; an upload must have been aborted by then. */
 const DEADLINE_MS = 8_000;
 
@@ -18,7 +20,9 @@ export function stopOnSignal(): {
   const listener = (name: "SIGTERM" | "SIGINT") => {
     if (exitCode !== undefined) return;
     exitCode = CODES[name];
-    controller.abort(new Error(`stopped by ${name}`));
+    controller.abort(
+      new Problem(`stopped by ${name} before it was complete; nothing was stored or changed.`),
+    );
     deadline = setTimeout(() => process.exit(CODES[name]), DEADLINE_MS);
   };
   process.on("SIGTERM", listener).on("SIGINT", listener);

@@ -1,5 +1,6 @@
 import type pg from "pg";
 import { Problem } from "../storage/problem.ts";
+import { connect, type PostgresSettings } from "./database.ts";
 import { identifier, literal } from "./names.ts";
 
 /** Says on a database that it is an unfinished restore of ours, which the next try may drop. */
@@ -93,8 +94,35 @@ export async function createTarget(
     );
   }
   await dropTarget(client, name);
-  await client.query(`CREATE DATABASE ${identifier(name)} ${likeClause(like)}`);
+  try {
+    await client.query(`CREATE DATABASE ${identifier(name)} ${likeClause(like)}`);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    const owner = like === null ? "" : ` and membership in "${like.owner}", the owner`;
+    throw new Problem(
+      `the database for the restore could not be made: ${message}. Nothing was changed. The role needs CREATEDB${owner}; a superuser has both.`,
+      { cause: error },
+    );
+  }
   await client.query(`COMMENT ON DATABASE ${identifier(name)} IS ${literal(UNFINISHED)}`);
+}
+
+/**
+ * Removes the tables of an unfinished restore. DROP DATABASE begins with a checkpoint, which fails on a full disk: the disk
+ * would stay full and the live database suffer. The space of dropped tables is free at once.
+ */
+export async function emptyTarget(settings: PostgresSettings, name: string): Promise<void> {
+  const client = await connect(settings, name);
+  try {
+    const { rows } = await client.query<{ nspname: string }>(
+      "SELECT nspname FROM pg_namespace WHERE nspname <> 'information_schema' AND nspname !~ '^pg_'",
+    );
+    for (const { nspname } of rows) {
+      await client.query(`DROP SCHEMA ${identifier(nspname)} CASCADE`);
+    }
+  } finally {
+    await client.end();
+  }
 }
 
 /** Drops an unfinished restore, also when something is still connected to it. */

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
+import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { Command } from "commander";
-import packageJson from "../package.json" with { type: "json" };
 import { backup } from "./backup.ts";
 import { drift } from "./drift.ts";
 import { list } from "./list.ts";
@@ -10,10 +10,13 @@ import { type CommonOptions, openSession } from "./session.ts";
 import { status } from "./status.ts";
 
 const name = "kamal-postgres-backup";
+const { version } = JSON.parse(
+  readFileSync(new URL("../package.json", import.meta.url), "utf8"),
+) as { version: string };
 
 const program = new Command(name)
   .description("Backs up and restores the PostgreSQL of a Kamal application declared with Pulumi.")
-  .version(packageJson.version)
+  .version(version)
   .option("-s, --stack <name>", "Pulumi stack (default: the selected one)")
   .option("-C, --cwd <folder>", "folder with Pulumi.yaml (default: here)")
   .option("--outputs <file>", "saved `pulumi stack output --json`; then no Pulumi is needed")

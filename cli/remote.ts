@@ -46,7 +46,7 @@ export async function runAgent<Name extends FinalEvent["event"]>(
     else if (event?.event === "error") failure = event.message;
     else if (event?.event === final) result = event as Extract<FinalEvent, { event: Name }>;
   });
-  if (failure !== undefined || result !== undefined) {
+  if (failure !== undefined || (result !== undefined && code === 0)) {
     for (const line of stderr.split("\n").filter(Boolean)) onNotice?.(line);
   }
   if (failure !== undefined) throw new Problem(failure);

@@ -38,7 +38,7 @@ export class Screen {
     if (this.json || !this.#err.isTTY) return;
     this.clear();
     // A line that wraps could not be taken back.
-    this.#err.write(text.slice(0, Math.max(1, (this.#err.columns ?? 80) - 1)));
+    this.#err.write(text.slice(0, Math.max(1, (this.#err.columns || 80) - 1)));
     this.#drawn = true;
   }
 

@@ -50,7 +50,8 @@ export function sshArguments(route: Route, knownHosts: string, words: readonly s
     ...["-p", String(hop.port)],
     ...route.identityFiles.flatMap((file) => ["-i", file]),
     ...["-o", "StrictHostKeyChecking=yes"],
-    ...["-o", `UserKnownHostsFile=${knownHosts}`],
+    // A list of files for ssh: a blank would divide it, and % would be expanded.
+    ...["-o", `UserKnownHostsFile="${knownHosts.replaceAll("%", "%%")}"`],
     ...["-o", "GlobalKnownHostsFile=/dev/null"],
     ...["-o", "BatchMode=yes"],
     ...["-o", "ConnectTimeout=15"],

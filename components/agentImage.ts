@@ -69,7 +69,10 @@ async function buildContext(): Promise<BuildContext> {
   const packaged = fileURLToPath(new URL("../agent/context/", import.meta.url));
   const { bundleAgent, contextDigest } = await import("../agent/bundle.ts");
   if (existsSync(packaged)) {
-    return { dir: relative(process.cwd(), packaged), digest: (await contextDigest(packaged)).slice(0, 12) };
+    return {
+      dir: relative(process.cwd(), packaged),
+      digest: (await contextDigest(packaged)).slice(0, 12),
+    };
   }
   const build = await bundleAgent(fileURLToPath(new URL("../build/agent/", import.meta.url)));
   return { dir: relative(process.cwd(), build.dir), digest: build.digest.slice(0, 12) };

@@ -1,6 +1,7 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { Retention } from "../kamal/retention.ts";
+import { checkEndpoint } from "../storage/address.ts";
 import { backupLifecycle, type LifecycleRule } from "../storage/lifecycle.ts";
 import { explained } from "./explained.ts";
 import { type Transform, transformed } from "./transform.ts";
@@ -67,7 +68,10 @@ export class AwsBackupBucket extends pulumi.ComponentResource {
 
   constructor(name: string, args: AwsBackupBucketArgs, opts?: pulumi.ComponentResourceOptions) {
     super("kamal-postgres-backup:index:AwsBackupBucket", name, {}, opts);
-    const { transform } = args;
+    const { transform, endpoint } = args;
+    // Said at once where it can be: an error in a value that others wait for is reported with all their names.
+    if (typeof endpoint === "string")
+      explained(this, () => checkEndpoint(endpoint, args.allowInsecure));
     // A bucket that survives must stay as safe as it was, so its settings survive with it.
     const child = { parent: this, retainOnDelete: args.forceDestroy !== true };
     const region = args.region === undefined ? {} : { region: args.region };
@@ -126,7 +130,7 @@ export class AwsBackupBucket extends pulumi.ComponentResource {
 
     this.bucketName = this.bucket.bucket;
     this.region = this.bucket.region;
-    this.endpoint = pulumi.output(args.endpoint);
+    this.endpoint = pulumi.output(endpoint);
     this.allowInsecure = args.allowInsecure ?? false;
     this.retentionDays = args.retention.days;
     this.registerOutputs({

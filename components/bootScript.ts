@@ -84,7 +84,11 @@ export interface BootInput {
   readonly image: string;
   readonly envFile: string;
   readonly run: string;
-  readonly registry: { readonly server: string; readonly username: string; readonly password: string };
+  readonly registry: {
+    readonly server: string;
+    readonly username: string;
+    readonly password: string;
+  };
   readonly env: string;
 }
 

@@ -30,7 +30,11 @@ export class SecretsBlock extends pulumi.dynamic.Resource {
 
 /** The container as its host sees it: stopped, replaced or changed by hand is drift, and `pulumi up` boots it again. */
 export class AccessoryState extends pulumi.dynamic.Resource {
-  constructor(name: string, args: Inputs<AccessoryStateInputs>, opts?: pulumi.CustomResourceOptions) {
+  constructor(
+    name: string,
+    args: Inputs<AccessoryStateInputs>,
+    opts?: pulumi.CustomResourceOptions,
+  ) {
     super(
       thinProvider("accessoryState"),
       name,

@@ -15,6 +15,8 @@ import { type SshAccess, toCommandConnection } from "./sshConnection.ts";
 import { type Transform, transformed } from "./transform.ts";
 
 export interface KamalAccessoryArgs {
+  /** The accessory's key under `accessories:`, known at preview when the rest of it may not be. */
+  readonly key: string;
   /** The accessory without our digest label. Every view of it (block, env file, `docker run`) is made from this value. */
   readonly accessory: pulumi.Input<Accessory>;
   /** Value of each of its secrets by the name in the container. */
@@ -56,7 +58,14 @@ export class KamalAccessory extends pulumi.ComponentResource {
     showRenderedDiff(this, args.deployFile, name, this.rendered);
     this.block = new RenderedBlock(
       `${name}-block`,
-      { file: args.deployFile, name, under: "accessories", block: this.rendered, confidential: false },
+      {
+        file: args.deployFile,
+        name,
+        under: "accessories",
+        key: args.key,
+        block: this.rendered,
+        confidential: false,
+      },
       { parent: this },
     );
     this.secretsBlock = new SecretsBlock(
@@ -65,6 +74,7 @@ export class KamalAccessory extends pulumi.ComponentResource {
         file: args.secretsFile,
         name,
         under: "",
+        key: "",
         block: explainedApply(this, pulumi.output(args.kamalSecrets), renderSecretsBlock),
         confidential: true,
       },
@@ -128,10 +138,15 @@ function labelled(
   secrets: pulumi.Output<Record<string, string>>,
 ): pulumi.Output<Accessory> {
   return pulumi.unsecret(
-    pulumi.all([accessory, secrets]).apply(([a, s]): Accessory => ({
-      ...a,
-      labels: { ...a.labels, [DIGEST_LABEL]: accessoryDigest(a, s, s["S3_SECRET_ACCESS_KEY"] ?? "") },
-    })),
+    pulumi.all([accessory, secrets]).apply(
+      ([a, s]): Accessory => ({
+        ...a,
+        labels: {
+          ...a.labels,
+          [DIGEST_LABEL]: accessoryDigest(a, s, s["S3_SECRET_ACCESS_KEY"] ?? ""),
+        },
+      }),
+    ),
   );
 }
 
@@ -151,7 +166,11 @@ function bootInputFor(
         image: a.image,
         envFile: envFilePath(a),
         run: dockerRunCommand(a, host.host),
-        registry: { server: registry?.server ?? "", username: registry?.username ?? "", password: p },
+        registry: {
+          server: registry?.server ?? "",
+          username: registry?.username ?? "",
+          password: p,
+        },
         env: renderEnvFile(s),
       }),
     ),

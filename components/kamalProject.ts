@@ -57,7 +57,9 @@ export function readKamalProject(args: KamalArgs): KamalProject {
   });
   const folder = dirname(args.config);
   const root = basename(folder) === "config" ? dirname(folder) : folder;
-  const paths = secretFilePaths(args.destination).map((path) => join(root, path));
+  const paths = secretFilePaths(args.destination, config.secretsPath).map((path) =>
+    join(root, path),
+  );
   return {
     config,
     deployFile: destinationFile || args.config,
@@ -101,5 +103,7 @@ function readSecret(paths: readonly string[], name: string, instead: string): st
     }
   }
   const looked = found.length > 0 ? found.join(", ") : paths.join(", ");
-  throw new Problem(`secret ${name} is not in ${looked}. Add it there, or give ${instead} to the program.`);
+  throw new Problem(
+    `secret ${name} is not in ${looked}. Add it there, or give ${instead} to the program.`,
+  );
 }

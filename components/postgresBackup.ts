@@ -10,8 +10,8 @@ import { explained, explainedApply } from "./explained.ts";
 import { KamalAccessory, type KamalAccessoryArgs } from "./kamalAccessory.ts";
 import { type KamalArgs, type KamalProject, readKamalProject } from "./kamalProject.ts";
 import type { BackupOutputs } from "./outputs.ts";
-import { type Database, type PostgresArgs, settleDatabase } from "./settleDatabase.ts";
 import { type SettledBucket, settleBucket } from "./settleBucket.ts";
+import { type Database, type PostgresArgs, settleDatabase } from "./settleDatabase.ts";
 import { type SshArgs, settleSshAccess } from "./sshConnection.ts";
 
 export interface PostgresBackupArgs {
@@ -87,13 +87,17 @@ export class PostgresBackup extends pulumi.ComponentResource {
 
     const schedule = explained(this, () => toSchedule(args.schedule));
     const project = explained(this, () => readKamalProject(args.kamal));
+    for (const warning of project.config.warnings) pulumi.log.warn(warning, this);
     const database = explained(this, () =>
       settleDatabase(project, args.kamal, args.database, args.postgres),
     );
     const access = explained(this, () => settleSshAccess(project.config, database.hosts, args.ssh));
     const registry = explained(this, () => registryLogin(project));
     const bucket = settleBucket(this, name, args.bucket, prefixOf(project, args), transform?.keys);
-    const image = args.image === undefined ? this.buildImage(name, args, project, database, registry) : undefined;
+    const image =
+      args.image === undefined
+        ? this.buildImage(name, args, project, database, registry)
+        : undefined;
 
     const settings = settingsOf(schedule, database, bucket);
     const secrets = explainedApply(this, settings, checkedSecrets);
@@ -101,12 +105,15 @@ export class PostgresBackup extends pulumi.ComponentResource {
     const accessory = pulumi.unsecret(
       pulumi
         .all([settings, image?.reference ?? (args.image as string)])
-        .apply(([s, reference]) => accessoryOf(s, reference, args, project, database, passwordName)),
+        .apply(([s, reference]) =>
+          accessoryOf(s, reference, args, project, database, passwordName),
+        ),
     );
 
     this.accessory = new KamalAccessory(
       name,
       {
+        key: accessoryKey(args),
         accessory,
         secrets,
         kamalSecrets: secrets.apply((s) => kamalSecretsOf(s, args, database)),
@@ -123,24 +130,30 @@ export class PostgresBackup extends pulumi.ComponentResource {
     this.image = image;
     this.location = bucket.location;
     this.writerKeyId = pulumi.unsecret(bucket.accessKeyId);
-    this.outputs = pulumi.all([accessory, bucket.location, this.writerKeyId]).apply(([a, location, writerKeyId]): BackupOutputs => ({
-      kind: "kamal-postgres-backup",
-      version: 1,
-      name,
-      database: database.name,
-      accessory: a.key,
-      container: a.container,
-      hosts: [...access.hosts],
-      ...(access.proxy && { proxy: access.proxy }),
-      identityFiles: [...access.identityFiles],
-      location,
-      writerKeyId,
-      image: a.image,
-      schedule: schedule.toString(),
-      ...(bucket.retentionDays !== undefined && { retentionDays: bucket.retentionDays }),
-      rpoHours: rpoHours(schedule),
-    }));
-    this.registerOutputs({ outputs: this.outputs, location: this.location, writerKeyId: this.writerKeyId });
+    this.outputs = pulumi.all([accessory, bucket.location, this.writerKeyId]).apply(
+      ([a, location, writerKeyId]): BackupOutputs => ({
+        kind: "kamal-postgres-backup",
+        version: 1,
+        name,
+        database: database.name,
+        accessory: a.key,
+        container: a.container,
+        hosts: [...access.hosts],
+        ...(access.proxy && { proxy: access.proxy }),
+        identityFiles: [...access.identityFiles],
+        location,
+        writerKeyId,
+        image: a.image,
+        schedule: schedule.toString(),
+        ...(bucket.retentionDays !== undefined && { retentionDays: bucket.retentionDays }),
+        rpoHours: rpoHours(schedule),
+      }),
+    );
+    this.registerOutputs({
+      outputs: this.outputs,
+      location: this.location,
+      writerKeyId: this.writerKeyId,
+    });
   }
 
   private buildImage(

@@ -13,9 +13,21 @@ export function showRenderedDiff(
   if (!pulumi.runtime.isDryRun() || !existsSync(file)) return;
   block.apply(async (text) => {
     const before = readFileSync(file, "utf8");
-    const after = writeMarkedBlock(before, name, text, "accessories");
-    if (after === before) return;
-    const patch = createTwoFilesPatch(file, file, before, after, "now", "after pulumi up", { context: 2 });
+    const after = tryWrite(before, name, text);
+    if (after === undefined || after === before) return;
+    const patch = createTwoFilesPatch(file, file, before, after, "now", "after pulumi up", {
+      context: 2,
+    });
     await pulumi.log.info(patch.split("\n").slice(1).join("\n"), resource);
   });
+}
+
+/** A block that has no place is reported by the resource that would write it. */
+function tryWrite(before: string, name: string, text: string): string | undefined {
+  try {
+    return writeMarkedBlock(before, name, text, "accessories");
+  } catch (error) {
+    if ((error as Error).name === "Problem") return undefined;
+    throw error;
+  }
 }

@@ -3,7 +3,7 @@ import { parseAddress } from "../storage/address.ts";
 import { AwsBackupBucket } from "./awsBackupBucket.ts";
 import { BackupKeys, type BackupKeysArgs } from "./backupKeys.ts";
 import type { BackupBucket } from "./bucket.ts";
-import { explainedApply } from "./explained.ts";
+import { explained, explainedApply } from "./explained.ts";
 
 /** Where the container writes, in the words of its environment. */
 export interface Location {
@@ -47,7 +47,14 @@ export function settleBucket(
     { parent },
   );
   return {
-    location: locate(parent, bucket.endpoint, bucket.region, bucket.bucketName, prefix, bucket.allowInsecure),
+    location: locate(
+      parent,
+      bucket.endpoint,
+      bucket.region,
+      bucket.bucketName,
+      prefix,
+      bucket.allowInsecure,
+    ),
     allowInsecure: bucket.allowInsecure,
     accessKeyId: keys.accessKeyId,
     secretAccessKey: keys.secretAccessKey,
@@ -65,7 +72,7 @@ function locate(
   prefix: string,
   allowInsecure: boolean,
 ): pulumi.Output<Location> {
-  return explainedApply(parent, pulumi.all([endpoint, region, bucket]), ([e, r, b]) => {
+  const settle = (e: string | undefined, r: string, b: string): Location => {
     const address = parseAddress({ endpoint: e, region: r, bucket: b, prefix, allowInsecure });
     for (const notice of address.notices) pulumi.log.warn(notice, parent);
     return {
@@ -74,5 +81,15 @@ function locate(
       bucket: address.bucket,
       prefix: address.prefix,
     };
-  });
+  };
+  // Plain values are judged at once: an error in a value that others wait for is reported with all their names.
+  const plain =
+    (endpoint === undefined || typeof endpoint === "string") &&
+    typeof region === "string" &&
+    typeof bucket === "string";
+  return plain
+    ? pulumi.output(explained(parent, () => settle(endpoint, region, bucket)))
+    : explainedApply(parent, pulumi.all([endpoint, region, bucket]), ([e, r, b]) =>
+        settle(e, r, b),
+      );
 }

@@ -79,6 +79,7 @@ export function settleDatabase(
     password: pulumi.secret(
       args.password ?? project.secret(passwordSecret as string, "postgres.password"),
     ),
-    ...(args.password === undefined && passwordSecret !== undefined && { passwordFrom: passwordSecret }),
+    ...(args.password === undefined &&
+      passwordSecret !== undefined && { passwordFrom: passwordSecret }),
   };
 }

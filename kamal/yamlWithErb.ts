@@ -75,7 +75,7 @@ export function readYamlWithErb(file: SourceFile, env: Environment, tag: string)
     hide(`its second ${key}:`, "it stands twice, under conditions that only Ruby can judge");
   const document = parseYaml(file.path, text, opaque.size > 0);
   if (control !== "") hideDuplicates(document, hideDuplicate);
-  keepWholeFloats(document);
+  readAsRuby(document);
   return { value: toPlain(file.path, document), opaque, warnings };
 }
 
@@ -135,12 +135,13 @@ function hideDuplicates(document: Document, hide: (key: string) => string): void
   });
 }
 
-/** Ruby prints the float 1.0 as `1.0`, JavaScript as `1`. */
-function keepWholeFloats(document: Document): void {
+/** Ruby prints the float 1.0 as `1.0` where JavaScript has `1`, and takes a bare `y` or `n` for text. */
+function readAsRuby(document: Document): void {
   visit(document, {
     Scalar(_, scalar) {
-      const { value, source } = scalar;
-      if (Number.isInteger(value) && /^[-+]?[\d_]*\.[\d_]*$/.test(source ?? ""))
+      const { value, source = "" } = scalar;
+      if (typeof value === "boolean" && /^[yn]$/i.test(source)) scalar.value = source;
+      if (Number.isInteger(value) && /^[-+]?[\d_]*\.[\d_]*$/.test(source))
         scalar.value = `${value}.0`;
     },
   });

@@ -44,7 +44,7 @@ export interface SandboxStack {
   readonly providers: Providers;
   preview(options?: { expectNoChanges?: boolean }): Promise<Outcome>;
   up(options?: { expectNoChanges?: boolean }): Promise<Outcome>;
-  destroy(): Promise<Outcome>;
+  destroy(options?: object): Promise<Outcome>;
   close(): Promise<void>;
 }
 

@@ -46,11 +46,7 @@ export function parseAddress(input: AddressInput): StoreAddress {
   }
 
   stripBucket(url, bucket, notices);
-  if (url.protocol === "http:" && !isLoopback(url.hostname) && input.allowInsecure !== true) {
-    throw new Problem(
-      `S3_ENDPOINT "${url.origin}" is plain http to another machine: backups would cross the network in clear. Use https, or set S3_ALLOW_INSECURE=true on a network that you trust.`,
-    );
-  }
+  checkTransport(url, input.allowInsecure);
   const known = matchHost(url.hostname);
   const provider = known?.provider ?? other;
   const region = settleRegion(input.region.trim(), known?.region, provider, notices);
@@ -59,6 +55,23 @@ export function parseAddress(input: AddressInput): StoreAddress {
     return settled({ region, bucket, prefix, provider, notices });
   }
   return settled({ endpoint: url.origin, region, bucket, prefix, provider, notices });
+}
+
+/**
+ * Judges an endpoint alone, where the bucket is not known yet.
+ * @throws Problem as `parseAddress` does
+ */
+export function checkEndpoint(endpoint: string, allowInsecure?: boolean): void {
+  const url = parseEndpoint(endpoint.trim());
+  if (url !== undefined) checkTransport(url, allowInsecure);
+}
+
+function checkTransport(url: URL, allowInsecure?: boolean): void {
+  if (url.protocol === "http:" && !isLoopback(url.hostname) && allowInsecure !== true) {
+    throw new Problem(
+      `S3_ENDPOINT "${url.origin}" is plain http to another machine: backups would cross the network in clear. Use https, or set S3_ALLOW_INSECURE=true on a network that you trust.`,
+    );
+  }
 }
 
 function settled(parts: Omit<StoreAddress, "forcePathStyle"> & { notices: string[] }) {

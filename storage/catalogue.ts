@@ -169,10 +169,10 @@ export function chooseBackup(
   if (broken !== undefined) throw incomplete(broken);
   const distance = (entry: CatalogueEntry) =>
     Math.abs(Date.parse(`${entry.stamp}Z`) - Date.parse(`${stamp}Z`));
-  const nearest = complete
-    .toSorted((a, b) => distance(a) - distance(b))
-    .slice(0, 3)
-    .map((entry) => entry.stamp);
+  const stamps = [
+    ...new Set(complete.toSorted((a, b) => distance(a) - distance(b)).map((e) => e.stamp)),
+  ];
+  const nearest = stamps.slice(0, 3);
   const hint =
     nearest.length === 0 ? "There is none at all." : `The nearest are ${nearest.join(", ")}.`;
   throw new Problem(`no backup of ${database} from ${stamp} in ${location}. ${hint}`);

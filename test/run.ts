@@ -11,7 +11,9 @@ const files = globSync("test/**/*.test.ts")
   .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
   .toSorted();
 if (files.length === 0) {
-  console.error(`no test file matches ${words.join(" ")}; the folders of test/ are the words to choose from`);
+  console.error(
+    `no test file matches ${words.join(" ")}; the folders of test/ are the words to choose from`,
+  );
   process.exit(2);
 }
 const journeys = files.filter((file) => file.startsWith("test/journeys/"));

@@ -7,13 +7,25 @@ state=${AGENT_STATE_DIR:-/dev/shm}
 step=60
 child=
 
-# Process 1 has no default action for signals. The child aborts its upload; then the container ends with its code.
+# Every running program of ours in the container, also those that `docker exec` has started.
+programs() {
+  grep -lsa 'agent[.]mjs' /proc/[0-9]*/cmdline | cut -d / -f 3
+}
+
+# Process 1 has no default action for signals, and Docker tells nobody else. Each program aborts its upload, within a
+# limit of its own; then the container ends.
 stop() {
   trap '' TERM INT
   if [ -n "$child" ]; then
     kill -s "$1" "$child" 2>/dev/null
-    wait "$child"
   fi
+  if [ $$ -eq 1 ]; then
+    for pid in $(programs); do
+      [ "$pid" = "$child" ] || kill -s "$1" "$pid" 2>/dev/null
+    done
+    while [ -n "$(programs)" ]; do sleep 0.2; done
+  fi
+  [ -z "$child" ] || wait "$child"
   exit "$2"
 }
 trap 'stop TERM 143' TERM

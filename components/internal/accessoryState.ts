@@ -27,7 +27,10 @@ export interface AccessoryStateInputs extends Observed {
 
 const OBSERVED = ["status", "image", "digest", "envDigest"] as const;
 
-export async function check(_olds: unknown, news: AccessoryStateInputs): Promise<pulumi.dynamic.CheckResult> {
+export async function check(
+  _olds: unknown,
+  news: AccessoryStateInputs,
+): Promise<pulumi.dynamic.CheckResult> {
   return { inputs: news };
 }
 
@@ -72,6 +75,7 @@ export async function update(
 
 /** The command that booted the container removes it; this resource only watched. */
 async function remove(): Promise<void> {}
+
 export { remove as delete };
 
 /** Puts the declared container back if something else is there. */
@@ -79,7 +83,9 @@ async function settle(inputs: AccessoryStateInputs): Promise<void> {
   if (differences(inputs, await observe(inputs)).length === 0) return;
   const boot = await runRemote(inputs.target, bootScript, inputs.bootInput);
   if (boot.code !== 0) {
-    throw new Problem(`${inputs.container} on ${inputs.target.host} could not be started: ${boot.stderr.trim()}`);
+    throw new Problem(
+      `${inputs.container} on ${inputs.target.host} could not be started: ${boot.stderr.trim()}`,
+    );
   }
   const left = differences(inputs, await observe(inputs));
   if (left.length > 0) {

@@ -15,6 +15,8 @@ export interface MarkedBlockInputs {
   /** `accessories`: below that key of a deploy.yml. Empty: at the end of the file. */
   readonly under: "accessories" | "";
   readonly block: string;
+  /** First key of the block, which must not stand in the file outside our markers. Empty: it has none. */
+  readonly key: string;
   /** The block holds secrets: the file must be out of git and is kept 0600. */
   readonly confidential: boolean;
 }
@@ -27,8 +29,7 @@ export async function check(
   try {
     if (news.confidential) await refuseTracked(news.file);
     // At preview the block may not be known yet; the place for it can be judged all the same.
-    const block = typeof news.block === "string" ? news.block : "";
-    if (block !== "") written(await readOr(news.file, news.confidential), news, block);
+    written(await readOr(news.file, news.confidential), news, news.key && `  ${news.key}:\n`);
     return { inputs: news };
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
@@ -80,6 +81,7 @@ async function remove(_id: string, props: MarkedBlockInputs): Promise<void> {
   if (rest === "" && props.confidential) await rm(props.file);
   else await replaceFile(props.file, rest, props.confidential);
 }
+
 export { remove as delete };
 
 async function write(inputs: MarkedBlockInputs): Promise<void> {
@@ -98,7 +100,9 @@ async function readOr(file: string, emptyWhenMissing: boolean): Promise<string> 
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === "ENOENT" && emptyWhenMissing) return "";
-    throw new Problem(`${file} cannot be read (${code}). Check the path and the rights of the file.`);
+    throw new Problem(
+      `${file} cannot be read (${code}). Check the path and the rights of the file.`,
+    );
   }
 }
 
@@ -112,7 +116,9 @@ async function replaceFile(file: string, text: string, confidential: boolean): P
 
 async function refuseTracked(file: string): Promise<void> {
   try {
-    await promisify(execFile)("git", ["ls-files", "--error-unmatch", basename(file)], { cwd: dirname(file) });
+    await promisify(execFile)("git", ["ls-files", "--error-unmatch", basename(file)], {
+      cwd: dirname(file),
+    });
   } catch {
     // Not tracked, not in a repository, or no git here.
     return;

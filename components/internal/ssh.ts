@@ -25,7 +25,11 @@ export interface RemoteResult {
  * @param stdin what the script reads; secrets go here
  * @throws Problem when the host cannot be reached, is another one than expected, or refuses the key
  */
-export async function runRemote(target: SshTarget, script: string, stdin = ""): Promise<RemoteResult> {
+export async function runRemote(
+  target: SshTarget,
+  script: string,
+  stdin = "",
+): Promise<RemoteResult> {
   const scratch = await mkdtemp(join(tmpdir(), "kamal-postgres-backup-"));
   try {
     const child = spawn("ssh", [...(await sshOptions(target, scratch)), script], {
@@ -40,7 +44,11 @@ export async function runRemote(target: SshTarget, script: string, stdin = ""): 
       // The script may end without reading; its exit code tells.
     });
     child.stdin.end(stdin);
-    const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), done]);
+    const [stdout, stderr, code] = await Promise.all([
+      text(child.stdout),
+      text(child.stderr),
+      done,
+    ]);
     if (code === 255) throw unreachable(target, stderr);
     return { code, stdout, stderr };
   } finally {
@@ -64,7 +72,15 @@ async function sshOptions(target: SshTarget, scratch: string): Promise<string[]>
   }
   const proxy = target.proxy;
   if (proxy) {
-    const words = ["ssh", ...common, "-p", String(proxy.port), "-W", "%h:%p", `${proxy.user}@${proxy.host}`];
+    const words = [
+      "ssh",
+      ...common,
+      "-p",
+      String(proxy.port),
+      "-W",
+      "%h:%p",
+      `${proxy.user}@${proxy.host}`,
+    ];
     common.push("-o", `ProxyCommand=${words.join(" ")}`);
   }
   return [...common, "-p", String(target.port), `${target.user}@${target.host}`];
@@ -87,5 +103,7 @@ function unreachable(target: SshTarget, stderr: string): Problem {
     );
   }
   const reason = stderr.trim().split("\n").at(-1) ?? "no answer";
-  return new Problem(`${address} cannot be reached over SSH (${reason}). Check that the host is up and ssh.port is right.`);
+  return new Problem(
+    `${address} cannot be reached over SSH (${reason}). Check that the host is up and ssh.port is right.`,
+  );
 }

@@ -29,6 +29,15 @@ export class CheckFailure extends Error {
   }
 }
 
+/** Refuses settings that a stand-in would otherwise drop in silence. */
+export function takesOnly(supported: readonly string[], given: Props, path = ""): void {
+  const strange = Object.keys(given).find(
+    (key) => !supported.includes(key) && !key.startsWith("__"),
+  );
+  if (strange === undefined) return;
+  throw new CheckFailure(path + strange, `the stand-in takes only ${supported.join(", ")}`);
+}
+
 /**
  * One resource type of a provider. Properties come and go as plain values: the frame unwraps and wraps secrets, answers
  * previews without calling `create` or `update`, and compares inputs.

@@ -25,11 +25,13 @@ const START_LIMIT = 60_000;
  * @param options.env environment of the stand-ins, over that of this process (`SANDBOX_S3_*` for aws); `PULUMI_HOME` in
  *   it says where real plugins are looked for
  * @param options.only the providers that are wanted; default all three
+ * @param options.standIns `always` takes a stand-in even where the real plugin is installed; default `where needed`
  * @throws Error when a stand-in does not come up
  */
 export async function startProviders(options: {
   env: Readonly<Record<string, string>>;
   only?: readonly ProviderName[];
+  standIns?: "where needed" | "always";
 }): Promise<Providers> {
   const report: string[] = [];
   const started: { name: ProviderName; child: ChildProcess; port: Promise<number> }[] = [];
@@ -39,16 +41,15 @@ export async function startProviders(options: {
 
   for (const name of options.only ?? (["aws", "command", "docker"] as const)) {
     const version = pluginVersion(name);
-    const real = await findPlugin(name, version, { ...process.env, ...options.env });
+    const real =
+      options.standIns === "always"
+        ? undefined
+        : await findPlugin(name, version, { ...process.env, ...options.env });
     if (real !== undefined && name !== "aws") {
       report.push(`${name} ${version}: the real plugin, ${real}`);
       continue;
     }
-    report.push(
-      name === "aws"
-        ? `aws ${version}: a stand-in on the AWS SDK, because the real plugin waits for answers that only AWS gives`
-        : `${name} ${version}: a stand-in, because the real plugin is not installed here`,
-    );
+    report.push(`${name} ${version}: a stand-in, because ${reason(name, options.standIns)}`);
     started.push({ name, ...launch(name, options.env) });
   }
 
@@ -61,6 +62,11 @@ export async function startProviders(options: {
     await stop();
     throw error;
   }
+}
+
+function reason(name: ProviderName, standIns: "where needed" | "always" | undefined): string {
+  if (name === "aws") return "the real plugin waits for answers that only AWS gives";
+  return standIns === "always" ? "one was asked for" : "the real plugin is not installed here";
 }
 
 function launch(name: ProviderName, env: Readonly<Record<string, string>>) {

@@ -1,6 +1,16 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
+import { chmod, mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import {
+  CreateAccessKeyCommand,
+  CreateUserCommand,
+  IAMClient,
+  PutUserPolicyCommand,
+} from "@aws-sdk/client-iam";
 import {
   CreateBucketCommand,
   GetObjectCommand,
@@ -122,6 +132,56 @@ export class World {
 
   async write(bucket: string, key: string, body: Buffer | string): Promise<void> {
     await this.s3.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: body }));
+  }
+
+  /** A key of its own that may put objects of this form and do nothing else. */
+  async keyThatMayPut(resource: string): Promise<Record<string, string>> {
+    const { endpoint, accessKeyId, secretAccessKey } = this.store;
+    const credentials = { accessKeyId, secretAccessKey };
+    const iam = new IAMClient({ endpoint, region: "us-east-1", credentials });
+    const UserName = "agent-writer";
+    const Action = ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"];
+    const Statement = [{ Effect: "Allow", Action, Resource: resource }];
+    await iam.send(new CreateUserCommand({ UserName }));
+    await iam.send(
+      new PutUserPolicyCommand({
+        UserName,
+        PolicyName: "put",
+        PolicyDocument: JSON.stringify({ Version: "2012-10-17", Statement }),
+      }),
+    );
+    const { AccessKey } = await iam.send(new CreateAccessKeyCommand({ UserName }));
+    iam.destroy();
+    return {
+      S3_ACCESS_KEY_ID: AccessKey?.AccessKeyId ?? "",
+      S3_SECRET_ACCESS_KEY: AccessKey?.SecretAccessKey ?? "",
+    };
+  }
+
+  /**
+   * A tablespace `small` on a file system of so many MiB, so that a disk really runs full.
+   * @returns undefined where mounting is not allowed
+   */
+  async smallTablespace(mebibytes: number): Promise<{ unmount(): Promise<void> } | undefined> {
+    const dir = await mkdtemp(join(tmpdir(), "small-"));
+    const run = promisify(execFile);
+    try {
+      await run("mount", ["-t", "tmpfs", "-o", `size=${mebibytes}m,mode=777`, "tmpfs", dir]);
+    } catch {
+      await rm(dir, { recursive: true });
+      return undefined;
+    }
+    const folder = join(dir, "space");
+    await mkdir(folder);
+    await run("chown", ["postgres:", folder]);
+    await chmod(dir, 0o755);
+    await this.query("postgres", `CREATE TABLESPACE small LOCATION '${folder}'`);
+    return {
+      unmount: async () => {
+        await run("umount", ["-l", dir]);
+        await rm(dir, { recursive: true });
+      },
+    };
   }
 
   /** Takes a backup that must succeed. */

@@ -14,11 +14,11 @@ import { outputs } from "./support.ts";
 const host = { host: "192.0.2.10", port: 22, user: "root", hostKey: "ssh-ed25519 AAAAhost" };
 const proxy = { host: "bastion.example.com", port: 2200, user: "jump", hostKey: "ssh-rsa AAAAp" };
 const direct: Route = { host, identityFiles: [] };
-const through: Route = { host, proxy, identityFiles: ["/keys/it's 100%"] };
+const through: Route = { host, proxy, identityFiles: ["/keys/it's here"] };
 
 /** What the real ssh makes of the arguments. */
 function understood(route: Route): string[] {
-  return execFileSync("ssh", ["-G", ...sshArguments(route, "/tmp/known hosts", ["true"])], {
+  return execFileSync("ssh", ["-G", ...sshArguments(route, "/tmp/100% known hosts", ["true"])], {
     encoding: "utf8",
   }).split("\n");
 }
@@ -32,6 +32,7 @@ test("ssh takes only the given host key and never asks", () => {
     "batchmode yes",
     "stricthostkeychecking true",
     "requesttty false",
+    "userknownhostsfile /tmp/100% known hosts",
   ]) {
     assert.ok(config.includes(line), line);
   }
@@ -46,8 +47,8 @@ test("the bastion gets the same keys and host keys, quoted for the shell that ss
     .replaceAll("%p", "22")
     .replaceAll("%%", "%");
   const words = execFileSync("sh", ["-c", `printf '%s\\n' ${command}`], { encoding: "utf8" });
-  assert.match(words, /^-p\n2200\n-i\n\/keys\/it's 100%\n/);
-  assert.match(words, /\nUserKnownHostsFile=\/tmp\/known hosts\n/);
+  assert.match(words, /^-p\n2200\n-i\n\/keys\/it's here\n/);
+  assert.match(words, /\nUserKnownHostsFile="\/tmp\/100%% known hosts"\n/);
   assert.match(words, /\njump@bastion\.example\.com\n-W\n\[192\.0\.2\.10\]:22\n$/);
 });
 

@@ -48,8 +48,14 @@ test("with the bucket in the endpoint a backup lands under its own key, without 
   assert.equal(backup.code, 0, backup.stderr);
   const { Contents = [] } = await administrator(world).send(new ListObjectsV2Command({ Bucket }));
   const keys = Contents.map((object) => object.Key as string);
-  assert.ok(keys.some((key) => /\/app_production_queue_[^/]+\.dump\.zst$/.test(key)), keys.join(", "));
-  assert.deepEqual(keys.filter((key) => !key.startsWith(`${world.app.service}/app_production_queue_`)), []);
+  assert.ok(
+    keys.some((key) => /\/app_production_queue_[^/]+\.dump\.zst$/.test(key)),
+    keys.join(", "),
+  );
+  assert.deepEqual(
+    keys.filter((key) => !key.startsWith(`${world.app.service}/app_production_queue_`)),
+    [],
+  );
 });
 
 test("and restores beside the live database", async () => {

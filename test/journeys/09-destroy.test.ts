@@ -3,10 +3,10 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { HeadBucketCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
+import type { BackupOutputs } from "../../components/outputs.ts";
 import { administrator, countRows, outputsOf } from "../../sandbox/actors.ts";
 import { containerState } from "../../sandbox/docker.ts";
 import { run } from "../../sandbox/run.ts";
-import type { BackupOutputs } from "../../components/outputs.ts";
 import { begin, type Journey } from "../support/journey.ts";
 
 let journey: Journey;
@@ -22,7 +22,10 @@ after(() => journey.stack.close());
 test("container and env file are gone", async () => {
   assert.equal(await containerState(outputs.container), undefined);
   const { world } = journey;
-  const envFile = join(world.ssh.home, `.kamal/apps/${world.app.service}/env/accessories/db_backup.env`);
+  const envFile = join(
+    world.ssh.home,
+    `.kamal/apps/${world.app.service}/env/accessories/db_backup.env`,
+  );
   assert.equal(existsSync(envFile), false);
 });
 
@@ -30,7 +33,10 @@ test("deploy.yml and the secrets file are what they were before us", async () =>
   const { dir } = journey.world.app;
   const diff = await run("git", ["diff", "--stat"], { cwd: dir });
   assert.equal(diff.stdout, "");
-  assert.doesNotMatch(readFileSync(join(dir, ".kamal/secrets"), "utf8"), /kamal-postgres-backup|DB_BACKUP/);
+  assert.doesNotMatch(
+    readFileSync(join(dir, ".kamal/secrets"), "utf8"),
+    /kamal-postgres-backup|DB_BACKUP/,
+  );
 });
 
 test("the bucket and its backups are kept, the database is untouched", async () => {
@@ -49,5 +55,7 @@ test("with forceDestroy the bucket goes too", async () => {
   const destroyed = await journey.stack.destroy();
   await journey.stack.stack.removeConfig("forceDestroy");
   assert.equal(destroyed.code, 0, destroyed.output);
-  await assert.rejects(administrator(journey.world).send(new HeadBucketCommand({ Bucket: location.bucket })));
+  await assert.rejects(
+    administrator(journey.world).send(new HeadBucketCommand({ Bucket: location.bucket })),
+  );
 });

@@ -194,6 +194,11 @@ test("drift made by hand is seen, named, and put back", async () => {
   ]);
   assert.equal(steps["policy"], "create");
   assert.equal(steps["Store"], "same");
+
+  await project.up(program(first), { refresh: true });
+  const healed = await s3.send(new GetBucketLifecycleConfigurationCommand({ Bucket: name }));
+  assert.equal(healed.Rules?.find((rule) => rule.ID === "expire")?.Expiration?.Days, 30);
+  assert.equal((await project.drift(program(first))).code, 0);
 });
 
 test("a removed lifecycle is made again", async () => {

@@ -1,6 +1,6 @@
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import {
   type EngineEvent,
   LocalWorkspace,
@@ -9,21 +9,29 @@ import {
 } from "@pulumi/pulumi/automation/index.js";
 import { type ProviderName, startProviders } from "../../sandbox/providers/start.ts";
 
-/** What one run of the engine did to a resource, by logical name: `create`, `update`, `replace`, `delete`, `same` ... */
-export type Steps = Record<string, string>;
+/** What was seen of one run of the engine, by the resources' logical names. */
+export interface Seen {
+  /** `create`, `update`, `replace`, `delete`, `same` ... */
+  readonly steps: Record<string, string>;
+  /** Changed property paths. */
+  readonly diffs: Record<string, string[]>;
+  /** Lines that providers logged. */
+  readonly lines: readonly string[];
+}
 
 export interface Project {
-  up(program: PulumiFn): Promise<{ steps: Steps; outputs: OutputMap; log: string }>;
-  /** `preview`, or `preview --refresh --expect-no-changes`: `code` is 7 when there are changes. */
-  preview(program: PulumiFn): Promise<{ steps: Steps; diffs: Record<string, string[]> }>;
-  drift(
-    program: PulumiFn,
-  ): Promise<{ code: number; steps: Steps; diffs: Record<string, string[]> }>;
+  /** `up`; with `refresh`, what is there is looked at first. */
+  up(program: PulumiFn, options?: { refresh: boolean }): Promise<Seen & { outputs: OutputMap }>;
+  preview(program: PulumiFn): Promise<Seen>;
+  /** `preview --refresh --expect-no-changes`: `code` is 7 when there are changes. */
+  drift(program: PulumiFn): Promise<Seen & { code: number }>;
   /** The error that `up` ends with. */
   failure(program: PulumiFn): Promise<string>;
   destroy(program: PulumiFn): Promise<void>;
-  /** The exported state, as text. */
+  /** The state as it is stored: secrets encrypted. */
   state(): Promise<string>;
+  /** What the stand-ins left in their folder for temporary files. */
+  leftovers(): Promise<string[]>;
   close(): Promise<void>;
 }
 
@@ -33,14 +41,13 @@ export async function openProject(
   env: Record<string, string> = {},
 ): Promise<Project> {
   const dir = await mkdtemp(join(tmpdir(), "kpb-project-"));
-  // A real plugin that is installed on this machine must not take the place of what is tested here.
-  const path = (process.env["PATH"] ?? "")
-    .split(delimiter)
-    .filter((entry) => !entry.includes(".pulumi"));
   const home = join(dir, "home");
+  const temporary = join(dir, "tmp");
+  await mkdir(temporary);
   const providers = await startProviders({
     only,
-    env: { ...env, PULUMI_HOME: home, PATH: path.join(delimiter) },
+    env: { ...env, TMPDIR: temporary },
+    standIns: "always",
   });
   const envVars = {
     PULUMI_BACKEND_URL: `file://${join(dir, "state")}`,
@@ -50,45 +57,51 @@ export async function openProject(
     PULUMI_DEBUG_PROVIDERS: providers.debugProviders,
   };
   await mkdir(join(dir, "state"));
-  const stackOf = (program: PulumiFn) =>
-    LocalWorkspace.createOrSelectStack(
-      { stackName: "test", projectName: "contract", program },
-      { envVars, pulumiHome: home },
-    );
+  const stack = await LocalWorkspace.createStack(
+    { stackName: "test", projectName: "contract", program: async () => {} },
+    { envVars, pulumiHome: home },
+  );
+  const running = (program: PulumiFn) => {
+    stack.workspace.program = program;
+    return stack;
+  };
 
   const project: Project = {
-    async up(program) {
+    async up(program, options) {
       const seen = new Observer();
-      const { outputs, stdout } = await (await stackOf(program)).up({ onEvent: seen.note });
-      return { steps: seen.steps, outputs, log: stdout };
+      const { outputs } = await running(program).up({ ...options, onEvent: seen.note });
+      return { ...seen, outputs };
     },
     async preview(program) {
       const seen = new Observer();
-      await (await stackOf(program)).preview({ onEvent: seen.note });
+      await running(program).preview({ onEvent: seen.note });
       return seen;
     },
     async drift(program) {
       const seen = new Observer();
-      const stack = await stackOf(program);
-      const code = await stack
+      const code = await running(program)
         .preview({ refresh: true, expectNoChanges: true, onEvent: seen.note })
         .then(() => 0, exitCode);
       return { code, ...seen };
     },
     async failure(program) {
-      const stack = await stackOf(program);
-      return stack.up().then(
-        () => {
-          throw new Error("up was expected to fail");
-        },
-        (error: Error) => error.message,
-      );
+      return running(program)
+        .up()
+        .then(
+          () => {
+            throw new Error("up was expected to fail");
+          },
+          (error: Error) => error.message,
+        );
     },
     async destroy(program) {
-      await (await stackOf(program)).destroy();
+      await running(program).destroy();
     },
     async state() {
-      return JSON.stringify(await (await stackOf(async () => {})).exportStack());
+      return readFile(join(dir, "state/.pulumi/stacks/contract/test.json"), "utf8");
+    },
+    leftovers() {
+      return readdir(temporary);
     },
     async close() {
       await providers.stop();
@@ -98,12 +111,13 @@ export async function openProject(
   return project;
 }
 
-class Observer {
-  readonly steps: Steps = {};
-  /** Changed property paths by logical name. */
+class Observer implements Seen {
+  readonly steps: Record<string, string> = {};
   readonly diffs: Record<string, string[]> = {};
+  readonly lines: string[] = [];
 
   readonly note = (event: EngineEvent) => {
+    if (event.diagnosticEvent?.urn) this.lines.push(event.diagnosticEvent.message);
     const metadata = event.resourcePreEvent?.metadata;
     if (metadata === undefined || metadata.type.startsWith("pulumi:")) return;
     const name = metadata.urn.split("::").at(-1) ?? "";

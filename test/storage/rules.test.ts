@@ -43,14 +43,22 @@ describe("writerPolicy", () => {
     assert.deepEqual(actions(true), [...write, "s3:GetObject", "s3:ListBucket"]);
   });
 
+  it("allows no upload with an encryption key of the caller's own", () => {
+    const [put, ...others] = writerPolicy({ bucket: "bkt", prefix: "p", read: true }).Statement;
+    assert.deepEqual(put?.Condition, {
+      Null: { "s3:x-amz-server-side-encryption-customer-algorithm": "true" },
+    });
+    assert.ok(others.every(({ Action }) => !Action.includes("s3:PutObject")));
+  });
+
   it("takes a name or an ARN", () => {
     const resources = (bucket: string) =>
       writerPolicy({ bucket, prefix: "p", read: true }).Statement.map(({ Resource }) => Resource);
     assert.deepEqual(resources("bkt"), [
       "arn:aws:s3:::bkt/p/*",
       "arn:aws:s3:::bkt/p/*",
+      "arn:aws:s3:::bkt/p/*",
       "arn:aws:s3:::bkt",
-      "arn:aws:s3:::bkt/*",
     ]);
     assert.deepEqual(resources("arn:aws-cn:s3:::bkt")[0], "arn:aws-cn:s3:::bkt/p/*");
   });

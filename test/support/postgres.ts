@@ -24,10 +24,10 @@ const READY_DEADLINE_MS = 30_000;
 
 /** Folder with the server programs of the newest major installed; undefined when there is none. */
 export async function findServerPrograms(): Promise<{ dir: string; major: number } | undefined> {
-  const majors = await readdir(LIBRARY).catch(() => []);
+  const majors = await readdir(LIBRARY).catch((): string[] => []);
   for (const name of majors.toSorted((a, b) => Number(b) - Number(a))) {
     const dir = join(LIBRARY, name, "bin");
-    const programs = await readdir(dir).catch(() => []);
+    const programs = await readdir(dir).catch((): string[] => []);
     if (programs.includes("initdb") && programs.includes("postgres")) {
       return { dir, major: Number(name) };
     }
@@ -47,7 +47,7 @@ export async function startPostgres(): Promise<TestPostgres> {
   const password = "test-password-of-postgres";
   const passwordFile = join(dir, "password");
   await writeFile(passwordFile, password, { mode: 0o600 });
-  if (as.uid !== undefined) {
+  if (as !== undefined) {
     for (const path of [dir, passwordFile]) await chown(path, as.uid, as.gid);
   }
   const data = join(dir, "data");
@@ -106,8 +106,8 @@ export async function query(
 }
 
 /** PostgreSQL refuses to run as root; its package brings a user of its own. */
-function serverUser(): { uid?: number; gid?: number } {
-  if (process.getuid?.() !== 0) return {};
+function serverUser(): { uid: number; gid: number } | undefined {
+  if (process.getuid?.() !== 0) return undefined;
   const id = (flag: string) => Number(execFileSync("id", [flag, "postgres"], { encoding: "utf8" }));
   return { uid: id("-u"), gid: id("-g") };
 }

@@ -58,9 +58,16 @@ async function tryStart(): Promise<TestStore> {
     stdio: ["ignore", log.fd, log.fd],
   });
   const killOnExit = () => child.kill("SIGKILL");
+  const killOnSignal = (signal: NodeJS.Signals) => {
+    killOnExit();
+    // The listener is gone by now, so the signal has its usual effect.
+    process.kill(process.pid, signal);
+  };
   process.once("exit", killOnExit);
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, killOnSignal);
   const stop = async () => {
     process.removeListener("exit", killOnExit);
+    for (const signal of ["SIGINT", "SIGTERM"]) process.removeListener(signal, killOnSignal);
     await end(child);
     await rm(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
     // A killed weed leaves its gRPC sockets, whose folder cannot be chosen.

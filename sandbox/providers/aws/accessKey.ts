@@ -7,7 +7,7 @@ import {
 } from "@aws-sdk/client-iam";
 import type { AccessKeyArgs } from "@pulumi/aws/iam/accessKey.js";
 import type { UnwrappedObject } from "@pulumi/pulumi";
-import { CheckFailure, type Resource } from "../resource.ts";
+import { type Resource, takesOnly } from "../resource.ts";
 import { doing, iam, region, unless } from "./service.ts";
 
 type Inputs = UnwrappedObject<AccessKeyArgs>;
@@ -15,16 +15,11 @@ type Inputs = UnwrappedObject<AccessKeyArgs>;
 export const accessKey: Resource<Inputs> = {
   type: "aws:iam/accessKey:AccessKey",
   computed: ["createDate", "secret", "sesSmtpPasswordV4"],
-  replacedBy: ["user", "pgpKey"],
+  replacedBy: ["user"],
   secrets: ["secret", "sesSmtpPasswordV4"],
 
   check(news) {
-    if (news["pgpKey"] !== undefined) {
-      throw new CheckFailure(
-        "pgpKey",
-        "the stand-in for the aws provider cannot encrypt keys with PGP",
-      );
-    }
+    takesOnly(["user", "status"], news);
     return { status: "Active", ...news };
   },
 

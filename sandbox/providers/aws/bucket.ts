@@ -11,7 +11,7 @@ import {
 } from "@aws-sdk/client-s3";
 import type { BucketArgs } from "@pulumi/aws/s3/bucket.js";
 import type { UnwrappedObject } from "@pulumi/pulumi";
-import { autoname, CheckFailure, type Resource } from "../resource.ts";
+import { autoname, type Resource, takesOnly } from "../resource.ts";
 import { type Props, withoutUndefined } from "../values.ts";
 import { doing, fromTagList, region, s3, toTagList, unless } from "./service.ts";
 
@@ -38,14 +38,8 @@ export const bucket: Resource<Inputs> = {
   replacedBy: ["bucket", "bucketPrefix", "objectLockEnabled", "region"],
 
   check(news, context) {
-    for (const key of Object.keys(news)) {
-      // Dropping a deprecated inline setting in silence would be a lie; each has a resource of its own.
-      if (SUPPORTED.includes(key) || key.startsWith("__")) continue;
-      throw new CheckFailure(
-        key,
-        `the stand-in for the aws provider takes only ${SUPPORTED.join(", ")}`,
-      );
-    }
+    // The deprecated inline settings are not taken: each has a resource of its own.
+    takesOnly(SUPPORTED, news);
     const prefix = news["bucketPrefix"];
     return autoname("bucket", news, context, {
       ...(typeof prefix === "string" && { prefix }),

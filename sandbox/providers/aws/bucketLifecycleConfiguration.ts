@@ -11,7 +11,7 @@ import type { UnwrappedObject } from "@pulumi/pulumi";
 import { CheckFailure, type Resource } from "../resource.ts";
 import { isObject, type Props, type Value } from "../values.ts";
 import { doing, region, s3, unless } from "./service.ts";
-import { fromService, normal, toService } from "./spelling.ts";
+import { asWritten, fromService, normal, toService } from "./spelling.ts";
 
 type Inputs = UnwrappedObject<BucketLifecycleConfigurationArgs>;
 
@@ -49,7 +49,7 @@ export const bucketLifecycleConfiguration: Resource<Inputs> = {
     return {
       inputs: {
         bucket,
-        rules: inOrderOf(state["rules"], fromService(found.Rules) as Value[]),
+        rules: likeWritten(state["rules"], fromService(found.Rules) as Value[]),
         transitionDefaultMinimumObjectSize: minimum,
       },
       outputs: { region, transitionDefaultMinimumObjectSize: minimum },
@@ -95,11 +95,14 @@ function normalRules(rules: Value): Value[] {
   return normalised.sort((a, b) => (idOf(a) < idOf(b) ? -1 : 1));
 }
 
-/** Sorts the rules found as the program wrote them, so that a difference shows at the rule that changed. */
-function inOrderOf(written: Value | undefined, found: Value[]): Value[] {
-  const order = Array.isArray(written) ? written.map(idOf) : [];
-  const rank = (rule: Value) => (order.indexOf(idOf(rule)) + order.length + 1) % (order.length + 1);
-  return found.sort((a, b) => rank(a) - rank(b));
+/** The rules found, in the order and spelling of the program's, so that a difference shows at the rule that changed. */
+function likeWritten(written: Value | undefined, found: readonly Value[]): Value[] {
+  const known = (Array.isArray(written) ? written : []).flatMap((rule) => {
+    const now = found.find((other) => idOf(other) === idOf(rule));
+    return now === undefined ? [] : [{ id: idOf(rule), rule: asWritten(rule, now) }];
+  });
+  const foreign = found.filter((rule) => !known.some(({ id }) => id === idOf(rule)));
+  return [...known.map(({ rule }) => rule), ...foreign];
 }
 
 function idOf(rule: Value): string {

@@ -18,7 +18,7 @@ export const bucketServerSideEncryptionConfiguration: Resource<Inputs> = {
   type: "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
   computed: ["region"],
   replacedBy: ["bucket", "expectedBucketOwner", "region"],
-  equal: { rules: (before, after) => isDeepStrictEqual(spelt(before), spelt(after)) },
+  equal: { rules: (before, after) => isDeepStrictEqual(normal(before), normal(after)) },
 
   async create(inputs) {
     await write(inputs);
@@ -78,8 +78,4 @@ function fromS3(rules: Value): Value {
       .replaceAll('"sSEAlgorithm"', '"sseAlgorithm"')
       .replaceAll('"kMSMasterKeyID"', '"kmsMasterKeyId"'),
   );
-}
-
-function spelt(rules: Value): Value | undefined {
-  return normal(rules);
 }

@@ -1,7 +1,7 @@
 import { GetBucketVersioningCommand, PutBucketVersioningCommand } from "@aws-sdk/client-s3";
 import type { BucketVersioningArgs } from "@pulumi/aws/s3/bucketVersioning.js";
 import type { UnwrappedObject } from "@pulumi/pulumi";
-import type { Resource } from "../resource.ts";
+import { type Resource, takesOnly } from "../resource.ts";
 import { doing, region, s3, unless } from "./service.ts";
 
 type Inputs = UnwrappedObject<BucketVersioningArgs>;
@@ -9,7 +9,12 @@ type Inputs = UnwrappedObject<BucketVersioningArgs>;
 export const bucketVersioning: Resource<Inputs> = {
   type: "aws:s3/bucketVersioning:BucketVersioning",
   computed: ["region"],
-  replacedBy: ["bucket", "expectedBucketOwner", "region"],
+  replacedBy: ["bucket", "region"],
+
+  check(news) {
+    takesOnly(["bucket", "versioningConfiguration", "region"], news);
+    return news;
+  },
 
   async create(inputs) {
     await write(inputs.bucket, inputs.versioningConfiguration.status);

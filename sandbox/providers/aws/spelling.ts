@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { isObject, type Props, type Value } from "../values.ts";
 import { fromTagList, toTagList } from "./service.ts";
 
@@ -25,7 +26,7 @@ export function fromService(value: unknown): Value | undefined {
   for (const [key, part] of Object.entries(value)) {
     const found =
       key === "Tags" ? fromTagList(part as { Key: string; Value: string }[]) : fromService(part);
-    if (found === undefined || (isObject(found) && Object.keys(found).length === 0)) continue;
+    if (found === undefined || isEmpty(found)) continue;
     props[key === "ID" ? "id" : key.charAt(0).toLowerCase() + key.slice(1)] = found;
   }
   return props;
@@ -34,4 +35,21 @@ export function fromService(value: unknown): Value | undefined {
 /** Settings as they come back from the service: two that are equal so mean the same. */
 export function normal(value: Value): Value | undefined {
   return fromService(toService(value));
+}
+
+/** What was found, spelt as the program spelt it wherever it means the same, so that only real differences show. */
+export function asWritten(written: Value, found: Value): Value {
+  if (isDeepStrictEqual(normal(written), normal(found))) return written;
+  if (!isObject(written) || !isObject(found)) return found;
+  const merged = { ...found };
+  for (const [key, part] of Object.entries(written)) {
+    const now = found[key];
+    if (now !== undefined) merged[key] = asWritten(part, now);
+    else if (isEmpty(normal(part))) merged[key] = part;
+  }
+  return merged;
+}
+
+function isEmpty(value: Value | undefined): boolean {
+  return value === undefined || (isObject(value) && Object.keys(value).length === 0);
 }

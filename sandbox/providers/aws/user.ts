@@ -11,7 +11,7 @@ import {
 } from "@aws-sdk/client-iam";
 import type { UserArgs } from "@pulumi/aws/iam/user.js";
 import type { UnwrappedObject } from "@pulumi/pulumi";
-import { autoname, type Resource } from "../resource.ts";
+import { autoname, type Resource, takesOnly } from "../resource.ts";
 import type { Props } from "../values.ts";
 import { doing, fromTagList, iam, toTagList, unless } from "./service.ts";
 
@@ -21,9 +21,11 @@ export const user: Resource<Inputs> = {
   type: "aws:iam/user:User",
   computed: ["arn", "uniqueId", "tagsAll"],
   volatile: ["arn", "tagsAll"],
+  // The real provider renames a user in place (UpdateUser); here a new one is made, with its policies and keys.
   replacedBy: ["name"],
 
   check(news, context) {
+    takesOnly(["name", "path", "forceDestroy", "tags"], news);
     return autoname("name", { forceDestroy: false, path: "/", ...news }, context, { maximum: 64 });
   },
 
@@ -34,7 +36,6 @@ export const user: Resource<Inputs> = {
         new CreateUserCommand({
           UserName: name,
           Path: inputs.path,
-          PermissionsBoundary: inputs.permissionsBoundary,
           Tags: toTagList(inputs.tags),
         }),
       ),

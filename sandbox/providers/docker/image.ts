@@ -2,7 +2,7 @@ import { access } from "node:fs/promises";
 import { join, relative } from "node:path";
 import type { ImageArgs } from "@pulumi/docker/image.js";
 import type { UnwrappedObject } from "@pulumi/pulumi";
-import { CheckFailure, type Context, type Resource } from "../resource.ts";
+import { CheckFailure, type Context, type Resource, takesOnly } from "../resource.ts";
 import { hasUnknown, isObject, type Props, type Value } from "../values.ts";
 import { build, hostPlatform, imageId, push } from "./cli.ts";
 import { contextDigest } from "./context.ts";
@@ -30,7 +30,12 @@ export const image: Resource<Inputs> = {
 
   async check(news) {
     const given = news["build"] ?? {};
-    if (!isObject(given)) return news;
+    if (!isObject(given)) return news; // not known yet
+    takesOnly(
+      ["args", "context", "dockerfile", "network", "platform", "target", "contextDigest"],
+      given,
+      "build.",
+    );
     const { context = ".", platform = hostPlatform, ...rest } = given;
     const settled: Props = { ...rest, context, platform };
     if (!hasUnknown(context) && !hasUnknown(rest["dockerfile"] ?? "")) {

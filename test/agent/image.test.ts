@@ -1,0 +1,180 @@
+import assert from "node:assert/strict";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { bundleAgent, contextDigest } from "../../agent/bundle.ts";
+
+const IMAGE = fileURLToPath(new URL("../../agent/image/", import.meta.url));
+const dirs: string[] = [];
+const scratch = () => {
+  const dir = mkdtempSync(join(tmpdir(), "image-test-"));
+  dirs.push(dir);
+  return dir;
+};
+after(() => {
+  for (const dir of dirs) rmSync(dir, { recursive: true });
+});
+
+/** A folder for the state and for an `agent` that stands in for the program: what is tested here is the shell around it. */
+function stage(script: string, schedule: string) {
+  const dir = scratch();
+  writeFileSync(join(dir, "agent"), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  const env = {
+    PATH: `${dir}:${process.env["PATH"]}`,
+    AGENT_STATE_DIR: dir,
+    DIR: dir,
+    SCHEDULE: schedule,
+  };
+  return { dir, env };
+}
+
+const soon = "next) echo $(($(date +%s) + 1)) ;;";
+const runner = (env: NodeJS.ProcessEnv) =>
+  spawn("sh", [join(IMAGE, "run.sh")], { env, stdio: ["ignore", "pipe", "pipe"] });
+const exitOf = async (child: ReturnType<typeof runner>) => (await once(child, "close"))[0];
+
+describe("run.sh", { timeout: 60_000 }, () => {
+  it("without a schedule makes one backup and ends with its code", () => {
+    const { env } = stage('[ "$1" = backup ] && exit 7', "");
+    assert.equal(spawnSync("sh", [join(IMAGE, "run.sh")], { env }).status, 7);
+  });
+
+  it("ends when the schedule cannot be read, with the program's sentence", () => {
+    const { env } = stage("echo 'error: SCHEDULE is wrong' >&2; exit 1", "sometimes");
+    const { status, stderr } = spawnSync("sh", [join(IMAGE, "run.sh")], { env, encoding: "utf8" });
+    assert.equal(status, 1);
+    assert.match(stderr, /SCHEDULE is wrong/);
+  });
+
+  it("goes on after a failed backup, and hands the last due time on", async () => {
+    const { dir, env } = stage(
+      `echo "$@" >>"$DIR/calls"\ncase $1 in ${soon} backup) exit 1 ;; esac`,
+      "@every 1s",
+    );
+    const child = runner(env);
+    await until(() => calls(dir).filter((line) => line === "backup").length >= 2);
+    child.kill("SIGTERM");
+    assert.equal(await exitOf(child), 143);
+    assert.match(calls(dir)[2] ?? "", /^next --after \d+$/);
+  });
+
+  it("ends at once when it is told to while waiting", async () => {
+    const { dir, env } = stage("echo $(($(date +%s) + 3600))", "@hourly");
+    const child = runner(env);
+    await until(() => stateOf(dir).startsWith("waiting"));
+    const started = performance.now();
+    child.kill("SIGTERM");
+    assert.equal(await exitOf(child), 143);
+    assert(performance.now() - started < 3000);
+  });
+
+  it("hands the signal to a running backup and waits for its end", async () => {
+    const { dir, env } = stage(
+      `case $1 in ${soon} backup)
+         trap 'sleep 1; echo cleaned >"$DIR/calls"; exit 143' TERM
+         while :; do sleep 0.1; done ;; esac`,
+      "@every 1s",
+    );
+    const child = runner(env);
+    await until(() => stateOf(dir).startsWith("running"));
+    await sleep(300);
+    child.kill("SIGTERM");
+    assert.equal(await exitOf(child), 143);
+    assert.deepEqual(calls(dir), ["cleaned"]);
+  });
+
+  it("notes a backup that was killed and could not say so itself", async () => {
+    const { dir, env } = stage("kill -9 $$", "");
+    assert.equal(await exitOf(runner(env)), 137);
+    assert.match(readFileSync(join(dir, "agent.result"), "utf8"), /^failed \d+ .*code 137/);
+  });
+});
+
+describe("agent-health", () => {
+  const now = Math.floor(Date.now() / 1000);
+  const table: readonly [scheduler: string, result: string, code: number, says: RegExp][] = [
+    ["", "", 1, /has not started/],
+    [`waiting ${now + 60}`, "", 0, /no backup has run/],
+    [`waiting ${now + 60}`, `ok ${now}`, 0, /waiting; the last backup succeeded/],
+    [`running ${now - 9000}`, `ok ${now}`, 0, /running/],
+    [
+      `waiting ${now + 60}`,
+      `failed ${now} wrong password; do this`,
+      1,
+      /broken.*wrong password; do/,
+    ],
+    [`waiting ${now - 600}`, `ok ${now}`, 1, /stale: a backup was due/],
+  ];
+  for (const [scheduler, result, code, says] of table) {
+    it(`${scheduler.split(" ")[0]} / ${result.split(" ")[0]}: ${says.source}`, () => {
+      const dir = scratch();
+      if (scheduler !== "") writeFileSync(join(dir, "agent.scheduler"), `${scheduler}\n`);
+      if (result !== "") writeFileSync(join(dir, "agent.result"), `${result}\n`);
+      const env = { PATH: process.env["PATH"], AGENT_STATE_DIR: dir };
+      const { status, stdout } = spawnSync("sh", [join(IMAGE, "agent-health")], {
+        env,
+        encoding: "utf8",
+      });
+      assert.equal(status, code);
+      assert.match(stdout, says);
+    });
+  }
+});
+
+describe("bundleAgent", () => {
+  it("lays out the same complete context twice, and its program runs by itself", async () => {
+    const [one, other] = [scratch(), scratch()];
+    const first = await bundleAgent(one);
+    const second = await bundleAgent(other);
+    assert.equal(first.digest, second.digest);
+    assert.equal(await contextDigest(one), first.digest);
+    const dockerfile = readFileSync(join(one, "Dockerfile"), "utf8");
+    for (const [, files] of dockerfile.matchAll(/^COPY (.*) \S+$/gm)) {
+      for (const file of (files ?? "").split(" ")) readFileSync(join(one, file));
+    }
+    const out = execFileSync(process.execPath, [join(one, "agent.mjs"), "next", "--after", "0"], {
+      cwd: "/",
+      encoding: "utf8",
+      env: {
+        SCHEDULE: "@daily",
+        POSTGRES_HOST: "h",
+        POSTGRES_USER: "u",
+        POSTGRES_PASSWORD: "p",
+        POSTGRES_DATABASE: "d",
+        S3_BUCKET: "b",
+        S3_ACCESS_KEY_ID: "k",
+        S3_SECRET_ACCESS_KEY: "s",
+      },
+    });
+    assert.equal(Number(out) % 86_400, 0);
+    assert(Number(out) > Date.now() / 1000);
+  });
+});
+
+async function until(done: () => boolean): Promise<void> {
+  for (const deadline = performance.now() + 20_000; !done(); await sleep(50)) {
+    assert(performance.now() < deadline, "it did not happen within 20 s");
+  }
+}
+
+function calls(dir: string): string[] {
+  return lines(join(dir, "calls"));
+}
+
+function stateOf(dir: string): string {
+  return lines(join(dir, "agent.scheduler"))[0] ?? "";
+}
+
+function lines(path: string): string[] {
+  try {
+    return readFileSync(path, "utf8").trim().split("\n");
+  } catch {
+    // Not written yet.
+    return [];
+  }
+}

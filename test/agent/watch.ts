@@ -1,0 +1,52 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, execFileSync } from "node:child_process";
+import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
+import type { Manifest } from "../../storage/manifest.ts";
+import { failure, type Outcome, type World } from "./world.ts";
+
+/** Large enough that a backup has parts acknowledged while pg_dump is still at work. */
+export const BIG = [
+  "CREATE EXTENSION pgcrypto",
+  "CREATE TABLE noise AS SELECT i, gen_random_bytes(1024) AS body FROM generate_series(1, 98304) i",
+];
+
+/** Requires that a run failed with this sentence, and printed no secret. */
+export function refused(world: World, outcome: Outcome, sentence: RegExp): void {
+  assert.equal(outcome.code, 1, outcome.stdout + outcome.stderr);
+  assert.match(failure(outcome), sentence);
+  const printed = outcome.stdout + outcome.stderr;
+  for (const secret of [world.postgres.password, world.store.secretAccessKey]) {
+    assert(!printed.includes(secret), "a secret was printed");
+  }
+}
+
+export function manifestKeyOf(manifest: Manifest): string {
+  return manifest.object.key.replace(/\.dump\.zst$/, ".manifest.json");
+}
+
+/** Waits until a running agent reports the first bytes of a step. */
+export async function progressOf(child: ChildProcess, step: string): Promise<void> {
+  let text = "";
+  while (!text.includes(`"step":"${step}"`)) {
+    assert(child.stdout, "standard output is a pipe");
+    const [chunk] = (await once(child.stdout, "data")) as [string];
+    text += chunk;
+  }
+}
+
+/** Process id of the program whose command line holds a text. */
+export function processOf(program: string, text: string): number {
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+      const [path = ""] = words;
+      if (path.endsWith(`/${program}`) || path === program) {
+        if (words.some((word) => word.includes(text))) return Number(pid);
+      }
+    } catch {
+      // It ended between the listing and the reading.
+    }
+  }
+  throw new Error(`no ${program} is running: ${execFileSync("ps", ["-ef"], { encoding: "utf8" })}`);
+}

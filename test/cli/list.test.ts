@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { entryOf, hoursAgo, Outside } from "./support.ts";
+
+test("list: header, table, and what is left out", async (t) => {
+  const outside = await Outside.open(t);
+  const newest = hoursAgo(7.1);
+  const queue = entryOf(hoursAgo(1), { database: "shop_production_queue" });
+  const old = Array.from({ length: 60 }, (_, i) => entryOf(hoursAgo(30 + i), { manifest: null }));
+  await outside.backups(...old, queue, entryOf(newest));
+  const text = await outside.run(["list"]);
+  const lines = text.stdout.split("\n");
+  assert.equal(
+    lines[0],
+    "shop_production   s3://shop-backups-4f2a/shop/production   newest 7 h old, RPO 26 h: ok",
+  );
+  assert.match(lines[2] ?? "", /^ {2}taken \(UTC\)/);
+  assert.match(lines[3] ?? "", new RegExp(`^ {2}${newest.replace("T", " ")} .*complete`));
+  assert.equal(lines.at(-2), "  11 older backups: list --all");
+  assert.equal(text.code, 0);
+  const all = await outside.run(["list", "--all"]);
+  assert.equal(all.stdout.trimEnd().split("\n").length, 64);
+  const json = JSON.parse((await outside.run(["list", "--json"])).stdout);
+  assert.equal(json.backups.length, 61);
+  assert.equal(json.backups[0].stamp, newest);
+  assert.equal(json.withinRpo, true);
+});
+
+test("list: nothing there", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.backups();
+  const { stdout, code } = await outside.run(["list"]);
+  assert.match(stdout, /no complete backup, RPO 26 h: missed\n$/);
+  assert.equal(code, 0);
+});

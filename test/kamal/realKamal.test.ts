@@ -1,0 +1,243 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import type { Accessory } from "../../kamal/accessory.ts";
+import { readKamalConfig } from "../../kamal/config.ts";
+import { dockerRunCommand, envFilePath, renderEnvFile } from "../../kamal/dockerRun.ts";
+import { writeMarkedBlock } from "../../kamal/markedBlock.ts";
+import { renderAccessoryBlock } from "../../kamal/renderBlock.ts";
+import { renderSecretsBlock } from "../../kamal/renderSecrets.ts";
+import { parseSecrets } from "../../kamal/secrets.ts";
+import { ACCESSORY, DEPLOY, pseudoRandom, randomWord, STAGING } from "./fixtures.ts";
+
+/**
+ * Compares with the real program, without a host: Kamal evaluates ERB in deploy.yml, so a deploy.yml can ask Kamal's own
+ * classes what they would run and upload.
+ */
+const folder = mkdtempSync(join(tmpdir(), "real-kamal-"));
+const skip = hasKamal() ? false : "kamal is not on PATH; scripts/setup brings it";
+after(() => rmSync(folder, { recursive: true }));
+before(() => {
+  for (const name of ["config", ".kamal"]) mkdirSync(join(folder, name));
+});
+
+function hasKamal(): boolean {
+  try {
+    execFileSync("kamal", ["version"], { stdio: "ignore", timeout: 60_000 });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function put(path: string, text: string): void {
+  writeFileSync(join(folder, path), text);
+}
+
+const APPLICATION =
+  "service: shop\nimage: acme/shop\nservers: [192.0.2.10]\nregistry: { server: r.example.com, username: u, password: [RP] }\nbuilder: { arch: amd64 }\n";
+
+/** Runs Ruby inside Kamal and gives its value back. */
+function askKamal(ruby: string, env: Record<string, string> = {}): unknown {
+  put(
+    "config/ask.yml",
+    `<% require "json"; File.write("answer.json", JSON.dump(begin; ${ruby}; end)) %>\n${APPLICATION}`,
+  );
+  const variables = { ...process.env, ...env, VERSION: "1" };
+  execFileSync("kamal", ["config", "-c", "config/ask.yml"], {
+    cwd: folder,
+    stdio: ["ignore", "pipe", "pipe"],
+    env: variables,
+    timeout: 120_000,
+  });
+  return JSON.parse(readFileSync(join(folder, "answer.json"), "utf8"));
+}
+
+const ODD = [
+  "yes",
+  "No",
+  "on",
+  "y",
+  "null",
+  "~",
+  "1.0",
+  "017",
+  "0x1f",
+  "1_000",
+  "1,000",
+  "1:20:30",
+  "2026-11-24",
+  ":symbol",
+  ".inf",
+  "<<",
+  "=",
+  "- a",
+  "? a",
+  "a: b",
+  "a #b",
+  "&a",
+  "*a",
+  "!a",
+  "@a",
+  "%a",
+  "{a",
+  "> a",
+  "| a",
+  "'a'",
+  '"a"',
+  "a\\nb",
+  " a ",
+  "a:",
+  "$x $(id) `id`",
+  "<%= 1 %>",
+  "é√ 😀",
+  "a\u00a0b",
+  "!$&;|",
+];
+
+/** What is refused on purpose, see the tests of accessory and secrets. */
+const ALTERED = /[$]\{|#[{$@]/;
+const UNQUOTABLE = /^(?=.*')(?=.*#).*[$]\(/;
+
+test("block, env file and docker run line are Kamal's own, whatever the values", { skip }, () => {
+  const random = pseudoRandom(5);
+  const parts = [..."abZ09 .,:;-_/+=@$%&*!?~^|<>()[]{}'\"`\\é√😀", "<%", "%>", "$(", ": ", " #"];
+  const words = [
+    ...ODD,
+    ...Array.from({ length: 260 }, () => `x${randomWord(random, parts, 8)}`),
+  ].filter((word) => !ALTERED.test(word) && !UNQUOTABLE.test(word));
+  const word = (index: number) => words[index % words.length] ?? "";
+  const cases = Array.from({ length: 60 }, (_, index) => {
+    const at = index * 5;
+    const accessory: Accessory = {
+      ...ACCESSORY,
+      destination: "staging",
+      container: "shop-staging-db_backup",
+      labels: { first: word(at), "other/one": word(at + 1) },
+      options: { "read-only": true, memory: word(at + 2), tmpfs: ["/tmp", word(at + 3)] },
+      clear: { NO: word(at + 4), y: word(at), A: word(at + 1) },
+    };
+    const values = [word(at), word(at + 2), word(at + 4)].map((value) =>
+      value.replaceAll("\\", "/"),
+    );
+    const named = accessory.secrets.map(({ name, from }, i) => ({
+      name,
+      from,
+      value: values[i] ?? "",
+    }));
+    return { accessory, named };
+  });
+  cases.forEach(({ accessory, named }, index) => {
+    put(`config/case${index}.yml`, APPLICATION);
+    const block = writeMarkedBlock(
+      "x-note: 1\n",
+      "shop",
+      renderAccessoryBlock(accessory),
+      "accessories",
+    );
+    put(`config/case${index}.staging.yml`, block);
+    const kamalSecrets = Object.fromEntries(named.map(({ from, value }) => [from, value]));
+    put(`.kamal/case${index}.staging`, `RP=x\n${renderSecretsBlock(kamalSecrets)}`);
+  });
+  const answers = askKamal(`(0...${cases.length}).map { |i|
+    File.write("config/now.yml", File.read("config/case#{i}.yml") + "secrets_path: .kamal/case#{i}\\n")
+    File.write("config/now.staging.yml", File.read("config/case#{i}.staging.yml"))
+    c = Kamal::Configuration.create_from(config_file: Pathname.new("config/now.yml"), destination: "staging", version: "1")
+    a = c.accessory(:db_backup)
+    [Kamal::Commands::Accessory.new(c, name: :db_backup).run(host: "192.0.2.10").join(" "), a.secrets_io.string, a.secrets_path] }`);
+  assert.deepEqual(
+    answers,
+    cases.map(({ accessory, named }) => [
+      dockerRunCommand(accessory, "192.0.2.10"),
+      renderEnvFile(Object.fromEntries(named.map(({ name, value }) => [name, value]))),
+      envFilePath(accessory),
+    ]),
+  );
+});
+
+test("secrets files are read as Kamal reads them", { skip }, () => {
+  const random = pseudoRandom(3);
+  const parts = [
+    "A",
+    "B",
+    "KEY",
+    "=",
+    "= ",
+    " =",
+    ":",
+    ": ",
+    "'",
+    '"',
+    "\\",
+    "\n",
+    "\n",
+    "\r\n",
+    "#",
+    " # ",
+    "$",
+    "$A",
+    "${B}",
+    "$SET",
+    "$(",
+    "\\$(",
+    ")",
+    "()",
+    "export A",
+    "\t",
+    " ",
+    "b.c",
+    "é",
+    "\\n",
+    "-",
+    "\u2028",
+  ];
+  const texts = Array.from({ length: 3000 }, () => `A=x\n${randomWord(random, parts, 22)}`);
+  put("texts.json", JSON.stringify(texts));
+  const answers = askKamal(
+    `Kamal::Secrets
+    Kamal::Secrets::Dotenv::InlineCommandSubstitution.singleton_class.prepend(Module.new { def \`(command) = raise("command") })
+    JSON.parse(File.read("texts.json")).map { |text| begin; Dotenv::Parser.call(text, overwrite: true); rescue Dotenv::FormatError, RuntimeError; "refused"; end }`,
+    { SET: "of the environment" },
+  ) as unknown[];
+  const ours = texts.map((text) => {
+    try {
+      const values = parseSecrets(text, { ...process.env, SET: "of the environment" });
+      return [...values.values()].some((value) => typeof value !== "string")
+        ? "refused"
+        : Object.fromEntries(values);
+    } catch (error) {
+      assert.equal((error as Error).name, "Problem");
+      return "refused";
+    }
+  });
+  assert.deepEqual(ours, answers);
+});
+
+test("a realistic configuration with a destination is read as Kamal reads it", { skip }, () => {
+  const env = { DB_HOST: "192.0.2.20", KAMAL_DESTINATION: "staging" };
+  put("config/shop.yml", `<% redis_image = "redis:7" %>${DEPLOY.text}`);
+  put("config/shop.staging.yml", STAGING.text);
+  const answer = askKamal(
+    `c = Kamal::Configuration.create_from(config_file: Pathname.new("config/shop.yml"), destination: "staging", version: "1")
+    { accessories: c.accessories.map { |a| [a.name, a.service_name, a.hosts, a.env.clear["POSTGRES_DB"]] }, user: c.ssh.user, port: c.ssh.port, proxy: c.ssh.proxy.jump_proxies, keys: c.ssh.keys, server: c.registry.server }`,
+    env,
+  );
+  const config = readKamalConfig({ base: DEPLOY, destination: STAGING, env });
+  const { user, port, proxy, keys } = config.ssh;
+  assert.deepEqual(answer, {
+    accessories: Object.values(config.accessories).map((a) => [
+      a.name,
+      a.service,
+      a.hosts,
+      a.env.clear["POSTGRES_DB"] ?? null,
+    ]),
+    user,
+    port,
+    proxy: `${proxy?.user}@${proxy?.host}`,
+    keys,
+    server: config.registry.server,
+  });
+});

@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { run } from "../../sandbox/run.ts";
+
+const scripts = join(import.meta.dirname, "../../scripts");
+
+function folder(t: TestContext): string {
+  const dir = mkdtempSync(join(tmpdir(), "setup-"));
+  t.after(() => rmSync(dir, { recursive: true }));
+  return dir;
+}
+
+async function bash(script: string, env: Record<string, string> = {}) {
+  return run("bash", ["-euc", script], { cwd: join(scripts, ".."), env, allowFailure: true });
+}
+
+test("env puts only folders that exist in front of PATH, and each once", async (t) => {
+  const cache = folder(t);
+  mkdirSync(join(cache, "kamal-postgres-backup/pulumi-3.274.1"), { recursive: true });
+  const env = { XDG_CACHE_HOME: cache, PATH: "/usr/bin:/bin" };
+  const { stdout } = await bash(". scripts/env; . scripts/env; echo $PATH", env);
+  const path = stdout.trim().split(":");
+  assert.equal(path[0], join(cache, "kamal-postgres-backup/pulumi-3.274.1"));
+  assert.equal(new Set(path).size, path.length);
+  assert.ok(!stdout.includes("seaweedfs"));
+});
+
+for (const [wanted, found, enough] of [
+  ["22.18", "24.21.0", true],
+  ["22.18", "22.18.0", true],
+  ["22.18", "22.9.0", false],
+  ["2.11", "", false],
+] as const) {
+  test(`version ${found || "(none)"} ${enough ? "is" : "is not"} at least ${wanted}`, async () => {
+    const { code } = await bash(`. scripts/parts/say.sh; at_least "${wanted}" "${found}"`);
+    assert.equal(code === 0, enough);
+  });
+}
+
+test("a part's line tells its time in tenths of a second", async () => {
+  const { stdout } = await bash('. scripts/parts/say.sh; said node cached "$(($(now) - 12))"');
+  assert.match(stdout, /^node +cached +1\.[23] s\n$/);
+});
+
+test("a stale pid file of the engine is removed, a living engine's is kept", async (t) => {
+  const dir = folder(t);
+  const stale = join(dir, "stale");
+  const live = join(dir, "live");
+  writeFileSync(stale, String(process.pid)); // lives, but is no dockerd
+  const script = `
+    kpb_cache=${dir}
+    . scripts/parts/docker.sh
+    drop_stale_pid_file ${stale} dockerd
+    echo $$ >${live}
+    drop_stale_pid_file ${live} bash
+    ls ${dir}`;
+  const { stdout } = await bash(script);
+  assert.deepEqual(stdout.trim().split("\n"), ["dockerd.log", "live"]);
+});

@@ -1,0 +1,133 @@
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { access, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { connect, createServer } from "node:net";
+import { tmpdir, userInfo } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+
+const execute = promisify(execFile);
+const PROGRAM = "/usr/sbin/sshd";
+const START_LIMIT_MS = 10_000;
+
+/** A throw-away OpenSSH server on a free loopback port that lets the user of the test in with one key. */
+export interface TestSshd {
+  readonly host: "127.0.0.1";
+  readonly port: number;
+  readonly user: string;
+  /** The private key that is let in, as text. */
+  readonly privateKey: string;
+  /** The server's public key, as a line `ssh-ed25519 AAAA...`. */
+  readonly hostKey: string;
+  /** What the server wrote so far: one line a login. */
+  log(): Promise<string>;
+  stop(): Promise<void>;
+}
+
+/** Whether this machine has an OpenSSH server to start. */
+export async function hasSshd(): Promise<boolean> {
+  return access(PROGRAM).then(
+    () => true,
+    () => false,
+  );
+}
+
+/**
+ * @param options.acceptEnv variables that the server takes from its clients; default none
+ * @throws Error with the server's log when it does not listen within 10 s
+ */
+export async function startSshd(
+  options: { acceptEnv?: readonly string[] } = {},
+): Promise<TestSshd> {
+  const dir = await mkdtemp(join(tmpdir(), "kpb-sshd-"));
+  const user = userInfo().username;
+  await makeKey(join(dir, "host"));
+  await makeKey(join(dir, "user"));
+  const port = await freePort();
+  await writeFile(
+    join(dir, "config"),
+    [
+      "ListenAddress 127.0.0.1",
+      `Port ${port}`,
+      `HostKey ${join(dir, "host")}`,
+      `AuthorizedKeysFile ${join(dir, "user.pub")}`,
+      "PidFile none",
+      "UsePAM no",
+      "StrictModes no",
+      "PasswordAuthentication no",
+      "KbdInteractiveAuthentication no",
+      "PermitRootLogin prohibit-password",
+      "AllowTcpForwarding yes",
+      "LogLevel VERBOSE",
+      ...(options.acceptEnv ?? []).map((name) => `AcceptEnv ${name}`),
+      "",
+    ].join("\n"),
+  );
+  // Its own separation folder is made by the system's service, which need not run here.
+  if (user === "root") await mkdir("/run/sshd", { recursive: true });
+  const log = join(dir, "log");
+  const child = spawn(PROGRAM, ["-D", "-f", join(dir, "config"), "-E", log], { stdio: "ignore" });
+  const killOnExit = () => child.kill("SIGKILL");
+  process.once("exit", killOnExit);
+  const stop = async () => {
+    process.removeListener("exit", killOnExit);
+    await end(child);
+    await rm(dir, { recursive: true, force: true });
+  };
+  try {
+    await listening(child, port);
+  } catch (error) {
+    const text = await readFile(log, "utf8").catch(() => "no log");
+    await stop();
+    throw new Error(`sshd did not start: ${text}`, { cause: error });
+  }
+  const [type, key] = (await readFile(join(dir, "host.pub"), "utf8")).split(" ");
+  return {
+    host: "127.0.0.1",
+    port,
+    user,
+    privateKey: await readFile(join(dir, "user"), "utf8"),
+    hostKey: `${type} ${key}`,
+    log: () => readFile(log, "utf8"),
+    stop,
+  };
+}
+
+/** A new ed25519 key pair: `path` and `path.pub`. */
+async function makeKey(path: string): Promise<void> {
+  await execute("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", path]);
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return address.port;
+}
+
+async function listening(child: ChildProcess, port: number): Promise<void> {
+  const deadline = Date.now() + START_LIMIT_MS;
+  while (Date.now() < deadline) {
+    if (child.exitCode !== null) throw new Error(`sshd ended with status ${child.exitCode}`);
+    const socket = connect(port, "127.0.0.1");
+    const open = await once(socket, "connect").then(
+      () => true,
+      () => false,
+    );
+    socket.destroy();
+    if (open) return;
+    await sleep(50);
+  }
+  throw new Error(`nothing listens on 127.0.0.1:${port}`);
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
+  const gone = once(child, "exit");
+  child.kill();
+  await gone;
+}
