@@ -99,8 +99,8 @@ export class PostgresBackup extends pulumi.ComponentResource {
         ? this.buildImage(name, args, project, database, registry)
         : undefined;
 
-    const settings = settingsOf(schedule, database, bucket);
-    const secrets = explainedApply(this, settings, checkedSecrets);
+    const settings = explainedApply(this, settingsOf(schedule, database, bucket), checkedSettings);
+    const secrets = settings.apply((s) => ({ ...toEnvironment(s).secret }));
     const passwordName = database.passwordFrom ?? kamalSecretName(args, "POSTGRES_PASSWORD");
     const accessory = pulumi.unsecret(
       pulumi
@@ -229,10 +229,11 @@ function settingsOf(
     }));
 }
 
-function checkedSecrets(settings: AgentSettings): Record<string, string> {
+/** Everything below waits for this, so that nothing is declared from a secret that Kamal would alter. */
+function checkedSettings(settings: AgentSettings): AgentSettings {
   const { secret } = toEnvironment(settings);
   for (const [name, value] of Object.entries(secret)) checkSecret(name, value);
-  return { ...secret };
+  return settings;
 }
 
 function kamalSecretName(args: PostgresBackupArgs, name: string): string {

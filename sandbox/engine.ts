@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { Output } from "@pulumi/pulumi";
 import {
   type ConfigMap,
   type EngineEvent,
@@ -91,7 +92,19 @@ export async function openStack(world: World, options: EngineOptions = {}): Prom
   };
 }
 
-const publishBackup: PulumiFn = async () => ({ backup: declareBackup().outputs });
+const publishBackup: PulumiFn = async () => {
+  const { outputs } = declareBackup();
+  await settled(outputs);
+  return { backup: outputs };
+};
+
+/**
+ * Waits for an output, known or not, and fails as it does. An inline program that returns earlier counts as complete, and
+ * whatever a failed output kept from being declared is deleted; a program that Pulumi starts itself ends with an error.
+ */
+export function settled(output: Output<unknown>): Promise<unknown> {
+  return (output as unknown as { promise(withUnknowns: boolean): Promise<unknown> }).promise(true);
+}
 
 /** Collects what an operation says. */
 class Watch {

@@ -3,7 +3,7 @@ import { after, before, test } from "node:test";
 import { CreateBucketCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
 import { PostgresBackup } from "../../components/index.ts";
 import { administrator, query, runCli } from "../../sandbox/actors.ts";
-import { openStack, type SandboxStack } from "../../sandbox/engine.ts";
+import { openStack, type SandboxStack, settled } from "../../sandbox/engine.ts";
 import { up } from "../../sandbox/up.ts";
 import type { World } from "../../sandbox/world.ts";
 
@@ -15,8 +15,8 @@ let stack: SandboxStack;
 before(async () => {
   world = await up();
   await administrator(world).send(new CreateBucketCommand({ Bucket }));
-  const program = async () => ({
-    archive: new PostgresBackup("archive", {
+  const program = async () => {
+    const { outputs } = new PostgresBackup("archive", {
       kamal: { config: world.app.config, accessory: "db_archive" },
       database: "app_production_queue",
       bucket: {
@@ -30,8 +30,10 @@ before(async () => {
       schedule: "@daily",
       ssh: { hostKeys: { [world.ssh.host]: world.ssh.hostKey } },
       baseImage: world.image.base,
-    }).outputs,
-  });
+    });
+    await settled(outputs);
+    return { archive: outputs };
+  };
   stack = await openStack(world, { stack: "archive", program });
   const result = await stack.up();
   assert.equal(result.code, 0, result.output);

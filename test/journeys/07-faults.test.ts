@@ -6,7 +6,7 @@ import { after, before, test } from "node:test";
 import { ListMultipartUploadsCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
 import type { BackupOutputs } from "../../components/outputs.ts";
 import { administrator, outputsOf, query, runCli } from "../../sandbox/actors.ts";
-import { docker } from "../../sandbox/docker.ts";
+import { containerState, docker } from "../../sandbox/docker.ts";
 import { run } from "../../sandbox/run.ts";
 import { begin, type Journey } from "../support/journey.ts";
 
@@ -96,8 +96,12 @@ test("a secrets file that git tracks", async () => {
 });
 
 for (const [what, value] of Object.entries({ newline: "a\nb", tab: "a\tb", backslash: "a\\b" })) {
-  test(`a secret with a ${what}, which Kamal would alter`, () =>
-    refused({ databasePassword: `secret-${value}` }, "preview", /POSTGRES_PASSWORD/));
+  test(`a secret with a ${what}, which Kamal would alter: refused, and the container stays`, async () => {
+    const settings = { databasePassword: `secret-${value}` };
+    await refused(settings, "preview", /POSTGRES_PASSWORD contains/);
+    await refused(settings, "up", /POSTGRES_PASSWORD contains/);
+    assert.equal((await containerState(outputs.container))?.status, "running");
+  });
 }
 
 test("the wrong host key", () =>
