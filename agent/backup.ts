@@ -41,6 +41,7 @@ export interface BackupContext {
 export async function backup(context: BackupContext): Promise<Manifest> {
   const { settings, signal } = context;
   const started = performance.now();
+  refuseUnfinished(settings);
   extraOptions(settings.postgres.dumpOptions);
   const client = await connect(settings.postgres);
   // Its end also releases the snapshot and the lock.
@@ -53,6 +54,25 @@ export async function backup(context: BackupContext): Promise<Manifest> {
     await sleep(Math.max(0, SHORTEST_RUN_MS - (performance.now() - started)));
     return manifest;
   });
+}
+
+/** A setting that this version cannot honour is refused: backups that are less than they were asked to be would be a lie. */
+function refuseUnfinished({ encryption, databases, tiers, keep }: AgentSettings): void {
+  if (encryption !== undefined) {
+    throw new Problem(
+      "PASSPHRASE or AGE_RECIPIENTS is set, but this version does not encrypt. Nothing was stored.",
+    );
+  }
+  if (databases.length !== 1) {
+    throw new Problem(
+      "this version backs up one database for each accessory. Set POSTGRES_DATABASE to one name.",
+    );
+  }
+  if (tiers || keep !== undefined) {
+    throw new Problem(
+      "BACKUP_TIERS and BACKUP_KEEP_DAYS are not honoured by this version; the bucket's rule expires backups. Remove them.",
+    );
+  }
 }
 
 interface Facts {
@@ -85,9 +105,13 @@ async function dumpSnapshot(context: BackupContext, client: pg.Client, facts: Fa
     database,
     takenAt: `${snapshot.takenAt.toISOString().slice(0, 19)}Z`,
     object: { key, bytes, sha256 },
+    globals: null,
     format: "pg_dump-custom",
     compression: "zstd",
     encryption: "none",
+    recipients: [],
+    tier: null,
+    suspect: null,
     server: {
       ...facts.server,
       systemIdentifier: snapshot.systemIdentifier,
@@ -95,7 +119,7 @@ async function dumpSnapshot(context: BackupContext, client: pg.Client, facts: Fa
     },
     pgDump: facts.pgDump,
     databaseBytes: snapshot.databaseBytes,
-    tables: await counting,
+    tables: (await counting).map((table) => ({ ...table, exact: true })),
     largeObjects: contents?.largeObjects === false ? 0 : snapshot.largeObjects,
     durationMs: Math.round(performance.now() - facts.started),
   };

@@ -217,6 +217,7 @@ function settingsOf(
     .all([database.password, bucket.location, bucket.accessKeyId, bucket.secretAccessKey])
     .apply(([password, location, accessKeyId, secretAccessKey]) => ({
       schedule: schedule.toString(),
+      jitterSeconds: 0,
       postgres: {
         host: database.host,
         port: database.port,
@@ -225,7 +226,15 @@ function settingsOf(
         database: database.name,
         dumpOptions: "",
       },
+      databases: [database.name],
+      excludedDatabases: [],
       store: { ...location, accessKeyId, secretAccessKey, allowInsecure: bucket.allowInsecure },
+      compressionLevel: 1,
+      globals: true,
+      verify: false,
+      tiers: false,
+      maxShrinkPercent: 50,
+      notices: {},
     }));
 }
 

@@ -6,6 +6,17 @@ const tableSchema = z.object({
   schema: z.string(),
   name: z.string(),
   rows: z.int().nonnegative(),
+  /** False: estimated from a sample, because the table is too large to be counted. Then it is not compared exactly. */
+  exact: z.boolean(),
+});
+
+/** An object as stored, for finding it damaged. */
+const storedSchema = z.object({
+  /** Full key in the bucket. */
+  key: z.string().min(1),
+  bytes: z.int().positive(),
+  /** SHA-256 of the object's bytes as stored, lower-case hex. */
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
 });
 
 /**
@@ -19,16 +30,19 @@ export const manifestSchema = z.object({
   database: z.string().min(1),
   /** Time of the snapshot in UTC, `2026-11-24T03:15:02Z`. The object's key carries the same stamp. */
   takenAt: z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/),
-  object: z.object({
-    /** Full key of the dump in the bucket. */
-    key: z.string().min(1),
-    bytes: z.int().positive(),
-    /** SHA-256 of the object's bytes as stored, lower-case hex. */
-    sha256: z.string().regex(/^[0-9a-f]{64}$/),
-  }),
+  /** The dump. */
+  object: storedSchema,
+  /** Roles and grants without passwords, `pg_dumpall --globals-only`, packed as the dump is; null when not taken. */
+  globals: storedSchema.nullable(),
   format: z.literal("pg_dump-custom"),
   compression: z.enum(["zstd", "none"]),
   encryption: z.enum(["none", "age"]),
+  /** Public keys that can decrypt; empty for a passphrase or none. */
+  recipients: z.array(z.string()),
+  /** Folder by calendar; null without tiers. */
+  tier: z.enum(["daily", "weekly", "monthly"]).nullable(),
+  /** Why this backup does not count as latest; null for a good one. */
+  suspect: z.string().nullable(),
   server: z.object({
     /** `server_version` as the server prints it, e.g. `17.6 (Debian 17.6-1)`. */
     version: z.string(),

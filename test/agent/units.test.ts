@@ -28,18 +28,44 @@ const SETTINGS: AgentSettings = {
     secretAccessKey: "secret",
     allowInsecure: true,
   },
+  jitterSeconds: 30,
+  databases: ["shop_production", "shop_production_queue"],
+  excludedDatabases: [],
+  encryption: { recipients: ["age1one", "age1two"] },
+  compressionLevel: 3,
+  globals: false,
+  verify: true,
+  keep: { days: 30, atLeast: 3 },
+  tiers: true,
+  maxShrinkPercent: 20,
+  notices: { pingUrl: "https://p/x", webhookUrl: "https://w/x", metricsFile: "/m/x.prom" },
 };
 
 describe("environment", () => {
   it("reads back what it renders, with everything set and with defaults", () => {
-    const { schedule: _, ...unscheduled } = SETTINGS;
+    const { schedule: _, encryption: ___, keep: ____, ...unscheduled } = SETTINGS;
     const { endpoint: __, ...aws } = SETTINGS.store;
     const plain: AgentSettings = {
       ...unscheduled,
       postgres: { ...SETTINGS.postgres, port: 5432, dumpOptions: "" },
       store: { ...aws, region: "us-west-1", prefix: "backup", allowInsecure: false },
+      jitterSeconds: 0,
+      databases: ["shop_production"],
+      compressionLevel: 1,
+      globals: true,
+      verify: false,
+      tiers: false,
+      maxShrinkPercent: 50,
+      notices: {},
     };
-    for (const settings of [SETTINGS, plain]) {
+    const secretly: AgentSettings = { ...plain, encryption: { passphrase: "p w" } };
+    const everything: AgentSettings = {
+      ...plain,
+      databases: "all",
+      postgres: { ...plain.postgres, database: "postgres" },
+      excludedDatabases: ["scratch"],
+    };
+    for (const settings of [SETTINGS, plain, secretly, everything]) {
       const { clear, secret } = toEnvironment(settings);
       assert.deepEqual(fromEnvironment({ ...clear, ...secret }), settings);
     }
@@ -54,7 +80,11 @@ describe("environment", () => {
         message: new RegExp(`^${name} is required`),
       });
     }
-    assert.throws(() => fromEnvironment({ ...env, PASSPHRASE: "x" }), /does not encrypt/);
+    assert.throws(() => fromEnvironment({ ...env, PASSPHRASE: "x" }), /PASSPHRASE are both set/);
+    assert.throws(
+      () => fromEnvironment({ ...env, COMPRESSION_LEVEL: "9" }),
+      /COMPRESSION_LEVEL must be/,
+    );
   });
 });
 
