@@ -1,0 +1,72 @@
+import * as pulumi from "@pulumi/pulumi";
+
+export interface Declared {
+  readonly type: string;
+  readonly name: string;
+  readonly inputs: Record<string, unknown>;
+}
+
+/**
+ * Records what a program declares, without an engine.
+ * @param preview outputs that only an update would know stay unknown
+ */
+export async function declare(
+  preview: boolean,
+  program: () => pulumi.Output<unknown>[],
+): Promise<Declared[]> {
+  const declared: Declared[] = [];
+  await pulumi.runtime.setMocks(
+    {
+      newResource: (args) => {
+        declared.push({ type: args.type, name: args.name, inputs: args.inputs });
+        return {
+          id: `${args.name}-id`,
+          state: { ...args.inputs, ...(preview ? {} : madeUp(args)) },
+        };
+      },
+      call: () => {
+        throw new Error("no function of a provider is called");
+      },
+    },
+    "kamal-postgres-backup",
+    "test",
+    preview,
+  );
+  try {
+    const outputs = program();
+    await Promise.all(
+      outputs.map((o) =>
+        (o as unknown as { promise(unknowns: boolean): Promise<unknown> }).promise(true),
+      ),
+    );
+  } finally {
+    // A component that throws has begun to register itself.
+    await pulumi.runtime.disconnect();
+  }
+  return declared;
+}
+
+/** What a provider would add to the inputs. */
+function madeUp({ type, name }: { type: string; name: string }): Record<string, unknown> {
+  if (type === "aws:s3/bucket:Bucket") return { bucket: `${name}-4f2a`, region: "eu-west-3" };
+  if (type === "aws:iam/user:User") return { name };
+  if (type === "aws:iam/accessKey:AccessKey") return { secret: SECRET_KEY };
+  if (type === "docker:index/image:Image") {
+    return { repoDigest: `registry.example.com/shop-db-backup@sha256:${"4f".repeat(32)}` };
+  }
+  return {};
+}
+
+export const SECRET_KEY = "made/up/secret/access/key/of/40/letters0";
+
+const SIGNATURE = "4dabf18193072939515e22adb298388d";
+
+/** Whether a recorded input was handed to the engine as a secret. */
+export function isSecret(input: unknown): boolean {
+  return typeof input === "object" && input !== null && SIGNATURE in input;
+}
+
+/** The text of everything that is not inside a secret. */
+export function plainText(value: unknown): string {
+  return JSON.stringify(value, (_key, part) => (isSecret(part) ? "[secret]" : part));
+}

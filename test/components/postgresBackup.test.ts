@@ -1,0 +1,165 @@
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import type * as Components from "../../components/index.ts";
+import { type Declared, declare, isSecret, plainText, SECRET_KEY } from "./mocks.ts";
+
+const PASSWORD = "the-database-password";
+const REGISTRY_PASSWORD = "the-registry-password";
+const PRIVATE_KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nthe-private-key\n";
+
+let folder: string;
+let components: typeof Components;
+before(async () => {
+  folder = mkdtempSync(join(tmpdir(), "components-"));
+  mkdirSync(join(folder, "config"));
+  mkdirSync(join(folder, ".kamal"));
+  writeFileSync(
+    join(folder, "config/deploy.yml"),
+    `service: shop
+registry:
+  server: registry.example.com
+  username: deployer
+  password:
+    - KAMAL_REGISTRY_PASSWORD
+ssh:
+  user: deploy
+accessories:
+  db:
+    image: postgres:17
+    host: 192.0.2.10
+    env:
+      clear:
+        POSTGRES_USER: shop
+        POSTGRES_DB: shop_production
+      secret:
+        - POSTGRES_PASSWORD
+`,
+  );
+  writeFileSync(
+    join(folder, ".kamal/secrets"),
+    `POSTGRES_PASSWORD='${PASSWORD}'\nKAMAL_REGISTRY_PASSWORD='${REGISTRY_PASSWORD}'\n`,
+  );
+  components = await import("../../components/index.ts");
+});
+after(() => rmSync(folder, { recursive: true }));
+
+function backup(changes: Partial<Components.PostgresBackupArgs> = {}): Promise<Declared[]> {
+  return declare(false, () => [make(changes).outputs]);
+}
+
+function make(changes: Partial<Components.PostgresBackupArgs> = {}): Components.PostgresBackup {
+  const { AwsBackupBucket, PostgresBackup, Retention, Schedule } = components;
+  return new PostgresBackup("shop", {
+    kamal: { config: join(folder, "config/deploy.yml") },
+    bucket: new AwsBackupBucket("shop-backups", { retention: Retention.days(30) }),
+    schedule: Schedule.daily("03:15"),
+    ssh: { hostKeys: { "192.0.2.10": "ssh-ed25519 AAAA" }, privateKey: PRIVATE_KEY },
+    ...changes,
+  });
+}
+
+const RESOURCES = [
+  "aws:iam/accessKey:AccessKey",
+  "aws:iam/user:User",
+  "aws:iam/userPolicy:UserPolicy",
+  "aws:s3/bucket:Bucket",
+  "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
+  "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
+  "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
+  "aws:s3/bucketVersioning:BucketVersioning",
+  "command:remote:Command",
+  "docker:index/image:Image",
+  "kamal-postgres-backup:index:AgentImage",
+  "kamal-postgres-backup:index:AwsBackupBucket",
+  "kamal-postgres-backup:index:BackupKeys",
+  "kamal-postgres-backup:index:KamalAccessory",
+  "kamal-postgres-backup:index:PostgresBackup",
+  "pulumi-nodejs:dynamic/kamal-postgres-backup:AccessoryState",
+  "pulumi-nodejs:dynamic/kamal-postgres-backup:RenderedBlock",
+  "pulumi-nodejs:dynamic/kamal-postgres-backup:SecretsBlock",
+];
+
+test("a backup on AWS declares these resources, and each child's name begins with its component's", async () => {
+  const declared = await backup();
+  assert.deepEqual(declared.map(({ type }) => type).toSorted(), RESOURCES);
+  for (const { name } of declared) assert.match(name, /^shop/);
+});
+
+test("at preview nothing throws on what is not known yet", async () => {
+  const declared = await declare(true, () => [make().outputs]);
+  const types = new Set(declared.map(({ type }) => type));
+  assert.ok(types.has("kamal-postgres-backup:index:PostgresBackup"));
+  assert.ok(types.has("docker:index/image:Image"));
+});
+
+test("no secret is handed to the engine in plain", async () => {
+  const declared = await backup();
+  for (const { type, name, inputs } of declared) {
+    const text = plainText(inputs);
+    for (const secret of [PASSWORD, REGISTRY_PASSWORD, "the-private-key", SECRET_KEY]) {
+      assert.ok(!text.includes(secret), `${type} ${name} has a secret in plain: ${text}`);
+    }
+  }
+  const boot = declared.find(({ type }) => type === "command:remote:Command");
+  assert.ok(isSecret(boot?.inputs["stdin"]));
+  assert.equal(boot?.inputs["addPreviousOutputInEnv"], false);
+  assert.equal(boot?.inputs["logging"], "none");
+  assert.equal(boot?.inputs["triggers"], undefined);
+});
+
+test("the rendered block is public, names no secret's value and pins the image by digest", async () => {
+  const declared = await backup();
+  const block = declared.find(({ type }) => type.endsWith(":RenderedBlock"))?.inputs["block"];
+  assert.equal(typeof block, "string");
+  assert.match(block as string, /image: .*@sha256:/);
+  assert.match(block as string, /POSTGRES_DATABASE: shop_production/);
+  assert.match(block as string, /- S3_SECRET_ACCESS_KEY:DB_BACKUP_S3_SECRET_ACCESS_KEY/);
+});
+
+test("a destination gets a container of its own, because Kamal's names lack it", async () => {
+  writeFileSync(
+    join(folder, "config/deploy.staging.yml"),
+    "env:\n  clear:\n    RAILS_ENV: staging\n",
+  );
+  writeFileSync(
+    join(folder, ".kamal/secrets.staging"),
+    `POSTGRES_PASSWORD='${PASSWORD}'\nKAMAL_REGISTRY_PASSWORD='${REGISTRY_PASSWORD}'\n`,
+  );
+  const declared = await backup({
+    kamal: { config: join(folder, "config/deploy.yml"), destination: "staging" },
+  });
+  const state = declared.find(({ type }) => type.endsWith(":AccessoryState"));
+  assert.equal(state?.inputs["container"], "shop-staging-db_backup");
+  assert.equal(state?.inputs["envFile"], ".kamal/apps/shop-staging/env/accessories/db_backup.env");
+  const block = declared.find(({ type }) => type.endsWith(":RenderedBlock"));
+  assert.equal(block?.inputs["file"], join(folder, "config/deploy.staging.yml"));
+});
+
+test("transform reaches a child's arguments", async () => {
+  const declared = await backup({ transform: { keys: { user: { path: "/backups/" } } } });
+  assert.equal(
+    declared.find(({ type }) => type === "aws:iam/user:User")?.inputs["path"],
+    "/backups/",
+  );
+});
+
+const REFUSED: Record<string, [Partial<Components.PostgresBackupArgs>, RegExp]> = {
+  "a schedule that is none": [{ schedule: "sometimes" }, /schedule "sometimes"/],
+  "a host key that is not known": [
+    { ssh: { privateKey: PRIVATE_KEY } },
+    /ssh\.hostKeys: .*192\.0\.2\.10/,
+  ],
+  "an accessory that is not there": [
+    { kamal: { config: "CONFIG", databaseAccessory: "mysql" } },
+    /kamal\.databaseAccessory: .*"mysql"/,
+  ],
+};
+for (const [what, [changes, sentence]] of Object.entries(REFUSED)) {
+  test(`refused at once: ${what}`, async () => {
+    const kamal = changes.kamal && { ...changes.kamal, config: join(folder, "config/deploy.yml") };
+    await assert.rejects(backup({ ...changes, ...(kamal && { kamal }) }), sentence);
+  });
+}
