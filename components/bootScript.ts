@@ -110,5 +110,5 @@ export function bootInput(input: BootInput): string {
 
 /** Removes what the boot made: the container and its env file, never data. Both values are names that we chose. */
 export function removeScript(container: string, envFile: string): string {
-  return `cd "$HOME" && docker rm -f '${container}' '${container}.previous' > /dev/null 2>&1; rm -f '${envFile}'; ! docker container inspect '${container}' > /dev/null 2>&1`;
+  return `docker info > /dev/null || exit 1; cd "$HOME" && docker rm -f '${container}' '${container}.previous' > /dev/null 2>&1; rm -f '${envFile}'; ! docker container inspect '${container}' > /dev/null 2>&1`;
 }

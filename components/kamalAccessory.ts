@@ -6,6 +6,7 @@ import { dockerRunCommand, envFilePath, renderEnvFile } from "../kamal/dockerRun
 import { renderAccessoryBlock } from "../kamal/renderBlock.ts";
 import { renderSecretsBlock } from "../kamal/renderSecrets.ts";
 import { bootInput, bootScript, removeScript } from "./bootScript.ts";
+import type { AccessoryNames } from "./declaredAccessory.ts";
 import { explainedApply } from "./explained.ts";
 import { AccessoryState, RenderedBlock, SecretsBlock } from "./hostResources.ts";
 import { sha256 } from "./internal/accessoryState.ts";
@@ -15,8 +16,8 @@ import { type SshAccess, toCommandConnection } from "./sshConnection.ts";
 import { type Transform, transformed } from "./transform.ts";
 
 export interface KamalAccessoryArgs {
-  /** The accessory's key under `accessories:`, known at preview when the rest of it may not be. */
-  readonly key: string;
+  /** Its names, known at preview when the rest of it may not be. */
+  readonly names: AccessoryNames;
   /** The accessory without our digest label. Every view of it (block, env file, `docker run`) is made from this value. */
   readonly accessory: pulumi.Input<Accessory>;
   /** Value of each of its secrets by the name in the container. */
@@ -62,7 +63,7 @@ export class KamalAccessory extends pulumi.ComponentResource {
         file: args.deployFile,
         name,
         under: "accessories",
-        key: args.key,
+        key: args.names.key,
         block: this.rendered,
         confidential: false,
       },
@@ -85,7 +86,7 @@ export class KamalAccessory extends pulumi.ComponentResource {
     const states: AccessoryState[] = [];
     for (const host of args.access.hosts) {
       const stdin = bootInputFor(this, host, accessory, secrets, args.registry);
-      const removal = accessory.apply((a) => removeScript(a.container, envFilePath(a)));
+      const removal = removeScript(args.names.container, envFilePath(args.names));
       const boot = new command.remote.Command(
         `${name}-boot-${host.host}`,
         transformed<command.remote.CommandArgs>(args.transform?.boot, {
@@ -110,11 +111,11 @@ export class KamalAccessory extends pulumi.ComponentResource {
           `${name}-state-${host.host}`,
           {
             status: "running",
-            container: accessory.container,
+            container: args.names.container,
             image: accessory.image,
             digest: accessory.apply((a) => a.labels[DIGEST_LABEL] ?? ""),
             envDigest: pulumi.unsecret(secrets.apply((s) => sha256(renderEnvFile(s)))),
-            envFile: accessory.apply(envFilePath),
+            envFile: envFilePath(args.names),
             target: pulumi.output(args.access.privateKey).apply((privateKey) => ({
               ...host,
               ...(privateKey !== undefined && { privateKey }),

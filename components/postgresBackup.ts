@@ -1,11 +1,16 @@
 import * as pulumi from "@pulumi/pulumi";
 import { type AgentSettings, toEnvironment } from "../agent/environment.ts";
-import type { Accessory } from "../kamal/accessory.ts";
 import { Schedule } from "../kamal/schedule.ts";
 import { checkSecret } from "../kamal/secrets.ts";
 import { AgentImage, type AgentImageArgs } from "./agentImage.ts";
 import type { BackupKeys, BackupKeysArgs } from "./backupKeys.ts";
 import type { BackupBucket } from "./bucket.ts";
+import {
+  type AccessoryNames,
+  accessoryNames,
+  accessoryOf,
+  kamalSecretsOf,
+} from "./declaredAccessory.ts";
 import { explained, explainedApply } from "./explained.ts";
 import { KamalAccessory, type KamalAccessoryArgs } from "./kamalAccessory.ts";
 import { type KamalArgs, type KamalProject, readKamalProject } from "./kamalProject.ts";
@@ -88,6 +93,7 @@ export class PostgresBackup extends pulumi.ComponentResource {
     const schedule = explained(this, () => toSchedule(args.schedule));
     const project = explained(this, () => readKamalProject(args.kamal));
     for (const warning of project.config.warnings) pulumi.log.warn(warning, this);
+    const names = explained(this, () => accessoryNames(args.kamal, project.config.service));
     const database = explained(this, () =>
       settleDatabase(project, args.kamal, args.database, args.postgres),
     );
@@ -96,27 +102,26 @@ export class PostgresBackup extends pulumi.ComponentResource {
     const bucket = settleBucket(this, name, args.bucket, prefixOf(project, args), transform?.keys);
     const image =
       args.image === undefined
-        ? this.buildImage(name, args, project, database, registry)
+        ? this.buildImage(name, args, project, names, database, registry)
         : undefined;
 
     const settings = explainedApply(this, settingsOf(schedule, database, bucket), checkedSettings);
     const secrets = settings.apply((s) => ({ ...toEnvironment(s).secret }));
-    const passwordName = database.passwordFrom ?? kamalSecretName(args, "POSTGRES_PASSWORD");
     const accessory = pulumi.unsecret(
       pulumi
         .all([settings, image?.reference ?? (args.image as string)])
         .apply(([s, reference]) =>
-          accessoryOf(s, reference, args, project, database, passwordName),
+          accessoryOf(names, s, reference, args.memory ?? "256m", database, project.config.logging),
         ),
     );
 
     this.accessory = new KamalAccessory(
       name,
       {
-        key: accessoryKey(args),
+        names,
         accessory,
         secrets,
-        kamalSecrets: secrets.apply((s) => kamalSecretsOf(s, args, database)),
+        kamalSecrets: settings.apply((s) => kamalSecretsOf(names, s, database)),
         deployFile: project.deployFile,
         secretsFile: project.secretsFile,
         access,
@@ -131,19 +136,19 @@ export class PostgresBackup extends pulumi.ComponentResource {
     this.location = bucket.location;
     this.writerKeyId = pulumi.unsecret(bucket.accessKeyId);
     this.outputs = pulumi.all([accessory, bucket.location, this.writerKeyId]).apply(
-      ([a, location, writerKeyId]): BackupOutputs => ({
+      ([{ image: reference }, location, writerKeyId]): BackupOutputs => ({
         kind: "kamal-postgres-backup",
         version: 1,
         name,
         database: database.name,
-        accessory: a.key,
-        container: a.container,
+        accessory: names.key,
+        container: names.container,
         hosts: [...access.hosts],
         ...(access.proxy && { proxy: access.proxy }),
         identityFiles: [...access.identityFiles],
         location,
         writerKeyId,
-        image: a.image,
+        image: reference,
         schedule: schedule.toString(),
         ...(bucket.retentionDays !== undefined && { retentionDays: bucket.retentionDays }),
         rpoHours: rpoHours(schedule),
@@ -160,10 +165,11 @@ export class PostgresBackup extends pulumi.ComponentResource {
     name: string,
     args: PostgresBackupArgs,
     project: KamalProject,
+    { service, key }: AccessoryNames,
     database: Database,
     registry: RegistryLogin | undefined,
   ): AgentImage {
-    const repository = `${project.config.service}-${accessoryKey(args).replaceAll("_", "-")}`;
+    const repository = `${service}-${key.replaceAll("_", "-")}`;
     return new AgentImage(
       `${name}-agent`,
       {
@@ -179,8 +185,6 @@ export class PostgresBackup extends pulumi.ComponentResource {
 }
 
 type RegistryLogin = NonNullable<KamalAccessoryArgs["registry"]>;
-
-const accessoryKey = (args: PostgresBackupArgs): string => args.kamal.accessory ?? "db_backup";
 
 function toSchedule(schedule: Schedule | string): Schedule {
   return typeof schedule === "string" ? Schedule.parse(schedule) : schedule;
@@ -243,53 +247,4 @@ function checkedSettings(settings: AgentSettings): AgentSettings {
   const { secret } = toEnvironment(settings);
   for (const [name, value] of Object.entries(secret)) checkSecret(name, value);
   return settings;
-}
-
-function kamalSecretName(args: PostgresBackupArgs, name: string): string {
-  return `${accessoryKey(args).toUpperCase()}_${name}`;
-}
-
-/** Those that Kamal has already are only referred to. */
-function kamalSecretsOf(
-  secrets: Record<string, string>,
-  args: PostgresBackupArgs,
-  database: Database,
-): Record<string, string> {
-  const own = Object.entries(secrets).filter(
-    ([name]) => name !== "POSTGRES_PASSWORD" || database.passwordFrom === undefined,
-  );
-  return Object.fromEntries(own.map(([name, value]) => [kamalSecretName(args, name), value]));
-}
-
-function accessoryOf(
-  settings: AgentSettings,
-  image: string,
-  args: PostgresBackupArgs,
-  project: KamalProject,
-  database: Database,
-  passwordName: string,
-): Accessory {
-  const { service, logging } = project.config;
-  const { destination } = args.kamal;
-  const key = accessoryKey(args);
-  const { clear, secret } = toEnvironment(settings);
-  return {
-    key,
-    service,
-    ...(destination !== undefined && { destination }),
-    // Kamal's container names lack the destination, so that two on one host would collide.
-    container: [service, destination, key].filter(Boolean).join("-"),
-    image,
-    hosts: [...database.hosts],
-    labels: {},
-    // A backup that runs when the container is stopped gets the time to abort its upload.
-    options: { "read-only": true, memory: args.memory ?? "256m", "stop-timeout": "30" },
-    clear: { ...clear },
-    secrets: Object.keys(secret).map((name) => ({
-      name,
-      from: name === "POSTGRES_PASSWORD" ? passwordName : kamalSecretName(args, name),
-    })),
-    ...(logging && { logging }),
-    network: "kamal",
-  };
 }

@@ -26,7 +26,11 @@ export function dockerRunCommand(accessory: Accessory, host: string): string {
 }
 
 /** Path of the accessory's secrets on the host, from the home of the SSH user. */
-export function envFilePath({ service, destination, key }: Accessory): string {
+export function envFilePath({
+  service,
+  destination,
+  key,
+}: Pick<Accessory, "service" | "destination" | "key">): string {
   const application = destination === undefined ? service : `${service}-${destination}`;
   return `.kamal/apps/${application}/env/accessories/${key}.env`;
 }

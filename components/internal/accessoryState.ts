@@ -105,7 +105,7 @@ function differences(declared: AccessoryStateInputs, found: Observed | undefined
 async function observe(props: AccessoryStateInputs): Promise<Observed | undefined> {
   const format =
     '{{.State.Status}}{{"\\t"}}{{.State.ExitCode}}{{"\\t"}}{{.Config.Image}}{{"\\t"}}{{index .Config.Labels "kamal-postgres-backup.digest"}}';
-  const script = `docker container inspect -f '${format}' '${props.container}' 2>&1 || exit 3; cat "$HOME/${props.envFile}" 2> /dev/null || true`;
+  const script = `docker container inspect -f '${format}' '${props.container}' 2>&1 || exit 3; sha256sum "$HOME/${props.envFile}" 2> /dev/null || true`;
   const result = await runRemote(props.target, script);
   if (result.code === 3 && /no such container/i.test(result.stdout)) return undefined;
   if (result.code !== 0) {
@@ -113,13 +113,13 @@ async function observe(props: AccessoryStateInputs): Promise<Observed | undefine
       `docker on ${props.target.host} does not answer: ${result.stdout.trim() || result.stderr.trim()}`,
     );
   }
-  const [line = "", ...env] = result.stdout.split("\n");
+  const [line = "", sum = ""] = result.stdout.split("\n");
   const [status = "", exitCode = "", image = "", digest = ""] = line.split("\t");
   return {
     status: status === "exited" ? `exited (${exitCode})` : status,
     image,
     digest,
-    envDigest: sha256(env.join("\n")),
+    envDigest: sum.split(" ", 1)[0] || "absent",
   };
 }
 
