@@ -1,7 +1,7 @@
 /**
  * The script that boots the accessory on a host. It is constant: every value arrives on standard input, because a
  * command's text is printed when it fails. Lines of the input: container, digest, image, path of the env file, the
- * `docker run` line, registry server, user, password; the rest is the env file.
+ * `docker run` line, registry server, user, password, patience; the rest is the env file.
  *
  * A container with the same digest, image and env file that runs is left alone, whoever started it. Otherwise the new
  * one must pass `agent probe` before the old one goes; when it does not, the old one is put back.
@@ -10,7 +10,7 @@ export const bootScript = `set -eu
 umask 077
 cd "$HOME"
 IFS= read -r container; IFS= read -r digest; IFS= read -r image; IFS= read -r envfile; IFS= read -r run
-IFS= read -r server; IFS= read -r user; IFS= read -r password
+IFS= read -r server; IFS= read -r user; IFS= read -r password; IFS= read -r patience
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 cat > "$scratch/env"
@@ -65,7 +65,15 @@ if ! eval "$run" > "$scratch/run" 2>&1; then
   restore_previous
   exit 1
 fi
-if ! timeout 120 docker exec "$container" agent probe > "$scratch/probe" 2>&1; then
+# A key that was made a moment ago may not be known everywhere yet.
+probe() {
+  end=$(($(date +%s) + patience))
+  while ! timeout 120 docker exec "$container" agent probe > "$scratch/probe" 2>&1; do
+    if [ "$(date +%s)" -ge "$end" ] || ! grep -q 'access key' "$scratch/probe"; then return 1; fi
+    sleep 3
+  done
+}
+if ! probe; then
   say "the new container is not fit to back up:"
   tail -n 5 "$scratch/probe" >&2
   say "its last log lines:"
@@ -89,6 +97,8 @@ export interface BootInput {
     readonly username: string;
     readonly password: string;
   };
+  /** Seconds for which a refused access key is tried again: IAM takes a while to tell all of S3 about a new one. */
+  readonly patience: number;
   readonly env: string;
 }
 
@@ -104,6 +114,7 @@ export function bootInput(input: BootInput): string {
     registry.server,
     registry.username,
     registry.password,
+    String(input.patience),
   ];
   return `${lines.join("\n")}\n${input.env}`;
 }

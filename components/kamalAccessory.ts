@@ -28,6 +28,8 @@ export interface KamalAccessoryArgs {
   readonly deployFile: string;
   readonly secretsFile: string;
   readonly access: SshAccess;
+  /** Seconds for which a refused access key is tried again at boot. @default 0 */
+  readonly patience?: number;
   /** Login with which the hosts pull the image. @default none */
   readonly registry?: {
     readonly server: string;
@@ -85,7 +87,7 @@ export class KamalAccessory extends pulumi.ComponentResource {
     const boots: command.remote.Command[] = [];
     const states: AccessoryState[] = [];
     for (const host of args.access.hosts) {
-      const stdin = bootInputFor(this, host, accessory, secrets, args.registry);
+      const stdin = bootInputFor(this, host, accessory, secrets, args);
       const removal = removeScript(args.names.container, envFilePath(args.names));
       const boot = new command.remote.Command(
         `${name}-boot-${host.host}`,
@@ -156,7 +158,7 @@ function bootInputFor(
   host: SshHop,
   accessory: pulumi.Output<Accessory>,
   secrets: pulumi.Output<Record<string, string>>,
-  registry: KamalAccessoryArgs["registry"],
+  { registry, patience }: KamalAccessoryArgs,
 ): pulumi.Output<string> {
   const password = pulumi.output(registry?.password ?? "");
   return pulumi.secret(
@@ -172,6 +174,7 @@ function bootInputFor(
           username: registry?.username ?? "",
           password: p,
         },
+        patience: patience ?? 0,
         env: renderEnvFile(s),
       }),
     ),

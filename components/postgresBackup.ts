@@ -125,6 +125,7 @@ export class PostgresBackup extends pulumi.ComponentResource {
         deployFile: project.deployFile,
         secretsFile: project.secretsFile,
         access,
+        patience: bucket.keys === undefined ? 0 : 60,
         ...(registry && { registry }),
         ...(transform?.accessory && { transform: transform.accessory }),
       },
