@@ -2,6 +2,7 @@ import { type AgentSettings, toEnvironment } from "../agent/environment.ts";
 import type { Accessory } from "../kamal/accessory.ts";
 import type { KamalConfig } from "../kamal/config.ts";
 import type { KamalArgs } from "./kamalProject.ts";
+import { noticesOptions } from "./notices.ts";
 import type { Database } from "./settleDatabase.ts";
 
 /** What an accessory is called. Plain values: they are known at preview, when image and keys may not be. */
@@ -35,7 +36,12 @@ export function accessoryOf(
     hosts: [...database.hosts],
     labels: {},
     // A backup that runs when the container is stopped gets the time to abort its upload.
-    options: { "read-only": true, memory, "stop-timeout": "30" },
+    options: {
+      "read-only": true,
+      memory,
+      "stop-timeout": "30",
+      ...noticesOptions(settings.notices),
+    },
     clear: { ...clear },
     secrets: Object.keys(secret).map((name) => ({
       name,

@@ -12,6 +12,7 @@ export { BackupKeys, type BackupKeysArgs } from "./backupKeys.ts";
 export type { BackupBucket, ExistingBucket } from "./bucket.ts";
 export { KamalAccessory, type KamalAccessoryArgs } from "./kamalAccessory.ts";
 export type { KamalArgs } from "./kamalProject.ts";
+export type { NoticesArgs } from "./notices.ts";
 export type { BackupOutputs } from "./outputs.ts";
 export { PostgresBackup, type PostgresBackupArgs } from "./postgresBackup.ts";
 export type { SshArgs } from "./sshConnection.ts";

@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { type AgentSettings, toEnvironment } from "../agent/environment.ts";
+import { Problem } from "../kamal/problem.ts";
 import { Schedule } from "../kamal/schedule.ts";
 import { checkSecret } from "../kamal/secrets.ts";
 import { AgentImage, type AgentImageArgs } from "./agentImage.ts";
@@ -14,6 +15,7 @@ import {
 import { explained, explainedApply } from "./explained.ts";
 import { KamalAccessory, type KamalAccessoryArgs } from "./kamalAccessory.ts";
 import { type KamalArgs, type KamalProject, readKamalProject } from "./kamalProject.ts";
+import { type NoticesArgs, settleNotices } from "./notices.ts";
 import type { BackupOutputs } from "./outputs.ts";
 import { type SettledBucket, settleBucket } from "./settleBucket.ts";
 import { type Database, type PostgresArgs, settleDatabase } from "./settleDatabase.ts";
@@ -54,6 +56,22 @@ export interface PostgresBackupArgs {
   readonly baseImage?: string;
   /** Memory limit of the container. @default "256m" */
   readonly memory?: string;
+  /**
+   * Longest random delay of a scheduled run, seconds, so that many hosts do not start at once; at most 86,400.
+   * @default 0
+   * @example 600
+   */
+  readonly jitterSeconds?: number;
+  /** Level of zstd: 1 is the fastest, 3 makes the smallest object. @default 1 */
+  readonly compressionLevel?: 1 | 2 | 3;
+  /** Reads each backup back to its end after it was stored, which costs its download. @default false */
+  readonly verify?: boolean;
+  /**
+   * Who is told how each run ended.
+   * @default nobody
+   * @example { pingUrl: config.requireSecret("pingUrl") }
+   */
+  readonly notices?: NoticesArgs;
   /** Changes to the children's arguments. */
   readonly transform?: {
     readonly keys?: NonNullable<BackupKeysArgs["transform"]>;
@@ -91,6 +109,7 @@ export class PostgresBackup extends pulumi.ComponentResource {
     const { transform } = args;
 
     const schedule = explained(this, () => toSchedule(args.schedule));
+    explained(this, () => checkNumbers(args));
     const project = explained(this, () => readKamalProject(args.kamal));
     for (const warning of project.config.warnings) pulumi.log.warn(warning, this);
     const names = explained(this, () => accessoryNames(args.kamal, project.config.service));
@@ -105,7 +124,12 @@ export class PostgresBackup extends pulumi.ComponentResource {
         ? this.buildImage(name, args, project, names, database, registry)
         : undefined;
 
-    const settings = explainedApply(this, settingsOf(schedule, database, bucket), checkedSettings);
+    const notices = explained(this, () => settleNotices(this, args.notices));
+    const settings = explainedApply(
+      this,
+      settingsOf(schedule, database, bucket, args, notices),
+      checkedSettings,
+    );
     const secrets = settings.apply((s) => ({ ...toEnvironment(s).secret }));
     const accessory = pulumi.unsecret(
       pulumi
@@ -152,7 +176,7 @@ export class PostgresBackup extends pulumi.ComponentResource {
         image: reference,
         schedule: schedule.toString(),
         ...(bucket.retentionDays !== undefined && { retentionDays: bucket.retentionDays }),
-        rpoHours: rpoHours(schedule),
+        rpoHours: rpoHours(schedule, args.jitterSeconds),
       }),
     );
     this.registerOutputs({
@@ -192,8 +216,18 @@ function toSchedule(schedule: Schedule | string): Schedule {
 }
 
 /** Two hours of grace: a run takes a while, and one that failed is tried again at the next time only. */
-function rpoHours(schedule: Schedule): number {
-  return schedule.longestGapHours() + 2;
+function rpoHours(schedule: Schedule, jitterSeconds = 0): number {
+  return schedule.longestGapHours() + Math.ceil(jitterSeconds / 3600) + 2;
+}
+
+/** A program in TypeScript may have them from a configuration, where no type was checked. */
+function checkNumbers({ jitterSeconds = 0, compressionLevel = 1 }: PostgresBackupArgs): void {
+  const check = (argument: string, value: number, least: number, most: number) => {
+    if (Number.isInteger(value) && value >= least && value <= most) return;
+    throw new Problem(`${argument} ${value} must be a whole number from ${least} to ${most}.`);
+  };
+  check("jitterSeconds", jitterSeconds, 0, 86_400);
+  check("compressionLevel", compressionLevel, 1, 3);
 }
 
 function prefixOf(project: KamalProject, args: PostgresBackupArgs): string {
@@ -217,12 +251,14 @@ function settingsOf(
   schedule: Schedule,
   database: Database,
   bucket: SettledBucket,
+  args: PostgresBackupArgs,
+  notices: pulumi.Output<AgentSettings["notices"]>,
 ): pulumi.Output<AgentSettings> {
   return pulumi
-    .all([database.password, bucket.location, bucket.accessKeyId, bucket.secretAccessKey])
-    .apply(([password, location, accessKeyId, secretAccessKey]) => ({
+    .all([database.password, bucket.location, bucket.accessKeyId, bucket.secretAccessKey, notices])
+    .apply(([password, location, accessKeyId, secretAccessKey, told]) => ({
       schedule: schedule.toString(),
-      jitterSeconds: 0,
+      jitterSeconds: args.jitterSeconds ?? 0,
       postgres: {
         host: database.host,
         port: database.port,
@@ -234,12 +270,12 @@ function settingsOf(
       databases: [database.name],
       excludedDatabases: [],
       store: { ...location, accessKeyId, secretAccessKey, allowInsecure: bucket.allowInsecure },
-      compressionLevel: 1,
+      compressionLevel: args.compressionLevel ?? 1,
       globals: true,
-      verify: false,
+      verify: args.verify ?? false,
       tiers: false,
       maxShrinkPercent: 50,
-      notices: {},
+      notices: told,
     }));
 }
 

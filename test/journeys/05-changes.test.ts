@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { outputsOf } from "../../sandbox/actors.ts";
+import { outputsOf, runCli } from "../../sandbox/actors.ts";
 import { docker } from "../../sandbox/docker.ts";
 import { begin, type Journey } from "../support/journey.ts";
 
@@ -49,6 +50,25 @@ test("a hand edit inside the block is drift, and up puts it back", async () => {
   const up = await journey.stack.up();
   assert.equal(up.code, 0, up.output);
   assert.equal(readFileSync(file, "utf8"), declared);
+});
+
+test("a secrets file without our block is drift; one that is not there, as in CI, is not", async () => {
+  const file = join(journey.world.app.dir, ".kamal/secrets");
+  const declared = readFileSync(file, "utf8");
+  const aside = `${file}.aside`;
+  renameSync(file, aside);
+  try {
+    const ci = await runCli(journey.stack, ["drift"]);
+    assert.doesNotMatch(ci.stdout, /secrets/);
+    writeFileSync(file, declared.replaceAll(/^DB_BACKUP.*\n/gm, ""), { mode: 0o600 });
+    const edited = await runCli(journey.stack, ["drift"]);
+    assert.equal(edited.code, 7, edited.stdout + edited.stderr);
+    const up = await journey.stack.up();
+    assert.equal(up.code, 0, up.output);
+    assert.equal(readFileSync(file, "utf8"), declared);
+  } finally {
+    renameSync(aside, file);
+  }
 });
 
 test("a container removed by hand is drift, and up boots it again", async () => {
