@@ -1,12 +1,11 @@
 /**
- * The script that boots the accessory on a host. It is constant: every value arrives on standard input, because a
- * command's text is printed when it fails. Lines of the input: container, digest, image, path of the env file, the
+ * The script that boots the accessory on a host. It is constant: every value arrives on standard input. Lines of the input: container, digest, image, path of the env file, the
  * `docker run` line, registry server, user, password, patience; the rest is the env file.
  *
  * A container with the same digest, image and env file that runs is left alone, whoever started it. Otherwise the new
  * one must pass `agent probe` before the old one goes; when it does not, the old one is put back.
  */
-export const bootScript = `set -eu
+const bootScript = `set -eu
 umask 077
 cd "$HOME"
 IFS= read -r container; IFS= read -r digest; IFS= read -r image; IFS= read -r envfile; IFS= read -r run
@@ -85,6 +84,12 @@ if exists "$previous"; then docker rm -f "$previous" > /dev/null; fi
 echo booted
 `;
 
+/**
+ * The command to run on the host: takes the script itself off standard input too, byte by byte so that nothing behind it
+ * is read ahead. A command's text is printed whole when it fails, and the reason should not drown in it.
+ */
+export const bootCommand = `eval "$(dd bs=1 count=${bootScript.length} 2> /dev/null)"`;
+
 /** What the script reads. */
 export interface BootInput {
   readonly container: string;
@@ -102,7 +107,7 @@ export interface BootInput {
   readonly env: string;
 }
 
-/** Lays the values out as the script reads them. */
+/** The standard input of `bootCommand`: the script, and the values as it reads them. */
 export function bootInput(input: BootInput): string {
   const { registry } = input;
   const lines = [
@@ -116,7 +121,7 @@ export function bootInput(input: BootInput): string {
     registry.password,
     String(input.patience),
   ];
-  return `${lines.join("\n")}\n${input.env}`;
+  return `${bootScript}${lines.join("\n")}\n${input.env}`;
 }
 
 /** Removes what the boot made: the container and its env file, never data. Both values are names that we chose. */

@@ -5,7 +5,7 @@ import { accessoryDigest } from "../kamal/digest.ts";
 import { dockerRunCommand, envFilePath, renderEnvFile } from "../kamal/dockerRun.ts";
 import { renderAccessoryBlock } from "../kamal/renderBlock.ts";
 import { renderSecretsBlock } from "../kamal/renderSecrets.ts";
-import { bootInput, bootScript, removeScript } from "./bootScript.ts";
+import { bootCommand, bootInput, removeScript } from "./bootScript.ts";
 import type { AccessoryNames } from "./declaredAccessory.ts";
 import { explainedApply } from "./explained.ts";
 import { AccessoryState, RenderedBlock, SecretsBlock } from "./hostResources.ts";
@@ -93,8 +93,8 @@ export class KamalAccessory extends pulumi.ComponentResource {
         `${name}-boot-${host.host}`,
         transformed<command.remote.CommandArgs>(args.transform?.boot, {
           connection: toCommandConnection(args.access, host),
-          create: bootScript,
-          update: bootScript,
+          create: bootCommand,
+          update: bootCommand,
           delete: removal,
           stdin,
           addPreviousOutputInEnv: false,

@@ -14,7 +14,10 @@ export interface SshArgs {
    * @default what `~/.ssh/known_hosts` says
    */
   readonly hostKeys?: Readonly<Record<string, string>>;
-  /** Private key in OpenSSH format. @default the first of `ssh.keys` of deploy.yml, else the SSH agent */
+  /**
+   * Private key in OpenSSH format, without passphrase.
+   * @default the first of `ssh.keys` of deploy.yml, or of the usual ones in `~/.ssh`, that has no passphrase; else the SSH agent
+   */
   readonly privateKey?: pulumi.Input<string>;
 }
 
@@ -41,10 +44,12 @@ export function settleSshAccess(
     host,
     port: hopPort,
     user: hopUser,
-    hostKey: args.hostKeys?.[host] ?? knownHostKey(host, hopPort),
+    hostKey: checkedHostKey(host, args.hostKeys?.[host] ?? knownHostKey(host, hopPort)),
   });
   const identityFiles = config.ssh.keys.map((path) => path.replace(/^~(?=\/)/, homedir()));
-  const key = args.privateKey ?? firstPrivateKey(identityFiles);
+  const key =
+    args.privateKey ??
+    firstPrivateKey(identityFiles.length > 0 ? identityFiles : defaultIdentityFiles());
   return {
     hosts: hosts.map((host) => hop(host, port, user)),
     ...(proxy && { proxy: hop(proxy.host, proxy.port, proxy.user) }),
@@ -82,7 +87,10 @@ function knownHostKey(host: string, port: number): string {
   const name = port === 22 ? host : `[${host}]:${port}`;
   const file = join(homedir(), ".ssh", "known_hosts");
   const lines = existsSync(file) ? lookUp(name, file) : [];
-  const line = lines.find((l) => l.includes(" ssh-ed25519 ")) ?? lines[0];
+  const line =
+    lines.find((l) => l.includes(" ssh-ed25519 ")) ??
+    lines.find((l) => !l.includes(" ssh-rsa ")) ??
+    lines[0];
   if (line === undefined) {
     throw new Problem(
       `ssh.hostKeys: the host key of ${name} is not known. Log in once with ssh so that it stands in ${file}, or give it as ssh.hostKeys (ssh-keyscan -p ${port} ${host} prints it; compare it with the server's).`,
@@ -103,12 +111,39 @@ function lookUp(name: string, file: string): string[] {
   }
 }
 
-function firstPrivateKey(files: readonly string[]): string | undefined {
-  const file = files.find((path) => existsSync(path));
-  if (files.length > 0 && file === undefined && process.env["SSH_AUTH_SOCK"] === undefined) {
+/** The command provider asks for RSA host keys only with SHA-1 signatures, which servers since OpenSSH 8.8 refuse. */
+function checkedHostKey(host: string, hostKey: string): string {
+  if (hostKey.trim().startsWith("ssh-rsa ")) {
     throw new Problem(
-      `ssh.keys of deploy.yml: ${files.join(", ")} does not exist here and no SSH agent runs. Give ssh.privateKey to the program, or start an agent.`,
+      `ssh.hostKeys: the host key of ${host} is of type ssh-rsa, which cannot be checked here. Give the server's ssh-ed25519 or ecdsa key (ssh-keyscan -t ed25519 ${host} prints it; compare it with the server's).`,
     );
   }
-  return file === undefined ? undefined : readFileSync(file, "utf8");
+  return hostKey;
+}
+
+/** What Kamal tries where deploy.yml names no keys. */
+function defaultIdentityFiles(): string[] {
+  return ["id_ed25519", "id_ecdsa", "id_rsa"].map((file) => join(homedir(), ".ssh", file));
+}
+
+/** A key with a passphrase is left to the SSH agent; undefined where the agent has to do. */
+function firstPrivateKey(files: readonly string[]): string | undefined {
+  const keys = files.filter((path) => existsSync(path)).map((path) => readFileSync(path, "utf8"));
+  const key = keys.find((text) => !hasPassphrase(text));
+  if (key === undefined && process.env["SSH_AUTH_SOCK"] === undefined) {
+    const reason = keys.length > 0 ? "is protected by a passphrase" : "does not exist here";
+    throw new Problem(
+      `ssh.keys of deploy.yml: ${files.join(", ")} ${reason} and no SSH agent runs. Give ssh.privateKey to the program, or start an agent.`,
+    );
+  }
+  return key;
+}
+
+/** OpenSSH's own format names the cipher, `none` for a bare key, after a fixed word; the older ones say it in clear text. */
+function hasPassphrase(key: string): boolean {
+  const body = /-----BEGIN OPENSSH PRIVATE KEY-----([\s\S]*?)-----END/.exec(key)?.[1];
+  if (body === undefined) return /ENCRYPTED/.test(key);
+  const bytes = Buffer.from(body, "base64");
+  const at = "openssh-key-v1\0".length;
+  return bytes.toString("latin1", at + 4, at + 4 + bytes.readUInt32BE(at)) !== "none";
 }

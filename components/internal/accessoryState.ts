@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type * as pulumi from "@pulumi/pulumi";
-import { Problem } from "../../kamal/problem.ts";
-import { bootScript } from "../bootScript.ts";
+import { bootCommand } from "../bootScript.ts";
+import { said } from "./said.ts";
 import { runRemote, type SshTarget } from "./ssh.ts";
 
 /** What can be seen of the container on its host, and equally what is declared of it. */
@@ -81,15 +81,15 @@ export { remove as delete };
 /** Puts the declared container back if something else is there. */
 async function settle(inputs: AccessoryStateInputs): Promise<void> {
   if (differences(inputs, await observe(inputs)).length === 0) return;
-  const boot = await runRemote(inputs.target, bootScript, inputs.bootInput);
+  const boot = await runRemote(inputs.target, bootCommand, inputs.bootInput);
   if (boot.code !== 0) {
-    throw new Problem(
+    throw said(
       `${inputs.container} on ${inputs.target.host} could not be started: ${boot.stderr.trim()}`,
     );
   }
   const left = differences(inputs, await observe(inputs));
   if (left.length > 0) {
-    throw new Problem(
+    throw said(
       `${inputs.container} on ${inputs.target.host} was started, but ${left.join("; ")}. Look at its logs: kamal accessory logs.`,
     );
   }
@@ -109,7 +109,7 @@ async function observe(props: AccessoryStateInputs): Promise<Observed | undefine
   const result = await runRemote(props.target, script);
   if (result.code === 3 && /no such container/i.test(result.stdout)) return undefined;
   if (result.code !== 0) {
-    throw new Problem(
+    throw said(
       `docker on ${props.target.host} does not answer: ${result.stdout.trim() || result.stderr.trim()}`,
     );
   }

@@ -6,6 +6,7 @@ import { promisify } from "node:util";
 import type * as pulumi from "@pulumi/pulumi";
 import { readMarkedBlock, removeMarkedBlock, writeMarkedBlock } from "../../kamal/markedBlock.ts";
 import { Problem } from "../../kamal/problem.ts";
+import { said } from "./said.ts";
 
 /** Inputs of the resource: one block of text of ours in a file of the user's. */
 export interface MarkedBlockInputs {
@@ -103,9 +104,7 @@ async function readOr(file: string, emptyWhenMissing: boolean): Promise<string> 
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === "ENOENT" && emptyWhenMissing) return "";
-    throw new Problem(
-      `${file} cannot be read (${code}). Check the path and the rights of the file.`,
-    );
+    throw said(`${file} cannot be read (${code}). Check the path and the rights of the file.`);
   }
 }
 
@@ -126,7 +125,7 @@ async function refuseTracked(file: string): Promise<void> {
     // Not tracked, not in a repository, or no git here.
     return;
   }
-  throw new Problem(
+  throw said(
     `${file} is tracked by git, so the backup's keys are not written to it. Take it out (git rm --cached, and a line in .gitignore), or name another file that Kamal reads as kamal.secretsFile, for instance .kamal/secrets-common.`,
   );
 }

@@ -3,8 +3,9 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { Problem } from "../../kamal/problem.ts";
+import type { Problem } from "../../kamal/problem.ts";
 import type { SshHop } from "../outputs.ts";
+import { said } from "./said.ts";
 
 /** A host and how to reach it, as plain values in a dynamic resource's inputs. */
 export interface SshTarget extends SshHop {
@@ -93,17 +94,17 @@ function hostPattern(hop: SshHop): string {
 function unreachable(target: SshTarget, stderr: string): Problem {
   const address = `${target.user}@${target.host}:${target.port}`;
   if (/host key|HOST IDENTIFICATION/i.test(stderr)) {
-    return new Problem(
+    return said(
       `the host key of ${address} is not the expected one. Either the server was rebuilt or someone stands between: compare its key, then correct ssh.hostKeys.`,
     );
   }
   if (/permission denied/i.test(stderr)) {
-    return new Problem(
+    return said(
       `${address} refused the SSH key. Check ssh.user and ssh.keys of deploy.yml, or give ssh.privateKey.`,
     );
   }
   const reason = stderr.trim().split("\n").at(-1) ?? "no answer";
-  return new Problem(
-    `${address} cannot be reached over SSH (${reason}). Check that the host is up and ssh.port is right.`,
+  return said(
+    `${address} cannot be reached over SSH (${reason}). Check that the host is up and ssh.port is right. If the way to it was changed in the program, run pulumi up --refresh=false once.`,
   );
 }

@@ -13,7 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
-import { type BootInput, bootInput, bootScript } from "../../components/bootScript.ts";
+import { type BootInput, bootCommand, bootInput } from "../../components/bootScript.ts";
 
 /** A docker whose containers are files: enough for the order of the script's steps; the journeys use the real one. */
 const FAKE_DOCKER = `#!/bin/sh
@@ -60,7 +60,7 @@ const INPUT: BootInput = {
 };
 
 function boot(changes: Partial<BootInput> = {}) {
-  const result = spawnSync("sh", ["-c", bootScript], {
+  const result = spawnSync("sh", ["-c", bootCommand], {
     input: bootInput({ ...INPUT, ...changes }),
     env: { PATH: `${join(box, "bin")}:${process.env["PATH"]}`, HOME: box, BOX: box },
     encoding: "utf8",

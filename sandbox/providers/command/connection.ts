@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { chmod, writeFile } from "node:fs/promises";
+import { createConnection } from "node:net";
 import { join } from "node:path";
 import type { types } from "@pulumi/command";
 import type { UnwrappedObject } from "@pulumi/pulumi";
@@ -42,7 +44,7 @@ async function hostLines(folder: string, alias: string, hop: Hop): Promise<strin
     "  GlobalKnownHostsFile /dev/null",
     "  UpdateHostKeys no",
     "  PreferredAuthentications publickey",
-    // 0 means no limit of ours, as in the real provider; then the system's limit holds.
+    // Seconds; 0 means no limit of ours, as in the real provider; then the system's limit holds.
     `  ConnectTimeout ${hop.perDialTimeout || "none"}`,
     ...(await identityLines(folder, alias, hop)),
     ...(await hostKeyLines(folder, alias, hop)),
@@ -52,8 +54,13 @@ async function hostLines(folder: string, alias: string, hop: Hop): Promise<strin
 
 async function identityLines(folder: string, alias: string, hop: Hop): Promise<string[]> {
   const agent = hop.agentSocketPath ?? process.env["SSH_AUTH_SOCK"];
+  if (agent !== undefined) await refuseDeadAgent(agent);
   const lines = [`  IdentityAgent ${agent ? quoted(agent) : "none"}`];
   if (hop.privateKey === undefined) return [...lines, "  IdentityFile none"];
+  if (hasPassphrase(hop.privateKey)) {
+    // OpenSSH would go on to the agent; the real provider does not.
+    throw new Error("ssh: this private key is passphrase protected");
+  }
   const path = join(folder, `${alias}.key`);
   // OpenSSH refuses a key without its last line end, or with those of Windows.
   await writeFile(path, `${hop.privateKey.replaceAll("\r\n", "\n").trimEnd()}\n`, { mode: 0o600 });
@@ -72,12 +79,33 @@ async function hostKeyLines(folder: string, alias: string, hop: Hop): Promise<st
   }
   const path = join(folder, `${alias}.known`);
   await writeFile(path, `${alias} ${type} ${key}\n`);
-  const algorithms = type === "ssh-rsa" ? "rsa-sha2-512,rsa-sha2-256,ssh-rsa" : type;
   return [
     "  StrictHostKeyChecking yes",
     `  UserKnownHostsFile ${quoted(path)}`,
-    `  HostKeyAlgorithms ${algorithms}`,
+    // An RSA key by its old signature only, which servers since OpenSSH 8.8 refuse: so does the real provider ask.
+    `  HostKeyAlgorithms ${type}`,
   ];
+}
+
+/** OpenSSH passes over an agent that is not there; the real provider fails. */
+async function refuseDeadAgent(path: string): Promise<void> {
+  const socket = createConnection(path);
+  try {
+    await once(socket, "connect");
+  } catch (error) {
+    throw new Error(`dial unix ${path}: ${(error as Error).message}`);
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** OpenSSH's own format names the cipher, `none` for a bare key, after a fixed word; older ones say it in clear text. */
+function hasPassphrase(key: string): boolean {
+  const body = /-----BEGIN OPENSSH PRIVATE KEY-----([\s\S]*?)-----END/.exec(key)?.[1];
+  if (body === undefined) return key.includes("ENCRYPTED");
+  const bytes = Buffer.from(body, "base64");
+  const at = "openssh-key-v1\0".length;
+  return bytes.toString("latin1", at + 4, at + 4 + bytes.readUInt32BE(at)) !== "none";
 }
 
 function quoted(text: string): string {

@@ -60,7 +60,9 @@ async function connect(
   socket: string,
   connection: Connection,
 ): Promise<ChildProcess | string> {
-  const child = spawn("ssh", ["-F", config, "-M", "-N", "-S", socket, TARGET], {
+  // At "INFO", because below it OpenSSH does not say that no type of host key suits both.
+  const options = ["-F", config, "-o", "LogLevel=INFO"];
+  const child = spawn("ssh", [...options, "-M", "-N", "-S", socket, TARGET], {
     stdio: ["ignore", "ignore", "pipe"],
     // Variables for the remote command are sent by each session, not by this one.
     env: process.env,

@@ -9,6 +9,8 @@ import { type Dialled, dial } from "./dial.ts";
 type Inputs = UnwrappedObject<remote.CommandArgs>;
 
 const UNSUPPORTED = ["password", "privateKeyPassword"];
+/** What the real provider fills in, so that a state reads the same whoever wrote it. */
+const DEFAULTS: Props = { user: "root", port: 22, dialErrorLimit: 10, perDialTimeout: 15 };
 
 export const remoteCommand: Resource<Inputs> = {
   type: "command:remote:Command",
@@ -28,7 +30,16 @@ export const remoteCommand: Resource<Inputs> = {
         );
       }
     }
-    return news;
+    if (!isObject(connection)) return news;
+    const { proxy } = connection;
+    return {
+      ...news,
+      connection: {
+        ...DEFAULTS,
+        ...connection,
+        ...(isObject(proxy) && { proxy: { ...DEFAULTS, ...proxy } }),
+      },
+    };
   },
 
   async create(inputs, context) {
