@@ -1,11 +1,20 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
+import { type CatalogueEntry, listBackups } from "../storage/catalogue.ts";
 import type { Store } from "../storage/client.ts";
-import { dumpKey, manifestKey, stampOf } from "../storage/keys.ts";
+import { isDenied } from "../storage/explain.ts";
+import {
+  dumpKey,
+  type Folder,
+  globalsKey,
+  manifestKey,
+  stampOf,
+  type Treatment,
+} from "../storage/keys.ts";
 import { type Manifest, totalRows } from "../storage/manifest.ts";
 import { Problem } from "../storage/problem.ts";
 import { putNew } from "../storage/putOnce.ts";
-import { partBytesFor, uploadStream } from "../storage/upload.ts";
+import { partBytesFor } from "../storage/upload.ts";
 import {
   checkClientVersion,
   connect,
@@ -14,12 +23,17 @@ import {
   readServer,
 } from "./database.ts";
 import { dumpFailure, extraOptions, readContents, startDump } from "./dump.ts";
+import { describeEncryption } from "./encryption.ts";
 import type { AgentSettings } from "./environment.ts";
+import { storeGlobals } from "./globals.ts";
+import { doubtSize, doubtSnapshot, findReference } from "./guard.ts";
 import { takeBackupLock } from "./lock.ts";
-import { describeEnding, type Pipeline } from "./pipeline.ts";
+import { storePacked } from "./packed.ts";
 import { type Report, readableBytes, throttled } from "./report.ts";
+import { prune } from "./retention.ts";
 import { countSnapshotRows, type Snapshot, takeSnapshot } from "./snapshot.ts";
-import { StallWatch } from "./stall.ts";
+import { chooseTier } from "./tiers.ts";
+import { verifyNew } from "./verify.ts";
 
 /** A stamp has seconds; a run holds its lock for one, so that the next one gets another stamp. */
 const SHORTEST_RUN_MS = 1000;
@@ -33,45 +47,70 @@ export interface BackupContext {
   readonly signal: AbortSignal;
 }
 
+export interface BackupOptions {
+  /** Takes the backup as good although it differs from the one before: the new normal. @default false */
+  readonly accept?: boolean;
+}
+
 /**
- * Dumps the database into the bucket. The backup exists once its manifest does, which is written last.
+ * Dumps the context's database into the bucket. The backup exists once its manifest does, which is written last.
  * @throws Problem on any failure; then nothing is visible, or, if only the manifest is missing, the error says that the
- * object does not count
+ * object does not count. Also when the backup was stored as a suspect one, which never counts as latest
  */
-export async function backup(context: BackupContext): Promise<Manifest> {
+export async function backup(
+  context: BackupContext,
+  options: BackupOptions = {},
+): Promise<Manifest> {
   const { settings, signal } = context;
+  const { database } = settings.postgres;
   const started = performance.now();
-  refuseUnfinished(settings);
   extraOptions(settings.postgres.dumpOptions);
   const client = await connect(settings.postgres);
   // Its end also releases the snapshot and the lock.
-  return endingOnAbort(client, signal, async () => {
+  const manifest = await endingOnAbort(client, signal, async () => {
     const server = await readServer(client);
     const pgDump = await readClientVersion("pg_dump");
     checkClientVersion(pgDump, server);
-    await takeBackupLock(client, settings.postgres.database);
-    const manifest = await dumpSnapshot(context, client, { server, pgDump: pgDump.line, started });
+    await takeBackupLock(client, database);
+    const past = await readPast(context, options);
+    const facts = { server, pgDump: pgDump.line, started, past };
+    const stored = await dumpSnapshot(context, client, facts);
     await sleep(Math.max(0, SHORTEST_RUN_MS - (performance.now() - started)));
-    return manifest;
+    return stored;
   });
+  if (manifest.suspect !== null) {
+    throw new Problem(
+      `the backup of "${database}" was stored as suspect and does not count: ${manifest.suspect}. If that is as it should be, say so once with: backup --accept`,
+    );
+  }
+  if (settings.verify) await verifyNew(context, manifest);
+  if (settings.keep !== undefined) await prune(context, settings.keep);
+  return manifest;
 }
 
-/** A setting that this version cannot honour is refused: backups that are less than they were asked to be would be a lie. */
-function refuseUnfinished({ encryption, databases, tiers, keep }: AgentSettings): void {
-  if (encryption !== undefined) {
-    throw new Problem(
-      "PASSPHRASE or AGE_RECIPIENTS is set, but this version does not encrypt. Nothing was stored.",
-    );
-  }
-  if (databases.length !== 1) {
-    throw new Problem(
-      "this version backs up one database for each accessory. Set POSTGRES_DATABASE to one name.",
-    );
-  }
-  if (tiers || keep !== undefined) {
-    throw new Problem(
-      "BACKUP_TIERS and BACKUP_KEEP_DAYS are not honoured by this version; the bucket's rule expires backups. Remove them.",
-    );
+/** What the bucket tells of earlier backups of the same database. */
+interface Past {
+  /** Null: the key may not list. */
+  readonly entries: readonly CatalogueEntry[] | null;
+  /** The one to compare with; null: there is none, or the difference is accepted. */
+  readonly reference: Manifest | null;
+}
+
+async function readPast(context: BackupContext, { accept }: BackupOptions): Promise<Past> {
+  const { settings, store, report } = context;
+  try {
+    const entries = await listBackups(store, settings.postgres.database);
+    return { entries, reference: accept ? null : await findReference(context, entries) };
+  } catch (error) {
+    if (!(error instanceof Problem) || !isDenied(error.cause)) throw error;
+    if (settings.tiers) {
+      throw new Problem(
+        `BACKUP_TIERS is set, but the key may not list the bucket, so that it is not known which backup is a month's first. ${error.message}`,
+        { cause: error },
+      );
+    }
+    report.notice("the key may not list the bucket, so this backup is not compared with the last.");
+    return { entries: null, reference: null };
   }
 }
 
@@ -79,19 +118,27 @@ interface Facts {
   readonly server: { readonly version: string; readonly major: number };
   readonly pgDump: string;
   readonly started: number;
+  readonly past: Past;
 }
 
 async function dumpSnapshot(context: BackupContext, client: pg.Client, facts: Facts) {
   const { settings, store, report } = context;
+  const { reference, entries } = facts.past;
   const { database } = settings.postgres;
+  const { prefix } = store.address;
   const contents =
     settings.postgres.dumpOptions === "" ? undefined : await readContents(settings.postgres);
   const snapshot = await takeSnapshot(client, contents?.tables);
+  if (snapshot.tables.length === 0) {
+    report.notice(`"${database}" has no table. Check POSTGRES_DATABASE if that is not meant.`);
+  }
   const stamp = stampOf(snapshot.takenAt);
-  const key = dumpKey(store.address.prefix, database, stamp, {
-    compression: "zstd",
-    encryption: "none",
-  });
+  const tier = settings.tiers ? chooseTier(entries ?? [], stamp) : null;
+  const foreseen = reference && doubtSnapshot(snapshot, reference);
+  const folder: Folder = foreseen === null ? tier : "suspect";
+  const { encryption, recipients } = describeEncryption(settings.encryption);
+  const treatment: Treatment = { compression: "zstd", encryption };
+  const key = dumpKey(prefix, database, stamp, treatment, folder);
   report.line(
     `Backing up ${database} (${readableBytes(snapshot.databaseBytes)}, ${snapshot.tables.length} tables) to ${key}`,
   );
@@ -99,19 +146,27 @@ async function dumpSnapshot(context: BackupContext, client: pg.Client, facts: Fa
   // Counted on the snapshot's own connection while pg_dump reads on another: the same rows, no time of its own.
   const counting = countSnapshotRows(client, snapshot.tables);
   counting.catch(() => {});
-  const { bytes, sha256 } = await uploadDump(context, snapshot, key, counting);
+  let globals: Manifest["globals"] = null;
+  const object = await storeDump(context, snapshot, key, async () => {
+    await counting;
+    if (!settings.globals) return;
+    globals = await storeGlobals(context, globalsKey(prefix, database, stamp, treatment, folder));
+  });
+  const suspect =
+    foreseen ??
+    (reference &&
+      doubtSize({ ...treatment, bytes: object.bytes }, reference, settings.maxShrinkPercent));
   const manifest: Manifest = {
     version: 1,
     database,
-    takenAt: `${snapshot.takenAt.toISOString().slice(0, 19)}Z`,
-    object: { key, bytes, sha256 },
-    globals: null,
+    takenAt: `${stamp}Z`,
+    object,
+    globals,
     format: "pg_dump-custom",
-    compression: "zstd",
-    encryption: "none",
-    recipients: [],
-    tier: null,
-    suspect: null,
+    ...treatment,
+    recipients,
+    tier: folder === "suspect" ? null : folder,
+    suspect,
     server: {
       ...facts.server,
       systemIdentifier: snapshot.systemIdentifier,
@@ -119,26 +174,28 @@ async function dumpSnapshot(context: BackupContext, client: pg.Client, facts: Fa
     },
     pgDump: facts.pgDump,
     databaseBytes: snapshot.databaseBytes,
-    tables: (await counting).map((table) => ({ ...table, exact: true })),
+    tables: await counting,
     largeObjects: contents?.largeObjects === false ? 0 : snapshot.largeObjects,
     durationMs: Math.round(performance.now() - facts.started),
   };
-  await writeManifest(store, manifestKey(store.address.prefix, database, stamp), manifest);
+  // What shrank is known only when it lies where good ones do; its manifest's folder is what makes it a suspect one.
+  const place = suspect === null ? folder : "suspect";
+  await writeManifest(store, manifestKey(prefix, database, stamp, place), manifest);
   report.line(
-    `Backup complete: ${readableBytes(bytes)}, ${manifest.tables.length} tables, ${totalRows(manifest)} rows, ${(manifest.durationMs / 1000).toFixed(1)} s`,
+    `Backup ${suspect === null ? "complete" : "stored as suspect"}: ${readableBytes(object.bytes)}, ${manifest.tables.length} tables, ${totalRows(manifest)} rows, ${(manifest.durationMs / 1000).toFixed(1)} s`,
   );
   report.event({ event: "backup", manifest });
   return manifest;
 }
 
-async function uploadDump(
-  { settings, store, report, signal }: BackupContext,
+async function storeDump(
+  context: BackupContext,
   snapshot: Snapshot,
   key: string,
-  counting: Promise<unknown>,
+  beforeComplete: () => Promise<void>,
 ) {
+  const { settings, store, report } = context;
   const started = performance.now();
-  const stall = new StallWatch(`backup of ${settings.postgres.database}`);
   const progress = throttled(PROGRESS_EVERY_MS, (bytes: number) =>
     report.event({
       event: "progress",
@@ -147,41 +204,15 @@ async function uploadDump(
       elapsedMs: Math.round(performance.now() - started),
     }),
   );
-  const pipeline = startDump(settings.postgres, snapshot.id);
-  // An encrypting stage belongs between the compressor's output and the upload: here, and nowhere else.
-  const compressed: AsyncIterable<Buffer> = pipeline.stdout;
-  try {
-    return await uploadStream(store, key, stall.watch(compressed), {
-      partBytes: partBytesFor(store.address.provider, snapshot.databaseBytes),
-      signal: AbortSignal.any([signal, stall.signal]),
-      onProgress: (bytes) => {
-        stall.touch();
-        progress(bytes);
-      },
-      beforeComplete: async () => {
-        stall.stop();
-        await requireCleanEnd(pipeline);
-        await counting;
-      },
-    });
-  } finally {
-    stall.stop();
-    pipeline.kill();
-    await pipeline.ended;
-  }
-}
-
-/** A stream that merely ends proves nothing: both programs must say that they were done. */
-async function requireCleanEnd(pipeline: Pipeline): Promise<void> {
-  const { first, second } = await pipeline.ended;
-  // A dying compressor takes pg_dump along by SIGPIPE (141): the compressor is the cause then.
-  if (second.code !== 0 && (first.code === 0 || first.code === 141)) {
-    throw new Problem(`${describeEnding("zstd", second)}. Nothing was stored; try again.`);
-  }
-  if (first.code !== 0) throw new Problem(`${dumpFailure(first)}. Nothing was stored.`);
-  if (second.code !== 0) {
-    throw new Problem(`${describeEnding("zstd", second)}. Nothing was stored; try again.`);
-  }
+  return storePacked(context, {
+    key,
+    what: `backup of ${settings.postgres.database}`,
+    pipeline: startDump(settings.postgres, snapshot.id),
+    partBytes: partBytesFor(store.address.provider, snapshot.databaseBytes),
+    failure: dumpFailure,
+    onProgress: progress,
+    beforeComplete,
+  });
 }
 
 async function writeManifest(store: Store, key: string, manifest: Manifest): Promise<void> {

@@ -15,9 +15,19 @@ export async function bundleAgent(outDir: string): Promise<{ dir: string; digest
   await mkdir(outDir, { recursive: true });
   const image = join(HERE, "image");
   const names = await readdir(image);
-  for (const name of names) await put(outDir, name, await readFile(join(image, name)));
+  for (const name of names) {
+    const content = await readFile(join(image, name));
+    await put(outDir, name, name === "Dockerfile" ? await withVersion(content) : content);
+  }
   await put(outDir, PROGRAM, await bundleProgram());
   return { dir: outDir, digest: await digestOf(outDir, [...names, PROGRAM]) };
+}
+
+/** The package's version, for the image's label. */
+async function withVersion(dockerfile: Buffer): Promise<Buffer> {
+  const text = await readFile(join(HERE, "..", "package.json"), "utf8");
+  const { version } = JSON.parse(text) as { version: string };
+  return Buffer.from(String(dockerfile).replace(/^ARG VERSION=.*$/m, `ARG VERSION=${version}`));
 }
 
 /** The digest of a context that was laid out before, e.g. the one in the published package. */

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { parseRecipient } from "../storage/ageKeys.ts";
 import { Problem } from "../storage/problem.ts";
 
 /**
@@ -68,11 +69,17 @@ export interface AgentSettings {
    */
   readonly maxShrinkPercent: number;
   readonly notices: {
-    /** Asked with GET after each success, and with `/fail` behind it after a failure (healthchecks.io). `PING_URL` */
+    /**
+     * Gets a POST with one sentence after each success, with `/fail` behind the address after a failure and `/start` at
+     * the start, as healthchecks.io has it. See `noticeFault`. `PING_URL`
+     */
     readonly pingUrl?: string;
-    /** Gets a JSON document after each run. `WEBHOOK_URL` */
+    /** Gets a JSON document after each run. See `noticeFault`. `WEBHOOK_URL` */
     readonly webhookUrl?: string;
-    /** Prometheus text, for a node exporter's textfile folder that is mounted. `METRICS_FILE` */
+    /**
+     * Prometheus text, for a node exporter's textfile folder that is mounted. An absolute path in the container.
+     * `METRICS_FILE`
+     */
     readonly metricsFile?: string;
   };
 }
@@ -89,6 +96,12 @@ const flag = (name: string, fallback: "true" | "false") =>
 const whole = (name: string, least: number, most: number) =>
   z.string().refine((text) => /^\d+$/.test(text) && Number(text) >= least && Number(text) <= most, {
     message: `${name} must be a whole number from ${least} to ${most}`,
+  });
+
+const noticeAddress = (name: string) =>
+  z.string().superRefine((address, context) => {
+    const fault = noticeFault(address);
+    if (fault !== undefined) context.addIssue(`${name} ${fault}`);
   });
 
 const environmentSchema = z.object({
@@ -118,9 +131,9 @@ const environmentSchema = z.object({
   BACKUP_KEEP_AT_LEAST: whole("BACKUP_KEEP_AT_LEAST", 1, 10_000).default("7"),
   BACKUP_TIERS: flag("BACKUP_TIERS", "false"),
   BACKUP_MAX_SHRINK_PERCENT: whole("BACKUP_MAX_SHRINK_PERCENT", 1, 100).default("50"),
-  PING_URL: z.string().optional(),
-  WEBHOOK_URL: z.string().optional(),
-  METRICS_FILE: z.string().optional(),
+  PING_URL: noticeAddress("PING_URL").optional(),
+  WEBHOOK_URL: noticeAddress("WEBHOOK_URL").optional(),
+  METRICS_FILE: z.string().startsWith("/", "METRICS_FILE must be an absolute path").optional(),
 });
 
 const words = (text: string): string[] =>
@@ -128,6 +141,21 @@ const words = (text: string): string[] =>
     .split(",")
     .map((word) => word.trim())
     .filter((word) => word !== "");
+
+/**
+ * Why an address cannot take notices, as the end of a sentence; undefined when it can. Plain http, which shows the token
+ * in the address to everyone on the way, is for this machine and for containers beside this one only: a host of one word.
+ */
+export function noticeFault(address: string): string | undefined {
+  // The address is not repeated: it carries a token.
+  if (!URL.canParse(address)) return "is not an address; give the form https://HOST/PATH";
+  const { protocol, hostname, username } = new URL(address);
+  if (username !== "") return "holds a user name; give an address without";
+  if (protocol === "https:") return undefined;
+  if (protocol !== "http:") return "must begin with https://";
+  if (/^([a-z0-9_-]+|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname)) return undefined;
+  return `is plain http to ${hostname}; use https, since the address carries a token`;
+}
 
 /** Renders the settings as the accessory's environment. */
 export function toEnvironment(settings: AgentSettings): AgentEnvironment {
@@ -199,6 +227,13 @@ export function fromEnvironment(env: Readonly<Record<string, string | undefined>
   const recipients = words(e.AGE_RECIPIENTS);
   if (recipients.length > 0 && e.PASSPHRASE !== "") {
     throw new Problem(`AGE_RECIPIENTS and PASSPHRASE are both set; choose one. ${REMEDY}`);
+  }
+  for (const recipient of recipients) {
+    try {
+      parseRecipient(recipient);
+    } catch (error) {
+      throw new Problem(`AGE_RECIPIENTS: ${(error as Error).message} ${REMEDY}`, { cause: error });
+    }
   }
   return {
     ...(e.SCHEDULE !== undefined && { schedule: e.SCHEDULE }),

@@ -1,10 +1,18 @@
-import { isComplete, listBackups } from "../storage/catalogue.ts";
+import {
+  type CatalogueEntry,
+  isComplete,
+  listBackups,
+  withManifests,
+} from "../storage/catalogue.ts";
 import type { Store } from "../storage/client.ts";
 import { type Report, readableBytes } from "./report.ts";
 
-/** Lists the backups of one database, newest first. Those without a manifest are shown as what they are. */
+/** Manifests are read of so many of the newest backups: as many as the command line shows at first. */
+const WITH_MANIFEST = 50;
+
+/** Lists the backups of one database, newest first. Those that do not count are shown as what they are. */
 export async function list(store: Store, database: string, report: Report): Promise<void> {
-  const backups = await listBackups(store, database);
+  const backups = await withManifests(store, await listBackups(store, database), WITH_MANIFEST);
   report.event({ event: "list", backups });
   const { bucket, prefix } = store.address;
   if (backups.length === 0) {
@@ -13,11 +21,16 @@ export async function list(store: Store, database: string, report: Report): Prom
   }
   report.line(`Backups of ${database} in s3://${bucket}/${prefix}, newest first:`);
   for (const entry of backups) {
-    const remark = !isComplete(entry)
-      ? "  incomplete: no manifest"
-      : entry.kind === "legacy"
-        ? "  by the old image: no manifest"
-        : "";
-    report.line(`  ${entry.stamp}  ${readableBytes(entry.bytes).padStart(8)}${remark}`);
+    const remark = remarkOn(entry, entry.manifest?.suspect ?? null);
+    report.line(
+      `  ${entry.stamp}  ${readableBytes(entry.bytes).padStart(8)}${remark && `  ${remark}`}`,
+    );
   }
+}
+
+function remarkOn(entry: CatalogueEntry, reason: string | null): string {
+  if (entry.kind === "legacy") return "by the old image: no manifest";
+  if (!isComplete(entry)) return "incomplete: no manifest";
+  if (entry.suspect) return reason === null ? "suspect" : `suspect: ${reason}`;
+  return entry.verifiedKey === null ? "" : "verified";
 }

@@ -6,14 +6,17 @@ const CLASS = 0x6b706762;
 const BACKUP = 1;
 const RESTORE = 2;
 
+/** A backup was not started because another one of the same database is under way. */
+export class AnotherBackupRuns extends Problem {}
+
 /**
  * Allows one backup of a database at a time. Advisory locks belong to a database, so the database's name is not needed
  * in the key; the lock is gone with its connection, however that ends.
- * @throws Problem when another backup holds it
+ * @throws AnotherBackupRuns when another backup holds it
  */
 export async function takeBackupLock(client: pg.Client, database: string): Promise<void> {
   if (await tryLock(client, BACKUP)) return;
-  throw new Problem(
+  throw new AnotherBackupRuns(
     `another backup of "${database}" is running, so this one was not started. Wait for it to finish.`,
   );
 }

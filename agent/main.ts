@@ -1,29 +1,44 @@
 import { Command, CommanderError } from "commander";
 import { parseAddress } from "../storage/address.ts";
 import { openStore } from "../storage/client.ts";
-import { Problem } from "../storage/problem.ts";
-import { type BackupContext, backup } from "./backup.ts";
+import type { Secrets } from "./ageKeyWrap.ts";
+import type { BackupContext } from "./backup.ts";
+import { catchUpLine, nextLine } from "./clock.ts";
+import { understand } from "./compatibility.ts";
 import { confirmation } from "./confirm.ts";
-import { errorCode } from "./database.ts";
+import { chooseDatabase, forDatabase } from "./databases.ts";
 import { type AgentSettings, fromEnvironment } from "./environment.ts";
 import { list } from "./list.ts";
 import { probe } from "./probe.ts";
 import { redactor } from "./redact.ts";
 import { openReport } from "./report.ts";
-import { restore } from "./restore.ts";
-import { dueAfter } from "./schedule.ts";
-import { recordResult } from "./state.ts";
+import { type RestoreOptions, restore } from "./restore.ts";
+import { type RunOptions, runBackup } from "./run.ts";
+import { readSecrets } from "./secrets.ts";
+import { sentence } from "./sentence.ts";
 import { stopOnSignal } from "./stop.ts";
+import { undo } from "./undo.ts";
+import { verifyChosen } from "./verify.ts";
 
 const json = process.argv.includes("--json");
 const debug = process.argv.includes("--debug");
 const stop = stopOnSignal();
+const { env, notices } = understand(process.env);
 const clean = redactor([
-  process.env["POSTGRES_PASSWORD"],
-  process.env["S3_SECRET_ACCESS_KEY"],
-  process.env["S3_ACCESS_KEY_ID"],
+  env["POSTGRES_PASSWORD"],
+  env["S3_SECRET_ACCESS_KEY"],
+  env["S3_ACCESS_KEY_ID"],
+  env["PASSPHRASE"],
+  env["PING_URL"],
+  env["WEBHOOK_URL"],
 ]);
 const report = openReport(json, clean);
+
+const IDENTITY = "read the private key (AGE-SECRET-KEY-1...), or a passphrase, from standard input";
+const UNREADABLE = 2;
+/** Set when a backup was verified as far as it can be here, which is less than verified. */
+let unreadable = false;
+const DATABASE = "which database, where the container backs up several";
 
 const program = new Command("agent")
   .description("Backs up one PostgreSQL database into a bucket; settings come from the environment")
@@ -34,44 +49,87 @@ const program = new Command("agent")
   .exitOverride()
   .helpCommand(false);
 
-command("backup", "dump the database into the bucket now").action(async () => {
-  try {
-    await backup(open());
-    recordResult(process.env["AGENT_STATE_DIR"]);
-  } catch (error) {
-    recordResult(process.env["AGENT_STATE_DIR"], clean(sentence(error)));
-    throw error;
-  }
-});
+command("backup", "dump the database into the bucket now")
+  .option("--scheduled", "for run.sh: a backup that is under way counts as this one")
+  .option("--database <name>", "only this one, where the container backs up several")
+  .option("--accept", "count it as good although it differs from the last: the new normal")
+  .option("--catch-up", "for run.sh: only if the run that was missed is still missing")
+  .action(async (options: RunOptions) => {
+    if (options.scheduled !== true) sayNotices();
+    const saying = (error: unknown) => clean(sentence(error));
+    await runBackup(open, options, process.env["AGENT_STATE_DIR"], saying);
+  });
 
 command("restore", "restore into a new database, check it, and swap it with the live one")
   .argument("[backup]", "latest, or a time as list shows it", "latest")
+  .option("--database <name>", DATABASE)
   .option("--into <name>", "restore beside the live database, under this new name")
+  .option("--not-after <time>", "the newest backup of this time or before it")
+  .option("--globals", "make the roles of the backup that the server lacks, without passwords")
+  .option("--scratch <folder>", "unpack the archive there and restore with every core")
+  .option("--identity-stdin", IDENTITY)
+  .option("--dry-run", "check everything and say what would be done")
   .option("--yes", "do not ask")
-  .action(async (wanted: string, options: { into?: string; yes?: boolean }) => {
-    await restore(open(), {
+  .action(async (wanted: string, options: RestoreFlags) => {
+    const scratch = options.scratch ?? env["RESTORE_SCRATCH_DIR"];
+    await restore(openFor(options.database), {
       wanted,
-      ...(options.into !== undefined && { into: options.into }),
+      ...options,
+      ...(scratch && { scratch }),
+      secrets: await secretsFor(options),
       confirm: confirmation(options.yes === true || json, stop.signal),
     });
   });
 
-command("list", "the backups of the database in the bucket, newest first").action(async () => {
-  const { store, settings } = open();
-  await list(store, settings.postgres.database, report);
+command("undo", "swap a database that a restore has replaced back into its place")
+  .argument("<name>", "its name now, <database>_before_<time>")
+  .option("--yes", "do not ask")
+  .action(async (name: string, options: { yes?: boolean }) => {
+    await undo(open(), name, confirmation(options.yes === true || json, stop.signal));
+  });
+
+command("verify", "read a backup to its end, without a database")
+  .argument("[backup]", "latest, or a time as list shows it", "latest")
+  .option("--database <name>", DATABASE)
+  .option("--identity-stdin", IDENTITY)
+  .addHelpText("after", "\nExit code 2: stored as it was written, but nothing here can decrypt it.")
+  .action(async (wanted: string, options: { database?: string; identityStdin?: boolean }) => {
+    const depth = await verifyChosen(openFor(options.database), wanted, await secretsFor(options));
+    if (depth === "stored") unreadable = true;
+  });
+
+command("list", "the backups of a database in the bucket, newest first")
+  .option("--database <name>", DATABASE)
+  .action(async (options: { database?: string }) => {
+    const { store, settings } = openFor(options.database);
+    await list(store, settings.postgres.database, report);
+  });
+
+command("probe", "try database and bucket, leaving nothing behind").action(() => {
+  sayNotices();
+  return probe(open());
 });
 
-command("probe", "try database and bucket, leaving nothing behind").action(() => probe(open()));
-
-command("next", "when the schedule is due, in seconds since 1970; for run.sh")
+command("next", "for run.sh: when the schedule is due and the run begins, seconds since 1970")
   .option("--after <seconds>", "when the last run was due")
   .action((options: { after?: string }) => {
-    const { schedule } = fromEnvironment(process.env);
-    if (schedule === undefined) throw new Problem("SCHEDULE is not set, so nothing is ever due.");
+    if (options.after === undefined) sayNotices();
     const last = options.after === undefined ? undefined : new Date(Number(options.after) * 1000);
-    const due = dueAfter(schedule, new Date(), last, process.env["TZ"]);
-    process.stdout.write(`${Math.floor(due.getTime() / 1000)}\n`);
+    process.stdout.write(`${nextLine(fromEnvironment(env), last)}\n`);
   });
+
+command("missed", "for run.sh: when to make up for a run that was missed, if one was").action(
+  async () => {
+    process.stdout.write(`${await catchUpLine(open())}\n`);
+  },
+);
+
+interface RestoreFlags extends Pick<RestoreOptions, "into" | "notAfter" | "globals" | "dryRun"> {
+  readonly database?: string;
+  readonly scratch?: string;
+  readonly identityStdin?: boolean;
+  readonly yes?: boolean;
+}
 
 process.exitCode = await run();
 stop.done();
@@ -79,7 +137,7 @@ stop.done();
 async function run(): Promise<number> {
   try {
     await program.parseAsync();
-    return 0;
+    return unreadable ? UNREADABLE : 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode;
     const message = sentence(error);
@@ -99,16 +157,23 @@ function command(name: string, description: string): Command {
 }
 
 function open(): BackupContext {
-  const settings: AgentSettings = fromEnvironment(process.env);
+  const settings: AgentSettings = fromEnvironment(env);
   const address = parseAddress(settings.store);
   for (const notice of address.notices) report.notice(notice);
   return { settings, store: openStore(address, settings.store), report, signal: stop.signal };
 }
 
-function sentence(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  if (error.name === "Problem") return error.message;
-  const code = errorCode(error);
-  if (code?.length === 5) return `PostgreSQL answered: ${error.message} (${code}).`;
-  return `unexpected ${error.name}: ${error.message || "no message"} (run again with --debug to see where)`;
+/** For the one database that the command is about. */
+function openFor(database: string | undefined): BackupContext {
+  const context = open();
+  return forDatabase(context, chooseDatabase(context.settings, database));
+}
+
+function secretsFor({ identityStdin }: { readonly identityStdin?: boolean }): Promise<Secrets> {
+  return readSecrets(env, identityStdin === true ? process.stdin : undefined);
+}
+
+/** Said where a container or a run begins, not by every command. */
+function sayNotices(): void {
+  for (const notice of notices) report.notice(notice);
 }

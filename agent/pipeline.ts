@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import type { Readable, Writable } from "node:stream";
+import { PassThrough, pipeline, type Readable, type Writable } from "node:stream";
 
 /** How one side of a pipeline ended. `code` is null when it did not get to say: its shell was killed. */
 export interface Ending {
@@ -34,16 +34,34 @@ export function runPipeline(
     readonly args: readonly string[];
     readonly env: NodeJS.ProcessEnv;
     readonly stdin: "ignore" | "pipe";
+    /** A line that the first program may read from descriptor 5: arguments and environments can be seen by others. */
+    readonly secret?: string;
   },
 ): Pipeline {
-  // fd 2: errors of the first program, 3: exit codes, 4: errors of the second one.
-  const script = `{ ${first} 3>&- 4>&-; echo "first $?" >&3; } | { ${second} 2>&4 3>&- 4>&-; echo "second $?" >&3; }`;
+  // fd 2: errors of the first program, 3: exit codes, 4: errors of the second one, 5: the secret.
+  const script = `{ ${first} 3>&- 4>&-; echo "first $?" >&3; } | { ${second} 2>&4 3>&- 4>&- 5<&-; echo "second $?" >&3; }`;
+  const { secret } = options;
   const child = spawn("sh", ["-c", script, "pipeline", ...options.args], {
     env: options.env,
     // A group of its own, so that kill() reaches the programs behind the shell.
     detached: true,
-    stdio: [options.stdin, "pipe", "pipe", "pipe", "pipe"],
+    stdio: [
+      options.stdin,
+      "pipe",
+      "pipe",
+      "pipe",
+      "pipe",
+      ...(secret === undefined ? [] : ["pipe" as const]),
+    ],
   });
+  if (secret !== undefined) {
+    // EPIPE: the program ended before it read it; its exit code says why.
+    (child.stdio as unknown as Writable[])[5]?.on("error", () => {}).end(`${secret}\n`);
+  }
+  // When a child ends, Node throws away the output that nobody has begun to read. A reader may come later: taken over
+  // at once, the output waits for it.
+  const stdout = new PassThrough();
+  pipeline(child.stdio[1] as Readable, stdout, () => {});
   const texts = [2, 3, 4].map((fd) => tail(child.stdio[fd] as Readable));
   const failed = new Promise<never>((_, reject) => child.once("error", reject));
   const closed = new Promise<void>((resolve) => child.once("close", () => resolve()));
@@ -62,7 +80,7 @@ export function runPipeline(
   ended.catch(() => {});
   return {
     stdin: child.stdin,
-    stdout: child.stdout as Readable,
+    stdout,
     ended,
     kill: () => {
       if (child.pid === undefined) return;

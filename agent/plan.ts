@@ -6,12 +6,24 @@ import {
   readManifest,
 } from "../storage/catalogue.ts";
 import type { Manifest } from "../storage/manifest.ts";
+import { notAfter } from "../storage/notAfter.ts";
 import { Problem } from "../storage/problem.ts";
+import type { Secrets } from "./ageKeyWrap.ts";
+import { openDump, type Unpacking } from "./archive.ts";
 import type { BackupContext } from "./backup.ts";
 import { readClientVersion, readServer } from "./database.ts";
+import { readHead } from "./head.ts";
 import { requireNoBackup } from "./lock.ts";
 import { besideName, compactStamp } from "./names.ts";
 import { type Report, readableBytes } from "./report.ts";
+import {
+  parseRequirements,
+  REQUIREMENTS_QUESTION,
+  requireExtensions,
+  requireRoles,
+} from "./requirements.ts";
+import { planRoles, type RolePlan } from "./roles.ts";
+import { requireRoom } from "./scratch.ts";
 import { type DatabaseProperties, readProperties } from "./target.ts";
 
 /** What a restore will do, settled and checked before it does anything. */
@@ -29,19 +41,39 @@ export interface Plan {
   readonly like: DatabaseProperties | null;
   /** The name that the live database will get. */
   readonly before: string;
+  /** How the object is read, its secret tried. */
+  readonly unpacking: Unpacking;
+  /** Roles that will be made first; null: not asked for. */
+  readonly roles: RolePlan | null;
+}
+
+/** What a restore was asked for. */
+export interface RestoreRequest {
+  /** `latest` or the stamp of a backup, as `list` shows it. */
+  readonly wanted: string;
+  /** With `latest`: the newest that was taken at this time or before, ISO 8601; without a zone it is UTC. */
+  readonly notAfter?: string;
+  /** Name of a new database to restore into, beside the live one; absent: the live one is replaced. */
+  readonly into?: string;
+  /** Makes the roles of the backup that the server lacks. @default false */
+  readonly globals?: boolean;
+  /** Folder for the unpacked archive, so that it is restored by several connections at once; absent: streamed. */
+  readonly scratch?: string;
+  /** What may open an encrypted backup. */
+  readonly secrets: Secrets;
 }
 
 /**
- * Chooses the backup and the names, and refuses what cannot work.
- * @param wanted `latest` or a stamp
- * @param into name of a new database; absent: the live one is replaced
+ * Chooses the backup and the names, and refuses what cannot work. Makes nothing.
  * @throws Problem
  */
 export async function makePlan(
-  { settings, store }: BackupContext,
+  context: BackupContext,
   maintenance: pg.Client,
-  { wanted, into }: { readonly wanted: string; readonly into?: string },
+  request: RestoreRequest,
 ): Promise<Plan> {
+  const { settings, store } = context;
+  const { into } = request;
   const { database } = settings.postgres;
   const target = into ?? database;
   const live = await readProperties(maintenance, target);
@@ -50,13 +82,18 @@ export async function makePlan(
       `database "${into}" exists already; --into makes a new one. Give another name, or drop it first.`,
     );
   }
-  const { bucket, prefix } = store.address;
-  const entries = await listBackups(store, database);
-  const entry = chooseBackup(entries, wanted, database, `s3://${bucket}/${prefix}`);
-  const manifest = entry.kind === "legacy" ? null : await readManifest(store, entry);
-  requireReadable(entry, manifest);
+  const { entry, manifest } = await chooseFor(context, request);
   await requireVersions(maintenance, manifest);
   if (live !== null) await requireNoBackup(maintenance, target);
+  if (request.scratch !== undefined) {
+    await requireRoom(request.scratch, manifest?.databaseBytes ?? entry.bytes);
+  }
+  const unpacking = await openDump(store, entry, manifest, request.secrets);
+  const roles =
+    request.globals === true
+      ? await planRoles(context, maintenance, manifest, request.secrets)
+      : null;
+  await requireWhatItNeeds(context, maintenance, { entry, manifest, unpacking, roles });
   return {
     entry,
     manifest,
@@ -65,31 +102,49 @@ export async function makePlan(
     live,
     like: live ?? (await readProperties(maintenance, database)),
     before: besideName(target, "before", compactStamp(new Date())),
+    unpacking,
+    roles,
   };
 }
 
-function requireReadable(entry: CatalogueEntry, manifest: Manifest | null): void {
-  if (entry.key.endsWith(".gpg")) {
-    throw new Problem(
-      `${entry.key} is encrypted with gpg by the old image, which this version does not read. Restore it with that image, or decrypt it by hand: gpg --decrypt, then pg_restore.`,
-    );
-  }
-  if (manifest !== null && manifest.encryption !== "none") {
-    throw new Problem(
-      `${entry.key} is encrypted (${manifest.encryption}), which this version does not read. Use a newer kamal-postgres-backup.`,
-    );
-  }
+async function chooseFor({ settings, store }: BackupContext, request: RestoreRequest) {
+  const { database } = settings.postgres;
+  const { bucket, prefix } = store.address;
+  const location = `s3://${bucket}/${prefix}`;
+  const all = await listBackups(store, database);
+  const entries = request.notAfter === undefined ? all : notAfter(all, request.notAfter, location);
+  const entry = chooseBackup(entries, request.wanted, database, location);
+  return { entry, manifest: entry.kind === "legacy" ? null : await readManifest(store, entry) };
+}
+
+/** A head that cannot be read is left to the restore: it reads the whole object and says what is wrong with it. */
+async function requireWhatItNeeds(
+  { store, signal }: BackupContext,
+  maintenance: pg.Client,
+  { entry, manifest, unpacking, roles }: Pick<Plan, "entry" | "manifest" | "unpacking" | "roles">,
+): Promise<void> {
+  const sql = await readHead(store, entry.key, unpacking, REQUIREMENTS_QUESTION, signal);
+  if (sql === undefined) return;
+  const needs = parseRequirements(sql);
+  await requireRoles(maintenance, needs, roles?.names ?? [], (manifest?.globals ?? null) !== null);
+  await requireExtensions(maintenance, needs);
 }
 
 async function requireVersions(maintenance: pg.Client, manifest: Manifest | null): Promise<void> {
-  if (manifest === null) return;
   const server = await readServer(maintenance);
+  const tool = await readClientVersion("pg_restore");
+  // From 17 on it begins with SET transaction_timeout, which an older server does not know.
+  if (tool.major >= 17 && server.major < 17) {
+    throw new Problem(
+      `this image has ${tool.line}, which cannot restore into PostgreSQL ${server.version}. Use the image built for PostgreSQL ${server.major}.`,
+    );
+  }
+  if (manifest === null) return;
   if (server.major < manifest.server.major) {
     throw new Problem(
       `the backup is of PostgreSQL ${manifest.server.version}, this server runs ${server.version}. Restore into PostgreSQL ${manifest.server.major} or newer.`,
     );
   }
-  const tool = await readClientVersion("pg_restore");
   const dumpMajor = Number(/(\d+)/.exec(manifest.pgDump)?.[1]);
   if (tool.major < dumpMajor) {
     throw new Problem(
@@ -99,7 +154,8 @@ async function requireVersions(maintenance: pg.Client, manifest: Manifest | null
 }
 
 /** Says what will happen. */
-export function announce(report: Report, { entry, manifest, target, live, before }: Plan): void {
+export function announce(report: Report, plan: Plan): void {
+  const { entry, manifest, target, live, before, roles } = plan;
   report.line(
     `Restoring "${target}" from ${entry.stamp} UTC (${readableBytes(entry.bytes)}, ${entry.key}).`,
   );
@@ -108,6 +164,9 @@ export function announce(report: Report, { entry, manifest, target, live, before
       ? `There is no database "${target}" now; it appears when its content has been checked.`
       : `The database of now stays as "${before}"; until the swap, which closes its connections for a moment, it is not touched.`,
   );
+  if (roles !== null && roles.names.length > 0) {
+    report.line(`Roles made first: ${roles.names.map((name) => `"${name}"`).join(", ")}.`);
+  }
   if (manifest === null) {
     report.notice(
       `${entry.key} was written by the old image without a manifest: pg_restore's own result is checked, but there is nothing to compare the data with.`,

@@ -1,6 +1,7 @@
 import { probeWrite } from "../storage/probe.ts";
 import type { BackupContext } from "./backup.ts";
 import { checkClientVersion, connect, readClientVersion, readServer } from "./database.ts";
+import { databasesOf } from "./databases.ts";
 import { extraOptions } from "./dump.ts";
 import { dueAfter } from "./schedule.ts";
 
@@ -14,16 +15,16 @@ export async function probe({ settings, store, report }: BackupContext): Promise
     report.line(`schedule  "${settings.schedule}", next backup ${due.toISOString()}`);
   }
   extraOptions(settings.postgres.dumpOptions);
-  const client = await connect(settings.postgres);
-  try {
-    const server = await readServer(client);
-    const pgDump = await readClientVersion("pg_dump");
-    checkClientVersion(pgDump, server);
-    report.line(
-      `database  "${settings.postgres.database}", PostgreSQL ${server.version}, ${pgDump.line}`,
-    );
-  } finally {
-    await client.end();
+  for (const database of await databasesOf(settings)) {
+    const client = await connect(settings.postgres, database);
+    try {
+      const server = await readServer(client);
+      const pgDump = await readClientVersion("pg_dump");
+      checkClientVersion(pgDump, server);
+      report.line(`database  "${database}", PostgreSQL ${server.version}, ${pgDump.line}`);
+    } finally {
+      await client.end();
+    }
   }
   await probeWrite(store);
   report.line(

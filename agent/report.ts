@@ -18,10 +18,50 @@ export type AgentEvent =
       readonly from: string;
       /** Name under which the old database stays; null when there was none. */
       readonly previous: string | null;
+      /** Command that swaps the old database back, without the program's name; null when there was none. */
+      readonly undo: string | null;
       readonly tables: number;
       readonly rows: number;
       /** False when the backup has no manifest, so that nothing could be compared. */
       readonly compared: boolean;
+      readonly elapsedMs: number;
+    }
+  | {
+      /** A dry run: what a restore would do. */
+      readonly event: "planned";
+      readonly database: string;
+      readonly from: string;
+      readonly key: string;
+      readonly bytes: number;
+      readonly previous: string | null;
+      /** Null for the old image's backups, which do not tell. */
+      readonly tables: number | null;
+      readonly rows: number | null;
+      /** Roles that would be made. */
+      readonly roles: readonly string[];
+    }
+  | {
+      readonly event: "undone";
+      readonly database: string;
+      /** Name that the database had which has the real one again. */
+      readonly from: string;
+      /** Name under which the one of before stays; null when there was none. */
+      readonly previous: string | null;
+      readonly elapsedMs: number;
+    }
+  | {
+      readonly event: "verified";
+      readonly database: string;
+      /** Stamp of the backup. */
+      readonly from: string;
+      readonly key: string;
+      /** `full`: read to its last row. `stored`: only that the stored bytes are whole, since nothing here can decrypt them. */
+      readonly depth: "full" | "stored";
+      readonly bytes: number;
+      /** Tables found in the archive; null when it could not be read. */
+      readonly tables: number | null;
+      /** What was not checked, as a sentence; null when everything was. */
+      readonly unchecked: string | null;
       readonly elapsedMs: number;
     }
   | { readonly event: "list"; readonly backups: readonly unknown[] }

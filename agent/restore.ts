@@ -1,18 +1,20 @@
 import { addAbortSignal } from "node:stream";
 import type pg from "pg";
 import { openObject } from "../storage/download.ts";
-import type { Manifest } from "../storage/manifest.ts";
+import { type Manifest, totalRows } from "../storage/manifest.ts";
 import { Problem } from "../storage/problem.ts";
+import { Damaged } from "./ageStream.ts";
 import type { BackupContext } from "./backup.ts";
 import { compareWithManifest } from "./compare.ts";
 import { connect, connectMaintenance, endingOnAbort } from "./database.ts";
 import { isFullDisk, load } from "./load.ts";
 import { requireNoBackup, takeRestoreLock } from "./lock.ts";
-import { besideName, compactStamp } from "./names.ts";
-import { announce, makePlan, type Plan } from "./plan.ts";
+import { announce, makePlan, type Plan, type RestoreRequest } from "./plan.ts";
 import { type Report, readableBytes, throttled } from "./report.ts";
+import { makeRoles } from "./roles.ts";
+import { loadThroughScratch } from "./scratch.ts";
 import { StallWatch } from "./stall.ts";
-import { swap, swapBackStatements } from "./swap.ts";
+import { swap } from "./swap.ts";
 import {
   carryOver,
   createTarget,
@@ -20,14 +22,13 @@ import {
   dropTarget,
   emptyTarget,
 } from "./target.ts";
+import { undoCommand } from "./undo.ts";
 
 const PROGRESS_EVERY_MS = 1000;
 
-export interface RestoreOptions {
-  /** `latest` or the stamp of a backup, as `list` shows it. */
-  readonly wanted: string;
-  /** Name of a new database to restore into, beside the live one; absent: the live one is replaced. */
-  readonly into?: string;
+export interface RestoreOptions extends RestoreRequest {
+  /** Checks everything and says what would be done, but makes nothing. @default false */
+  readonly dryRun?: boolean;
   /** Asked before anything is made; resolves to false to give up. */
   readonly confirm: (question: string, name: string) => Promise<boolean>;
 }
@@ -46,14 +47,21 @@ export async function restore(context: BackupContext, options: RestoreOptions): 
     await takeRestoreLock(maintenance);
     const plan = await makePlan(context, maintenance, options);
     announce(report, plan);
+    if (options.dryRun === true) {
+      sayPlanned(report, plan);
+      return;
+    }
     if (!(await options.confirm(`Restore ${plan.target} from ${plan.entry.stamp}?`, plan.target))) {
       throw new Problem("not confirmed, so nothing was changed.");
     }
+    if (plan.roles !== null) await makeRoles(maintenance, plan.roles, report);
     await createTarget(maintenance, plan.fresh, plan.like);
-    const outcome = await fill(context, maintenance, plan).catch(async (error: unknown) => {
-      await discard(context, maintenance, plan.fresh, error);
-      throw error;
-    });
+    const outcome = await fill(context, maintenance, plan, options.scratch).catch(
+      async (error: unknown) => {
+        await discard(context, maintenance, plan.fresh, error);
+        throw error;
+      },
+    );
     conclude(report, plan, { ...outcome, elapsedMs: Math.round(performance.now() - started) });
   } finally {
     await maintenance.end();
@@ -61,9 +69,14 @@ export async function restore(context: BackupContext, options: RestoreOptions): 
 }
 
 /** From the empty database to the finished swap. */
-async function fill(context: BackupContext, maintenance: pg.Client, plan: Plan) {
+async function fill(
+  context: BackupContext,
+  maintenance: pg.Client,
+  plan: Plan,
+  scratch: string | undefined,
+) {
   const { settings, report, signal } = context;
-  await loadObject(context, plan);
+  await loadObject(context, plan, scratch);
   const compared = await check(context, plan);
   if (plan.like !== null) await carry(maintenance, plan.fresh, plan.like, report);
   signal.throwIfAborted();
@@ -73,7 +86,8 @@ async function fill(context: BackupContext, maintenance: pg.Client, plan: Plan) 
     const closed = await swap(maintenance, cutter, {
       fresh: plan.fresh,
       target: plan.target,
-      live: plan.live && { properties: plan.live, before: plan.before },
+      live: plan.live && { before: plan.before },
+      comment: plan.live?.comment ?? null,
     });
     if (plan.live !== null) report.line(`Swapped; ${closed} connections were closed.`);
   } finally {
@@ -82,8 +96,12 @@ async function fill(context: BackupContext, maintenance: pg.Client, plan: Plan) 
   return compared;
 }
 
-async function loadObject({ settings, store, report, signal }: BackupContext, plan: Plan) {
-  const { entry, manifest } = plan;
+async function loadObject(
+  { settings, store, report, signal }: BackupContext,
+  plan: Plan,
+  scratch: string | undefined,
+) {
+  const { entry, manifest, unpacking } = plan;
   const started = performance.now();
   const stall = new StallWatch(`restore of ${plan.target}`);
   const progress = throttled(PROGRESS_EVERY_MS, (bytes: number) =>
@@ -92,24 +110,36 @@ async function loadObject({ settings, store, report, signal }: BackupContext, pl
       step: "download",
       bytes,
       total: entry.bytes,
-      elapsedMs: Math.round(performance.now() - started),
+      elapsedMs: elapsedSince(started),
     }),
   );
   const { stream } = await openObject(store, entry.key);
   const stopping = AbortSignal.any([signal, stall.signal]);
   addAbortSignal(stopping, stream);
+  const options = { database: plan.fresh, signal: stopping, onBytes: progress };
+  const requireWhole = (read: { readonly bytes: number; readonly sha256: string }) => {
+    if (manifest !== null) requireUndamaged(manifest, read);
+  };
   try {
-    // A decrypting stage belongs between the download and the decompressor: here, after the digest is taken.
-    const loaded = await load(settings.postgres, stall.watch(stream), {
-      compression: manifest?.compression ?? "none",
-      database: plan.fresh,
-      signal: stopping,
-      onBytes: progress,
-    });
-    if (manifest !== null && loaded.whole) requireUndamaged(manifest, loaded);
+    const source = stall.watch(stream);
+    const loaded =
+      scratch === undefined
+        ? await load(settings.postgres, source, unpacking, options)
+        : await loadThroughScratch(settings.postgres, source, unpacking, {
+            ...options,
+            folder: scratch,
+            onFetched: (read) => {
+              // From here on nothing is read from the network, however long pg_restore takes.
+              stall.stop();
+              requireWhole(read);
+            },
+          });
+    if (loaded.whole) requireWhole(loaded);
     if (loaded.failure !== undefined) throw notRestored(loaded.failure, plan);
     report.line(`Restored and read to the end: ${readableBytes(loaded.bytes)}.`);
     report.event({ event: "progress", step: "restore", elapsedMs: elapsedSince(started) });
+  } catch (error) {
+    throw error instanceof Damaged ? notRestored(error, plan) : error;
   } finally {
     stall.stop();
     stream.destroy();
@@ -128,6 +158,23 @@ function requireUndamaged(
   throw new Problem(
     `${object.key} is damaged: ${found}. The live database was not touched; choose another backup from the list.`,
   );
+}
+
+/** What a dry run has found: everything was checked that can be without making anything. */
+function sayPlanned(report: Report, plan: Plan): void {
+  const { entry, manifest, target, live, before, roles } = plan;
+  report.line("Dry run: every check has passed, and nothing was made.");
+  report.event({
+    event: "planned",
+    database: target,
+    from: entry.stamp,
+    key: entry.key,
+    bytes: entry.bytes,
+    previous: live === null ? null : before,
+    tables: manifest?.tables.length ?? null,
+    rows: manifest === null ? null : totalRows(manifest),
+    roles: roles?.names ?? [],
+  });
 }
 
 function notRestored(failure: Problem, { target, live }: Plan): Problem {
@@ -203,11 +250,13 @@ function conclude(
   outcome: { compared: boolean; tables: number; rows: number; elapsedMs: number },
 ): void {
   const previous = plan.live === null ? null : plan.before;
+  const undo = previous === null ? null : undoCommand(previous);
   report.event({
     event: "restored",
     database: plan.target,
     from: plan.entry.stamp,
     previous,
+    undo,
     ...outcome,
   });
   report.line(
@@ -215,11 +264,8 @@ function conclude(
       ? `Restored "${plan.target}" from ${plan.entry.stamp}.`
       : `Restored "${plan.target}" from ${plan.entry.stamp}; nothing could be compared.`,
   );
-  if (previous === null) return;
-  const aside = besideName(plan.target, "undone", compactStamp(new Date()));
-  report.line(`The old database is "${previous}". To swap back, in psql's database "postgres":`);
-  for (const statement of swapBackStatements(plan.target, previous, aside)) {
-    report.line(`  ${statement}`);
+  if (undo !== null) {
+    report.line(`The old database is "${previous}". To swap back: agent ${undo}`);
   }
 }
 

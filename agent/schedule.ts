@@ -23,18 +23,9 @@ const UNITS: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 10
  * @throws Problem when the expression cannot be read or is never due
  */
 export function nextRun(expression: string, from: Date, timezone = "UTC"): Date {
-  const prefixed = /^(?:CRON_)?TZ=(\S+)\s+(.*)$/s.exec(expression.trim());
-  const zone = prefixed?.[1] ?? timezone;
-  const rule = (prefixed?.[2] ?? expression).trim();
-  const every = /^@every\s+(.*)$/.exec(rule);
-  if (every) return new Date(from.getTime() + duration(every[1] ?? "", expression));
-  const pattern = rule.startsWith("@") ? DESCRIPTORS[rule.toLowerCase()] : rule;
-  if (pattern === undefined) throw unreadable(expression, `${rule} is not known`);
-  const fields = pattern.split(/\s+/).length;
-  if (fields !== 5 && fields !== 6) {
-    throw unreadable(expression, `it has ${fields} ${fields === 1 ? "field" : "fields"}`);
-  }
-  const next = firstAfter(pattern, from, zone, expression);
+  const rule = read(expression, timezone);
+  if ("everyMs" in rule) return new Date(from.getTime() + rule.everyMs);
+  const next = rule.cron.nextRun(from);
   if (next === null) throw unreadable(expression, "it is never due");
   return next;
 }
@@ -49,9 +40,51 @@ export function dueAfter(expression: string, now: Date, last?: Date, timezone?: 
   return due > now ? due : nextRun(expression, now, timezone);
 }
 
-function firstAfter(pattern: string, from: Date, timezone: string, expression: string) {
+/**
+ * The last moment up to `now` at which a backup was due, whether anything ran then or not. With `@every`, which counts
+ * from the start of a container that may be gone: one interval ago.
+ * @throws Problem when the expression cannot be read
+ */
+export function lastDue(expression: string, now: Date, timezone = "UTC"): Date | undefined {
+  const rule = read(expression, timezone);
+  if ("everyMs" in rule) return new Date(now.getTime() - rule.everyMs);
+  // The reference itself is left out, a run earlier in its second is not.
+  return rule.cron.previousRuns(1, new Date(now.getTime() + 1))[0];
+}
+
+/**
+ * When to begin a run: its due time and a random delay, chosen anew each time.
+ * @param jitterSeconds longest delay
+ * @param random from 0 up to, not including, 1
+ */
+export function startOf(due: Date, jitterSeconds: number, random: () => number = Math.random) {
+  return new Date(due.getTime() + Math.floor(random() * (jitterSeconds + 1)) * 1000);
+}
+
+type Rule = { readonly cron: Cron } | { readonly everyMs: number };
+
+function read(expression: string, timezone: string): Rule {
+  const prefixed = /^(?:CRON_)?TZ=(\S+)\s+(.*)$/s.exec(expression.trim());
+  const zone = prefixed?.[1] ?? timezone;
+  const rule = (prefixed?.[2] ?? expression).trim();
+  const every = /^@every\s+(.*)$/.exec(rule);
+  if (every) return { everyMs: duration(every[1] ?? "", expression) };
+  const pattern = rule.startsWith("@") ? DESCRIPTORS[rule.toLowerCase()] : rule;
+  if (pattern === undefined) throw unreadable(expression, `${rule} is not known`);
+  const fields = pattern.split(/\s+/).length;
+  if (fields !== 5 && fields !== 6) {
+    throw unreadable(expression, `it has ${fields} ${fields === 1 ? "field" : "fields"}`);
+  }
   try {
-    return new Cron(pattern, { timezone, mode: "5-or-6-parts" }).nextRun(from);
+    // The looser form is Go's: 5/15 means from 5 to the end in steps of 15.
+    const cron = new Cron(pattern, {
+      timezone: zone,
+      mode: "5-or-6-parts",
+      sloppyRanges: true,
+    });
+    // A time zone that does not exist is found out by the first calculation only.
+    cron.nextRun();
+    return { cron };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     throw unreadable(expression, message.replace(/^CronPattern: /, "").replace(/\.$/, ""));

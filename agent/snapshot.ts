@@ -1,4 +1,5 @@
 import type pg from "pg";
+import type { Manifest } from "../storage/manifest.ts";
 import { Problem } from "../storage/problem.ts";
 import { errorCode } from "./database.ts";
 import { identifier } from "./names.ts";
@@ -7,6 +8,10 @@ export interface TableRef {
   readonly oid: number;
   readonly schema: string;
   readonly name: string;
+  /** Rows by the server's statistics; -1 when it has none. */
+  readonly estimate: number;
+  /** A part of a partitioned table. */
+  readonly partition: boolean;
 }
 
 export interface TableRows {
@@ -14,6 +19,9 @@ export interface TableRows {
   readonly name: string;
   readonly rows: number;
 }
+
+/** As the manifest has it. */
+export type CountedTable = Manifest["tables"][number];
 
 /** A held, exported snapshot. It lives until its connection commits, rolls back or closes. */
 export interface Snapshot {
@@ -27,6 +35,13 @@ export interface Snapshot {
   readonly largeObjects: number;
 }
 
+/**
+ * Tables with more rows by the server's statistics are not counted but estimated from a hundredth of their pages, which
+ * is a matter of seconds where counting takes many minutes and as much reading as the dump itself.
+ */
+export const COUNTED_UP_TO_ROWS = 50_000_000;
+const SAMPLED_PERCENT = 1;
+
 /** Tables may be dropped between listing and locking; then the list is read again. */
 const LOCK_ATTEMPTS = 3;
 
@@ -35,7 +50,8 @@ const LOCK_ATTEMPTS = 3;
  * nothing counts twice). Foreign and temporary tables and the members of extensions are not among them.
  */
 const TABLES_SQL = `
-  SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS name
+  SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS name,
+         c.reltuples::float8 AS estimate, c.relispartition AS partition
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE c.relkind = 'r' AND c.relpersistence <> 't'
     AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
@@ -89,18 +105,34 @@ export async function countRows(
   return counted;
 }
 
-/** The same inside the snapshot's transaction, giving back each table's index locks, of which a server has few. */
+/**
+ * Rows of each table inside the snapshot's transaction, giving back each table's index locks, of which a server has few.
+ * @param countedUpTo tables with more rows than this are sampled
+ */
 export async function countSnapshotRows(
   client: pg.Client,
   tables: readonly TableRef[],
-): Promise<TableRows[]> {
-  const counted: TableRows[] = [];
+  countedUpTo: number = COUNTED_UP_TO_ROWS,
+): Promise<CountedTable[]> {
+  const counted: CountedTable[] = [];
   for (const table of tables) {
+    const { schema, name, partition } = table;
+    const exact = table.estimate <= countedUpTo;
     await client.query("SAVEPOINT count_rows");
-    counted.push(...(await countRows(client, [table])));
+    const rows = exact
+      ? ((await countRows(client, [table]))[0]?.rows ?? 0)
+      : await sampleRows(client, table);
     await client.query("ROLLBACK TO SAVEPOINT count_rows");
+    counted.push({ schema, name, rows, exact, ...(partition && { partition }) });
   }
   return counted;
+}
+
+async function sampleRows(client: pg.Client, { schema, name }: TableRef): Promise<number> {
+  const { rows } = await client.query<{ count: string }>(
+    `SELECT count(*) AS count FROM ONLY ${identifier(schema)}.${identifier(name)} TABLESAMPLE SYSTEM (${SAMPLED_PERCENT})`,
+  );
+  return Math.round((Number(rows[0]?.count) * 100) / SAMPLED_PERCENT);
 }
 
 /** Number of large objects that the connection sees. */
@@ -112,9 +144,9 @@ export async function countLargeObjects(client: pg.Client): Promise<number> {
 }
 
 async function listTables(client: pg.Client, only?: ReadonlySet<number>): Promise<TableRef[]> {
-  const { rows } = await client.query<{ oid: string; schema: string; name: string }>(TABLES_SQL);
+  const { rows } = await client.query<Omit<TableRef, "oid"> & { oid: string }>(TABLES_SQL);
   return rows
-    .map(({ oid, schema, name }) => ({ oid: Number(oid), schema, name }))
+    .map((row) => ({ ...row, oid: Number(row.oid) }))
     .filter(({ oid }) => only === undefined || only.has(oid));
 }
 
@@ -175,6 +207,11 @@ function explainLock(error: unknown): unknown {
   if (errorCode(error) === "42501") {
     return new Problem(
       `the role may not read every table (${message}), so nothing was dumped. Grant it pg_read_all_data, or use the role that owns the tables.`,
+    );
+  }
+  if (errorCode(error) === "53200") {
+    return new Problem(
+      "the server's lock table is too small to hold all tables of this database at once, which every dump must, so nothing was dumped. Raise max_locks_per_transaction in postgresql.conf, for instance to 256, and restart the server.",
     );
   }
   return error;

@@ -6,7 +6,8 @@ const DEADLINE_MS = 8_000;
 const CODES = { SIGTERM: 143, SIGINT: 130 } as const;
 
 /**
- * Turns SIGTERM and SIGINT into an abort signal, so that what runs can clean up, within a limit.
+ * Turns SIGTERM and SIGINT into an abort signal, so that what runs can clean up, within a limit. Further signals change
+ * nothing: someone who is told twice must not leave an upload behind.
  * @returns the signal, the exit code to end with once a signal has come, and `done` to be called at the end
  */
 export function stopOnSignal(): {
@@ -23,7 +24,8 @@ export function stopOnSignal(): {
     controller.abort(
       new Problem(`stopped by ${name} before it was complete; nothing was stored or changed.`),
     );
-    deadline = setTimeout(() => process.exit(CODES[name]), DEADLINE_MS);
+    // It must not keep a process alive that has nothing left to do.
+    deadline = setTimeout(() => process.exit(CODES[name]), DEADLINE_MS).unref();
   };
   process.on("SIGTERM", listener).on("SIGINT", listener);
   return {
@@ -31,9 +33,7 @@ export function stopOnSignal(): {
     get exitCode() {
       return exitCode;
     },
-    done: () => {
-      clearTimeout(deadline);
-      process.off("SIGTERM", listener).off("SIGINT", listener);
-    },
+    // The listeners stay: without them a second signal would kill the process on its way out.
+    done: () => clearTimeout(deadline),
   };
 }

@@ -3,7 +3,7 @@ import type pg from "pg";
 import { Problem } from "../storage/problem.ts";
 import { errorCode } from "./database.ts";
 import { identifier, literal } from "./names.ts";
-import { type DatabaseProperties, readProperties } from "./target.ts";
+import { readProperties } from "./target.ts";
 
 const ATTEMPTS = 3;
 const CUT_EVERY_MS = 100;
@@ -13,8 +13,10 @@ export interface SwapNames {
   readonly fresh: string;
   /** The name that it gets. */
   readonly target: string;
-  /** What has that name today, and the name it gets instead; null when nothing has it. */
-  readonly live: { readonly properties: DatabaseProperties; readonly before: string } | null;
+  /** The name that the database which has that name today gets instead; null when nothing has it. */
+  readonly live: { readonly before: string } | null;
+  /** Comment of the database that takes the name. */
+  readonly comment: string | null;
 }
 
 /**
@@ -36,7 +38,7 @@ export async function swap(mover: pg.Client, cutter: pg.Client, names: SwapNames
         closed += await renameCutting(mover, cutter, names.target, names.live.before);
       }
       await renameCutting(mover, cutter, names.fresh, names.target);
-      const comment = names.live?.properties.comment ?? null;
+      const { comment } = names;
       await mover.query(
         `COMMENT ON DATABASE ${identifier(names.target)} IS ${comment === null ? "NULL" : literal(comment)}`,
       );
@@ -52,14 +54,6 @@ export async function swap(mover: pg.Client, cutter: pg.Client, names: SwapNames
       throw explainSwap(error, names.target);
     }
   }
-}
-
-/** Statements that put the old database back, to be run one after the other in a maintenance database. */
-export function swapBackStatements(target: string, before: string, aside: string): string[] {
-  return [
-    `ALTER DATABASE ${identifier(target)} RENAME TO ${identifier(aside)};`,
-    `ALTER DATABASE ${identifier(before)} RENAME TO ${identifier(target)};`,
-  ];
 }
 
 async function renameCutting(mover: pg.Client, cutter: pg.Client, from: string, to: string) {

@@ -1,12 +1,17 @@
 import type { BackupOutputs } from "../components/outputs.ts";
 import { chooseBackup, isComplete } from "../storage/catalogue.ts";
+import { notAfter as takenBy } from "../storage/notAfter.ts";
+import { databaseArguments } from "./databases.ts";
 import type { Entry } from "./events.ts";
 import { ageHours, formatAge, stampTime } from "./format.ts";
 import { runAgent } from "./remote.ts";
 import type { Session } from "./session.ts";
 
-/** `complete`: with manifest. `no manifest`: never finished. `legacy`: made by the old image, which writes none. */
-export type State = "complete" | "no manifest" | "legacy";
+/**
+ * `complete`: with manifest. `verified`: and read back whole. `suspect`: doubted when it was taken. `no manifest`: never
+ * finished. `legacy`: made by the old image, which writes none.
+ */
+export type State = "complete" | "verified" | "suspect" | "no manifest" | "legacy";
 
 /** Whether the newest complete backup is young enough. */
 export interface Verdict {
@@ -18,7 +23,7 @@ export interface Verdict {
 
 /** Backups of the database, newest first. */
 export async function listBackups({ backup, container, screen }: Session): Promise<Entry[]> {
-  const { backups } = await runAgent(container, ["list"], "list", {
+  const { backups } = await runAgent(container, ["list", ...databaseArguments(backup)], "list", {
     onNotice: (line) => screen.notice(line),
   });
   return backups
@@ -28,12 +33,14 @@ export async function listBackups({ backup, container, screen }: Session): Promi
 
 export function stateOf(entry: Entry): State {
   if (entry.kind === "legacy") return "legacy";
-  return isComplete(entry) ? "complete" : "no manifest";
+  if (!isComplete(entry)) return "no manifest";
+  if (entry.suspect) return "suspect";
+  return entry.verifiedKey === null ? "complete" : "verified";
 }
 
 /** Judges the newest complete backup against the RPO of the outputs. */
 export function judgeAge(backup: BackupOutputs, entries: readonly Entry[], now: number): Verdict {
-  const newest = entries.find((entry) => stateOf(entry) === "complete");
+  const newest = entries.find((entry) => ["complete", "verified"].includes(stateOf(entry)));
   const rpo = `RPO ${backup.rpoHours} h`;
   if (newest === undefined) {
     return { newest, ok: false, text: `no complete backup, ${rpo}: missed` };
@@ -46,15 +53,19 @@ export function judgeAge(backup: BackupOutputs, entries: readonly Entry[], now: 
 /**
  * Chooses the backup to restore, by the rule that the agent has.
  * @param wanted `latest`, or a time as the list shows it, with a blank or a T
+ * @param notAfter only of those that were taken at this time or before it
  * @throws Problem when none matches, or the one that matches was never finished
  */
 export function chooseEntry(
   backup: BackupOutputs,
   entries: readonly Entry[],
   wanted: string,
+  notAfter?: string,
 ): Entry {
   const { bucket, prefix } = backup.location;
+  const location = `s3://${bucket}/${prefix}`;
+  const old = notAfter === undefined ? entries : takenBy(entries, notAfter, location);
   const stamp = wanted.trim().replace(/(?<=\d) (?=\d)/, "T");
-  const { key } = chooseBackup(entries, stamp, backup.database, `s3://${bucket}/${prefix}`);
+  const { key } = chooseBackup(old, stamp, backup.database, location);
   return entries.find((entry) => entry.key === key) as Entry;
 }

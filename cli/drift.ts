@@ -2,6 +2,7 @@ import { appendFile } from "node:fs/promises";
 import type { BackupOutputs } from "../components/outputs.ts";
 import { Problem } from "../storage/problem.ts";
 import { judgeAge, listBackups } from "./catalogue.ts";
+import { databasesOf, forDatabase } from "./databases.ts";
 import { type Difference, judge } from "./differences.ts";
 import type { Entry } from "./events.ts";
 import { formatAge, plural, stampTime } from "./format.ts";
@@ -29,7 +30,7 @@ export async function drift(session: Session, stack: StackChoice): Promise<numbe
   screen.progress("  reading every resource of the stack");
   const reality = judge(await previewRefresh(stack));
   screen.progress("  reading the backups");
-  const data = await judgeData(session, reality.differences);
+  const data = await judgeDatabases(session, reality.differences);
   const report: Report = {
     differences: [...reality.differences, ...data.differences],
     notes: [
@@ -46,6 +47,18 @@ export async function drift(session: Session, stack: StackChoice): Promise<numbe
   const { differences, notes } = report;
   screen.document({ drift: differences.length > 0, differences, notes });
   return differences.length > 0 ? driftExitCode : 0;
+}
+
+/** The data plane of each database. */
+async function judgeDatabases(session: Session, known: readonly Difference[]): Promise<Report> {
+  const reports: Report[] = [];
+  for (const database of session.databases) {
+    reports.push(await judgeData(forDatabase(session, database), known));
+  }
+  return {
+    differences: reports.flatMap(({ differences }) => differences),
+    notes: [...new Set(reports.flatMap(({ notes }) => notes))],
+  };
 }
 
 /** A data plane that cannot be judged is itself a broken check, unless drift that is known already explains it. */
@@ -66,7 +79,8 @@ async function judgeData(session: Session, known: readonly Difference[]): Promis
   if (ok) return { differences: [], notes: [] };
   const late: Difference = {
     plane: "data",
-    subject: "newest backup",
+    subject:
+      databasesOf(backup).length > 1 ? `newest backup of ${backup.database}` : "newest backup",
     declared: `RPO ${backup.rpoHours} h`,
     found: newest ? `${formatAge(now - stampTime(newest.stamp))} old` : "none",
     remedy: `see why: docker logs ${container.name}`,

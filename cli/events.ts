@@ -27,8 +27,46 @@ const restoredSchema = z.object({
   /** False for a backup without manifest: there was nothing to compare with. */
   compared: z.boolean(),
   elapsedMs: z.number(),
-  /** SQL statements that swap back. */
-  undo: z.array(z.string()).optional(),
+  /** Command that swaps back, to be written behind the program's name; null where nothing was replaced. */
+  undo: z.string().nullable().default(null),
+});
+
+const plannedSchema = z.object({
+  event: z.literal("planned"),
+  database: z.string(),
+  from: z.string(),
+  key: z.string(),
+  bytes: z.number(),
+  /** Name under which the database of before would be kept; null where there is none. */
+  previous: z.string().nullable(),
+  tables: z.number().nullable(),
+  rows: z.number().nullable(),
+  /** Roles that would be made. */
+  roles: z.array(z.string()),
+});
+
+const undoneSchema = z.object({
+  event: z.literal("undone"),
+  database: z.string(),
+  /** Name that the database had which has the real one again. */
+  from: z.string(),
+  /** Name under which the one of before was kept; null where there was none. */
+  previous: z.string().nullable(),
+  elapsedMs: z.number(),
+});
+
+const verifiedSchema = z.object({
+  event: z.literal("verified"),
+  database: z.string(),
+  from: z.string(),
+  key: z.string(),
+  /** `stored`: only the stored bytes were checked, for lack of a key. */
+  depth: z.enum(["full", "stored"]),
+  bytes: z.number(),
+  tables: z.number().nullable(),
+  /** What was not checked; null when everything was. */
+  unchecked: z.string().nullable(),
+  elapsedMs: z.number(),
 });
 
 const entrySchema = z.object({
@@ -39,6 +77,11 @@ const entrySchema = z.object({
   storedAt: z.string(),
   kind: z.enum(["ours", "legacy"]),
   manifestKey: z.string().nullable(),
+  /** These four are absent from an agent of the first version, which has neither of them. */
+  suspect: z.boolean().default(false),
+  tier: z.enum(["daily", "weekly", "monthly"]).nullable().default(null),
+  globalsKey: z.string().nullable().default(null),
+  verifiedKey: z.string().nullable().default(null),
   /** The agent reads those of the newest only. A manifest that this version cannot read must not hide the other backups. */
   manifest: manifestSchema.nullish().catch(null),
 });
@@ -50,6 +93,9 @@ const eventSchema = z.discriminatedUnion("event", [
   progressSchema,
   backupSchema,
   restoredSchema,
+  plannedSchema,
+  undoneSchema,
+  verifiedSchema,
   listSchema,
   errorSchema,
 ]);
@@ -57,12 +103,13 @@ const eventSchema = z.discriminatedUnion("event", [
 export type AgentEvent = z.infer<typeof eventSchema>;
 export type ProgressEvent = z.infer<typeof progressSchema>;
 export type RestoredEvent = z.infer<typeof restoredSchema>;
+export type PlannedEvent = z.infer<typeof plannedSchema>;
 /** One backup as the agent lists it. */
 export type Entry = CatalogueEntry & Pick<z.infer<typeof entrySchema>, "manifest">;
 /** The event that ends a run well. */
 export type FinalEvent = Exclude<AgentEvent, { event: "progress" | "error" }>;
 
-const known = new Set(["progress", "backup", "restored", "list", "error"]);
+const known = new Set(eventSchema.options.map(({ shape }) => shape.event.value as string));
 
 /**
  * Reads one line of the agent's output.

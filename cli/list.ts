@@ -1,6 +1,7 @@
 import type { BackupOutputs } from "../components/outputs.ts";
 import { totalRows } from "../storage/manifest.ts";
 import { judgeAge, listBackups, type State, stateOf } from "./catalogue.ts";
+import { forOne } from "./databases.ts";
 import type { Entry } from "./events.ts";
 import { ageHours, dayAfter, formatBytes, formatCount, formatStamp, plural } from "./format.ts";
 import { type Column, paint, renderTable } from "./render.ts";
@@ -15,7 +16,8 @@ export interface ListOptions {
 }
 
 /** Shows the backups of the database, newest first. */
-export async function list(session: Session, options: ListOptions): Promise<void> {
+export async function list(opened: Session, options: ListOptions): Promise<void> {
+  const session = forOne(opened);
   const { backup, screen } = session;
   const now = Date.now();
   const entries = await listBackups(session);
@@ -44,9 +46,7 @@ export async function list(session: Session, options: ListOptions): Promise<void
       state: stateOf(entry),
       key: entry.key,
       bytes: entry.bytes,
-      ...(backup.retentionDays !== undefined && {
-        keptUntil: dayAfter(entry.stamp, backup.retentionDays),
-      }),
+      ...(backup.retentionDays !== undefined && { keptUntil: keptUntil(backup, entry) }),
       manifest: entry.manifest ?? null,
     })),
   });
@@ -64,6 +64,8 @@ export function renderBackups(backup: BackupOutputs, entries: readonly Entry[]):
     { title: "rows", align: "right" },
     { title: "state" },
     ...(retentionDays === undefined ? [] : [{ title: "kept until" }]),
+    // Why a suspect one is suspect; a column without a title.
+    { title: "" },
   ];
   const rows = entries.map((entry) => {
     const { manifest } = entry;
@@ -74,13 +76,19 @@ export function renderBackups(backup: BackupOutputs, entries: readonly Entry[]):
       manifest ? formatCount(manifest.tables.length) : "",
       manifest ? formatCount(totalRows(manifest)) : "",
       paintState(stateOf(entry)),
-      ...(retentionDays === undefined ? [] : [dayAfter(entry.stamp, retentionDays)]),
+      ...(retentionDays === undefined ? [] : [keptUntil(backup, entry)]),
+      manifest?.suspect ?? "",
     ];
   });
   return renderTable(columns, rows);
 }
 
+/** The day on which the bucket's rule expires it. */
+function keptUntil({ retentionDays = 0, tierDays }: BackupOutputs, { stamp, tier }: Entry): string {
+  return dayAfter(stamp, (tier && tierDays?.[tier]) ?? retentionDays);
+}
+
 function paintState(state: State): string {
-  if (state === "complete") return paint.good(state);
+  if (state === "complete" || state === "verified") return paint.good(state);
   return state === "legacy" ? paint.faint(state) : paint.doubtful(state);
 }

@@ -8,11 +8,15 @@ import { list } from "./list.ts";
 import { restore } from "./restore.ts";
 import { type CommonOptions, openSession } from "./session.ts";
 import { status } from "./status.ts";
+import { undo } from "./undo.ts";
+import { verify } from "./verify.ts";
 
 const name = "kamal-postgres-backup";
 const { version } = JSON.parse(
   readFileSync(new URL("../package.json", import.meta.url), "utf8"),
 ) as { version: string };
+
+const IDENTITY = "file with the private key that opens the backups, as age-keygen writes it";
 
 const program = new Command(name)
   .description("Backs up and restores the PostgreSQL of a Kamal application declared with Pulumi.")
@@ -22,6 +26,7 @@ const program = new Command(name)
   .option("--outputs <file>", "saved `pulumi stack output --json`; then no Pulumi is needed")
   .option("--name <name>", "which backup, where the stack has several")
   .option("--host <host>", "which host, where the backup runs on several (default: the first)")
+  .option("--database <name>", "which database, where the backup has several")
   .option("--json", "print one JSON document instead of text")
   .option("--debug", "print the stack of an error")
   .configureHelp({ showGlobalOptions: true })
@@ -30,8 +35,12 @@ const program = new Command(name)
 program
   .command("backup")
   .description("take a backup now")
-  .action(async (_, command: Command) => backup(await openSession(common(command))))
-  .addHelpText("after", examples("backup", "--stack production backup", "backup --json"));
+  .option("--accept", "count it as good although it differs from the last: the new normal")
+  .action(async (options, command: Command) => backup(await openSession(common(command)), options))
+  .addHelpText(
+    "after",
+    examples("backup", "--stack production backup", "backup --accept", "backup --json"),
+  );
 
 program
   .command("list")
@@ -45,6 +54,14 @@ program
   .description("restore a backup; the database of now is kept under another name")
   .argument("[time...]", 'time of a backup as "list" shows it, or latest', ["latest"])
   .option("--into <name>", "restore into a new database of this name instead")
+  .option("--not-after <time>", "the newest backup of this time (UTC) or before it")
+  .option("--identity <file>", IDENTITY)
+  .option("--globals", "make the roles of the backup that the server lacks, without passwords")
+  .option(
+    "--scratch <folder>",
+    "folder in the container to unpack in, for a restore with every core",
+  )
+  .option("--dry-run", "check everything and say what would be done, but make nothing")
   .option("--yes", "do not ask")
   .action(async (time: string[], options, command: Command) =>
     // The list shows date and time as two words.
@@ -55,9 +72,35 @@ program
     examples(
       "restore",
       "restore 2026-11-24 03:15:02",
+      'restore --not-after "2026-11-24 02:00"',
       "restore latest --into shop_look",
+      "restore --identity backup-key.txt",
+      "restore --dry-run",
       "restore --yes --json",
     ),
+  );
+
+program
+  .command("undo")
+  .description("swap the database that a restore has replaced back into its place")
+  .argument("<name>", "the name under which the restore has kept it")
+  .option("--yes", "do not ask")
+  .action(async (kept: string, options, command: Command) =>
+    undo(await openSession(common(command)), kept, options),
+  )
+  .addHelpText("after", examples("undo shop_production_before_20261124T102110"));
+
+program
+  .command("verify")
+  .description("read a backup to its end; exit 0: whole, 2: stored whole, but not decrypted here")
+  .argument("[time...]", 'time of a backup as "list" shows it, or latest', ["latest"])
+  .option("--identity <file>", IDENTITY)
+  .action(async (time: string[], options, command: Command) => {
+    process.exitCode = await verify(await openSession(common(command)), time.join(" "), options);
+  })
+  .addHelpText(
+    "after",
+    examples("verify", "verify 2026-11-24 03:15:02", "verify --identity backup-key.txt"),
   );
 
 program

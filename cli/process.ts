@@ -16,12 +16,14 @@ export interface RunOptions {
   readonly missing: string;
   /** Sentence for an interruption from the keyboard or by a signal. */
   readonly interrupted: string;
+  /** Standard input; absent: none. */
+  readonly input?: string;
   /** Called for each line of standard output; what it throws ends the program. */
   readonly onLine: (line: string) => void;
 }
 
 /**
- * Runs a program without a shell and without input. An interruption ends the program and comes back as an error, so that
+ * Runs a program without a shell. An interruption ends the program and comes back as an error, so that
  * the caller can tidy up.
  * @throws Problem when the program cannot be started or is stopped
  */
@@ -34,8 +36,10 @@ export function runProgram(
     const child = spawn(program, args, {
       ...(options.cwd !== undefined && { cwd: options.cwd }),
       env: { ...process.env, ...options.env },
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: "pipe",
     });
+    // EPIPE: the program ended before it read it; its exit code says why.
+    child.stdin.on("error", () => {}).end(options.input);
     let failure: unknown;
     const stop = (reason: unknown) => {
       failure ??= reason;

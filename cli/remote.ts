@@ -20,8 +20,14 @@ export function containerOn(backup: BackupOutputs, host: SshHop): Container {
   return { name, host: host.host, route: { host, proxy, identityFiles } };
 }
 
-export interface Listeners {
+export interface AgentCall {
+  /** What the agent reads from standard input. */
+  readonly input?: string;
+  /** Exit codes that count as a good end when the result is there. @default [0] */
+  readonly codes?: readonly number[];
   readonly onProgress?: (event: ProgressEvent) => void;
+  /** Called for each result, of which there are several for several databases. */
+  readonly onResult?: (event: FinalEvent) => void;
   /** Called for each line that the agent, or ssh, has for a person beside the result. */
   readonly onNotice?: (line: string) => void;
 }
@@ -35,22 +41,27 @@ export async function runAgent<Name extends FinalEvent["event"]>(
   container: Container,
   args: readonly string[],
   final: Name,
-  { onProgress, onNotice }: Listeners = {},
+  { input, codes = [0], onProgress, onResult, onNotice }: AgentCall = {},
 ): Promise<Extract<FinalEvent, { event: Name }>> {
   let result: Extract<FinalEvent, { event: Name }> | undefined;
   let failure: string | undefined;
-  const command = ["docker", "exec", container.name, "agent", ...args, "--json"];
-  const { code, stderr } = await runOnHost(container.route, command, (line) => {
+  const interactive = input === undefined ? [] : ["--interactive"];
+  const command = ["docker", "exec", ...interactive, container.name, "agent", ...args, "--json"];
+  const onLine = (line: string) => {
     const event: AgentEvent | undefined = parseEvent(line);
     if (event?.event === "progress") onProgress?.(event);
     else if (event?.event === "error") failure = event.message;
-    else if (event?.event === final) result = event as Extract<FinalEvent, { event: Name }>;
-  });
-  if (failure !== undefined || (result !== undefined && code === 0)) {
+    else if (event?.event === final) {
+      result = event as Extract<FinalEvent, { event: Name }>;
+      onResult?.(result);
+    }
+  };
+  const { code, stderr } = await runOnHost(container.route, command, onLine, input);
+  if (failure !== undefined || (result !== undefined && codes.includes(code))) {
     for (const line of stderr.split("\n").filter(Boolean)) onNotice?.(line);
   }
   if (failure !== undefined) throw new Problem(failure);
-  if (code !== 0) throw dockerProblem(container, code, stderr);
+  if (!codes.includes(code)) throw dockerProblem(container, code, stderr);
   if (result === undefined) {
     throw new Problem(
       `the agent in ${container.name} on ${container.host} ended without a result, so it did not succeed. See its log: docker logs ${container.name}`,

@@ -1,7 +1,8 @@
 import { totalRows } from "../storage/manifest.ts";
 import { Problem } from "../storage/problem.ts";
 import { chooseEntry, listBackups, stateOf } from "./catalogue.ts";
-import type { Entry, ProgressEvent, RestoredEvent } from "./events.ts";
+import { databaseArguments, forOne } from "./databases.ts";
+import type { Entry, PlannedEvent, ProgressEvent, RestoredEvent } from "./events.ts";
 import {
   formatBytes,
   formatCount,
@@ -10,6 +11,7 @@ import {
   formatStamp,
   plural,
 } from "./format.ts";
+import { agentSecret } from "./identity.ts";
 import { runAgent } from "./remote.ts";
 import { paint, renderBar, renderTable } from "./render.ts";
 import type { Session } from "./session.ts";
@@ -17,6 +19,16 @@ import type { Session } from "./session.ts";
 export interface RestoreOptions {
   /** Restores beside, into a new database of this name; the live one is not touched. */
   readonly into?: string;
+  /** With `latest`: the newest that was taken at this time or before it. */
+  readonly notAfter?: string;
+  /** File with the private key, as `age-keygen` writes it. */
+  readonly identity?: string;
+  /** Makes the roles that the server lacks. @default false */
+  readonly globals?: boolean;
+  /** Folder in the container for the unpacked archive. */
+  readonly scratch?: string;
+  /** Checks everything and makes nothing. @default false */
+  readonly dryRun?: boolean;
   /** Goes on without asking. @default false */
   readonly yes?: boolean;
 }
@@ -26,10 +38,11 @@ export interface RestoreOptions {
  * @param wanted `latest` or the time of a backup
  */
 export async function restore(
-  session: Session,
+  opened: Session,
   wanted: string,
   options: RestoreOptions,
 ): Promise<void> {
+  const session = forOne(opened);
   const { backup, container, screen } = session;
   const { database } = backup;
   const { into } = options;
@@ -38,27 +51,45 @@ export async function restore(
       `--into ${into} is the live database. Leave --into away to replace it, or name a new database.`,
     );
   }
-  if (!options.yes && !process.stdin.isTTY) {
+  const ask = !options.yes && !options.dryRun;
+  if (ask && !process.stdin.isTTY) {
     throw new Problem(
       "restore asks before it replaces a database, and standard input is no terminal. Run it in a terminal, or add --yes.",
     );
   }
-  const entry = chooseEntry(backup, await listBackups(session), wanted);
+  const secret = await agentSecret(options.identity);
+  const entry = chooseEntry(backup, await listBackups(session), wanted, options.notAfter);
   const plan = describePlan(database, container.host, entry, into);
-  if (!options.yes) await confirm(plan, into ?? database);
+  if (ask) await confirm(plan, into ?? database);
   else for (const line of plan) screen.line(line);
 
-  const args = ["restore", entry.stamp, ...(into === undefined ? [] : ["--into", into]), "--yes"];
-  const restored = await runAgent(container, args, "restored", {
-    onProgress: (event) => screen.progress(`  ${describeProgress(event)}`),
-    onNotice: (line) => screen.notice(line),
-  });
-  const undo = undoStatements(restored);
-  for (const line of describeResult(entry, restored)) screen.line(line);
-  if (undo.length > 0) {
-    screen.line("To swap back, in psql, connected to another database such as postgres:");
-    for (const statement of undo) screen.line(`  ${statement}`);
+  const args = [
+    "restore",
+    entry.stamp,
+    ...databaseArguments(backup),
+    ...(into === undefined ? [] : ["--into", into]),
+    ...(options.globals ? ["--globals"] : []),
+    ...(options.scratch === undefined ? [] : ["--scratch", options.scratch]),
+    ...secret.args,
+    ...(options.dryRun ? ["--dry-run"] : []),
+    "--yes",
+  ];
+  const call = {
+    ...secret.call,
+    onProgress: (event: ProgressEvent) => screen.progress(`  ${describeProgress(event)}`),
+    onNotice: (line: string) => screen.notice(line),
+  };
+  if (options.dryRun) {
+    const planned = await runAgent(container, args, "planned", call);
+    for (const line of describePlanned(planned)) screen.line(line);
+    const { event: _, ...result } = planned;
+    screen.document({ ...result, host: container.host, dryRun: true });
+    return;
   }
+  const restored = await runAgent(container, args, "restored", call);
+  const undo = restored.undo === null ? null : `npx kamal-postgres-backup ${restored.undo}`;
+  for (const line of describeResult(entry, restored)) screen.line(line);
+  if (undo !== null) screen.line(`To swap back: ${undo}`);
   const { event: _, ...result } = restored;
   screen.document({ ...result, host: container.host, key: entry.key, undo });
 }
@@ -72,8 +103,13 @@ export function describePlan(
 ): string[] {
   const { manifest } = entry;
   const rows = manifest ? `, ${plural(totalRows(manifest), "row")}` : "";
+  const state = stateOf(entry);
   const note =
-    stateOf(entry) === "legacy" ? ", made by the old image: nothing to compare it with" : "";
+    state === "legacy"
+      ? ", made by the old image: nothing to compare it with"
+      : state === "suspect"
+        ? `, suspect: ${manifest?.suspect ?? "its manifest says why"}`
+        : "";
   const from = `from ${formatStamp(entry.stamp)} UTC (${formatBytes(entry.bytes)}${rows}${note})`;
   return into === undefined
     ? [
@@ -129,20 +165,17 @@ export function describeResult(entry: Entry, restored: RestoredEvent): string[] 
   ];
 }
 
-/** The agent's own way back, else the two renames. Nothing where nothing was replaced. */
-export function undoStatements(restored: RestoredEvent): string[] {
-  if (restored.undo !== undefined) return restored.undo;
-  const { database, previous } = restored;
-  if (previous === null) return [];
-  // As long as the name that the agent chose, so it keeps within PostgreSQL's 63 bytes.
-  const aside = previous.replace(/_before_(?=[^_]*$)/, "_undone_");
+/** What a dry run has found. */
+export function describePlanned({ previous, roles }: PlannedEvent): string[] {
   return [
-    `ALTER DATABASE ${identifier(database)} RENAME TO ${identifier(aside)};`,
-    `ALTER DATABASE ${identifier(previous)} RENAME TO ${identifier(database)};`,
+    ...(previous === null ? [] : [`The database of now would stay as ${previous}.`]),
+    ...(roles.length === 0 ? [] : [`Roles that would be made: ${roles.join(", ")}.`]),
+    `${paint.good("Dry run")}: every check has passed, and nothing was made.`,
   ];
 }
 
-async function confirm(plan: readonly string[], name: string): Promise<void> {
+/** Shows a plan and lets the operator type the name of the database that it concerns. */
+export async function confirm(plan: readonly string[], name: string): Promise<void> {
   const { default: input } = await import("@inquirer/input");
   // The plan and the question go to standard error, so that --json stays one document.
   process.stderr.write(`${plan[0]}?\n${plan.slice(1).join("\n")}\n`);
@@ -153,12 +186,8 @@ async function confirm(plan: readonly string[], name: string): Promise<void> {
       { output: process.stderr },
     );
   } catch (error) {
-    if ((error as Error).name === "ExitPromptError") throw new Problem("nothing was restored.");
+    if ((error as Error).name === "ExitPromptError") throw new Problem("nothing was changed.");
     throw error;
   }
-  if (answer !== name) throw new Problem(`"${answer}" is not "${name}"; nothing was restored.`);
-}
-
-function identifier(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
+  if (answer !== name) throw new Problem(`"${answer}" is not "${name}"; nothing was changed.`);
 }

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { type BackupOutputs, findBackupOutputs } from "../components/outputs.ts";
 import { Problem } from "../storage/problem.ts";
+import { chooseDatabases } from "./databases.ts";
 import { stackOutputs } from "./pulumi.ts";
 import { type Container, containerOn } from "./remote.ts";
 import { Screen } from "./screen.ts";
@@ -15,13 +16,18 @@ export interface CommonOptions {
   readonly name?: string;
   /** Which host, where the backup has several. */
   readonly host?: string;
+  /** Which database, where the backup has several. */
+  readonly database?: string;
   readonly json?: boolean;
   readonly debug?: boolean;
 }
 
 /** What every command works with. */
 export interface Session {
+  /** `database` is the one that the command is about; where it is about several, the first. */
   readonly backup: BackupOutputs;
+  /** Those that the command is about. */
+  readonly databases: readonly string[];
   readonly container: Container;
   readonly screen: Screen;
 }
@@ -38,8 +44,10 @@ export async function openSession(options: CommonOptions): Promise<Session> {
       `--host ${options.host}: ${backup.container} runs on ${backup.hosts.map((h) => h.host).join(", ")}.`,
     );
   }
+  const databases = chooseDatabases(backup, options.database);
   return {
-    backup,
+    backup: { ...backup, database: databases[0] ?? backup.database },
+    databases,
     container: containerOn(backup, host),
     screen: new Screen(options.json ?? false),
   };

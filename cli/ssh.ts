@@ -21,12 +21,14 @@ const stillRunning =
  * ever asked: a question would hang a job in CI.
  * @param words the command; each is quoted for the remote shell
  * @param onLine called for each line of standard output
+ * @param input standard input of the command: the only way for a secret, which an argument would show to everyone there
  * @throws Problem when the connection could not be made or was lost
  */
 export async function runOnHost(
   route: Route,
   words: readonly string[],
   onLine: (line: string) => void,
+  input?: string,
 ): Promise<Outcome> {
   const folder = await mkdtemp(join(tmpdir(), "kamal-postgres-backup-"));
   try {
@@ -36,6 +38,7 @@ export async function runOnHost(
       missing: "ssh is not on PATH. Install the OpenSSH client.",
       interrupted: `interrupted. ${stillRunning}`,
       onLine,
+      ...(input !== undefined && { input }),
     });
     if (outcome.code === 255) throw sshProblem(route, outcome.stderr);
     return outcome;

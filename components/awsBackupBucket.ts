@@ -1,8 +1,9 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
-import { Retention } from "../kamal/retention.ts";
+import { Retention, type TierDays } from "../kamal/retention.ts";
 import { checkEndpoint } from "../storage/address.ts";
-import { backupLifecycle, type LifecycleRule } from "../storage/lifecycle.ts";
+import { backupLifecycle, type LifecycleRule, type TierExpiry } from "../storage/lifecycle.ts";
+import { Problem } from "../storage/problem.ts";
 import { explained } from "./explained.ts";
 import { type Transform, transformed } from "./transform.ts";
 
@@ -10,8 +11,16 @@ export interface AwsBackupBucketArgs {
   /**
    * How long a backup is kept; the bucket itself expires it, so no key on the database host needs the right to delete.
    * @example Retention.days(30)
+   * @example Retention.tiers({ daily: 7, weekly: 35, monthly: 365 })
    */
   readonly retention: Retention;
+  /**
+   * Folders of the backups in the bucket, one for each `PostgresBackup`. Needed with `Retention.tiers`, since each tier's
+   * rule is for a folder below.
+   * @default none
+   * @example ["shop/production"]
+   */
+  readonly prefixes?: readonly string[];
   /**
    * How long an overwritten or deleted object can still be brought back.
    * @default 14 days
@@ -63,8 +72,12 @@ export class AwsBackupBucket extends pulumi.ComponentResource {
   readonly region: pulumi.Output<string>;
   readonly endpoint: pulumi.Output<string | undefined>;
   readonly allowInsecure: boolean;
-  /** Days until a backup expires. */
+  /** Days until a backup expires; with tiers: the longest. */
   readonly retentionDays: number;
+  /** Days until a backup of each tier expires; undefined without tiers. */
+  readonly tierDays: TierDays | undefined;
+  /** Folders whose tiers have rules of their own. */
+  readonly prefixes: readonly string[];
 
   constructor(name: string, args: AwsBackupBucketArgs, opts?: pulumi.ComponentResourceOptions) {
     super("kamal-postgres-backup:index:AwsBackupBucket", name, {}, opts);
@@ -119,6 +132,7 @@ export class AwsBackupBucket extends pulumi.ComponentResource {
         days: args.retention.days,
         noncurrentDays: (args.noncurrentRetention ?? Retention.days(14)).days,
         abortDays: 2,
+        ...tiersOf(args),
       }),
     );
     this.lifecycle = new aws.s3.BucketLifecycleConfiguration(
@@ -133,6 +147,8 @@ export class AwsBackupBucket extends pulumi.ComponentResource {
     this.endpoint = pulumi.output(endpoint);
     this.allowInsecure = args.allowInsecure ?? false;
     this.retentionDays = args.retention.days;
+    this.tierDays = args.retention.tierDays;
+    this.prefixes = args.prefixes ?? [];
     this.registerOutputs({
       bucketName: this.bucketName,
       region: this.region,
@@ -140,6 +156,23 @@ export class AwsBackupBucket extends pulumi.ComponentResource {
       retentionDays: this.retentionDays,
     });
   }
+}
+
+function tiersOf({ retention, prefixes = [] }: AwsBackupBucketArgs): { tiers?: TierExpiry } {
+  if (retention.tierDays === undefined) return {};
+  if (prefixes.length === 0) {
+    throw new Problem(
+      'prefixes: Retention.tiers needs the folders of the backups, since each tier has a rule of its own below them. Give for instance prefixes: ["shop/production"].',
+    );
+  }
+  for (const prefix of prefixes) {
+    if (prefix === "" || prefix.startsWith("/") || prefix.endsWith("/")) {
+      throw new Problem(
+        `prefixes: "${prefix}" must be a folder without slash at either end, for instance "shop/production".`,
+      );
+    }
+  }
+  return { tiers: { days: retention.tierDays, prefixes } };
 }
 
 function toAwsRule(rule: LifecycleRule): aws.types.input.s3.BucketLifecycleConfigurationRule {

@@ -4,12 +4,13 @@
  * @packageDocumentation
  */
 export { Problem } from "../kamal/problem.ts";
-export { Retention } from "../kamal/retention.ts";
+export { Retention, type TierDays } from "../kamal/retention.ts";
 export { Schedule } from "../kamal/schedule.ts";
 export { AgentImage, type AgentImageArgs } from "./agentImage.ts";
 export { AwsBackupBucket, type AwsBackupBucketArgs } from "./awsBackupBucket.ts";
 export { BackupKeys, type BackupKeysArgs } from "./backupKeys.ts";
 export type { BackupBucket, ExistingBucket } from "./bucket.ts";
+export { Encryption } from "./encryption.ts";
 export { KamalAccessory, type KamalAccessoryArgs } from "./kamalAccessory.ts";
 export type { KamalArgs } from "./kamalProject.ts";
 export type { NoticesArgs } from "./notices.ts";

@@ -17,8 +17,10 @@ export const backupOutputsSchema = z.object({
   version: z.literal(1),
   /** Name of the component in the program, e.g. `shop`. */
   name: z.string(),
-  /** Exact name of the database. */
+  /** Exact name of the database; the first of several. */
   database: z.string(),
+  /** Exact names of all that are backed up; absent from a stack of the first version, which has one. */
+  databases: z.array(z.string()).optional(),
   /** Key under `accessories:` in deploy.yml, e.g. `db_backup`. */
   accessory: z.string(),
   /** Name of the container on each host, e.g. `shop-db_backup`. */
@@ -43,6 +45,8 @@ export const backupOutputsSchema = z.object({
   schedule: z.string(),
   /** Days until a backup expires; absent where the bucket's rules are not ours. */
   retentionDays: z.int().optional(),
+  /** Days until a backup of each tier expires; absent without tiers. Those without a tier are kept `retentionDays`. */
+  tierDays: z.object({ daily: z.int(), weekly: z.int(), monthly: z.int() }).optional(),
   /** A newest backup older than this is drift. Hours. */
   rpoHours: z.number(),
 });

@@ -12,6 +12,7 @@ import {
   accessoryOf,
   kamalSecretsOf,
 } from "./declaredAccessory.ts";
+import { Encryption } from "./encryption.ts";
 import { explained, explainedApply } from "./explained.ts";
 import { KamalAccessory, type KamalAccessoryArgs } from "./kamalAccessory.ts";
 import { type KamalArgs, type KamalProject, readKamalProject } from "./kamalProject.ts";
@@ -25,11 +26,12 @@ export interface PostgresBackupArgs {
   /** The Kamal application beside whose database the backup runs. */
   readonly kamal: KamalArgs;
   /**
-   * Exact name of the database.
+   * Exact name of the database, or of several on the same server; each gets its own objects.
    * @default POSTGRES_DB of the database accessory
    * @example "shop_production"
+   * @example ["shop_production", "shop_production_cache", "shop_production_queue", "shop_production_cable"]
    */
-  readonly database?: string;
+  readonly database?: string | readonly string[];
   /** Where backups go: an `AwsBackupBucket`, or a bucket that exists at any S3-compatible service. */
   readonly bucket: BackupBucket;
   /**
@@ -62,6 +64,13 @@ export interface PostgresBackupArgs {
    * @example 600
    */
   readonly jitterSeconds?: number;
+  /**
+   * How backups are encrypted.
+   * @default not at all: whoever can read the bucket can read them
+   * @example Encryption.recipient("age1...")
+   * @example Encryption.passphrase(config.requireSecret("passphrase"))
+   */
+  readonly encryption?: Encryption;
   /** Level of zstd: 1 is the fastest, 3 makes the smallest object. @default 1 */
   readonly compressionLevel?: 1 | 2 | 3;
   /** Reads each backup back to its end after it was stored, which costs its download. @default false */
@@ -81,7 +90,7 @@ export interface PostgresBackupArgs {
 }
 
 /**
- * Backs up one PostgreSQL database of a Kamal application: makes the container's key, builds its image, renders the
+ * Backs up the PostgreSQL databases of a Kamal application: makes the container's key, builds its image, renders the
  * accessory into deploy.yml, boots it on the database's host and proves that it can write to the bucket.
  *
  * @example
@@ -127,7 +136,14 @@ export class PostgresBackup extends pulumi.ComponentResource {
     const notices = explained(this, () => settleNotices(this, args.notices));
     const settings = explainedApply(
       this,
-      settingsOf(schedule, database, bucket, args, notices),
+      settingsOf(
+        schedule,
+        database,
+        bucket,
+        args,
+        notices,
+        Encryption.settle(this, args.encryption),
+      ),
       checkedSettings,
     );
     const secrets = settings.apply((s) => ({ ...toEnvironment(s).secret }));
@@ -165,7 +181,8 @@ export class PostgresBackup extends pulumi.ComponentResource {
         kind: "kamal-postgres-backup",
         version: 1,
         name,
-        database: database.name,
+        database: database.names[0],
+        databases: [...database.names],
         accessory: names.key,
         container: names.container,
         hosts: [...access.hosts],
@@ -176,6 +193,7 @@ export class PostgresBackup extends pulumi.ComponentResource {
         image: reference,
         schedule: schedule.toString(),
         ...(bucket.retentionDays !== undefined && { retentionDays: bucket.retentionDays }),
+        ...(bucket.tierDays && { tierDays: bucket.tierDays }),
         rpoHours: rpoHours(schedule, args.jitterSeconds),
       }),
     );
@@ -253,10 +271,18 @@ function settingsOf(
   bucket: SettledBucket,
   args: PostgresBackupArgs,
   notices: pulumi.Output<AgentSettings["notices"]>,
+  encryption: pulumi.Output<AgentSettings["encryption"]>,
 ): pulumi.Output<AgentSettings> {
   return pulumi
-    .all([database.password, bucket.location, bucket.accessKeyId, bucket.secretAccessKey, notices])
-    .apply(([password, location, accessKeyId, secretAccessKey, told]) => ({
+    .all([
+      database.password,
+      bucket.location,
+      bucket.accessKeyId,
+      bucket.secretAccessKey,
+      notices,
+      encryption,
+    ])
+    .apply(([password, location, accessKeyId, secretAccessKey, told, sealed]) => ({
       schedule: schedule.toString(),
       jitterSeconds: args.jitterSeconds ?? 0,
       postgres: {
@@ -264,16 +290,17 @@ function settingsOf(
         port: database.port,
         user: database.user,
         password,
-        database: database.name,
+        database: database.names[0],
         dumpOptions: "",
       },
-      databases: [database.name],
+      databases: [...database.names],
       excludedDatabases: [],
       store: { ...location, accessKeyId, secretAccessKey, allowInsecure: bucket.allowInsecure },
+      ...(sealed && { encryption: sealed }),
       compressionLevel: args.compressionLevel ?? 1,
       globals: true,
       verify: args.verify ?? false,
-      tiers: false,
+      tiers: bucket.tierDays !== undefined,
       maxShrinkPercent: 50,
       notices: told,
     }));

@@ -1,5 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
+import type { TierDays } from "../kamal/retention.ts";
 import { parseAddress } from "../storage/address.ts";
+import { Problem } from "../storage/problem.ts";
 import { AwsBackupBucket } from "./awsBackupBucket.ts";
 import { BackupKeys, type BackupKeysArgs } from "./backupKeys.ts";
 import type { BackupBucket } from "./bucket.ts";
@@ -22,6 +24,8 @@ export interface SettledBucket {
   /** Keys that were made; absent for a bucket of the user's. */
   readonly keys?: BackupKeys;
   readonly retentionDays?: number;
+  /** Days until a backup of each tier expires; absent without tiers. */
+  readonly tierDays?: TierDays;
 }
 
 /** Takes the bucket: on AWS with a key of its own for the container, elsewhere with the keys given. */
@@ -41,6 +45,7 @@ export function settleBucket(
       secretAccessKey: pulumi.secret(bucket.secretAccessKey),
     };
   }
+  explained(parent, () => requireTierRules(bucket, prefix));
   const keys = new BackupKeys(
     `${name}-keys`,
     { bucket: bucket.bucketName, prefix, ...(transform && { transform }) },
@@ -60,7 +65,16 @@ export function settleBucket(
     secretAccessKey: keys.secretAccessKey,
     keys,
     retentionDays: bucket.retentionDays,
+    ...(bucket.tierDays && { tierDays: bucket.tierDays }),
   };
+}
+
+/** Without the rules for its folder a backup's tier would be kept as long as the longest. */
+function requireTierRules({ tierDays, prefixes }: AwsBackupBucket, prefix: string): void {
+  if (tierDays === undefined || prefixes.includes(prefix)) return;
+  throw new Problem(
+    `bucket: its retention has tiers, with rules for ${prefixes.map((p) => `"${p}"`).join(", ")}, but this backup lies in "${prefix}". Add that folder to the bucket's prefixes.`,
+  );
 }
 
 /** The address as the agent will use it; what was put right on the way is said at preview. */

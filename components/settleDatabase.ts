@@ -24,7 +24,8 @@ export interface Database {
   readonly host: string;
   readonly port: number;
   readonly user: string;
-  readonly name: string;
+  /** Exact names, at least one. */
+  readonly names: readonly [string, ...string[]];
   readonly major: number;
   /** Secret. */
   readonly password: pulumi.Output<string>;
@@ -41,13 +42,13 @@ export interface Database {
 export function settleDatabase(
   project: KamalProject,
   kamal: KamalArgs,
-  name: string | undefined,
+  wanted: string | readonly string[] | undefined,
   args: PostgresArgs = {},
 ): Database {
   const accessory = databaseAccessory(project.config, kamal.databaseAccessory);
   const defaults = databaseDefaults(accessory);
-  const database = name ?? defaults.database;
-  if (database === undefined) {
+  const names = namesOf(wanted ?? defaults.database);
+  if (names === undefined) {
     throw new Problem(
       `database: accessory ${accessory.name} of ${kamal.config} sets no POSTGRES_DB. Give the exact name of the database.`,
     );
@@ -73,7 +74,7 @@ export function settleDatabase(
     host: args.host ?? defaults.host,
     port: args.port ?? defaults.port,
     user: args.user ?? defaults.user,
-    name: database,
+    names,
     major,
     hosts: accessory.hosts,
     password: pulumi.secret(
@@ -82,4 +83,21 @@ export function settleDatabase(
     ...(args.password === undefined &&
       passwordSecret !== undefined && { passwordFrom: passwordSecret }),
   };
+}
+
+/** @throws Problem for a name that the container's list of names cannot carry, or one given twice */
+function namesOf(wanted: string | readonly string[] | undefined): Database["names"] | undefined {
+  const [first, ...others] = typeof wanted === "string" ? [wanted] : (wanted ?? []);
+  if (first === undefined) return undefined;
+  const names: Database["names"] = [first, ...others];
+  for (const name of names) {
+    if (name === "" || name !== name.trim() || name.includes(",")) {
+      throw new Problem(
+        `database: "${name}" is no name that can be backed up here: it must not be empty, hold a comma, or begin or end with white space.`,
+      );
+    }
+  }
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) throw new Problem(`database: "${twice}" is given twice.`);
+  return names;
 }

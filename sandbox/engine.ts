@@ -11,6 +11,7 @@ import {
   type Stack,
 } from "@pulumi/pulumi/automation/index.js";
 import { declareBackup } from "../stacks/program.ts";
+import { ensureIdentity } from "./identity.ts";
 import { type Providers, startProviders } from "./providers/start.ts";
 import type { World } from "./world.ts";
 
@@ -185,5 +186,6 @@ function sandboxConfig(world: World): ConfigMap {
     s3AllowInsecure: { value: "true" },
     hostKeys: { value: JSON.stringify({ [world.ssh.host]: world.ssh.hostKey }) },
     baseImage: { value: world.image.base },
+    ageRecipients: { value: ensureIdentity(world).recipient },
   };
 }

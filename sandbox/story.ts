@@ -11,6 +11,7 @@ import {
   stopContainer,
 } from "./actors.ts";
 import { openStack, type SandboxStack } from "./engine.ts";
+import { ensureIdentity } from "./identity.ts";
 import { kamal } from "./kamal.ts";
 import { Narrator } from "./narrator.ts";
 import { up as sandboxUp } from "./up.ts";
@@ -22,6 +23,7 @@ const ACCESSORY = "db_backup";
 const tell = new Narrator();
 let world!: World;
 let stack!: SandboxStack;
+let identity!: readonly string[];
 
 try {
   await tell.step(
@@ -30,6 +32,7 @@ try {
     async () => {
       world = await sandboxUp({ log: (line) => console.log(`    ${line}`) });
       stack = await openStack(world);
+      identity = ["--identity", ensureIdentity(world).file];
       for (const line of stack.providers.report) console.log(`    ${line}`);
       return `up in ${world.dir}`;
     },
@@ -90,6 +93,17 @@ try {
     return "newest is within the RPO";
   });
 
+  await tell.step(
+    "verify",
+    "The backup is encrypted for a key that the host does not have. With it, verify reads the whole backup back.",
+    async () => {
+      const verify = await runCli(stack, ["verify", "latest", ...identity]);
+      tell.show("npx kamal-postgres-backup verify latest --identity identity.txt", verify.stdout);
+      succeeded(verify.code, verify.stderr);
+      return "decrypted, decompressed, every block read";
+    },
+  );
+
   const before = await countRows(world, TABLE);
   await tell.step(
     "accident",
@@ -101,17 +115,41 @@ try {
   );
 
   await tell.step(
-    "restore",
-    "One command brings it back into a new database, compares, and swaps.",
+    "anomaly",
+    "The next backup lacks a table that the last one had: it is kept, but never counts as latest.",
     async () => {
-      const restore = await runCli(stack, ["restore", "latest", "--yes"]);
-      tell.show("npx kamal-postgres-backup restore latest --yes", restore.stdout);
-      succeeded(restore.code, restore.stderr);
+      const backup = await runCli(stack, ["backup"]);
+      tell.show(
+        "npx kamal-postgres-backup backup ; echo $?",
+        `${backup.stdout}${backup.stderr}${backup.code}`,
+      );
+      assert.notEqual(backup.code, 0);
+      assert.match(backup.stderr, new RegExp(TABLE));
+      return "the run fails and names the table";
+    },
+  );
+
+  await tell.step(
+    "restore",
+    "One command brings the last good backup back into a new database, compares, and swaps.",
+    async () => {
+      await restoreLatest();
       const after = await countRows(world, TABLE);
       assert.equal(after, before);
       return `${after} rows again; the damaged database is kept as ${(await keptDatabases(world)).at(-1)}`;
     },
   );
+
+  await tell.step("undo", "A restore can be taken back: undo swaps the two again.", async () => {
+    const kept = (await keptDatabases(world)).at(-1) as string;
+    const undo = await runCli(stack, ["undo", kept, "--yes"]);
+    tell.show(`npx kamal-postgres-backup undo ${kept} --yes`, undo.stdout);
+    succeeded(undo.code, undo.stderr);
+    await assert.rejects(countRows(world, TABLE), /does not exist/);
+    await restoreLatest();
+    assert.equal(await countRows(world, TABLE), before);
+    return "the damaged database was back; and restored once more";
+  });
 
   await tell.step("up again", "A second `pulumi up` finds nothing to do.", async () => {
     const up = await stack.up({ expectNoChanges: true });
@@ -169,6 +207,15 @@ The sandbox keeps running; npm run sandbox down removes it.`);
   process.exitCode = 1;
 } finally {
   await (stack as SandboxStack | undefined)?.close();
+}
+
+async function restoreLatest(): Promise<void> {
+  const restore = await runCli(stack, ["restore", "latest", "--yes", ...identity]);
+  tell.show(
+    "npx kamal-postgres-backup restore latest --yes --identity identity.txt",
+    restore.stdout,
+  );
+  succeeded(restore.code, restore.stderr);
 }
 
 function succeeded(code: number, output: string): void {

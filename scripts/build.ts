@@ -11,16 +11,23 @@ const root = join(import.meta.dirname, "..");
 const dist = join(root, "dist");
 
 rmSync(dist, { recursive: true, force: true });
-execFileSync(join(root, "node_modules/.bin/tsc"), ["--project", join(root, "tsconfig.build.json")], {
-  stdio: "inherit",
-});
+execFileSync(
+  join(root, "node_modules/.bin/tsc"),
+  ["--project", join(root, "tsconfig.build.json")],
+  {
+    stdio: "inherit",
+  },
+);
 await bundleAgent(join(dist, "agent/context"));
 
-const { scripts: _, devDependencies: __, ...manifest } = JSON.parse(
-  readFileSync(join(root, "package.json"), "utf8"),
-);
+const {
+  scripts: _,
+  devDependencies: __,
+  ...manifest
+} = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 const compiled = JSON.parse(JSON.stringify(manifest).replaceAll(/(\.\/[\w/*]+)\.ts"/g, '$1.js"'));
 writeFileSync(join(dist, "package.json"), `${JSON.stringify(compiled, null, 2)}\n`);
-for (const file of ["README.md", "LICENSE"]) cpSync(join(root, file), join(dist, file));
+for (const file of ["README.md", "LICENSE", "storage/manifest.schema.json"])
+  cpSync(join(root, file), join(dist, file));
 chmodSync(join(dist, "cli/main.js"), 0o755);
 console.log(`dist/ is ready: npm publish dist`);

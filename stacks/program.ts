@@ -2,9 +2,12 @@ import * as pulumi from "@pulumi/pulumi";
 import {
   AwsBackupBucket,
   type BackupBucket,
+  Encryption,
   type ExistingBucket,
   PostgresBackup,
+  Problem,
   Retention,
+  type TierDays,
 } from "../components/index.ts";
 
 /**
@@ -16,6 +19,8 @@ export function declareBackup(): PostgresBackup {
   const name = config.get("name") ?? "backup";
   const databasePassword = config.getSecret("databasePassword");
   const sshPrivateKey = config.getSecret("sshPrivateKey");
+  const pingUrl = config.getSecret("pingUrl");
+  const webhookUrl = config.getSecret("webhookUrl");
   const hostKeys = config.getObject<Record<string, string>>("hostKeys");
 
   return new PostgresBackup(name, {
@@ -24,8 +29,9 @@ export function declareBackup(): PostgresBackup {
       ...given("destination", config.get("destination")),
       ...given("secretsFile", config.get("secretsFile")),
     },
-    ...given("database", config.get("database")),
+    ...databasesOf(config.get("database")),
     bucket: chooseBucket(name, config),
+    ...given("prefix", config.get("prefix")),
     schedule: config.get("schedule") ?? "15 3 * * *",
     ...(databasePassword && { postgres: { password: databasePassword } }),
     ssh: {
@@ -33,7 +39,37 @@ export function declareBackup(): PostgresBackup {
       ...(sshPrivateKey && { privateKey: sshPrivateKey }),
     },
     ...given("baseImage", config.get("baseImage")),
+    ...encryptionOf(config),
+    jitterSeconds: config.getNumber("jitterSeconds") ?? 0,
+    compressionLevel: (config.getNumber("compressionLevel") ?? 1) as 1 | 2 | 3,
+    verify: config.getBoolean("verify") ?? false,
+    notices: {
+      ...(pingUrl && { pingUrl }),
+      ...(webhookUrl && { webhookUrl }),
+      ...given("metricsFile", config.get("metricsFile")),
+    },
   });
+}
+
+/** For recipients, else by a passphrase, else not at all. */
+function encryptionOf(config: pulumi.Config): { encryption?: Encryption } {
+  const recipients = config.get("ageRecipients");
+  const passphrase = config.getSecret("passphrase");
+  if (recipients && passphrase) {
+    throw new Problem(
+      "ageRecipients and passphrase are both set. Keep one of them: pulumi config rm ageRecipients, or pulumi config rm passphrase",
+    );
+  }
+  if (recipients) {
+    return { encryption: Encryption.recipients(recipients.split(",").map((key) => key.trim())) };
+  }
+  return passphrase ? { encryption: Encryption.passphrase(passphrase) } : {};
+}
+
+/** One name, or several with commas between them. */
+function databasesOf(text: string | undefined): { database?: string[] } {
+  const names = (text ?? "").split(",").map((name) => name.trim());
+  return text ? { database: names } : {};
 }
 
 /** A bucket of the user's if the configuration names one, else one on AWS. */
@@ -49,8 +85,13 @@ function chooseBucket(name: string, config: pulumi.Config): BackupBucket {
       secretAccessKey: config.requireSecret("secretAccessKey"),
     } as ExistingBucket;
   }
+  const tiers = config.getObject<TierDays>("retentionTiers");
+  const prefix = config.get("prefix");
   return new AwsBackupBucket(`${name}-backups`, {
-    retention: Retention.days(config.getNumber("retentionDays") ?? 30),
+    retention: tiers
+      ? Retention.tiers(tiers)
+      : Retention.days(config.getNumber("retentionDays") ?? 30),
+    ...(prefix && { prefixes: [prefix] }),
     forceDestroy: config.getBoolean("forceDestroy") ?? false,
     ...given("endpoint", config.get("s3Endpoint")),
     allowInsecure: config.getBoolean("s3AllowInsecure") ?? false,

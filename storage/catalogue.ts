@@ -1,11 +1,14 @@
 import { GetObjectCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
 import type { Store } from "./client.ts";
 import { explain, isMissing } from "./explain.ts";
-import { isStamp, legacyStem, parseKey, stem } from "./keys.ts";
+import { FOLDERS, type Folder, isStamp, legacyStem, parseKey, stem, type Tier } from "./keys.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
 import { Problem } from "./problem.ts";
 
-/** One dump in the bucket. */
+/** Manifests read at once; each answer may be as large as a database of many thousand tables makes it. */
+const READERS = 6;
+
+/** One dump in the bucket, with what belongs to it. */
 export interface CatalogueEntry {
   /** Exact name of the database. */
   readonly database: string;
@@ -20,55 +23,101 @@ export interface CatalogueEntry {
   readonly kind: "ours" | "legacy";
   /** Full key of the manifest; null: there is none, so an entry of ours is incomplete and must not be restored. */
   readonly manifestKey: string | null;
+  /** Stored, but doubted when it was taken: it never counts as latest. Its manifest says why. */
+  readonly suspect: boolean;
+  /** Folder by calendar; null without tiers. */
+  readonly tier: Tier | null;
+  /** Full key of the roles and grants beside the dump; null: there are none. */
+  readonly globalsKey: string | null;
+  /** Full key of the mark that the dump was read back whole; null: it was not. */
+  readonly verifiedKey: string | null;
 }
 
-/** Whether the entry counts as a backup: its manifest is there, or it is of a kind that never had one. */
+/** Whether the entry can be restored: its manifest is there, or it is of a kind that never had one. */
 export function isComplete(entry: CatalogueEntry): boolean {
   return entry.kind === "legacy" || entry.manifestKey !== null;
 }
 
+/** Whether the entry counts as a backup: complete, and not doubted. */
+export function isGood(entry: CatalogueEntry): boolean {
+  return isComplete(entry) && !entry.suspect;
+}
+
 /**
- * Lists the dumps of one database, newest first. The name counts exactly: `app` never finds `app_queue`. A manifest
- * without its dump is left out.
+ * Lists the dumps of one database, newest first, in all folders. The name counts exactly: `app` never finds
+ * `app_queue`. What has no dump is left out.
  * @throws Problem when the bucket cannot be listed
  */
 export async function listBackups(store: Store, database: string): Promise<CatalogueEntry[]> {
   const { prefix } = store.address;
-  const stems = new Set([stem(prefix, database), legacyStem(prefix, database)]);
-  const entries: CatalogueEntry[] = [];
-  const manifests = new Map<string, string>();
-  for (const listed of stems) {
-    for await (const object of objectsUnder(store, listed, database)) {
-      const parsed = parseKey(prefix, object.key);
-      if (parsed?.database !== database) continue;
-      if (parsed.kind === "manifest") manifests.set(parsed.stamp, object.key);
-      else
-        entries.push({
-          ...object,
-          database,
-          stamp: parsed.stamp,
-          kind: parsed.kind,
-          manifestKey: null,
-        });
-    }
+  const stems = new Set(FOLDERS.map((folder) => stem(prefix, database, folder)));
+  stems.add(legacyStem(prefix, database));
+  const pages = await Promise.all([...stems].map((s) => collect(objectsUnder(store, s, database))));
+  // A key may lie under two stems; a map keeps it once.
+  const objects = new Map(pages.flat().map((object) => [object.key, object]));
+  const parts = new Map<string, string>();
+  const dumps: { object: StoredObject; parsed: Dump }[] = [];
+  for (const object of objects.values()) {
+    const parsed = parseKey(prefix, object.key);
+    if (parsed?.database !== database) continue;
+    if (parsed.kind === "ours" || parsed.kind === "legacy") dumps.push({ object, parsed });
+    else parts.set(partName(parsed.kind, parsed.folder, parsed.stamp), object.key);
   }
-  // A key may lie under both stems; a map keeps it once.
-  const unique = new Map(entries.map((entry) => [entry.key, entry]));
-  return [...unique.values()]
-    .map((entry) =>
-      entry.kind === "ours" ? { ...entry, manifestKey: manifests.get(entry.stamp) ?? null } : entry,
-    )
-    .sort(newestFirst);
+  return dumps.map(({ object, parsed }) => entryOf(object, parsed, parts)).sort(newestFirst);
+}
+
+type Dump = Extract<NonNullable<ReturnType<typeof parseKey>>, { kind: "ours" | "legacy" }>;
+
+interface StoredObject {
+  readonly key: string;
+  readonly bytes: number;
+  readonly storedAt: string;
+}
+
+const partName = (kind: string, folder: Folder, stamp: string) => `${kind} ${folder} ${stamp}`;
+
+function entryOf(
+  object: StoredObject,
+  parsed: Dump,
+  parts: ReadonlyMap<string, string>,
+): CatalogueEntry {
+  const { database, stamp, kind } = parsed;
+  const common = { ...object, database, stamp, kind };
+  if (parsed.kind === "legacy") {
+    const none = { manifestKey: null, tier: null, globalsKey: null, verifiedKey: null };
+    return { ...common, ...none, suspect: false };
+  }
+  const { folder } = parsed;
+  const part = (what: string, where: Folder) => parts.get(partName(what, where, stamp)) ?? null;
+  const doubted = part("manifest", "suspect");
+  return {
+    ...common,
+    manifestKey: doubted ?? part("manifest", folder),
+    suspect: doubted !== null,
+    tier: folder === "suspect" ? null : folder,
+    globalsKey: part("globals", folder),
+    verifiedKey: part("verified", folder),
+  };
+}
+
+async function collect<T>(source: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const one of source) all.push(one);
+  return all;
 }
 
 /** By stamp; of two with one stamp the complete one of ours comes first. */
 function newestFirst(a: CatalogueEntry, b: CatalogueEntry): number {
   if (a.stamp !== b.stamp) return a.stamp < b.stamp ? 1 : -1;
-  const rank = (entry: CatalogueEntry) => (entry.manifestKey === null ? 1 : 0);
+  const rank = (entry: CatalogueEntry) => (entry.manifestKey === null ? 2 : entry.suspect ? 1 : 0);
   return rank(a) - rank(b) || (a.key < b.key ? -1 : 1);
 }
 
-async function* objectsUnder(store: Store, prefix: string, database: string) {
+async function* objectsUnder(
+  store: Store,
+  prefix: string,
+  database: string,
+): AsyncGenerator<StoredObject> {
   let token: string | undefined;
   do {
     const page = await store.client
@@ -122,6 +171,7 @@ export async function readManifest(store: Store, entry: CatalogueEntry): Promise
     ["database", manifest.database, entry.database],
     ["object", manifest.object.key, entry.key],
     ["time", manifest.takenAt, `${entry.stamp}Z`],
+    ["state", manifest.suspect === null ? "good" : "suspect", entry.suspect ? "suspect" : "good"],
     ["size", manifest.object.bytes, entry.bytes],
   ];
   for (const [what, says, is] of pairs) {
@@ -135,11 +185,37 @@ export async function readManifest(store: Store, entry: CatalogueEntry): Promise
 }
 
 /**
+ * Reads the manifests of the newest complete entries, a few at a time. One that cannot be read (a newer version, damaged)
+ * must not hide the others: it is null.
+ * @param limit of so many entries at most; the older ones get null
+ */
+export async function withManifests(
+  store: Store,
+  entries: readonly CatalogueEntry[],
+  limit: number,
+): Promise<(CatalogueEntry & { readonly manifest: Manifest | null })[]> {
+  const found = new Map<CatalogueEntry, Manifest>();
+  const waiting = entries.filter((entry) => entry.manifestKey !== null).slice(0, limit);
+  const work = async () => {
+    for (let entry = waiting.shift(); entry !== undefined; entry = waiting.shift()) {
+      try {
+        found.set(entry, await readManifest(store, entry));
+      } catch (error) {
+        if (!(error instanceof Problem)) throw error;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: READERS }, work));
+  return entries.map((entry) => ({ ...entry, manifest: found.get(entry) ?? null }));
+}
+
+/**
  * Picks the backup to restore.
  * @param entries of one database, as `listBackups` returns them
  * @param wanted `latest`, or a stamp such as `2026-11-24T03:15:02`, with or without `Z`
  * @param location where was looked, for the error, e.g. `s3://bucket/folder`
- * @throws Problem when there is none, none with this stamp (it names the nearest), or that one is incomplete
+ * @throws Problem when there is none, none with this stamp (it names the nearest), or that one is incomplete. `latest` is
+ * never a suspect one; its own time chooses it
  */
 export function chooseBackup(
   entries: readonly CatalogueEntry[],
@@ -149,10 +225,12 @@ export function chooseBackup(
 ): CatalogueEntry {
   const complete = entries.filter(isComplete).sort(newestFirst);
   if (wanted === "latest") {
-    const newest = complete[0];
+    const newest = complete.find(isGood);
     if (newest !== undefined) return newest;
-    const left =
-      entries.length === 0 ? "" : ` (${entries.length} without a manifest are incomplete)`;
+    const left = [
+      leftOut(entries.length - complete.length, "without a manifest are incomplete"),
+      leftOut(complete.length, "are suspect, to be chosen by their time only"),
+    ].join("");
     throw new Problem(
       `no backup of ${database} in ${location}${left}. Take one with the backup command, or check S3_PREFIX and the database's name.`,
     );
@@ -176,6 +254,10 @@ export function chooseBackup(
   const hint =
     nearest.length === 0 ? "There is none at all." : `The nearest are ${nearest.join(", ")}.`;
   throw new Problem(`no backup of ${database} from ${stamp} in ${location}. ${hint}`);
+}
+
+function leftOut(count: number, why: string): string {
+  return count === 0 ? "" : ` (${count} ${why})`;
 }
 
 function incomplete(entry: CatalogueEntry): Problem {

@@ -27,6 +27,22 @@ export async function openObject(
   return { stream, bytes };
 }
 
+/**
+ * Reads the first bytes of an object.
+ * @param most so many at most; fewer when the object is smaller
+ * @throws Problem when the object is not there or cannot be read
+ */
+export async function readStart(store: Store, key: string, most: number): Promise<Buffer> {
+  const answer = await get(store, key, { Range: `bytes=0-${most - 1}` });
+  try {
+    const bytes = await answer.Body?.transformToByteArray();
+    // A service that knows no ranges sends everything.
+    return Buffer.from(bytes ?? []).subarray(0, most);
+  } catch (error) {
+    throw explain(error, store.address, `read ${key}`);
+  }
+}
+
 async function* pieces(
   store: Store,
   key: string,
@@ -79,7 +95,7 @@ async function resume(store: Store, key: string, at: number, etag: string) {
 async function get(
   store: Store,
   key: string,
-  from?: { readonly IfMatch: string; readonly Range: string },
+  from?: { readonly IfMatch?: string; readonly Range: string },
 ): Promise<GetObjectCommandOutput> {
   try {
     return await store.client.send(

@@ -50,6 +50,22 @@ const rows: readonly Row[] = [
       `${p.service} does not know the access key id. It was deleted, or is a key of another provider, region or project: check S3_ACCESS_KEY_ID.`,
   ],
   [
+    named("ExpiredToken", "TokenRefreshRequired", "InvalidToken"),
+    (p) =>
+      `${p.service} says that the access key has expired. Give S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY of a key that lasts.`,
+  ],
+  [
+    (s) =>
+      named(
+        "QuotaExceeded",
+        "InsufficientStorage",
+        "XMinioStorageFull",
+        "QuotaExceededException",
+      )(s) || s.status === 507,
+    (p) =>
+      `bucket ${p.bucket} at ${p.service} is full, or its quota is used up. Make room: raise the quota, or shorten the retention.`,
+  ],
+  [
     named("SignatureDoesNotMatch"),
     (p) =>
       `${p.service} refused the signature: S3_SECRET_ACCESS_KEY is wrong, or a proxy changes the requests, or S3_REGION (${p.region}) is not the bucket's.`,

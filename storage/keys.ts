@@ -5,10 +5,25 @@ export interface Treatment {
   readonly encryption: "none" | "age";
 }
 
+/** Folders below the prefix, by calendar, each with an expiry of its own. */
+export const TIERS = ["daily", "weekly", "monthly"] as const;
+export type Tier = (typeof TIERS)[number];
+
+/** Folder below the prefix in which the parts of a backup may lie; null: the prefix itself. */
+export type Folder = Tier | "suspect" | null;
+export const FOLDERS: readonly Folder[] = [null, ...TIERS, "suspect"];
+
+interface Place {
+  readonly database: string;
+  readonly stamp: string;
+  readonly folder: Folder;
+}
+
 /** What a key in the bucket says. Stamps are UTC, `2026-11-24T03:15:02`. */
 export type ParsedKey =
-  | ({ readonly kind: "ours"; readonly database: string; readonly stamp: string } & Treatment)
-  | { readonly kind: "manifest"; readonly database: string; readonly stamp: string }
+  | ({ readonly kind: "ours" } & Place & Treatment)
+  /** `globals`: roles and grants beside the dump. `verified`: the mark that the dump was read back whole. */
+  | ({ readonly kind: "manifest" | "globals" | "verified" } & Place)
   | {
       /** Written by `postgres-backup-s3` or a fork of it. */
       readonly kind: "legacy";
@@ -18,8 +33,9 @@ export type ParsedKey =
     };
 
 const stampPattern = String.raw`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d`;
-const manifestForm = new RegExp(String.raw`^(.+)_(${stampPattern})\.manifest\.json$`);
-const dumpForm = new RegExp(String.raw`^(.+)_(${stampPattern})\.dump\.(zst|raw)(\.age)?$`);
+const ourForm = new RegExp(
+  String.raw`^(?:(daily|weekly|monthly|suspect)/)?([^/]+)_(${stampPattern})\.(manifest\.json|verified\.json|dump\.(zst|raw)(\.age)?|globals\.sql\.zst(?:\.age)?)$`,
+);
 const legacyForm = new RegExp(String.raw`^(.+)_(${stampPattern})\.dump(\.gpg)?$`, "s");
 
 /** The UTC second of a date as keys carry it. */
@@ -42,20 +58,52 @@ export function dumpKey(
   database: string,
   stamp: string,
   { compression, encryption }: Treatment,
+  folder: Folder = null,
 ): string {
   const compressed = compression === "zstd" ? ".zst" : ".raw";
   const encrypted = encryption === "age" ? ".age" : "";
-  return `${stem(prefix, database)}${stamp}.dump${compressed}${encrypted}`;
+  return `${stem(prefix, database, folder)}${stamp}.dump${compressed}${encrypted}`;
 }
 
-/** Key of the manifest of the dump with the same database and stamp. */
-export function manifestKey(prefix: string, database: string, stamp: string): string {
-  return `${stem(prefix, database)}${stamp}.manifest.json`;
+/**
+ * Key of the manifest of the dump with the same database and stamp. A manifest under `suspect` makes its backup a
+ * suspect one, wherever the dump lies: readers who do not know that folder see a dump without manifest.
+ */
+export function manifestKey(
+  prefix: string,
+  database: string,
+  stamp: string,
+  folder: Folder = null,
+): string {
+  return `${stem(prefix, database, folder)}${stamp}.manifest.json`;
 }
 
-/** What all our keys of a database begin with; keys of other databases may begin so too. */
-export function stem(prefix: string, database: string): string {
-  return `${prefix}/${encodeURIComponent(database)}_`;
+/** Key of the roles and grants that belong to the dump. */
+export function globalsKey(
+  prefix: string,
+  database: string,
+  stamp: string,
+  { encryption }: Pick<Treatment, "encryption">,
+  folder: Folder = null,
+): string {
+  const encrypted = encryption === "age" ? ".age" : "";
+  return `${stem(prefix, database, folder)}${stamp}.globals.sql.zst${encrypted}`;
+}
+
+/** Key of the mark that a dump was read back to its end and found whole; it lies beside the dump. */
+export function verifiedKey(
+  prefix: string,
+  database: string,
+  stamp: string,
+  folder: Folder = null,
+): string {
+  return `${stem(prefix, database, folder)}${stamp}.verified.json`;
+}
+
+/** What all our keys of a database in a folder begin with; keys of other databases may begin so too. */
+export function stem(prefix: string, database: string, folder: Folder = null): string {
+  const below = folder === null ? "" : `${folder}/`;
+  return `${prefix}/${below}${encodeURIComponent(database)}_`;
 }
 
 /** What all keys of a database by the old image begin with, which wrote the name as it is. */
@@ -63,27 +111,27 @@ export function legacyStem(prefix: string, database: string): string {
   return `${prefix}/${database}_`;
 }
 
-/** Reads a key; undefined when it is no backup under this folder. */
+/** Reads a key; undefined when it is no backup under this prefix. */
 export function parseKey(prefix: string, key: string): ParsedKey | undefined {
   if (!key.startsWith(`${prefix}/`)) return undefined;
   const name = key.slice(prefix.length + 1);
 
-  const manifest = manifestForm.exec(name);
-  if (manifest !== null) {
-    const named = decoded(manifest[1], manifest[2]);
-    return named && { kind: "manifest", ...named };
-  }
-  const dump = dumpForm.exec(name);
-  if (dump !== null) {
-    const named = decoded(dump[1], dump[2]);
-    return (
-      named && {
-        kind: "ours",
-        ...named,
-        compression: dump[3] === "zst" ? "zstd" : "none",
-        encryption: dump[4] === undefined ? "none" : "age",
-      }
-    );
+  const ours = ourForm.exec(name);
+  if (ours !== null) {
+    const [, folder, encoded, stamp, rest = "", compressed, encrypted] = ours;
+    const named = decoded(encoded, stamp);
+    if (named === undefined) return undefined;
+    const place = { ...named, folder: (folder ?? null) as Folder };
+    if (compressed === undefined) {
+      const [kind] = rest.split(".");
+      return { kind: kind as "manifest" | "globals" | "verified", ...place };
+    }
+    return {
+      kind: "ours",
+      ...place,
+      compression: compressed === "zst" ? "zstd" : "none",
+      encryption: encrypted === undefined ? "none" : "age",
+    };
   }
   const [, database, stamp, gpg] = legacyForm.exec(name) ?? [];
   if (database === undefined || stamp === undefined || !isStamp(stamp)) return undefined;

@@ -1,4 +1,11 @@
+import { TIERS, type Tier } from "./keys.ts";
 import { Problem } from "./problem.ts";
+
+/** Days until a backup of each tier expires, in the folders that hold tiers: prefixes without slash at either end. */
+export interface TierExpiry {
+  readonly days: Readonly<Record<Tier, number>>;
+  readonly prefixes: readonly string[];
+}
 
 /** One rule of a bucket, in nobody's dialect: the SDK's and Pulumi's are made from it. */
 export interface LifecycleRule {
@@ -22,30 +29,51 @@ export interface LifecycleRule {
  * @param days until a backup expires
  * @param noncurrentDays until an overwritten or deleted backup is gone for good
  * @param abortDays until an unfinished upload is removed; must be longer than the longest upload
- * @throws Problem when a number is not a positive integer
+ * @param tiers rules of their own for the tiers' folders. S3 takes the earliest of the rules that match, so `days` must be
+ * at least as long as each of them
+ * @throws Problem when a number is not a positive integer, or `days` would expire a tier too early
  */
 export function backupLifecycle({
   prefix,
   days,
   noncurrentDays,
   abortDays,
+  tiers,
 }: {
   readonly prefix: string;
   readonly days: number;
   readonly noncurrentDays: number;
   readonly abortDays: number;
+  readonly tiers?: TierExpiry;
 }): LifecycleRule[] {
-  for (const [name, value] of Object.entries({ days, noncurrentDays, abortDays })) {
+  for (const [name, value] of Object.entries({ days, noncurrentDays, abortDays, ...tiers?.days })) {
     if (!Number.isSafeInteger(value) || value < 1) {
       throw new Problem(
         `${name} is ${value}; a lifecycle rule needs a whole number of days, 1 or more.`,
       );
     }
   }
+  const longest = Math.max(0, ...Object.values(tiers?.days ?? {}));
+  if (days < longest) {
+    throw new Problem(
+      `days is ${days}, but a tier is kept for ${longest}; the bucket would expire that one after ${days} days.`,
+    );
+  }
   const folder = prefix === "" ? "" : `${prefix}/`;
   return [
     { id: "expire", prefix: folder, expirationDays: days, noncurrentDays },
+    ...(tiers === undefined ? [] : tierRules(tiers)),
     { id: "expired-markers", prefix: folder, expiredObjectDeleteMarker: true },
     { id: "abort-unfinished", prefix: "", abortIncompleteMultipartDays: abortDays },
   ];
+}
+
+function tierRules({ days, prefixes }: TierExpiry): LifecycleRule[] {
+  return prefixes.flatMap((prefix) =>
+    TIERS.map((tier) => ({
+      id: `expire-${tier}-${prefix}`,
+      prefix: `${prefix}/${tier}/`,
+      expirationDays: days[tier],
+    })),
+  );
 }

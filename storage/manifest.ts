@@ -8,6 +8,8 @@ const tableSchema = z.object({
   rows: z.int().nonnegative(),
   /** False: estimated from a sample, because the table is too large to be counted. Then it is not compared exactly. */
   exact: z.boolean(),
+  /** True: a part of a partitioned table. Those come and go, so a missing one is no loss. */
+  partition: z.boolean().optional(),
 });
 
 /** An object as stored, for finding it damaged. */

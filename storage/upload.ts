@@ -50,6 +50,7 @@ export function partBytesFor(provider: Provider, estimateBytes: number): number 
 /**
  * Uploads a stream under a new key, in parts, with bounded memory: `queue` buffers of `partBytes`. Whatever goes wrong
  * (source, service, signal, `beforeComplete`), the parts are dropped, nothing becomes visible, and the error is thrown.
+ * @param source a chunk is copied before the next one is asked for, so that the source may use its memory again
  * @throws Problem when the service refuses or fails, the key exists, or the source was empty; else what the source,
  * `beforeComplete` or the signal gave
  */
@@ -151,7 +152,7 @@ class Run {
     await this.#upload.abort();
   }
 
-  /** Copies the source into the part buffers. A cipher would write its output into `room` here instead of copying. */
+  /** Copies the source into the part buffers. A chunk is done with before the next one is asked for. */
   async #fill(source: AsyncIterable<Buffer>): Promise<void> {
     const iterator = source[Symbol.asyncIterator]();
     try {

@@ -1,11 +1,12 @@
 #!/bin/sh
-# Run once while the image is built: the PostgreSQL client of one major, zstd, and the user that the agent runs as.
+# Run once while the image is built: the PostgreSQL client of one major, zstd, gpg for the old image's backups (two
+# megabytes; without its agent and key server programs), and the user that the agent runs as.
 set -eu
 major=$1
 export DEBIAN_FRONTEND=noninteractive
 
 apt-get update -qq
-apt-get install -y -qq --no-install-recommends ca-certificates zstd
+apt-get install -y -qq --no-install-recommends ca-certificates gpg zstd
 
 # Debian's own package when its suite has this major, else the PostgreSQL project's.
 if ! apt-cache show "postgresql-client-$major" >/dev/null 2>&1; then

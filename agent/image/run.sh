@@ -1,6 +1,7 @@
 #!/bin/sh
 # Process 1 of the container: waits, runs the backup when it is due, waits again. One after the other, so that two
-# never overlap. Without SCHEDULE: one backup, then the end, with its exit code.
+# never overlap; a backup that someone has started by hand meanwhile counts as the run. A run that was due while there was
+# no container is made up for, once. Without SCHEDULE: one backup, then the end, with its exit code.
 set -u
 state=${AGENT_STATE_DIR:-/dev/shm}
 # How long one wait lasts; after each the clock is read again, since it may have been set or the machine suspended.
@@ -35,9 +36,10 @@ note() {
   echo "$1 $2" >"$state/agent.scheduler.new" && mv "$state/agent.scheduler.new" "$state/agent.scheduler"
 }
 
+# run_backup [OPTION...]
 run_backup() {
   note running "$(date +%s)"
-  agent backup &
+  agent backup "$@" &
   child=$!
   wait "$child"
   code=$?
@@ -50,23 +52,55 @@ run_backup() {
   return "$code"
 }
 
-if [ -z "${SCHEDULE:-}" ]; then
-  run_backup
-  exit $?
-fi
-
-due=$(agent next) || exit 1
-echo "SCHEDULE \"$SCHEDULE\": next backup $(date -u -d "@$due" '+%Y-%m-%dT%H:%M:%SZ')"
-while :; do
-  note waiting "$due"
-  while left=$((due - $(date +%s))) && [ "$left" -gt 0 ]; do
+# wait_until EPOCH
+wait_until() {
+  while left=$(($1 - $(date +%s))) && [ "$left" -gt 0 ]; do
     [ "$left" -lt "$step" ] || left=$step
     sleep "$left" &
     child=$!
     wait "$child"
     child=
   done
-  run_backup || echo "the schedule goes on after the failed backup" >&2
-  due=$(agent next --after "$due") || exit 1
-  echo "next backup $(date -u -d "@$due" '+%Y-%m-%dT%H:%M:%SZ')"
+}
+
+# plan [--after EPOCH]: sets `due`, when the schedule says, and `start`, which is later by a random delay.
+plan() {
+  next=$(agent next "$@") || exit 1
+  due=${next% *}
+  start=${next#* }
+  echo "next backup $(utc "$start")"
+}
+
+utc() {
+  date -u -d "@$1" '+%Y-%m-%dT%H:%M:%SZ'
+}
+
+# `**None**` is how the old image's ancestors write an empty value.
+case ${SCHEDULE:-} in
+  '' | '**None**')
+    run_backup
+    exit $?
+    ;;
+esac
+
+echo "SCHEDULE \"$SCHEDULE\""
+plan
+note waiting "$start"
+# In the background, since a signal is heeded only while the shell waits.
+timeout 60 agent missed >"$state/agent.missed" &
+child=$!
+wait "$child" || echo "whether a run was missed could not be seen; the schedule goes on" >&2
+child=
+read -r late <"$state/agent.missed" || late=
+if [ -n "$late" ] && [ "$late" -lt "$start" ]; then
+  note waiting "$late"
+  wait_until "$late"
+  run_backup --scheduled --catch-up || echo "the schedule goes on after the failed backup" >&2
+  plan
+fi
+while :; do
+  note waiting "$start"
+  wait_until "$start"
+  run_backup --scheduled || echo "the schedule goes on after the failed backup" >&2
+  plan --after "$due"
 done

@@ -10,6 +10,7 @@ debootstrap      debootstrap      debootstrap        optional
 docker-registry  docker-registry  docker-registry    optional
 zstd             zstd             zstd               optional
 psql             psql             postgresql-client  optional
+age              age              age                optional
 '
 
 has_program() {

@@ -33,7 +33,7 @@ function stage(script: string, schedule: string) {
   return { dir, env };
 }
 
-const soon = "next) echo $(($(date +%s) + 1)) ;;";
+const soon = "next) t=$(($(date +%s) + 1)); echo $t $t ;;";
 const runner = (env: NodeJS.ProcessEnv) =>
   spawn("sh", [join(IMAGE, "run.sh")], { env, stdio: ["ignore", "pipe", "pipe"] });
 const exitOf = async (child: ReturnType<typeof runner>) => (await once(child, "close"))[0];
@@ -57,14 +57,16 @@ describe("run.sh", { timeout: 60_000 }, () => {
       "@every 1s",
     );
     const child = runner(env);
-    await until(() => calls(dir).filter((line) => line === "backup").length >= 2);
+    await until(() => calls(dir).filter((line) => line.startsWith("backup")).length >= 2);
     child.kill("SIGTERM");
     assert.equal(await exitOf(child), 143);
-    assert.match(calls(dir)[2] ?? "", /^next --after \d+$/);
+    const [first, second, third, fourth] = calls(dir);
+    assert.deepEqual([first, second, third], ["next", "missed", "backup --scheduled"]);
+    assert.match(fourth ?? "", /^next --after \d+$/);
   });
 
   it("ends at once when it is told to while waiting", async () => {
-    const { dir, env } = stage("echo $(($(date +%s) + 3600))", "@hourly");
+    const { dir, env } = stage("[ $1 = missed ] || echo 9999999999 9999999999", "@hourly");
     const child = runner(env);
     await until(() => stateOf(dir).startsWith("waiting"));
     const started = performance.now();
@@ -86,6 +88,51 @@ describe("run.sh", { timeout: 60_000 }, () => {
     child.kill("SIGTERM");
     assert.equal(await exitOf(child), 143);
     assert.deepEqual(calls(dir), ["cleaned"]);
+  });
+
+  it("takes **None** for no schedule, as the old image's ancestors wrote it", () => {
+    const { env } = stage('[ "$*" = backup ] && exit 7', "**None**");
+    assert.equal(spawnSync("sh", [join(IMAGE, "run.sh")], { env }).status, 7);
+  });
+
+  it("begins later than due when told so, and counts on from when it was due", async () => {
+    const { dir, env } = stage(
+      `echo "$@" >>"$DIR/calls"; case "$*" in next) echo 1000 $(($(date +%s) + 2)) ;; next*) echo 9999999999 9999999999 ;; esac`,
+      "@daily",
+    );
+    const child = runner(env);
+    const started = performance.now();
+    await until(() => calls(dir).includes("next --after 1000"));
+    assert(performance.now() - started > 1000);
+    child.kill("SIGTERM");
+    assert.equal(await exitOf(child), 143);
+  });
+
+  it("makes up for a missed run once, then keeps to the schedule", async () => {
+    const { dir, env } = stage(
+      `echo "$@" >>"$DIR/calls"; case $1 in
+         next) echo 9999999999 9999999999 ;;
+         missed) echo $(($(date +%s) + 1)) ;;
+       esac`,
+      "@daily",
+    );
+    const child = runner(env);
+    await until(() => calls(dir).length >= 4);
+    await until(() => stateOf(dir) === "waiting 9999999999");
+    assert.deepEqual(calls(dir), ["next", "missed", "backup --scheduled --catch-up", "next"]);
+    child.kill("SIGTERM");
+    assert.equal(await exitOf(child), 143);
+  });
+
+  it("goes on with the schedule when the bucket cannot say whether a run was missed", async () => {
+    const { dir, env } = stage(
+      `echo "$@" >>"$DIR/calls"\ncase $1 in ${soon} missed) echo no bucket >&2; exit 1 ;; esac`,
+      "@every 1s",
+    );
+    const child = runner(env);
+    await until(() => calls(dir).includes("backup --scheduled"));
+    child.kill("SIGTERM");
+    assert.equal(await exitOf(child), 143);
   });
 
   it("notes a backup that was killed and could not say so itself", async () => {
@@ -134,6 +181,7 @@ describe("bundleAgent", () => {
     assert.equal(first.digest, second.digest);
     assert.equal(await contextDigest(one), first.digest);
     const dockerfile = readFileSync(join(one, "Dockerfile"), "utf8");
+    assert.match(dockerfile, /^ARG VERSION=\d+\.\d+\.\d+/m);
     for (const [, files] of dockerfile.matchAll(/^COPY (.*) \S+$/gm)) {
       for (const file of (files ?? "").split(" ")) readFileSync(join(one, file));
     }
@@ -151,8 +199,10 @@ describe("bundleAgent", () => {
         S3_SECRET_ACCESS_KEY: "s",
       },
     });
-    assert.equal(Number(out) % 86_400, 0);
-    assert(Number(out) > Date.now() / 1000);
+    const [due, start] = out.trim().split(" ").map(Number);
+    assert.equal((due ?? 1) % 86_400, 0);
+    assert.equal(start, due);
+    assert((due ?? 0) > Date.now() / 1000);
   });
 });
 

@@ -8,6 +8,7 @@ import { promisify } from "node:util";
 import {
   CreateAccessKeyCommand,
   CreateUserCommand,
+  DeleteAccessKeyCommand,
   IAMClient,
   PutUserPolicyCommand,
 } from "@aws-sdk/client-iam";
@@ -50,6 +51,9 @@ export class World {
   readonly store: TestStore;
   readonly s3: S3Client;
   #buckets = 0;
+  #users = 0;
+  /** User of each key made here. */
+  readonly #owners = new Map<string, string>();
 
   constructor(postgres: TestPostgres, store: TestStore) {
     this.postgres = postgres;
@@ -135,23 +139,46 @@ export class World {
   }
 
   /** A key of its own that may put objects of this form and do nothing else. */
-  async keyThatMayPut(resource: string): Promise<Record<string, string>> {
+  keyThatMayPut(resource: string): Promise<Record<string, string>> {
+    const Action = ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"];
+    return this.#key([{ Effect: "Allow", Action, Resource: resource }]);
+  }
+
+  /** A key of its own that may do these things in a bucket. */
+  keyThatMay(bucket: string, ...Action: string[]): Promise<Record<string, string>> {
+    const arn = `arn:aws:s3:::${bucket}`;
+    return this.#key([arn, `${arn}/*`].map((Resource) => ({ Effect: "Allow", Action, Resource })));
+  }
+
+  /** Takes a key away at once. */
+  async revoke(AccessKeyId: string): Promise<void> {
+    const iam = this.#iam();
+    const UserName = this.#owners.get(AccessKeyId) ?? "";
+    await iam.send(new DeleteAccessKeyCommand({ UserName, AccessKeyId }));
+    iam.destroy();
+  }
+
+  #iam(): IAMClient {
     const { endpoint, accessKeyId, secretAccessKey } = this.store;
     const credentials = { accessKeyId, secretAccessKey };
-    const iam = new IAMClient({ endpoint, region: "us-east-1", credentials });
-    const UserName = "agent-writer";
-    const Action = ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"];
-    const Statement = [{ Effect: "Allow", Action, Resource: resource }];
+    return new IAMClient({ endpoint, region: "us-east-1", credentials });
+  }
+
+  async #key(Statement: readonly object[]): Promise<Record<string, string>> {
+    const iam = this.#iam();
+    this.#users += 1;
+    const UserName = `agent-writer-${this.#users}`;
     await iam.send(new CreateUserCommand({ UserName }));
     await iam.send(
       new PutUserPolicyCommand({
         UserName,
-        PolicyName: "put",
+        PolicyName: "allowed",
         PolicyDocument: JSON.stringify({ Version: "2012-10-17", Statement }),
       }),
     );
     const { AccessKey } = await iam.send(new CreateAccessKeyCommand({ UserName }));
     iam.destroy();
+    this.#owners.set(AccessKey?.AccessKeyId ?? "", UserName);
     return {
       S3_ACCESS_KEY_ID: AccessKey?.AccessKeyId ?? "",
       S3_SECRET_ACCESS_KEY: AccessKey?.SecretAccessKey ?? "",
@@ -222,6 +249,20 @@ export async function outcomeOf(child: ChildProcess): Promise<Outcome> {
 
 export function agent(env: Record<string, string>, ...args: string[]): Promise<Outcome> {
   return outcomeOf(startAgent(env, ...args));
+}
+
+/** The same with something on standard input. */
+export function agentFed(
+  env: Record<string, string>,
+  input: string,
+  ...args: string[]
+): Promise<Outcome> {
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    env: { PATH: process.env["PATH"], ...env },
+    stdio: "pipe",
+  });
+  child.stdin.end(input);
+  return outcomeOf(child);
 }
 
 /** The sentence with which a `--json` run failed. */

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { test } from "node:test";
+import { encodeBech32 } from "../../storage/bech32.ts";
 import { entryOf, Outside } from "./support.ts";
 
 const progress = { event: "progress", step: "upload", bytes: 5_000_000, elapsedMs: 1000 };
@@ -21,6 +24,7 @@ const restored = {
   tables: 2,
   rows: 18_204_117,
   compared: true,
+  undo: "undo shop_production_before_20261124T102110",
   elapsedMs: 36_400,
 };
 
@@ -44,9 +48,7 @@ test("restore: what will be done, what was done, and the way back", async (t) =>
     "  compared           2 tables, 18,204,117 rows: equal to the snapshot",
     "  swapped            the database of before is shop_production_before_20261124T102110",
     "Restored shop_production from 2026-11-24 03:15:02 UTC in 36 s.",
-    "To swap back, in psql, connected to another database such as postgres:",
-    '  ALTER DATABASE "shop_production" RENAME TO "shop_production_undone_20261124T102110";',
-    '  ALTER DATABASE "shop_production_before_20261124T102110" RENAME TO "shop_production";',
+    "To swap back: npx kamal-postgres-backup undo shop_production_before_20261124T102110",
     "",
   ]);
   assert.equal(
@@ -59,18 +61,18 @@ test("restore: what will be done, what was done, and the way back", async (t) =>
   assert.deepEqual(call.slice(-5), ["agent", "restore", "2026-11-24T03:15:02", "--yes", "--json"]);
 });
 
-test("restore: a time in two words, beside the live database, in the agent's own words for undo", async (t) => {
+test("restore: a time in two words, beside the live database, which leaves nothing to undo", async (t) => {
   const outside = await Outside.open(t);
   await outside.backups(entryOf("2026-11-24T03:15:02"), entryOf("2026-11-23T03:15:01"));
   await outside.answer("restore", {
-    out: [{ ...restored, database: "my look", previous: null, undo: ["DROP DATABASE x;"] }],
+    out: [{ ...restored, database: "my look", previous: null, undo: null }],
   });
   const args = ["restore", "2026-11-23", "03:15:01", "--into", "my look", "--yes", "--json"];
   const { stdout, code } = await outside.run(args);
   assert.equal(code, 0);
   const document = JSON.parse(stdout);
   assert.equal(document.database, "my look");
-  assert.deepEqual(document.undo, ["DROP DATABASE x;"]);
+  assert.equal(document.undo, null);
   const call = (await outside.calls("ssh")).at(-1) ?? [];
   assert.deepEqual(call.slice(-6), [
     ...["restore", "2026-11-23T03:15:01", "--into", "'my look'", "--yes", "--json"],
@@ -117,4 +119,63 @@ test("restore: a cut stream never says Restored", async (t) => {
   assert.equal(code, 1);
   assert.doesNotMatch(stdout, /Restored/);
   assert.match(stderr, /ended without a result/);
+});
+
+test("restore: the newest not after a time, with a private key that is no argument", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.backups(entryOf("2026-11-24T03:15:02"), entryOf("2026-11-23T03:15:01"));
+  await outside.answer("restore", { out: [restored] });
+  const key = encodeBech32("age-secret-key-", Buffer.alloc(32, 7)).toUpperCase();
+  await writeFile(join(outside.folder, "key.txt"), `# created: today\n${key}\n`);
+  const args = ["restore", "--not-after", "2026-11-24 02:00", "--identity", "key.txt", "--globals"];
+  const { code, stderr, stdout } = await outside.run([...args, "--yes"]);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /from 2026-11-23 03:15:01 UTC/);
+  const call = (await outside.calls("ssh")).at(-1) ?? [];
+  assert.deepEqual(call.slice(call.indexOf("docker")), [
+    ...["docker", "exec", "--interactive", "shop-db_backup", "agent", "restore"],
+    ...["2026-11-23T03:15:01", "--globals", "--identity-stdin", "--yes", "--json"],
+  ]);
+  assert.equal(await outside.input("restore"), `${key}\n`);
+  assert(!(stdout + stderr + call.join()).includes(key));
+});
+
+test("restore: a key or a time that is none is refused before the agent is asked", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.backups(entryOf("2026-11-24T03:15:02"));
+  await writeFile(join(outside.folder, "not.txt"), "hello\n");
+  await writeFile(join(outside.folder, "broken.txt"), "AGE-SECRET-KEY-1BROKEN\n");
+  const rows: [string[], RegExp][] = [
+    [["--identity", "none.txt"], /--identity none\.txt cannot be read \(ENOENT\)/],
+    [["--identity", "not.txt"], /holds no line that begins with AGE-SECRET-KEY-1/],
+    [["--identity", "broken.txt"], /the age identity is not valid/],
+    [["--not-after", "yesterday"], /--not-after yesterday is no time/],
+    [["--not-after", "2020-01-01T00:00"], /is as old as 2020-01-01T00:00: the oldest is of 2026/],
+  ];
+  for (const [args, sentence] of rows) {
+    const { code, stderr } = await outside.run(["restore", "--yes", ...args]);
+    assert.equal(code, 1);
+    assert.match(stderr, sentence);
+  }
+  assert.ok((await outside.calls("ssh")).every((call) => !call.includes("restore")));
+});
+
+test("restore --dry-run asks nothing and says what would be done", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.backups(entryOf("2026-11-24T03:15:02"));
+  const planned = {
+    event: "planned",
+    ...{ database: "shop_production", from: "2026-11-24T03:15:02", key: "k", bytes: 1 },
+    ...{ previous: "shop_production_before_20261124T102110", tables: 2, rows: 3 },
+    roles: ["reporter"],
+  };
+  await outside.answer("restore", { out: [planned] });
+  const { code, stdout } = await outside.run(["restore", "--dry-run"]);
+  assert.equal(code, 0);
+  assert.match(stdout, /would stay as shop_production_before_20261124T102110/);
+  assert.match(stdout, /Roles that would be made: reporter/);
+  assert.match(stdout, /Dry run: every check has passed, and nothing was made\./);
+  assert.doesNotMatch(stdout, /Restored/);
+  const call = (await outside.calls("ssh")).at(-1) ?? [];
+  assert(call.includes("--dry-run"));
 });

@@ -64,6 +64,10 @@ export function entryOf(stamp: string, over: Partial<Entry> = {}): Entry {
     storedAt: `${stamp}.000Z`,
     kind: "ours",
     manifestKey: key.replace(".dump.zst", ".manifest.json"),
+    suspect: false,
+    tier: null,
+    globalsKey: null,
+    verifiedKey: null,
     manifest,
     ...over,
   };
@@ -95,9 +99,12 @@ case "$*" in
   *"agent list"*) answer=list;;
   *"agent backup"*) answer=backup;;
   *"agent restore"*) answer=restore;;
+  *"agent verify"*) answer=verify;;
+  *"agent undo"*) answer=undo;;
   *"docker inspect"*) answer=inspect;;
   *) exit 99;;
 esac
+cat > "$here/$answer.in"
 cat "$here/$answer.out"
 cat "$here/$answer.err" >&2
 exit "$(cat "$here/$answer.code")"
@@ -145,7 +152,7 @@ export class Outside {
   }
 
   async answer(
-    what: "list" | "backup" | "restore" | "inspect" | "outputs" | "refresh",
+    what: "list" | "backup" | "restore" | "verify" | "undo" | "inspect" | "outputs" | "refresh",
     { out = "", err = "", code = 0 }: Answer,
   ): Promise<void> {
     const text =
@@ -158,6 +165,11 @@ export class Outside {
   /** The backups that the agent lists. */
   async backups(...backups: Entry[]): Promise<void> {
     await this.answer("list", { out: [{ event: "list", backups }] });
+  }
+
+  /** What the agent's command has read from standard input. */
+  input(what: "restore" | "verify" | "undo"): Promise<string> {
+    return readFile(join(this.folder, `${what}.in`), "utf8");
   }
 
   /** Arguments of each call so far. */

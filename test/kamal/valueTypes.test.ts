@@ -72,6 +72,11 @@ const BAD: readonly (readonly [call: () => unknown, message: RegExp])[] = [
   [() => Retention.days(1.5), /Retention\.days\(1\.5\)/],
   [() => Retention.days(Number.NaN), /Retention\.days\(NaN\)/],
   [() => Retention.days(36_501), /1 to 36500/],
+  [
+    () => Retention.tiers({ daily: 7, weekly: 35, monthly: 0 }),
+    /^Retention\.tiers\(\{ daily: 7, weekly: 35, monthly: 0 \}\): give whole days/,
+  ],
+  [() => Retention.tiers({ daily: 7, weekly: 5, monthly: 365 }), /at least as long as a daily one/],
 ];
 
 for (const [call, message] of BAD) {
@@ -84,4 +89,9 @@ test("retention", () => {
   assert.equal(Retention.days(30).days, 30);
   assert.equal(String(Retention.days(30)), "30 days");
   assert.equal(String(Retention.days(1)), "1 day");
+  const tiers = Retention.tiers({ daily: 7, weekly: 35, monthly: 365 });
+  assert.equal(tiers.days, 365);
+  assert.deepEqual(tiers.tierDays, { daily: 7, weekly: 35, monthly: 365 });
+  assert.equal(String(tiers), "daily 7, weekly 35, monthly 365 days");
+  assert.equal(Retention.days(30).tierDays, undefined);
 });

@@ -7,9 +7,17 @@ import {
   isComplete,
   listBackups,
   readManifest,
+  withManifests,
 } from "../../storage/catalogue.ts";
 import type { Store } from "../../storage/client.ts";
-import { dumpKey, manifestKey, stampOf } from "../../storage/keys.ts";
+import {
+  dumpKey,
+  type Folder,
+  globalsKey,
+  manifestKey,
+  stampOf,
+  verifiedKey,
+} from "../../storage/keys.ts";
 import type { Manifest } from "../../storage/manifest.ts";
 import { makeBucket } from "../support/bucket.ts";
 import { startStore, type TestStore } from "../support/store.ts";
@@ -126,6 +134,65 @@ describe("catalogue", () => {
     );
   });
 
+  it("finds the parts in all folders, and suspects by where their manifest lies", async () => {
+    const store = await makeBucket(service, "folders");
+    const at = (day: number) => `2026-11-0${day}T00:00:00`;
+    const dump = (day: number, folder?: Folder) => dumpKey("backup", "app", at(day), plain, folder);
+    await put(store, [
+      dump(1, "monthly"),
+      manifestKey("backup", "app", at(1), "monthly"),
+      globalsKey("backup", "app", at(1), plain, "monthly"),
+      verifiedKey("backup", "app", at(1), "monthly"),
+      // Foreseen, and so wholly there.
+      dump(2, "suspect"),
+      manifestKey("backup", "app", at(2), "suspect"),
+      // Found out when it was stored.
+      dump(3, "daily"),
+      manifestKey("backup", "app", at(3), "suspect"),
+      // Neither of the two is the manifest of this one.
+      dump(4, "weekly"),
+      manifestKey("backup", "app", at(4), "daily"),
+      manifestKey("backup", "app_queue", at(4), "weekly"),
+    ]);
+    const entries = await listBackups(store, "app");
+    assert.deepEqual(
+      entries.map(({ stamp, tier, suspect, manifestKey: manifest }) => [
+        stamp,
+        tier,
+        suspect,
+        manifest,
+      ]),
+      [
+        [at(4), "weekly", false, null],
+        [at(3), "daily", true, manifestKey("backup", "app", at(3), "suspect")],
+        [at(2), null, true, manifestKey("backup", "app", at(2), "suspect")],
+        [at(1), "monthly", false, manifestKey("backup", "app", at(1), "monthly")],
+      ],
+    );
+    const oldest = entries.at(-1);
+    assert.equal(oldest?.globalsKey, globalsKey("backup", "app", at(1), plain, "monthly"));
+    assert.equal(oldest?.verifiedKey, verifiedKey("backup", "app", at(1), "monthly"));
+    assert.equal(chooseBackup(entries, "latest", "app", "here").stamp, at(1));
+    assert.equal(chooseBackup(entries, at(3), "app", "here").stamp, at(3));
+
+    // A manifest must say itself what its folder says.
+    const moved = manifestOf(dump(3, "daily"), at(3));
+    await putBody(store, manifestKey("backup", "app", at(3), "suspect"), JSON.stringify(moved));
+    const doubted = entries.find(({ stamp }) => stamp === at(3));
+    assert.ok(doubted);
+    await assert.rejects(readManifest(store, doubted), problem(/its state is good, expected susp/));
+    await putBody(
+      store,
+      manifestKey("backup", "app", at(1), "monthly"),
+      JSON.stringify(manifestOf(dump(1, "monthly"), at(1))),
+    );
+    const read = await withManifests(store, entries, 50);
+    assert.deepEqual(
+      read.map(({ manifest }) => manifest?.takenAt ?? null),
+      [null, null, null, `${at(1)}Z`],
+    );
+  });
+
   it("reads a manifest and refuses one that speaks of another backup", async () => {
     const store = await makeBucket(service, "manifests");
     const stamp = "2026-11-24T03:15:02";
@@ -186,6 +253,10 @@ describe("chooseBackup", () => {
     storedAt: `${stamp}.000Z`,
     kind: "ours",
     manifestKey: `backup/app_${stamp}.manifest.json`,
+    suspect: false,
+    tier: null,
+    globalsKey: null,
+    verifiedKey: null,
     ...parts,
   });
   const entries = [

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import {
   dumpKey,
+  FOLDERS,
+  globalsKey,
   isStamp,
   legacyStem,
   manifestKey,
@@ -9,6 +11,7 @@ import {
   stampOf,
   stem,
   type Treatment,
+  verifiedKey,
 } from "../../storage/keys.ts";
 
 const names = [
@@ -61,11 +64,42 @@ describe("keys", () => {
     for (const database of names) {
       for (const treatment of treatments) {
         const key = dumpKey("p/q", database, stamp, treatment);
-        assert.deepEqual(parseKey("p/q", key), { kind: "ours", database, stamp, ...treatment });
+        assert.deepEqual(parseKey("p/q", key), {
+          kind: "ours",
+          database,
+          stamp,
+          folder: null,
+          ...treatment,
+        });
         assert.ok(key.startsWith(stem("p/q", database)));
       }
       const key = manifestKey("p/q", database, stamp);
-      assert.deepEqual(parseKey("p/q", key), { kind: "manifest", database, stamp });
+      assert.deepEqual(parseKey("p/q", key), { kind: "manifest", database, stamp, folder: null });
+    }
+  });
+
+  it("in the folders, with everything beside a dump, read back too", () => {
+    const age = { encryption: "age" } as const;
+    assert.equal(
+      globalsKey("p", "a/b", stamp, age, "weekly"),
+      `p/weekly/a%2Fb_${stamp}.globals.sql.zst.age`,
+    );
+    assert.equal(verifiedKey("p", "app", stamp, "daily"), `p/daily/app_${stamp}.verified.json`);
+    for (const database of names) {
+      for (const folder of FOLDERS) {
+        const place = { database, stamp, folder };
+        for (const treatment of treatments) {
+          const key = dumpKey("p/q", database, stamp, treatment, folder);
+          assert.deepEqual(parseKey("p/q", key), { kind: "ours", ...place, ...treatment });
+          const globals = globalsKey("p/q", database, stamp, treatment, folder);
+          assert.deepEqual(parseKey("p/q", globals), { kind: "globals", ...place });
+          assert.ok(globals.startsWith(stem("p/q", database, folder)));
+        }
+        const manifest = manifestKey("p/q", database, stamp, folder);
+        assert.deepEqual(parseKey("p/q", manifest), { kind: "manifest", ...place });
+        const verified = verifiedKey("p/q", database, stamp, folder);
+        assert.deepEqual(parseKey("p/q", verified), { kind: "verified", ...place });
+      }
     }
   });
 

@@ -1,5 +1,10 @@
 import { once } from "node:events";
-import { createServer, request as httpRequest, type IncomingMessage } from "node:http";
+import {
+  createServer,
+  request as httpRequest,
+  type IncomingMessage,
+  type ServerResponse,
+} from "node:http";
 
 /** What happens to an answer on its way back. */
 export type Fate =
@@ -7,12 +12,22 @@ export type Fate =
   /** The connection closes although the work was done. */
   | "lose-answer"
   /** The connection closes after half of the body. */
-  | "cut";
+  | "cut"
+  /** The request is taken, and nothing ever comes back. */
+  | "stall"
+  /** The relay answers itself, with an error of S3; the service never hears of it. */
+  | Refusal;
+
+/** An error as S3 tells it. */
+export interface Refusal {
+  readonly status: number;
+  readonly code: string;
+}
 
 export interface Relay {
   readonly endpoint: string;
   /** How many answers met with this fate. */
-  count(fate: Fate): number;
+  count(fate: Exclude<Fate, Refusal> | "refused"): number;
   stop(): Promise<void>;
 }
 
@@ -21,16 +36,26 @@ export async function startRelay(
   target: string,
   fateOf: (method: string, path: string) => Fate,
 ): Promise<Relay> {
-  const counts = new Map<Fate, number>();
+  const counts = new Map<Fate | "refused", number>();
   const server = createServer((request, response) => {
     const { method = "GET", url = "/", headers } = request;
+    const fate = fateOf(method, url);
+    const name = typeof fate === "string" ? fate : "refused";
+    const met = () => counts.set(name, (counts.get(name) ?? 0) + 1);
+    if (fate === "stall" || typeof fate !== "string") {
+      // Read to its end: an answer before that is a broken connection to some clients.
+      request.resume().once("end", () => {
+        met();
+        if (fate !== "stall") refuse(response, fate);
+      });
+      return;
+    }
     const { hostname, port } = new URL(target);
     // The headers go on as they are, `host` with them: the signature covers it.
     const onward = httpRequest({ hostname, port, method, path: url, headers }, (answer) => {
       bodyOf(answer).then(
         (body) => {
-          const fate = fateOf(method, url);
-          counts.set(fate, (counts.get(fate) ?? 0) + 1);
+          met();
           if (fate === "lose-answer") {
             request.socket.destroy();
             return;
@@ -56,6 +81,11 @@ export async function startRelay(
       await new Promise((done) => server.close(done));
     },
   };
+}
+
+function refuse(response: ServerResponse, { status, code }: Refusal): void {
+  const body = `<?xml version="1.0" encoding="UTF-8"?><Error><Code>${code}</Code><Message>${code}</Message></Error>`;
+  response.writeHead(status, { "content-type": "application/xml" }).end(body);
 }
 
 async function bodyOf(answer: IncomingMessage): Promise<Buffer> {

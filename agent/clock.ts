@@ -1,0 +1,49 @@
+import { isDenied } from "../storage/explain.ts";
+import { Problem } from "../storage/problem.ts";
+import type { BackupContext } from "./backup.ts";
+import type { AgentSettings } from "./environment.ts";
+import { missedRun } from "./missed.ts";
+import { dueAfter, startOf } from "./schedule.ts";
+import { sentence } from "./sentence.ts";
+
+/** Time for a host that has just started to bring its database up, and for the boot's own checks. */
+const CATCH_UP_DELAY_S = 120;
+
+const epoch = (date: Date) => Math.floor(date.getTime() / 1000);
+
+/**
+ * What run.sh waits for: when the next run is due and when it begins, which is later by a random delay, both in seconds
+ * since 1970.
+ * @param last when the last run was due; absent at the start of the container
+ * @throws Problem when there is no schedule or it cannot be read
+ */
+export function nextLine(settings: AgentSettings, last: Date | undefined): string {
+  const { schedule, jitterSeconds } = settings;
+  if (schedule === undefined) throw new Problem("SCHEDULE is not set, so nothing is ever due.");
+  const due = dueAfter(schedule, new Date(), last, process.env["TZ"]);
+  return `${epoch(due)} ${epoch(startOf(due, jitterSeconds))}`;
+}
+
+/**
+ * When to make up for a run that was due while no container was there: in two minutes, in seconds since 1970; an empty
+ * text when none was missed. Why is said on standard error. What cannot be told yet, since the host's network or database
+ * is still on its way up, is looked at again then.
+ * @throws Problem when the key may not list the bucket: then it is never known
+ */
+export async function catchUpLine({ settings, store, report }: BackupContext): Promise<string> {
+  const now = new Date();
+  const later = String(epoch(now) + CATCH_UP_DELAY_S);
+  try {
+    const missed = await missedRun(store, settings, now, process.env["TZ"]);
+    if (missed === undefined) return "";
+    report.notice(
+      `a backup of "${missed.database}" was due ${missed.due.toISOString().slice(0, 19)}Z, but the newest is from ${missed.newest}Z: it is made up for in two minutes`,
+    );
+  } catch (error) {
+    if (isDenied(error instanceof Error ? error.cause : undefined)) throw error;
+    report.notice(
+      `whether a run was missed is looked at again in two minutes, since now it could not be seen: ${sentence(error)}`,
+    );
+  }
+  return later;
+}

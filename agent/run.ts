@@ -1,0 +1,73 @@
+import { type BackupContext, type BackupOptions, backup } from "./backup.ts";
+import { databasesOf, eachDatabase } from "./databases.ts";
+import { AnotherBackupRuns } from "./lock.ts";
+import { missedRun } from "./missed.ts";
+import { Notices } from "./notices.ts";
+import { recordResult } from "./state.ts";
+
+export interface RunOptions extends BackupOptions {
+  /** The one of several databases to back up. @default all of them */
+  readonly database?: string;
+  /** Started by the scheduler: a backup that is already under way counts as this run. @default false */
+  readonly scheduled?: boolean;
+  /** Started by the scheduler for a run that was missed: nothing is done when it has been made meanwhile. @default false */
+  readonly catchUp?: boolean;
+}
+
+/**
+ * One run of the backup command: makes the backup of each database and tells the result to the health check and to those
+ * who asked for notices. A run of one database out of several tells the health check its failure only: what the others
+ * have come to is still true.
+ * @param open reads the settings; its failure is the run's
+ * @param stateFolder where the health check looks; absent: outside a container
+ * @param sentence what to say of an error, free of secrets
+ * @throws whatever the backup throws
+ */
+export async function runBackup(
+  open: () => BackupContext,
+  options: RunOptions,
+  stateFolder: string | undefined,
+  sentence: (error: unknown) => string,
+): Promise<void> {
+  let context: BackupContext | undefined;
+  let notices: Notices | undefined;
+  try {
+    context = open();
+    if (options.catchUp === true && !(await stillMissed(context, sentence))) return;
+    notices = new Notices(context, sentence);
+    notices.begin();
+    const names = await databasesOf(context.settings, options.database);
+    await eachDatabase(
+      context,
+      names,
+      notices.listen(names, (each) => backup(each, options)),
+    );
+    if (options.database === undefined) recordResult(stateFolder);
+    await notices.end();
+  } catch (error) {
+    if (error instanceof AnotherBackupRuns) {
+      // The other run tells its own result; this one has none.
+      if (options.scheduled !== true) throw error;
+      context?.report.notice(`${error.message} It counts as the scheduled run.`);
+      if (notices?.anyStored === true) await notices.end();
+      return;
+    }
+    recordResult(stateFolder, sentence(error));
+    await notices?.end(sentence(error));
+    throw error;
+  }
+}
+
+async function stillMissed(
+  { settings, store, report }: BackupContext,
+  sentence: (error: unknown) => string,
+): Promise<boolean> {
+  try {
+    if (await missedRun(store, settings, new Date(), process.env["TZ"])) return true;
+    report.line("the backup that was missed has been made meanwhile, or none was missed");
+  } catch (error) {
+    // No backup has failed: it is not known whether one is wanted.
+    report.notice(`whether a run was missed could not be seen: ${sentence(error)}`);
+  }
+  return false;
+}

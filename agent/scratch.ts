@@ -1,0 +1,102 @@
+import { mkdtemp, rm, statfs } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { Problem } from "../storage/problem.ts";
+import { brokenByData, type Unpacked, type Unpacking, unpackInto } from "./archive.ts";
+import { libpqEnvironment, type PostgresSettings } from "./database.ts";
+import { type Loaded, restoreArguments, restoreFailure } from "./load.ts";
+import { describeEnding, runPipeline } from "./pipeline.ts";
+import { readableBytes } from "./report.ts";
+
+/**
+ * Checks the folder for the archive before anything is made.
+ * @param needed upper estimate of the unpacked archive, bytes
+ * @throws Problem when there is no such folder, or too little room in it
+ */
+export async function requireRoom(folder: string, needed: number): Promise<void> {
+  const { bavail, bsize } = await statfs(folder).catch((error: NodeJS.ErrnoException) => {
+    throw new Problem(`the scratch folder ${folder} cannot be used (${error.code}).`, {
+      cause: error,
+    });
+  });
+  const free = bavail * bsize;
+  if (free >= needed) return;
+  throw new Problem(
+    `the scratch folder ${folder} has ${readableBytes(free)} free, and the unpacked archive may take ${readableBytes(needed)}. Give a larger one, or restore without it.`,
+  );
+}
+
+/**
+ * Unpacks the archive into a file and restores it from there with as many connections as there are cores, which a stream
+ * cannot. The file, the whole database in clear, is its owner's alone and gone afterwards.
+ * @param onFetched told what was read before anything is restored; may throw
+ * @throws what the source, the decryption or `onFetched` throws; the programs' own failure is in the result
+ */
+export async function loadThroughScratch(
+  settings: PostgresSettings,
+  source: AsyncIterable<Buffer>,
+  unpacking: Unpacking,
+  options: {
+    readonly folder: string;
+    readonly database: string;
+    readonly signal: AbortSignal;
+    readonly onBytes: (bytes: number) => void;
+    readonly onFetched: (fetched: Unpacked) => void;
+  },
+): Promise<Loaded> {
+  const { database, signal, onBytes, onFetched } = options;
+  const folder = await mkdtemp(join(options.folder, "restore-")).catch(
+    (error: NodeJS.ErrnoException) => {
+      throw new Problem(
+        `the scratch folder ${options.folder} cannot be written to (${error.code}). Mount one that the container's user may write to.`,
+        { cause: error },
+      );
+    },
+  );
+  try {
+    const file = join(folder, "archive.dump");
+    const fetched = await unpackInto(source, unpacking, 'umask 077; cat >"$1"', {
+      args: [file],
+      env: process.env,
+      signal,
+      onBytes,
+    });
+    if (fetched.whole) onFetched(fetched);
+    const { first, second } = fetched;
+    if (first.code !== 0 || second.code !== 0) {
+      const failure = brokenByData(first)
+        ? describeEnding(unpacking.program, first)
+        : `the archive could not be written to ${options.folder}: ${describeEnding("cat", second)}`;
+      return { ...fetched, failure: new Problem(`${failure}.`) };
+    }
+    const failure = await restoreFile(settings, file, database, signal);
+    return { ...fetched, ...(failure !== undefined && { failure }) };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function restoreFile(
+  settings: PostgresSettings,
+  file: string,
+  database: string,
+  signal: AbortSignal,
+): Promise<Problem | undefined> {
+  const jobs = `--jobs=${availableParallelism()}`;
+  const pipeline = runPipeline(":", 'pg_restore "$@"', {
+    args: [...restoreArguments(database), jobs, file],
+    env: libpqEnvironment(settings),
+    stdin: "ignore",
+  });
+  pipeline.stdout.resume();
+  const stop = () => pipeline.kill();
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    const { second } = await pipeline.ended;
+    signal.throwIfAborted();
+    return second.code === 0 ? undefined : restoreFailure(second);
+  } finally {
+    signal.removeEventListener("abort", stop);
+    pipeline.kill();
+  }
+}

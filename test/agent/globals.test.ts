@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { agent, failure, unavailable, World } from "./world.ts";
+
+describe("roles and grants beside the dump", { skip: unavailable, timeout: 120_000 }, () => {
+  let world: World;
+  before(async () => {
+    world = await World.start();
+    await world.query(
+      "postgres",
+      "CREATE ROLE reader NOLOGIN",
+      `CREATE ROLE "o'dd ""role""" LOGIN PASSWORD 'hidden-one' IN ROLE reader`,
+    );
+  });
+  after(() => world?.stop());
+
+  it("are stored without passwords, and the manifest tells their digest", async () => {
+    for (const name of ["plain", `My "odd" db='é \\ %2F`]) {
+      await world.database(name, "CREATE TABLE t (i int)");
+      const env = await world.environment(name);
+      const { globals, object } = await world.backup(env);
+      assert(globals);
+      assert.equal(globals.key, object.key.replace(".dump.zst", ".globals.sql.zst"));
+      const bytes = await world.read(env["S3_BUCKET"] ?? "", globals.key);
+      assert.equal(bytes.length, globals.bytes);
+      assert.equal(createHash("sha256").update(bytes).digest("hex"), globals.sha256);
+      const sql = execFileSync("zstd", ["-d", "-c"], { input: bytes, encoding: "utf8" });
+      assert.match(sql, /CREATE ROLE "o'dd ""role""";/);
+      assert.match(sql, /GRANT reader TO "o'dd ""role"""/);
+      assert.doesNotMatch(sql, /PASSWORD|hidden-one|SCRAM/);
+    }
+  });
+
+  it("are left out when asked", async () => {
+    const env: Record<string, string> = {
+      ...(await world.environment("plain")),
+      BACKUP_GLOBALS: "false",
+    };
+    const { globals } = await world.backup(env);
+    assert.equal(globals, null);
+    assert.equal((await world.keys(env["S3_BUCKET"] ?? "")).length, 2);
+  });
+
+  it("that the role may not read are missed in a notice, not in a failure", async () => {
+    await world.query("postgres", "CREATE ROLE limited LOGIN PASSWORD 'limited-one'");
+    // As on services that hide it.
+    await world.query(
+      "plain",
+      "GRANT SELECT ON t TO limited",
+      "REVOKE SELECT ON pg_catalog.pg_auth_members FROM PUBLIC",
+    );
+    const env: Record<string, string> = {
+      ...(await world.environment("plain")),
+      POSTGRES_USER: "limited",
+      POSTGRES_PASSWORD: "limited-one",
+      PGDUMP_EXTRA_OPTS: "--no-owner",
+    };
+    const outcome = await agent(env, "backup", "--json");
+    assert.match(outcome.stderr, /roles and grants are not in this backup.*"limited" may not read/);
+    assert.equal(outcome.code, 0, failure(outcome));
+    const event = outcome.events.find((e) => e.event === "backup");
+    assert.equal(event?.event === "backup" && event.manifest.globals, null);
+    assert.equal((await world.keys(env["S3_BUCKET"] ?? "")).length, 2);
+  });
+
+  it("that fail for another reason fail the backup, and nothing is stored", async (t) => {
+    const env = await world.environment("plain");
+    const dir = await mkdtemp(join(tmpdir(), "failing-"));
+    t.after(() => rm(dir, { recursive: true }));
+    const program = join(dir, "pg_dumpall");
+    await writeFile(program, "#!/bin/sh\necho no such thing >&2\nexit 7\n");
+    await chmod(program, 0o755);
+    const PATH = `${dir}:${process.env["PATH"]}`;
+    const outcome = await agent({ ...env, PATH }, "backup", "--json");
+    assert.equal(outcome.code, 1);
+    assert.match(
+      failure(outcome),
+      /roles and grants cannot be dumped: pg_dumpall failed with exit code 7: no such thing; BACKUP_GLOBALS=false/,
+    );
+    assert.deepEqual(await world.keys(env["S3_BUCKET"] ?? ""), []);
+    assert.equal(await world.unfinishedUploads(env["S3_BUCKET"] ?? ""), 0);
+  });
+});

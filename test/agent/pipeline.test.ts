@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { encrypted } from "../../agent/encryption.ts";
+import { runPipeline } from "../../agent/pipeline.ts";
+
+const run = (first: string, second: string, secret?: string) =>
+  runPipeline(first, second, {
+    args: ["one"],
+    env: process.env,
+    stdin: "ignore",
+    ...(secret !== undefined && { secret }),
+  });
+
+async function readAll(source: AsyncIterable<Buffer>): Promise<string> {
+  let text = "";
+  for await (const chunk of source) text += String(chunk);
+  return text;
+}
+
+describe("runPipeline", () => {
+  it("keeps the output of programs that ended before anyone began to read", async () => {
+    const { stdout, ended } = run('printf "%s two" "$1"', "cat");
+    // Node gives up unread output when the child's end is noticed, so it must have been.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    assert.equal(await readAll(stdout), "one two");
+    assert.deepEqual(await ended, {
+      first: { code: 0, stderr: "" },
+      second: { code: 0, stderr: "" },
+    });
+  });
+
+  it("hands a secret to the first program alone", async () => {
+    const { stdout } = run(
+      "cat <&5",
+      "sh -c 'cat; ls -l /proc/self/fd | grep -c \" 5 ->\"'",
+      "word",
+    );
+    assert.equal(await readAll(stdout), "word\n0\n");
+  });
+
+  it("tells both exit codes", async () => {
+    const { stdout, ended } = run("sh -c 'echo no >&2; exit 3'", "sh -c 'cat; exit 4'");
+    await readAll(stdout);
+    const { first, second } = await ended;
+    assert.deepEqual([first.code, first.stderr, second.code], [3, "no", 4]);
+  });
+});
+
+describe("encrypted", () => {
+  it("never makes a backup of nothing", async () => {
+    const empty = (async function* (): AsyncGenerator<Buffer> {})();
+    await assert.rejects(readAll(encrypted(empty, { passphrase: "word" })), /is empty/);
+  });
+});

@@ -1,0 +1,23 @@
+import { join } from "node:path";
+import { checkout, sandboxId, stateDir } from "../../sandbox/paths.ts";
+
+const id = sandboxId(checkout);
+
+/** Every container, image, volume and network of the bench carries it. */
+export const benchLabel = `kamal-postgres-backup.bench=${id}`;
+
+const own = (part: string) => `kamal-postgres-backup-bench-${id}-${part}`;
+
+export const names = {
+  network: own("network"),
+  database: own("database"),
+  store: own("store"),
+  agentImage: own("agent"),
+  incumbentImage: own("incumbent"),
+  scratch: own("scratch"),
+  /** A volume, by what is in it: other data is another volume. */
+  data: (digest: string) => own(`data-${digest}`),
+};
+
+/** Certificates, environment files, build folders. */
+export const workDir = join(stateDir, "bench");
