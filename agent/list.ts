@@ -1,10 +1,6 @@
-import {
-  type CatalogueEntry,
-  isComplete,
-  listBackups,
-  withManifests,
-} from "../storage/catalogue.ts";
+import { type CatalogueEntry, isComplete, listBackups } from "../storage/catalogue.ts";
 import type { Store } from "../storage/client.ts";
+import { withManifests } from "../storage/withManifests.ts";
 import { type Report, readableBytes } from "./report.ts";
 
 /** Manifests are read of so many of the newest backups: as many as the command line shows at first. */

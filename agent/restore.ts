@@ -1,19 +1,15 @@
-import { addAbortSignal } from "node:stream";
 import type pg from "pg";
-import { openObject } from "../storage/download.ts";
-import { type Manifest, totalRows } from "../storage/manifest.ts";
+import { totalRows } from "../storage/manifest.ts";
 import { Problem } from "../storage/problem.ts";
-import { Damaged } from "./ageStream.ts";
 import type { BackupContext } from "./backup.ts";
 import { compareWithManifest } from "./compare.ts";
 import { connect, connectMaintenance, endingOnAbort } from "./database.ts";
-import { isFullDisk, load } from "./load.ts";
+import { isFullDisk } from "./load.ts";
+import { loadObject } from "./loadObject.ts";
 import { requireNoBackup, takeRestoreLock } from "./lock.ts";
 import { announce, makePlan, type Plan, type RestoreRequest } from "./plan.ts";
-import { type Report, readableBytes, throttled } from "./report.ts";
+import { type Report, throttled } from "./report.ts";
 import { makeRoles } from "./roles.ts";
-import { loadThroughScratch } from "./scratch.ts";
-import { StallWatch } from "./stall.ts";
 import { swap } from "./swap.ts";
 import {
   carryOver,
@@ -96,70 +92,6 @@ async function fill(
   return compared;
 }
 
-async function loadObject(
-  { settings, store, report, signal }: BackupContext,
-  plan: Plan,
-  scratch: string | undefined,
-) {
-  const { entry, manifest, unpacking } = plan;
-  const started = performance.now();
-  const stall = new StallWatch(`restore of ${plan.target}`);
-  const progress = throttled(PROGRESS_EVERY_MS, (bytes: number) =>
-    report.event({
-      event: "progress",
-      step: "download",
-      bytes,
-      total: entry.bytes,
-      elapsedMs: elapsedSince(started),
-    }),
-  );
-  const { stream } = await openObject(store, entry.key);
-  const stopping = AbortSignal.any([signal, stall.signal]);
-  addAbortSignal(stopping, stream);
-  const options = { database: plan.fresh, signal: stopping, onBytes: progress };
-  const requireWhole = (read: { readonly bytes: number; readonly sha256: string }) => {
-    if (manifest !== null) requireUndamaged(manifest, read);
-  };
-  try {
-    const source = stall.watch(stream);
-    const loaded =
-      scratch === undefined
-        ? await load(settings.postgres, source, unpacking, options)
-        : await loadThroughScratch(settings.postgres, source, unpacking, {
-            ...options,
-            folder: scratch,
-            onFetched: (read) => {
-              // From here on nothing is read from the network, however long pg_restore takes.
-              stall.stop();
-              requireWhole(read);
-            },
-          });
-    if (loaded.whole) requireWhole(loaded);
-    if (loaded.failure !== undefined) throw notRestored(loaded.failure, plan);
-    report.line(`Restored and read to the end: ${readableBytes(loaded.bytes)}.`);
-    report.event({ event: "progress", step: "restore", elapsedMs: elapsedSince(started) });
-  } catch (error) {
-    throw error instanceof Damaged ? notRestored(error, plan) : error;
-  } finally {
-    stall.stop();
-    stream.destroy();
-  }
-}
-
-function requireUndamaged(
-  { object }: Manifest,
-  loaded: { readonly bytes: number; readonly sha256: string },
-): void {
-  if (loaded.bytes === object.bytes && loaded.sha256 === object.sha256) return;
-  const found =
-    loaded.bytes === object.bytes
-      ? `its SHA-256 is ${loaded.sha256}, the manifest says ${object.sha256}`
-      : `it has ${loaded.bytes} bytes, the manifest says ${object.bytes}`;
-  throw new Problem(
-    `${object.key} is damaged: ${found}. The live database was not touched; choose another backup from the list.`,
-  );
-}
-
 /** What a dry run has found: everything was checked that can be without making anything. */
 function sayPlanned(report: Report, plan: Plan): void {
   const { entry, manifest, target, live, before, roles } = plan;
@@ -175,11 +107,6 @@ function sayPlanned(report: Report, plan: Plan): void {
     rows: manifest === null ? null : totalRows(manifest),
     roles: roles?.names ?? [],
   });
-}
-
-function notRestored(failure: Problem, { target, live }: Plan): Problem {
-  const state = live === null ? "Nothing was changed." : `"${target}" was not touched.`;
-  return new Problem(`the backup could not be restored: ${failure.message} ${state}`);
 }
 
 /** Planner statistics are not in a dump; without them the application's first queries would be planned blindly. */

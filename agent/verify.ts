@@ -1,30 +1,15 @@
-import { addAbortSignal } from "node:stream";
-import {
-  type CatalogueEntry,
-  chooseBackup,
-  listBackups,
-  readManifest,
-} from "../storage/catalogue.ts";
-import { openObject, readStart } from "../storage/download.ts";
+import { chooseBackup, listBackups, readManifest } from "../storage/catalogue.ts";
+import { readStart } from "../storage/download.ts";
 import { manifestKey, parseKey, verifiedKey } from "../storage/keys.ts";
 import type { Manifest } from "../storage/manifest.ts";
 import { Problem } from "../storage/problem.ts";
 import { putNew } from "../storage/putOnce.ts";
 import { LONGEST_HEADER, needsPassphrase, parseHeader } from "./ageHeader.ts";
 import type { Secrets } from "./ageKeyWrap.ts";
-import { checkFraming, Damaged } from "./ageStream.ts";
-import { Count, openDump, type Unpacking, unpackInto } from "./archive.ts";
+import { Damaged } from "./ageStream.ts";
 import type { BackupContext } from "./backup.ts";
-import { readHead } from "./head.ts";
-import { describeEnding } from "./pipeline.ts";
-import { readableBytes, throttled } from "./report.ts";
-import { StallWatch } from "./stall.ts";
-
-const PROGRESS_EVERY_MS = 1000;
-const SHOWN = 5;
-
-/** The backup that is looked at. */
-export type Subject = Pick<CatalogueEntry, "database" | "stamp" | "key" | "bytes" | "verifiedKey">;
+import { readAll, readStored, type Subject } from "./readBack.ts";
+import { readableBytes } from "./report.ts";
 
 /** `full`: read to its last row. `stored`: the stored bytes are whole, but nothing here can decrypt them. */
 export type Depth = "full" | "stored";
@@ -151,129 +136,6 @@ function uncheckedBy(depth: Depth, manifest: Manifest | null): string | null {
   return manifest === null
     ? "size, digest and tables, since the old image stored no manifest to compare with."
     : null;
-}
-
-async function readAll(
-  context: BackupContext,
-  entry: Subject,
-  manifest: Manifest | null,
-  secrets: Secrets,
-): Promise<number> {
-  const { store, signal } = context;
-  const unpacking = await openDump(store, entry, manifest, secrets);
-  await download(context, entry, manifest, async (source, stopping, onBytes) => {
-    const read = await unpackInto(source, unpacking, "pg_restore --file=/dev/null", {
-      args: [],
-      env: process.env,
-      signal: stopping,
-      onBytes,
-    });
-    return { ...read, failure: failureOf(read, unpacking) };
-  });
-  const list = await readHead(store, entry.key, unpacking, ["--list"], signal);
-  if (list === undefined) throw new Damaged(`${entry.key}: its table of contents cannot be read.`);
-  return compareTables(entry.key, list, manifest);
-}
-
-function failureOf(
-  { first, second, whole }: Awaited<ReturnType<typeof unpackInto>>,
-  { program }: Unpacking,
-): string | undefined {
-  if (first.code !== 0) return describeEnding(program, first);
-  if (second.code !== 0) return describeEnding("pg_restore", second);
-  return whole ? undefined : "pg_restore was done before the object had been read to its end";
-}
-
-async function readStored(
-  context: BackupContext,
-  entry: Subject,
-  manifest: Manifest | null,
-): Promise<null> {
-  const { store } = context;
-  const recipients = checkFraming(await readStart(store, entry.key, LONGEST_HEADER), entry.bytes);
-  if (manifest !== null && recipients !== manifest.recipients.length) {
-    throw new Damaged(
-      `${entry.key} is not what was written: ${recipients} keys can open it, the manifest names ${manifest.recipients.length}.`,
-    );
-  }
-  await download(context, entry, manifest, async (source, signal, onBytes) => {
-    const count = new Count(onBytes);
-    for await (const _ of count.pass(source)) signal.throwIfAborted();
-    return { ...count.result(), whole: true, failure: undefined };
-  });
-  return null;
-}
-
-interface Read {
-  readonly bytes: number;
-  readonly sha256: string;
-  readonly whole: boolean;
-  readonly failure: string | undefined;
-}
-
-/** One reading from start to end; a digest that differs explains more than what the programs said. */
-async function download(
-  { store, report, signal }: BackupContext,
-  entry: Subject,
-  manifest: Manifest | null,
-  read: (
-    source: AsyncIterable<Buffer>,
-    stopping: AbortSignal,
-    onBytes: (bytes: number) => void,
-  ) => Promise<Read>,
-): Promise<void> {
-  const started = performance.now();
-  const stall = new StallWatch(`verification of ${entry.key}`);
-  const stopping = AbortSignal.any([signal, stall.signal]);
-  const { stream } = await openObject(store, entry.key);
-  addAbortSignal(stopping, stream);
-  const progress = throttled(PROGRESS_EVERY_MS, (bytes: number) =>
-    report.event({
-      event: "progress",
-      step: "download",
-      bytes,
-      total: entry.bytes,
-      elapsedMs: Math.round(performance.now() - started),
-    }),
-  );
-  try {
-    const { bytes, sha256, whole, failure } = await read(stall.watch(stream), stopping, progress);
-    const { object } = manifest ?? {};
-    if (whole && object !== undefined && sha256 !== object.sha256) {
-      throw damaged(
-        entry,
-        bytes === object.bytes
-          ? `its SHA-256 is ${sha256}, the manifest says ${object.sha256}`
-          : `it has ${bytes} bytes, the manifest says ${object.bytes}`,
-      );
-    }
-    if (failure !== undefined) throw damaged(entry, failure);
-  } finally {
-    stall.stop();
-    stream.destroy();
-  }
-}
-
-function damaged({ key }: Subject, how: string): Damaged {
-  return new Damaged(`${key} is damaged: ${how}. Do not rely on it; take a new backup.`);
-}
-
-/** @returns number of tables with data in the archive */
-function compareTables(key: string, list: string, manifest: Manifest | null): number {
-  // `3350; 0 16386 TABLE DATA public accounts owner`; names may hold blanks, so the known ones are looked for.
-  const found = [...list.matchAll(/^\d+; \d+ \d+ TABLE DATA (.*)$/gm)].map(
-    ([, rest]) => rest ?? "",
-  );
-  if (manifest === null) return found.length;
-  const missing = manifest.tables.filter(({ schema, name }) => {
-    const start = `${schema} ${name} `.replace(/[\r\n]/g, " ");
-    return !found.some((entry) => entry.startsWith(start));
-  });
-  if (missing.length === 0) return found.length;
-  const names = missing.slice(0, SHOWN).map(({ schema, name }) => `${schema}.${name}`);
-  throw new Damaged(
-    `${key} lacks ${missing.length} of ${manifest.tables.length} tables that its manifest names: ${names.join(", ")}. Do not rely on it; take a new backup.`,
-  );
 }
 
 /** So that `list` shows it. Whoever may only read verifies as well, and the result holds without the mark. */

@@ -8,15 +8,17 @@ import { readWorld, type World } from "../../sandbox/world.ts";
 import { Problem } from "../../storage/problem.ts";
 import { printFigures } from "./figures.ts";
 import { type Bench, sizeOf, startBench, stopBench, versionIn } from "./parts.ts";
-import { type Course, runRounds } from "./rounds.ts";
+import { type Course, type Rounds, runRounds } from "./rounds.ts";
 import { Tools } from "./tools.ts";
-import { judge } from "./verdict.ts";
+import { judge, shareOfOthers } from "./verdict.ts";
 
 const usage = `npm run bench [-- --quick] [-- --keep]
   --quick   small data, one round: whether everything works, not how fast it is; writes no results
   --rounds  how often each thing is measured; the middle value counts (default 3, quick 1)
   --keep    leaves the data and the images for the next run`;
 
+/** Share of the machine that others may take before the result counts as doubtful. */
+const NOISE = 0.1;
 const resultsFile = join(import.meta.dirname, "results.json");
 const started = performance.now();
 const log = (line: string) => {
@@ -77,21 +79,37 @@ async function compare(world: World, quick: boolean, rounds: number): Promise<nu
   ];
   const bench = await startBench(world, sizes, log);
   try {
-    const figures = judge(await runRounds(bench, new Tools(bench), course, log));
+    const seen = await runRounds(bench, new Tools(bench), course, log);
+    const figures = judge(seen);
+    const others = shareOfOthers(seen, cpus().length);
     console.log(`\n${printFigures(figures)}\n`);
+    if (others > NOISE) {
+      const percent = (others * 100).toFixed(0);
+      log(
+        `doubtful: other programs took ${percent} % of the machine; run it again when it is idle`,
+      );
+    }
     const missed = figures.filter((figure) => figure.verdict === "missed");
     if (quick) {
       log("a quick run judges nothing: the data is too small for its times to mean anything");
       return 0;
     }
     const facts = await machineFacts(bench, course);
-    writeFileSync(resultsFile, `${JSON.stringify({ ...facts, figures }, null, 2)}\n`);
+    writeFileSync(
+      resultsFile,
+      `${JSON.stringify({ ...facts, othersShare: others, figures, rounds: rawRounds(seen) }, null, 2)}\n`,
+    );
     log(`written to ${resultsFile}`);
     for (const figure of missed) log(`missed: ${figure.name}`);
     return missed.length === 0 ? 0 : 1;
   } finally {
     bench.store.close();
   }
+}
+
+/** Every single measurement, without what the programs printed. */
+function rawRounds(rounds: Rounds) {
+  return JSON.parse(JSON.stringify(rounds, (key, value) => (key === "stdout" ? undefined : value)));
 }
 
 async function readyWorld(): Promise<World> {

@@ -3,11 +3,13 @@ import { docker, removeContainer } from "../../sandbox/docker.ts";
 import type { RunResult } from "../../sandbox/run.ts";
 import { type Cgroup, cgroupOf, proportionalSet } from "./cgroup.ts";
 import { benchLabel } from "./names.ts";
+import { busySeconds, untilQuiet } from "./quiet.ts";
 
 const SAMPLE_MS = 50;
 /** Reading the proportional set walks page tables, so it is done less often. */
 const PSS_EVERY = 8;
 const RUN_LIMIT_MS = 10 * 60_000;
+const PATIENCE_MS = 15_000;
 
 /** A container in which one command is measured. */
 export interface Subject {
@@ -25,6 +27,10 @@ export interface Measured {
   readonly cpu: number;
   /** CPU of the database server meanwhile, seconds. */
   readonly serverCpu: number;
+  /** CPU of the S3 service meanwhile, seconds. On one machine it takes its share of the cores. */
+  readonly storeCpu: number;
+  /** CPU that the rest of the machine took meanwhile, seconds: what makes the wall clock doubtful. */
+  readonly othersCpu: number;
   readonly memory: PeakMemory;
   /** Size of the container's writable layer afterwards, bytes. */
   readonly writable: number;
@@ -41,27 +47,37 @@ export interface PeakMemory {
   readonly pss: number | undefined;
 }
 
+/** The accounts of what the measured programs talk to. */
+export interface Services {
+  readonly server: Cgroup;
+  readonly store: Cgroup;
+}
+
 /**
  * Runs a command in a new container and takes the kernel's account of it. The container is removed.
- * @param server the database server's account
  * @throws Problem when the command fails
  */
-export async function measure(subject: Subject, server: Cgroup): Promise<Measured> {
+export async function measure(subject: Subject, services: Services): Promise<Measured> {
   const { name, cgroup } = await startIdle(subject);
   try {
+    await untilQuiet(PATIENCE_MS);
     const stop = new AbortController();
     const sampling = samplePeak(cgroup, stop.signal);
-    const cpu = cgroup.cpuSeconds();
-    const serverCpu = server.cpuSeconds();
+    const before = spent(cgroup, services);
     const started = performance.now();
     const { stdout } = await docker(["exec", name, ...subject.command], {
       timeoutMs: RUN_LIMIT_MS,
     }).finally(() => stop.abort());
     const wall = (performance.now() - started) / 1000;
+    const after = spent(cgroup, services);
+    const [cpu, serverCpu, storeCpu] = [
+      after.cpu - before.cpu,
+      after.serverCpu - before.serverCpu,
+      after.storeCpu - before.storeCpu,
+    ];
     return {
-      wall,
-      cpu: cgroup.cpuSeconds() - cpu,
-      serverCpu: server.cpuSeconds() - serverCpu,
+      ...{ wall, cpu, serverCpu, storeCpu },
+      othersCpu: Math.max(0, after.busy - before.busy - cpu - serverCpu - storeCpu),
       memory: await sampling,
       writable: await writableBytes(name),
       stdout,
@@ -110,6 +126,15 @@ export async function start(
 async function startIdle({ image, options }: Subject) {
   const name = await start(image, options, ["sleep", "infinity"]);
   return { name, cgroup: await accountOf(name) };
+}
+
+function spent(tool: Cgroup, { server, store }: Services) {
+  return {
+    cpu: tool.cpuSeconds(),
+    serverCpu: server.cpuSeconds(),
+    storeCpu: store.cpuSeconds(),
+    busy: busySeconds(),
+  };
 }
 
 async function writableBytes(name: string): Promise<number> {

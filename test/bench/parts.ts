@@ -6,15 +6,14 @@ import { docker, removeContainer } from "../../sandbox/docker.ts";
 import { imageNames } from "../../sandbox/images.ts";
 import { eventually, run } from "../../sandbox/run.ts";
 import type { World } from "../../sandbox/world.ts";
-import type { Cgroup } from "./cgroup.ts";
 import { type DatabaseSize, dataDigest, makeDatabase } from "./data.ts";
-import { accountOf, start } from "./measure.ts";
+import { accountOf, type Services, start } from "./measure.ts";
 import { benchLabel, names, workDir } from "./names.ts";
 import { type Store, startStore } from "./store.ts";
 
 /** Everything that the measured programs work with. */
 export interface Bench {
-  readonly server: Cgroup;
+  readonly services: Services;
   readonly store: Store;
   readonly images: { readonly agent: string; readonly incumbent: string };
   /** Password of the role `bench`, a superuser. */
@@ -45,7 +44,10 @@ export async function startBench(
   await startServer(images.postgres, password, databases, log);
   await buildImages(images, log);
   return {
-    server: await accountOf(names.database),
+    services: {
+      server: await accountOf(names.database),
+      store: await accountOf(names.store),
+    },
     store,
     images: { agent: names.agentImage, incumbent: names.incumbentImage },
     password,

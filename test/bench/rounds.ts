@@ -30,20 +30,39 @@ export interface Course {
 }
 
 const SETTLE_MS = 8_000;
+/** No round begins after this, so that a slow machine ends in time too. */
+const BUDGET_MS = 20 * 60_000;
 
-/** Runs all rounds one after the other; each measurement is told to `log`. */
+/**
+ * Runs all rounds one after the other; each measurement is told to `log`. What fails is told, and has no value then.
+ */
 export async function runRounds(
   { store, images }: Bench,
   tools: Tools,
   course: Course,
   log: (line: string) => void,
 ): Promise<Rounds> {
-  const seen = <T extends Measured>(list: T[], what: string, run: T): T => {
-    list.push(run);
-    log(describe(what, run));
-    return run;
-  };
   const { database, small } = course;
+  const began = performance.now();
+  const seen = async <T extends Measured>(list: T[], what: string, work: Promise<T>) => {
+    try {
+      const run = await work;
+      list.push(run);
+      log(describe(what, run));
+    } catch (error) {
+      log(`  ${what}: failed: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  };
+  const inRounds = async (what: string, work: (round: number) => Promise<void>) => {
+    for (let round = 1; round <= course.rounds; round += 1) {
+      if (round > 1 && performance.now() - began > BUDGET_MS) {
+        log(`${what}: no more rounds, the time is up`);
+        return;
+      }
+      log(`${what}, round ${round} of ${course.rounds}`);
+      await work(round);
+    }
+  };
   const result: Rounds = {
     ...{ limits: [], backups: [], smallBackups: [], incumbentBackups: [] },
     ...{ slowBackups: [], slowIncumbentBackups: [] },
@@ -52,38 +71,34 @@ export async function runRounds(
   };
   log(`the waiting scheduler holds ${mebibytes(result.idle.held)}`);
 
-  for (let round = 1; round <= course.rounds; round += 1) {
-    const bucket = `round-${round}`;
+  let bucket = "";
+  await inRounds("backups", async (round) => {
+    if (bucket !== "") await store.dropBucket(bucket);
+    bucket = `round-${round}`;
     await store.makeBucket(bucket);
-    log(`backups, round ${round} of ${course.rounds}`);
-    seen(result.limits, "pg_dump to nowhere", await tools.limit(database));
-    seen(result.backups, "ours", await tools.backup(database, bucket));
-    seen(result.incumbentBackups, "theirs", await tools.incumbentBackup(database, bucket));
-    seen(result.smallBackups, "ours, a tenth", await tools.backup(small, bucket));
-    if (round < course.rounds) await store.dropBucket(bucket);
-  }
-  const last = `round-${course.rounds}`;
-
-  for (let round = 1; round <= course.rounds; round += 1) {
-    log(`restores, round ${round} of ${course.rounds}`);
-    seen(result.restores, "ours, streamed", await tools.restore(database, last));
-    seen(result.incumbentRestores, "theirs", await tools.incumbentRestore(last));
-
-    const run = await withScratch(images.agent, (volume) => tools.restore(database, last, volume));
-    seen(result.scratchRestores, "ours, scratch volume", run);
-  }
-  await store.dropBucket(last);
-
-  for (let round = 1; round <= course.rounds; round += 1) {
-    const bucket = `slow-${round}`;
-    await store.makeBucket(bucket);
-    log(`backups over ${course.slowLink} MiB/s, round ${round} of ${course.rounds}`);
+    await seen(result.limits, "pg_dump to nowhere", tools.limit(database));
+    await seen(result.backups, "ours", tools.backup(database, bucket));
+    await seen(result.incumbentBackups, "theirs", tools.incumbentBackup(database, bucket));
+    await seen(result.smallBackups, "ours, a tenth", tools.backup(small, bucket));
+  });
+  await inRounds("restores", async () => {
+    await seen(result.restores, "ours, streamed", tools.restore(database, bucket));
+    await seen(result.incumbentRestores, "theirs", tools.incumbentRestore(bucket));
+    const onScratch = withScratch(images.agent, (volume) =>
+      tools.restore(database, bucket, volume),
+    );
+    await seen(result.scratchRestores, "ours, scratch volume", onScratch);
+  });
+  await store.dropBucket(bucket);
+  await inRounds(`backups over ${course.slowLink} MiB/s`, async (round) => {
+    const slow = `slow-${round}`;
+    await store.makeBucket(slow);
     await withSlowLink(names.store, course.slowLink, async () => {
-      seen(result.slowBackups, "ours", await tools.backup(database, bucket));
-      seen(result.slowIncumbentBackups, "theirs", await tools.incumbentBackup(database, bucket));
+      await seen(result.slowBackups, "ours", tools.backup(database, slow));
+      await seen(result.slowIncumbentBackups, "theirs", tools.incumbentBackup(database, slow));
     });
-    await store.dropBucket(bucket);
-  }
+    await store.dropBucket(slow);
+  });
   return result;
 }
 
@@ -105,10 +120,10 @@ async function openToAll(volume: string, image: string): Promise<void> {
 }
 
 function describe(what: string, run: Measured): string {
-  const { wall, cpu, serverCpu, memory } = run;
+  const { wall, cpu, serverCpu, storeCpu, othersCpu, memory } = run;
   const figures = [
     `${wall.toFixed(1)} s`,
-    `CPU ${cpu.toFixed(1)} + ${serverCpu.toFixed(1)} s`,
+    `CPU ${cpu.toFixed(1)} + server ${serverCpu.toFixed(1)}, S3 ${storeCpu.toFixed(1)}, others ${othersCpu.toFixed(1)}`,
     `peak ${mebibytes(memory.held)}`,
     ...(memory.pss === undefined ? [] : [`(PSS ${mebibytes(memory.pss)})`]),
   ];

@@ -39,8 +39,7 @@ export class Tools {
   async backup(name: string, bucket: string): Promise<Backup> {
     const run = await this.#measure(this.#agent(name, bucket, ["agent", "backup", "--json"]));
     const manifest = manifestSchema.parse(eventOf(run.stdout, "backup")["manifest"]);
-    if (!process.env["BENCH_PLAIN"] && manifest.encryption === "none")
-      throw new Error("the measured backup is not encrypted");
+    if (manifest.encryption === "none") throw new Error("the measured backup is not encrypted");
     return { ...run, storedBytes: manifest.object.bytes };
   }
 
@@ -83,7 +82,7 @@ export class Tools {
   }
 
   #measure(subject: Subject): Promise<Measured> {
-    return measure(subject, this.#bench.server);
+    return measure(subject, this.#bench.services);
   }
 
   #agent(
@@ -103,7 +102,7 @@ export class Tools {
       S3_BUCKET: bucket,
       S3_ACCESS_KEY_ID: store.accessKeyId,
       S3_SECRET_ACCESS_KEY: store.secretAccessKey,
-      ...(process.env["BENCH_PLAIN"] ? {} : { PASSPHRASE: passphrase }),
+      PASSPHRASE: passphrase,
       NODE_EXTRA_CA_CERTS: "/etc/bench.pem",
     });
     const options = [...this.#common(file), ...agentLimits, ...more];

@@ -4,6 +4,13 @@ import type { Rounds } from "./rounds.ts";
 
 const MiB = 1024 * 1024;
 
+/** CPU time of everything else on the machine, as a share of all cores, in the middle measurement. */
+export function shareOfOthers(rounds: Rounds, cores: number): number {
+  const { limits, backups, incumbentBackups, restores, incumbentRestores } = rounds;
+  const runs = [limits, backups, incumbentBackups, restores, incumbentRestores].flat();
+  return runs.length === 0 ? 0 : median(runs.map((run) => run.othersCpu / run.wall / cores));
+}
+
 /** Turns what the rounds saw into the figures of the result, each with its bound. */
 export function judge(rounds: Rounds): Figure[] {
   const of = <T>(runs: readonly T[], value: (run: T) => number): number | null =>

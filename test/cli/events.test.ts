@@ -20,11 +20,29 @@ test("each event of the agent is read", () => {
       event: "restored",
       database: "a",
       from: "2026-11-24T03:15:02",
-      previous: null,
+      previous: "a_before_20261124T102110",
+      undo: "undo a_before_20261124T102110",
       tables: 1,
       rows: 2,
       compared: true,
       elapsedMs: 3,
+    },
+    {
+      event: "planned",
+      ...{ database: "a", from: "2026-11-24T03:15:02", key: "k", bytes: 1 },
+      ...{ previous: null, tables: null, rows: null, roles: ["reporter"] },
+    },
+    {
+      event: "undone",
+      database: "a",
+      from: "a_before_20261124T102110",
+      previous: null,
+      elapsedMs: 1,
+    },
+    {
+      event: "verified",
+      ...{ database: "a", from: "2026-11-24T03:15:02", key: "k", bytes: 1, elapsedMs: 1 },
+      ...{ depth: "stored", tables: null, unchecked: "the content" },
     },
   ];
   for (const event of events) assert.deepEqual(parseEvent(JSON.stringify(event)), event);

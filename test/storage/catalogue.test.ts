@@ -7,7 +7,6 @@ import {
   isComplete,
   listBackups,
   readManifest,
-  withManifests,
 } from "../../storage/catalogue.ts";
 import type { Store } from "../../storage/client.ts";
 import {
@@ -19,6 +18,7 @@ import {
   verifiedKey,
 } from "../../storage/keys.ts";
 import type { Manifest } from "../../storage/manifest.ts";
+import { withManifests } from "../../storage/withManifests.ts";
 import { makeBucket } from "../support/bucket.ts";
 import { startStore, type TestStore } from "../support/store.ts";
 

@@ -25,6 +25,9 @@ describe("explain", () => {
     [errorOf("SignatureDoesNotMatch", answered(403)), /S3_SECRET_ACCESS_KEY is wrong/],
     [errorOf("InvalidAccessKeyId", answered(403)), /S3_ACCESS_KEY_ID/],
     [errorOf("RequestTimeTooSkewed", answered(403)), /Set the clock/],
+    [errorOf("ExpiredToken", answered(400)), /key has expired. Give S3_ACCESS_KEY_ID/],
+    [errorOf("QuotaExceeded", answered(403)), /bucket .* is full, or its quota is used up/],
+    [errorOf("UnknownError", answered(507)), /bucket .* is full/],
     [
       errorOf("AuthorizationHeaderMalformed", { ...answered(400), Region: "nl-ams" }),
       /is not in region fr-par\. Set S3_REGION=nl-ams/,
