@@ -4,7 +4,7 @@ import type { Accessory } from "../kamal/accessory.ts";
 import { Schedule } from "../kamal/schedule.ts";
 import { checkSecret } from "../kamal/secrets.ts";
 import { AgentImage, type AgentImageArgs } from "./agentImage.ts";
-import type { BackupKeys, BackupKeysArgs } from "./backupKeys.ts";
+import type { BackupKeys, BackupKeysArgs, KeysArgs } from "./backupKeys.ts";
 import type { BackupBucket } from "./bucket.ts";
 import { explained, explainedApply } from "./explained.ts";
 import { KamalAccessory, type KamalAccessoryArgs } from "./kamalAccessory.ts";
@@ -25,6 +25,12 @@ export interface PostgresBackupArgs {
   readonly database?: string;
   /** Where backups go: an `AwsBackupBucket`, or a bucket that exists at any S3-compatible service. */
   readonly bucket: BackupBucket;
+  /**
+   * What the container's key may do, and when it is replaced.
+   * @default it may add, list and read backups under the prefix
+   * @example { access: "append-only", rotateAfter: "2026-12" }
+   */
+  readonly keys?: KeysArgs;
   /**
    * When to back up, in UTC.
    * @example Schedule.daily("03:15")
@@ -70,7 +76,7 @@ export interface PostgresBackupArgs {
  * export const outputs = backup.outputs;
  */
 export class PostgresBackup extends pulumi.ComponentResource {
-  /** The container's key; undefined for a bucket with keys of its own. */
+  /** The container's key and the reader's; undefined for a bucket with keys of its own. */
   readonly keys: BackupKeys | undefined;
   /** The image; undefined when a published one was named. */
   readonly image: AgentImage | undefined;
@@ -80,6 +86,10 @@ export class PostgresBackup extends pulumi.ComponentResource {
   readonly outputs: pulumi.Output<BackupOutputs>;
   readonly location: pulumi.Output<BackupOutputs["location"]>;
   readonly writerKeyId: pulumi.Output<string>;
+  /** The key for restoring from elsewhere, never on the host; undefined for a bucket with keys of its own. */
+  readonly readerKeyId: pulumi.Output<string> | undefined;
+  /** Secret. */
+  readonly readerSecretKey: pulumi.Output<string> | undefined;
 
   constructor(name: string, args: PostgresBackupArgs, opts?: pulumi.ComponentResourceOptions) {
     super("kamal-postgres-backup:index:PostgresBackup", name, {}, opts);
@@ -93,7 +103,14 @@ export class PostgresBackup extends pulumi.ComponentResource {
     );
     const access = explained(this, () => settleSshAccess(project.config, database.hosts, args.ssh));
     const registry = explained(this, () => registryLogin(project));
-    const bucket = settleBucket(this, name, args.bucket, prefixOf(project, args), transform?.keys);
+    const bucket = settleBucket(
+      this,
+      name,
+      args.bucket,
+      prefixOf(project, args),
+      args.keys,
+      transform?.keys,
+    );
     const image =
       args.image === undefined
         ? this.buildImage(name, args, project, database, registry)
@@ -130,6 +147,8 @@ export class PostgresBackup extends pulumi.ComponentResource {
     this.image = image;
     this.location = bucket.location;
     this.writerKeyId = pulumi.unsecret(bucket.accessKeyId);
+    this.readerKeyId = bucket.keys?.reader.accessKeyId;
+    this.readerSecretKey = bucket.keys?.reader.secretAccessKey;
     this.outputs = pulumi.all([accessory, bucket.location, this.writerKeyId]).apply(
       ([a, location, writerKeyId]): BackupOutputs => ({
         kind: "kamal-postgres-backup",
@@ -153,6 +172,8 @@ export class PostgresBackup extends pulumi.ComponentResource {
       outputs: this.outputs,
       location: this.location,
       writerKeyId: this.writerKeyId,
+      readerKeyId: this.readerKeyId,
+      readerSecretKey: this.readerSecretKey,
     });
   }
 
@@ -284,7 +305,11 @@ function accessoryOf(
     labels: {},
     // A backup that runs when the container is stopped gets the time to abort its upload.
     options: { "read-only": true, memory: args.memory ?? "256m", "stop-timeout": "30" },
-    clear: { ...clear },
+    clear: {
+      ...clear,
+      // Told to the agent, so that a refused read is expected and not a fault.
+      ...(args.keys?.access === "append-only" && { S3_KEY_ACCESS: "append-only" }),
+    },
     secrets: Object.keys(secret).map((name) => ({
       name,
       from: name === "POSTGRES_PASSWORD" ? passwordName : kamalSecretName(args, name),

@@ -3,6 +3,7 @@ import {
   AwsBackupBucket,
   type BackupBucket,
   type ExistingBucket,
+  type KeyAccess,
   PostgresBackup,
   Retention,
 } from "../components/index.ts";
@@ -27,6 +28,12 @@ export function declareBackup(): PostgresBackup {
     ...given("database", config.get("database")),
     bucket: chooseBucket(name, config),
     schedule: config.get("schedule") ?? "15 3 * * *",
+    keys: {
+      access:
+        config.get<KeyAccess>("keyAccess", { allowedValues: ["restorable", "append-only"] }) ??
+        "restorable",
+      ...given("rotateAfter", config.get("rotateAfter")),
+    },
     ...(databasePassword && { postgres: { password: databasePassword } }),
     ssh: {
       ...(hostKeys && { hostKeys }),
