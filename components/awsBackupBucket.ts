@@ -4,6 +4,7 @@ import { Retention } from "../kamal/retention.ts";
 import { checkEndpoint } from "../storage/address.ts";
 import { backupLifecycle, type LifecycleRule } from "../storage/lifecycle.ts";
 import { explained } from "./explained.ts";
+import { type BucketKeeping, serviceOf } from "./retentionCheck.ts";
 import { type Transform, transformed } from "./transform.ts";
 
 export interface AwsBackupBucketArgs {
@@ -65,6 +66,8 @@ export class AwsBackupBucket extends pulumi.ComponentResource {
   readonly allowInsecure: boolean;
   /** Days until a backup expires. */
   readonly retentionDays: number;
+  /** How long it keeps what it is given. */
+  readonly keeping: BucketKeeping;
 
   constructor(name: string, args: AwsBackupBucketArgs, opts?: pulumi.ComponentResourceOptions) {
     super("kamal-postgres-backup:index:AwsBackupBucket", name, {}, opts);
@@ -113,11 +116,12 @@ export class AwsBackupBucket extends pulumi.ComponentResource {
       }),
       child,
     );
+    const noncurrentDays = (args.noncurrentRetention ?? Retention.days(14)).days;
     const rules = explained(this, () =>
       backupLifecycle({
         prefix: "",
         days: args.retention.days,
-        noncurrentDays: (args.noncurrentRetention ?? Retention.days(14)).days,
+        noncurrentDays,
         abortDays: 2,
       }),
     );
@@ -133,6 +137,11 @@ export class AwsBackupBucket extends pulumi.ComponentResource {
     this.endpoint = pulumi.output(endpoint);
     this.allowInsecure = args.allowInsecure ?? false;
     this.retentionDays = args.retention.days;
+    this.keeping = {
+      days: args.retention.days,
+      noncurrentDays,
+      ...serviceOf(endpoint, args.region),
+    };
     this.registerOutputs({
       bucketName: this.bucketName,
       region: this.region,

@@ -10,6 +10,8 @@ import { explained, explainedApply } from "./explained.ts";
 import { KamalAccessory, type KamalAccessoryArgs } from "./kamalAccessory.ts";
 import { type KamalArgs, type KamalProject, readKamalProject } from "./kamalProject.ts";
 import type { BackupOutputs } from "./outputs.ts";
+import { pinnedImage } from "./publishedImage.ts";
+import { checkRetention } from "./retentionCheck.ts";
 import { type SettledBucket, settleBucket } from "./settleBucket.ts";
 import { type Database, type PostgresArgs, settleDatabase } from "./settleDatabase.ts";
 import { type SshArgs, settleSshAccess } from "./sshConnection.ts";
@@ -38,6 +40,11 @@ export interface PostgresBackupArgs {
    */
   readonly schedule: Schedule | string;
   /**
+   * Size of one stored backup, bytes: about a fifth of the database. For the estimate of space and cost at preview.
+   * @default none: the preview estimates the number of backups alone
+   */
+  readonly backupBytes?: number;
+  /**
    * Folder in the bucket.
    * @default the Kamal service, and below it the destination: "shop/production"
    */
@@ -47,7 +54,8 @@ export interface PostgresBackupArgs {
   /** How the hosts are reached, where deploy.yml and this machine do not tell. */
   readonly ssh?: SshArgs;
   /**
-   * A published image of the agent, by digest.
+   * A published image of the agent, by tag or digest. A tag is pinned to the digest that it has at each `pulumi up`.
+   * @example "ghcr.io/you/db-backup:17"
    * @default built for the server's major version and pushed to the application's own registry
    */
   readonly image?: string;
@@ -96,6 +104,9 @@ export class PostgresBackup extends pulumi.ComponentResource {
     const { transform } = args;
 
     const schedule = explained(this, () => toSchedule(args.schedule));
+    if ("keeping" in args.bucket) {
+      checkRetention(this, schedule, args.bucket.keeping, args.backupBytes);
+    }
     const project = explained(this, () => readKamalProject(args.kamal));
     for (const warning of project.config.warnings) pulumi.log.warn(warning, this);
     const database = explained(this, () =>
@@ -121,7 +132,10 @@ export class PostgresBackup extends pulumi.ComponentResource {
     const passwordName = database.passwordFrom ?? kamalSecretName(args, "POSTGRES_PASSWORD");
     const accessory = pulumi.unsecret(
       pulumi
-        .all([settings, image?.reference ?? (args.image as string)])
+        .all([
+          settings,
+          image?.reference ?? pinnedImage(this, "image", args.image as string, registry),
+        ])
         .apply(([s, reference]) =>
           accessoryOf(s, reference, args, project, database, passwordName),
         ),
