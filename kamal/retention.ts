@@ -5,11 +5,16 @@ import { Problem } from "./problem.ts";
  * @example Retention.days(30)
  */
 export class Retention {
-  /** Days from the upload until the bucket expires the backup. */
-  readonly days: number;
+  // Private, so that an object of the same shape, which nobody has checked, does not typecheck.
+  readonly #days: number;
 
   private constructor(days: number) {
-    this.days = days;
+    this.#days = days;
+  }
+
+  /** Days from the upload until the bucket expires the backup. */
+  get days(): number {
+    return this.#days;
   }
 
   /**
