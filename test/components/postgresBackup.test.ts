@@ -146,6 +146,10 @@ test("transform reaches a child's arguments", async () => {
 
 const REFUSED: Record<string, [Partial<Components.PostgresBackupArgs>, RegExp]> = {
   "a schedule that is none": [{ schedule: "sometimes" }, /schedule "sometimes"/],
+  "an image without tag and digest": [
+    { image: "registry.example.com/db-backup" },
+    /image: .*neither a tag nor a digest/,
+  ],
   "a host key that is not known": [
     { ssh: { privateKey: PRIVATE_KEY } },
     /ssh\.hostKeys: .*192\.0\.2\.10/,
@@ -161,3 +165,48 @@ for (const [what, [changes, sentence]] of Object.entries(REFUSED)) {
     await assert.rejects(backup({ ...changes, ...(kamal && { kamal }) }), sentence);
   });
 }
+
+test("refused at once: a schedule that the bucket's retention does not bridge", async () => {
+  const program = () => {
+    const { AwsBackupBucket, Retention } = components;
+    const bucket = new AwsBackupBucket("shop-short", { retention: Retention.days(7) });
+    return [make({ bucket, schedule: "0 3 1 * *" }).outputs];
+  };
+  await assert.rejects(
+    declare(true, program),
+    /schedule and retention contradict each other\n {2}given {3}.*7 days\n {2}then .*no backup exists\n {2}do .*62 days/,
+  );
+});
+
+const GIVEN = {
+  name: "shop-backups",
+  endpoint: "https://s3.fr-par.scw.cloud",
+  region: "fr-par",
+  accessKeyId: "SCWEXAMPLE",
+  secretAccessKey: SECRET_KEY,
+};
+
+test("given keys are probed, and never stand in plain in what the probe is handed", async () => {
+  const declared = await backup({ bucket: GIVEN });
+  const probe = declared.find(({ type }) => type.endsWith(":KeyProbe"));
+  assert.equal(probe?.inputs["access"], "restorable");
+  assert.ok(isSecret(probe?.inputs["secretAccessKey"]));
+  assert.ok(!plainText(declared).includes(SECRET_KEY));
+});
+
+test("refused at once: a rotation of keys that were given", async () => {
+  await assert.rejects(
+    backup({ bucket: GIVEN, keys: { rotateAfter: "2026-12" } }),
+    /keys\.rotateAfter: .*only their owner can rotate them/,
+  );
+});
+
+test("append-only is told to the container, restorable is what it takes for granted", async () => {
+  const blockOf = (declared: Declared[]) =>
+    String(declared.find(({ type }) => type.endsWith(":RenderedBlock"))?.inputs["block"]);
+  assert.match(
+    blockOf(await backup({ keys: { access: "append-only" } })),
+    /S3_KEY_ACCESS: append-only/,
+  );
+  assert.doesNotMatch(blockOf(await backup()), /S3_KEY_ACCESS/);
+});
