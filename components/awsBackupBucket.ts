@@ -5,6 +5,7 @@ import { checkEndpoint } from "../storage/address.ts";
 import { backupLifecycle, type LifecycleRule, type TierExpiry } from "../storage/lifecycle.ts";
 import { Problem } from "../storage/problem.ts";
 import { explained } from "./explained.ts";
+import { type BucketKeeping, serviceOf } from "./retentionCheck.ts";
 import { type Transform, transformed } from "./transform.ts";
 
 export interface AwsBackupBucketArgs {
@@ -78,6 +79,8 @@ export class AwsBackupBucket extends pulumi.ComponentResource {
   readonly tierDays: TierDays | undefined;
   /** Folders whose tiers have rules of their own. */
   readonly prefixes: readonly string[];
+  /** How long it keeps what it is given. */
+  readonly keeping: BucketKeeping;
 
   constructor(name: string, args: AwsBackupBucketArgs, opts?: pulumi.ComponentResourceOptions) {
     super("kamal-postgres-backup:index:AwsBackupBucket", name, {}, opts);
@@ -126,11 +129,12 @@ export class AwsBackupBucket extends pulumi.ComponentResource {
       }),
       child,
     );
+    const noncurrentDays = (args.noncurrentRetention ?? Retention.days(14)).days;
     const rules = explained(this, () =>
       backupLifecycle({
         prefix: "",
         days: args.retention.days,
-        noncurrentDays: (args.noncurrentRetention ?? Retention.days(14)).days,
+        noncurrentDays,
         abortDays: 2,
         ...tiersOf(args),
       }),
@@ -149,6 +153,11 @@ export class AwsBackupBucket extends pulumi.ComponentResource {
     this.retentionDays = args.retention.days;
     this.tierDays = args.retention.tierDays;
     this.prefixes = args.prefixes ?? [];
+    this.keeping = {
+      days: args.retention.days,
+      noncurrentDays,
+      ...serviceOf(endpoint, args.region),
+    };
     this.registerOutputs({
       bucketName: this.bucketName,
       region: this.region,

@@ -44,6 +44,11 @@ if [ -f "$envfile" ]; then cp -p "$envfile" "$scratch/env.before"; fi
 cp "$scratch/env" "$envfile.new"
 mv "$envfile.new" "$envfile"
 
+# A backup or restore that runs is not cut off, within a limit that the caller's own allows.
+busy() { docker top "$container" -eo pid,args 2> /dev/null | grep -Eq 'agent[.]mjs (backup|restore)'; }
+waited=0
+while [ "$waited" -lt 600 ] && busy; do sleep 0.2; waited=$((waited + 1)); done
+
 if exists "$container"; then
   docker rename "$container" "$previous"
   docker stop --time 30 "$previous" > /dev/null

@@ -6,9 +6,15 @@
 export { Problem } from "../kamal/problem.ts";
 export { Retention, type TierDays } from "../kamal/retention.ts";
 export { Schedule } from "../kamal/schedule.ts";
+export type { KeyAccess } from "../storage/keyRights.ts";
 export { AgentImage, type AgentImageArgs } from "./agentImage.ts";
 export { AwsBackupBucket, type AwsBackupBucketArgs } from "./awsBackupBucket.ts";
-export { BackupKeys, type BackupKeysArgs } from "./backupKeys.ts";
+export {
+  type BackupKey,
+  BackupKeys,
+  type BackupKeysArgs,
+  type KeysArgs,
+} from "./backupKeys.ts";
 export type { BackupBucket, ExistingBucket } from "./bucket.ts";
 export { Encryption } from "./encryption.ts";
 export { KamalAccessory, type KamalAccessoryArgs } from "./kamalAccessory.ts";

@@ -4,7 +4,7 @@ import { Problem } from "../kamal/problem.ts";
 import { Schedule } from "../kamal/schedule.ts";
 import { checkSecret } from "../kamal/secrets.ts";
 import { AgentImage, type AgentImageArgs } from "./agentImage.ts";
-import type { BackupKeys, BackupKeysArgs } from "./backupKeys.ts";
+import type { BackupKeys, BackupKeysArgs, KeysArgs } from "./backupKeys.ts";
 import type { BackupBucket } from "./bucket.ts";
 import {
   type AccessoryNames,
@@ -18,6 +18,8 @@ import { KamalAccessory, type KamalAccessoryArgs } from "./kamalAccessory.ts";
 import { type KamalArgs, type KamalProject, readKamalProject } from "./kamalProject.ts";
 import { type NoticesArgs, settleNotices } from "./notices.ts";
 import type { BackupOutputs } from "./outputs.ts";
+import { pinnedImage } from "./publishedImage.ts";
+import { checkRetention } from "./retentionCheck.ts";
 import { type SettledBucket, settleBucket } from "./settleBucket.ts";
 import { type Database, type PostgresArgs, settleDatabase } from "./settleDatabase.ts";
 import { type SshArgs, settleSshAccess } from "./sshConnection.ts";
@@ -35,11 +37,22 @@ export interface PostgresBackupArgs {
   /** Where backups go: an `AwsBackupBucket`, or a bucket that exists at any S3-compatible service. */
   readonly bucket: BackupBucket;
   /**
+   * What the container's key may do, and when it is replaced.
+   * @default it may add, list and read backups under the prefix
+   * @example { access: "append-only", rotateAfter: "2026-12" }
+   */
+  readonly keys?: KeysArgs;
+  /**
    * When to back up, in UTC.
    * @example Schedule.daily("03:15")
    * @example "@every 6h"
    */
   readonly schedule: Schedule | string;
+  /**
+   * Size of one stored backup, bytes: about a fifth of the database. For the estimate of space and cost at preview.
+   * @default none: the preview estimates the number of backups alone
+   */
+  readonly backupBytes?: number;
   /**
    * Folder in the bucket.
    * @default the Kamal service, and below it the destination: "shop/production"
@@ -50,7 +63,8 @@ export interface PostgresBackupArgs {
   /** How the hosts are reached, where deploy.yml and this machine do not tell. */
   readonly ssh?: SshArgs;
   /**
-   * A published image of the agent, by digest.
+   * A published image of the agent, by tag or digest. A tag is pinned to the digest that it has at each `pulumi up`.
+   * @example "ghcr.io/you/db-backup:17"
    * @default built for the server's major version and pushed to the application's own registry
    */
   readonly image?: string;
@@ -102,7 +116,7 @@ export interface PostgresBackupArgs {
  * export const outputs = backup.outputs;
  */
 export class PostgresBackup extends pulumi.ComponentResource {
-  /** The container's key; undefined for a bucket with keys of its own. */
+  /** The container's key and the reader's; undefined for a bucket with keys of its own. */
   readonly keys: BackupKeys | undefined;
   /** The image; undefined when a published one was named. */
   readonly image: AgentImage | undefined;
@@ -112,6 +126,10 @@ export class PostgresBackup extends pulumi.ComponentResource {
   readonly outputs: pulumi.Output<BackupOutputs>;
   readonly location: pulumi.Output<BackupOutputs["location"]>;
   readonly writerKeyId: pulumi.Output<string>;
+  /** The key for restoring from elsewhere, never on the host; undefined for a bucket with keys of its own. */
+  readonly readerKeyId: pulumi.Output<string> | undefined;
+  /** Secret. */
+  readonly readerSecretKey: pulumi.Output<string> | undefined;
 
   constructor(name: string, args: PostgresBackupArgs, opts?: pulumi.ComponentResourceOptions) {
     super("kamal-postgres-backup:index:PostgresBackup", name, {}, opts);
@@ -119,6 +137,9 @@ export class PostgresBackup extends pulumi.ComponentResource {
 
     const schedule = explained(this, () => toSchedule(args.schedule));
     explained(this, () => checkNumbers(args));
+    if ("keeping" in args.bucket) {
+      checkRetention(this, schedule, args.bucket.keeping, args.backupBytes);
+    }
     const project = explained(this, () => readKamalProject(args.kamal));
     for (const warning of project.config.warnings) pulumi.log.warn(warning, this);
     const names = explained(this, () => accessoryNames(args.kamal, project.config.service));
@@ -127,7 +148,14 @@ export class PostgresBackup extends pulumi.ComponentResource {
     );
     const access = explained(this, () => settleSshAccess(project.config, database.hosts, args.ssh));
     const registry = explained(this, () => registryLogin(project));
-    const bucket = settleBucket(this, name, args.bucket, prefixOf(project, args), transform?.keys);
+    const bucket = settleBucket(
+      this,
+      name,
+      args.bucket,
+      prefixOf(project, args),
+      args.keys,
+      transform?.keys,
+    );
     const image =
       args.image === undefined
         ? this.buildImage(name, args, project, names, database, registry)
@@ -149,7 +177,10 @@ export class PostgresBackup extends pulumi.ComponentResource {
     const secrets = settings.apply((s) => ({ ...toEnvironment(s).secret }));
     const accessory = pulumi.unsecret(
       pulumi
-        .all([settings, image?.reference ?? (args.image as string)])
+        .all([
+          settings,
+          image?.reference ?? pinnedImage(this, "image", args.image as string, registry),
+        ])
         .apply(([s, reference]) =>
           accessoryOf(names, s, reference, args.memory ?? "256m", database, project.config.logging),
         ),
@@ -176,6 +207,8 @@ export class PostgresBackup extends pulumi.ComponentResource {
     this.image = image;
     this.location = bucket.location;
     this.writerKeyId = pulumi.unsecret(bucket.accessKeyId);
+    this.readerKeyId = bucket.keys?.reader.accessKeyId;
+    this.readerSecretKey = bucket.keys?.reader.secretAccessKey;
     this.outputs = pulumi.all([accessory, bucket.location, this.writerKeyId]).apply(
       ([{ image: reference }, location, writerKeyId]): BackupOutputs => ({
         kind: "kamal-postgres-backup",
@@ -201,6 +234,8 @@ export class PostgresBackup extends pulumi.ComponentResource {
       outputs: this.outputs,
       location: this.location,
       writerKeyId: this.writerKeyId,
+      readerKeyId: this.readerKeyId,
+      readerSecretKey: this.readerSecretKey,
     });
   }
 

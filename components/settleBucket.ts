@@ -3,9 +3,10 @@ import type { TierDays } from "../kamal/retention.ts";
 import { parseAddress } from "../storage/address.ts";
 import { Problem } from "../storage/problem.ts";
 import { AwsBackupBucket } from "./awsBackupBucket.ts";
-import { BackupKeys, type BackupKeysArgs } from "./backupKeys.ts";
+import { BackupKeys, type BackupKeysArgs, type KeysArgs } from "./backupKeys.ts";
 import type { BackupBucket } from "./bucket.ts";
 import { explained, explainedApply } from "./explained.ts";
+import { proveGivenKey, proveMadeKey, refuseRotation } from "./proveKey.ts";
 
 /** Where the container writes, in the words of its environment. */
 export interface Location {
@@ -34,34 +35,39 @@ export function settleBucket(
   name: string,
   bucket: BackupBucket,
   prefix: string,
+  keysArgs: KeysArgs = {},
   transform?: BackupKeysArgs["transform"],
 ): SettledBucket {
   if (!(bucket instanceof AwsBackupBucket)) {
+    explained(parent, () => refuseRotation(keysArgs));
     const { allowInsecure = false } = bucket;
-    return {
+    const settled = {
       location: locate(parent, bucket.endpoint, bucket.region, bucket.name, prefix, allowInsecure),
       allowInsecure,
       accessKeyId: pulumi.output(bucket.accessKeyId),
       secretAccessKey: pulumi.secret(bucket.secretAccessKey),
     };
+    proveGivenKey(parent, name, settled, keysArgs);
+    return settled;
   }
   explained(parent, () => requireTierRules(bucket, prefix));
   const keys = new BackupKeys(
     `${name}-keys`,
-    { bucket: bucket.bucketName, prefix, ...(transform && { transform }) },
+    { bucket: bucket.bucketName, prefix, ...keysArgs, ...(transform && { transform }) },
     { parent },
   );
+  const location = locate(
+    parent,
+    bucket.endpoint,
+    bucket.region,
+    bucket.bucketName,
+    prefix,
+    bucket.allowInsecure,
+  );
   return {
-    location: locate(
-      parent,
-      bucket.endpoint,
-      bucket.region,
-      bucket.bucketName,
-      prefix,
-      bucket.allowInsecure,
-    ),
+    location,
     allowInsecure: bucket.allowInsecure,
-    accessKeyId: keys.accessKeyId,
+    accessKeyId: proveMadeKey(parent, name, location, bucket.allowInsecure, keys, keysArgs),
     secretAccessKey: keys.secretAccessKey,
     keys,
     retentionDays: bucket.retentionDays,

@@ -13,14 +13,23 @@ export interface TierDays {
  * @example Retention.tiers({ daily: 7, weekly: 35, monthly: 365 })
  */
 export class Retention {
-  /** Days from the upload until the bucket expires the backup; with tiers: the longest of them. */
-  readonly days: number;
-  /** Days of each tier; undefined without tiers. */
-  readonly tierDays: TierDays | undefined;
+  // Private, so that an object of the same shape, which nobody has checked, does not typecheck.
+  readonly #days: number;
+  readonly #tierDays: TierDays | undefined;
 
   private constructor(days: number, tierDays?: TierDays) {
-    this.days = days;
-    this.tierDays = tierDays;
+    this.#days = days;
+    this.#tierDays = tierDays;
+  }
+
+  /** Days from the upload until the bucket expires the backup; with tiers: the longest of them. */
+  get days(): number {
+    return this.#days;
+  }
+
+  /** Days of each tier; undefined without tiers. */
+  get tierDays(): TierDays | undefined {
+    return this.#tierDays;
   }
 
   /**

@@ -23,17 +23,24 @@ const HORIZON_START = Date.UTC(2027, 0, 1);
 const HORIZON_END = Date.UTC(2036, 0, 1);
 const DAYS_LOOKED_AT = 800;
 
+interface Rhythm {
+  /** Longest time between two runs. */
+  readonly gapMs: number;
+  /** Runs in a day, on average. */
+  readonly perDay: number;
+}
+
 /**
  * When backups run, in UTC. Made by a factory, so that a text which never runs does not typecheck.
  * @example Schedule.daily("03:15")
  */
 export class Schedule {
   readonly #text: string;
-  readonly #gapMs: number;
+  readonly #rhythm: Rhythm;
 
-  private constructor(text: string, gapMs: number) {
+  private constructor(text: string, rhythm: Rhythm) {
     this.#text = text;
-    this.#gapMs = gapMs;
+    this.#rhythm = rhythm;
   }
 
   /**
@@ -85,7 +92,7 @@ export class Schedule {
         `schedule "@every ${duration}" cannot be read. Give a duration such as 6h, 90m or 1h30m.`,
       );
     }
-    return new Schedule(`@every ${duration}`, gapMs);
+    return new Schedule(`@every ${duration}`, { gapMs, perDay: DAY_MS / gapMs });
   }
 
   /**
@@ -97,7 +104,7 @@ export class Schedule {
     if (fields.length !== 5 && fields.length !== 6)
       throw unreadable(expression, "it has not 5 or 6 fields");
     const text = fields.join(" ");
-    return new Schedule(text, longestGap(text));
+    return new Schedule(text, rhythmOf(text));
   }
 
   /**
@@ -113,12 +120,17 @@ export class Schedule {
     if (expression === undefined) {
       throw unreadable(text, `the words known are ${Object.keys(NICKNAMES).join(", ")}, @every 6h`);
     }
-    return new Schedule(trimmed, longestGap(expression));
+    return new Schedule(trimmed, rhythmOf(expression));
   }
 
   /** Longest time between two runs that follow each other, hours. Seconds within a minute are not looked at. */
   longestGapHours(): number {
-    return this.#gapMs / HOUR_MS;
+    return this.#rhythm.gapMs / HOUR_MS;
+  }
+
+  /** Runs in a day, on average over years. */
+  runsPerDay(): number {
+    return this.#rhythm.perDay;
   }
 
   /** The expression as the container gets it. */
@@ -143,7 +155,7 @@ function unreadable(text: string, why: string): Problem {
  * Every day that matches has the same times of day (UTC knows no summer time), so one day is walked minute by minute and
  * the years after it day by day.
  */
-function longestGap(expression: string): number {
+function rhythmOf(expression: string): Rhythm {
   const minutely = openPattern(expression);
   const first = minutely.nextRun(new Date(HORIZON_START - 1));
   if (first === null || first.getTime() >= HORIZON_END) {
@@ -152,20 +164,24 @@ function longestGap(expression: string): number {
   const dayStart = Math.floor(first.getTime() / DAY_MS) * DAY_MS;
   let last = first.getTime();
   let longest = 0;
+  let inDay = 1;
   for (let next = minutely.nextRun(first); next !== null; next = minutely.nextRun(next)) {
     if (next.getTime() >= dayStart + DAY_MS) break;
     longest = Math.max(longest, next.getTime() - last);
     last = next.getTime();
+    inDay += 1;
   }
   const lastInDay = last - dayStart;
   let day = dayStart;
+  let days = 0;
   for (let count = 0; count < DAYS_LOOKED_AT && day < HORIZON_END; count++) {
     const next = minutely.nextRun(new Date(day + DAY_MS - 1));
     if (next === null) break;
     longest = Math.max(longest, next.getTime() - (day + lastInDay));
     day = Math.floor(next.getTime() / DAY_MS) * DAY_MS;
+    days += 1;
   }
-  return longest;
+  return { gapMs: longest, perDay: (inDay * days * DAY_MS) / (day - dayStart) };
 }
 
 function openPattern(expression: string): Cron {

@@ -4,6 +4,7 @@ import {
   type BackupBucket,
   Encryption,
   type ExistingBucket,
+  type KeyAccess,
   PostgresBackup,
   Problem,
   Retention,
@@ -33,6 +34,12 @@ export function declareBackup(): PostgresBackup {
     bucket: chooseBucket(name, config),
     ...given("prefix", config.get("prefix")),
     schedule: config.get("schedule") ?? "15 3 * * *",
+    keys: {
+      access:
+        config.get<KeyAccess>("keyAccess", { allowedValues: ["restorable", "append-only"] }) ??
+        "restorable",
+      ...given("rotateAfter", config.get("rotateAfter")),
+    },
     ...(databasePassword && { postgres: { password: databasePassword } }),
     ssh: {
       ...(hostKeys && { hostKeys }),

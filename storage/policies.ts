@@ -30,8 +30,7 @@ export function writerPolicy({
   readonly prefix: string;
   readonly read: boolean;
 }): PolicyDocument {
-  const bucketArn = bucket.startsWith("arn:") ? bucket : `arn:aws:s3:::${bucket}`;
-  const objects = `${bucketArn}/${prefix}/*`;
+  const { bucketArn, objects } = resources(bucket, prefix);
   const readStatements: PolicyStatement[] = [
     { Sid: "Get", Effect: "Allow", Action: ["s3:GetObject"], Resource: objects },
     {
@@ -64,4 +63,49 @@ export function writerPolicy({
       ...(read ? readStatements : []),
     ],
   };
+}
+
+/**
+ * What the key for restoring from elsewhere may do, where the host's own key cannot read or is gone: list and read under
+ * the folder, older versions included, because they are what is left after an overwrite or a deletion.
+ * @param bucket name or ARN of the bucket
+ * @param prefix folder, without slash at either end
+ */
+export function readerPolicy({
+  bucket,
+  prefix,
+}: {
+  readonly bucket: string;
+  readonly prefix: string;
+}): PolicyDocument {
+  const { bucketArn, objects } = resources(bucket, prefix);
+  return {
+    Version: "2012-10-17",
+    Statement: [
+      {
+        Sid: "Get",
+        Effect: "Allow",
+        Action: ["s3:GetObject", "s3:GetObjectVersion"],
+        Resource: objects,
+      },
+      {
+        Sid: "List",
+        Effect: "Allow",
+        Action: ["s3:ListBucket", "s3:ListBucketVersions"],
+        Resource: bucketArn,
+        Condition: { StringLike: { "s3:prefix": [prefix, `${prefix}/*`] } },
+      },
+      {
+        Sid: "Location",
+        Effect: "Allow",
+        Action: ["s3:GetBucketLocation"],
+        Resource: bucketArn,
+      },
+    ],
+  };
+}
+
+function resources(bucket: string, prefix: string) {
+  const bucketArn = bucket.startsWith("arn:") ? bucket : `arn:aws:s3:::${bucket}`;
+  return { bucketArn, objects: `${bucketArn}/${prefix}/*` };
 }

@@ -78,13 +78,14 @@ const RESOURCES = [
   "kamal-postgres-backup:index:KamalAccessory",
   "kamal-postgres-backup:index:PostgresBackup",
   "pulumi-nodejs:dynamic/kamal-postgres-backup:AccessoryState",
+  "pulumi-nodejs:dynamic/kamal-postgres-backup:KeyProbe",
   "pulumi-nodejs:dynamic/kamal-postgres-backup:RenderedBlock",
   "pulumi-nodejs:dynamic/kamal-postgres-backup:SecretsBlock",
 ];
 
 test("a backup on AWS declares these resources, and each child's name begins with its component's", async () => {
   const declared = await backup();
-  assert.deepEqual(declared.map(({ type }) => type).toSorted(), RESOURCES);
+  assert.deepEqual([...new Set(declared.map(({ type }) => type))].toSorted(), RESOURCES);
   for (const { name } of declared) assert.match(name, /^shop/);
 });
 
@@ -140,14 +141,15 @@ test("a destination gets a container of its own, because Kamal's names lack it",
 
 test("transform reaches a child's arguments", async () => {
   const declared = await backup({ transform: { keys: { user: { path: "/backups/" } } } });
-  assert.equal(
-    declared.find(({ type }) => type === "aws:iam/user:User")?.inputs["path"],
-    "/backups/",
-  );
+  assert.equal(declared.find(({ name }) => name === "shop-keys-user")?.inputs["path"], "/backups/");
 });
 
 const REFUSED: Record<string, [Partial<Components.PostgresBackupArgs>, RegExp]> = {
   "a schedule that is none": [{ schedule: "sometimes" }, /schedule "sometimes"/],
+  "an image without tag and digest": [
+    { image: "registry.example.com/db-backup" },
+    /image: .*neither a tag nor a digest/,
+  ],
   "a host key that is not known": [
     { ssh: { privateKey: PRIVATE_KEY } },
     /ssh\.hostKeys: .*192\.0\.2\.10/,
@@ -163,3 +165,48 @@ for (const [what, [changes, sentence]] of Object.entries(REFUSED)) {
     await assert.rejects(backup({ ...changes, ...(kamal && { kamal }) }), sentence);
   });
 }
+
+test("refused at once: a schedule that the bucket's retention does not bridge", async () => {
+  const program = () => {
+    const { AwsBackupBucket, Retention } = components;
+    const bucket = new AwsBackupBucket("shop-short", { retention: Retention.days(7) });
+    return [make({ bucket, schedule: "0 3 1 * *" }).outputs];
+  };
+  await assert.rejects(
+    declare(true, program),
+    /schedule and retention contradict each other\n {2}given {3}.*7 days\n {2}then .*no backup exists\n {2}do .*62 days/,
+  );
+});
+
+const GIVEN = {
+  name: "shop-backups",
+  endpoint: "https://s3.fr-par.scw.cloud",
+  region: "fr-par",
+  accessKeyId: "SCWEXAMPLE",
+  secretAccessKey: SECRET_KEY,
+};
+
+test("given keys are probed, and never stand in plain in what the probe is handed", async () => {
+  const declared = await backup({ bucket: GIVEN });
+  const probe = declared.find(({ type }) => type.endsWith(":KeyProbe"));
+  assert.equal(probe?.inputs["access"], "restorable");
+  assert.ok(isSecret(probe?.inputs["secretAccessKey"]));
+  assert.ok(!plainText(declared).includes(SECRET_KEY));
+});
+
+test("refused at once: a rotation of keys that were given", async () => {
+  await assert.rejects(
+    backup({ bucket: GIVEN, keys: { rotateAfter: "2026-12" } }),
+    /keys\.rotateAfter: .*only their owner can rotate them/,
+  );
+});
+
+test("append-only is told to the container, restorable is what it takes for granted", async () => {
+  const blockOf = (declared: Declared[]) =>
+    String(declared.find(({ type }) => type.endsWith(":RenderedBlock"))?.inputs["block"]);
+  assert.match(
+    blockOf(await backup({ keys: { access: "append-only" } })),
+    /S3_KEY_ACCESS: append-only/,
+  );
+  assert.doesNotMatch(blockOf(await backup()), /S3_KEY_ACCESS/);
+});

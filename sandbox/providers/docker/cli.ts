@@ -11,7 +11,15 @@ export interface Build {
   readonly platform: string;
   readonly target?: string | undefined;
   readonly network?: string | undefined;
+  /** Login of the registry, for images that the build starts from. */
+  readonly login?: Login | undefined;
   readonly onLine: (line: string) => void;
+}
+
+export interface Login {
+  readonly server: string;
+  readonly username: string;
+  readonly password: string;
 }
 
 /** The platform that this machine builds for when none is asked for. */
@@ -20,22 +28,25 @@ export const hostPlatform = `linux/${process.arch === "x64" ? "amd64" : process.
 /** Builds and tags an image in the local engine. */
 export async function build(wanted: Build): Promise<void> {
   const buildx = await run("docker", ["buildx", "version"]);
-  await docker(
-    [
-      "build",
-      ...["--tag", wanted.image, "--file", wanted.dockerfile],
-      // Values stay out of the argument list: the CLI takes them from its environment.
-      ...Object.keys(wanted.args).flatMap((name) => ["--build-arg", name]),
-      // An engine without buildx builds for its own platform only, and some refuse even that flag.
-      ...(wanted.platform === hostPlatform ? [] : ["--platform", wanted.platform]),
-      ...(wanted.target ? ["--target", wanted.target] : []),
-      ...(wanted.network ? ["--network", wanted.network] : []),
-      wanted.context,
-    ],
-    {
-      env: { ...wanted.args, ...(buildx.status !== 0 && { DOCKER_BUILDKIT: "0" }) },
-      onLine: (_stream, line) => wanted.onLine(line),
-    },
+  await loggedIn(wanted.login, (client) =>
+    docker(
+      [
+        ...client,
+        "build",
+        ...["--tag", wanted.image, "--file", wanted.dockerfile],
+        // Values stay out of the argument list: the CLI takes them from its environment.
+        ...Object.keys(wanted.args).flatMap((name) => ["--build-arg", name]),
+        // An engine without buildx builds for its own platform only, and some refuse even that flag.
+        ...(wanted.platform === hostPlatform ? [] : ["--platform", wanted.platform]),
+        ...(wanted.target ? ["--target", wanted.target] : []),
+        ...(wanted.network ? ["--network", wanted.network] : []),
+        wanted.context,
+      ],
+      {
+        env: { ...wanted.args, ...(buildx.status !== 0 && { DOCKER_BUILDKIT: "0" }) },
+        onLine: (_stream, line) => wanted.onLine(line),
+      },
+    ),
   );
 }
 
@@ -45,15 +56,20 @@ export async function imageId(image: string): Promise<string> {
   return stdout.trim();
 }
 
+/** Pushes an image and returns its digest in the registry, `sha256:...`. */
+export async function push(image: string, login: Login | undefined): Promise<string> {
+  return digestOf(image, await loggedIn(login, (client) => docker([...client, "push", image])));
+}
+
 /**
- * Pushes an image and returns its digest in the registry, `sha256:...`. A login is made in a throw-away configuration, so
- * that the user's own logins are neither used nor changed; without one the user's are used.
+ * Runs work with the options that make the CLI use this login. It is made in a throw-away configuration, so that the
+ * user's own logins are neither used nor changed; without one the user's are used.
  */
-export async function push(
-  image: string,
-  login: { server: string; username: string; password: string } | undefined,
-): Promise<string> {
-  if (login === undefined) return digestOf(image, await docker(["push", image]));
+async function loggedIn<T>(
+  login: Login | undefined,
+  work: (client: readonly string[]) => Promise<T>,
+): Promise<T> {
+  if (login === undefined) return work([]);
   const folder = await mkdtemp(join(tmpdir(), "kpb-docker-"));
   try {
     // The engine may be chosen by the user's configuration, which the throw-away one lacks.
@@ -64,7 +80,7 @@ export async function push(
       [...client, "login", "--username", login.username, "--password-stdin", login.server],
       { input: login.password },
     );
-    return digestOf(image, await docker([...client, "push", image]));
+    return await work(client);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

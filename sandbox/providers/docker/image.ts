@@ -78,6 +78,7 @@ async function make(inputs: Inputs, context: Context): Promise<Props> {
     args: inputs.build?.args ?? {},
     target: inputs.build?.target,
     network: inputs.build?.network,
+    login: loginOf(registry, imageName),
     onLine: (line) => context.log("status", line),
   });
   let repoDigest = await imageId(imageName);

@@ -1,0 +1,64 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { Schedule } from "../kamal/schedule.ts";
+import { matchHost, other } from "../storage/providers.ts";
+import {
+  describeForecast,
+  proveRetention,
+  type RetentionPlan,
+  rulesOf,
+} from "../storage/retentionProof.ts";
+import { explained } from "./explained.ts";
+
+/** How long a bucket of ours keeps what it is given. */
+export interface BucketKeeping
+  extends Pick<
+    RetentionPlan,
+    "noncurrentDays" | "lockDays" | "transitions" | "provider" | "region"
+  > {
+  /** Days until a backup expires; with tiers, a daily one. */
+  readonly days: number;
+  readonly tiers?: { readonly weekly: number; readonly monthly: number };
+}
+
+/**
+ * Proves, before anything is made, that the bucket's rules keep backups of this schedule as they promise, and says at
+ * preview what that comes to.
+ * @param backupBytes size of one stored backup, if known
+ */
+export function checkRetention(
+  resource: pulumi.Resource,
+  schedule: Schedule,
+  keeping: BucketKeeping,
+  backupBytes: number | undefined,
+): void {
+  const { days, tiers, ...rest } = keeping;
+  const rhythm = { longestGapHours: schedule.longestGapHours(), perDay: schedule.runsPerDay() };
+  const forecast = explained(resource, () =>
+    proveRetention({
+      ...rest,
+      schedule: schedule.toString(),
+      rules: rulesOf(rhythm, days, tiers),
+      ...(backupBytes !== undefined && { backupBytes }),
+    }),
+  );
+  for (const warning of forecast.warnings) pulumi.log.warn(warning, resource);
+  if (pulumi.runtime.isDryRun()) pulumi.log.info(describeForecast(forecast), resource);
+}
+
+/** Whose prices and minimum storage periods hold, as far as that is known before anything is made. */
+export function serviceOf(
+  endpoint: pulumi.Input<string | undefined>,
+  region: pulumi.Input<string> | undefined,
+): Pick<BucketKeeping, "provider" | "region"> {
+  const known = region ?? new pulumi.Config("aws").get("region") ?? process.env["AWS_REGION"];
+  return {
+    provider: providerOf(endpoint),
+    region: typeof known === "string" ? known : "",
+  };
+}
+
+function providerOf(endpoint: pulumi.Input<string | undefined>): string {
+  if (endpoint === undefined) return "AWS";
+  if (typeof endpoint !== "string" || !URL.canParse(endpoint)) return other.name;
+  return matchHost(new URL(endpoint).hostname)?.provider.name ?? other.name;
+}

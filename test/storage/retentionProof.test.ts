@@ -1,0 +1,264 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { priceOf } from "../../storage/prices.ts";
+import {
+  describeForecast,
+  proveRetention,
+  type RetentionPlan,
+  type RetentionRule,
+  rulesOf,
+} from "../../storage/retentionProof.ts";
+
+const DAY = 24;
+const daily = { longestGapHours: DAY, perDay: 1 };
+const tiers = { weekly: 60, monthly: 365 };
+
+function plan(changes: Partial<RetentionPlan> = {}): RetentionPlan {
+  return {
+    schedule: "15 3 * * *",
+    rules: rulesOf(daily, 30),
+    noncurrentDays: 14,
+    provider: "AWS",
+    region: "us-east-1",
+    ...changes,
+  };
+}
+
+const CONTRADICTIONS: readonly [what: string, Partial<RetentionPlan>, lines: readonly string[]][] =
+  [
+    [
+      "expiry before the next backup",
+      {
+        schedule: "0 3 1 * *",
+        rules: rulesOf({ longestGapHours: 31 * DAY, perDay: 12 / 365 }, 7),
+      },
+      [
+        "schedule and retention contradict each other",
+        'given   schedule "0 3 1 * *" (up to 31 days from one backup to the next), retention 7 days',
+        "then    from day 8 to day 31 after each backup no backup exists",
+        "do      keep at least 62 days, or back up at least every 3 days",
+      ],
+    ],
+    [
+      "expiry before the one after a failed run",
+      { rules: rulesOf(daily, 1) },
+      [
+        "then    when one backup fails, none exists on day 2 after the one before it",
+        "do      keep at least 2 days, or back up at least every 12 hours",
+      ],
+    ],
+    [
+      "a weekly tier that is empty at times",
+      { rules: rulesOf(daily, 10, { weekly: 12, monthly: 365 }) },
+      [
+        "(up to 15 days from one weekly backup to the next), retention 12 days",
+        "then    from day 13 to day 15 after each weekly backup no weekly backup exists",
+        "do      keep at least 15 days, or take the tiers out",
+      ],
+    ],
+    [
+      "a monthly tier that is empty at times",
+      { rules: rulesOf(daily, 10, { weekly: 28, monthly: 30 }) },
+      ["then    from day 31 to day 32 after each monthly backup no monthly backup exists"],
+    ],
+    [
+      "a lock longer than the retention",
+      { lockDays: 60 },
+      [
+        "lock and retention contradict each other",
+        "given   lock 60 days, retention 30 days",
+        "do      lock for at most 30 days, or keep at least 60 days",
+      ],
+    ],
+    [
+      "a lock longer than the shortest tier's retention",
+      { lockDays: 45, rules: rulesOf(daily, 30, tiers) },
+      ["given   lock 45 days, retention 30 days"],
+    ],
+    [
+      "a move after everything has expired",
+      { transitions: [{ days: 30, storageClass: "STANDARD_IA" }] },
+      ["then    every backup has expired before it would be moved"],
+    ],
+    [
+      "a stay that is shorter than what is billed",
+      { transitions: [{ days: 25, storageClass: "GLACIER_IR" }] },
+      [
+        "given   a move to GLACIER_IR after 25 days, retention 30 days and 14 more for what expired",
+        "then    each backup stays there for 19 days and is billed for 90 days at AWS",
+        "do      keep at least 101 days, or take the transition out",
+      ],
+    ],
+    [
+      "the same at another service",
+      {
+        provider: "Cloudflare R2",
+        noncurrentDays: 0,
+        transitions: [{ days: 20, storageClass: "STANDARD_IA" }],
+      },
+      ["is billed for 30 days at Cloudflare R2", "do      keep at least 50 days"],
+    ],
+  ];
+
+describe("contradictions are refused with what was given, what would follow, and what to do", () => {
+  for (const [what, changes, lines] of CONTRADICTIONS) {
+    it(what, () => {
+      assert.throws(
+        () => proveRetention(plan(changes)),
+        (error: Error) => {
+          assert.equal(error.name, "Problem");
+          for (const line of lines) assert.ok(error.message.includes(line), error.message);
+          return true;
+        },
+      );
+    });
+  }
+});
+
+const KEPT: readonly [what: string, Partial<RetentionPlan>, sentence: string][] = [
+  ["without a size: counts alone", {}, "keeps 30 backups to restore from, 132 objects in all"],
+  [
+    "with a size: bytes, and the cost where the table has a price",
+    { backupBytes: 500e6 },
+    "keeps 30 backups to restore from, 132 objects in all, 22.0 GB, about 0.51 USD a month by the list price of 2022-07-07",
+  ],
+  [
+    "a region without a price",
+    { backupBytes: 500e6, region: "eu-west-3" },
+    "keeps 30 backups to restore from, 132 objects in all, 22.0 GB",
+  ],
+  [
+    "a service without a price",
+    { backupBytes: 1e6, provider: "Hetzner", region: "fsn1" },
+    "keeps 30 backups to restore from, 132 objects in all, 44.0 MB",
+  ],
+  [
+    "a service without versions",
+    { backupBytes: 1e9, provider: "Cloudflare R2", region: "auto", noncurrentDays: 0 },
+    "keeps 30 backups to restore from, 90 objects in all, 30.0 GB, about 0.45 USD a month by the list price of 2026-06-13",
+  ],
+  [
+    "tiers",
+    { rules: rulesOf(daily, 10, tiers), noncurrentDays: 0 },
+    // 0.824 a day for 10 days, one a week for 60 days, 12 a year for 365 days; each rounded up.
+    "keeps 30 backups to restore from, 90 objects in all",
+  ],
+  [
+    "with a transition no cost, because it would take two prices",
+    { backupBytes: 1e9, transitions: [{ days: 10, storageClass: "STANDARD_IA" }] },
+    "keeps 30 backups to restore from, 132 objects in all, 44.0 GB",
+  ],
+];
+
+describe("what a plan comes to", () => {
+  for (const [what, changes, sentence] of KEPT) {
+    it(what, () => {
+      assert.equal(describeForecast(proveRetention(plan(changes))), sentence);
+    });
+  }
+
+  it("a service that bills every object for longer is warned about, not refused", () => {
+    const { warnings } = proveRetention(plan({ provider: "Wasabi" }));
+    assert.match(warnings.join(), /Wasabi bills every object for at least 90 days.*after 44 days/);
+    assert.deepEqual(proveRetention(plan({ provider: "AWS" })).warnings, []);
+  });
+
+  it("every price has the day of its list", () => {
+    for (const [provider, region] of [
+      ["AWS", "us-east-1"],
+      ["Cloudflare R2", "auto"],
+    ] as const) {
+      assert.match(priceOf(provider, region, "STANDARD")?.asOf ?? "", /^20\d\d-\d\d-\d\d$/);
+    }
+  });
+});
+
+/** Repeatable random numbers (mulberry32). */
+function random(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** A rule that is drawn at random: gaps from half an hour to 40 days, retention to 100 days. */
+function drawn(next: () => number): RetentionRule {
+  const longestGapHours = 0.5 * (1 + Math.floor(next() * 1920));
+  return {
+    name: "backup",
+    longestGapHours,
+    perDay: DAY / longestGapHours,
+    days: 1 + Math.floor(next() * 100),
+    gaps: next() < 0.5 ? 1 : 2,
+  };
+}
+
+/** Whether a moment without any backup occurs, by walking through time: runs at the longest gap, one of them failed or not. */
+function hasHole({ longestGapHours: gap, days, gaps }: RetentionRule): boolean {
+  for (let run = 0; run < 50; run++) {
+    const lost = gaps === 2 && run % 3 === 1;
+    const alive = Array.from({ length: 50 }, (_, other) => other).some((other) => {
+      if (lost ? other === run : gaps === 2 && other % 3 === 1) return false;
+      // Does it live just before the run after `run`?
+      return other * gap <= run * gap && other * gap + days * DAY >= (run + 1) * gap;
+    });
+    if (!alive) return true;
+  }
+  return false;
+}
+
+function refusal(changes: Partial<RetentionPlan>): string | undefined {
+  try {
+    proveRetention(plan(changes));
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+describe("for any plan", () => {
+  it("it is refused exactly when walking through time finds a moment without a backup", () => {
+    const next = random(20261124);
+    const seen = { refused: 0, taken: 0 };
+    for (let round = 0; round < 2_000; round++) {
+      const rule = drawn(next);
+      const refused = refusal({ rules: [rule] }) !== undefined;
+      assert.equal(refused, hasHole(rule), JSON.stringify(rule));
+      seen[refused ? "refused" : "taken"]++;
+    }
+    assert.ok(seen.refused > 200 && seen.taken > 200, JSON.stringify(seen));
+  });
+
+  it("the remedy is enough, and a day less is not", () => {
+    const next = random(5);
+    let checked = 0;
+    for (let round = 0; round < 2_000; round++) {
+      const rule = drawn(next);
+      const days = /keep at least (\d+) day/.exec(refusal({ rules: [rule] }) ?? "")?.[1];
+      if (days === undefined) continue;
+      checked++;
+      assert.equal(refusal({ rules: [{ ...rule, days: Number(days) }] }), undefined);
+      assert.notEqual(refusal({ rules: [{ ...rule, days: Number(days) - 1 }] }), undefined);
+    }
+    assert.ok(checked > 200, String(checked));
+  });
+
+  it("longer retention never keeps less, and bytes are proportional to size", () => {
+    const next = random(7);
+    for (let round = 0; round < 500; round++) {
+      const perDay = 0.1 + next() * 24;
+      const days = 60 + Math.floor(next() * 100);
+      const size = Math.ceil(next() * 1e10);
+      const of = (d: number, backupBytes: number) =>
+        proveRetention(plan({ rules: rulesOf({ longestGapHours: DAY, perDay }, d), backupBytes }));
+      const [shorter, longer, double] = [of(days, size), of(days + 10, size), of(days, 2 * size)];
+      assert.ok(longer.restorable >= shorter.restorable);
+      assert.ok((longer.bytes ?? 0) >= (shorter.bytes ?? 0));
+      assert.equal(double.bytes, 2 * (shorter.bytes ?? Number.NaN));
+      assert.ok(shorter.objects >= 3 * shorter.restorable);
+    }
+  });
+});
