@@ -154,7 +154,8 @@ export class AwsBackupBucket extends pulumi.ComponentResource {
     this.tierDays = args.retention.tierDays;
     this.prefixes = args.prefixes ?? [];
     this.keeping = {
-      days: args.retention.days,
+      days: args.retention.tierDays?.daily ?? args.retention.days,
+      ...(args.retention.tierDays && { tiers: args.retention.tierDays }),
       noncurrentDays,
       ...serviceOf(endpoint, args.region),
     };

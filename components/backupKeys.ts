@@ -68,26 +68,22 @@ export class BackupKeys extends pulumi.ComponentResource {
     const { access = "restorable", transform, rotateAfter } = args;
     const place = pulumi.all([args.bucket, args.prefix]);
 
-    this.writer = makeKey(
-      this,
-      name,
-      place.apply(([bucket, prefix]) =>
+    this.writer = makeKey(this, name, {
+      document: place.apply(([bucket, prefix]) =>
         writerPolicy({ bucket, prefix, read: access === "restorable" }),
       ),
-      rotateAfter,
-      transform?.user,
-      transform?.policy,
-      transform?.key,
-    );
-    this.reader = makeKey(
-      this,
-      `${name}-reader`,
-      place.apply(([bucket, prefix]) => readerPolicy({ bucket, prefix })),
-      rotateAfter,
-      transform?.readerUser,
-      transform?.readerPolicy,
-      transform?.readerKey,
-    );
+      generation: rotateAfter,
+      transform,
+    });
+    this.reader = makeKey(this, `${name}-reader`, {
+      document: place.apply(([bucket, prefix]) => readerPolicy({ bucket, prefix })),
+      generation: rotateAfter,
+      transform: {
+        ...(transform?.readerUser && { user: transform.readerUser }),
+        ...(transform?.readerPolicy && { policy: transform.readerPolicy }),
+        ...(transform?.readerKey && { key: transform.readerKey }),
+      },
+    });
 
     this.accessKeyId = this.writer.accessKeyId;
     this.secretAccessKey = this.writer.secretAccessKey;
@@ -103,25 +99,29 @@ export class BackupKeys extends pulumi.ComponentResource {
 function makeKey(
   parent: pulumi.Resource,
   name: string,
-  document: pulumi.Output<PolicyDocument>,
-  generation: string | number | undefined,
-  userTransform: Transform<aws.iam.UserArgs> | undefined,
-  policyTransform: Transform<aws.iam.UserPolicyArgs> | undefined,
-  keyTransform: Transform<aws.iam.AccessKeyArgs> | undefined,
+  {
+    document,
+    generation,
+    transform,
+  }: {
+    readonly document: pulumi.Output<PolicyDocument>;
+    readonly generation: string | number | undefined;
+    readonly transform: BackupKeysArgs["transform"] | undefined;
+  },
 ): BackupKey {
   const user = new aws.iam.User(
     `${name}-user`,
-    transformed(userTransform, { forceDestroy: true }),
+    transformed(transform?.user, { forceDestroy: true }),
     { parent },
   );
   const policy = new aws.iam.UserPolicy(
     `${name}-policy`,
-    transformed(policyTransform, { user: user.name, policy: pulumi.jsonStringify(document) }),
+    transformed(transform?.policy, { user: user.name, policy: pulumi.jsonStringify(document) }),
     { parent },
   );
   const key = new aws.iam.AccessKey(
     `${name}-key`,
-    transformed<aws.iam.AccessKeyArgs>(keyTransform, { user: user.name }),
+    transformed<aws.iam.AccessKeyArgs>(transform?.key, { user: user.name }),
     {
       parent,
       // The key is of no use before its policy is there.

@@ -200,13 +200,3 @@ test("refused at once: a rotation of keys that were given", async () => {
     /keys\.rotateAfter: .*only their owner can rotate them/,
   );
 });
-
-test("append-only is told to the container, restorable is what it takes for granted", async () => {
-  const blockOf = (declared: Declared[]) =>
-    String(declared.find(({ type }) => type.endsWith(":RenderedBlock"))?.inputs["block"]);
-  assert.match(
-    blockOf(await backup({ keys: { access: "append-only" } })),
-    /S3_KEY_ACCESS: append-only/,
-  );
-  assert.doesNotMatch(blockOf(await backup()), /S3_KEY_ACCESS/);
-});
