@@ -8,6 +8,7 @@ import { redactor } from "../../agent/redact.ts";
 import { readableBytes } from "../../agent/report.ts";
 import { StallWatch } from "../../agent/stall.ts";
 import { carryOver, type DatabaseProperties, likeClause } from "../../agent/target.ts";
+import { formatRecipient, publicKeyOf } from "../../storage/ageKeys.ts";
 
 const SETTINGS: AgentSettings = {
   schedule: "15 3 * * *",
@@ -31,7 +32,7 @@ const SETTINGS: AgentSettings = {
   jitterSeconds: 30,
   databases: ["shop_production", "shop_production_queue"],
   excludedDatabases: [],
-  encryption: { recipients: ["age1one", "age1two"] },
+  encryption: { recipients: [1, 2].map((n) => formatRecipient(publicKeyOf(Buffer.alloc(32, n)))) },
   compressionLevel: 3,
   globals: false,
   verify: true,
