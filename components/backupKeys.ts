@@ -8,6 +8,8 @@ export interface BackupKeysArgs {
   readonly bucket: pulumi.Input<string>;
   /** Folder that the key may write to and read from, without slash at either end. */
   readonly prefix: pulumi.Input<string>;
+  /** ARN of the KMS key that encrypts the bucket. @default none */
+  readonly kmsKey?: pulumi.Input<string>;
   readonly transform?: {
     readonly user?: Transform<aws.iam.UserArgs>;
     readonly policy?: Transform<aws.iam.UserPolicyArgs>;
@@ -43,8 +45,10 @@ export class BackupKeys extends pulumi.ComponentResource {
         user: this.user.name,
         policy: pulumi.jsonStringify(
           pulumi
-            .all([args.bucket, args.prefix])
-            .apply(([bucket, prefix]) => writerPolicy({ bucket, prefix, read: true })),
+            .all([args.bucket, args.prefix, args.kmsKey])
+            .apply(([bucket, prefix, kmsKey]) =>
+              writerPolicy({ bucket, prefix, read: true, kmsKey }),
+            ),
         ),
       }),
       { parent: this },

@@ -23,7 +23,7 @@ export interface PostgresBackupArgs {
    * @example "shop_production"
    */
   readonly database?: string;
-  /** Where backups go: an `AwsBackupBucket`, or a bucket that exists at any S3-compatible service. */
+  /** Where backups go: an `AwsBackupBucket`, an `S3CompatibleBucket`, or a bucket that exists and is left alone. */
   readonly bucket: BackupBucket;
   /**
    * When to back up, in UTC.
@@ -228,11 +228,17 @@ function settingsOf(
       },
       databases: [database.name],
       excludedDatabases: [],
-      store: { ...location, accessKeyId, secretAccessKey, allowInsecure: bucket.allowInsecure },
+      store: {
+        ...location,
+        accessKeyId,
+        secretAccessKey,
+        allowInsecure: bucket.allowInsecure,
+        ...(bucket.checksums && { checksums: bucket.checksums }),
+      },
       compressionLevel: 1,
       globals: true,
       verify: false,
-      tiers: false,
+      tiers: bucket.tiered ?? false,
       maxShrinkPercent: 50,
       notices: {},
     }));

@@ -1,9 +1,11 @@
 import * as pulumi from "@pulumi/pulumi";
 import { parseAddress } from "../storage/address.ts";
+import { Problem } from "../storage/problem.ts";
 import { AwsBackupBucket } from "./awsBackupBucket.ts";
 import { BackupKeys, type BackupKeysArgs } from "./backupKeys.ts";
 import type { BackupBucket } from "./bucket.ts";
 import { explained, explainedApply } from "./explained.ts";
+import { S3CompatibleBucket } from "./s3CompatibleBucket.ts";
 
 /** Where the container writes, in the words of its environment. */
 export interface Location {
@@ -22,6 +24,10 @@ export interface SettledBucket {
   /** Keys that were made; absent for a bucket of the user's. */
   readonly keys?: BackupKeys;
   readonly retentionDays?: number;
+  /** The backups go into a folder for each tier. */
+  readonly tiered?: true;
+  /** When a checksum goes with each part, where the provider's habit does not do. */
+  readonly checksums?: "when-supported";
 }
 
 /** Takes the bucket: on AWS with a key of its own for the container, elsewhere with the keys given. */
@@ -32,6 +38,7 @@ export function settleBucket(
   prefix: string,
   transform?: BackupKeysArgs["transform"],
 ): SettledBucket {
+  if (bucket instanceof S3CompatibleBucket) return takeCompatible(parent, bucket, prefix);
   if (!(bucket instanceof AwsBackupBucket)) {
     const { allowInsecure = false } = bucket;
     return {
@@ -41,9 +48,16 @@ export function settleBucket(
       secretAccessKey: pulumi.secret(bucket.secretAccessKey),
     };
   }
+  explained(parent, () => checkFolder(bucket, prefix));
+  const { kmsKey } = bucket;
   const keys = new BackupKeys(
     `${name}-keys`,
-    { bucket: bucket.bucketName, prefix, ...(transform && { transform }) },
+    {
+      bucket: bucket.bucketName,
+      prefix,
+      ...(kmsKey && { kmsKey }),
+      ...(transform && { transform }),
+    },
     { parent },
   );
   return {
@@ -60,7 +74,35 @@ export function settleBucket(
     secretAccessKey: keys.secretAccessKey,
     keys,
     retentionDays: bucket.retentionDays,
+    ...(bucket.tiered && { tiered: true }),
   };
+}
+
+function takeCompatible(
+  parent: pulumi.Resource,
+  bucket: S3CompatibleBucket,
+  prefix: string,
+): SettledBucket {
+  explained(parent, () => checkFolder(bucket, prefix));
+  const { endpoint, region, bucketName, allowInsecure, writer, retentionDays } = bucket;
+  return {
+    location: locate(parent, endpoint, region, bucketName, prefix, allowInsecure),
+    allowInsecure,
+    ...writer,
+    ...(retentionDays !== undefined && { retentionDays }),
+    ...(bucket.tiered && { tiered: true }),
+    ...(bucket.lock && { checksums: "when-supported" }),
+  };
+}
+
+/** A backup outside the folder of the rules would never expire. */
+function checkFolder(bucket: { prefix: string; tiered: boolean }, prefix: string): void {
+  const folder = bucket.prefix;
+  if (folder === "" || prefix === folder || (!bucket.tiered && prefix.startsWith(`${folder}/`)))
+    return;
+  throw new Problem(
+    `prefix: the backups would go to "${prefix}", but the bucket's rules are for "${folder}". Give both the same prefix.`,
+  );
 }
 
 /** The address as the agent will use it; what was put right on the way is said at preview. */

@@ -20,25 +20,28 @@ export interface PolicyStatement {
  * @param bucket name or ARN of the bucket
  * @param prefix folder, without slash at either end
  * @param read false: the key can only add; listing and restoring need another key
+ * @param kmsKey ARN of the KMS key that encrypts the bucket, if one does
  */
 export function writerPolicy({
   bucket,
   prefix,
   read,
+  kmsKey,
 }: {
   readonly bucket: string;
   readonly prefix: string;
   readonly read: boolean;
+  readonly kmsKey?: string | undefined;
 }): PolicyDocument {
-  const bucketArn = bucket.startsWith("arn:") ? bucket : `arn:aws:s3:::${bucket}`;
-  const objects = `${bucketArn}/${prefix}/*`;
+  const arn = bucketArn(bucket);
+  const objects = `${arn}/${prefix}/*`;
   const readStatements: PolicyStatement[] = [
     { Sid: "Get", Effect: "Allow", Action: ["s3:GetObject"], Resource: objects },
     {
       Sid: "List",
       Effect: "Allow",
       Action: ["s3:ListBucket"],
-      Resource: bucketArn,
+      Resource: arn,
       Condition: { StringLike: { "s3:prefix": [prefix, `${prefix}/*`] } },
     },
   ];
@@ -61,7 +64,23 @@ export function writerPolicy({
         Action: ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"],
         Resource: objects,
       },
+      ...(kmsKey === undefined ? [] : [useOf(kmsKey)]),
       ...(read ? readStatements : []),
     ],
+  };
+}
+
+/** ARN of a bucket, from its name or its ARN. */
+export function bucketArn(bucket: string): string {
+  return bucket.startsWith("arn:") ? bucket : `arn:aws:s3:::${bucket}`;
+}
+
+/** A multipart upload decrypts too: the service reads the parts back to join them. */
+function useOf(kmsKey: string): PolicyStatement {
+  return {
+    Sid: "Encrypt",
+    Effect: "Allow",
+    Action: ["kms:GenerateDataKey", "kms:Decrypt"],
+    Resource: kmsKey,
   };
 }

@@ -1,0 +1,226 @@
+import * as pulumi from "@pulumi/pulumi";
+import { parseAddress, type StoreAddress } from "../storage/address.ts";
+import type { BucketAbilities } from "../storage/bucketAbilities.ts";
+import { type BucketPlan, planBucket } from "../storage/bucketPlan.ts";
+import { bucketPolicy } from "../storage/bucketPolicy.ts";
+import type { LifecycleRule } from "../storage/lifecycle.ts";
+import { ownedBy, rulesFor } from "../storage/lifecycleRules.ts";
+import { lockNotice, type ObjectLock } from "../storage/lock.ts";
+import { software } from "../storage/providers.ts";
+import { settleRules } from "./bucketArgs.ts";
+import { explained } from "./explained.ts";
+import type { S3Connection } from "./internal/s3Connection.ts";
+import type { S3CompatibleBucketArgs, S3Keys } from "./s3CompatibleBucketArgs.ts";
+import {
+  S3Bucket,
+  S3BucketLifecycleConfiguration,
+  S3BucketObjectLock,
+  S3BucketPolicy,
+  S3BucketPublicAccessBlock,
+  S3BucketVersioning,
+} from "./s3Resources.ts";
+
+/**
+ * A bucket for backups at any service that speaks S3: Scaleway, R2, B2, Hetzner, DigitalOcean, OVHcloud, MinIO, Ceph ...
+ * It keeps what `AwsBackupBucket` promises as far as the service can, and says at preview what it cannot.
+ *
+ * The user's own lifecycle rules in the bucket survive. `pulumi destroy` leaves the bucket, its settings and every
+ * backup where they are, unless `forceDestroy` is set.
+ *
+ * @example
+ * const bucket = new S3CompatibleBucket("shop-backups", {
+ *   name: "shop-backups",
+ *   endpoint: "https://s3.fr-par.scw.cloud",
+ *   region: "fr-par",
+ *   retention: Retention.days(30),
+ *   administrator: {
+ *     accessKeyId: config.require("administratorKeyId"),
+ *     secretAccessKey: config.requireSecret("administratorSecret"),
+ *   },
+ *   writer: {
+ *     accessKeyId: config.require("writerKeyId"),
+ *     secretAccessKey: config.requireSecret("writerSecret"),
+ *   },
+ * });
+ */
+export class S3CompatibleBucket extends pulumi.ComponentResource {
+  readonly bucket: S3Bucket;
+  /** Undefined, as each of the following, where the service is not asked for it. */
+  readonly versioning: S3BucketVersioning | undefined;
+  readonly lifecycle: S3BucketLifecycleConfiguration | undefined;
+  readonly publicAccessBlock: S3BucketPublicAccessBlock | undefined;
+  readonly policy: S3BucketPolicy | undefined;
+  readonly lock: S3BucketObjectLock | undefined;
+
+  /** Name of the bucket. */
+  readonly bucketName: pulumi.Output<string>;
+  readonly region: string;
+  readonly endpoint: string | undefined;
+  readonly allowInsecure: boolean;
+  /** Keys for the container. */
+  readonly writer: {
+    readonly accessKeyId: pulumi.Output<string>;
+    readonly secretAccessKey: pulumi.Output<string>;
+  };
+  /** Days until a backup expires, with `tiers` a daily one; undefined where the service expires nothing. */
+  readonly retentionDays: number | undefined;
+  /** Folder that expiry is for; "": the whole bucket. */
+  readonly prefix: string;
+  /** Whether the backups go into a folder for each tier. */
+  readonly tiered: boolean;
+
+  constructor(name: string, args: S3CompatibleBucketArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("kamal-postgres-backup:index:S3CompatibleBucket", name, {}, opts);
+    const { address, abilities, plan, rules } = explained(this, () => settle(args));
+    for (const sentence of warningsOf(args, address, plan)) pulumi.log.warn(sentence, this);
+
+    const connection = connect(args, address);
+    const kept = { parent: this, retainOnDelete: args.forceDestroy !== true };
+    this.bucket = new S3Bucket(
+      name,
+      {
+        connection,
+        adopt: args.adopt ?? false,
+        objectLock: args.lock !== undefined,
+        versioned: abilities.versioning !== "none",
+        forceDestroy: args.forceDestroy ?? false,
+      },
+      kept,
+    );
+    // Settings go with their bucket; one by one they would open it while it is being emptied.
+    const child = { ...kept, dependsOn: [this.bucket], deletedWith: this.bucket };
+    this.versioning = plan.versioning
+      ? new S3BucketVersioning(`${name}-versioning`, { connection, status: "Enabled" }, child)
+      : undefined;
+    const versioned = this.versioning
+      ? { ...child, dependsOn: [this.bucket, this.versioning] }
+      : child;
+    const owner = `${pulumi.getProject()}-${pulumi.getStack()}-${name}`;
+    this.lifecycle = plan.lifecycle
+      ? new S3BucketLifecycleConfiguration(
+          `${name}-lifecycle`,
+          { connection, owner, rules: ownedBy(owner, rulesFor(abilities, rules)), conflicts: [] },
+          versioned,
+        )
+      : undefined;
+    this.publicAccessBlock = plan.publicAccessBlock
+      ? new S3BucketPublicAccessBlock(
+          `${name}-public-access-block`,
+          {
+            connection,
+            blockPublicAcls: true,
+            blockPublicPolicy: true,
+            ignorePublicAcls: true,
+            restrictPublicBuckets: true,
+          },
+          child,
+        )
+      : undefined;
+    this.policy = plan.policy
+      ? new S3BucketPolicy(
+          `${name}-policy`,
+          { connection, policy: policyText(args, address), shared: args.adopt ?? false },
+          child,
+        )
+      : undefined;
+    this.lock =
+      args.lock &&
+      new S3BucketObjectLock(
+        `${name}-lock`,
+        { connection, mode: modeOf(args.lock), days: args.lock.days },
+        versioned,
+      );
+
+    // Known at preview, and yet only there once the bucket is.
+    this.bucketName = this.bucket.urn.apply(() => address.bucket);
+    this.region = address.region;
+    this.endpoint = address.endpoint;
+    this.allowInsecure = args.allowInsecure ?? false;
+    this.writer = secretKeys(args.writer ?? args.administrator);
+    this.retentionDays = plan.lifecycle ? args.retention.days : undefined;
+    this.prefix = args.prefix ?? "";
+    this.tiered = args.tiers !== undefined;
+    this.registerOutputs({
+      bucketName: this.bucketName,
+      region: this.region,
+      endpoint: this.endpoint,
+      retentionDays: this.retentionDays,
+    });
+  }
+}
+
+interface Settled {
+  readonly address: StoreAddress;
+  readonly abilities: BucketAbilities;
+  readonly plan: BucketPlan;
+  readonly rules: readonly LifecycleRule[];
+}
+
+function settle(args: S3CompatibleBucketArgs): Settled {
+  const { endpoint, region, service, allowInsecure, adopt, lock } = args;
+  // The bucket as a whole is set up; its folder matters to the rules only.
+  const found = parseAddress({
+    endpoint,
+    region,
+    bucket: args.name,
+    prefix: "settings",
+    allowInsecure,
+  });
+  const provider = service === undefined ? found.provider : software[service];
+  const abilities = { ...provider.buckets, ...args.abilities };
+  return {
+    address: { ...found, provider },
+    abilities,
+    plan: planBucket(provider.name, abilities, { lock: lock !== undefined }),
+    rules: settleRules(args, adopt === true ? "adopt" : undefined),
+  };
+}
+
+function warningsOf(args: S3CompatibleBucketArgs, address: StoreAddress, plan: BucketPlan) {
+  const notice = args.lock && lockNotice(args.lock);
+  return [
+    ...address.notices,
+    ...plan.warnings,
+    ...(notice === undefined ? [] : [notice]),
+    ...(args.writer === undefined
+      ? [
+          "writer: the container gets the administrator's keys, so whoever steals its host can delete every backup and the bucket. Make a second pair of keys that may only add, list and read, and give it as writer.",
+        ]
+      : []),
+  ];
+}
+
+function connect(args: S3CompatibleBucketArgs, address: StoreAddress): pulumi.Output<S3Connection> {
+  const { accessKeyId, secretAccessKey } = args.administrator;
+  const connection = pulumi.all([accessKeyId, secretAccessKey]).apply(
+    ([id, secret]): S3Connection => ({
+      ...(address.endpoint !== undefined && { endpoint: address.endpoint }),
+      region: address.region,
+      bucket: address.bucket,
+      ...(args.service !== undefined && { service: args.service }),
+      allowInsecure: args.allowInsecure ?? false,
+      accessKeyId: id,
+      secretAccessKey: secret,
+    }),
+  );
+  return pulumi.secret(connection);
+}
+
+/** Overwriting is not refused here: no service but AWS is known to judge `If-None-Match` in a policy. */
+function policyText({ prefix = "" }: S3CompatibleBucketArgs, address: StoreAddress): string {
+  const tlsOnly = address.endpoint?.startsWith("http:") !== true;
+  return JSON.stringify(
+    bucketPolicy({ bucket: address.bucket, prefix, tlsOnly, denyOverwrite: false }),
+  );
+}
+
+function modeOf({ mode }: ObjectLock): "GOVERNANCE" | "COMPLIANCE" {
+  return mode === "compliance" ? "COMPLIANCE" : "GOVERNANCE";
+}
+
+function secretKeys({ accessKeyId, secretAccessKey }: S3Keys) {
+  return {
+    accessKeyId: pulumi.output(accessKeyId),
+    secretAccessKey: pulumi.secret(secretAccessKey),
+  };
+}
