@@ -87,51 +87,61 @@ export class S3CompatibleBucket extends pulumi.ComponentResource {
       },
       kept,
     );
-    // Settings go with their bucket; one by one they would open it while it is being emptied.
-    const child = { ...kept, dependsOn: [this.bucket], deletedWith: this.bucket };
-    this.versioning = plan.versioning
-      ? new S3BucketVersioning(`${name}-versioning`, { connection, status: "Enabled" }, child)
-      : undefined;
-    const versioned = this.versioning
-      ? { ...child, dependsOn: [this.bucket, this.versioning] }
-      : child;
-    const owner = `${pulumi.getProject()}-${pulumi.getStack()}-${name}`;
-    this.lifecycle = plan.lifecycle
-      ? new S3BucketLifecycleConfiguration(
-          `${name}-lifecycle`,
-          { connection, owner, rules: ownedBy(owner, rulesFor(abilities, rules)), conflicts: [] },
-          versioned,
-        )
-      : undefined;
-    this.publicAccessBlock = plan.publicAccessBlock
-      ? new S3BucketPublicAccessBlock(
-          `${name}-public-access-block`,
-          {
-            connection,
-            blockPublicAcls: true,
-            blockPublicPolicy: true,
-            ignorePublicAcls: true,
-            restrictPublicBuckets: true,
-          },
-          child,
-        )
-      : undefined;
-    this.policy = plan.policy
-      ? new S3BucketPolicy(
-          `${name}-policy`,
-          { connection, policy: policyText(args, address), shared: args.adopt ?? false },
-          child,
-        )
-      : undefined;
-    this.lock =
-      args.lock &&
-      new S3BucketObjectLock(
-        `${name}-lock`,
-        { connection, mode: modeOf(args.lock), days: args.lock.days },
-        versioned,
-      );
+    // Settings go with their bucket; one by one they would open it while it is being emptied. They are made one after
+    // the other: services keep them in one record, and two changes at the same time can lose one. Versioning is first,
+    // because expiry of old versions and lock need it.
+    const made: pulumi.Resource[] = [this.bucket];
+    const next = <T extends pulumi.Resource>(
+      declare: ((opts: pulumi.CustomResourceOptions) => T) | false | undefined,
+    ): T | undefined => {
+      if (!declare) return undefined;
+      const setting = declare({ ...kept, deletedWith: this.bucket, dependsOn: [...made] });
+      made.push(setting);
+      return setting;
+    };
+    this.versioning = next(
+      plan.versioning &&
+        ((child) =>
+          new S3BucketVersioning(`${name}-versioning`, { connection, status: "Enabled" }, child)),
+    );
+    this.lifecycle = next(
+      plan.lifecycle &&
+        ((child) =>
+          new S3BucketLifecycleConfiguration(
+            `${name}-lifecycle`,
+            { connection, ...ownRules(name, rulesFor(abilities, rules)) },
+            child,
+          )),
+    );
+    this.publicAccessBlock = next(
+      plan.publicAccessBlock &&
+        ((child) =>
+          new S3BucketPublicAccessBlock(
+            `${name}-public-access-block`,
+            { connection, ...nothingPublic },
+            child,
+          )),
+    );
+    this.policy = next(
+      plan.policy &&
+        ((child) =>
+          new S3BucketPolicy(
+            `${name}-policy`,
+            { connection, policy: policyText(args, address), shared: args.adopt ?? false },
+            child,
+          )),
+    );
+    const { lock } = args;
+    this.lock = next(
+      lock &&
+        ((child) =>
+          new S3BucketObjectLock(
+            `${name}-lock`,
+            { connection, mode: modeOf(lock), days: lock.days },
+            child,
+          )),
+    );
 
-    // Known at preview, and yet only there once the bucket is.
     this.bucketName = this.bucket.urn.apply(() => address.bucket);
     this.region = address.region;
     this.endpoint = address.endpoint;
@@ -147,6 +157,19 @@ export class S3CompatibleBucket extends pulumi.ComponentResource {
       retentionDays: this.retentionDays,
     });
   }
+}
+
+const nothingPublic = {
+  blockPublicAcls: true,
+  blockPublicPolicy: true,
+  ignorePublicAcls: true,
+  restrictPublicBuckets: true,
+} as const;
+
+/** The rules under the name of this component of this stack, so that they are known among those of others. */
+function ownRules(name: string, rules: readonly LifecycleRule[]) {
+  const owner = `${pulumi.getProject()}-${pulumi.getStack()}-${name}`;
+  return { owner, rules: ownedBy(owner, rules), conflicts: [] };
 }
 
 interface Settled {

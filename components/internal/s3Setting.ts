@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 import type * as pulumi from "@pulumi/pulumi";
 import type { Store } from "../../storage/client.ts";
 import { Problem } from "../../storage/problem.ts";
-import { onBucket, type S3Connection, sameBucket } from "./s3Connection.ts";
+import { onBucket, type S3Connection, sameBucket, unless } from "./s3Connection.ts";
 
 /** One setting of a bucket: how it is looked at and changed. */
 export interface Setting<T extends object> {
@@ -60,8 +60,9 @@ export function watch<T extends object>(setting: Setting<T>) {
     },
 
     async read(id: string, props: Inputs): Promise<pulumi.dynamic.ReadResult<Inputs>> {
+      // Where the bucket is gone, so are its settings.
       const found = await onBucket(props.connection, `read the ${setting.what}`, (store) =>
-        look(store, settingIn<T>(props)),
+        unless(["NoSuchBucket"], () => look(store, settingIn<T>(props))),
       );
       if (found === undefined) return { id: "" };
       // Without `inputs` the engine would compare the declared values with themselves.

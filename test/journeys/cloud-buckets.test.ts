@@ -14,17 +14,12 @@ import {
   PutObjectCommand,
   PutObjectLockConfigurationCommand,
   PutPublicAccessBlockCommand,
-  S3Client,
+  type S3Client,
 } from "@aws-sdk/client-s3";
-import * as pulumi from "@pulumi/pulumi";
-import {
-  AwsBackupBucket,
-  type AwsBackupBucketArgs,
-  Retention,
-  S3CompatibleBucket,
-  type S3CompatibleBucketArgs,
-} from "../../components/index.ts";
+import type * as pulumi from "@pulumi/pulumi";
+import { AwsBackupBucket, type AwsBackupBucketArgs, Retention } from "../../components/index.ts";
 import { openProject, type Project } from "../providers/project.ts";
+import { administrator, changed, compatible, standIn } from "../support/compatible.ts";
 import { startStore, type TestStore } from "../support/store.ts";
 
 /** Both kinds of bucket against a service that enforces policies, on the real engine. */
@@ -33,23 +28,9 @@ let s3: S3Client;
 
 before(async () => {
   store = await startStore();
-  s3 = new S3Client({
-    endpoint: store.endpoint,
-    region: "us-east-1",
-    forcePathStyle: true,
-    credentials: store,
-  });
+  s3 = administrator(store);
 });
 after(() => store?.stop());
-
-function standIn(): Record<string, string> {
-  return {
-    SANDBOX_S3_ENDPOINT: store.endpoint,
-    SANDBOX_S3_REGION: "us-east-1",
-    SANDBOX_S3_ACCESS_KEY_ID: store.accessKeyId,
-    SANDBOX_S3_SECRET_ACCESS_KEY: store.secretAccessKey,
-  };
-}
 
 /** One kind of bucket. */
 interface Kind {
@@ -66,7 +47,7 @@ const declared: Changes & { retention: Retention } = { retention: Retention.days
 
 const kinds: Record<string, Kind> = {
   AwsBackupBucket: {
-    open: () => openProject(["aws"], standIn()),
+    open: () => openProject(["aws"], standIn(store)),
     program:
       (changes = {}) =>
       async () => {
@@ -79,27 +60,15 @@ const kinds: Record<string, Kind> = {
     program:
       (changes = {}) =>
       async () => {
-        const bucket = compatible("shop", { ...declared, ...changes, name: "compatible-shop" });
+        const bucket = compatible(store, "shop", {
+          ...declared,
+          ...changes,
+          name: "compatible-shop",
+        });
         return { name: bucket.bucketName };
       },
   },
 };
-
-function compatible(
-  name: string,
-  args: Partial<S3CompatibleBucketArgs> & { name: string },
-): S3CompatibleBucket {
-  return new S3CompatibleBucket(name, {
-    endpoint: store.endpoint,
-    region: "us-east-1",
-    retention: Retention.days(30),
-    administrator: {
-      accessKeyId: store.accessKeyId,
-      secretAccessKey: pulumi.secret(store.secretAccessKey),
-    },
-    ...args,
-  });
-}
 
 const open = (Bucket: string) =>
   JSON.stringify({
@@ -220,10 +189,6 @@ const changes: Record<string, [Changes, Record<string, string>]> = {
   forceDestroy: [{ forceDestroy: true }, { shop: "update" }],
 };
 
-function steps(seen: { steps: Record<string, string> }): Record<string, string> {
-  return Object.fromEntries(Object.entries(seen.steps).filter(([, step]) => step !== "same"));
-}
-
 for (const [kind, { open: openKind, program }] of Object.entries(kinds)) {
   describe(kind, () => {
     let project: Project;
@@ -249,7 +214,7 @@ for (const [kind, { open: openKind, program }] of Object.entries(kinds)) {
     });
 
     it("a second up changes nothing, and nothing has drifted", async () => {
-      assert.deepEqual(steps(await project.up(program())), {});
+      assert.deepEqual(changed(await project.up(program())), {});
       assert.equal((await project.drift(program())).code, 0);
     });
 
@@ -266,7 +231,7 @@ for (const [kind, { open: openKind, program }] of Object.entries(kinds)) {
         await byHand(name);
         const drift = await project.drift(program());
         assert.equal(drift.code, 7, JSON.stringify(drift));
-        assert.deepEqual(Object.keys(steps(drift)), [part]);
+        assert.deepEqual(Object.keys(changed(drift)), [part]);
         // The next drift shows alone, which proves that this one is healed.
         await project.up(program(), { refresh: true });
       });
@@ -279,8 +244,8 @@ for (const [kind, { open: openKind, program }] of Object.entries(kinds)) {
 
     for (const [what, [change, expected]] of Object.entries(changes)) {
       it(`a change of ${what} is ${JSON.stringify(expected)}`, async () => {
-        assert.deepEqual(steps(await project.up(program(change))), expected);
-        assert.deepEqual(steps(await project.up(program())), expected);
+        assert.deepEqual(changed(await project.up(program(change))), expected);
+        assert.deepEqual(changed(await project.up(program())), expected);
       });
     }
 
