@@ -148,6 +148,39 @@ test("transform reaches a child's arguments", async () => {
   );
 });
 
+test("a bucket elsewhere gives the container its writer's key, and what its lock and tiers ask of it", async () => {
+  const declared = await declare(false, () => {
+    const { Retention, S3CompatibleBucket } = components;
+    const bucket = new S3CompatibleBucket("shop-backups", {
+      name: "shop-backups",
+      endpoint: "https://s3.fr-par.scw.cloud",
+      region: "fr-par",
+      prefix: "shop",
+      retention: Retention.days(14),
+      tiers: { weekly: Retention.days(60), monthly: Retention.days(365) },
+      lock: { mode: "governance", days: 7 },
+      administrator: { accessKeyId: "SCWADMIN", secretAccessKey: "of-the-administrator" },
+      writer: { accessKeyId: "SCWWRITER", secretAccessKey: SECRET_KEY },
+    });
+    return [make({ bucket }).outputs];
+  });
+  assert.ok(!declared.some(({ type }) => type.startsWith("aws:iam/")));
+  const block = declared.find(({ type }) => type.endsWith(":RenderedBlock"))?.inputs["block"];
+  assert.match(block as string, /S3_ENDPOINT: https:\/\/s3\.fr-par\.scw\.cloud/);
+  assert.match(block as string, /S3_CHECKSUMS: when-supported/);
+  assert.match(block as string, /BACKUP_TIERS: ["']?true/);
+  assert.doesNotMatch(plainText(declared), /of-the-administrator/);
+});
+
+test("a backup outside the folder of the bucket's rules is refused: it would never expire", async () => {
+  const program = () => {
+    const { AwsBackupBucket, Retention } = components;
+    const args = { retention: Retention.days(30), prefix: "blog" };
+    return [make({ bucket: new AwsBackupBucket("shop-backups", args) }).outputs];
+  };
+  await assert.rejects(declare(false, program), /backups would go to "shop".* for "blog"/);
+});
+
 const REFUSED: Record<string, [Partial<Components.PostgresBackupArgs>, RegExp]> = {
   "a schedule that is none": [{ schedule: "sometimes" }, /schedule "sometimes"/],
   "a host key that is not known": [
