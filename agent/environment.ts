@@ -39,6 +39,11 @@ export interface AgentSettings {
     readonly secretAccessKey: string;
     /** Allows plain http to a host that is not loopback. @default false */
     readonly allowInsecure: boolean;
+    /**
+     * When a checksum goes with each part: a bucket with Object Lock takes none without. `S3_CHECKSUMS`
+     * @default what the provider takes
+     */
+    readonly checksums?: "when-supported" | "when-required";
   };
   /**
    * Public keys that can decrypt, `AGE_RECIPIENTS=age1...,age1...`, or a passphrase, `PASSPHRASE`. Absent: backups are
@@ -122,6 +127,12 @@ const environmentSchema = z.object({
   S3_ACCESS_KEY_ID: required("S3_ACCESS_KEY_ID"),
   S3_SECRET_ACCESS_KEY: required("S3_SECRET_ACCESS_KEY"),
   S3_ALLOW_INSECURE: flag("S3_ALLOW_INSECURE", "false"),
+  S3_CHECKSUMS: z
+    .enum(
+      ["when-supported", "when-required"],
+      "S3_CHECKSUMS must be when-supported or when-required",
+    )
+    .optional(),
   AGE_RECIPIENTS: z.string().default(""),
   PASSPHRASE: z.string().default(""),
   COMPRESSION_LEVEL: whole("COMPRESSION_LEVEL", 1, 3).default("1"),
@@ -179,6 +190,7 @@ export function toEnvironment(settings: AgentSettings): AgentEnvironment {
   put("S3_BUCKET", store.bucket);
   put("S3_PREFIX", store.prefix, "backup");
   put("S3_ALLOW_INSECURE", store.allowInsecure, "false");
+  put("S3_CHECKSUMS", store.checksums);
   if (encryption && "recipients" in encryption) {
     put("AGE_RECIPIENTS", encryption.recipients.join(","));
   }
@@ -256,6 +268,7 @@ export function fromEnvironment(env: Readonly<Record<string, string | undefined>
       accessKeyId: e.S3_ACCESS_KEY_ID,
       secretAccessKey: e.S3_SECRET_ACCESS_KEY,
       allowInsecure: e.S3_ALLOW_INSECURE === "true",
+      ...(e.S3_CHECKSUMS !== undefined && { checksums: e.S3_CHECKSUMS }),
     },
     ...(recipients.length > 0 && { encryption: { recipients } }),
     ...(e.PASSPHRASE !== "" && { encryption: { passphrase: e.PASSPHRASE } }),

@@ -98,7 +98,9 @@ function blockDifference(step: StepMetadata): Difference {
 
 function resourceDifferences(step: StepMetadata): Difference[] {
   const kind = readableType(step.type);
-  const plane = /^(pulumi-nodejs:dynamic|command:)/.test(step.type) ? "host" : "cloud";
+  // A bucket that is not on AWS is watched by dynamic resources, as the host is.
+  const onHost = /^(pulumi-nodejs:dynamic(?!.*:S3)|command:)/.test(step.type);
+  const plane = onHost ? "host" : "cloud";
   const subject = `${kind} ${nameOf(step)}`;
   if (step.op === "delete") {
     return [{ plane, subject, declared: "present", found: "missing", remedy: putsBack }];
@@ -112,7 +114,7 @@ function resourceDifferences(step: StepMetadata): Difference[] {
     subject,
     declared: `${path} ${shorten(declared)}`,
     found: shorten(found),
-    remedy: putsBack,
+    remedy: path.startsWith("conflicts") ? "take that rule out: it is not ours" : putsBack,
   }));
 }
 

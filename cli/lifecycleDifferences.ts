@@ -17,6 +17,10 @@ const daysOf: Readonly<Record<string, string>> = {
   "expiration.days": "",
   "noncurrentVersionExpiration.noncurrentDays": "noncurrent ",
   "abortIncompleteMultipartUpload.daysAfterInitiation": "abort unfinished uploads after ",
+  // A bucket that is not on AWS.
+  expirationDays: "",
+  noncurrentDays: "noncurrent ",
+  abortIncompleteMultipartDays: "abort unfinished uploads after ",
 };
 
 /** Compares the rules of two lifecycle configurations by their ids. */

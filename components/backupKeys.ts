@@ -28,6 +28,8 @@ export interface BackupKeysArgs extends KeysArgs {
   readonly bucket: pulumi.Input<string>;
   /** Folder that the keys are for, without slash at either end. */
   readonly prefix: pulumi.Input<string>;
+  /** ARN of the KMS key that encrypts the bucket. @default none */
+  readonly kmsKey?: pulumi.Input<string>;
   /** Changes to the children's arguments. */
   readonly transform?: {
     readonly user?: Transform<aws.iam.UserArgs>;
@@ -66,17 +68,17 @@ export class BackupKeys extends pulumi.ComponentResource {
   constructor(name: string, args: BackupKeysArgs, opts?: pulumi.ComponentResourceOptions) {
     super("kamal-postgres-backup:index:BackupKeys", name, {}, opts);
     const { access = "restorable", transform, rotateAfter } = args;
-    const place = pulumi.all([args.bucket, args.prefix]);
+    const place = pulumi.all([args.bucket, args.prefix, args.kmsKey]);
 
     this.writer = makeKey(this, name, {
-      document: place.apply(([bucket, prefix]) =>
-        writerPolicy({ bucket, prefix, read: access === "restorable" }),
+      document: place.apply(([bucket, prefix, kmsKey]) =>
+        writerPolicy({ bucket, prefix, read: access === "restorable", kmsKey }),
       ),
       generation: rotateAfter,
       transform,
     });
     this.reader = makeKey(this, `${name}-reader`, {
-      document: place.apply(([bucket, prefix]) => readerPolicy({ bucket, prefix })),
+      document: place.apply(([bucket, prefix, kmsKey]) => readerPolicy({ bucket, prefix, kmsKey })),
       generation: rotateAfter,
       transform: {
         ...(transform?.readerUser && { user: transform.readerUser }),

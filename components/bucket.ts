@@ -1,5 +1,6 @@
 import type * as pulumi from "@pulumi/pulumi";
 import type { AwsBackupBucket } from "./awsBackupBucket.ts";
+import type { S3CompatibleBucket } from "./s3CompatibleBucket.ts";
 
 /**
  * A bucket that exists already, at any S3-compatible service, with keys that its owner made. Nothing in it is changed.
@@ -26,4 +27,4 @@ export interface ExistingBucket {
 }
 
 /** Where backups go. */
-export type BackupBucket = AwsBackupBucket | ExistingBucket;
+export type BackupBucket = AwsBackupBucket | S3CompatibleBucket | ExistingBucket;

@@ -1,11 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
-import { type AgentSettings, toEnvironment } from "../agent/environment.ts";
+import { toEnvironment } from "../agent/environment.ts";
 import { Problem } from "../kamal/problem.ts";
 import { Schedule } from "../kamal/schedule.ts";
-import { checkSecret } from "../kamal/secrets.ts";
-import { AgentImage, type AgentImageArgs } from "./agentImage.ts";
-import type { BackupKeys, BackupKeysArgs, KeysArgs } from "./backupKeys.ts";
-import type { BackupBucket } from "./bucket.ts";
+import { AgentImage } from "./agentImage.ts";
+import { checkedSettings, settingsOf } from "./agentSettings.ts";
+import type { BackupKeys } from "./backupKeys.ts";
 import {
   type AccessoryNames,
   accessoryNames,
@@ -15,93 +14,15 @@ import {
 import { Encryption } from "./encryption.ts";
 import { explained, explainedApply } from "./explained.ts";
 import { KamalAccessory, type KamalAccessoryArgs } from "./kamalAccessory.ts";
-import { type KamalArgs, type KamalProject, readKamalProject } from "./kamalProject.ts";
-import { type NoticesArgs, settleNotices } from "./notices.ts";
+import { type KamalProject, readKamalProject } from "./kamalProject.ts";
+import { settleNotices } from "./notices.ts";
 import type { BackupOutputs } from "./outputs.ts";
+import type { PostgresBackupArgs } from "./postgresBackupArgs.ts";
 import { pinnedImage } from "./publishedImage.ts";
 import { checkRetention } from "./retentionCheck.ts";
-import { type SettledBucket, settleBucket } from "./settleBucket.ts";
-import { type Database, type PostgresArgs, settleDatabase } from "./settleDatabase.ts";
-import { type SshArgs, settleSshAccess } from "./sshConnection.ts";
-
-export interface PostgresBackupArgs {
-  /** The Kamal application beside whose database the backup runs. */
-  readonly kamal: KamalArgs;
-  /**
-   * Exact name of the database, or of several on the same server; each gets its own objects.
-   * @default POSTGRES_DB of the database accessory
-   * @example "shop_production"
-   * @example ["shop_production", "shop_production_cache", "shop_production_queue", "shop_production_cable"]
-   */
-  readonly database?: string | readonly string[];
-  /** Where backups go: an `AwsBackupBucket`, or a bucket that exists at any S3-compatible service. */
-  readonly bucket: BackupBucket;
-  /**
-   * What the container's key may do, and when it is replaced.
-   * @default it may add, list and read backups under the prefix
-   * @example { access: "append-only", rotateAfter: "2026-12" }
-   */
-  readonly keys?: KeysArgs;
-  /**
-   * When to back up, in UTC.
-   * @example Schedule.daily("03:15")
-   * @example "@every 6h"
-   */
-  readonly schedule: Schedule | string;
-  /**
-   * Size of one stored backup, bytes: about a fifth of the database. For the estimate of space and cost at preview.
-   * @default none: the preview estimates the number of backups alone
-   */
-  readonly backupBytes?: number;
-  /**
-   * Folder in the bucket.
-   * @default the Kamal service, and below it the destination: "shop/production"
-   */
-  readonly prefix?: string;
-  /** What deploy.yml does not tell about the server. */
-  readonly postgres?: PostgresArgs;
-  /** How the hosts are reached, where deploy.yml and this machine do not tell. */
-  readonly ssh?: SshArgs;
-  /**
-   * A published image of the agent, by tag or digest. A tag is pinned to the digest that it has at each `pulumi up`.
-   * @example "ghcr.io/you/db-backup:17"
-   * @default built for the server's major version and pushed to the application's own registry
-   */
-  readonly image?: string;
-  /** Image that the agent's image is built on. @default see `AgentImageArgs.baseImage` */
-  readonly baseImage?: string;
-  /** Memory limit of the container. @default "256m" */
-  readonly memory?: string;
-  /**
-   * Longest random delay of a scheduled run, seconds, so that many hosts do not start at once; at most 86,400.
-   * @default 0
-   * @example 600
-   */
-  readonly jitterSeconds?: number;
-  /**
-   * How backups are encrypted.
-   * @default not at all: whoever can read the bucket can read them
-   * @example Encryption.recipient("age1...")
-   * @example Encryption.passphrase(config.requireSecret("passphrase"))
-   */
-  readonly encryption?: Encryption;
-  /** Level of zstd: 1 is the fastest, 3 makes the smallest object. @default 1 */
-  readonly compressionLevel?: 1 | 2 | 3;
-  /** Reads each backup back to its end after it was stored, which costs its download. @default false */
-  readonly verify?: boolean;
-  /**
-   * Who is told how each run ended.
-   * @default nobody
-   * @example { pingUrl: config.requireSecret("pingUrl") }
-   */
-  readonly notices?: NoticesArgs;
-  /** Changes to the children's arguments. */
-  readonly transform?: {
-    readonly keys?: NonNullable<BackupKeysArgs["transform"]>;
-    readonly image?: NonNullable<AgentImageArgs["transform"]>;
-    readonly accessory?: NonNullable<KamalAccessoryArgs["transform"]>;
-  };
-}
+import { settleBucket } from "./settleBucket.ts";
+import { type Database, settleDatabase } from "./settleDatabase.ts";
+import { settleSshAccess } from "./sshConnection.ts";
 
 /**
  * Backs up the PostgreSQL databases of a Kamal application: makes the container's key, builds its image, renders the
@@ -137,7 +58,7 @@ export class PostgresBackup extends pulumi.ComponentResource {
 
     const schedule = explained(this, () => toSchedule(args.schedule));
     explained(this, () => checkNumbers(args));
-    if ("keeping" in args.bucket) {
+    if ("keeping" in args.bucket && args.bucket.keeping) {
       checkRetention(this, schedule, args.bucket.keeping, args.backupBytes);
     }
     const project = explained(this, () => readKamalProject(args.kamal));
@@ -297,53 +218,4 @@ function registryLogin(project: KamalProject): RegistryLogin | undefined {
     username: typeof username === "string" ? username : project.secret(username.secret, instead),
     password: pulumi.secret(project.secret(password.secret, instead)),
   };
-}
-
-/** The one value from which environment, secrets, block, `docker run` line and digest are made. */
-function settingsOf(
-  schedule: Schedule,
-  database: Database,
-  bucket: SettledBucket,
-  args: PostgresBackupArgs,
-  notices: pulumi.Output<AgentSettings["notices"]>,
-  encryption: pulumi.Output<AgentSettings["encryption"]>,
-): pulumi.Output<AgentSettings> {
-  return pulumi
-    .all([
-      database.password,
-      bucket.location,
-      bucket.accessKeyId,
-      bucket.secretAccessKey,
-      notices,
-      encryption,
-    ])
-    .apply(([password, location, accessKeyId, secretAccessKey, told, sealed]) => ({
-      schedule: schedule.toString(),
-      jitterSeconds: args.jitterSeconds ?? 0,
-      postgres: {
-        host: database.host,
-        port: database.port,
-        user: database.user,
-        password,
-        database: database.names[0],
-        dumpOptions: "",
-      },
-      databases: [...database.names],
-      excludedDatabases: [],
-      store: { ...location, accessKeyId, secretAccessKey, allowInsecure: bucket.allowInsecure },
-      ...(sealed && { encryption: sealed }),
-      compressionLevel: args.compressionLevel ?? 1,
-      globals: true,
-      verify: args.verify ?? false,
-      tiers: bucket.tierDays !== undefined,
-      maxShrinkPercent: 50,
-      notices: told,
-    }));
-}
-
-/** Everything below waits for this, so that nothing is declared from a secret that Kamal would alter. */
-function checkedSettings(settings: AgentSettings): AgentSettings {
-  const { secret } = toEnvironment(settings);
-  for (const [name, value] of Object.entries(secret)) checkSecret(name, value);
-  return settings;
 }

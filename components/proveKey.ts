@@ -63,7 +63,7 @@ export function proveMadeKey(
 export function refuseRotation({ rotateAfter }: KeysArgs): void {
   if (rotateAfter === undefined) return;
   throw new Problem(
-    `keys.rotateAfter: the keys of this bucket were given to the program, so only their owner can rotate them. Make a new key at the provider, give it as accessKeyId and secretAccessKey, run pulumi up, then delete the old one; take keys.rotateAfter out.`,
+    `keys.rotateAfter: the keys of this bucket were given to the program, so only their owner can rotate them. Make a new key at the provider, give that one in its place, run pulumi up, then delete the old one; take keys.rotateAfter out.`,
   );
 }
 

@@ -7,6 +7,7 @@ import { BackupKeys, type BackupKeysArgs, type KeysArgs } from "./backupKeys.ts"
 import type { BackupBucket } from "./bucket.ts";
 import { explained, explainedApply } from "./explained.ts";
 import { proveGivenKey, proveMadeKey, refuseRotation } from "./proveKey.ts";
+import { S3CompatibleBucket } from "./s3CompatibleBucket.ts";
 
 /** Where the container writes, in the words of its environment. */
 export interface Location {
@@ -25,8 +26,12 @@ export interface SettledBucket {
   /** Keys that were made; absent for a bucket of the user's. */
   readonly keys?: BackupKeys;
   readonly retentionDays?: number;
-  /** Days until a backup of each tier expires; absent without tiers. */
+  /** Days until a backup of each tier expires; absent without tiers, or where nothing expires. */
   readonly tierDays?: TierDays;
+  /** The backups go into a folder for each tier. */
+  readonly tiered?: true;
+  /** When a checksum goes with each part, where the provider's habit does not do. */
+  readonly checksums?: "when-supported";
 }
 
 /** Takes the bucket: on AWS with a key of its own for the container, elsewhere with the keys given. */
@@ -38,6 +43,9 @@ export function settleBucket(
   keysArgs: KeysArgs = {},
   transform?: BackupKeysArgs["transform"],
 ): SettledBucket {
+  if (bucket instanceof S3CompatibleBucket) {
+    return takeCompatible(parent, name, bucket, prefix, keysArgs);
+  }
   if (!(bucket instanceof AwsBackupBucket)) {
     explained(parent, () => refuseRotation(keysArgs));
     const { allowInsecure = false } = bucket;
@@ -50,10 +58,17 @@ export function settleBucket(
     proveGivenKey(parent, name, settled, keysArgs);
     return settled;
   }
-  explained(parent, () => requireTierRules(bucket, prefix));
+  explained(parent, () => checkFolder(bucket, prefix));
+  const { kmsKey } = bucket;
   const keys = new BackupKeys(
     `${name}-keys`,
-    { bucket: bucket.bucketName, prefix, ...keysArgs, ...(transform && { transform }) },
+    {
+      bucket: bucket.bucketName,
+      prefix,
+      ...(kmsKey && { kmsKey }),
+      ...keysArgs,
+      ...(transform && { transform }),
+    },
     { parent },
   );
   const location = locate(
@@ -72,14 +87,43 @@ export function settleBucket(
     keys,
     retentionDays: bucket.retentionDays,
     ...(bucket.tierDays && { tierDays: bucket.tierDays }),
+    ...(bucket.tiered && { tiered: true }),
   };
 }
 
-/** Without the rules for its folder a backup's tier would be kept as long as the longest. */
-function requireTierRules({ tierDays, prefixes }: AwsBackupBucket, prefix: string): void {
-  if (tierDays === undefined || prefixes.includes(prefix)) return;
+/** The keys are the user's, as those of a bucket that exists; they are tried, never made or replaced. */
+function takeCompatible(
+  parent: pulumi.Resource,
+  name: string,
+  bucket: S3CompatibleBucket,
+  prefix: string,
+  keysArgs: KeysArgs,
+): SettledBucket {
+  explained(parent, () => {
+    checkFolder(bucket, prefix);
+    refuseRotation(keysArgs);
+  });
+  const { endpoint, region, bucketName, allowInsecure, writer, retentionDays, tierDays } = bucket;
+  const settled: SettledBucket = {
+    location: locate(parent, endpoint, region, bucketName, prefix, allowInsecure),
+    allowInsecure,
+    ...writer,
+    ...(retentionDays !== undefined && { retentionDays }),
+    ...(tierDays && { tierDays }),
+    ...(bucket.tiered && { tiered: true }),
+    ...(bucket.lock && { checksums: "when-supported" }),
+  };
+  proveGivenKey(parent, name, settled, keysArgs);
+  return settled;
+}
+
+/** A backup outside the folder of the rules would never expire. */
+function checkFolder(bucket: { prefix: string; tiered: boolean }, prefix: string): void {
+  const folder = bucket.prefix;
+  if (folder === "" || prefix === folder || (!bucket.tiered && prefix.startsWith(`${folder}/`)))
+    return;
   throw new Problem(
-    `bucket: its retention has tiers, with rules for ${prefixes.map((p) => `"${p}"`).join(", ")}, but this backup lies in "${prefix}". Add that folder to the bucket's prefixes.`,
+    `prefix: the backups would go to "${prefix}", but the bucket's rules are for "${folder}". Give both the same prefix.`,
   );
 }
 

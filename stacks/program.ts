@@ -93,12 +93,12 @@ function chooseBucket(name: string, config: pulumi.Config): BackupBucket {
     } as ExistingBucket;
   }
   const tiers = config.getObject<TierDays>("retentionTiers");
-  const prefix = config.get("prefix");
   return new AwsBackupBucket(`${name}-backups`, {
     retention: tiers
       ? Retention.tiers(tiers)
       : Retention.days(config.getNumber("retentionDays") ?? 30),
-    ...(prefix && { prefixes: [prefix] }),
+    // Without tiers the rules are for the whole bucket, so that a change of the prefix leaves nothing behind.
+    ...(tiers && given("prefix", config.get("prefix"))),
     forceDestroy: config.getBoolean("forceDestroy") ?? false,
     ...given("endpoint", config.get("s3Endpoint")),
     allowInsecure: config.getBoolean("s3AllowInsecure") ?? false,

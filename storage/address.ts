@@ -12,6 +12,8 @@ export interface AddressInput {
   readonly prefix: string;
   /** Allows plain http to a host that is not loopback. @default false */
   readonly allowInsecure?: boolean | undefined;
+  /** When a checksum goes with each part. @default what the provider takes */
+  readonly checksums?: Provider["checksums"] | undefined;
 }
 
 /** The settings as S3 needs them: checked, and free of contradictions. */
@@ -48,7 +50,8 @@ export function parseAddress(input: AddressInput): StoreAddress {
   stripBucket(url, bucket, notices);
   checkTransport(url, input.allowInsecure);
   const known = matchHost(url.hostname);
-  const provider = known?.provider ?? other;
+  const { checksums } = input;
+  const provider = { ...(known?.provider ?? other), ...(checksums && { checksums }) };
   const region = settleRegion(input.region.trim(), known?.region, provider, notices);
   if (url.hostname === "s3.amazonaws.com") {
     notices.push(`S3_ENDPOINT ${url.origin} is AWS itself; the address of ${region} is used.`);

@@ -1,11 +1,4 @@
-import { TIERS, type Tier } from "./keys.ts";
 import { Problem } from "./problem.ts";
-
-/** Days until a backup of each tier expires, in the folders that hold tiers: prefixes without slash at either end. */
-export interface TierExpiry {
-  readonly days: Readonly<Record<Tier, number>>;
-  readonly prefixes: readonly string[];
-}
 
 /** One rule of a bucket, in nobody's dialect: the SDK's and Pulumi's are made from it. */
 export interface LifecycleRule {
@@ -20,60 +13,91 @@ export interface LifecycleRule {
   readonly expiredObjectDeleteMarker?: true;
   /** Days until an unfinished upload is removed. */
   readonly abortIncompleteMultipartDays?: number;
+  /** Cheaper storage classes for what grows old. */
+  readonly transitions?: readonly Transition[];
+}
+
+/** A move to another storage class. */
+export interface Transition {
+  /** Days from the upload until the move. */
+  readonly days: number;
+  /** @example "STANDARD_IA" */
+  readonly storageClass: string;
+}
+
+export interface BackupLifecycle {
+  /** Folder, without slash at either end; `""`: the whole bucket. */
+  readonly prefix: string;
+  /** Until a backup expires; with `tiers`, a daily one. */
+  readonly days: number;
+  /** Until an overwritten or deleted backup is gone for good. */
+  readonly noncurrentDays: number;
+  /** Until an unfinished upload is removed; must be longer than the longest upload. */
+  readonly abortDays: number;
+  /** Until a weekly and a monthly backup expires, each in a folder of its own below `prefix`. */
+  readonly tiers?: { readonly weekly: number; readonly monthly: number };
+  readonly transitions?: readonly Transition[];
 }
 
 /**
  * The rules of a bucket of backups. Expiry by days and by marker are two rules, because S3 refuses both in one; the
  * removal of unfinished uploads is for the whole bucket, because some services refuse it with a prefix.
- * @param prefix folder, without slash at either end; `""`: the whole bucket
- * @param days until a backup expires
- * @param noncurrentDays until an overwritten or deleted backup is gone for good
- * @param abortDays until an unfinished upload is removed; must be longer than the longest upload
- * @param tiers rules of their own for the tiers' folders. S3 takes the earliest of the rules that match, so `days` must be
- * at least as long as each of them
- * @throws Problem when a number is not a positive integer, or `days` would expire a tier too early
+ * @throws Problem when a number is not a positive integer, or two of them contradict each other
  */
-export function backupLifecycle({
-  prefix,
-  days,
-  noncurrentDays,
-  abortDays,
-  tiers,
-}: {
-  readonly prefix: string;
-  readonly days: number;
-  readonly noncurrentDays: number;
-  readonly abortDays: number;
-  readonly tiers?: TierExpiry;
-}): LifecycleRule[] {
-  for (const [name, value] of Object.entries({ days, noncurrentDays, abortDays, ...tiers?.days })) {
+export function backupLifecycle(settings: BackupLifecycle): LifecycleRule[] {
+  check(settings);
+  const { prefix, days, noncurrentDays, abortDays, tiers, transitions = [] } = settings;
+  const folder = prefix === "" ? "" : `${prefix}/`;
+  const expire = (id: string, below: string, expirationDays: number): LifecycleRule => {
+    const moves = transitions.filter((move) => move.days < expirationDays);
+    return {
+      id,
+      prefix: below,
+      expirationDays,
+      noncurrentDays,
+      ...(moves.length > 0 && { transitions: moves }),
+    };
+  };
+  return [
+    // Of overlapping rules the shortest wins, so the tiers have no rule above them.
+    ...(tiers
+      ? [
+          expire("expire-daily", `${folder}daily/`, days),
+          expire("expire-weekly", `${folder}weekly/`, tiers.weekly),
+          expire("expire-monthly", `${folder}monthly/`, tiers.monthly),
+          expire("expire-suspect", `${folder}suspect/`, days),
+        ]
+      : [expire("expire", folder, days)]),
+    { id: "expired-markers", prefix: folder, expiredObjectDeleteMarker: true },
+    { id: "abort-unfinished", prefix: "", abortIncompleteMultipartDays: abortDays },
+  ];
+}
+
+function check({ days, noncurrentDays, abortDays, tiers, transitions = [] }: BackupLifecycle) {
+  const counts = {
+    days,
+    noncurrentDays,
+    abortDays,
+    ...(tiers && { "tiers.weekly": tiers.weekly, "tiers.monthly": tiers.monthly }),
+    ...Object.fromEntries(transitions.map((move, i) => [`transitions[${i}].days`, move.days])),
+  };
+  for (const [name, value] of Object.entries(counts)) {
     if (!Number.isSafeInteger(value) || value < 1) {
       throw new Problem(
         `${name} is ${value}; a lifecycle rule needs a whole number of days, 1 or more.`,
       );
     }
   }
-  const longest = Math.max(0, ...Object.values(tiers?.days ?? {}));
-  if (days < longest) {
+  if (tiers && !(days <= tiers.weekly && tiers.weekly <= tiers.monthly)) {
     throw new Problem(
-      `days is ${days}, but a tier is kept for ${longest}; the bucket would expire that one after ${days} days.`,
+      `tiers: daily backups are kept ${days} days, weekly ${tiers.weekly}, monthly ${tiers.monthly}; a rarer one must not go before a more frequent one.`,
     );
   }
-  const folder = prefix === "" ? "" : `${prefix}/`;
-  return [
-    { id: "expire", prefix: folder, expirationDays: days, noncurrentDays },
-    ...(tiers === undefined ? [] : tierRules(tiers)),
-    { id: "expired-markers", prefix: folder, expiredObjectDeleteMarker: true },
-    { id: "abort-unfinished", prefix: "", abortIncompleteMultipartDays: abortDays },
-  ];
-}
-
-function tierRules({ days, prefixes }: TierExpiry): LifecycleRule[] {
-  return prefixes.flatMap((prefix) =>
-    TIERS.map((tier) => ({
-      id: `expire-${tier}-${prefix}`,
-      prefix: `${prefix}/${tier}/`,
-      expirationDays: days[tier],
-    })),
-  );
+  const longest = tiers?.monthly ?? days;
+  const late = transitions.find((move) => move.days >= longest);
+  if (late !== undefined) {
+    throw new Problem(
+      `transitions: a move to ${late.storageClass} after ${late.days} days never takes place, because every backup expires within ${longest} days. Move earlier, or keep longer.`,
+    );
+  }
 }

@@ -20,24 +20,27 @@ export interface PolicyStatement {
  * @param bucket name or ARN of the bucket
  * @param prefix folder, without slash at either end
  * @param read false: the key can only add; listing and restoring need another key
+ * @param kmsKey ARN of the KMS key that encrypts the bucket, if one does
  */
 export function writerPolicy({
   bucket,
   prefix,
   read,
+  kmsKey,
 }: {
   readonly bucket: string;
   readonly prefix: string;
   readonly read: boolean;
+  readonly kmsKey?: string | undefined;
 }): PolicyDocument {
-  const { bucketArn, objects } = resources(bucket, prefix);
+  const { arn, objects } = resources(bucket, prefix);
   const readStatements: PolicyStatement[] = [
     { Sid: "Get", Effect: "Allow", Action: ["s3:GetObject"], Resource: objects },
     {
       Sid: "List",
       Effect: "Allow",
       Action: ["s3:ListBucket"],
-      Resource: bucketArn,
+      Resource: arn,
       Condition: { StringLike: { "s3:prefix": [prefix, `${prefix}/*`] } },
     },
   ];
@@ -60,6 +63,10 @@ export function writerPolicy({
         Action: ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"],
         Resource: objects,
       },
+      // A multipart upload decrypts too: the service reads the parts back to join them.
+      ...(kmsKey === undefined
+        ? []
+        : [use("Encrypt", ["kms:GenerateDataKey", "kms:Decrypt"], kmsKey)]),
       ...(read ? readStatements : []),
     ],
   };
@@ -70,15 +77,18 @@ export function writerPolicy({
  * the folder, older versions included, because they are what is left after an overwrite or a deletion.
  * @param bucket name or ARN of the bucket
  * @param prefix folder, without slash at either end
+ * @param kmsKey ARN of the KMS key that encrypts the bucket, if one does
  */
 export function readerPolicy({
   bucket,
   prefix,
+  kmsKey,
 }: {
   readonly bucket: string;
   readonly prefix: string;
+  readonly kmsKey?: string | undefined;
 }): PolicyDocument {
-  const { bucketArn, objects } = resources(bucket, prefix);
+  const { arn, objects } = resources(bucket, prefix);
   return {
     Version: "2012-10-17",
     Statement: [
@@ -92,20 +102,30 @@ export function readerPolicy({
         Sid: "List",
         Effect: "Allow",
         Action: ["s3:ListBucket", "s3:ListBucketVersions"],
-        Resource: bucketArn,
+        Resource: arn,
         Condition: { StringLike: { "s3:prefix": [prefix, `${prefix}/*`] } },
       },
       {
         Sid: "Location",
         Effect: "Allow",
         Action: ["s3:GetBucketLocation"],
-        Resource: bucketArn,
+        Resource: arn,
       },
+      ...(kmsKey === undefined ? [] : [use("Decrypt", ["kms:Decrypt"], kmsKey)]),
     ],
   };
 }
 
+/** ARN of a bucket, from its name or its ARN. */
+export function bucketArn(bucket: string): string {
+  return bucket.startsWith("arn:") ? bucket : `arn:aws:s3:::${bucket}`;
+}
+
 function resources(bucket: string, prefix: string) {
-  const bucketArn = bucket.startsWith("arn:") ? bucket : `arn:aws:s3:::${bucket}`;
-  return { bucketArn, objects: `${bucketArn}/${prefix}/*` };
+  const arn = bucketArn(bucket);
+  return { arn, objects: `${arn}/${prefix}/*` };
+}
+
+function use(Sid: string, Action: readonly string[], kmsKey: string): PolicyStatement {
+  return { Sid, Effect: "Allow", Action, Resource: kmsKey };
 }

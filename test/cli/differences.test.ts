@@ -119,6 +119,37 @@ test("a difference in outputs alone, and one that cannot be shown, still make a 
   }
 });
 
+test("a bucket that is not on AWS is of the cloud too, though dynamic resources watch it", () => {
+  const type = (name: string) => `pulumi-nodejs:dynamic/kamal-postgres-backup:${name}`;
+  const rule = (expirationDays: number) => ({ id: "expire@p-s-x", prefix: "", expirationDays });
+  const rules = (days: number, conflicts: string[]) => ({ rules: [rule(days)], conflicts });
+  const rows = judge([
+    step("update", type("S3BucketVersioning"), [{ status: "Enabled" }, { status: "Suspended" }]),
+    step("update", type("S3BucketLifecycleConfiguration"), [rules(30, []), rules(7, [])]),
+    step("update", type("S3BucketLifecycleConfiguration"), [rules(30, []), rules(30, ["theirs"])]),
+  ]).differences;
+  assert.deepEqual(
+    rows.map((row) => [row.plane, row.subject, row.declared, row.found, row.remedy]),
+    [
+      ["cloud", 'lifecycle rule "expire@p-s-x"', "30 days", "7 days", "pulumi up puts it back"],
+      [
+        "cloud",
+        "s3 bucket lifecycle configuration shop-x",
+        "conflicts[0] none",
+        "theirs",
+        "take that rule out: it is not ours",
+      ],
+      [
+        "cloud",
+        "s3 bucket versioning shop-x",
+        "status Enabled",
+        "Suspended",
+        "pulumi up puts it back",
+      ],
+    ],
+  );
+});
+
 test("what the engine calls the same, or only plans, makes no row", () => {
   for (const op of ["same", "refresh", "read"]) {
     assert.deepEqual(

@@ -11,6 +11,7 @@ import {
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { BackupKeys, type KeysArgs } from "../../components/backupKeys.ts";
+import type { PolicyDocument } from "../../storage/policies.ts";
 import { openProject, type Project } from "../providers/project.ts";
 import { startStore, type TestStore } from "../support/store.ts";
 import { declare, isSecret, plainText } from "./mocks.ts";
@@ -41,6 +42,24 @@ test("every key's policy is its own, in preview and in update, and no secret is 
     assert.doesNotMatch(policyOf("shop-reader-policy"), /Put|Delete|Abort/);
     assert.ok(!plainText(declared).includes("made/up/secret"));
   }
+});
+
+test("with a KMS key the writer may encrypt and the reader decrypt", async () => {
+  const kmsKey = "arn:aws:kms:eu-west-3:111122223333:key/4f2a";
+  const declared = await declare(false, () => {
+    const keys = new BackupKeys("shop", { bucket: Bucket, prefix, kmsKey });
+    return [keys.accessKeyId, keys.reader.accessKeyId];
+  });
+  const allowed = (name: string) => {
+    const policy = JSON.parse(
+      String(declared.find((one) => one.name === name)?.inputs["policy"]),
+    ) as PolicyDocument;
+    return policy.Statement.filter(({ Resource }) => Resource === kmsKey).flatMap(
+      ({ Action }) => Action,
+    );
+  };
+  assert.deepEqual(allowed("shop-policy"), ["kms:GenerateDataKey", "kms:Decrypt"]);
+  assert.deepEqual(allowed("shop-reader-policy"), ["kms:Decrypt"]);
 });
 
 test("both halves of each secret are secrets, also where the engine does not mark them", async () => {

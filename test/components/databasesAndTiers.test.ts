@@ -76,10 +76,10 @@ test("names that the container could not tell apart are refused", async () => {
   assert.equal(Retention.days(30).tierDays, undefined);
 });
 
-test("tiers: a rule for each folder, the longest for the bucket, and the container told", async () => {
+test("tiers: a rule for each folder and none above them, and the container told", async () => {
   const { Retention } = components;
   const retention = Retention.tiers({ daily: 7, weekly: 35, monthly: 365 });
-  const { declared, outputs } = await backup({ bucket: { retention, prefixes: ["shop"] } });
+  const { declared, outputs } = await backup({ bucket: { retention, prefix: "shop" } });
   assert.match(blockOf(declared), /BACKUP_TIERS: "true"/);
   assert.equal(outputs.retentionDays, 365);
   assert.deepEqual(outputs.tierDays, { daily: 7, weekly: 35, monthly: 365 });
@@ -93,10 +93,10 @@ test("tiers: a rule for each folder, the longest for the bucket, and the contain
       expiration?.days === undefined ? [] : [[filter.prefix ?? "", expiration.days]],
     ),
     [
-      ["", 365],
       ["shop/daily/", 7],
       ["shop/weekly/", 35],
       ["shop/monthly/", 365],
+      ["shop/suspect/", 7],
     ],
   );
 });
@@ -104,13 +104,15 @@ test("tiers: a rule for each folder, the longest for the bucket, and the contain
 test("tiers without a rule for the backup's folder are refused", async () => {
   const { Retention } = components;
   const retention = Retention.tiers({ daily: 7, weekly: 35, monthly: 365 });
-  await assert.rejects(backup({ bucket: { retention } }), /prefixes: Retention\.tiers needs/);
+  for (const bucket of [{ retention }, { retention, prefix: "" }]) {
+    await assert.rejects(backup({ bucket }), /prefix: give the folder .*tiers are folders below/);
+  }
   await assert.rejects(
-    backup({ bucket: { retention, prefixes: ["blog"] } }),
-    /rules for "blog", but this backup lies in "shop"\. Add that folder/,
+    backup({ bucket: { retention, prefix: "blog" } }),
+    /backups would go to "shop", but the bucket's rules are for "blog"/,
   );
   await assert.rejects(
-    backup({ bucket: { retention, prefixes: ["shop/"] } }),
-    /prefixes: "shop\/" must be a folder without slash/,
+    backup({ bucket: { retention, prefix: "shop/" } }),
+    /prefix: "shop\/" must be a folder without slash/,
   );
 });

@@ -48,7 +48,10 @@ export async function declare(
 
 /** What a provider would add to the inputs. */
 function madeUp({ type, name }: { type: string; name: string }): Record<string, unknown> {
-  if (type === "aws:s3/bucket:Bucket") return { bucket: `${name}-4f2a`, region: "eu-west-3" };
+  if (type === "aws:s3/bucket:Bucket") {
+    const bucket = `${name}-4f2a`;
+    return { bucket, arn: `arn:aws:s3:::${bucket}`, region: "eu-west-3" };
+  }
   if (type === "aws:iam/user:User") return { name };
   if (type === "aws:iam/accessKey:AccessKey") return { secret: SECRET_KEY };
   if (type === "docker:index/image:Image") {

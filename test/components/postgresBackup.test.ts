@@ -67,6 +67,8 @@ const RESOURCES = [
   "aws:iam/userPolicy:UserPolicy",
   "aws:s3/bucket:Bucket",
   "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
+  "aws:s3/bucketOwnershipControls:BucketOwnershipControls",
+  "aws:s3/bucketPolicy:BucketPolicy",
   "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
   "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
   "aws:s3/bucketVersioning:BucketVersioning",
@@ -142,6 +144,54 @@ test("a destination gets a container of its own, because Kamal's names lack it",
 test("transform reaches a child's arguments", async () => {
   const declared = await backup({ transform: { keys: { user: { path: "/backups/" } } } });
   assert.equal(declared.find(({ name }) => name === "shop-keys-user")?.inputs["path"], "/backups/");
+});
+
+test("a bucket elsewhere gives the container its writer's key, and what its lock and tiers ask of it", async () => {
+  const declared = await declare(false, () => [make({ bucket: elsewhere() }).outputs]);
+  assert.ok(!declared.some(({ type }) => type.startsWith("aws:iam/")));
+  const block = declared.find(({ type }) => type.endsWith(":RenderedBlock"))?.inputs["block"];
+  assert.match(block as string, /S3_ENDPOINT: https:\/\/s3\.fr-par\.scw\.cloud/);
+  assert.match(block as string, /S3_CHECKSUMS: when-supported/);
+  assert.match(block as string, /BACKUP_TIERS: ["']?true/);
+  assert.doesNotMatch(plainText(declared), /of-the-administrator/);
+});
+
+test("a bucket elsewhere has its writer's key tried, never made or replaced", async () => {
+  const declared = await declare(false, () => [
+    make({ bucket: elsewhere(), keys: { access: "append-only" } }).outputs,
+  ]);
+  const probe = declared.find(({ type }) => type.endsWith(":KeyProbe"))?.inputs;
+  assert.deepEqual(
+    [probe?.["accessKeyId"], probe?.["bucket"], probe?.["access"]],
+    ["SCWWRITER", "shop-backups", "append-only"],
+  );
+  await assert.rejects(
+    declare(false, () => [make({ bucket: elsewhere(), keys: { rotateAfter: 1 } }).outputs]),
+    /keys\.rotateAfter: .* only their owner can rotate them/,
+  );
+});
+
+function elsewhere(): Components.S3CompatibleBucket {
+  const { Retention, S3CompatibleBucket } = components;
+  return new S3CompatibleBucket("shop-backups", {
+    name: "shop-backups",
+    endpoint: "https://s3.fr-par.scw.cloud",
+    region: "fr-par",
+    prefix: "shop",
+    retention: Retention.tiers({ daily: 14, weekly: 60, monthly: 365 }),
+    lock: { mode: "governance", days: 7 },
+    administrator: { accessKeyId: "SCWADMIN", secretAccessKey: "of-the-administrator" },
+    writer: { accessKeyId: "SCWWRITER", secretAccessKey: SECRET_KEY },
+  });
+}
+
+test("a backup outside the folder of the bucket's rules is refused: it would never expire", async () => {
+  const program = () => {
+    const { AwsBackupBucket, Retention } = components;
+    const args = { retention: Retention.days(30), prefix: "blog" };
+    return [make({ bucket: new AwsBackupBucket("shop-backups", args) }).outputs];
+  };
+  await assert.rejects(declare(false, program), /backups would go to "shop".* for "blog"/);
 });
 
 const REFUSED: Record<string, [Partial<Components.PostgresBackupArgs>, RegExp]> = {

@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
+  type ConfigMap,
   type EngineEvent,
   LocalWorkspace,
   type OutputMap,
@@ -35,15 +35,24 @@ export interface Project {
   close(): Promise<void>;
 }
 
-/** A stack of its own on the real engine, with stand-ins started for it and its state in a temporary folder. */
+/** Ignored by git, and inside the checkout: a dynamic resource finds the package from the folder of the program. */
+const scratch = join(import.meta.dirname, "../../build");
+
+/**
+ * A stack of its own on the real engine, with stand-ins started for it and its state in a temporary folder.
+ * @param config settings of the stack, by path
+ */
 export async function openProject(
   only: ProviderName[],
   env: Record<string, string> = {},
+  config: ConfigMap = {},
 ): Promise<Project> {
-  const dir = await mkdtemp(join(tmpdir(), "kpb-project-"));
+  await mkdir(scratch, { recursive: true });
+  const dir = await mkdtemp(join(scratch, "project-"));
   const home = join(dir, "home");
   const temporary = join(dir, "tmp");
-  await mkdir(temporary);
+  const workDir = join(dir, "program");
+  await Promise.all([mkdir(temporary), mkdir(workDir)]);
   const providers = await startProviders({
     only,
     env: { ...env, TMPDIR: temporary },
@@ -59,8 +68,13 @@ export async function openProject(
   await mkdir(join(dir, "state"));
   const stack = await LocalWorkspace.createStack(
     { stackName: "test", projectName: "contract", program: async () => {} },
-    { envVars, pulumiHome: home },
+    {
+      envVars,
+      pulumiHome: home,
+      workDir,
+    },
   );
+  await stack.setAllConfig(config, true);
   const running = (program: PulumiFn) => {
     stack.workspace.program = program;
     return stack;

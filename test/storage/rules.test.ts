@@ -19,33 +19,6 @@ describe("backupLifecycle", () => {
     assert.deepEqual(prefixes, ["", "", ""]);
   });
 
-  it("gives each tier's folder a rule of its own, within the longest", () => {
-    const tiers = {
-      days: { daily: 7, weekly: 35, monthly: 365 },
-      prefixes: ["shop/production", "blog"],
-    };
-    const rules = backupLifecycle({ prefix: "", ...days, days: 365, tiers });
-    assert.deepEqual(
-      rules
-        .filter(({ expirationDays }) => expirationDays !== undefined)
-        .map(({ prefix, expirationDays }) => [prefix, expirationDays]),
-      [
-        ["", 365],
-        ["shop/production/daily/", 7],
-        ["shop/production/weekly/", 35],
-        ["shop/production/monthly/", 365],
-        ["blog/daily/", 7],
-        ["blog/weekly/", 35],
-        ["blog/monthly/", 365],
-      ],
-    );
-    assert.equal(new Set(rules.map(({ id }) => id)).size, rules.length);
-    assert.throws(
-      () => backupLifecycle({ prefix: "", ...days, tiers }),
-      /days is 30, but a tier is kept for 365/,
-    );
-  });
-
   it("refuses what is no number of days", () => {
     for (const name of ["days", "noncurrentDays", "abortDays"] as const) {
       for (const value of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY]) {

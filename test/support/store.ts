@@ -15,6 +15,8 @@ export interface TestStore {
   readonly port: number;
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
+  /** Where the parts of the service talk to each other: `master` as `weed shell` wants it, the others by gRPC. */
+  readonly internal: { readonly master: string; readonly filer: string; readonly s3: string };
   /** Kills the service at once and removes its data. May be called twice. */
   stop(): Promise<void>;
 }
@@ -90,6 +92,11 @@ async function tryStart(): Promise<TestStore> {
     port: s3Port,
     accessKeyId,
     secretAccessKey,
+    internal: {
+      master: `127.0.0.1:${ports[services.indexOf("master") * 2]}.${grpcPort(ports, "master")}`,
+      filer: `127.0.0.1:${grpcPort(ports, "filer")}`,
+      s3: `127.0.0.1:${grpcPort(ports, "s3")}`,
+    },
     stop,
   };
 }
@@ -118,6 +125,10 @@ function arguments_(dir: string, ports: readonly number[]): string[] {
     `-filer.localSocket=${join(dir, "filer.sock")}`,
     ...portFlags,
   ];
+}
+
+function grpcPort(ports: readonly number[], service: string): number | undefined {
+  return ports[services.indexOf(service) * 2 + 1];
 }
 
 async function freePorts(count: number): Promise<number[]> {

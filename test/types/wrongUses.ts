@@ -11,6 +11,7 @@ import {
   PostgresBackup,
   type PostgresBackupArgs,
   Retention,
+  S3CompatibleBucket,
   Schedule,
 } from "../../components/index.ts";
 
@@ -67,12 +68,19 @@ export function wrongBackups(): void {
 }
 
 export function wrongBuckets(): ExistingBucket[] {
+  const days = Retention.days(30);
   // @ts-expect-error a bucket made here needs a retention
   new AwsBackupBucket("shop-backups", {});
   // @ts-expect-error a retention is more than a number
   new AwsBackupBucket("shop-backups", { retention: 30 });
   // @ts-expect-error made by its factory, which checks the number
   new AwsBackupBucket("shop-backups", { retention: new Retention(30) });
+  // @ts-expect-error tiers are part of the retention
+  new AwsBackupBucket("shop-backups", { retention: days, tiers: { weekly: 35 } });
+  // @ts-expect-error one folder
+  new AwsBackupBucket("shop-backups", { retention: days, prefixes: ["shop"] });
+  // @ts-expect-error a bucket elsewhere needs an administrator's keys
+  new S3CompatibleBucket("b", { name: "b", endpoint: "e", region: "r", retention: days });
   // @ts-expect-error the object that a factory makes cannot be made by hand
   const [byHand]: Retention[] = [{ days: 30 }];
   const { secretAccessKey: _secret, ...withoutSecret } = elsewhere;

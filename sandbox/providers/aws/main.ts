@@ -3,6 +3,7 @@ import { pluginVersion } from "../packageVersion.ts";
 import { accessKey } from "./accessKey.ts";
 import { bucket } from "./bucket.ts";
 import { bucketLifecycleConfiguration } from "./bucketLifecycleConfiguration.ts";
+import { bucketObjectLockConfiguration } from "./bucketObjectLockConfiguration.ts";
 import { bucketOwnershipControls } from "./bucketOwnershipControls.ts";
 import { bucketPolicy } from "./bucketPolicy.ts";
 import { bucketPublicAccessBlock } from "./bucketPublicAccessBlock.ts";
@@ -18,6 +19,7 @@ await serve({
     accessKey,
     bucket,
     bucketLifecycleConfiguration,
+    bucketObjectLockConfiguration,
     bucketOwnershipControls,
     bucketPolicy,
     bucketPublicAccessBlock,

@@ -22,10 +22,17 @@ export const s3 = new S3Client({ ...client, forcePathStyle: true });
 /** The sandbox's service answers the IAM API at the same address as S3. */
 export const iam = new IAMClient(client);
 
-/** Runs one piece of work; a failure says what was being done, as the real provider's does. */
+let before: Promise<unknown> = Promise.resolve();
+
+/**
+ * Runs one piece of work after the one before: the sandbox's service keeps a bucket's settings in one record, and two
+ * changes at the same time can lose one. A failure says what was being done, as the real provider's does.
+ */
 export async function doing<T>(what: string, work: () => Promise<T>): Promise<T> {
   try {
-    return await work();
+    const mine = before.then(work);
+    before = mine.catch(() => {});
+    return await mine;
   } catch (error) {
     const { name, message } = error as Error;
     throw new Error(`${what}: api error ${name}: ${message}`, { cause: error });

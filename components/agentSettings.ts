@@ -1,0 +1,62 @@
+import * as pulumi from "@pulumi/pulumi";
+import { type AgentSettings, toEnvironment } from "../agent/environment.ts";
+import type { Schedule } from "../kamal/schedule.ts";
+import { checkSecret } from "../kamal/secrets.ts";
+import type { PostgresBackupArgs } from "./postgresBackupArgs.ts";
+import type { SettledBucket } from "./settleBucket.ts";
+import type { Database } from "./settleDatabase.ts";
+
+/** The one value from which environment, secrets, block, `docker run` line and digest are made. */
+export function settingsOf(
+  schedule: Schedule,
+  database: Database,
+  bucket: SettledBucket,
+  args: PostgresBackupArgs,
+  notices: pulumi.Output<AgentSettings["notices"]>,
+  encryption: pulumi.Output<AgentSettings["encryption"]>,
+): pulumi.Output<AgentSettings> {
+  return pulumi
+    .all([
+      database.password,
+      bucket.location,
+      bucket.accessKeyId,
+      bucket.secretAccessKey,
+      notices,
+      encryption,
+    ])
+    .apply(([password, location, accessKeyId, secretAccessKey, told, sealed]) => ({
+      schedule: schedule.toString(),
+      jitterSeconds: args.jitterSeconds ?? 0,
+      postgres: {
+        host: database.host,
+        port: database.port,
+        user: database.user,
+        password,
+        database: database.names[0],
+        dumpOptions: "",
+      },
+      databases: [...database.names],
+      excludedDatabases: [],
+      store: {
+        ...location,
+        accessKeyId,
+        secretAccessKey,
+        allowInsecure: bucket.allowInsecure,
+        ...(bucket.checksums && { checksums: bucket.checksums }),
+      },
+      ...(sealed && { encryption: sealed }),
+      compressionLevel: args.compressionLevel ?? 1,
+      globals: true,
+      verify: args.verify ?? false,
+      tiers: bucket.tiered ?? false,
+      maxShrinkPercent: 50,
+      notices: told,
+    }));
+}
+
+/** Everything below waits for this, so that nothing is declared from a secret that Kamal would alter. */
+export function checkedSettings(settings: AgentSettings): AgentSettings {
+  const { secret } = toEnvironment(settings);
+  for (const [name, value] of Object.entries(secret)) checkSecret(name, value);
+  return settings;
+}

@@ -1,0 +1,49 @@
+import type * as pulumi from "@pulumi/pulumi";
+import type { BucketAbilities } from "../storage/bucketAbilities.ts";
+import type { Software } from "../storage/providers.ts";
+import type { BackupBucketArgs } from "./bucketArgs.ts";
+
+/** A pair of S3 keys. */
+export interface S3Keys {
+  readonly accessKeyId: pulumi.Input<string>;
+  readonly secretAccessKey: pulumi.Input<string>;
+}
+
+export interface S3CompatibleBucketArgs extends BackupBucketArgs {
+  /** Name of the bucket. */
+  readonly name: string;
+  /**
+   * Address of the service.
+   * @example "https://s3.fr-par.scw.cloud"
+   */
+  readonly endpoint: string;
+  /** @example "fr-par" */
+  readonly region: string;
+  /**
+   * What runs at the endpoint, where the address does not tell.
+   * @default the provider to whom the address belongs, else a service that is asked for everything
+   * @example "minio"
+   */
+  readonly service?: Software;
+  /**
+   * Keys of whoever may make and set up the bucket. They stay in the stack's state, encrypted, because a refresh looks
+   * at the bucket with them; after changing them run `pulumi up` once before the next refresh.
+   */
+  readonly administrator: S3Keys;
+  /**
+   * Keys for the container, which may add to the bucket and, to restore, list and read it.
+   * @default the administrator's, with a warning
+   */
+  readonly writer?: S3Keys;
+  /**
+   * Takes a bucket that exists. Its objects, its own lifecycle rules and its own policy statements are left alone.
+   * @default false: a name that exists is refused
+   */
+  readonly adopt?: boolean;
+  /**
+   * What the service can do where that differs from this package's table.
+   * @default the table's row for the provider
+   * @example { lifecycle: true }
+   */
+  readonly abilities?: Partial<BucketAbilities>;
+}

@@ -1,0 +1,144 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import {
+  CreateBucketCommand,
+  GetBucketLifecycleConfigurationCommand,
+  HeadObjectCommand,
+  PutObjectCommand,
+  type S3Client,
+} from "@aws-sdk/client-s3";
+import * as aws from "@pulumi/aws";
+import type * as pulumi from "@pulumi/pulumi";
+import { AwsBackupBucket, type AwsBackupBucketArgs, Retention } from "../../components/index.ts";
+import { openProject, type Project } from "../providers/project.ts";
+import { administrator, changed, compatible, standIn } from "../support/compatible.ts";
+import { startStore, type TestStore } from "../support/store.ts";
+
+let store: TestStore;
+let s3: S3Client;
+before(async () => {
+  store = await startStore();
+  s3 = administrator(store);
+});
+after(() => store?.stop());
+
+function onAws(
+  name: string,
+  args: Partial<AwsBackupBucketArgs> = {},
+  opts?: pulumi.ComponentResourceOptions,
+): AwsBackupBucket {
+  const base = { retention: Retention.days(30), endpoint: store.endpoint, allowInsecure: true };
+  return new AwsBackupBucket(name, { ...base, ...args }, opts);
+}
+
+describe("with default providers disabled", () => {
+  let project: Project;
+  before(async () => {
+    project = await openProject(["aws"], standIn(store), {
+      "pulumi:disable-default-providers[0]": { value: "*" },
+    });
+  });
+  after(() => project?.close());
+
+  it("a bucket without a provider is refused", async () => {
+    const error = await project.failure(async () => {
+      onAws("shop");
+    });
+    assert.match(error, /Default provider for 'aws' disabled/);
+  });
+
+  it("an explicit provider reaches every child, for two buckets in one stack", async () => {
+    const program = async () => {
+      const provider = new aws.Provider("chosen", { region: "us-east-1" });
+      const shop = onAws("shop", { lock: { mode: "governance", days: 3 } }, { provider });
+      const blog = onAws("blog", {}, { providers: { aws: provider } });
+      return { shop: shop.bucketName, blog: blog.bucketName };
+    };
+    const { steps, outputs } = await project.up(program);
+    assert.equal(steps["shop-lock"], "create");
+    assert.equal(steps["blog-lifecycle"], "create");
+    assert.notEqual(outputs["shop"]?.value, outputs["blog"]?.value);
+    const used = providersOf(await project.state());
+    assert.deepEqual([...new Set(used)], ["chosen"]);
+    assert.deepEqual(changed(await project.up(program)), {});
+    assert.equal((await project.drift(program)).code, 0);
+  });
+});
+
+/** Name of the provider of each AWS resource in a state. */
+function providersOf(state: string): string[] {
+  const { checkpoint } = JSON.parse(state) as {
+    checkpoint: { latest: { resources: { type: string; provider?: string }[] } };
+  };
+  return checkpoint.latest.resources
+    .filter(({ type }) => type.startsWith("aws:"))
+    .map(({ provider = "" }) => /::([^:]+)::[^:]+$/.exec(provider)?.[1] ?? provider);
+}
+
+describe("a component under another name", () => {
+  let project: Project;
+  before(async () => {
+    project = await openProject(["aws"], standIn(store));
+  });
+  after(() => project?.close());
+
+  it("keeps all that was made, when the program names the old one as an alias", async () => {
+    await project.up(async () => {
+      onAws("shop");
+      compatible(store, "archive", { name: "archive" });
+    });
+    const renamed = await project.up(async () => {
+      onAws("store", {}, { aliases: [{ name: "shop" }] });
+    });
+    const moved = Object.entries(renamed.steps).filter(([name]) => name.startsWith("store"));
+    assert.ok(moved.length === 7, JSON.stringify(renamed.steps));
+    assert.deepEqual(new Set(moved.map(([, step]) => step)), new Set(["same"]));
+  });
+});
+
+describe("a bucket that exists on AWS", () => {
+  let project: Project;
+  const args = { import: "made-by-hand", prefix: "shop" } as const;
+  before(async () => {
+    project = await openProject(["aws"], standIn(store));
+    await s3.send(new CreateBucketCommand({ Bucket: args.import }));
+    await s3.send(new PutObjectCommand({ Bucket: args.import, Key: "shop/old", Body: "1" }));
+  });
+  after(() => project?.close());
+
+  it("is taken into the stack with its contents, and gets the settings", async () => {
+    const program = async () => {
+      onAws("shop", args);
+    };
+    const { steps, diffs } = await project.up(program);
+    assert.equal(steps["shop"], "import", JSON.stringify(diffs));
+    assert.equal(steps["shop-lifecycle"], "create");
+    await s3.send(new HeadObjectCommand({ Bucket: args.import, Key: "shop/old" }));
+    const { Rules = [] } = await s3.send(
+      new GetBucketLifecycleConfigurationCommand({ Bucket: args.import }),
+    );
+    assert.equal(Rules.find(({ ID }) => ID === "expire")?.Filter?.Prefix, "shop/");
+    assert.deepEqual(changed(await project.up(program)), {});
+    assert.equal((await project.drift(program)).code, 0);
+  });
+});
+
+describe("over plain http, where the containers use https", () => {
+  let project: Project;
+  before(async () => {
+    project = await openProject(["aws"], standIn(store));
+  });
+  after(() => project?.close());
+
+  it("the bucket's policy refuses everyone, its administrator too", async () => {
+    const program = (endpoint: string) => async () => ({
+      name: onAws("shop", { endpoint }).bucketName,
+    });
+    const { outputs } = await project.up(program(store.endpoint));
+    const put = new PutObjectCommand({ Bucket: outputs["name"]?.value, Key: "shop/x", Body: "1" });
+    await s3.send(put);
+    const { steps } = await project.up(program("https://s3.example.com"));
+    assert.equal(steps["shop-policy"], "update");
+    await assert.rejects(s3.send(put), { name: "AccessDenied" });
+  });
+});
