@@ -51,6 +51,7 @@ export class Tools {
   /** Restores the newest backup beside the database it was taken from, and drops it again. */
   async restore(name: string, bucket: string, volume?: string): Promise<Measured> {
     const into = "restored_by_us";
+    await drop(into);
     const command = ["agent", "restore", "latest", "--into", into, "--yes", "--json"];
     const subject =
       volume === undefined
@@ -69,6 +70,7 @@ export class Tools {
 
   async incumbentRestore(bucket: string): Promise<IncumbentRestore> {
     const into = "restored_by_them";
+    await drop(into);
     await sql("postgres", `CREATE DATABASE ${into}`);
     const run = await this.#measure(this.#incumbent(into, bucket, ["sh", "load.sh"]));
     const at = lastObject(run.stdout) as { decrypted: number; restored: number };
@@ -136,8 +138,9 @@ export class Tools {
   }
 }
 
+/** Also what an earlier run left in kept data. */
 async function drop(name: string): Promise<void> {
-  await sql("postgres", `DROP DATABASE ${name} WITH (FORCE)`);
+  await sql("postgres", `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
   // What the restore left to be written must not fall on the next one.
   await sql("postgres", "CHECKPOINT");
 }
