@@ -59,7 +59,7 @@ export interface PostgresBackupArgs {
    * Memory limit of the container, as `docker run` takes it. The default suffices for a database of any size, but not for one
    * huge row: pg_dump needs about twice the row's text form on top, where a `bytea` takes two characters a byte.
    * @default "256m"
-   * @example "768m" // rows of up to 200 MiB of text
+   * @example "640m" // rows of up to 200 MiB of text
    */
   readonly memory?: string;
   /**
