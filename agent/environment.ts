@@ -2,6 +2,9 @@ import { z } from "zod";
 import { parseRecipient } from "../storage/ageKeys.ts";
 import { Problem } from "../storage/problem.ts";
 
+/** The language of `SCHEDULE`. */
+export { cronOf, readSchedule, type ScheduleRule } from "./scheduleRule.ts";
+
 /**
  * What the container needs to know, as one typed value. The component turns it into the accessory's environment with
  * `toEnvironment`, the agent reads it back with `fromEnvironment`; names and defaults are those of

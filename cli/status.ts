@@ -23,7 +23,7 @@ export async function status(session: Session): Promise<void> {
     ["container", `${container.name} on ${container.host}`],
     ["state", (fit ? paint.good : paint.bad)(details.join(", "))],
     ["image", state.image ?? backup.image],
-    ["schedule", `${backup.schedule} (UTC)`],
+    ["schedule", backup.schedule.includes("TZ=") ? backup.schedule : `${backup.schedule} (UTC)`],
     ...(state.running
       ? verdicts.flatMap(describeVerdict)
       : [
