@@ -2,9 +2,6 @@ import { z } from "zod";
 import { parseRecipient } from "../storage/ageKeys.ts";
 import { Problem } from "../storage/problem.ts";
 
-/** The language of `SCHEDULE`. */
-export { cronOf, readSchedule, type ScheduleRule } from "./scheduleRule.ts";
-
 /**
  * What the container needs to know, as one typed value. The component turns it into the accessory's environment with
  * `toEnvironment`, the agent reads it back with `fromEnvironment`; names and defaults are those of
@@ -292,3 +289,7 @@ export function fromEnvironment(env: Readonly<Record<string, string | undefined>
 }
 
 const REMEDY = "Set it in the accessory's env in deploy.yml and reboot the accessory.";
+
+/** The languages of `SCHEDULE` and `PGDUMP_EXTRA_OPTS`, for those who write them. */
+export { readDumpOptions } from "./dumpOptions.ts";
+export { cronOf, readSchedule } from "./scheduleRule.ts";

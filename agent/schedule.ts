@@ -6,10 +6,11 @@ import { cronOf, readSchedule, type ScheduleRule } from "./scheduleRule.ts";
  * @param expression what `readSchedule` takes
  * @param from `@every` counts from here
  * @param timezone IANA name @default UTC
+ * @param variable that holds the expression, for the error @default SCHEDULE
  * @throws Problem when the expression cannot be read or is never due
  */
-export function nextRun(expression: string, from: Date, timezone = "UTC"): Date {
-  const rule = read(expression, timezone);
+export function nextRun(expression: string, from: Date, timezone = "UTC", variable?: string): Date {
+  const rule = read(expression, timezone, variable);
   if ("everyMs" in rule) return new Date(from.getTime() + rule.everyMs);
   // A rule that has been read is due some day.
   return cronOf(rule).nextRun(from) as Date;
@@ -47,11 +48,11 @@ export function startOf(due: Date, jitterSeconds: number, random: () => number =
 }
 
 /** @throws Problem when the expression is none */
-function read(expression: string, timezone: string): ScheduleRule {
+function read(expression: string, timezone: string, variable = "SCHEDULE"): ScheduleRule {
   const rule = readSchedule(expression, timezone);
   if ("fault" in rule) {
     throw new Problem(
-      `SCHEDULE "${expression}" cannot be read: ${rule.fault}. Use five cron fields ("15 3 * * *"), six with seconds first, @hourly, @daily, @weekly, @monthly, @yearly, or @every 6h.`,
+      `${variable} "${expression}" cannot be read: ${rule.fault}. Use five cron fields ("15 3 * * *"), six with seconds first, @hourly, @daily, @weekly, @monthly, @yearly, or @every 6h.`,
     );
   }
   return rule;
