@@ -1,43 +1,17 @@
 import { Problem } from "../storage/problem.ts";
 import type { PostgresSettings } from "./database.ts";
 import { LOCK_TIMEOUT, libpqEnvironment } from "./database.ts";
+import { readDumpOptions } from "./dumpOptions.ts";
 import { describeEnding, type Pipeline, runPipeline } from "./pipeline.ts";
-
-/**
- * Options that change what the stream is or where it goes; what slips through in another spelling is overridden, because
- * ours come last. The rest of `PGDUMP_EXTRA_OPTS` chooses what is dumped.
- */
-const REFUSED_SHORT = /^-[FfjZdhpUW]/;
-const REFUSED_LONG = new Set([
-  "format",
-  "file",
-  "jobs",
-  "compress",
-  "snapshot",
-  "dbname",
-  "host",
-  "port",
-  "username",
-  "password",
-]);
-/** What the old image's users have written and what we do in any case. */
-const REDUNDANT = new Set(["-Fc", "--format=custom", "--format=c", "-w", "--no-password"]);
 
 /**
  * Splits `PGDUMP_EXTRA_OPTS` at white space, as the old image's shell did.
  * @throws Problem for an option that would make another kind of archive or connect elsewhere
  */
 export function extraOptions(text: string): string[] {
-  const words = text.split(/\s+/).filter((word) => word !== "" && !REDUNDANT.has(word));
-  for (const word of words) {
-    const long = /^--([a-z-]+)/.exec(word)?.[1];
-    if (REFUSED_SHORT.test(word) || (long !== undefined && REFUSED_LONG.has(long))) {
-      throw new Problem(
-        `PGDUMP_EXTRA_OPTS has "${word}", which the backup sets itself (custom format, zstd, one stream, the settings' server). Remove it; options that choose what is dumped, such as --exclude-table, are fine.`,
-      );
-    }
-  }
-  return words;
+  const options = readDumpOptions(text);
+  if ("fault" in options) throw new Problem(`PGDUMP_EXTRA_OPTS ${options.fault}`);
+  return options.words;
 }
 
 /**

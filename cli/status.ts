@@ -22,8 +22,9 @@ export async function status(session: Session): Promise<void> {
   const rows = [
     ["container", `${container.name} on ${container.host}`],
     ["state", (fit ? paint.good : paint.bad)(details.join(", "))],
+    ...(state.remark === undefined ? [] : [["health", state.remark]]),
     ["image", state.image ?? backup.image],
-    ["schedule", `${backup.schedule} (UTC)`],
+    ["schedule", backup.schedule.includes("TZ=") ? backup.schedule : `${backup.schedule} (UTC)`],
     ...(state.running
       ? verdicts.flatMap(describeVerdict)
       : [

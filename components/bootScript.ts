@@ -1,3 +1,5 @@
+import { posix } from "node:path";
+
 /**
  * The script that boots the accessory on a host. It is constant: every value arrives on standard input. Lines of the input: container, digest, image, path of the env file, the
  * `docker run` line, registry server, user, password, patience; the rest is the env file.
@@ -129,7 +131,10 @@ export function bootInput(input: BootInput): string {
   return `${bootScript}${lines.join("\n")}\n${input.env}`;
 }
 
-/** Removes what the boot made: the container and its env file, never data. Both values are names that we chose. */
+/**
+ * Removes what the boot made: the container, its env file and the folders of it that hold nothing else; never data. Both
+ * values are names that we chose.
+ */
 export function removeScript(container: string, envFile: string): string {
-  return `docker info > /dev/null || exit 1; cd "$HOME" && docker rm -f '${container}' '${container}.previous' > /dev/null 2>&1; rm -f '${envFile}'; ! docker container inspect '${container}' > /dev/null 2>&1`;
+  return `docker info > /dev/null || exit 1; cd "$HOME" && docker rm -f '${container}' '${container}.previous' > /dev/null 2>&1; rm -f '${envFile}'; rmdir -p '${posix.dirname(envFile)}' > /dev/null 2>&1; ! docker container inspect '${container}' > /dev/null 2>&1`;
 }

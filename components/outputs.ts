@@ -45,7 +45,10 @@ export const backupOutputsSchema = z.object({
   schedule: z.string(),
   /** Days until a backup expires; absent where the bucket's rules are not ours. */
   retentionDays: z.int().optional(),
-  /** Days until a backup of each tier expires; absent without tiers. Those without a tier are kept `retentionDays`. */
+  /**
+   * Days until a backup of each tier expires; absent without tiers. What lies beside them is kept
+   * `retentionDays`, a suspect one as long as a daily one.
+   */
   tierDays: z.object({ daily: z.int(), weekly: z.int(), monthly: z.int() }).optional(),
   /** A newest backup older than this is drift. Hours. */
   rpoHours: z.number(),

@@ -117,6 +117,8 @@ export class PostgresBackup extends pulumi.ComponentResource {
         deployFile: project.deployFile,
         secretsFile: project.secretsFile,
         access,
+        // The probe has waited for the key too, but from here: the host may ask another server of AWS, or be the only one
+        // that reaches the bucket.
         patience: bucket.keys === undefined ? 0 : 60,
         ...(registry && { registry }),
         ...(transform?.accessory && { transform: transform.accessory }),

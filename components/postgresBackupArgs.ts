@@ -28,9 +28,10 @@ export interface PostgresBackupArgs {
    */
   readonly keys?: KeysArgs;
   /**
-   * When to back up, in UTC.
+   * When to back up, in UTC unless a time zone stands in front.
    * @example Schedule.daily("03:15")
    * @example "@every 6h"
+   * @example "TZ=Europe/Paris 15 3 * * *"
    */
   readonly schedule: Schedule | string;
   /**

@@ -13,7 +13,12 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
-import { type BootInput, bootCommand, bootInput } from "../../components/bootScript.ts";
+import {
+  type BootInput,
+  bootCommand,
+  bootInput,
+  removeScript,
+} from "../../components/bootScript.ts";
 
 /** A docker whose containers are files: enough for the order of the script's steps; the journeys use the real one. */
 const FAKE_DOCKER = `#!/bin/sh
@@ -68,6 +73,13 @@ function boot(changes: Partial<BootInput> = {}) {
   return { code: result.status, out: result.stdout.trim(), said: result.stderr };
 }
 
+function remove() {
+  return spawnSync("sh", ["-c", removeScript(INPUT.container, INPUT.envFile)], {
+    env: { PATH: `${join(box, "bin")}:${process.env["PATH"]}`, HOME: box, BOX: box },
+    cwd: "/",
+  }).status;
+}
+
 const container = (name: string) => join(box, `container-${name}`);
 const envFile = () => join(box, INPUT.envFile);
 
@@ -120,4 +132,19 @@ test("an interrupted run is put right first", () => {
   writeFileSync(container("shop-db_backup.previous"), "running new image:2");
   assert.equal(boot().out, "unchanged");
   assert.ok(!existsSync(container("shop-db_backup.previous")));
+});
+
+test("a removal takes the folders that it leaves empty, and none that holds something", () => {
+  boot();
+  assert.equal(remove(), 0);
+  assert.ok(!existsSync(container("shop-db_backup")));
+  assert.ok(!existsSync(join(box, ".kamal")));
+  assert.equal(remove(), 0, "a second time");
+
+  boot();
+  const other = join(box, ".kamal/apps/shop/env/roles");
+  mkdirSync(other);
+  assert.equal(remove(), 0);
+  assert.ok(existsSync(other));
+  assert.ok(!existsSync(join(box, ".kamal/apps/shop/env/accessories")));
 });
