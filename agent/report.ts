@@ -7,7 +7,10 @@ export type AgentEvent =
       readonly step: "upload" | "download" | "restore" | "compare";
       readonly bytes?: number;
       readonly total?: number;
+      /** Tables that are through the step, of `total`. */
       readonly done?: number;
+      /** With `restore`: the table whose rows were begun last. */
+      readonly table?: string;
       readonly elapsedMs: number;
     }
   | { readonly event: "backup"; readonly manifest: Manifest }

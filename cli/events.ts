@@ -9,6 +9,8 @@ const progressSchema = z.object({
   bytes: z.number().optional(),
   total: z.number().optional(),
   done: z.number().optional(),
+  /** The table that is being restored. */
+  table: z.string().optional(),
   elapsedMs: z.number(),
 });
 

@@ -2,9 +2,9 @@ import { chooseEntry, listBackups } from "./catalogue.ts";
 import { databaseArguments, forOne } from "./databases.ts";
 import { formatBytes, formatDuration, formatStamp, plural } from "./format.ts";
 import { agentSecret } from "./identity.ts";
+import { describeProgress } from "./progress.ts";
 import { runAgent } from "./remote.ts";
 import { paint } from "./render.ts";
-import { describeProgress } from "./restore.ts";
 import type { Session } from "./session.ts";
 
 /** Exit code for a backup that is stored as it was written, but was not decrypted. */

@@ -1,7 +1,7 @@
 import { rmSync } from "node:fs";
 import { Problem } from "../storage/problem.ts";
+import { discardBootstrap } from "./debian.ts";
 import { docker, removeContainer, requireEngine } from "./docker.ts";
-import { discardBootstrap } from "./images.ts";
 import { withLock } from "./lock.ts";
 import { checkout, sandboxId, sandboxLabel, stateDir } from "./paths.ts";
 import { stopRegistry } from "./registry.ts";
