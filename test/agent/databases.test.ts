@@ -19,7 +19,9 @@ describe("several databases in one container", { skip: unavailable, timeout: 240
   after(() => world?.stop());
 
   const dumped = async (bucket: string) =>
-    (await world.keys(bucket)).flatMap((key) => /^.*\/(.*)_[^_]+\.dump\.zst$/.exec(key)?.[1] ?? []);
+    (await world.keys(bucket)).flatMap(
+      (key) => /^.*\/(.*)_[^_]+\.(?:pgdump|dump\.zst)$/.exec(key)?.[1] ?? [],
+    );
 
   it("each gets its own object and manifest, and comes back by its name", async () => {
     const outcome = await agent(env, "backup", "--json");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { encrypted } from "../../agent/encryption.ts";
-import { runPipeline } from "../../agent/pipeline.ts";
+import { describeEnding, runPipeline, runProgram } from "../../agent/pipeline.ts";
 
 const run = (first: string, second: string, secret?: string) =>
   runPipeline(first, second, {
@@ -43,6 +43,31 @@ describe("runPipeline", () => {
     await readAll(stdout);
     const { first, second } = await ended;
     assert.deepEqual([first.code, first.stderr, second.code], [3, "no", 4]);
+  });
+});
+
+describe("runProgram", () => {
+  const start = (text: string) =>
+    runProgram(text, { args: ["one"], env: process.env, stdin: "ignore" });
+
+  it("keeps the output of a program that ended before anyone began to read", async () => {
+    const { stdout, ended } = start('exec printf "%s two" "$1"');
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    assert.equal(await readAll(stdout), "one two");
+    assert.deepEqual(await ended, { code: 0, stderr: "" });
+  });
+
+  it("tells the exit code and the last words, also of one that was killed", async () => {
+    const failed = start("exec sh -c 'echo no >&2; exit 3'");
+    await readAll(failed.stdout);
+    assert.deepEqual(await failed.ended, { code: 3, stderr: "no" });
+    const killed = start("exec sleep 60");
+    killed.kill();
+    await readAll(killed.stdout);
+    assert.equal(describeEnding("sleep", await killed.ended), "sleep was killed (signal 9)");
+    const missing = start("exec no-such-program");
+    await readAll(missing.stdout);
+    assert.equal((await missing.ended).code, 127);
   });
 });
 

@@ -7,7 +7,7 @@ import { after, before, describe, it } from "node:test";
 import { expiredBackups } from "../../agent/retention.ts";
 import { chooseTier } from "../../agent/tiers.ts";
 import type { CatalogueEntry } from "../../storage/catalogue.ts";
-import { agent, failure, unavailable, World } from "./world.ts";
+import { agent, failure, keyBeside, unavailable, World } from "./world.ts";
 
 const HEALTH = join(import.meta.dirname, "../../agent/image/agent-health");
 
@@ -112,7 +112,7 @@ describe("retention and tiers in a bucket", { skip: unavailable, timeout: 240_00
     `${folder}/app_2026-01-01T00:00:00.verified.json`,
     `${folder}/app_2026-01-02T00:00:00.dump`,
     `${folder}/app_2026-01-03T00:00:00.dump.gpg`,
-    `${folder}/app_2026-01-04T00:00:00.dump.zst.age`,
+    `${folder}/app_2026-01-04T00:00:00.pgdump.age`,
     `${folder}/suspect/app_2026-01-05T00:00:00.dump.zst`,
     `${folder}/suspect/app_2026-01-05T00:00:00.manifest.json`,
   ];
@@ -138,14 +138,13 @@ describe("retention and tiers in a bucket", { skip: unavailable, timeout: 240_00
   it("deletes the old ones of exactly this database, and nothing else", async () => {
     const { env, bucket } = await fill();
     const manifest = await world.backup(env);
-    const stem = manifest.object.key.replace(".dump.zst", "");
     assert.deepEqual(
       await world.keys(bucket),
       [
         ...others,
-        `${stem}.dump.zst`,
-        `${stem}.globals.sql.zst`,
-        `${stem}.manifest.json`,
+        manifest.object.key,
+        keyBeside(manifest, "globals.sql.zst"),
+        keyBeside(manifest, "manifest.json"),
       ].toSorted(),
     );
   });

@@ -51,7 +51,7 @@ test("with the bucket in the endpoint a backup lands under its own key, without 
   const { Contents = [] } = await administrator(world).send(new ListObjectsV2Command({ Bucket }));
   const keys = Contents.map((object) => object.Key as string);
   assert.ok(
-    keys.some((key) => /\/app_production_queue_[^/]+\.dump\.zst$/.test(key)),
+    keys.some((key) => /\/app_production_queue_[^/]+\.pgdump$/.test(key)),
     keys.join(", "),
   );
   assert.deepEqual(
