@@ -12,7 +12,7 @@ import { AccessoryState, RenderedBlock, SecretsBlock } from "./hostResources.ts"
 import { sha256 } from "./internal/accessoryState.ts";
 import type { SshHop } from "./outputs.ts";
 import { showRenderedDiff } from "./renderPreview.ts";
-import { type SshAccess, toCommandConnection } from "./sshConnection.ts";
+import { type SshAccess, toCommandConnection, toSshTarget } from "./sshConnection.ts";
 import { type Transform, transformed } from "./transform.ts";
 
 export interface KamalAccessoryArgs {
@@ -118,11 +118,7 @@ export class KamalAccessory extends pulumi.ComponentResource {
             digest: accessory.apply((a) => a.labels[DIGEST_LABEL] ?? ""),
             envDigest: pulumi.unsecret(secrets.apply((s) => sha256(renderEnvFile(s)))),
             envFile: envFilePath(args.names),
-            target: pulumi.output(args.access.privateKey).apply((privateKey) => ({
-              ...host,
-              ...(privateKey !== undefined && { privateKey }),
-              ...(args.access.proxy && { proxy: args.access.proxy }),
-            })),
+            target: toSshTarget(args.access, host),
             bootInput: stdin,
           },
           { parent: this, dependsOn: [boot] },

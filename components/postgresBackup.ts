@@ -13,6 +13,7 @@ import {
 } from "./declaredAccessory.ts";
 import { Encryption } from "./encryption.ts";
 import { explained, explainedApply } from "./explained.ts";
+import { HostAgentImage, isBuiltOnHost } from "./hostAgentImage.ts";
 import { KamalAccessory, type KamalAccessoryArgs } from "./kamalAccessory.ts";
 import { type KamalProject, readKamalProject } from "./kamalProject.ts";
 import { settleNotices } from "./notices.ts";
@@ -22,7 +23,7 @@ import { pinnedImage } from "./publishedImage.ts";
 import { checkRetention } from "./retentionCheck.ts";
 import { settleBucket } from "./settleBucket.ts";
 import { type Database, settleDatabase } from "./settleDatabase.ts";
-import { settleSshAccess } from "./sshConnection.ts";
+import { type SshAccess, settleSshAccess } from "./sshConnection.ts";
 
 /**
  * Backs up the PostgreSQL databases of a Kamal application: makes the container's key, builds its image, renders the
@@ -40,7 +41,7 @@ export class PostgresBackup extends pulumi.ComponentResource {
   /** The container's key and the reader's; undefined for a bucket with keys of its own. */
   readonly keys: BackupKeys | undefined;
   /** The image; undefined when a published one was named. */
-  readonly image: AgentImage | undefined;
+  readonly image: AgentImage | HostAgentImage | undefined;
   readonly accessory: KamalAccessory;
 
   /** What the command line reads. Export it under any name. */
@@ -68,7 +69,8 @@ export class PostgresBackup extends pulumi.ComponentResource {
       settleDatabase(project, args.kamal, args.database, args.postgres),
     );
     const access = explained(this, () => settleSshAccess(project.config, database.hosts, args.ssh));
-    const registry = explained(this, () => registryLogin(project));
+    const onHost = explained(this, () => isBuiltOnHost(args.build, args.image));
+    const registry = onHost ? undefined : explained(this, () => registryLogin(project));
     const bucket = settleBucket(
       this,
       name,
@@ -78,9 +80,11 @@ export class PostgresBackup extends pulumi.ComponentResource {
       transform?.keys,
     );
     const image =
-      args.image === undefined
-        ? this.buildImage(name, args, project, names, database, registry)
-        : undefined;
+      args.image !== undefined
+        ? undefined
+        : onHost
+          ? this.buildOnHosts(name, args, names, database, access)
+          : this.buildImage(name, args, project, names, database, registry);
 
     const notices = explained(this, () => settleNotices(this, args.notices));
     const settings = explainedApply(
@@ -160,6 +164,25 @@ export class PostgresBackup extends pulumi.ComponentResource {
       readerKeyId: this.readerKeyId,
       readerSecretKey: this.readerSecretKey,
     });
+  }
+
+  private buildOnHosts(
+    name: string,
+    { baseImage }: PostgresBackupArgs,
+    { container }: AccessoryNames,
+    { major }: Database,
+    access: SshAccess,
+  ): HostAgentImage {
+    return new HostAgentImage(
+      `${name}-agent`,
+      {
+        name: container,
+        postgresMajor: major,
+        ...(baseImage !== undefined && { baseImage }),
+        access,
+      },
+      { parent: this },
+    );
   }
 
   private buildImage(

@@ -3,6 +3,7 @@ import type { AgentImageArgs } from "./agentImage.ts";
 import type { BackupKeysArgs, KeysArgs } from "./backupKeys.ts";
 import type { BackupBucket } from "./bucket.ts";
 import type { Encryption } from "./encryption.ts";
+import type { AgentBuild } from "./hostAgentImage.ts";
 import type { KamalAccessoryArgs } from "./kamalAccessory.ts";
 import type { KamalArgs } from "./kamalProject.ts";
 import type { NoticesArgs } from "./notices.ts";
@@ -51,9 +52,16 @@ export interface PostgresBackupArgs {
   /**
    * A published image of the agent, by tag or digest. A tag is pinned to the digest that it has at each `pulumi up`.
    * @example "ghcr.io/you/db-backup:17"
-   * @default built for the server's major version and pushed to the application's own registry
+   * @default built for the server's major version
    */
   readonly image?: string;
+  /**
+   * Where an image that is not published is built. "registry": by the Docker where Pulumi runs, and pushed to the
+   * application's own registry. "host": by the Docker of each host, over SSH, and pushed nowhere; for those who have no
+   * registry, and at the price that `kamal accessory reboot` fails, see `HostAgentImage`.
+   * @default "registry"
+   */
+  readonly build?: AgentBuild;
   /** Image that the agent's image is built on. @default see `AgentImageArgs.baseImage` */
   readonly baseImage?: string;
   /** Memory limit of the container. @default "256m" */

@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import {
+  type AgentBuild,
   AwsBackupBucket,
   type BackupBucket,
   Encryption,
@@ -45,6 +46,7 @@ export function declareBackup(): PostgresBackup {
       ...(hostKeys && { hostKeys }),
       ...(sshPrivateKey && { privateKey: sshPrivateKey }),
     },
+    build: config.get<AgentBuild>("build", { allowedValues: ["registry", "host"] }) ?? "registry",
     ...given("baseImage", config.get("baseImage")),
     ...encryptionOf(config),
     jitterSeconds: config.getNumber("jitterSeconds") ?? 0,

@@ -25,6 +25,7 @@ const FAKE_DOCKER = `#!/bin/sh
 echo "$*" >> "$BOX/calls"
 [ "$1" = --config ] && shift 2
 case "$1 $2" in
+  "image inspect") [ -f "$BOX/image" ]; exit;;
   "container inspect")
     for name; do :; done
     [ -f "$BOX/container-$name" ] || exit 1
@@ -94,6 +95,22 @@ test("boots, with the env file for its owner alone, and leaves it alone the seco
 test("the registry's password is never an argument", () => {
   boot();
   assert.ok(!readFileSync(join(box, "calls"), "utf8").includes(INPUT.registry.password));
+});
+
+test("an image that was built on the host is not pulled, and one that is gone is not replaced by anybody's", () => {
+  const image = "localhost/kamal-postgres-backup/shop-db-backup:pg17-0123456789ab";
+  const gone = boot({ image });
+  assert.equal(gone.code, 1);
+  assert.match(
+    gone.said,
+    /shop-db-backup:pg17-0123456789ab, which was built on this host, is gone/,
+  );
+  assert.ok(!existsSync(container("shop-db_backup")));
+  writeFileSync(join(box, "image"), "");
+  assert.equal(boot({ image }).out, "booted");
+  assert.doesNotMatch(readFileSync(join(box, "calls"), "utf8"), /^(--config \S+ )?(pull|login) /m);
+  boot({ env: "SECRET=other\n" });
+  assert.match(readFileSync(join(box, "calls"), "utf8"), /^(--config \S+ )?(pull|login) /m);
 });
 
 test("a new container that is not fit: the old one and its env file are put back", () => {

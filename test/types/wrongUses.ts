@@ -53,6 +53,8 @@ export function wrongBackups(): void {
   new PostgresBackup("shop", { ...right, kamal: {} });
   // @ts-expect-error a slip in an argument's name
   new PostgresBackup("shop", { ...right, databse: "shop_production" });
+  // @ts-expect-error built in one of two places
+  new PostgresBackup("shop", { ...right, build: "here" });
   // @ts-expect-error only what a key may do
   new PostgresBackup("shop", { ...right, keys: { access: "read-only" } });
   // @ts-expect-error a word or a number tells one generation of keys from the next
