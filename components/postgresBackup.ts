@@ -121,7 +121,7 @@ export class PostgresBackup extends pulumi.ComponentResource {
         deployFile: project.deployFile,
         secretsFile: project.secretsFile,
         access,
-        patience: bucket.keys === undefined ? 0 : 60,
+        patience: bucket.keys || bucket.madeKeys ? 60 : 0,
         ...(registry && { registry }),
         ...(transform?.accessory && { transform: transform.accessory }),
       },
