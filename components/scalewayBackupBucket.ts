@@ -187,4 +187,4 @@ export class ScalewayBackupBucket extends pulumi.ComponentResource implements Bu
 }
 
 const PROJECT =
-  "projectId: Scaleway's permission sets hold for a whole project. The container's key may also add, read and delete in every other bucket of this one that has no policy, so give the backups a project of their own.";
+  "projectId: Scaleway's permission sets hold for a whole project. The container's key may also add and delete in every other bucket of this one that has no policy, so give the backups a project of their own.";

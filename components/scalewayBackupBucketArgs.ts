@@ -11,7 +11,7 @@ export interface ScalewayBackupBucketArgs extends Omit<BackupBucketArgs, "allowI
   readonly region: string;
   /**
    * Project of the bucket and of the container's key. One for backups alone: Scaleway's permission sets hold for a whole
-   * project, so the key may also add, read and delete in every other bucket there that has no policy.
+   * project, so the key may also add and delete in every other bucket there that has no policy.
    */
   readonly projectId: pulumi.Input<string>;
   /**
