@@ -16,7 +16,7 @@ export {
   type BackupKeysArgs,
   type KeysArgs,
 } from "./backupKeys.ts";
-export type { BackupBucket, ExistingBucket } from "./bucket.ts";
+export type { BackupBucket, BucketWithKeys, ExistingBucket } from "./bucket.ts";
 export type { BackupBucketArgs } from "./bucketArgs.ts";
 export { Encryption } from "./encryption.ts";
 export { type AgentBuild, HostAgentImage, type HostAgentImageArgs } from "./hostAgentImage.ts";

@@ -123,7 +123,7 @@ export class PostgresBackup extends pulumi.ComponentResource {
         access,
         // The probe has waited for the key too, but from here: the host may ask another server of AWS, or be the only one
         // that reaches the bucket.
-        patience: bucket.keys === undefined ? 0 : 60,
+        patience: bucket.keys || bucket.madeKeys ? 60 : 0,
         ...(registry && { registry }),
         ...(transform?.accessory && { transform: transform.accessory }),
       },

@@ -4,10 +4,9 @@ import { parseAddress } from "../storage/address.ts";
 import { Problem } from "../storage/problem.ts";
 import { AwsBackupBucket } from "./awsBackupBucket.ts";
 import { BackupKeys, type BackupKeysArgs, type KeysArgs } from "./backupKeys.ts";
-import type { BackupBucket } from "./bucket.ts";
+import type { BackupBucket, BucketWithKeys } from "./bucket.ts";
 import { explained, explainedApply } from "./explained.ts";
-import { proveGivenKey, proveMadeKey, refuseRotation } from "./proveKey.ts";
-import { S3CompatibleBucket } from "./s3CompatibleBucket.ts";
+import { proveGivenKey, proveMadeKey, refuseKeys, refuseRotation } from "./proveKey.ts";
 
 /** Where the container writes, in the words of its environment. */
 export interface Location {
@@ -30,6 +29,8 @@ export interface SettledBucket {
   readonly tierDays?: TierDays;
   /** The backups go into a folder for each tier. */
   readonly tiered?: true;
+  /** The keys were made with the bucket, so that the service may not know them everywhere yet. */
+  readonly madeKeys?: true;
   /** When a checksum goes with each part, where the provider's habit does not do. */
   readonly checksums?: "when-supported";
 }
@@ -43,9 +44,7 @@ export function settleBucket(
   keysArgs: KeysArgs = {},
   transform?: BackupKeysArgs["transform"],
 ): SettledBucket {
-  if (bucket instanceof S3CompatibleBucket) {
-    return takeCompatible(parent, name, bucket, prefix, keysArgs);
-  }
+  if ("writer" in bucket) return takeWithKeys(parent, name, bucket, prefix, keysArgs);
   if (!(bucket instanceof AwsBackupBucket)) {
     explained(parent, () => refuseRotation(keysArgs));
     const { allowInsecure = false } = bucket;
@@ -91,17 +90,19 @@ export function settleBucket(
   };
 }
 
-/** The keys are the user's, as those of a bucket that exists; they are tried, never made or replaced. */
-function takeCompatible(
+/** The keys are the bucket's own, or the user's as those of a bucket that exists; they are tried, never made here. */
+function takeWithKeys(
   parent: pulumi.Resource,
   name: string,
-  bucket: S3CompatibleBucket,
+  bucket: BucketWithKeys,
   prefix: string,
   keysArgs: KeysArgs,
 ): SettledBucket {
+  const { keyAccess } = bucket;
   explained(parent, () => {
     checkFolder(bucket, prefix);
-    refuseRotation(keysArgs);
+    if (keyAccess === undefined) refuseRotation(keysArgs);
+    else refuseKeys(keysArgs);
   });
   const { endpoint, region, bucketName, allowInsecure, writer, retentionDays, tierDays } = bucket;
   const settled: SettledBucket = {
@@ -111,9 +112,10 @@ function takeCompatible(
     ...(retentionDays !== undefined && { retentionDays }),
     ...(tierDays && { tierDays }),
     ...(bucket.tiered && { tiered: true }),
+    ...(keyAccess !== undefined && { madeKeys: true }),
     ...(bucket.lock && { checksums: "when-supported" }),
   };
-  proveGivenKey(parent, name, settled, keysArgs);
+  proveGivenKey(parent, name, settled, keyAccess === undefined ? keysArgs : { access: keyAccess });
   return settled;
 }
 

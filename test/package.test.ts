@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after, before, test } from "node:test";
@@ -128,6 +136,29 @@ test("its components load, and so does what dynamic resources ask for by name", 
   writeFileSync(join(project, "program.mjs"), program);
   const result = run(process.execPath, ["program.mjs"]);
   assert.match(result.said, /^function 15 3 \* \* \* function$/m);
+});
+
+test("Scaleway's entry loads in the older module form too; without its peer it alone fails, in one sentence", () => {
+  const entry = "kamal-postgres-backup/scaleway";
+  const required = `console.log(typeof require("${entry}").ScalewayBackupBucket);`;
+  writeFileSync(join(project, "scaleway.cjs"), required);
+  assert.equal(run(process.execPath, ["scaleway.cjs"]).said, "function\n");
+
+  const program = `await import("kamal-postgres-backup");
+    console.log("loaded");
+    await import("${entry}");`;
+  writeFileSync(join(project, "scaleway.mjs"), program);
+  const peer = join(project, "node_modules/@pulumiverse");
+  renameSync(peer, `${peer}-aside`);
+  try {
+    const { code, said } = run(process.execPath, ["scaleway.mjs"]);
+    assert.notEqual(code, 0);
+    assert.match(said, /^loaded$/m);
+    assert.match(said, /needs the package @pulumiverse\/scaleway, .*: npm install @pulumiverse/);
+    assert.doesNotMatch(said, /^\s+at /m, "no stack trace");
+  } finally {
+    renameSync(`${peer}-aside`, peer);
+  }
 });
 
 test("its command runs", () => {

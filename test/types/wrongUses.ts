@@ -14,6 +14,7 @@ import {
   S3CompatibleBucket,
   Schedule,
 } from "../../components/index.ts";
+import { ScalewayBackupBucket } from "../../components/scaleway.ts";
 
 const right: PostgresBackupArgs = {
   kamal: { config: "config/deploy.yml" },
@@ -98,6 +99,28 @@ export function wrongBuckets(): ExistingBucket[] {
     { ...elsewhere, allowInsecure: "yes" },
     ...(byHand ? [] : [elsewhere]),
   ];
+}
+
+export function wrongScalewayBuckets(): PostgresBackup {
+  const args = {
+    name: "shop-backups",
+    region: "fr-par",
+    projectId: "11111111-1111-1111-1111-111111111111",
+    administrators: ["user_id:11111111-1111-1111-1111-111111111111"],
+    retention: Retention.days(30),
+  };
+  const { administrators: _all, ...lockedOut } = args;
+  // @ts-expect-error whoever runs Pulumi must keep its rights
+  new ScalewayBackupBucket("b", lockedOut);
+  // @ts-expect-error one principal is a list of one
+  new ScalewayBackupBucket("b", { ...args, administrators: "user_id:1" });
+  // @ts-expect-error its address follows from the region
+  new ScalewayBackupBucket("b", { ...args, endpoint: "https://s3.fr-par.scw.cloud" });
+  // @ts-expect-error only what a key may do
+  new ScalewayBackupBucket("b", { ...args, keys: { access: "read-only" } });
+  // @ts-expect-error a transform changes arguments that the child has
+  new ScalewayBackupBucket("b", { ...args, transform: { bucket: { versionning: {} } } });
+  return new PostgresBackup("shop", { ...right, bucket: new ScalewayBackupBucket("b", args) });
 }
 
 export function wrongValues(): void {
