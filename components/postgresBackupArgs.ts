@@ -83,9 +83,9 @@ export interface PostgresBackupArgs {
   /** Reads each backup back to its end after it was stored, which costs its download. @default false */
   readonly verify?: boolean;
   /**
-   * Has the container delete backups that are older than so many days, except the newest `atLeast`, 7 unless given. Only
-   * for keys that were given to the program and may delete, where the service has no rules for it: whoever steals the host
-   * can then delete backups too, which `pulumi up` says.
+   * Has the container delete backups that are older than so many days, except the newest `atLeast`, 7 unless given, of each
+   * database that it backs up. Only for keys that were given to the program and may delete, where the service has no rules
+   * for it: whoever steals the host can then delete backups too, which `pulumi up` says.
    * @default the bucket's own rules expire backups
    * @example { days: 30 }
    * @example { days: 30, atLeast: 14 }

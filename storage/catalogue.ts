@@ -63,10 +63,7 @@ export async function listBackups(store: Store, database: string): Promise<Catal
   return dumps.map(({ object, parsed }) => entryOf(object, parsed, parts)).sort(newestFirst);
 }
 
-/**
- * Names of the databases that have a dump under the prefix, sorted.
- * @throws Problem when the bucket cannot be listed
- */
+/** Names of the databases that have a dump under the prefix, sorted. */
 export async function listDatabases(store: Store): Promise<string[]> {
   const { prefix } = store.address;
   const names = new Set<string>();
