@@ -17,7 +17,7 @@ export interface ListOptions {
 
 /** Shows the backups of the database, newest first. */
 export async function list(opened: Session, options: ListOptions): Promise<void> {
-  const session = forOne(opened);
+  const session = await forOne(opened);
   const { backup, screen } = session;
   const now = Date.now();
   const entries = await listBackups(session);

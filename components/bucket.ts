@@ -1,12 +1,13 @@
 import type * as pulumi from "@pulumi/pulumi";
-import type { TierDays } from "../kamal/retention.ts";
+import type { Retention, TierDays } from "../kamal/retention.ts";
 import type { KeyAccess } from "../storage/keyRights.ts";
 import type { AwsBackupBucket } from "./awsBackupBucket.ts";
 import type { BucketKeeping } from "./retentionCheck.ts";
 import type { S3CompatibleBucket } from "./s3CompatibleBucket.ts";
 
 /**
- * A bucket that exists already, at any S3-compatible service, with keys that its owner made. Nothing in it is changed.
+ * A bucket that exists already, at any S3-compatible service, with keys that its owner made. Nothing in it is changed; an
+ * `S3CompatibleBucket` with `adopt` puts the rules of its retention among those that are there.
  *
  * @example
  * {
@@ -25,6 +26,13 @@ export interface ExistingBucket {
   readonly region: pulumi.Input<string>;
   readonly accessKeyId: pulumi.Input<string>;
   readonly secretAccessKey: pulumi.Input<string>;
+  /**
+   * How long the bucket's own rules keep a backup, as their owner has set them: nothing here sets or checks them, and the
+   * preview says which they must be. The proof of the schedule, `list` and, with tiers, the folders go by it.
+   * @default not known
+   * @example Retention.tiers({ daily: 7, weekly: 35, monthly: 365 })
+   */
+  readonly retention?: Retention;
   /** Allows plain http to a host that is not loopback. @default false */
   readonly allowInsecure?: boolean;
 }

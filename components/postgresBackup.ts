@@ -1,10 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import { toEnvironment } from "../agent/environment.ts";
-import { Problem } from "../kamal/problem.ts";
 import { Schedule } from "../kamal/schedule.ts";
 import { AgentImage } from "./agentImage.ts";
 import { checkedSettings, settingsOf } from "./agentSettings.ts";
 import type { BackupKeys } from "./backupKeys.ts";
+import { checkArgs } from "./checkArgs.ts";
 import {
   type AccessoryNames,
   accessoryNames,
@@ -21,7 +21,7 @@ import type { BackupOutputs } from "./outputs.ts";
 import type { PostgresBackupArgs } from "./postgresBackupArgs.ts";
 import { pinnedImage } from "./publishedImage.ts";
 import { checkRetention } from "./retentionCheck.ts";
-import { settleBucket } from "./settleBucket.ts";
+import { keepingIn, settleBucket } from "./settleBucket.ts";
 import { type Database, settleDatabase } from "./settleDatabase.ts";
 import { type SshAccess, settleSshAccess } from "./sshConnection.ts";
 
@@ -58,15 +58,14 @@ export class PostgresBackup extends pulumi.ComponentResource {
     const { transform } = args;
 
     const schedule = explained(this, () => toSchedule(args.schedule));
-    explained(this, () => checkNumbers(args));
-    if ("keeping" in args.bucket && args.bucket.keeping) {
-      checkRetention(this, schedule, args.bucket.keeping, args.backupBytes);
-    }
+    explained(this, () => checkArgs(args));
+    const keeping = keepingIn(args.bucket);
+    if (keeping) checkRetention(this, schedule, keeping, args.backupBytes);
     const project = explained(this, () => readKamalProject(args.kamal));
     for (const warning of project.config.warnings) pulumi.log.warn(warning, this);
     const names = explained(this, () => accessoryNames(args.kamal, project.config.service));
     const database = explained(this, () =>
-      settleDatabase(project, args.kamal, args.database, args.postgres),
+      settleDatabase(project, args.kamal, args, args.postgres),
     );
     const access = explained(this, () => settleSshAccess(project.config, database.hosts, args.ssh));
     const onHost = explained(this, () => isBuiltOnHost(args.build, args.image));
@@ -141,8 +140,7 @@ export class PostgresBackup extends pulumi.ComponentResource {
         kind: "kamal-postgres-backup",
         version: 1,
         name,
-        database: database.names[0],
-        databases: [...database.names],
+        ...databaseOutputs(database),
         accessory: names.key,
         container: names.container,
         hosts: [...access.hosts],
@@ -152,7 +150,9 @@ export class PostgresBackup extends pulumi.ComponentResource {
         writerKeyId,
         image: reference,
         schedule: schedule.toString(),
-        ...(bucket.retentionDays !== undefined && { retentionDays: bucket.retentionDays }),
+        ...(bucket.retentionDays !== undefined && {
+          retentionDays: args.keep?.days ?? bucket.retentionDays,
+        }),
         ...(bucket.tierDays && { tierDays: bucket.tierDays }),
         rpoHours: rpoHours(schedule, args.jitterSeconds),
       }),
@@ -210,6 +210,12 @@ export class PostgresBackup extends pulumi.ComponentResource {
 
 type RegistryLogin = NonNullable<KamalAccessoryArgs["registry"]>;
 
+function databaseOutputs({ names }: Database): Pick<BackupOutputs, "database" | "databases"> {
+  return names === "all"
+    ? { database: "", databases: "all" }
+    : { database: names[0], databases: [...names] };
+}
+
 function toSchedule(schedule: Schedule | string): Schedule {
   return typeof schedule === "string" ? Schedule.parse(schedule) : schedule;
 }
@@ -217,16 +223,6 @@ function toSchedule(schedule: Schedule | string): Schedule {
 /** Two hours of grace: a run takes a while, and one that failed is tried again at the next time only. */
 function rpoHours(schedule: Schedule, jitterSeconds = 0): number {
   return schedule.longestGapHours() + Math.ceil(jitterSeconds / 3600) + 2;
-}
-
-/** A program in TypeScript may have them from a configuration, where no type was checked. */
-function checkNumbers({ jitterSeconds = 0, compressionLevel = 1 }: PostgresBackupArgs): void {
-  const check = (argument: string, value: number, least: number, most: number) => {
-    if (Number.isInteger(value) && value >= least && value <= most) return;
-    throw new Problem(`${argument} ${value} must be a whole number from ${least} to ${most}.`);
-  };
-  check("jitterSeconds", jitterSeconds, 0, 86_400);
-  check("compressionLevel", compressionLevel, 1, 3);
 }
 
 function prefixOf(project: KamalProject, args: PostgresBackupArgs): string {

@@ -35,7 +35,7 @@ export function planBucket(
   }
   const warnings = [
     !lifecycle &&
-      `${service} has no expiry rules: nothing removes old backups. Set BACKUP_KEEP_DAYS with a key that may delete, or remove them from elsewhere.`,
+      `${service} has no expiry rules: nothing removes old backups. Give the backup keep, and a key that may delete, or remove them from elsewhere.`,
     lifecycle &&
       !abortUnfinished &&
       `${service} takes no rule for unfinished uploads: parts of an upload that was cut off may stay and be billed. Look for them now and then.`,

@@ -93,6 +93,15 @@ describe("several databases in one container", { skip: unavailable, timeout: 240
       await dumped(own["S3_BUCKET"] ?? ""),
       RAILS.filter((name) => name !== "app_production_cache").toSorted(),
     );
+    await world.query("postgres", "DROP DATABASE app_production_queue");
+    const left = RAILS.filter((name) => !/_(cache|queue)$/.test(name)).toSorted();
+    const now = (await agent(own, "databases", "--json")).events[0];
+    assert.deepEqual(now, { event: "databases", databases: left, stored: null });
+    const { stdout } = await agent(own, "databases", "--stored");
+    assert.deepEqual(stdout.trim().split("\n"), [
+      ...left,
+      "app_production_queue  (in the bucket alone)",
+    ]);
     const unclear = await agent(own, "list", "--json");
     assert.match(failure(unclear), /every database of the server\. Choose one: --database NAME/);
     const one = await agent(own, "backup", "--database", "postgres", "--json");

@@ -46,6 +46,10 @@ export function wrongBackups(): void {
   new PostgresBackup("shop", { ...right, schedule: new Date() });
   // @ts-expect-error databases by their exact names
   new PostgresBackup("shop", { ...right, database: [1, 2] });
+  // @ts-expect-error days by their name, and how many stay
+  new PostgresBackup("shop", { ...right, keep: 30 });
+  // @ts-expect-error each option of pg_dump a word
+  new PostgresBackup("shop", { ...right, dumpOptions: "--exclude-table=logs" });
   // @ts-expect-error memory is a size with its unit
   new PostgresBackup("shop", { ...right, memory: 256 });
   // @ts-expect-error retention belongs to the bucket
@@ -95,6 +99,8 @@ export function wrongBuckets(): ExistingBucket[] {
     withoutRegion,
     // @ts-expect-error a prefix is given to the backup
     { ...elsewhere, prefix: "shop" },
+    // @ts-expect-error a retention is made by its factory, which checks the number
+    { ...elsewhere, retention: { days: 30 } },
     // @ts-expect-error decided when the program is written
     { ...elsewhere, allowInsecure: "yes" },
     ...(byHand ? [] : [elsewhere]),
