@@ -23,7 +23,7 @@ export interface NoticesArgs {
   readonly webhookUrl?: pulumi.Input<string>;
   /**
    * File on the host, brought up to date after each run in Prometheus' text format. Its folder is mounted at the same
-   * path in the container and must be writable for the container's user.
+   * path in the container and must be writable for the container's user: `chown 10001:10001 FOLDER`.
    * @default no file
    * @example "/var/lib/node_exporter/textfile/shop.prom"
    */

@@ -71,7 +71,12 @@ export interface PostgresBackupArgs {
   readonly build?: AgentBuild;
   /** Image that the agent's image is built on. @default see `AgentImageArgs.baseImage` */
   readonly baseImage?: string;
-  /** Memory limit of the container. @default "256m" */
+  /**
+   * Memory limit of the container, as `docker run` takes it. The default suffices for a database of any size, but not for one
+   * huge row: pg_dump needs about twice the row's text form on top, where a `bytea` takes two characters a byte.
+   * @default "256m"
+   * @example "640m" // rows of up to 200 MiB of text
+   */
   readonly memory?: string;
   /**
    * Longest random delay of a scheduled run, seconds, so that many hosts do not start at once; at most 86,400.

@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Problem } from "../storage/problem.ts";
 import { docker, tryPull } from "./docker.ts";
@@ -14,6 +14,8 @@ const bootstrapDir = join(stateDir, "debootstrap");
 /** One script serves every suite of Debian; a debootstrap that is older than a suite lacks only its name. */
 const SCRIPT = "/usr/share/debootstrap/scripts/sid";
 const MIRROR = "http://deb.debian.org/debian";
+/** What the published slim images leave out, and keep dpkg from installing. */
+const OMITTED = ["/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*"];
 
 /** A debian image in the engine: pulled, or made from Debian's packages and kept as a tar file in the cache. */
 export async function makeDebian(
@@ -26,7 +28,7 @@ export async function makeDebian(
     await docker(["tag", published, tag]);
     return;
   }
-  const tarball = join(cacheDir, `debian-${suite}-${process.arch}.tar`);
+  const tarball = join(cacheDir, `debian-${suite}-slim-${process.arch}.tar`);
   if (!existsSync(tarball)) {
     log(`  ${published} cannot be pulled: making one with debootstrap`);
     await bootstrap(suite, tarball);
@@ -46,12 +48,16 @@ async function bootstrap(suite: Suite, tarball: string): Promise<void> {
   const program = await findProgram("debootstrap");
   const script = existsSync(SCRIPT) ? [MIRROR, SCRIPT] : [];
   await run(program, ["--variant=minbase", suite, root, ...script], { timeoutMs: 600_000 });
+  const excludes = OMITTED.map((path) => `path-exclude ${path}\n`).join("");
+  writeFileSync(join(root, "etc/dpkg/dpkg.cfg.d/slim"), excludes);
   if (suite === "forky") {
     // The index of a release in the making is valid for a week, and a mirror may be further behind.
     const file = join(root, "etc/apt/apt.conf.d/90late-mirror");
-    appendFileSync(file, 'Acquire::Check-Valid-Until "false";\n');
+    writeFileSync(file, 'Acquire::Check-Valid-Until "false";\n');
   }
-  const leftOut = ["--exclude=./var/cache/apt/archives/*.deb", "--exclude=./var/lib/apt/lists/*"];
+  const leftOut = [...OMITTED, "/var/cache/apt/archives/*.deb", "/var/lib/apt/lists/*"].map(
+    (path) => `--exclude=.${path}`,
+  );
   const to = ["-cf", `${tarball}.new`, "."];
   await run("tar", ["-C", root, "--numeric-owner", ...leftOut, ...to]);
   renameSync(`${tarball}.new`, tarball);

@@ -30,9 +30,8 @@ const sources = join(import.meta.dirname, "images");
 /** Tells what was made by another recipe, for another architecture or with another Node. */
 export function recipeDigest(): string {
   const hash = createHash("sha256").update(`${process.version} ${process.arch}`);
-  for (const file of ["postgres/Dockerfile", "postgres/entrypoint.sh", "base/Dockerfile"]) {
-    hash.update(readFileSync(join(sources, file)));
-  }
+  const files = ["postgres/Dockerfile", "postgres/entrypoint.sh", "base/Dockerfile"];
+  for (const file of [...files, "../debian.ts"]) hash.update(readFileSync(join(sources, file)));
   return hash.digest("hex").slice(0, 12);
 }
 

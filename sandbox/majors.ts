@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, renameSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { makeDebian, type Suite } from "./debian.ts";
 import { docker } from "./docker.ts";
@@ -68,7 +68,11 @@ async function kept(tag: string, name: string, make: () => Promise<void>): Promi
   await make();
   const id = (await docker(["image", "inspect", "--format", "{{.Id}}", tag])).stdout.trim();
   const plain = `${file.slice(0, -3)}.${process.pid}`;
-  await docker(["save", "--output", plain, id], { timeoutMs: 300_000 });
-  await run("gzip", ["-1", plain], { timeoutMs: 300_000 });
-  renameSync(`${plain}.gz`, file);
+  try {
+    await docker(["save", "--output", plain, id], { timeoutMs: 300_000 });
+    await run("gzip", ["-1", plain], { timeoutMs: 300_000 });
+    renameSync(`${plain}.gz`, file);
+  } finally {
+    for (const part of [plain, `${plain}.gz`]) rmSync(part, { force: true });
+  }
 }
