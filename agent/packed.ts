@@ -2,7 +2,14 @@ import { Problem } from "../storage/problem.ts";
 import { uploadStream } from "../storage/upload.ts";
 import type { BackupContext } from "./backup.ts";
 import { encrypted } from "./encryption.ts";
-import { describeEnding, type Ending, type Pipeline, type Program, SIGPIPE } from "./pipeline.ts";
+import {
+  chunksOf,
+  describeEnding,
+  type Ending,
+  type Pipeline,
+  type Program,
+  SIGPIPE,
+} from "./pipeline.ts";
 import { StallWatch } from "./stall.ts";
 
 /** A program, or `program | zstd`, whose output becomes an object, encrypted if the settings say so. */
@@ -12,7 +19,7 @@ export interface Packing {
   readonly what: string;
   readonly source: Program | Pipeline;
   readonly partBytes: number;
-  /** Part buffers. @default 3 */
+  /** Part buffers. @default 2 */
   readonly queue?: number;
   /** Says in a sentence without its full stop how the first program failed. */
   readonly failure: (ending: Ending) => string;
@@ -31,7 +38,7 @@ export async function storePacked(
 ): Promise<{ readonly key: string; readonly bytes: number; readonly sha256: string }> {
   const { key, source, queue } = packing;
   const stall = new StallWatch(packing.what);
-  const packed = encrypted(source.stdout, settings.encryption);
+  const packed = encrypted(chunksOf(source.stdout), settings.encryption);
   try {
     const stored = await uploadStream(store, key, stall.watch(packed), {
       partBytes: packing.partBytes,

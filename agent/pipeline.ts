@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { on } from "node:events";
 import { constants } from "node:os";
 import { PassThrough, pipeline, type Readable, type Writable } from "node:stream";
+import { release } from "./release.ts";
 
 /** How a program ended. `code` is null when nobody got to say: its shell was killed. */
 export interface Ending {
@@ -137,6 +139,18 @@ function running<T>(
       }
     },
   };
+}
+
+/**
+ * The output of a program that nobody else reads, as it comes. What is yielded is valid only until the next one is asked for.
+ * The stream's own iterator would join what came meanwhile into new, larger chunks.
+ */
+export async function* chunksOf(output: Readable): AsyncGenerator<Buffer> {
+  const events = on(output, "data", { close: ["end", "close"], highWaterMark: 1, lowWaterMark: 1 });
+  for await (const [chunk] of events as AsyncIterable<[Buffer]>) {
+    yield chunk;
+    release(chunk);
+  }
 }
 
 /** One sentence about how a program ended, for an error's text. */

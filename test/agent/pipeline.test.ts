@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { encrypted } from "../../agent/encryption.ts";
-import { describeEnding, runPipeline, runProgram } from "../../agent/pipeline.ts";
+import { chunksOf, describeEnding, runPipeline, runProgram } from "../../agent/pipeline.ts";
+import { release } from "../../agent/release.ts";
 
 const run = (first: string, second: string, secret?: string) =>
   runPipeline(first, second, {
@@ -68,6 +69,46 @@ describe("runProgram", () => {
     const missing = start("exec no-such-program");
     await readAll(missing.stdout);
     assert.equal((await missing.ended).code, 127);
+  });
+});
+
+describe("chunksOf", () => {
+  it("yields everything in order, and each chunk's memory is free after it", async () => {
+    const { stdout } = runProgram("exec seq 1 200000", {
+      args: [],
+      env: process.env,
+      stdin: "ignore",
+    });
+    let text = "";
+    const seen: Buffer[] = [];
+    for await (const chunk of chunksOf(stdout)) {
+      text += String(chunk);
+      seen.push(chunk);
+    }
+    assert.equal(text, `${Array.from({ length: 200_000 }, (_, i) => i + 1).join("\n")}\n`);
+    assert(seen.every((chunk) => chunk.length === 0));
+  });
+
+  it("fails when the stream does", async () => {
+    const { stdout } = runProgram("exec sleep 60", { args: [], env: process.env, stdin: "ignore" });
+    setTimeout(() => stdout.destroy(new Error("broken")), 50);
+    await assert.rejects(readAll(chunksOf(stdout)), /broken/);
+  });
+});
+
+describe("release", () => {
+  it("leaves memory alone that others share", () => {
+    const whole = Buffer.alloc(1000, 1);
+    const slice = whole.subarray(10);
+    const pooled = [Buffer.from("one"), Buffer.from("two"), Buffer.allocUnsafe(2000)];
+    for (const chunk of [slice, ...pooled]) {
+      const bytes = Buffer.from(chunk);
+      release(chunk);
+      assert.deepEqual(chunk, bytes);
+    }
+    assert.equal(whole.length, 1000);
+    release(whole);
+    assert.equal(whole.length, 0);
   });
 });
 
