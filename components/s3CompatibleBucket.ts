@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { TierDays } from "../kamal/retention.ts";
 import { rulesFor } from "../storage/lifecycleRules.ts";
 import { keepingOf } from "./bucketArgs.ts";
+import { withDynamicProvider } from "./dynamicPackage.ts";
 import { explained } from "./explained.ts";
 import { type BucketKeeping, serviceOf } from "./retentionCheck.ts";
 import type { S3CompatibleBucketArgs } from "./s3CompatibleBucketArgs.ts";
@@ -81,7 +82,7 @@ export class S3CompatibleBucket extends pulumi.ComponentResource {
   readonly keeping: BucketKeeping | undefined;
 
   constructor(name: string, args: S3CompatibleBucketArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("kamal-postgres-backup:index:S3CompatibleBucket", name, {}, opts);
+    super("kamal-postgres-backup:index:S3CompatibleBucket", name, {}, withDynamicProvider(opts));
     const { address, abilities, plan, rules } = explained(this, () => settle(args));
     for (const sentence of warningsOf(args, address, plan)) pulumi.log.warn(sentence, this);
 
