@@ -7,6 +7,7 @@ import { renderAccessoryBlock } from "../kamal/renderBlock.ts";
 import { renderSecretsBlock } from "../kamal/renderSecrets.ts";
 import { bootCommand, bootInput, removeScript } from "./bootScript.ts";
 import type { AccessoryNames } from "./declaredAccessory.ts";
+import { withDynamicProvider } from "./dynamicPackage.ts";
 import { explainedApply } from "./explained.ts";
 import { AccessoryState, RenderedBlock, SecretsBlock } from "./hostResources.ts";
 import { sha256 } from "./internal/accessoryState.ts";
@@ -53,7 +54,7 @@ export class KamalAccessory extends pulumi.ComponentResource {
   readonly rendered: pulumi.Output<string>;
 
   constructor(name: string, args: KamalAccessoryArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("kamal-postgres-backup:index:KamalAccessory", name, {}, opts);
+    super("kamal-postgres-backup:index:KamalAccessory", name, {}, withDynamicProvider(opts));
     const secrets = pulumi.secret(args.secrets);
     const accessory = labelled(pulumi.output(args.accessory), secrets);
 

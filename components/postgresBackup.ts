@@ -11,6 +11,7 @@ import {
   accessoryOf,
   kamalSecretsOf,
 } from "./declaredAccessory.ts";
+import { withDynamicProvider } from "./dynamicPackage.ts";
 import { Encryption } from "./encryption.ts";
 import { explained, explainedApply } from "./explained.ts";
 import { HostAgentImage, isBuiltOnHost } from "./hostAgentImage.ts";
@@ -54,7 +55,7 @@ export class PostgresBackup extends pulumi.ComponentResource {
   readonly readerSecretKey: pulumi.Output<string> | undefined;
 
   constructor(name: string, args: PostgresBackupArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("kamal-postgres-backup:index:PostgresBackup", name, {}, opts);
+    super("kamal-postgres-backup:index:PostgresBackup", name, {}, withDynamicProvider(opts));
     const { transform } = args;
 
     const schedule = explained(this, () => toSchedule(args.schedule));

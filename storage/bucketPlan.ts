@@ -5,6 +5,8 @@ import { Problem } from "./problem.ts";
 export interface BucketWishes {
   /** Default retention that nobody can shorten. */
   readonly lock: boolean;
+  /** Tags on the bucket itself. @default false */
+  readonly tags?: boolean;
 }
 
 /** What is asked of the service, and what the user has to know. */
@@ -31,6 +33,11 @@ export function planBucket(
   if (wishes.lock && objectLock === "none") {
     throw new Problem(
       `lock: ${service} has no Object Lock. Leave lock out${abilities.instead ? `. ${abilities.instead}` : ""}, or use another provider.`,
+    );
+  }
+  if (wishes.tags && !abilities.tags) {
+    throw new Problem(
+      `tags: ${service} has no tags for buckets. Leave tags out, or set abilities: { tags: true } if it has learned them.`,
     );
   }
   const warnings = [

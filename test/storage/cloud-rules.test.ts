@@ -311,6 +311,10 @@ describe("abilities", () => {
   it("a lock answers for the stolen key, or is refused", () => {
     assert.deepEqual(planBucket("Hetzner", row("Hetzner"), { lock: true }).warnings, []);
     assert.throws(
+      () => planBucket("Hetzner", row("Hetzner"), { lock: false, tags: true }),
+      isProblem(/^tags: Hetzner has no tags for buckets\. Leave tags out/),
+    );
+    assert.throws(
       () => planBucket("Cloudflare R2", row("Cloudflare R2"), { lock: true }),
       isProblem(/^lock: Cloudflare R2 has no Object Lock\. .*bucket lock rule/),
     );
