@@ -45,7 +45,7 @@ function checkKeep(
 ): void {
   checkNumber("keep.days", days, 1, 36_500);
   checkNumber("keep.atLeast", atLeast, 1, 10_000);
-  if (bucket instanceof AwsBackupBucket || ("writer" in bucket && bucket.keyAccess)) {
+  if (bucket instanceof AwsBackupBucket || ("keyAccess" in bucket && bucket.keyAccess)) {
     throw new Problem(
       "keep: the key that is made for the container cannot delete, so that nobody who steals the host can remove backups. Take keep out: the bucket's own retention expires them.",
     );
