@@ -22,13 +22,13 @@ import {
   readClientVersion,
   readServer,
 } from "./database.ts";
-import { dumpFailure, extraOptions, readContents, startDump } from "./dump.ts";
+import { compressionBy, dumpFailure, extraOptions, readContents, startDump } from "./dump.ts";
 import { describeEncryption } from "./encryption.ts";
 import type { AgentSettings } from "./environment.ts";
 import { storeGlobals } from "./globals.ts";
 import { doubtSize, doubtSnapshot, findReference } from "./guard.ts";
 import { takeBackupLock } from "./lock.ts";
-import { storePacked } from "./packed.ts";
+import { type Packing, storePacked } from "./packed.ts";
 import { type Report, readableBytes, throttled } from "./report.ts";
 import { prune } from "./retention.ts";
 import { countSnapshotRows, type Snapshot, takeSnapshot } from "./snapshot.ts";
@@ -73,7 +73,7 @@ export async function backup(
     checkClientVersion(pgDump, server);
     await takeBackupLock(client, database);
     const past = await readPast(context, options);
-    const facts = { server, pgDump: pgDump.line, started, past };
+    const facts = { server, pgDump, started, past };
     const stored = await dumpSnapshot(context, client, facts);
     await sleep(Math.max(0, SHORTEST_RUN_MS - (performance.now() - started)));
     return stored;
@@ -116,7 +116,7 @@ async function readPast(context: BackupContext, { accept }: BackupOptions): Prom
 
 interface Facts {
   readonly server: { readonly version: string; readonly major: number };
-  readonly pgDump: string;
+  readonly pgDump: { readonly line: string; readonly major: number };
   readonly started: number;
   readonly past: Past;
 }
@@ -137,7 +137,8 @@ async function dumpSnapshot(context: BackupContext, client: pg.Client, facts: Fa
   const foreseen = reference && doubtSnapshot(snapshot, reference);
   const folder: Folder = foreseen === null ? tier : "suspect";
   const { encryption, recipients } = describeEncryption(settings.encryption);
-  const treatment: Treatment = { compression: "zstd", encryption };
+  const compression = compressionBy(facts.pgDump.major);
+  const treatment: Treatment = { compression, encryption };
   const key = dumpKey(prefix, database, stamp, treatment, folder);
   report.line(
     `Backing up ${database} (${readableBytes(snapshot.databaseBytes)}, ${snapshot.tables.length} tables) to ${key}`,
@@ -147,7 +148,8 @@ async function dumpSnapshot(context: BackupContext, client: pg.Client, facts: Fa
   const counting = countSnapshotRows(client, snapshot.tables);
   counting.catch(() => {});
   let globals: Manifest["globals"] = null;
-  const object = await storeDump(context, snapshot, key, async () => {
+  const source = startDump(settings, snapshot.id, compression);
+  const object = await storeDump(context, snapshot, { key, source }, async () => {
     await counting;
     if (!settings.globals) return;
     globals = await storeGlobals(context, globalsKey(prefix, database, stamp, treatment, folder));
@@ -172,7 +174,7 @@ async function dumpSnapshot(context: BackupContext, client: pg.Client, facts: Fa
       systemIdentifier: snapshot.systemIdentifier,
       lsn: snapshot.lsn,
     },
-    pgDump: facts.pgDump,
+    pgDump: facts.pgDump.line,
     databaseBytes: snapshot.databaseBytes,
     tables: await counting,
     largeObjects: contents?.largeObjects === false ? 0 : snapshot.largeObjects,
@@ -191,7 +193,7 @@ async function dumpSnapshot(context: BackupContext, client: pg.Client, facts: Fa
 async function storeDump(
   context: BackupContext,
   snapshot: Snapshot,
-  key: string,
+  dump: Pick<Packing, "key" | "source">,
   beforeComplete: () => Promise<void>,
 ) {
   const { settings, store, report } = context;
@@ -205,9 +207,8 @@ async function storeDump(
     }),
   );
   return storePacked(context, {
-    key,
+    ...dump,
     what: `backup of ${settings.postgres.database}`,
-    pipeline: startDump(settings.postgres, snapshot.id),
     partBytes: partBytesFor(store.address.provider, snapshot.databaseBytes),
     failure: dumpFailure,
     onProgress: progress,

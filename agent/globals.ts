@@ -10,7 +10,7 @@ const PART_BYTES = 5 * 1024 * 1024;
 
 /**
  * Stores the server's roles, their memberships and the grants on its parameters, which no dump of one database carries:
- * `pg_dumpall --globals-only`, packed as the dump is. Without passwords: whoever reads a backup must not be able to try
+ * `pg_dumpall --globals-only`, through zstd, encrypted as the dump is. Without passwords: whoever reads a backup must not be able to try
  * them.
  * @returns null when the role may not read them, as on some managed services; that is said in a notice
  * @throws Problem when it fails for another reason
@@ -21,7 +21,7 @@ export async function storeGlobals(
 ): Promise<Manifest["globals"]> {
   const { postgres } = context.settings;
   let refusal: string | undefined;
-  const pipeline = runPipeline('nice -n 10 pg_dumpall "$@"', "nice -n 10 zstd -q -1 -T1 -c", {
+  const source = runPipeline('nice -n 10 pg_dumpall "$@"', "nice -n 10 zstd -q -1 -T1 -c", {
     args: [
       "--globals-only",
       "--no-role-passwords",
@@ -36,7 +36,7 @@ export async function storeGlobals(
     return await storePacked(context, {
       key,
       what: "backup of the roles",
-      pipeline,
+      source,
       partBytes: PART_BYTES,
       queue: 1,
       failure: (ending) => {

@@ -55,17 +55,20 @@ export function renderMetrics(before: string, outcomes: readonly Outcome[], now:
   const byLabel = parse(before);
   for (const { database, manifest, error, durationMs } of outcomes) {
     const good = error === undefined ? manifest : undefined;
-    byLabel.set(escaped(database), {
-      ...byLabel.get(escaped(database)),
-      last_run_timestamp_seconds: Math.floor(now.getTime() / 1000),
-      last_run_success: good === undefined ? 0 : 1,
-      last_run_duration_seconds: durationMs / 1000,
-      ...(good && {
-        last_success_timestamp_seconds: Date.parse(good.takenAt) / 1000,
-        size_bytes: good.object.bytes,
-        rows: totalRows(good),
-      }),
-    });
+    // A run that ended before it was known which databases there are has failed for those of before.
+    for (const label of database === null ? [...byLabel.keys()] : [escaped(database)]) {
+      byLabel.set(label, {
+        ...byLabel.get(label),
+        last_run_timestamp_seconds: Math.floor(now.getTime() / 1000),
+        last_run_success: good === undefined ? 0 : 1,
+        last_run_duration_seconds: durationMs / 1000,
+        ...(good && {
+          last_success_timestamp_seconds: Date.parse(good.takenAt) / 1000,
+          size_bytes: good.object.bytes,
+          rows: totalRows(good),
+        }),
+      });
+    }
   }
   const lines: string[] = [];
   for (const [name, help] of Object.entries(METRICS) as [Name, string][]) {

@@ -67,6 +67,13 @@ export type AgentEvent =
       readonly unchecked: string | null;
       readonly elapsedMs: number;
     }
+  | {
+      readonly event: "databases";
+      /** What a backup would take now. */
+      readonly databases: readonly string[];
+      /** Those that have a backup in the bucket; null when that was not asked. */
+      readonly stored: readonly string[] | null;
+    }
   | { readonly event: "list"; readonly backups: readonly unknown[] }
   | { readonly event: "error"; readonly message: string };
 

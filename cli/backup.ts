@@ -13,9 +13,10 @@ export interface BackupOptions {
 /** Takes a backup of each database now and says what it holds. */
 export async function backup(session: Session, options: BackupOptions): Promise<void> {
   const { backup, databases, container, screen } = session;
+  const one = databases !== null && databases.length === 1;
   const args = [
     "backup",
-    ...(databases.length === 1 ? databaseArguments(backup) : []),
+    ...(one ? databaseArguments(backup) : []),
     ...(options.accept ? ["--accept"] : []),
   ];
   const manifests: Manifest[] = [];
@@ -44,13 +45,13 @@ export async function backup(session: Session, options: BackupOptions): Promise<
   });
   await running.catch((error: unknown) => {
     // Of several databases some may have failed; what is complete is complete.
-    if (databases.length > 1) show();
+    if (!one) show();
     throw error;
   });
   show();
   const [first] = manifests;
   screen.document({
-    database: backup.database,
+    database: first?.database ?? backup.database,
     host: container.host,
     container: container.name,
     manifest: first,

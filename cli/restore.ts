@@ -36,7 +36,7 @@ export async function restore(
   wanted: string,
   options: RestoreOptions,
 ): Promise<void> {
-  const session = forOne(opened);
+  const session = await forOne(opened);
   const { backup, container, screen } = session;
   const { database } = backup;
   const { into } = options;

@@ -1,6 +1,6 @@
 import { judgeAge, listBackups, type Verdict } from "./catalogue.ts";
 import { inspectContainer } from "./container.ts";
-import { forDatabase } from "./databases.ts";
+import { forDatabase, nameOf, namesOf } from "./databases.ts";
 import { formatBytes, formatStamp } from "./format.ts";
 import { paint, renderTable } from "./render.ts";
 import type { Session } from "./session.ts";
@@ -10,7 +10,9 @@ export async function status(session: Session): Promise<void> {
   const { backup, container, screen } = session;
   const now = Date.now();
   const state = await inspectContainer(container, now);
-  const verdicts = state.running ? await judgeAll(session, now) : [];
+  const names = state.running ? await namesOf(session) : [];
+  const several = session.databases === null || session.databases.length > 1;
+  const verdicts = await judgeAll(session, names, several, now);
   const fit = state.running && state.health !== "unhealthy";
   const details = [
     [state.status, state.since].filter(Boolean).join(" "),
@@ -22,8 +24,9 @@ export async function status(session: Session): Promise<void> {
   const rows = [
     ["container", `${container.name} on ${container.host}`],
     ["state", (fit ? paint.good : paint.bad)(details.join(", "))],
+    ...(state.remark === undefined ? [] : [["health", state.remark]]),
     ["image", state.image ?? backup.image],
-    ["schedule", `${backup.schedule} (UTC)`],
+    ["schedule", backup.schedule.includes("TZ=") ? backup.schedule : `${backup.schedule} (UTC)`],
     ...(state.running
       ? verdicts.flatMap(describeVerdict)
       : [
@@ -32,18 +35,18 @@ export async function status(session: Session): Promise<void> {
         ]),
   ];
   screen.line(
-    `${paint.strong(session.databases.join(", "))}   s3://${backup.location.bucket}/${backup.location.prefix}`,
+    `${paint.strong(names.join(", ") || nameOf(session))}   s3://${backup.location.bucket}/${backup.location.prefix}`,
   );
   screen.line();
   for (const line of renderTable([{}, {}], rows)) screen.line(`  ${line}`);
   screen.document({
-    database: backup.database,
+    database: names[0] ?? (backup.database || null),
     host: container.host,
     container: { name: container.name, ...state },
     schedule: backup.schedule,
     ...documentOf(verdicts[0]),
     rpoHours: backup.rpoHours,
-    ...(session.databases.length > 1 && {
+    ...(several && {
       databases: verdicts.map((judged) => ({ database: judged.database, ...documentOf(judged) })),
     }),
   });
@@ -56,12 +59,17 @@ interface Judged extends Verdict {
   readonly named: boolean;
 }
 
-async function judgeAll(session: Session, now: number): Promise<Judged[]> {
+async function judgeAll(
+  session: Session,
+  names: readonly string[],
+  named: boolean,
+  now: number,
+): Promise<Judged[]> {
   const judged: Judged[] = [];
-  for (const database of session.databases) {
+  for (const database of names) {
     const one = forDatabase(session, database);
     const verdict = judgeAge(one.backup, await listBackups(one), now);
-    judged.push({ ...verdict, database, named: session.databases.length > 1 });
+    judged.push({ ...verdict, database, named });
   }
   return judged;
 }

@@ -26,7 +26,7 @@ export async function verify(
   wanted: string,
   options: VerifyOptions,
 ): Promise<number> {
-  const session = forOne(opened);
+  const session = await forOne(opened);
   const { backup, container, screen } = session;
   const secret = await agentSecret(options.identity);
   const { stamp } = chooseEntry(backup, await listBackups(session), wanted);

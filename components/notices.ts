@@ -16,8 +16,8 @@ export interface NoticesArgs {
   readonly pingUrl?: pulumi.Input<string>;
   /**
    * Address that gets a POST with a JSON document after each run: `version`, `event`, `result` (`ok` or `failed`),
-   * `database`, `host`, `durationMs`, and `stamp`, `key`, `bytes`, `rows`, `error` where there are any. Kept as a secret;
-   * https, as for `pingUrl`.
+   * `database`, `host`, `durationMs`, and `stamp`, `key`, `bytes`, `rows`, `error` where there are any, and `failures`, a
+   * `database` and `message` for each that failed in the run. Kept as a secret; https, as for `pingUrl`.
    * @default nobody is told
    */
   readonly webhookUrl?: pulumi.Input<string>;
