@@ -60,7 +60,10 @@ export class PostgresBackup extends pulumi.ComponentResource {
     const schedule = explained(this, () => toSchedule(args.schedule));
     explained(this, () => checkNumbers(args));
     if ("keeping" in args.bucket && args.bucket.keeping) {
-      checkRetention(this, schedule, args.bucket.keeping, args.backupBytes);
+      checkRetention(this, schedule, args.bucket.keeping, {
+        ...(args.backupBytes !== undefined && { backupBytes: args.backupBytes }),
+        ...(args.usdPerGbMonth !== undefined && { usdPerGbMonth: args.usdPerGbMonth }),
+      });
     }
     const project = explained(this, () => readKamalProject(args.kamal));
     for (const warning of project.config.warnings) pulumi.log.warn(warning, this);
