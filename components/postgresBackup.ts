@@ -29,6 +29,9 @@ import { settleSshAccess } from "./sshConnection.ts";
  * Backs up the PostgreSQL databases of a Kamal application: makes the container's key, builds its image, renders the
  * accessory into deploy.yml, boots it on the database's host and proves that it can write to the bucket.
  *
+ * Where `pulumi:disable-default-providers` is set, give it `providers` of `docker`, `command` and, with an
+ * `AwsBackupBucket`, `aws`; its dynamic resources bring their own.
+ *
  * @example
  * const backup = new PostgresBackup("shop", {
  *   kamal: { config: "../shop/config/deploy.yml", destination: "production" },
