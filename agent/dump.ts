@@ -82,9 +82,15 @@ export function parseContents(list: string) {
   return { tables: new Set(tables), largeObjects: /^\d+; \d+ \d+ BLOBS /m.test(list) };
 }
 
+/** SIGKILL as a shell tells it: what the kernel does to a program when the container's memory is used up. */
+const KILLED = 137;
+
 /** How pg_dump ended, with its last words. */
 export function dumpFailure(ending: { readonly code: number | null; readonly stderr: string }) {
-  return describeEnding("pg_dump", ending);
+  const described = describeEnding("pg_dump", ending);
+  return ending.code === KILLED
+    ? `${described}; unless someone did that, the container's memory was too small, so raise the setting "memory"`
+    : described;
 }
 
 function dumpArguments(settings: PostgresSettings, more: readonly string[]): string[] {

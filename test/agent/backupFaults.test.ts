@@ -29,7 +29,11 @@ describe("what goes wrong with a backup", { skip: unavailable, timeout: 300_000 
     const outcome = outcomeOf(child);
     await progressOf(child, "upload");
     process.kill(processOf("pg_dump", "dbname='big'"), "SIGKILL");
-    refused(world, await outcome, /pg_dump was killed \(signal 9\).*Nothing was stored/);
+    refused(
+      world,
+      await outcome,
+      /pg_dump was killed \(signal 9\).*raise the setting "memory".*Nothing was stored/,
+    );
     await noTrace();
   });
 
