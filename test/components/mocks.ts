@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import * as pulumi from "@pulumi/pulumi";
 
 export interface Declared {
@@ -75,4 +76,18 @@ export function isSecret(input: unknown): boolean {
 /** The text of everything that is not inside a secret. */
 export function plainText(value: unknown): string {
   return JSON.stringify(value, (_key, part) => (isSecret(part) ? "[secret]" : part));
+}
+
+/** Inputs of the one resource whose type ends so. */
+export function inputs(declared: readonly Declared[], type: string): Record<string, unknown> {
+  const [found, ...more] = declared.filter((resource) => resource.type.endsWith(type));
+  assert.deepEqual(more, []);
+  assert.ok(found, `${type} is not among ${declared.map((r) => r.type).join(", ")}`);
+  return found.inputs;
+}
+
+/** Names of a policy's statements, without what ours begin with. */
+export function sids(policy: unknown): string[] {
+  const { Statement } = JSON.parse(String(policy)) as { Statement: { Sid: string }[] };
+  return Statement.map(({ Sid }) => Sid.replace("KamalPostgresBackup", ""));
 }

@@ -66,6 +66,8 @@ export function wrongBackups(): void {
   new PostgresBackup("shop", { ...right, keys: { rotateAfter: new Date() } });
   // @ts-expect-error the size is a number of bytes
   new PostgresBackup("shop", { ...right, backupBytes: "400 MB" });
+  // @ts-expect-error a price is a number of US dollars
+  new PostgresBackup("shop", { ...right, usdPerGbMonth: "0.02 USD" });
   // @ts-expect-error host keys by the host's name
   new PostgresBackup("shop", { ...right, ssh: { hostKeys: ["ssh-ed25519 AAAA"] } });
   // @ts-expect-error only children can be transformed
@@ -88,6 +90,12 @@ export function wrongBuckets(): ExistingBucket[] {
   new AwsBackupBucket("shop-backups", { retention: days, prefixes: ["shop"] });
   // @ts-expect-error a bucket elsewhere needs an administrator's keys
   new S3CompatibleBucket("b", { name: "b", endpoint: "e", region: "r", retention: days });
+  const administrator = { accessKeyId: "SCWEXAMPLE", secretAccessKey: "example" };
+  const there = { name: "b", endpoint: "e", region: "r", retention: days, administrator };
+  // @ts-expect-error tags are words by their key
+  new S3CompatibleBucket("b", { ...there, tags: ["team"] });
+  // @ts-expect-error a transform does not reach the connection, which carries the administrator's key
+  new S3CompatibleBucket("b", { ...there, transform: { bucket: { connection: {} } } });
   // @ts-expect-error the object that a factory makes cannot be made by hand
   const [byHand]: Retention[] = [{ days: 30 }];
   const { secretAccessKey: _secret, ...withoutSecret } = elsewhere;
