@@ -48,7 +48,8 @@ export function startDump(
     env: libpqEnvironment(postgres),
     stdin: "ignore",
   } as const;
-  if (inner) return runProgram('exec nice -n 10 pg_dump "$@"', options);
+  // By itself it writes 4 KiB at a time, and every piece wakes this process up.
+  if (inner) return runProgram('exec nice -n 10 stdbuf -o256K pg_dump "$@"', options);
   const zstd = `nice -n 10 zstd -q -${compressionLevel} -T1 -c`;
   return runPipeline('nice -n 10 pg_dump "$@"', zstd, options);
 }
