@@ -131,6 +131,8 @@ function running<T>(
     stdout,
     ended,
     kill: () => {
+      // Node calls a child ended only when its output is, and what is left of that nobody will read.
+      stdout.destroy();
       if (child.pid === undefined) return;
       try {
         process.kill(-child.pid, "SIGKILL");
@@ -151,6 +153,7 @@ export async function* chunksOf(output: Readable): AsyncGenerator<Buffer> {
     yield chunk;
     release(chunk);
   }
+  if (!output.readableEnded) throw new Error("the output was cut off");
 }
 
 /** One sentence about how a program ended, for an error's text. */

@@ -64,11 +64,28 @@ describe("runProgram", () => {
     assert.deepEqual(await failed.ended, { code: 3, stderr: "no" });
     const killed = start("exec sleep 60");
     killed.kill();
-    await readAll(killed.stdout);
     assert.equal(describeEnding("sleep", await killed.ended), "sleep was killed (signal 9)");
     const missing = start("exec no-such-program");
     await readAll(missing.stdout);
     assert.equal((await missing.ended).code, 127);
+  });
+
+  it("ends when it is killed with output that nobody reads any more", {
+    timeout: 5_000,
+  }, async () => {
+    const unread = start("exec yes");
+    const begun = start("exec yes");
+    const both = run("yes", "cat");
+    const chunks = chunksOf(begun.stdout);
+    await chunks.next();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    for (const { kill, ended } of [unread, begun, both]) {
+      kill();
+      await ended;
+    }
+    await assert.rejects(async () => {
+      for await (const _ of chunks);
+    }, /cut off/);
   });
 });
 
@@ -90,9 +107,14 @@ describe("chunksOf", () => {
   });
 
   it("fails when the stream does", async () => {
-    const { stdout } = runProgram("exec sleep 60", { args: [], env: process.env, stdin: "ignore" });
+    const { stdout, kill } = runProgram("exec sleep 60", {
+      args: [],
+      env: process.env,
+      stdin: "ignore",
+    });
     setTimeout(() => stdout.destroy(new Error("broken")), 50);
     await assert.rejects(readAll(chunksOf(stdout)), /broken/);
+    kill();
   });
 });
 
