@@ -56,7 +56,10 @@ export async function storePacked(
 }
 
 /** A stream that merely ends proves nothing: both programs must say that they were done. */
-async function requireCleanEnd(pipeline: Pipeline, failure: Packing["failure"]): Promise<void> {
+export async function requireCleanEnd(
+  pipeline: Pipeline,
+  failure: Packing["failure"],
+): Promise<void> {
   const { first, second } = await pipeline.ended;
   // A dying compressor takes the first along by SIGPIPE (141): the compressor is the cause then.
   if (second.code !== 0 && (first.code === 0 || first.code === 141)) {

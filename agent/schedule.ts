@@ -20,13 +20,14 @@ const UNITS: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 10
  * each with an optional `TZ=Area/City ` or `CRON_TZ=Area/City ` in front
  * @param from `@every` counts from here
  * @param timezone IANA name @default UTC
+ * @param variable that holds the expression, for the error @default SCHEDULE
  * @throws Problem when the expression cannot be read or is never due
  */
-export function nextRun(expression: string, from: Date, timezone = "UTC"): Date {
-  const rule = read(expression, timezone);
+export function nextRun(expression: string, from: Date, timezone = "UTC", variable?: string): Date {
+  const rule = read(expression, timezone, variable);
   if ("everyMs" in rule) return new Date(from.getTime() + rule.everyMs);
   const next = rule.cron.nextRun(from);
-  if (next === null) throw unreadable(expression, "it is never due");
+  if (next === null) throw unreadable(expression, "it is never due", variable);
   return next;
 }
 
@@ -63,17 +64,17 @@ export function startOf(due: Date, jitterSeconds: number, random: () => number =
 
 type Rule = { readonly cron: Cron } | { readonly everyMs: number };
 
-function read(expression: string, timezone: string): Rule {
+function read(expression: string, timezone: string, variable?: string): Rule {
   const prefixed = /^(?:CRON_)?TZ=(\S+)\s+(.*)$/s.exec(expression.trim());
   const zone = prefixed?.[1] ?? timezone;
   const rule = (prefixed?.[2] ?? expression).trim();
   const every = /^@every\s+(.*)$/.exec(rule);
-  if (every) return { everyMs: duration(every[1] ?? "", expression) };
+  if (every) return { everyMs: duration(every[1] ?? "", expression, variable) };
   const pattern = rule.startsWith("@") ? DESCRIPTORS[rule.toLowerCase()] : rule;
-  if (pattern === undefined) throw unreadable(expression, `${rule} is not known`);
+  if (pattern === undefined) throw unreadable(expression, `${rule} is not known`, variable);
   const fields = pattern.split(/\s+/).length;
   if (fields !== 5 && fields !== 6) {
-    throw unreadable(expression, `it has ${fields} ${fields === 1 ? "field" : "fields"}`);
+    throw unreadable(expression, `it has ${fields} ${fields === 1 ? "field" : "fields"}`, variable);
   }
   try {
     // The looser form is Go's: 5/15 means from 5 to the end in steps of 15.
@@ -87,25 +88,29 @@ function read(expression: string, timezone: string): Rule {
     return { cron };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    throw unreadable(expression, message.replace(/^CronPattern: /, "").replace(/\.$/, ""));
+    throw unreadable(
+      expression,
+      message.replace(/^CronPattern: /, "").replace(/\.$/, ""),
+      variable,
+    );
   }
 }
 
 /** A Go duration such as `1h30m`, `90m`, `1.5h`; at least one second, as in go-cron. */
-function duration(text: string, expression: string): number {
+function duration(text: string, expression: string, variable?: string): number {
   if (!/^(?:\d+(?:\.\d+)?[hms])+$/.test(text)) {
-    throw unreadable(expression, `"${text}" is not a duration such as 6h or 1h30m`);
+    throw unreadable(expression, `"${text}" is not a duration such as 6h or 1h30m`, variable);
   }
   let sum = 0;
   for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)([hms])/g)) {
     sum += Number(amount) * (UNITS[unit ?? ""] ?? 0);
   }
-  if (sum < 1000) throw unreadable(expression, "the interval is shorter than one second");
+  if (sum < 1000) throw unreadable(expression, "the interval is shorter than one second", variable);
   return Math.floor(sum / 1000) * 1000;
 }
 
-function unreadable(expression: string, reason: string): Problem {
+function unreadable(expression: string, reason: string, variable = "SCHEDULE"): Problem {
   return new Problem(
-    `SCHEDULE "${expression}" cannot be read: ${reason}. Use five cron fields ("15 3 * * *"), six with seconds first, @hourly, @daily, @weekly, @monthly, @yearly, or @every 6h.`,
+    `${variable} "${expression}" cannot be read: ${reason}. Use five cron fields ("15 3 * * *"), six with seconds first, @hourly, @daily, @weekly, @monthly, @yearly, or @every 6h.`,
   );
 }
