@@ -2,6 +2,7 @@ import { appendFile } from "node:fs/promises";
 import type { BackupOutputs } from "../components/outputs.ts";
 import { Problem } from "../storage/problem.ts";
 import { judgeAge, listBackups } from "./catalogue.ts";
+import { forCopy } from "./copy.ts";
 import { databasesOf, forDatabase } from "./databases.ts";
 import { type Difference, judge } from "./differences.ts";
 import type { Entry } from "./events.ts";
@@ -20,6 +21,8 @@ interface Report {
   readonly notes: readonly string[];
 }
 
+const NOTHING: Report = { differences: [], notes: [] };
+
 /**
  * Compares reality with what was declared: cloud and host through the Pulumi engine, data through the agent.
  * @returns the exit code: 0 clean, 7 drift
@@ -30,11 +33,15 @@ export async function drift(session: Session, stack: StackChoice): Promise<numbe
   screen.progress("  reading every resource of the stack");
   const reality = judge(await previewRefresh(stack));
   screen.progress("  reading the backups");
-  const data = await judgeDatabases(session, reality.differences);
+  const backups = await judgeDatabases(session, reality.differences);
+  const copy = forCopy(session);
+  const known = [...reality.differences, ...backups.differences];
+  const copies = copy ? await judgeDatabases(copy, known) : NOTHING;
   const report: Report = {
-    differences: [...reality.differences, ...data.differences],
+    differences: [...known, ...copies.differences],
     notes: [
-      ...data.notes,
+      ...backups.notes,
+      ...copies.notes,
       ...(reality.others === 0
         ? []
         : [
@@ -64,23 +71,23 @@ async function judgeDatabases(session: Session, known: readonly Difference[]): P
 /** A data plane that cannot be judged is itself a broken check, unless drift that is known already explains it. */
 async function judgeData(session: Session, known: readonly Difference[]): Promise<Report> {
   const { backup, container } = session;
+  const what = session.ofCopy ? "newest copy" : "newest backup";
   let entries: Entry[];
   try {
     entries = await listBackups(session);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    const notes = [`the age of the newest backup could not be judged: ${error.message}`];
+    const notes = [`the age of the ${what} could not be judged: ${error.message}`];
     if (known.length > 0) return { differences: [], notes };
     if (!(error instanceof ContainerDown)) throw error;
     return { differences: [containerDown(container)], notes };
   }
   const now = Date.now();
   const { ok, newest } = judgeAge(backup, entries, now);
-  if (ok) return { differences: [], notes: [] };
+  if (ok) return NOTHING;
   const late: Difference = {
     plane: "data",
-    subject:
-      databasesOf(backup).length > 1 ? `newest backup of ${backup.database}` : "newest backup",
+    subject: databasesOf(backup).length > 1 ? `${what} of ${backup.database}` : what,
     declared: `RPO ${backup.rpoHours} h`,
     found: newest ? `${formatAge(now - stampTime(newest.stamp))} old` : "none",
     remedy: `see why: docker logs ${container.name}`,

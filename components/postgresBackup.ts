@@ -5,6 +5,7 @@ import { Schedule } from "../kamal/schedule.ts";
 import { AgentImage } from "./agentImage.ts";
 import { checkedSettings, settingsOf } from "./agentSettings.ts";
 import type { BackupKeys } from "./backupKeys.ts";
+import { settleCopy, withCopy } from "./copy.ts";
 import {
   type AccessoryNames,
   accessoryNames,
@@ -39,6 +40,8 @@ import { settleSshAccess } from "./sshConnection.ts";
 export class PostgresBackup extends pulumi.ComponentResource {
   /** The container's key and the reader's; undefined for a bucket with keys of its own. */
   readonly keys: BackupKeys | undefined;
+  /** Those for the copies; undefined without a copy, or for a bucket with keys of its own. */
+  readonly copyKeys: BackupKeys | undefined;
   /** The image; undefined when a published one was named. */
   readonly image: AgentImage | undefined;
   readonly accessory: KamalAccessory;
@@ -77,6 +80,17 @@ export class PostgresBackup extends pulumi.ComponentResource {
       args.keys,
       transform?.keys,
     );
+    const copy =
+      args.copy &&
+      settleCopy(this, name, args.copy, {
+        args: args.bucket,
+        settled: bucket,
+        prefix: prefixOf(project, args),
+        schedule,
+        access: args.keys?.access,
+        backupBytes: args.backupBytes,
+        jitterSeconds: args.jitterSeconds ?? 0,
+      });
     const image =
       args.image === undefined
         ? this.buildImage(name, args, project, names, database, registry)
@@ -85,13 +99,16 @@ export class PostgresBackup extends pulumi.ComponentResource {
     const notices = explained(this, () => settleNotices(this, args.notices));
     const settings = explainedApply(
       this,
-      settingsOf(
-        schedule,
-        database,
-        bucket,
-        args,
-        notices,
-        Encryption.settle(this, args.encryption),
+      withCopy(
+        settingsOf(
+          schedule,
+          database,
+          bucket,
+          args,
+          notices,
+          Encryption.settle(this, args.encryption),
+        ),
+        copy,
       ),
       checkedSettings,
     );
@@ -117,7 +134,7 @@ export class PostgresBackup extends pulumi.ComponentResource {
         deployFile: project.deployFile,
         secretsFile: project.secretsFile,
         access,
-        patience: bucket.keys === undefined ? 0 : 60,
+        patience: bucket.keys === undefined && copy?.keys === undefined ? 0 : 60,
         ...(registry && { registry }),
         ...(transform?.accessory && { transform: transform.accessory }),
       },
@@ -125,13 +142,14 @@ export class PostgresBackup extends pulumi.ComponentResource {
     );
 
     this.keys = bucket.keys;
+    this.copyKeys = copy?.keys;
     this.image = image;
     this.location = bucket.location;
     this.writerKeyId = pulumi.unsecret(bucket.accessKeyId);
     this.readerKeyId = bucket.keys?.reader.accessKeyId;
     this.readerSecretKey = bucket.keys?.reader.secretAccessKey;
-    this.outputs = pulumi.all([accessory, bucket.location, this.writerKeyId]).apply(
-      ([{ image: reference }, location, writerKeyId]): BackupOutputs => ({
+    this.outputs = pulumi.all([accessory, bucket.location, this.writerKeyId, copy?.outputs]).apply(
+      ([{ image: reference }, location, writerKeyId, copied]): BackupOutputs => ({
         kind: "kamal-postgres-backup",
         version: 1,
         name,
@@ -149,6 +167,7 @@ export class PostgresBackup extends pulumi.ComponentResource {
         ...(bucket.retentionDays !== undefined && { retentionDays: bucket.retentionDays }),
         ...(bucket.tierDays && { tierDays: bucket.tierDays }),
         rpoHours: rpoHours(schedule, args.jitterSeconds),
+        ...(copied && { copy: copied }),
       }),
     );
     this.registerOutputs({

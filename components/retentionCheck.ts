@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Schedule } from "../kamal/schedule.ts";
+import { Problem } from "../storage/problem.ts";
 import { matchHost, other } from "../storage/providers.ts";
 import {
   describeForecast,
@@ -20,29 +21,42 @@ export interface BucketKeeping
   readonly tiers?: { readonly weekly: number; readonly monthly: number };
 }
 
+/** How often there is a new one. */
+export type Rhythm = Pick<Schedule, "longestGapHours" | "runsPerDay" | "toString">;
+
 /**
  * Proves, before anything is made, that the bucket's rules keep backups of this schedule as they promise, and says at
  * preview what that comes to.
  * @param backupBytes size of one stored backup, if known
+ * @param what the bucket is, in front of each message @default nothing, for the bucket of the backups
  */
 export function checkRetention(
   resource: pulumi.Resource,
-  schedule: Schedule,
+  schedule: Rhythm,
   keeping: BucketKeeping,
   backupBytes: number | undefined,
+  what = "",
 ): void {
   const { days, tiers, ...rest } = keeping;
   const rhythm = { longestGapHours: schedule.longestGapHours(), perDay: schedule.runsPerDay() };
-  const forecast = explained(resource, () =>
-    proveRetention({
-      ...rest,
-      schedule: schedule.toString(),
-      rules: rulesOf(rhythm, days, tiers),
-      ...(backupBytes !== undefined && { backupBytes }),
-    }),
-  );
-  for (const warning of forecast.warnings) pulumi.log.warn(warning, resource);
-  if (pulumi.runtime.isDryRun()) pulumi.log.info(describeForecast(forecast), resource);
+  const plan = {
+    ...rest,
+    schedule: schedule.toString(),
+    rules: rulesOf(rhythm, days, tiers),
+    ...(backupBytes !== undefined && { backupBytes }),
+  };
+  const forecast = explained(resource, () => named(what, () => proveRetention(plan)));
+  for (const warning of forecast.warnings) pulumi.log.warn(`${what}${warning}`, resource);
+  if (pulumi.runtime.isDryRun()) pulumi.log.info(`${what}${describeForecast(forecast)}`, resource);
+}
+
+function named<T>(what: string, prove: () => T): T {
+  try {
+    return prove();
+  } catch (error) {
+    if (what === "" || !(error instanceof Problem)) throw error;
+    throw new Problem(`${what}${error.message}`, { cause: error });
+  }
 }
 
 /** Whose prices and minimum storage periods hold, as far as that is known before anything is made. */
