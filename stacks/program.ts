@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import {
   AwsBackupBucket,
   type BackupBucket,
+  type CopyArgs,
   Encryption,
   type ExistingBucket,
   type KeyAccess,
@@ -32,6 +33,7 @@ export function declareBackup(): PostgresBackup {
     },
     ...databasesOf(config.get("database")),
     bucket: chooseBucket(name, config),
+    ...copyOf(config),
     ...given("prefix", config.get("prefix")),
     schedule: config.get("schedule") ?? "15 3 * * *",
     keys: {
@@ -79,12 +81,12 @@ function databasesOf(text: string | undefined): { database?: string[] } {
   return text ? { database: names } : {};
 }
 
+/** A bucket as the configuration gives it, without its keys. */
+type Given = Pick<ExistingBucket, "name" | "endpoint" | "region" | "allowInsecure">;
+
 /** A bucket of the user's if the configuration names one, else one on AWS. */
 function chooseBucket(name: string, config: pulumi.Config): BackupBucket {
-  const existing =
-    config.getObject<Pick<ExistingBucket, "name" | "endpoint" | "region" | "allowInsecure">>(
-      "existingBucket",
-    );
+  const existing = config.getObject<Given>("existingBucket");
   if (existing) {
     return {
       ...existing,
@@ -103,6 +105,24 @@ function chooseBucket(name: string, config: pulumi.Config): BackupBucket {
     ...given("endpoint", config.get("s3Endpoint")),
     allowInsecure: config.getBoolean("s3AllowInsecure") ?? false,
   });
+}
+
+/** A copy in a second bucket that exists, if the configuration names one. */
+function copyOf(config: pulumi.Config): { copy?: CopyArgs } {
+  const bucket = config.getObject<Given & { prefix?: string }>("copyBucket");
+  if (!bucket) return {};
+  const { prefix, ...place } = bucket;
+  return {
+    copy: {
+      bucket: {
+        ...place,
+        accessKeyId: config.requireSecret("copyAccessKeyId"),
+        secretAccessKey: config.requireSecret("copySecretAccessKey"),
+      },
+      ...given("prefix", prefix),
+      ...given("every", config.get("copyEvery")),
+    },
+  };
 }
 
 /** An optional argument: left out when the configuration has no word for it. */
