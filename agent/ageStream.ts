@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv } from "node:crypto";
 import { Problem } from "../storage/problem.ts";
 import { parseHeader } from "./ageHeader.ts";
+import { release } from "./release.ts";
 
 /** Plain bytes in each chunk of age's STREAM construction; the last may have fewer. */
 const CHUNK = 64 * 1024;
@@ -10,8 +11,7 @@ const SEALED_CHUNK = CHUNK + TAG;
 /**
  * Encrypts a stream into an age v1 file.
  *
- * What is yielded is valid only until the next one is asked for: its memory is given back at once, because tens of
- * thousands of chunks waiting for the garbage collector would cost more memory than all part buffers.
+ * What is yielded is valid only until the next one is asked for: its memory is given back at once.
  * @param head of `makeHeader`
  * @param key of `makeHeader`
  */
@@ -44,8 +44,8 @@ function* seal(plain: Buffer, key: Buffer, nonce: Buffer): Generator<Buffer> {
   const sealed = cipher.update(plain);
   cipher.final();
   yield sealed;
-  // Node gives each output a buffer of its own and cannot write into ours. Detaching it frees it now.
-  if (sealed.byteLength === sealed.buffer.byteLength) (sealed.buffer as ArrayBuffer).transfer(0);
+  // Node gives each output a buffer of its own and cannot write into ours.
+  release(sealed);
   yield cipher.getAuthTag();
 }
 

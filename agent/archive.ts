@@ -8,15 +8,13 @@ import { Problem } from "../storage/problem.ts";
 import { LONGEST_HEADER, parseHeader, unlock } from "./ageHeader.ts";
 import type { Secrets } from "./ageKeyWrap.ts";
 import { decryptStream } from "./ageStream.ts";
-import { type Ending, type Pipeline, runPipeline } from "./pipeline.ts";
-
-const SIGPIPE = 141;
+import { type Ending, runPipeline, runProgram, SIGPIPE } from "./pipeline.ts";
 
 /** How the bytes of a stored object become what was packed. */
 export interface Unpacking {
-  /** Shell text of the program that does the last step, and its name for errors. */
-  readonly command: string;
-  readonly program: "zstd" | "cat" | "gpg";
+  /** The program that does the last step, as shell text and by its name for errors. `none`: pg_restore reads it as it is. */
+  readonly command?: string;
+  readonly program: "zstd" | "gpg" | "none";
   /** What the program reads from descriptor 5. */
   readonly secret?: string;
   /** The step before it, in this process. */
@@ -30,9 +28,12 @@ export interface Unpacked {
   readonly sha256: string;
   /** False when reading stopped early, because the second program wanted no more: then the two above say nothing. */
   readonly whole: boolean;
+  /** Of the unpacking's program; code 0 when there is none. */
   readonly first: Ending;
   readonly second: Ending;
 }
+
+const UNPACKED: Unpacking = { program: "none" };
 
 /**
  * Finds out how a dump is read, and tries the secret on its head.
@@ -45,12 +46,12 @@ export async function openDump(
   secrets: Secrets,
 ): Promise<Unpacking> {
   if (key.endsWith(".gpg")) return gpgUnpacking(key, secrets);
-  if (manifest === null) return { command: "cat", program: "cat" };
+  if (manifest === null) return UNPACKED;
   return openPacked(store, key, manifest, secrets);
 }
 
 /**
- * The same for any object of a backup that is packed as its dump is.
+ * The same for any object of a backup, compressed and encrypted so.
  * @throws Problem when it is encrypted and the secret is missing or wrong
  */
 export async function openPacked(
@@ -60,9 +61,7 @@ export async function openPacked(
   secrets: Secrets,
 ): Promise<Unpacking> {
   const program: Unpacking =
-    compression === "zstd"
-      ? { command: "zstd -q -d -c", program: "zstd" }
-      : { command: "cat", program: "cat" };
+    compression === "zstd" ? { command: "zstd -q -d -c", program: "zstd" } : UNPACKED;
   if (encryption === "none") return program;
   try {
     const header = parseHeader(await readStart(store, key, LONGEST_HEADER));
@@ -93,50 +92,62 @@ function gpgUnpacking(key: string, { passphrase }: Secrets): Unpacking {
 /**
  * Runs an object through its unpacking into a program; nothing touches a disk on the way.
  * @param source bytes as stored
- * @param second shell text of the program that takes what was packed
+ * @param reader shell text of the program that takes what was packed
  * @throws what the source throws, or the decryption when a byte was changed; how the programs ended is in the result
  */
 export async function unpackInto(
   source: AsyncIterable<Buffer>,
   { command, secret, decrypt }: Unpacking,
-  second: string,
+  reader: string,
   options: {
     readonly args: readonly string[];
     readonly env: NodeJS.ProcessEnv;
     readonly signal: AbortSignal;
     /** Told the number of stored bytes read so far. */
     readonly onBytes?: (bytes: number) => void;
-    /** Told what the second program prints. */
+    /** Told what the reader prints. */
     readonly onOutput?: (text: string) => void;
   },
 ): Promise<Unpacked> {
   const { args, env, signal, onBytes, onOutput } = options;
-  const pipeline = runPipeline(command, second, {
+  const programs = start(command, reader, {
     args,
     env,
     stdin: "pipe",
     ...(secret !== undefined && { secret }),
   });
-  const stop = () => pipeline.kill();
+  const stop = () => programs.kill();
   signal.addEventListener("abort", stop, { once: true });
   // Read in any case: a full pipe would block the program.
-  if (onOutput === undefined) pipeline.stdout.resume();
-  else pipeline.stdout.setEncoding("utf8").on("data", onOutput);
+  if (onOutput === undefined) programs.stdout.resume();
+  else programs.stdout.setEncoding("utf8").on("data", onOutput);
   try {
     const count = new Count(onBytes);
     const counted = count.pass(source);
-    const whole = await feed(pipeline, decrypt === undefined ? counted : decrypt(counted));
+    const whole = await feed(programs, decrypt === undefined ? counted : decrypt(counted));
     signal.throwIfAborted();
-    return { ...count.result(), whole, ...(await pipeline.ended) };
+    return { ...count.result(), whole, ...(await programs.ended) };
   } catch (error) {
     // The killed programs and the closed stream have errors of their own; the reason for stopping is the cause.
     signal.throwIfAborted();
     throw error;
   } finally {
     signal.removeEventListener("abort", stop);
-    pipeline.kill();
-    await pipeline.ended;
+    programs.kill();
+    await programs.ended;
   }
+}
+
+function start(
+  command: string | undefined,
+  reader: string,
+  options: Parameters<typeof runPipeline>[2],
+) {
+  if (command !== undefined) return runPipeline(command, reader, options);
+  const program = runProgram(reader, options);
+  const ended = program.ended.then((second) => ({ first: { code: 0, stderr: "" }, second }));
+  ended.catch(() => {});
+  return { ...program, ended };
 }
 
 /** The decompressor choked on the data itself, so the object's digest, read to its end, is the better explanation. */
@@ -145,16 +156,30 @@ export function brokenByData(first: Ending): boolean {
   return first.code !== 0 && first.code !== SIGPIPE && !/Broken pipe$/m.test(first.stderr);
 }
 
+/** The same of pg_restore, which decompresses what pg_dump has compressed, and of an archive that is cut or garbled. */
+function brokenArchive({ code, stderr }: Ending): boolean {
+  return (
+    code !== 0 &&
+    /could not decompress|could not read|data block|block ID|magic string|file header|valid archive|too short/.test(
+      stderr,
+    )
+  );
+}
+
 /** @returns whether everything was read */
-async function feed({ stdin, ended }: Pipeline, source: AsyncIterable<Buffer>): Promise<boolean> {
+async function feed(
+  { stdin, ended }: ReturnType<typeof start>,
+  source: AsyncIterable<Buffer>,
+): Promise<boolean> {
   if (stdin === null) throw new Error("the pipeline has no input");
   // EPIPE: the reader is gone; its exit code says why.
   stdin.on("error", () => {});
   for await (const chunk of source) {
     if (!stdin.destroyed) {
       if (!stdin.write(chunk)) await drained(stdin);
-    } else if (!brokenByData((await ended).first)) {
-      return false;
+    } else {
+      const { first, second } = await ended;
+      if (!brokenByData(first) && !brokenArchive(second)) return false;
     }
   }
   stdin.end();

@@ -13,18 +13,19 @@ import {
   readClientVersion,
   readServer,
 } from "./database.ts";
-import { dumpFailure, extraOptions, readContents, startDump } from "./dump.ts";
+import { compressionBy, dumpFailure, extraOptions, readContents, startDump } from "./dump.ts";
 import { describeEncryption } from "./encryption.ts";
 import type { AgentSettings } from "./environment.ts";
 import { storeGlobals } from "./globals.ts";
 import { doubtSize, doubtSnapshot } from "./guard.ts";
 import { Ledger } from "./ledger.ts";
 import { takeBackupLock } from "./lock.ts";
+import type { Packing } from "./packed.ts";
 import { choosePlaces, type Place, type Places } from "./places.ts";
 import { record } from "./record.ts";
 import { type Report, readableBytes, throttled } from "./report.ts";
 import { prune } from "./retention.ts";
-import { countSnapshotRows, type Snapshot, takeSnapshot } from "./snapshot.ts";
+import { countSnapshotRows, takeSnapshot } from "./snapshot.ts";
 import { type Stored, storeInPlaces, type Target } from "./spread.ts";
 import { chooseTier } from "./tiers.ts";
 import { verifyNew } from "./verify.ts";
@@ -72,7 +73,7 @@ export async function backup(
     checkClientVersion(pgDump, server);
     await takeBackupLock(client, database);
     const chosen = await choosePlaces(context, options, ledger);
-    await dumpSnapshot(context, client, { server, pgDump: pgDump.line, started, chosen }, ledger);
+    await dumpSnapshot(context, client, { server, pgDump, started, chosen }, ledger);
     await sleep(Math.max(0, SHORTEST_RUN_MS - (performance.now() - started)));
   });
   const suspect = ledger.any?.suspect ?? null;
@@ -101,7 +102,7 @@ async function verifyStored(context: BackupContext, ledger: Ledger): Promise<voi
 
 interface Facts {
   readonly server: { readonly version: string; readonly major: number };
-  readonly pgDump: string;
+  readonly pgDump: { readonly line: string; readonly major: number };
   readonly started: number;
   readonly chosen: Places;
 }
@@ -129,7 +130,8 @@ async function dumpSnapshot(
   const stamp = stampOf(snapshot.takenAt);
   const foreseen = reference && doubtSnapshot(snapshot, reference);
   const { encryption, recipients } = describeEncryption(settings.encryption);
-  const treatment: Treatment = { compression: "zstd", encryption };
+  const compression = compressionBy(facts.pgDump.major);
+  const treatment: Treatment = { compression, encryption };
   const targets = places.map((place): DumpTarget => {
     const { prefix, provider } = place.store.address;
     const tier = place.tiers ? chooseTier(place.entries ?? [], stamp) : null;
@@ -154,7 +156,8 @@ async function dumpSnapshot(
     store,
     key: globalsKey(store.address.prefix, database, stamp, treatment, folder),
   });
-  const objects = await storeDump(context, snapshot, targets, async (target, live) => {
+  const source = startDump(settings, snapshot.id, compression);
+  const objects = await storeDump(context, source, targets, async (target, live) => {
     await counting;
     if (!settings.globals) return;
     storing ??= storeGlobals(context, live.map(globalsTarget));
@@ -190,7 +193,7 @@ async function dumpSnapshot(
         systemIdentifier: snapshot.systemIdentifier,
         lsn: snapshot.lsn,
       },
-      pgDump: facts.pgDump,
+      pgDump: facts.pgDump.line,
       databaseBytes: snapshot.databaseBytes,
       tables: await counting,
       largeObjects: contents?.largeObjects === false ? 0 : snapshot.largeObjects,
@@ -205,7 +208,7 @@ async function dumpSnapshot(
 
 async function storeDump(
   context: BackupContext,
-  snapshot: Snapshot,
+  source: Packing["source"],
   targets: readonly DumpTarget[],
   beforeComplete: (target: DumpTarget, live: readonly DumpTarget[]) => Promise<void>,
 ) {
@@ -221,7 +224,7 @@ async function storeDump(
   );
   const packing = {
     what: `backup of ${settings.postgres.database}`,
-    pipeline: startDump(settings.postgres, snapshot.id),
+    source,
     failure: dumpFailure,
     onProgress: progress,
     beforeComplete,

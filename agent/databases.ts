@@ -1,3 +1,4 @@
+import { listDatabases } from "../storage/catalogue.ts";
 import { Problem } from "../storage/problem.ts";
 import type { BackupContext } from "./backup.ts";
 import { connectMaintenance } from "./database.ts";
@@ -21,14 +22,13 @@ export function forDatabase(context: BackupContext, database: string): BackupCon
  * @throws Problem when there is none, or `only` is not among them
  */
 export async function databasesOf(settings: AgentSettings, only?: string): Promise<string[]> {
-  const names =
-    settings.databases === "all" ? await listDatabases(settings) : [...settings.databases];
+  const names = settings.databases === "all" ? await listServer(settings) : [...settings.databases];
   if (only === undefined) return names;
   if (names.includes(only)) return [only];
   throw new Problem(`--database ${only}: this container backs up ${quoted(names)}.`);
 }
 
-async function listDatabases({ postgres, excludedDatabases }: AgentSettings): Promise<string[]> {
+async function listServer({ postgres, excludedDatabases }: AgentSettings): Promise<string[]> {
   const client = await connectMaintenance(postgres, "");
   try {
     const { rows } = await client.query<{ datname: string }>(
@@ -44,6 +44,23 @@ async function listDatabases({ postgres, excludedDatabases }: AgentSettings): Pr
     );
   } finally {
     await client.end();
+  }
+}
+
+/**
+ * Says which databases the container backs up.
+ * @param withStored also those that have a backup in the bucket, of which some may be gone from the server
+ */
+export async function tellDatabases(
+  { settings, store, report }: BackupContext,
+  withStored: boolean,
+): Promise<void> {
+  const databases = await databasesOf(settings);
+  const stored = withStored ? await listDatabases(store) : null;
+  report.event({ event: "databases", databases, stored });
+  for (const name of databases) report.line(name);
+  for (const name of stored ?? []) {
+    if (!databases.includes(name)) report.line(`${name}  (in the bucket alone)`);
   }
 }
 

@@ -1,55 +1,56 @@
+import type { Manifest } from "../storage/manifest.ts";
 import { Problem } from "../storage/problem.ts";
 import type { PostgresSettings } from "./database.ts";
 import { LOCK_TIMEOUT, libpqEnvironment } from "./database.ts";
-import { describeEnding, type Pipeline, runPipeline } from "./pipeline.ts";
-
-/**
- * Options that change what the stream is or where it goes; what slips through in another spelling is overridden, because
- * ours come last. The rest of `PGDUMP_EXTRA_OPTS` chooses what is dumped.
- */
-const REFUSED_SHORT = /^-[FfjZdhpUW]/;
-const REFUSED_LONG = new Set([
-  "format",
-  "file",
-  "jobs",
-  "compress",
-  "snapshot",
-  "dbname",
-  "host",
-  "port",
-  "username",
-  "password",
-]);
-/** What the old image's users have written and what we do in any case. */
-const REDUNDANT = new Set(["-Fc", "--format=custom", "--format=c", "-w", "--no-password"]);
+import { readDumpOptions } from "./dumpOptions.ts";
+import type { AgentSettings } from "./environment.ts";
+import {
+  describeEnding,
+  type Pipeline,
+  type Program,
+  runPipeline,
+  runProgram,
+} from "./pipeline.ts";
 
 /**
  * Splits `PGDUMP_EXTRA_OPTS` at white space, as the old image's shell did.
  * @throws Problem for an option that would make another kind of archive or connect elsewhere
  */
 export function extraOptions(text: string): string[] {
-  const words = text.split(/\s+/).filter((word) => word !== "" && !REDUNDANT.has(word));
-  for (const word of words) {
-    const long = /^--([a-z-]+)/.exec(word)?.[1];
-    if (REFUSED_SHORT.test(word) || (long !== undefined && REFUSED_LONG.has(long))) {
-      throw new Problem(
-        `PGDUMP_EXTRA_OPTS has "${word}", which the backup sets itself (custom format, zstd, one stream, the settings' server). Remove it; options that choose what is dumped, such as --exclude-table, are fine.`,
-      );
-    }
-  }
-  return words;
+  const options = readDumpOptions(text);
+  if ("fault" in options) throw new Problem(`PGDUMP_EXTRA_OPTS ${options.fault}`);
+  return options.words;
+}
+
+/** pg_dump compresses with zstd itself since this major: https://www.postgresql.org/docs/release/16.0/ */
+const ZSTD_SINCE = 16;
+
+/** How a pg_dump of this major has its archive compressed. Always zstd: an eighth of zlib's work, and smaller. */
+export function compressionBy(major: number): Exclude<Manifest["compression"], "none"> {
+  return major >= ZSTD_SINCE ? "pg_dump-zstd" : "zstd";
 }
 
 /**
- * Starts `pg_dump | zstd`: raw archive out of pg_dump, zstd 1 behind it, which is an eighth of the work of pg_dump's own
- * zlib and smaller. The stored file reads back with `zstd -d | pg_restore`.
+ * Starts the dump of a snapshot. Where pg_dump can compress, it does, which spares a program, and the whole archive's
+ * way through a pipe; its output reads back with `pg_restore`. Elsewhere `zstd` runs behind it: `zstd -d | pg_restore`.
  */
-export function startDump(settings: PostgresSettings, snapshotId: string): Pipeline {
-  return runPipeline('nice -n 10 pg_dump "$@"', "nice -n 10 zstd -q -1 -T1 -c", {
-    args: dumpArguments(settings, [`--snapshot=${snapshotId}`]),
-    env: libpqEnvironment(settings),
+export function startDump(
+  { postgres, compressionLevel }: Pick<AgentSettings, "postgres" | "compressionLevel">,
+  snapshotId: string,
+  compression: ReturnType<typeof compressionBy>,
+): Program | Pipeline {
+  const inner = compression === "pg_dump-zstd";
+  const options = {
+    args: dumpArguments(postgres, [
+      `--compress=${inner ? `zstd:${compressionLevel}` : "0"}`,
+      `--snapshot=${snapshotId}`,
+    ]),
+    env: libpqEnvironment(postgres),
     stdin: "ignore",
-  });
+  } as const;
+  if (inner) return runProgram('exec nice -n 10 pg_dump "$@"', options);
+  const zstd = `nice -n 10 zstd -q -${compressionLevel} -T1 -c`;
+  return runPipeline('nice -n 10 pg_dump "$@"', zstd, options);
 }
 
 /**
@@ -60,7 +61,7 @@ export async function readContents(
   settings: PostgresSettings,
 ): Promise<{ readonly tables: ReadonlySet<number>; readonly largeObjects: boolean }> {
   const pipeline = runPipeline('nice -n 10 pg_dump "$@"', "pg_restore --list", {
-    args: dumpArguments(settings, []),
+    args: dumpArguments(settings, ["--compress=0"]),
     env: libpqEnvironment(settings),
     stdin: "ignore",
   });
@@ -91,7 +92,6 @@ function dumpArguments(settings: PostgresSettings, more: readonly string[]): str
     `--lock-wait-timeout=${LOCK_TIMEOUT}`,
     ...extraOptions(settings.dumpOptions),
     "--format=custom",
-    "--compress=0",
     "--no-password",
     ...more,
     // A connection string, so that a name with "=" in it is not read as one.

@@ -305,3 +305,7 @@ export function fromEnvironment(env: Readonly<Record<string, string | undefined>
 }
 
 const REMEDY = "Set it in the accessory's env in deploy.yml and reboot the accessory.";
+
+/** The languages of `SCHEDULE` and `PGDUMP_EXTRA_OPTS`, for those who write them. */
+export { readDumpOptions } from "./dumpOptions.ts";
+export { cronOf, readSchedule } from "./scheduleRule.ts";

@@ -9,8 +9,9 @@ import { storeInPlaces, type Target } from "./spread.ts";
 const PART_BYTES = 5 * 1024 * 1024;
 
 /**
- * Stores, in each place, the server's roles, their memberships and the grants on its parameters, which no dump of one database carries:
- * `pg_dumpall --globals-only`, packed as the dump is. Without passwords: whoever reads a backup must not be able to try
+ * Stores, in each place, the server's roles, their memberships and the grants on its parameters, which no dump of one
+ * database carries: `pg_dumpall --globals-only`, through zstd, encrypted as the dump is. Without passwords: whoever reads a
+ * backup must not be able to try
  * them.
  * @returns how it ended at each target; null when the role may not read them, as on some managed services, which is said in
  * a notice
@@ -21,7 +22,7 @@ export async function storeGlobals(
 ): Promise<PromiseSettledResult<Manifest["globals"]>[]> {
   const { postgres } = context.settings;
   let refusal: string | undefined;
-  const pipeline = runPipeline('nice -n 10 pg_dumpall "$@"', "nice -n 10 zstd -q -1 -T1 -c", {
+  const source = runPipeline('nice -n 10 pg_dumpall "$@"', "nice -n 10 zstd -q -1 -T1 -c", {
     args: [
       "--globals-only",
       "--no-role-passwords",
@@ -34,7 +35,7 @@ export async function storeGlobals(
   });
   const packing = {
     what: "backup of the roles",
-    pipeline,
+    source,
     queue: 1,
     failure: (ending: Ending) => {
       if (/permission denied/i.test(ending.stderr)) refusal = ending.stderr.split("\n").at(-1);

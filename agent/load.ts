@@ -3,6 +3,7 @@ import { brokenByData, type Unpacked, type Unpacking, unpackInto } from "./archi
 import { libpqEnvironment, type PostgresSettings } from "./database.ts";
 import { connectionString } from "./dump.ts";
 import { describeEnding, type Ending } from "./pipeline.ts";
+import { RestoreTalk, TALKING_RESTORE, type TableProgress, UNTRANSLATED } from "./restoreTalk.ts";
 
 /** What was read from the bucket; `failure` is undefined when both programs ended with 0. */
 export interface Loaded extends Pick<Unpacked, "bytes" | "sha256" | "whole"> {
@@ -25,16 +26,19 @@ export async function load(
     readonly database: string;
     readonly signal: AbortSignal;
     readonly onBytes: (bytes: number) => void;
+    readonly onTable: (progress: TableProgress) => void;
   },
 ): Promise<Loaded> {
-  const { database, signal, onBytes } = options;
-  const loaded = await unpackInto(source, unpacking, 'pg_restore "$@"', {
+  const { database, signal, onBytes, onTable } = options;
+  const talk = new RestoreTalk(onTable);
+  const loaded = await unpackInto(source, unpacking, TALKING_RESTORE, {
     args: restoreArguments(database),
-    env: libpqEnvironment(settings),
+    env: { ...libpqEnvironment(settings), ...UNTRANSLATED },
     signal,
     onBytes,
+    onOutput: (text) => talk.read(text),
   });
-  const failure = explainLoad(loaded, unpacking.program);
+  const failure = explainLoad(loaded, talk, unpacking.program);
   return { ...loaded, ...(failure !== undefined && { failure }) };
 }
 
@@ -49,14 +53,19 @@ export function isFullDisk(text: string): boolean {
 }
 
 /** How `pg_restore` failed, with advice where there is some. */
-export function restoreFailure(ending: Ending): Problem {
+export function restoreFailure({ code, stderr }: Ending, talk: RestoreTalk): Problem {
+  const ending = { code, stderr: [talk.failure(), stderr].filter(Boolean).join("\n") };
   const advice = isFullDisk(ending.stderr)
     ? " The database server's disk is full: a restore needs room for a second copy of the database. Free some space, or drop an old <database>_before_... first."
     : "";
   return new Problem(`${describeEnding("pg_restore", ending)}.${advice}`);
 }
 
-function explainLoad({ first, second, whole }: Unpacked, program: string): Problem | undefined {
+function explainLoad(
+  { first, second, whole }: Unpacked,
+  talk: RestoreTalk,
+  program: string,
+): Problem | undefined {
   if (first.code === 0 && second.code === 0) {
     if (whole) return undefined;
     return new Problem("pg_restore was done before the object had been read to its end.");
@@ -64,5 +73,5 @@ function explainLoad({ first, second, whole }: Unpacked, program: string): Probl
   if (brokenByData(first) || second.code === 0) {
     return new Problem(`${describeEnding(program, first)}.`);
   }
-  return restoreFailure(second);
+  return restoreFailure(second, talk);
 }

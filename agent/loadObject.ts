@@ -7,6 +7,7 @@ import type { BackupContext } from "./backup.ts";
 import { load } from "./load.ts";
 import type { Plan } from "./plan.ts";
 import { readableBytes, throttled } from "./report.ts";
+import type { TableProgress } from "./restoreTalk.ts";
 import { loadThroughScratch } from "./scratch.ts";
 import { StallWatch } from "./stall.ts";
 
@@ -25,19 +26,31 @@ export async function loadObject(
   const { entry, manifest, unpacking } = plan;
   const started = performance.now();
   const stall = new StallWatch(`restore of ${plan.target}`);
+  const elapsedMs = () => Math.round(performance.now() - started);
   const progress = throttled(PROGRESS_EVERY_MS, (bytes: number) =>
     report.event({
       event: "progress",
       step: "download",
       bytes,
       total: entry.bytes,
-      elapsedMs: Math.round(performance.now() - started),
+      elapsedMs: elapsedMs(),
+    }),
+  );
+  const tables = manifest?.tables.length;
+  const onTable = throttled(PROGRESS_EVERY_MS, ({ done, table }: TableProgress) =>
+    report.event({
+      event: "progress",
+      step: "restore",
+      // An extension may have tables of its own in the dump, which the manifest does not count.
+      ...(tables === undefined ? { done } : { done: Math.min(done, tables), total: tables }),
+      table,
+      elapsedMs: elapsedMs(),
     }),
   );
   const { stream } = await openObject(store, entry.key);
   const stopping = AbortSignal.any([signal, stall.signal]);
   addAbortSignal(stopping, stream);
-  const options = { database: plan.fresh, signal: stopping, onBytes: progress };
+  const options = { database: plan.fresh, signal: stopping, onBytes: progress, onTable };
   const requireWhole = (read: { readonly bytes: number; readonly sha256: string }) => {
     if (manifest !== null) requireUndamaged(manifest, read);
   };
@@ -61,7 +74,8 @@ export async function loadObject(
     report.event({
       event: "progress",
       step: "restore",
-      elapsedMs: Math.round(performance.now() - started),
+      ...(tables !== undefined && { done: tables, total: tables }),
+      elapsedMs: elapsedMs(),
     });
   } catch (error) {
     throw error instanceof Damaged ? notRestored(error, plan) : error;

@@ -7,7 +7,7 @@ import { catchUpLine, nextLine } from "./clock.ts";
 import { understand } from "./compatibility.ts";
 import { confirmation } from "./confirm.ts";
 import { forCopy, ofCopysStore, openCopy } from "./copy.ts";
-import { chooseDatabase, forDatabase } from "./databases.ts";
+import { chooseDatabase, forDatabase, tellDatabases } from "./databases.ts";
 import { type AgentSettings, fromEnvironment } from "./environment.ts";
 import { list } from "./list.ts";
 import { probe } from "./probe.ts";
@@ -113,6 +113,10 @@ command("list", "the backups of a database in the bucket, newest first")
     const { store, settings } = openFor(options);
     await list(store, settings.postgres.database, report);
   });
+
+command("databases", "the databases that this container backs up")
+  .option("--stored", "also those that have a backup in the bucket")
+  .action((options: { stored?: boolean }) => tellDatabases(open(), options.stored === true));
 
 command("probe", "try database and bucket, leaving nothing behind").action(() => {
   sayNotices();

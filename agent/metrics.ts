@@ -59,18 +59,21 @@ export function renderMetrics(before: string, outcomes: readonly Outcome[], now:
     // A backup whose copy failed is good, and so is a copy whose backup failed: each has a time of its own.
     const good = error === undefined || outcome.copyFailed ? manifest : undefined;
     const copied = outcome.copyFailed || copy?.suspect !== null ? undefined : copy;
-    byLabel.set(escaped(database), {
-      ...byLabel.get(escaped(database)),
-      last_run_timestamp_seconds: Math.floor(now.getTime() / 1000),
-      last_run_success: good === undefined || error !== undefined ? 0 : 1,
-      last_run_duration_seconds: durationMs / 1000,
-      ...(good && {
-        last_success_timestamp_seconds: Date.parse(good.takenAt) / 1000,
-        size_bytes: good.object.bytes,
-        rows: totalRows(good),
-      }),
-      ...(copied && { last_copy_timestamp_seconds: Date.parse(copied.takenAt) / 1000 }),
-    });
+    // A run that ended before it was known which databases there are has failed for those of before.
+    for (const label of database === null ? [...byLabel.keys()] : [escaped(database)]) {
+      byLabel.set(label, {
+        ...byLabel.get(label),
+        last_run_timestamp_seconds: Math.floor(now.getTime() / 1000),
+        last_run_success: good === undefined || error !== undefined ? 0 : 1,
+        last_run_duration_seconds: durationMs / 1000,
+        ...(good && {
+          last_success_timestamp_seconds: Date.parse(good.takenAt) / 1000,
+          size_bytes: good.object.bytes,
+          rows: totalRows(good),
+        }),
+        ...(copied && { last_copy_timestamp_seconds: Date.parse(copied.takenAt) / 1000 }),
+      });
+    }
   }
   const lines: string[] = [];
   for (const [name, help] of Object.entries(METRICS) as [Name, string][]) {

@@ -9,7 +9,8 @@ import { type AgentEvent, type Report, readableBytes } from "./report.ts";
 
 /** What became of one database in a run. A suspect backup has both: it is stored, and the run has failed. */
 export interface Outcome {
-  readonly database: string;
+  /** Null: a run of every database of the server ended before it was known which there are. */
+  readonly database: string | null;
   readonly manifest?: Manifest;
   /** That of the copy in the second bucket, if one was made. */
   readonly copy?: Manifest;
@@ -25,7 +26,8 @@ export interface WebhookDocument {
   readonly version: 1;
   readonly event: "backup";
   readonly result: "ok" | "failed";
-  readonly database: string;
+  /** Null: a run of every database of the server ended before it was known which there are. */
+  readonly database: string | null;
   /** The host as Kamal knows it, else the container's own name. */
   readonly host: string;
   readonly durationMs: number;
@@ -37,6 +39,13 @@ export interface WebhookDocument {
   /** Key in the second bucket; absent when no copy was made. */
   readonly copyKey?: string;
   readonly error?: string;
+  /** Whatever failed in the same run, this database too; absent when nothing did. */
+  readonly failures?: readonly Failure[];
+}
+
+interface Failure {
+  readonly database: string | null;
+  readonly message: string;
 }
 
 /**
@@ -66,7 +75,7 @@ export class Notices {
     sentence: (error: unknown) => string,
   ) {
     this.#addresses = settings.notices;
-    this.#names = settings.databases === "all" ? [settings.postgres.database] : settings.databases;
+    this.#names = settings.databases === "all" ? [] : settings.databases;
     this.#report = report;
     this.#signal = signal;
     this.#sentence = sentence;
@@ -126,7 +135,7 @@ export class Notices {
             this.#ping(
               pingUrl,
               error === undefined ? "" : "/fail",
-              error ?? outcomes.map(describe).join("\n"),
+              error === undefined ? outcomes.map(describe).join("\n") : faultOf(error, outcomes),
             ),
           ),
         ),
@@ -134,9 +143,11 @@ export class Notices {
     }
     if (webhookUrl !== undefined) {
       const address = new URL(webhookUrl);
+      const failures = failuresIn(outcomes);
       const send = async () => {
         for (const outcome of outcomes) {
-          await deliver(address, JSON.stringify(documentOf(outcome)), JSON_TYPE, this.#signal);
+          const text = JSON.stringify(documentOf(outcome, failures));
+          await deliver(address, text, JSON_TYPE, this.#signal);
         }
       };
       tasks.push(this.#tell("WEBHOOK_URL", send));
@@ -149,6 +160,9 @@ export class Notices {
 
   #outcomes(error: string | undefined): Outcome[] {
     const elapsedMs = Math.round(performance.now() - this.#started);
+    if (this.#names.length === 0 && error !== undefined) {
+      return [{ database: null, durationMs: elapsedMs, error }];
+    }
     const outcomes: Outcome[] = [];
     for (const database of this.#names) {
       const manifest = this.#stored.get(database);
@@ -198,7 +212,26 @@ function describe({ database, manifest, copy, durationMs }: Outcome): string {
   return `Backup of ${database} complete${copied}: ${readableBytes(object.bytes)}, ${tables.length} tables, ${totalRows(manifest)} rows, ${(durationMs / 1000).toFixed(1)} s.`;
 }
 
-function documentOf({ database, manifest, copy, error, durationMs }: Outcome): WebhookDocument {
+function failuresIn(outcomes: readonly Outcome[]): Failure[] {
+  return outcomes.flatMap(({ database, error }) =>
+    error === undefined ? [] : [{ database, message: error }],
+  );
+}
+
+/** The sentence of the only one; of several a line for each that failed. */
+function faultOf(error: string, outcomes: readonly Outcome[]): string {
+  if (outcomes.length < 2) return error;
+  const failures = failuresIn(outcomes);
+  return [
+    `${failures.length} of ${outcomes.length} databases failed.`,
+    ...failures.map(({ database, message }) => `"${database}": ${message}`),
+  ].join("\n");
+}
+
+function documentOf(
+  { database, manifest, copy, error, durationMs }: Outcome,
+  failures: readonly Failure[],
+): WebhookDocument {
   return {
     version: 1,
     event: "backup",
@@ -214,5 +247,6 @@ function documentOf({ database, manifest, copy, error, durationMs }: Outcome): W
     }),
     ...(copy && { copyKey: copy.object.key }),
     ...(error !== undefined && { error }),
+    ...(failures.length > 0 && { failures }),
   };
 }

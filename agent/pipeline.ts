@@ -1,25 +1,64 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
+import { on } from "node:events";
+import { constants } from "node:os";
 import { PassThrough, pipeline, type Readable, type Writable } from "node:stream";
+import { release } from "./release.ts";
 
-/** How one side of a pipeline ended. `code` is null when it did not get to say: its shell was killed. */
+/** How a program ended. `code` is null when nobody got to say: its shell was killed. */
 export interface Ending {
   readonly code: number | null;
   /** The last lines that it wrote to standard error. */
   readonly stderr: string;
 }
 
-export interface Pipeline {
+interface Running {
   /** Standard input of the first program; null unless asked for. */
   readonly stdin: Writable | null;
-  /** Standard output of the second program. */
+  /** Standard output of the last program. */
   readonly stdout: Readable;
-  /** Settles when both have ended; never rejects on their failure. */
-  readonly ended: Promise<{ readonly first: Ending; readonly second: Ending }>;
-  /** Ends both at once. */
+  /** Ends everything at once. */
   kill(): void;
 }
 
+export interface Program extends Running {
+  /** Settles when it has ended; never rejects on its failure. */
+  readonly ended: Promise<Ending>;
+}
+
+export interface Pipeline extends Running {
+  /** Settles when both have ended; never rejects on their failure. */
+  readonly ended: Promise<{ readonly first: Ending; readonly second: Ending }>;
+}
+
+interface Options {
+  readonly args: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+  readonly stdin: "ignore" | "pipe";
+}
+
+/** Exit code of a program whose reader is gone. */
+export const SIGPIPE = 141;
+
 const STDERR_KEPT = 4096;
+
+/**
+ * Runs one program.
+ * @param text shell text of a single command; `"$@"` stands for `args`. Never put a name or a value into it
+ */
+export function runProgram(text: string, { args, env, stdin }: Options): Program {
+  // The program takes the shell's place: what it writes comes here straight, and its end is the child's.
+  const child = spawn("sh", ["-c", text, "program", ...args], {
+    env,
+    detached: true,
+    stdio: [stdin, "pipe", "pipe"],
+  });
+  const errors = tail(child.stderr as Readable);
+  return running(child, (code, signal) => ({
+    // As a shell would tell it.
+    code: code ?? (signal === null ? null : 128 + constants.signals[signal]),
+    stderr: errors().trim(),
+  }));
+}
 
 /**
  * Runs `first | second` joined by a pipe of the kernel, so that what flows between them never enters this process.
@@ -30,23 +69,23 @@ const STDERR_KEPT = 4096;
 export function runPipeline(
   first: string,
   second: string,
-  options: {
-    readonly args: readonly string[];
-    readonly env: NodeJS.ProcessEnv;
-    readonly stdin: "ignore" | "pipe";
+  {
+    args,
+    env,
+    stdin,
+    secret,
+  }: Options & {
     /** A line that the first program may read from descriptor 5: arguments and environments can be seen by others. */
     readonly secret?: string;
   },
 ): Pipeline {
   // fd 2: errors of the first program, 3: exit codes, 4: errors of the second one, 5: the secret.
   const script = `{ ${first} 3>&- 4>&-; echo "first $?" >&3; } | { ${second} 2>&4 3>&- 4>&- 5<&-; echo "second $?" >&3; }`;
-  const { secret } = options;
-  const child = spawn("sh", ["-c", script, "pipeline", ...options.args], {
-    env: options.env,
-    // A group of its own, so that kill() reaches the programs behind the shell.
+  const child = spawn("sh", ["-c", script, "pipeline", ...args], {
+    env,
     detached: true,
     stdio: [
-      options.stdin,
+      stdin,
       "pipe",
       "pipe",
       "pipe",
@@ -58,14 +97,8 @@ export function runPipeline(
     // EPIPE: the program ended before it read it; its exit code says why.
     (child.stdio as unknown as Writable[])[5]?.on("error", () => {}).end(`${secret}\n`);
   }
-  // When a child ends, Node throws away the output that nobody has begun to read. A reader may come later: taken over
-  // at once, the output waits for it.
-  const stdout = new PassThrough();
-  pipeline(child.stdio[1] as Readable, stdout, () => {});
   const texts = [2, 3, 4].map((fd) => tail(child.stdio[fd] as Readable));
-  const failed = new Promise<never>((_, reject) => child.once("error", reject));
-  const closed = new Promise<void>((resolve) => child.once("close", () => resolve()));
-  const ended = Promise.race([closed, failed]).then(() => {
+  return running(child, () => {
     const [firstErrors, codes, secondErrors] = texts.map((text) => text());
     const code = (side: string) => {
       const found = new RegExp(`^${side} (\\d+)$`, "m").exec(codes ?? "")?.[1];
@@ -75,6 +108,21 @@ export function runPipeline(
       first: { code: code("first"), stderr: (firstErrors ?? "").trim() },
       second: { code: code("second"), stderr: (secondErrors ?? "").trim() },
     };
+  });
+}
+
+/** @param child in a process group of its own, so that all that it has started can be ended with it */
+function running<T>(
+  child: ChildProcess,
+  result: (code: number | null, signal: NodeJS.Signals | null) => T,
+) {
+  // When a child ends, Node throws away the output that nobody has begun to read. A reader may come later: taken over
+  // at once, the output waits for it.
+  const stdout = new PassThrough();
+  pipeline(child.stdout as Readable, stdout, () => {});
+  const ended = new Promise<T>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code, signal) => resolve(result(code, signal)));
   });
   // Whoever awaits it sees the error; nobody awaiting it yet must not end the process.
   ended.catch(() => {});
@@ -91,6 +139,18 @@ export function runPipeline(
       }
     },
   };
+}
+
+/**
+ * The output of a program that nobody else reads, as it comes. What is yielded is valid only until the next one is asked for.
+ * The stream's own iterator would join what came meanwhile into new, larger chunks.
+ */
+export async function* chunksOf(output: Readable): AsyncGenerator<Buffer> {
+  const events = on(output, "data", { close: ["end", "close"], highWaterMark: 1, lowWaterMark: 1 });
+  for await (const [chunk] of events as AsyncIterable<[Buffer]>) {
+    yield chunk;
+    release(chunk);
+  }
 }
 
 /** One sentence about how a program ended, for an error's text. */

@@ -86,7 +86,7 @@ export async function makePlan(
   await requireVersions(maintenance, manifest);
   if (live !== null) await requireNoBackup(maintenance, target);
   if (request.scratch !== undefined) {
-    await requireRoom(request.scratch, manifest?.databaseBytes ?? entry.bytes);
+    await requireRoom(request.scratch, scratchBytes(entry, manifest));
   }
   const unpacking = await openDump(store, entry, manifest, request.secrets);
   const roles =
@@ -115,6 +115,11 @@ async function chooseFor({ settings, store }: BackupContext, request: RestoreReq
   const entries = request.notAfter === undefined ? all : notAfter(all, request.notAfter, location);
   const entry = chooseBackup(entries, request.wanted, database, location);
   return { entry, manifest: entry.kind === "legacy" ? null : await readManifest(store, entry) };
+}
+
+/** Only an archive inside zstd grows when it is unpacked, to the size of the database at most. */
+function scratchBytes({ bytes }: CatalogueEntry, manifest: Manifest | null): number {
+  return manifest?.compression === "zstd" ? manifest.databaseBytes : bytes;
 }
 
 /** A head that cannot be read is left to the restore: it reads the whole object and says what is wrong with it. */

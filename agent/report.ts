@@ -7,7 +7,10 @@ export type AgentEvent =
       readonly step: "upload" | "download" | "restore" | "compare";
       readonly bytes?: number;
       readonly total?: number;
+      /** Tables that are through the step, of `total`. */
       readonly done?: number;
+      /** With `restore`: the table whose rows were begun last. */
+      readonly table?: string;
       readonly elapsedMs: number;
     }
   | { readonly event: "backup"; readonly manifest: Manifest }
@@ -65,6 +68,13 @@ export type AgentEvent =
       /** What was not checked, as a sentence; null when everything was. */
       readonly unchecked: string | null;
       readonly elapsedMs: number;
+    }
+  | {
+      readonly event: "databases";
+      /** What a backup would take now. */
+      readonly databases: readonly string[];
+      /** Those that have a backup in the bucket; null when that was not asked. */
+      readonly stored: readonly string[] | null;
     }
   | { readonly event: "list"; readonly backups: readonly unknown[] }
   | { readonly event: "error"; readonly message: string };

@@ -4,6 +4,7 @@ import { isDenied } from "../storage/explain.ts";
 import { Problem } from "../storage/problem.ts";
 import type { BackupContext } from "./backup.ts";
 import type { AgentSettings } from "./environment.ts";
+import { dropRemark, leaveRemark } from "./state.ts";
 
 type Keep = NonNullable<AgentSettings["keep"]>;
 
@@ -26,21 +27,28 @@ export function expiredBackups(
 }
 
 /**
- * Deletes the expired backups of the context's database. A key that may not delete is no failure: then the bucket's own
- * rule expires them.
+ * Deletes the expired backups of the context's database. A key that may not delete, or not even list, is no failure: then
+ * the bucket's own rule expires them. It is said once in the life of the container, and from then on by its health check.
+ * @param stateFolder where the health check looks; absent: outside a container
  * @throws Problem when it fails for another reason; the new backup is complete all the same
  */
-export async function prune(context: BackupContext, keep: Keep): Promise<void> {
+export async function prune(
+  context: BackupContext,
+  keep: Keep,
+  stateFolder = process.env["AGENT_STATE_DIR"],
+): Promise<void> {
   const { settings, store, report, signal } = context;
   const { database } = settings.postgres;
-  const expired = expiredBackups(await listBackups(store, database), keep, new Date());
+  let expired: CatalogueEntry[] | undefined;
   let deleted = 0;
   try {
+    expired = expiredBackups(await listBackups(store, database), keep, new Date());
     for (const entry of expired.toReversed()) {
       signal.throwIfAborted();
       await deleteBackup(store, entry);
       deleted += 1;
     }
+    if (deleted > 0) dropRemark(stateFolder);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     if (!isDenied(error.cause)) {
@@ -48,9 +56,12 @@ export async function prune(context: BackupContext, keep: Keep): Promise<void> {
         cause: error,
       });
     }
-    report.notice(
-      `BACKUP_KEEP_DAYS: the key may not delete, so ${expired.length - deleted} backups older than ${keep.days} days stay until the bucket's own rule expires them.`,
-    );
+    const reason = `BACKUP_KEEP_DAYS: the key may not ${expired ? "delete" : "list the bucket"}, so`;
+    const until = "until the bucket's own rule expires them";
+    if (leaveRemark(stateFolder, `${reason} old backups stay ${until}`)) {
+      const which = expired ? `${expired.length - deleted}` : "the";
+      report.notice(`${reason} ${which} backups older than ${keep.days} days stay ${until}.`);
+    }
   }
   if (deleted > 0) {
     report.line(`Deleted ${deleted} backups of ${database} older than ${keep.days} days.`);

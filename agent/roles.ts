@@ -41,7 +41,8 @@ export async function planRoles(
       "--globals: this backup was stored without roles and grants. Restore without --globals, and create the roles by hand where they are missing.",
     );
   }
-  const unpacking = await openPacked(store, globals.key, manifest, secrets);
+  const packed = { compression: "zstd", encryption: manifest.encryption } as const;
+  const unpacking = await openPacked(store, globals.key, packed, secrets);
   const { stream } = await openObject(store, globals.key);
   let sql = "";
   try {

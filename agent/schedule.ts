@@ -1,23 +1,9 @@
-import { Cron } from "croner";
 import { Problem } from "../storage/problem.ts";
-
-const DESCRIPTORS: Readonly<Record<string, string>> = {
-  "@yearly": "0 0 1 1 *",
-  "@annually": "0 0 1 1 *",
-  "@monthly": "0 0 1 * *",
-  "@weekly": "0 0 * * 0",
-  "@daily": "0 0 * * *",
-  "@midnight": "0 0 * * *",
-  "@hourly": "0 * * * *",
-};
-
-/** Milliseconds of each unit of a Go duration that makes sense for a backup. */
-const UNITS: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000 };
+import { cronOf, readSchedule, type ScheduleRule } from "./scheduleRule.ts";
 
 /**
  * The first moment after `from` at which a backup is due.
- * @param expression what go-cron takes: five fields, six with seconds first, `@daily` and its kin, `@every 1h30m`,
- * each with an optional `TZ=Area/City ` or `CRON_TZ=Area/City ` in front
+ * @param expression what `readSchedule` takes
  * @param from `@every` counts from here
  * @param timezone IANA name @default UTC
  * @param variable that holds the expression, for the error @default SCHEDULE
@@ -26,9 +12,8 @@ const UNITS: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 10
 export function nextRun(expression: string, from: Date, timezone = "UTC", variable?: string): Date {
   const rule = read(expression, timezone, variable);
   if ("everyMs" in rule) return new Date(from.getTime() + rule.everyMs);
-  const next = rule.cron.nextRun(from);
-  if (next === null) throw unreadable(expression, "it is never due", variable);
-  return next;
+  // A rule that has been read is due some day.
+  return cronOf(rule).nextRun(from) as Date;
 }
 
 /**
@@ -50,7 +35,7 @@ export function lastDue(expression: string, now: Date, timezone = "UTC"): Date |
   const rule = read(expression, timezone);
   if ("everyMs" in rule) return new Date(now.getTime() - rule.everyMs);
   // The reference itself is left out, a run earlier in its second is not.
-  return rule.cron.previousRuns(1, new Date(now.getTime() + 1))[0];
+  return cronOf(rule).previousRuns(1, new Date(now.getTime() + 1))[0];
 }
 
 /**
@@ -62,55 +47,13 @@ export function startOf(due: Date, jitterSeconds: number, random: () => number =
   return new Date(due.getTime() + Math.floor(random() * (jitterSeconds + 1)) * 1000);
 }
 
-type Rule = { readonly cron: Cron } | { readonly everyMs: number };
-
-function read(expression: string, timezone: string, variable?: string): Rule {
-  const prefixed = /^(?:CRON_)?TZ=(\S+)\s+(.*)$/s.exec(expression.trim());
-  const zone = prefixed?.[1] ?? timezone;
-  const rule = (prefixed?.[2] ?? expression).trim();
-  const every = /^@every\s+(.*)$/.exec(rule);
-  if (every) return { everyMs: duration(every[1] ?? "", expression, variable) };
-  const pattern = rule.startsWith("@") ? DESCRIPTORS[rule.toLowerCase()] : rule;
-  if (pattern === undefined) throw unreadable(expression, `${rule} is not known`, variable);
-  const fields = pattern.split(/\s+/).length;
-  if (fields !== 5 && fields !== 6) {
-    throw unreadable(expression, `it has ${fields} ${fields === 1 ? "field" : "fields"}`, variable);
-  }
-  try {
-    // The looser form is Go's: 5/15 means from 5 to the end in steps of 15.
-    const cron = new Cron(pattern, {
-      timezone: zone,
-      mode: "5-or-6-parts",
-      sloppyRanges: true,
-    });
-    // A time zone that does not exist is found out by the first calculation only.
-    cron.nextRun();
-    return { cron };
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    throw unreadable(
-      expression,
-      message.replace(/^CronPattern: /, "").replace(/\.$/, ""),
-      variable,
+/** @throws Problem when the expression is none */
+function read(expression: string, timezone: string, variable = "SCHEDULE"): ScheduleRule {
+  const rule = readSchedule(expression, timezone);
+  if ("fault" in rule) {
+    throw new Problem(
+      `${variable} "${expression}" cannot be read: ${rule.fault}. Use five cron fields ("15 3 * * *"), six with seconds first, @hourly, @daily, @weekly, @monthly, @yearly, or @every 6h.`,
     );
   }
-}
-
-/** A Go duration such as `1h30m`, `90m`, `1.5h`; at least one second, as in go-cron. */
-function duration(text: string, expression: string, variable?: string): number {
-  if (!/^(?:\d+(?:\.\d+)?[hms])+$/.test(text)) {
-    throw unreadable(expression, `"${text}" is not a duration such as 6h or 1h30m`, variable);
-  }
-  let sum = 0;
-  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)([hms])/g)) {
-    sum += Number(amount) * (UNITS[unit ?? ""] ?? 0);
-  }
-  if (sum < 1000) throw unreadable(expression, "the interval is shorter than one second", variable);
-  return Math.floor(sum / 1000) * 1000;
-}
-
-function unreadable(expression: string, reason: string, variable = "SCHEDULE"): Problem {
-  return new Problem(
-    `${variable} "${expression}" cannot be read: ${reason}. Use five cron fields ("15 3 * * *"), six with seconds first, @hourly, @daily, @weekly, @monthly, @yearly, or @every 6h.`,
-  );
+  return rule;
 }

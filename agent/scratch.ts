@@ -1,4 +1,4 @@
-import { mkdtemp, rm, statfs } from "node:fs/promises";
+import { access, constants, mkdtemp, rm, statfs } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Problem } from "../storage/problem.ts";
@@ -7,17 +7,21 @@ import { libpqEnvironment, type PostgresSettings } from "./database.ts";
 import { type Loaded, restoreArguments, restoreFailure } from "./load.ts";
 import { describeEnding, runPipeline } from "./pipeline.ts";
 import { readableBytes } from "./report.ts";
+import { RestoreTalk, TALKING_RESTORE, type TableProgress, UNTRANSLATED } from "./restoreTalk.ts";
 
 /**
  * Checks the folder for the archive before anything is made.
  * @param needed upper estimate of the unpacked archive, bytes
- * @throws Problem when there is no such folder, or too little room in it
+ * @throws Problem when there is no such folder, it may not be written to, or has too little room
  */
 export async function requireRoom(folder: string, needed: number): Promise<void> {
   const { bavail, bsize } = await statfs(folder).catch((error: NodeJS.ErrnoException) => {
     throw new Problem(`the scratch folder ${folder} cannot be used (${error.code}).`, {
       cause: error,
     });
+  });
+  await access(folder, constants.W_OK | constants.X_OK).catch((error: NodeJS.ErrnoException) => {
+    throw notWritable(folder, error);
   });
   const free = bavail * bsize;
   if (free >= needed) return;
@@ -42,15 +46,13 @@ export async function loadThroughScratch(
     readonly signal: AbortSignal;
     readonly onBytes: (bytes: number) => void;
     readonly onFetched: (fetched: Unpacked) => void;
+    readonly onTable: (progress: TableProgress) => void;
   },
 ): Promise<Loaded> {
-  const { database, signal, onBytes, onFetched } = options;
+  const { database, signal, onBytes, onFetched, onTable } = options;
   const folder = await mkdtemp(join(options.folder, "restore-")).catch(
     (error: NodeJS.ErrnoException) => {
-      throw new Problem(
-        `the scratch folder ${options.folder} cannot be written to (${error.code}). Mount one that the container's user may write to.`,
-        { cause: error },
-      );
+      throw notWritable(options.folder, error);
     },
   );
   try {
@@ -69,32 +71,45 @@ export async function loadThroughScratch(
         : `the archive could not be written to ${options.folder}: ${describeEnding("cat", second)}`;
       return { ...fetched, failure: new Problem(`${failure}.`) };
     }
-    const failure = await restoreFile(settings, file, database, signal);
+    const failure = await restoreFile(settings, file, { database, signal, onTable });
     return { ...fetched, ...(failure !== undefined && { failure }) };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
+function notWritable(folder: string, error: NodeJS.ErrnoException): Problem {
+  const user = process.getuid?.();
+  return new Problem(
+    `the scratch folder ${folder} cannot be written to (${error.code}). Mount a named volume at /scratch, which belongs to the container's user, or give the mounted folder to that user: chown ${user} FOLDER.`,
+    { cause: error },
+  );
+}
+
 async function restoreFile(
   settings: PostgresSettings,
   file: string,
-  database: string,
-  signal: AbortSignal,
+  options: {
+    readonly database: string;
+    readonly signal: AbortSignal;
+    readonly onTable: (progress: TableProgress) => void;
+  },
 ): Promise<Problem | undefined> {
+  const { database, signal, onTable } = options;
   const jobs = `--jobs=${availableParallelism()}`;
-  const pipeline = runPipeline(":", 'pg_restore "$@"', {
+  const talk = new RestoreTalk(onTable);
+  const pipeline = runPipeline(":", TALKING_RESTORE, {
     args: [...restoreArguments(database), jobs, file],
-    env: libpqEnvironment(settings),
+    env: { ...libpqEnvironment(settings), ...UNTRANSLATED },
     stdin: "ignore",
   });
-  pipeline.stdout.resume();
+  pipeline.stdout.setEncoding("utf8").on("data", (text: string) => talk.read(text));
   const stop = () => pipeline.kill();
   signal.addEventListener("abort", stop, { once: true });
   try {
     const { second } = await pipeline.ended;
     signal.throwIfAborted();
-    return second.code === 0 ? undefined : restoreFailure(second);
+    return second.code === 0 ? undefined : restoreFailure(second, talk);
   } finally {
     signal.removeEventListener("abort", stop);
     pipeline.kill();

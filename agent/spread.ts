@@ -34,7 +34,7 @@ export interface Spreading<T extends Target>
 }
 
 /**
- * Stores what a pipeline writes in several places at once. It is read, compressed and encrypted once, so that all hold the
+ * Stores what the programs write in several places at once. It is read, compressed and encrypted once, so that all hold the
  * same bytes, and never faster than the slowest place takes it; memory is bounded by the part buffers of each. A place
  * that fails or stalls is given up alone; a source that fails leaves nothing visible anywhere.
  * @returns how it ended at each target, in their order
@@ -51,16 +51,16 @@ export async function storeInPlaces<T extends Target>(
     const alone = { ...packing, key, partBytes, beforeComplete };
     return Promise.allSettled([storePacked({ ...context, store: only.store }, alone)]);
   }
-  const { pipeline } = packing;
+  const { source } = packing;
   const sourceStall = new StallWatch(packing.what, packing.stallLimitMs);
   sourceStall.pause();
-  const tee = new Tee(encrypted(pipeline.stdout, context.settings.encryption), {
+  const tee = new Tee(encrypted(source.stdout, context.settings.encryption), {
     onAsked: () => sourceStall.resume(),
     onAnswered: () => sourceStall.pause(),
   });
   const signal = AbortSignal.any([context.signal, sourceStall.signal]);
   const whole = new Gathering(targets);
-  const end = once(() => requireCleanEnd(pipeline, packing.failure));
+  const end = once(() => requireCleanEnd(source, packing.failure));
   let furthest = 0;
   const sendTo = async (target: T, branch: Branch): Promise<Stored> => {
     const { store, key, partBytes } = target;
@@ -100,8 +100,8 @@ export async function storeInPlaces<T extends Target>(
     );
   } finally {
     sourceStall.stop();
-    pipeline.kill();
-    await pipeline.ended;
+    source.kill();
+    await source.ended;
   }
 }
 

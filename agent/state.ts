@@ -1,4 +1,4 @@
-import { renameSync, writeFileSync } from "node:fs";
+import { existsSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /**
@@ -15,3 +15,25 @@ export function recordResult(folder: string | undefined, failure?: string): void
   // The health check may read at any moment: it sees the old line or the new one.
   renameSync(`${path}.new`, path);
 }
+
+/**
+ * Leaves a remark that the health check repeats behind its own sentence while the container lives: something to know about
+ * that is no failure.
+ * @param sentence one line, free of secrets
+ * @returns whether it is new; always true where nothing can be written
+ */
+export function leaveRemark(folder: string | undefined, sentence: string): boolean {
+  if (folder === undefined || folder === "") return true;
+  const path = join(folder, REMARK);
+  if (existsSync(path)) return false;
+  writeFileSync(path, `${sentence}\n`);
+  return true;
+}
+
+/** Takes the remark back: it no longer holds. */
+export function dropRemark(folder: string | undefined): void {
+  if (folder === undefined || folder === "") return;
+  rmSync(join(folder, REMARK), { force: true });
+}
+
+const REMARK = "agent.remark";

@@ -14,9 +14,10 @@ export interface BackupOptions {
 /** Takes a backup of each database now and says what it holds. */
 export async function backup(session: Session, options: BackupOptions): Promise<void> {
   const { backup, databases, container, screen } = session;
+  const one = databases !== null && databases.length === 1;
   const args = [
     "backup",
-    ...(databases.length === 1 ? databaseArguments(backup) : []),
+    ...(one ? databaseArguments(backup) : []),
     ...(options.accept ? ["--accept"] : []),
   ];
   const manifests: Manifest[] = [];
@@ -49,13 +50,13 @@ export async function backup(session: Session, options: BackupOptions): Promise<
   });
   await running.catch((error: unknown) => {
     // Of several databases or places some may have failed; what is complete is complete.
-    if (databases.length > 1 || backup.copy !== undefined) show();
+    if (!one || backup.copy !== undefined) show();
     throw error;
   });
   show();
   const [first] = manifests;
   screen.document({
-    database: backup.database,
+    database: first?.database ?? backup.database,
     host: container.host,
     container: container.name,
     manifest: first,

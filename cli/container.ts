@@ -11,7 +11,9 @@ const stateSchema = z.object({
     StartedAt: z.string(),
     FinishedAt: z.string(),
     OOMKilled: z.boolean().optional(),
-    Health: z.object({ Status: z.string() }).nullish(),
+    Health: z
+      .object({ Status: z.string(), Log: z.array(z.object({ Output: z.string() })).nullish() })
+      .nullish(),
   }),
   restarts: z.number(),
   image: z.string(),
@@ -26,6 +28,8 @@ export interface ContainerState {
   readonly since: string;
   /** `healthy`, `unhealthy`, `starting`; absent without a health check. */
   readonly health?: string;
+  /** What the health check last said, e.g. why the container is unhealthy; absent before it has run. */
+  readonly remark?: string;
   readonly restarts: number;
   readonly image?: string;
 }
@@ -74,11 +78,14 @@ export function readState(text: string, container: Container, now: number): Cont
   const at = Date.parse(running ? state.StartedAt : state.FinishedAt);
   const known = at > 0;
   const age = formatAge(now - at);
+  // Of a container that does not run, Docker keeps what was said while it did.
+  const remark = running ? state.Health?.Log?.at(-1)?.Output.trim().split("\n")[0] : undefined;
   return {
     running,
     status: state.Status === "exited" ? `exited (${state.ExitCode}${killed})` : state.Status,
     since: known ? (running ? `for ${age}` : `${age} ago`) : "",
     ...(state.Health && { health: state.Health.Status }),
+    ...(remark !== undefined && remark !== "" && { remark }),
     restarts,
     image,
   };

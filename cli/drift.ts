@@ -1,11 +1,9 @@
 import { appendFile } from "node:fs/promises";
-import type { BackupOutputs } from "../components/outputs.ts";
 import { Problem } from "../storage/problem.ts";
 import { judgeAge, listBackups } from "./catalogue.ts";
 import { forCopy } from "./copy.ts";
-import { databasesOf, forDatabase } from "./databases.ts";
+import { forDatabase, isOneOfSeveral, nameOf, namesOf } from "./databases.ts";
 import { type Difference, judge } from "./differences.ts";
-import type { Entry } from "./events.ts";
 import { formatAge, plural, stampTime } from "./format.ts";
 import { previewRefresh, type StackChoice } from "./pulumi.ts";
 import { type Container, ContainerDown } from "./remote.ts";
@@ -29,7 +27,7 @@ const NOTHING: Report = { differences: [], notes: [] };
  * @throws Problem when the check itself could not be made
  */
 export async function drift(session: Session, stack: StackChoice): Promise<number> {
-  const { backup, screen } = session;
+  const { screen } = session;
   screen.progress("  reading every resource of the stack");
   const reality = judge(await previewRefresh(stack));
   screen.progress("  reading the backups");
@@ -50,49 +48,50 @@ export async function drift(session: Session, stack: StackChoice): Promise<numbe
     ],
   };
   for (const line of renderReport(report)) screen.line(line);
-  await summarise(backup, report);
+  await summarise(nameOf(session), report);
   const { differences, notes } = report;
   screen.document({ drift: differences.length > 0, differences, notes });
   return differences.length > 0 ? driftExitCode : 0;
 }
 
-/** The data plane of each database. */
+/**
+ * The data plane of each database. One that cannot be judged is itself a broken check, unless drift that is known already
+ * explains it.
+ */
 async function judgeDatabases(session: Session, known: readonly Difference[]): Promise<Report> {
-  const reports: Report[] = [];
-  for (const database of session.databases) {
-    reports.push(await judgeData(forDatabase(session, database), known));
-  }
-  return {
-    differences: reports.flatMap(({ differences }) => differences),
-    notes: [...new Set(reports.flatMap(({ notes }) => notes))],
-  };
-}
-
-/** A data plane that cannot be judged is itself a broken check, unless drift that is known already explains it. */
-async function judgeData(session: Session, known: readonly Difference[]): Promise<Report> {
-  const { backup, container } = session;
-  const what = session.ofCopy ? "newest copy" : "newest backup";
-  let entries: Entry[];
+  const late: Difference[] = [];
   try {
-    entries = await listBackups(session);
+    for (const database of await namesOf(session)) {
+      late.push(...(await judgeData(forDatabase(session, database))));
+    }
+    return { differences: late, notes: [] };
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    const notes = [`the age of the ${what} could not be judged: ${error.message}`];
-    if (known.length > 0) return { differences: [], notes };
+    const notes = [`the age of the ${newestOf(session)} could not be judged: ${error.message}`];
+    if (known.length > 0) return { differences: late, notes };
     if (!(error instanceof ContainerDown)) throw error;
-    return { differences: [containerDown(container)], notes };
+    return { differences: [...late, containerDown(session.container)], notes };
   }
-  const now = Date.now();
-  const { ok, newest } = judgeAge(backup, entries, now);
-  if (ok) return NOTHING;
-  const late: Difference = {
-    plane: "data",
-    subject: databasesOf(backup).length > 1 ? `${what} of ${backup.database}` : what,
-    declared: `RPO ${backup.rpoHours} h`,
-    found: newest ? `${formatAge(now - stampTime(newest.stamp))} old` : "none",
-    remedy: `see why: docker logs ${container.name}`,
-  };
-  return { differences: [late], notes: [] };
+}
+
+async function judgeData(session: Session): Promise<Difference[]> {
+  const { backup, container } = session;
+  const what = newestOf(session);
+  const { ok, newest } = judgeAge(backup, await listBackups(session), Date.now());
+  if (ok) return [];
+  return [
+    {
+      plane: "data",
+      subject: isOneOfSeveral(backup) ? `${what} of ${backup.database}` : what,
+      declared: `RPO ${backup.rpoHours} h`,
+      found: newest ? `${formatAge(Date.now() - stampTime(newest.stamp))} old` : "none",
+      remedy: `see why: docker logs ${container.name}`,
+    },
+  ];
+}
+
+function newestOf({ ofCopy }: Session): string {
+  return ofCopy ? "newest copy" : "newest backup";
 }
 
 /** The container went down after the engine had looked. */
@@ -125,18 +124,18 @@ export function renderReport({ differences, notes }: Report): string[] {
 }
 
 /** A GitHub job summary, where there is one to write to. */
-async function summarise(backup: BackupOutputs, report: Report): Promise<void> {
+async function summarise(databases: string, report: Report): Promise<void> {
   const file = process.env["GITHUB_STEP_SUMMARY"];
   if (!file) return;
-  await appendFile(file, renderSummary(backup.database, report));
+  await appendFile(file, renderSummary(databases, report));
 }
 
 /** The report as Markdown. */
-export function renderSummary(database: string, { differences, notes }: Report): string {
+export function renderSummary(databases: string, { differences, notes }: Report): string {
   const rows = differences.map((d) => [d.plane, d.subject, d.declared, d.found, d.remedy]);
   const table =
     rows.length === 0
       ? "No drift."
       : renderMarkdown(["plane", "what", "declared", "found", "remedy"], rows);
-  return [`## Backup of ${database}: drift`, table, ...notes, ""].join("\n\n");
+  return [`## Backup of ${databases}: drift`, table, ...notes, ""].join("\n\n");
 }

@@ -9,6 +9,8 @@ const progressSchema = z.object({
   bytes: z.number().optional(),
   total: z.number().optional(),
   done: z.number().optional(),
+  /** The table that is being restored. */
+  table: z.string().optional(),
   elapsedMs: z.number(),
 });
 
@@ -89,6 +91,14 @@ const entrySchema = z.object({
   manifest: manifestSchema.nullish().catch(null),
 });
 
+const databasesSchema = z.object({
+  event: z.literal("databases"),
+  /** What a backup would take now. */
+  databases: z.array(z.string()),
+  /** Those that have a backup in the bucket; null when that was not asked. */
+  stored: z.array(z.string()).nullable(),
+});
+
 const listSchema = z.object({ event: z.literal("list"), backups: z.array(entrySchema) });
 const errorSchema = z.object({ event: z.literal("error"), message: z.string() });
 
@@ -100,6 +110,7 @@ const eventSchema = z.discriminatedUnion("event", [
   plannedSchema,
   undoneSchema,
   verifiedSchema,
+  databasesSchema,
   listSchema,
   errorSchema,
 ]);

@@ -18,7 +18,7 @@ export interface ListOptions extends CopyOption {
 
 /** Shows the backups of the database, newest first. */
 export async function list(opened: Session, options: ListOptions): Promise<void> {
-  const session = forPlace(forOne(opened), options);
+  const session = forPlace(await forOne(opened), options);
   const { backup, screen } = session;
   const now = Date.now();
   const entries = await listBackups(session);
@@ -85,9 +85,15 @@ export function renderBackups(backup: BackupOutputs, entries: readonly Entry[]):
   return renderTable(columns, rows);
 }
 
-/** The day on which the bucket's rule expires it. */
-function keptUntil({ retentionDays = 0, tierDays }: BackupOutputs, { stamp, tier }: Entry): string {
-  return dayAfter(stamp, (tier && tierDays?.[tier]) ?? retentionDays);
+/**
+ * The day on which the bucket's rules expire it. The folder of the dump decides; of a suspect one at the latest the day on
+ * which its manifest goes, which always lies among the suspect ones.
+ */
+export function keptUntil(backup: BackupOutputs, entry: Entry): string {
+  const { retentionDays = 0, tierDays, location } = backup;
+  const doubted = entry.suspect || entry.key.startsWith(`${location.prefix}/suspect/`);
+  const folder = doubted ? "daily" : entry.tier;
+  return dayAfter(entry.stamp, (folder && tierDays?.[folder]) ?? retentionDays);
 }
 
 function paintState(state: State): string {

@@ -4,17 +4,11 @@ import { chooseEntry, listBackups, stateOf } from "./catalogue.ts";
 import { type CopyOption, forPlace, placeArguments } from "./copy.ts";
 import { databaseArguments, forOne } from "./databases.ts";
 import type { Entry, PlannedEvent, ProgressEvent, RestoredEvent } from "./events.ts";
-import {
-  formatBytes,
-  formatCount,
-  formatDuration,
-  formatRate,
-  formatStamp,
-  plural,
-} from "./format.ts";
+import { formatBytes, formatDuration, formatStamp, plural } from "./format.ts";
 import { agentSecret } from "./identity.ts";
+import { restoreLine } from "./progress.ts";
 import { runAgent } from "./remote.ts";
-import { paint, renderBar, renderTable } from "./render.ts";
+import { paint, renderTable } from "./render.ts";
 import type { Session } from "./session.ts";
 
 export interface RestoreOptions extends CopyOption {
@@ -43,7 +37,7 @@ export async function restore(
   wanted: string,
   options: RestoreOptions,
 ): Promise<void> {
-  const session = forPlace(forOne(opened), options);
+  const session = forPlace(await forOne(opened), options);
   const { backup, container, screen } = session;
   const { database } = backup;
   const { into } = options;
@@ -76,9 +70,10 @@ export async function restore(
     ...(options.dryRun ? ["--dry-run"] : []),
     "--yes",
   ];
+  const line = restoreLine();
   const call = {
     ...secret.call,
-    onProgress: (event: ProgressEvent) => screen.progress(`  ${describeProgress(event)}`),
+    onProgress: (event: ProgressEvent) => screen.progress(`  ${line(event)}`),
     onNotice: (line: string) => screen.notice(line),
   };
   if (options.dryRun) {
@@ -119,31 +114,6 @@ export function describePlan(
         `The database of now stays as ${database}_before_<time>.`,
       ]
     : [`Restore ${database} on ${host} into ${into} ${from}`, `${database} is not touched.`];
-}
-
-/** One line of progress. */
-export function describeProgress(event: ProgressEvent): string {
-  const { step, bytes, total, done, elapsedMs } = event;
-  const words: Readonly<Record<string, string>> = {
-    download: "reading",
-    restore: "restoring",
-    compare: "comparing",
-  };
-  const amount =
-    done !== undefined
-      ? [
-          total === undefined
-            ? plural(done, "table")
-            : `${formatCount(done)} of ${plural(total, "table")}`,
-        ]
-      : bytes !== undefined
-        ? [
-            formatBytes(bytes),
-            total === undefined ? "" : renderBar(bytes, total),
-            formatRate(bytes, elapsedMs),
-          ]
-        : [];
-  return [words[step] ?? step, ...amount, formatDuration(elapsedMs)].filter(Boolean).join("   ");
 }
 
 /** The steps that are behind us, and the sentence that it is done. */

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { type BackupOutputs, findBackupOutputs } from "../components/outputs.ts";
 import { Problem } from "../storage/problem.ts";
-import { chooseDatabases } from "./databases.ts";
+import { chooseDatabases, type Databases } from "./databases.ts";
 import { stackOutputs } from "./pulumi.ts";
 import { type Container, containerOn } from "./remote.ts";
 import { Screen } from "./screen.ts";
@@ -24,10 +24,10 @@ export interface CommonOptions {
 
 /** What every command works with. */
 export interface Session {
-  /** `database` is the one that the command is about; where it is about several, the first. */
+  /** `database` is the one that the command is about; where it is about several, the first; of every one, empty. */
   readonly backup: BackupOutputs;
   /** Those that the command is about. */
-  readonly databases: readonly string[];
+  readonly databases: Databases;
   /** The command reads the copies; then location, retention and RPO of `backup` are theirs. */
   readonly ofCopy?: true;
   readonly container: Container;
@@ -47,8 +47,9 @@ export async function openSession(options: CommonOptions): Promise<Session> {
     );
   }
   const databases = chooseDatabases(backup, options.database);
+  const [first = backup.database] = databases === null ? [] : databases;
   return {
-    backup: { ...backup, database: databases[0] ?? backup.database },
+    backup: { ...backup, database: first },
     databases,
     container: containerOn(backup, host),
     screen: new Screen(options.json ?? false),

@@ -2,7 +2,7 @@ import { Problem } from "../storage/problem.ts";
 import { judgeAge, listBackups, type Verdict } from "./catalogue.ts";
 import { inspectContainer } from "./container.ts";
 import { forCopy } from "./copy.ts";
-import { forDatabase } from "./databases.ts";
+import { forDatabase, nameOf, namesOf } from "./databases.ts";
 import { formatBytes, formatStamp } from "./format.ts";
 import { paint, renderTable } from "./render.ts";
 import type { Session } from "./session.ts";
@@ -12,9 +12,11 @@ export async function status(session: Session): Promise<void> {
   const { backup, container, screen } = session;
   const now = Date.now();
   const state = await inspectContainer(container, now);
-  const verdicts = state.running ? await judgeAll(session, now) : [];
+  const names = state.running ? await namesOf(session) : [];
+  const several = session.databases === null || session.databases.length > 1;
+  const verdicts = await judgeAll(session, names, several, now);
   const copy = forCopy(session);
-  const copies = state.running && copy ? await judgeAll(copy, now) : [];
+  const copies = copy ? await judgeAll(copy, names, several, now) : [];
   const fit = state.running && state.health !== "unhealthy";
   const details = [
     [state.status, state.since].filter(Boolean).join(" "),
@@ -26,8 +28,9 @@ export async function status(session: Session): Promise<void> {
   const rows = [
     ["container", `${container.name} on ${container.host}`],
     ["state", (fit ? paint.good : paint.bad)(details.join(", "))],
+    ...(state.remark === undefined ? [] : [["health", state.remark]]),
     ["image", state.image ?? backup.image],
-    ["schedule", `${backup.schedule} (UTC)`],
+    ["schedule", backup.schedule.includes("TZ=") ? backup.schedule : `${backup.schedule} (UTC)`],
     ...(state.running
       ? [...verdicts.flatMap(describeVerdict), ...copies.flatMap(describeVerdict)]
       : [
@@ -36,18 +39,18 @@ export async function status(session: Session): Promise<void> {
         ]),
   ];
   screen.line(
-    `${paint.strong(session.databases.join(", "))}   s3://${backup.location.bucket}/${backup.location.prefix}`,
+    `${paint.strong(names.join(", ") || nameOf(session))}   s3://${backup.location.bucket}/${backup.location.prefix}`,
   );
   screen.line();
   for (const line of renderTable([{}, {}], rows)) screen.line(`  ${line}`);
   screen.document({
-    database: backup.database,
+    database: names[0] ?? (backup.database || null),
     host: container.host,
     container: { name: container.name, ...state },
     schedule: backup.schedule,
     ...documentOf(verdicts[0]),
     rpoHours: backup.rpoHours,
-    ...(session.databases.length > 1 && {
+    ...(several && {
       databases: verdicts.map((judged) => ({ database: judged.database, ...documentOf(judged) })),
     }),
     ...(copy && {
@@ -73,11 +76,16 @@ interface Judged extends Verdict {
   readonly unseen?: string;
 }
 
-async function judgeAll(session: Session, now: number): Promise<Judged[]> {
+async function judgeAll(
+  session: Session,
+  names: readonly string[],
+  named: boolean,
+  now: number,
+): Promise<Judged[]> {
   const judged: Judged[] = [];
-  for (const database of session.databases) {
+  for (const database of names) {
     const verdict = await judgeOne(forDatabase(session, database), now);
-    const name = session.databases.length > 1 ? ` ${database}` : "";
+    const name = named ? ` ${database}` : "";
     judged.push({ ...verdict, database, of: `${session.ofCopy ? " copy" : ""}${name}` });
   }
   return judged;

@@ -3,9 +3,9 @@ import { type CopyOption, forPlace, placeArguments } from "./copy.ts";
 import { databaseArguments, forOne } from "./databases.ts";
 import { formatBytes, formatDuration, formatStamp, plural } from "./format.ts";
 import { agentSecret } from "./identity.ts";
+import { describeProgress } from "./progress.ts";
 import { runAgent } from "./remote.ts";
 import { paint } from "./render.ts";
-import { describeProgress } from "./restore.ts";
 import type { Session } from "./session.ts";
 
 /** Exit code for a backup that is stored as it was written, but was not decrypted. */
@@ -27,7 +27,7 @@ export async function verify(
   wanted: string,
   options: VerifyOptions,
 ): Promise<number> {
-  const session = forPlace(forOne(opened), options);
+  const session = forPlace(await forOne(opened), options);
   const { backup, container, screen } = session;
   const secret = await agentSecret(options.identity);
   const { stamp } = chooseEntry(backup, await listBackups(session), wanted);

@@ -1,8 +1,7 @@
-import { existsSync } from "node:fs";
 import { join, relative } from "node:path";
-import { fileURLToPath } from "node:url";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
+import { agentContext } from "./agentContext.ts";
 import { type Transform, transformed } from "./transform.ts";
 
 export interface AgentImageArgs {
@@ -32,7 +31,11 @@ export class AgentImage extends pulumi.ComponentResource {
 
   constructor(name: string, args: AgentImageArgs, opts?: pulumi.ComponentResourceOptions) {
     super("kamal-postgres-backup:index:AgentImage", name, {}, opts);
-    const context = pulumi.output(buildContext());
+    const context = pulumi.output(agentContext()).apply(({ dir, digest }) => ({
+      // Relative to the program's folder, so that it reads the same on every machine.
+      dir: relative(process.cwd(), dir),
+      digest: digest.slice(0, 12),
+    }));
 
     this.image = new docker.Image(
       `${name}-image`,
@@ -56,24 +59,4 @@ export class AgentImage extends pulumi.ComponentResource {
     this.reference = this.image.repoDigest;
     this.registerOutputs({ reference: this.reference });
   }
-}
-
-interface BuildContext {
-  /** Folder, relative to the program's, so that it reads the same on every machine. */
-  readonly dir: string;
-  readonly digest: string;
-}
-
-/** The published package carries the finished context; a checkout bundles the agent's sources, so it is never stale. */
-async function buildContext(): Promise<BuildContext> {
-  const packaged = fileURLToPath(new URL("../agent/context/", import.meta.url));
-  const { bundleAgent, contextDigest } = await import("../agent/bundle.ts");
-  if (existsSync(packaged)) {
-    return {
-      dir: relative(process.cwd(), packaged),
-      digest: (await contextDigest(packaged)).slice(0, 12),
-    };
-  }
-  const build = await bundleAgent(fileURLToPath(new URL("../build/agent/", import.meta.url)));
-  return { dir: relative(process.cwd(), build.dir), digest: build.digest.slice(0, 12) };
 }

@@ -24,34 +24,38 @@ export function settingsOf(
       notices,
       encryption,
     ])
-    .apply(([password, location, accessKeyId, secretAccessKey, told, sealed]) => ({
-      schedule: schedule.toString(),
-      jitterSeconds: args.jitterSeconds ?? 0,
-      postgres: {
-        host: database.host,
-        port: database.port,
-        user: database.user,
-        password,
-        database: database.names[0],
-        dumpOptions: "",
-      },
-      databases: [...database.names],
-      excludedDatabases: [],
-      store: {
-        ...location,
-        accessKeyId,
-        secretAccessKey,
-        allowInsecure: bucket.allowInsecure,
-        ...(bucket.checksums && { checksums: bucket.checksums }),
-      },
-      ...(sealed && { encryption: sealed }),
-      compressionLevel: args.compressionLevel ?? 1,
-      globals: true,
-      verify: args.verify ?? false,
-      tiers: bucket.tiered ?? false,
-      maxShrinkPercent: 50,
-      notices: told,
-    }));
+    .apply(
+      ([password, location, accessKeyId, secretAccessKey, told, sealed]): AgentSettings => ({
+        schedule: schedule.toString(),
+        jitterSeconds: args.jitterSeconds ?? 0,
+        postgres: {
+          host: database.host,
+          port: database.port,
+          user: database.user,
+          password,
+          // With all, the one to ask for the list of them.
+          database: database.names === "all" ? "postgres" : database.names[0],
+          dumpOptions: (args.dumpOptions ?? []).join(" "),
+        },
+        databases: database.names === "all" ? "all" : [...database.names],
+        excludedDatabases: [...database.excluded],
+        store: {
+          ...location,
+          accessKeyId,
+          secretAccessKey,
+          allowInsecure: bucket.allowInsecure,
+          ...(bucket.checksums && { checksums: bucket.checksums }),
+        },
+        ...(sealed && { encryption: sealed }),
+        compressionLevel: args.compressionLevel ?? 1,
+        globals: args.globals ?? true,
+        verify: args.verify ?? false,
+        tiers: bucket.tiered ?? false,
+        ...(args.keep && { keep: { days: args.keep.days, atLeast: args.keep.atLeast ?? 7 } }),
+        maxShrinkPercent: args.maxShrinkPercent ?? 50,
+        notices: told,
+      }),
+    );
 }
 
 /** Everything below waits for this, so that nothing is declared from a secret that Kamal would alter. */

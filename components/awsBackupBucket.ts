@@ -1,4 +1,4 @@
-import * as aws from "@pulumi/aws";
+import type * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import type { TierDays } from "../kamal/retention.ts";
 import { checkEndpoint } from "../storage/address.ts";
@@ -7,6 +7,7 @@ import type { AwsBackupBucketArgs } from "./awsBackupBucketArgs.ts";
 import { encryptionRules, lockRule, policyText, toAwsRule } from "./awsBucketSettings.ts";
 import { keepingOf, settleRules } from "./bucketArgs.ts";
 import { explained } from "./explained.ts";
+import { awsSdk } from "./loadAws.ts";
 import { type BucketKeeping, serviceOf } from "./retentionCheck.ts";
 import { transformed } from "./transform.ts";
 
@@ -59,6 +60,7 @@ export class AwsBackupBucket extends pulumi.ComponentResource {
   constructor(name: string, args: AwsBackupBucketArgs, opts?: pulumi.ComponentResourceOptions) {
     super("kamal-postgres-backup:index:AwsBackupBucket", name, {}, opts);
     const { transform, endpoint, lock } = args;
+    const s3 = awsSdk.s3();
     // Said at once where it can be: an error in a value that others wait for is reported with all their names.
     const rules = explained(this, () => {
       if (typeof endpoint === "string") checkEndpoint(endpoint, args.allowInsecure);
@@ -70,7 +72,7 @@ export class AwsBackupBucket extends pulumi.ComponentResource {
     // A bucket that survives must stay as safe as it was, so its settings survive with it.
     const kept = { parent: this, retainOnDelete: args.forceDestroy !== true };
     const region = args.region === undefined ? {} : { region: args.region };
-    this.bucket = new aws.s3.Bucket(
+    this.bucket = new s3.Bucket(
       name,
       transformed(transform?.bucket, {
         ...region,
@@ -84,7 +86,7 @@ export class AwsBackupBucket extends pulumi.ComponentResource {
     const settingsOf = { ...region, bucket: this.bucket.bucket };
     // Settings go with their bucket; one by one they would open it while it is being emptied.
     const child = { ...kept, deletedWith: this.bucket };
-    this.ownership = new aws.s3.BucketOwnershipControls(
+    this.ownership = new s3.BucketOwnershipControls(
       `${name}-ownership`,
       transformed(transform?.ownership, {
         ...settingsOf,
@@ -92,7 +94,7 @@ export class AwsBackupBucket extends pulumi.ComponentResource {
       }),
       child,
     );
-    this.publicAccessBlock = new aws.s3.BucketPublicAccessBlock(
+    this.publicAccessBlock = new s3.BucketPublicAccessBlock(
       `${name}-public-access-block`,
       transformed(transform?.publicAccessBlock, {
         ...settingsOf,
@@ -103,12 +105,12 @@ export class AwsBackupBucket extends pulumi.ComponentResource {
       }),
       child,
     );
-    this.encryption = new aws.s3.BucketServerSideEncryptionConfiguration(
+    this.encryption = new s3.BucketServerSideEncryptionConfiguration(
       `${name}-encryption`,
       transformed(transform?.encryption, { ...settingsOf, rules: encryptionRules(args.kmsKey) }),
       child,
     );
-    this.policy = new aws.s3.BucketPolicy(
+    this.policy = new s3.BucketPolicy(
       `${name}-policy`,
       transformed(transform?.policy, {
         ...settingsOf,
@@ -117,7 +119,7 @@ export class AwsBackupBucket extends pulumi.ComponentResource {
       // S3 refuses two changes of a bucket's access at the same time.
       { ...child, dependsOn: [this.publicAccessBlock] },
     );
-    this.versioning = new aws.s3.BucketVersioning(
+    this.versioning = new s3.BucketVersioning(
       `${name}-versioning`,
       transformed(transform?.versioning, {
         ...settingsOf,
@@ -127,14 +129,14 @@ export class AwsBackupBucket extends pulumi.ComponentResource {
     );
     // Noncurrent expiry and lock are refused on a bucket whose versioning is not on yet.
     const versioned = { ...child, dependsOn: [this.versioning] };
-    this.lifecycle = new aws.s3.BucketLifecycleConfiguration(
+    this.lifecycle = new s3.BucketLifecycleConfiguration(
       `${name}-lifecycle`,
       transformed(transform?.lifecycle, { ...settingsOf, rules: rules.map(toAwsRule) }),
       versioned,
     );
     this.lock =
       lock &&
-      new aws.s3.BucketObjectLockConfiguration(
+      new s3.BucketObjectLockConfiguration(
         `${name}-lock`,
         transformed(transform?.lock, { ...settingsOf, rule: lockRule(lock) }),
         versioned,

@@ -1,7 +1,8 @@
-import * as aws from "@pulumi/aws";
+import type * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import type { KeyAccess } from "../storage/keyRights.ts";
 import { type PolicyDocument, readerPolicy, writerPolicy } from "../storage/policies.ts";
+import { awsSdk } from "./loadAws.ts";
 import { type Transform, transformed } from "./transform.ts";
 
 export interface KeysArgs {
@@ -111,17 +112,16 @@ function makeKey(
     readonly transform: BackupKeysArgs["transform"] | undefined;
   },
 ): BackupKey {
-  const user = new aws.iam.User(
-    `${name}-user`,
-    transformed(transform?.user, { forceDestroy: true }),
-    { parent },
-  );
-  const policy = new aws.iam.UserPolicy(
+  const iam = awsSdk.iam();
+  const user = new iam.User(`${name}-user`, transformed(transform?.user, { forceDestroy: true }), {
+    parent,
+  });
+  const policy = new iam.UserPolicy(
     `${name}-policy`,
     transformed(transform?.policy, { user: user.name, policy: pulumi.jsonStringify(document) }),
     { parent },
   );
-  const key = new aws.iam.AccessKey(
+  const key = new iam.AccessKey(
     `${name}-key`,
     transformed<aws.iam.AccessKeyArgs>(transform?.key, { user: user.name }),
     {

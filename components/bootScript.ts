@@ -1,3 +1,8 @@
+import { posix } from "node:path";
+
+/** Images that are built on their host stand under this name. As a registry it is the host itself: nobody else can serve it. */
+export const HOST_IMAGES = "localhost/kamal-postgres-backup";
+
 /**
  * The script that boots the accessory on a host. It is constant: every value arrives on standard input. Lines of the input: container, digest, image, path of the env file, the
  * `docker run` line, registry server, user, password, patience; the rest is the env file.
@@ -31,12 +36,19 @@ if exists "$container"; then
   fi
 fi
 
-if [ -n "$user" ]; then
-  printf '%s' "$password" | docker --config "$scratch" login "$server" --username "$user" --password-stdin > /dev/null 2> "$scratch/login" || {
-    say "the host could not log in to the registry $server: $(tail -n 1 "$scratch/login")"; exit 1; }
-fi
-docker --config "$scratch" pull --quiet "$image" > /dev/null 2> "$scratch/pull" || {
-  say "the host could not pull $image: $(tail -n 1 "$scratch/pull")"; exit 1; }
+fetch() {
+  if [ -n "$user" ]; then
+    printf '%s' "$password" | docker --config "$scratch" login "$server" --username "$user" --password-stdin > /dev/null 2> "$scratch/login" || {
+      say "the host could not log in to the registry $server: $(tail -n 1 "$scratch/login")"; exit 1; }
+  fi
+  docker --config "$scratch" pull --quiet "$image" > /dev/null 2> "$scratch/pull" || {
+    say "the host could not pull $image: $(tail -n 1 "$scratch/pull")"; exit 1; }
+}
+case "$image" in
+  ${HOST_IMAGES}/*) docker image inspect "$image" > /dev/null 2>&1 || {
+    say "the image $image, which was built on this host, is gone. pulumi up --refresh builds it again."; exit 1; } ;;
+  *) fetch ;;
+esac
 docker network inspect kamal > /dev/null 2>&1 || docker network create kamal > /dev/null
 
 mkdir -p "$(dirname "$envfile")"
@@ -129,7 +141,10 @@ export function bootInput(input: BootInput): string {
   return `${bootScript}${lines.join("\n")}\n${input.env}`;
 }
 
-/** Removes what the boot made: the container and its env file, never data. Both values are names that we chose. */
+/**
+ * Removes what the boot made: the container, its env file and the folders of it that hold nothing else; never data. Both
+ * values are names that we chose.
+ */
 export function removeScript(container: string, envFile: string): string {
-  return `docker info > /dev/null || exit 1; cd "$HOME" && docker rm -f '${container}' '${container}.previous' > /dev/null 2>&1; rm -f '${envFile}'; ! docker container inspect '${container}' > /dev/null 2>&1`;
+  return `docker info > /dev/null || exit 1; cd "$HOME" && docker rm -f '${container}' '${container}.previous' > /dev/null 2>&1; rm -f '${envFile}'; rmdir -p '${posix.dirname(envFile)}' > /dev/null 2>&1; ! docker container inspect '${container}' > /dev/null 2>&1`;
 }

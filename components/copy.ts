@@ -12,8 +12,7 @@ import { copyRhythm } from "./copyRhythm.ts";
 import { explained, explainedApply } from "./explained.ts";
 import type { BackupOutputs } from "./outputs.ts";
 import { checkRetention } from "./retentionCheck.ts";
-import { S3CompatibleBucket } from "./s3CompatibleBucket.ts";
-import { type Location, type SettledBucket, settleBucket } from "./settleBucket.ts";
+import { keepingIn, type Location, type SettledBucket, settleBucket } from "./settleBucket.ts";
 
 /** A second bucket that gets the same backups from the same stream, for the day on which the first one is gone. */
 export interface CopyArgs {
@@ -51,6 +50,8 @@ interface Original {
 export interface SettledCopy {
   /** Keys that were made; absent for a bucket of the user's. */
   readonly keys: BackupKeys | undefined;
+  /** The keys were made just now, so that the service may not know them everywhere yet. */
+  readonly madeKeys: boolean;
   readonly settings: pulumi.Output<NonNullable<AgentSettings["copy"]>>;
   readonly outputs: pulumi.Output<NonNullable<BackupOutputs["copy"]>>;
 }
@@ -65,11 +66,11 @@ export function settleCopy(
   const every = explained(parent, () => toSchedule(args.every));
   explained(parent, () => refuseSame(args.bucket, original.args));
   const rhythm = copyRhythm(original.schedule, every);
-  if ("keeping" in args.bucket && args.bucket.keeping) {
-    checkRetention(parent, rhythm, args.bucket.keeping, original.backupBytes, "copy.bucket: ");
-  }
+  const keeping = explained(parent, () => keepingIn(args.bucket));
+  if (keeping) checkRetention(parent, rhythm, keeping, original.backupBytes, "copy.bucket: ");
   const { keys = {} } = args;
-  const access = keys.access ?? original.access ?? "restorable";
+  const made = "keyAccess" in args.bucket ? args.bucket.keyAccess : undefined;
+  const access = made ?? keys.access ?? original.access ?? "restorable";
   if (access === "append-only" && every !== undefined) {
     pulumi.log.warn(
       `copy.every: the key for the copies is append-only and cannot see how old the newest copy is, so every backup is copied. Leave copy.every out, or set copy.keys.access to "restorable".`,
@@ -82,14 +83,22 @@ export function settleCopy(
     `${name}-copy`,
     args.bucket,
     prefix,
-    { ...keys, access },
+    made === undefined ? { ...keys, access } : keys,
     args.transform?.keys,
   );
+  if (access === "append-only" && settled.tiered) {
+    explained(parent, () => {
+      throw new Problem(
+        `copy: a key that is "append-only" and retention tiers contradict each other: a key that may not list the bucket cannot know which copy is a month's first. Set copy.keys.access to "restorable", or take the tiers out.`,
+      );
+    });
+  }
   const location = apart(parent, original.settled, settled);
   // A run that failed leaves its copy to the next one.
   const rpoHours = rhythm.longestGapHours() + Math.ceil(original.jitterSeconds / 3600) + 2;
   return {
     keys: settled.keys,
+    madeKeys: settled.keys !== undefined || settled.madeKeys === true,
     settings: pulumi
       .all([location, settled.accessKeyId, settled.secretAccessKey])
       .apply(([place, accessKeyId, secretAccessKey]) => ({
@@ -141,7 +150,7 @@ function refuseSame(copy: BackupBucket, original: BackupBucket): void {
 }
 
 function plainAddress(bucket: BackupBucket): StoreAddress | undefined {
-  if (bucket instanceof AwsBackupBucket || bucket instanceof S3CompatibleBucket) return undefined;
+  if (bucket instanceof AwsBackupBucket || "writer" in bucket) return undefined;
   const { name, endpoint, region, allowInsecure } = bucket;
   if (typeof name !== "string" || typeof region !== "string") return undefined;
   if (endpoint !== undefined && typeof endpoint !== "string") return undefined;

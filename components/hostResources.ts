@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { thinProvider } from "./dynamicProvider.ts";
 import type { AccessoryStateInputs } from "./internal/accessoryState.ts";
+import type { HostImageInputs } from "./internal/hostImage.ts";
 import type { MarkedBlockInputs } from "./internal/markedBlock.ts";
 
 type Inputs<T> = { readonly [P in keyof T]: pulumi.Input<T[P]> };
@@ -24,6 +25,20 @@ export class SecretsBlock extends pulumi.dynamic.Resource {
       { ...opts, additionalSecretOutputs: ["block"] },
       MODULE,
       "SecretsBlock",
+    );
+  }
+}
+
+/** An image built on a host. Removed there, or another one under its name, is drift, and `pulumi up` builds it again. */
+export class HostImage extends pulumi.dynamic.Resource {
+  constructor(name: string, args: Inputs<HostImageInputs>, opts?: pulumi.CustomResourceOptions) {
+    super(
+      thinProvider("hostImage"),
+      name,
+      { ...args, target: pulumi.secret(args.target) },
+      { ...opts, additionalSecretOutputs: ["target"] },
+      MODULE,
+      "HostImage",
     );
   }
 }

@@ -16,10 +16,11 @@ export {
   type BackupKeysArgs,
   type KeysArgs,
 } from "./backupKeys.ts";
-export type { BackupBucket, ExistingBucket } from "./bucket.ts";
+export type { BackupBucket, BucketWithKeys, ExistingBucket } from "./bucket.ts";
 export type { BackupBucketArgs } from "./bucketArgs.ts";
 export type { CopyArgs } from "./copy.ts";
 export { Encryption } from "./encryption.ts";
+export { type AgentBuild, HostAgentImage, type HostAgentImageArgs } from "./hostAgentImage.ts";
 export { KamalAccessory, type KamalAccessoryArgs } from "./kamalAccessory.ts";
 export type { KamalArgs } from "./kamalProject.ts";
 export type { NoticesArgs } from "./notices.ts";

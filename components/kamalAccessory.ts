@@ -7,12 +7,13 @@ import { renderAccessoryBlock } from "../kamal/renderBlock.ts";
 import { renderSecretsBlock } from "../kamal/renderSecrets.ts";
 import { bootCommand, bootInput, removeScript } from "./bootScript.ts";
 import type { AccessoryNames } from "./declaredAccessory.ts";
+import { withDynamicProvider } from "./dynamicPackage.ts";
 import { explainedApply } from "./explained.ts";
 import { AccessoryState, RenderedBlock, SecretsBlock } from "./hostResources.ts";
 import { sha256 } from "./internal/accessoryState.ts";
 import type { SshHop } from "./outputs.ts";
 import { showRenderedDiff } from "./renderPreview.ts";
-import { type SshAccess, toCommandConnection } from "./sshConnection.ts";
+import { type SshAccess, toCommandConnection, toSshTarget } from "./sshConnection.ts";
 import { type Transform, transformed } from "./transform.ts";
 
 export interface KamalAccessoryArgs {
@@ -53,7 +54,7 @@ export class KamalAccessory extends pulumi.ComponentResource {
   readonly rendered: pulumi.Output<string>;
 
   constructor(name: string, args: KamalAccessoryArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("kamal-postgres-backup:index:KamalAccessory", name, {}, opts);
+    super("kamal-postgres-backup:index:KamalAccessory", name, {}, withDynamicProvider(opts));
     const secrets = pulumi.secret(args.secrets);
     const accessory = labelled(pulumi.output(args.accessory), secrets);
 
@@ -118,11 +119,7 @@ export class KamalAccessory extends pulumi.ComponentResource {
             digest: accessory.apply((a) => a.labels[DIGEST_LABEL] ?? ""),
             envDigest: pulumi.unsecret(secrets.apply((s) => sha256(renderEnvFile(s)))),
             envFile: envFilePath(args.names),
-            target: pulumi.output(args.access.privateKey).apply((privateKey) => ({
-              ...host,
-              ...(privateKey !== undefined && { privateKey }),
-              ...(args.access.proxy && { proxy: args.access.proxy }),
-            })),
+            target: toSshTarget(args.access, host),
             bootInput: stdin,
           },
           { parent: this, dependsOn: [boot] },

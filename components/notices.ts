@@ -16,14 +16,14 @@ export interface NoticesArgs {
   readonly pingUrl?: pulumi.Input<string>;
   /**
    * Address that gets a POST with a JSON document after each run: `version`, `event`, `result` (`ok` or `failed`),
-   * `database`, `host`, `durationMs`, and `stamp`, `key`, `bytes`, `rows`, `error` where there are any. Kept as a secret;
-   * https, as for `pingUrl`.
+   * `database`, `host`, `durationMs`, and `stamp`, `key`, `bytes`, `rows`, `error` where there are any, and `failures`, a
+   * `database` and `message` for each that failed in the run. Kept as a secret; https, as for `pingUrl`.
    * @default nobody is told
    */
   readonly webhookUrl?: pulumi.Input<string>;
   /**
    * File on the host, brought up to date after each run in Prometheus' text format. Its folder is mounted at the same
-   * path in the container and must be writable for the container's user.
+   * path in the container and must be writable for the container's user: `chown 10001:10001 FOLDER`.
    * @default no file
    * @example "/var/lib/node_exporter/textfile/shop.prom"
    */

@@ -36,10 +36,13 @@ export const backupOutputsSchema = z.object({
   version: z.literal(1),
   /** Name of the component in the program, e.g. `shop`. */
   name: z.string(),
-  /** Exact name of the database; the first of several. */
+  /** Exact name of the database; the first of several; empty with every database of the server. */
   database: z.string(),
-  /** Exact names of all that are backed up; absent from a stack of the first version, which has one. */
-  databases: z.array(z.string()).optional(),
+  /**
+   * Exact names of those that are backed up, or every database of the server, whose names the container knows; absent from
+   * a stack of the first version, which has one.
+   */
+  databases: z.union([z.array(z.string()), z.literal("all")]).optional(),
   /** Key under `accessories:` in deploy.yml, e.g. `db_backup`. */
   accessory: z.string(),
   /** Name of the container on each host, e.g. `shop-db_backup`. */
@@ -56,9 +59,12 @@ export const backupOutputsSchema = z.object({
   image: z.string(),
   /** Cron expression as the container got it. */
   schedule: z.string(),
-  /** Days until a backup expires; absent where the bucket's rules are not ours. */
+  /** Days until a backup expires; absent where the bucket's rules are neither ours nor told. */
   retentionDays: z.int().optional(),
-  /** Days until a backup of each tier expires; absent without tiers. Those without a tier are kept `retentionDays`. */
+  /**
+   * Days until a backup of each tier expires; absent without tiers. What lies beside them is kept
+   * `retentionDays`, a suspect one as long as a daily one.
+   */
   tierDays: tierDaysSchema.optional(),
   /** A newest backup older than this is drift. Hours. */
   rpoHours: z.number(),

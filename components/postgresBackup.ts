@@ -1,10 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import { toEnvironment } from "../agent/environment.ts";
-import { Problem } from "../kamal/problem.ts";
 import { Schedule } from "../kamal/schedule.ts";
 import { AgentImage } from "./agentImage.ts";
 import { checkedSettings, settingsOf } from "./agentSettings.ts";
 import type { BackupKeys } from "./backupKeys.ts";
+import { checkArgs } from "./checkArgs.ts";
 import { settleCopy, withCopy } from "./copy.ts";
 import {
   type AccessoryNames,
@@ -12,8 +12,10 @@ import {
   accessoryOf,
   kamalSecretsOf,
 } from "./declaredAccessory.ts";
+import { withDynamicProvider } from "./dynamicPackage.ts";
 import { Encryption } from "./encryption.ts";
 import { explained, explainedApply } from "./explained.ts";
+import { HostAgentImage, isBuiltOnHost } from "./hostAgentImage.ts";
 import { KamalAccessory, type KamalAccessoryArgs } from "./kamalAccessory.ts";
 import { type KamalProject, readKamalProject } from "./kamalProject.ts";
 import { settleNotices } from "./notices.ts";
@@ -21,9 +23,9 @@ import type { BackupOutputs } from "./outputs.ts";
 import type { PostgresBackupArgs } from "./postgresBackupArgs.ts";
 import { pinnedImage } from "./publishedImage.ts";
 import { checkRetention } from "./retentionCheck.ts";
-import { settleBucket } from "./settleBucket.ts";
+import { keepingIn, settleBucket } from "./settleBucket.ts";
 import { type Database, settleDatabase } from "./settleDatabase.ts";
-import { settleSshAccess } from "./sshConnection.ts";
+import { type SshAccess, settleSshAccess } from "./sshConnection.ts";
 
 /**
  * Backs up the PostgreSQL databases of a Kamal application: makes the container's key, builds its image, renders the
@@ -43,7 +45,7 @@ export class PostgresBackup extends pulumi.ComponentResource {
   /** Those for the copies; undefined without a copy, or for a bucket with keys of its own. */
   readonly copyKeys: BackupKeys | undefined;
   /** The image; undefined when a published one was named. */
-  readonly image: AgentImage | undefined;
+  readonly image: AgentImage | HostAgentImage | undefined;
   readonly accessory: KamalAccessory;
 
   /** What the command line reads. Export it under any name. */
@@ -56,22 +58,22 @@ export class PostgresBackup extends pulumi.ComponentResource {
   readonly readerSecretKey: pulumi.Output<string> | undefined;
 
   constructor(name: string, args: PostgresBackupArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("kamal-postgres-backup:index:PostgresBackup", name, {}, opts);
+    super("kamal-postgres-backup:index:PostgresBackup", name, {}, withDynamicProvider(opts));
     const { transform } = args;
 
     const schedule = explained(this, () => toSchedule(args.schedule));
-    explained(this, () => checkNumbers(args));
-    if ("keeping" in args.bucket && args.bucket.keeping) {
-      checkRetention(this, schedule, args.bucket.keeping, args.backupBytes);
-    }
+    explained(this, () => checkArgs(args));
+    const keeping = keepingIn(args.bucket);
+    if (keeping) checkRetention(this, schedule, keeping, args.backupBytes);
     const project = explained(this, () => readKamalProject(args.kamal));
     for (const warning of project.config.warnings) pulumi.log.warn(warning, this);
     const names = explained(this, () => accessoryNames(args.kamal, project.config.service));
     const database = explained(this, () =>
-      settleDatabase(project, args.kamal, args.database, args.postgres),
+      settleDatabase(project, args.kamal, args, args.postgres),
     );
     const access = explained(this, () => settleSshAccess(project.config, database.hosts, args.ssh));
-    const registry = explained(this, () => registryLogin(project));
+    const onHost = explained(this, () => isBuiltOnHost(args.build, args.image));
+    const registry = onHost ? undefined : explained(this, () => registryLogin(project));
     const bucket = settleBucket(
       this,
       name,
@@ -92,9 +94,11 @@ export class PostgresBackup extends pulumi.ComponentResource {
         jitterSeconds: args.jitterSeconds ?? 0,
       });
     const image =
-      args.image === undefined
-        ? this.buildImage(name, args, project, names, database, registry)
-        : undefined;
+      args.image !== undefined
+        ? undefined
+        : onHost
+          ? this.buildOnHosts(name, args, names, database, access)
+          : this.buildImage(name, args, project, names, database, registry);
 
     const notices = explained(this, () => settleNotices(this, args.notices));
     const settings = explainedApply(
@@ -134,7 +138,9 @@ export class PostgresBackup extends pulumi.ComponentResource {
         deployFile: project.deployFile,
         secretsFile: project.secretsFile,
         access,
-        patience: bucket.keys === undefined && copy?.keys === undefined ? 0 : 60,
+        // The probe has waited for the key too, but from here: the host may ask another server of AWS, or be the only one
+        // that reaches the bucket.
+        patience: bucket.keys || bucket.madeKeys || copy?.madeKeys ? 60 : 0,
         ...(registry && { registry }),
         ...(transform?.accessory && { transform: transform.accessory }),
       },
@@ -153,8 +159,7 @@ export class PostgresBackup extends pulumi.ComponentResource {
         kind: "kamal-postgres-backup",
         version: 1,
         name,
-        database: database.names[0],
-        databases: [...database.names],
+        ...databaseOutputs(database),
         accessory: names.key,
         container: names.container,
         hosts: [...access.hosts],
@@ -164,7 +169,9 @@ export class PostgresBackup extends pulumi.ComponentResource {
         writerKeyId,
         image: reference,
         schedule: schedule.toString(),
-        ...(bucket.retentionDays !== undefined && { retentionDays: bucket.retentionDays }),
+        ...(bucket.retentionDays !== undefined && {
+          retentionDays: args.keep?.days ?? bucket.retentionDays,
+        }),
         ...(bucket.tierDays && { tierDays: bucket.tierDays }),
         rpoHours: rpoHours(schedule, args.jitterSeconds),
         ...(copied && { copy: copied }),
@@ -177,6 +184,25 @@ export class PostgresBackup extends pulumi.ComponentResource {
       readerKeyId: this.readerKeyId,
       readerSecretKey: this.readerSecretKey,
     });
+  }
+
+  private buildOnHosts(
+    name: string,
+    { baseImage }: PostgresBackupArgs,
+    { container }: AccessoryNames,
+    { major }: Database,
+    access: SshAccess,
+  ): HostAgentImage {
+    return new HostAgentImage(
+      `${name}-agent`,
+      {
+        name: container,
+        postgresMajor: major,
+        ...(baseImage !== undefined && { baseImage }),
+        access,
+      },
+      { parent: this },
+    );
   }
 
   private buildImage(
@@ -204,6 +230,12 @@ export class PostgresBackup extends pulumi.ComponentResource {
 
 type RegistryLogin = NonNullable<KamalAccessoryArgs["registry"]>;
 
+function databaseOutputs({ names }: Database): Pick<BackupOutputs, "database" | "databases"> {
+  return names === "all"
+    ? { database: "", databases: "all" }
+    : { database: names[0], databases: [...names] };
+}
+
 function toSchedule(schedule: Schedule | string): Schedule {
   return typeof schedule === "string" ? Schedule.parse(schedule) : schedule;
 }
@@ -211,16 +243,6 @@ function toSchedule(schedule: Schedule | string): Schedule {
 /** Two hours of grace: a run takes a while, and one that failed is tried again at the next time only. */
 function rpoHours(schedule: Schedule, jitterSeconds = 0): number {
   return schedule.longestGapHours() + Math.ceil(jitterSeconds / 3600) + 2;
-}
-
-/** A program in TypeScript may have them from a configuration, where no type was checked. */
-function checkNumbers({ jitterSeconds = 0, compressionLevel = 1 }: PostgresBackupArgs): void {
-  const check = (argument: string, value: number, least: number, most: number) => {
-    if (Number.isInteger(value) && value >= least && value <= most) return;
-    throw new Problem(`${argument} ${value} must be a whole number from ${least} to ${most}.`);
-  };
-  check("jitterSeconds", jitterSeconds, 0, 86_400);
-  check("compressionLevel", compressionLevel, 1, 3);
 }
 
 function prefixOf(project: KamalProject, args: PostgresBackupArgs): string {

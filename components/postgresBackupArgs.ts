@@ -4,6 +4,7 @@ import type { BackupKeysArgs, KeysArgs } from "./backupKeys.ts";
 import type { BackupBucket } from "./bucket.ts";
 import type { CopyArgs } from "./copy.ts";
 import type { Encryption } from "./encryption.ts";
+import type { AgentBuild } from "./hostAgentImage.ts";
 import type { KamalAccessoryArgs } from "./kamalAccessory.ts";
 import type { KamalArgs } from "./kamalProject.ts";
 import type { NoticesArgs } from "./notices.ts";
@@ -14,12 +15,19 @@ export interface PostgresBackupArgs {
   /** The Kamal application beside whose database the backup runs. */
   readonly kamal: KamalArgs;
   /**
-   * Exact name of the database, or of several on the same server; each gets its own objects.
+   * Exact name of the database, or of several on the same server; each gets its own objects. `"all"`: every database that
+   * the server has when a backup begins, without templates and `postgres`; one that is called "all" is `["all"]`.
    * @default POSTGRES_DB of the database accessory
    * @example "shop_production"
    * @example ["shop_production", "shop_production_cache", "shop_production_queue", "shop_production_cable"]
    */
   readonly database?: string | readonly string[];
+  /**
+   * With `database: "all"`: exact names of those left out.
+   * @default none
+   * @example ["shop_production_cache"]
+   */
+  readonly excludeDatabases?: readonly string[];
   /** Where backups go: an `AwsBackupBucket`, an `S3CompatibleBucket`, or a bucket that exists and is left alone. */
   readonly bucket: BackupBucket;
   /**
@@ -35,9 +43,10 @@ export interface PostgresBackupArgs {
    */
   readonly keys?: KeysArgs;
   /**
-   * When to back up, in UTC.
+   * When to back up, in UTC unless a time zone stands in front.
    * @example Schedule.daily("03:15")
    * @example "@every 6h"
+   * @example "TZ=Europe/Paris 15 3 * * *"
    */
   readonly schedule: Schedule | string;
   /**
@@ -57,12 +66,24 @@ export interface PostgresBackupArgs {
   /**
    * A published image of the agent, by tag or digest. A tag is pinned to the digest that it has at each `pulumi up`.
    * @example "ghcr.io/you/db-backup:17"
-   * @default built for the server's major version and pushed to the application's own registry
+   * @default built for the server's major version
    */
   readonly image?: string;
+  /**
+   * Where an image that is not published is built. "registry": by the Docker where Pulumi runs, and pushed to the
+   * application's own registry. "host": by the Docker of each host, over SSH, and pushed nowhere; for those who have no
+   * registry, and at the price that `kamal accessory reboot` fails, see `HostAgentImage`.
+   * @default "registry"
+   */
+  readonly build?: AgentBuild;
   /** Image that the agent's image is built on. @default see `AgentImageArgs.baseImage` */
   readonly baseImage?: string;
-  /** Memory limit of the container. @default "256m" */
+  /**
+   * Memory limit of the container, as `docker run` takes it. The default suffices for a database of any size, but not for one
+   * huge row: pg_dump needs about twice the row's text form on top, where a `bytea` takes two characters a byte.
+   * @default "256m"
+   * @example "640m" // rows of up to 200 MiB of text
+   */
   readonly memory?: string;
   /**
    * Longest random delay of a scheduled run, seconds, so that many hosts do not start at once; at most 86,400.
@@ -81,6 +102,30 @@ export interface PostgresBackupArgs {
   readonly compressionLevel?: 1 | 2 | 3;
   /** Reads each backup back to its end after it was stored, which costs its download. @default false */
   readonly verify?: boolean;
+  /**
+   * Has the container delete backups that are older than so many days, except the newest `atLeast`, 7 unless given, of each
+   * database that it backs up. Only for keys that were given to the program and may delete, where the service has no rules
+   * for it: whoever steals the host can then delete backups too, which `pulumi up` says.
+   * @default the bucket's own rules expire backups
+   * @example { days: 30 }
+   * @example { days: 30, atLeast: 14 }
+   */
+  readonly keep?: { readonly days: number; readonly atLeast?: number };
+  /**
+   * A backup that is smaller than the one before by more than this share is put aside as suspect and fails its run.
+   * Percent, 1 to 100.
+   * @default 50
+   */
+  readonly maxShrinkPercent?: number;
+  /** Stores the server's roles and grants beside each backup, without passwords. @default true */
+  readonly globals?: boolean;
+  /**
+   * More options for pg_dump, which choose what is dumped; one word each. Those that would change the form of the dump or
+   * connect elsewhere are refused.
+   * @default none
+   * @example ["--exclude-table-data=sessions"]
+   */
+  readonly dumpOptions?: readonly string[];
   /**
    * Who is told how each run ended.
    * @default nobody

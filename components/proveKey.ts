@@ -4,7 +4,7 @@ import type { BackupKeys, KeysArgs } from "./backupKeys.ts";
 import { KeyProbe } from "./keyProbe.ts";
 import type { Location } from "./settleBucket.ts";
 
-/** AWS tells all its servers about a new key within seconds, but not at once. */
+/** A service tells all its servers about a new key within seconds, but not at once. */
 const NEW_KEY_PATIENCE_SECONDS = 60;
 
 interface GivenKey {
@@ -12,9 +12,10 @@ interface GivenKey {
   readonly allowInsecure: boolean;
   readonly accessKeyId: pulumi.Output<string>;
   readonly secretAccessKey: pulumi.Output<string>;
+  readonly madeKeys?: true;
 }
 
-/** Tries keys that the user made. Nothing waits for it: the container tries them itself when it boots. */
+/** Tries keys that were not made here. Nothing waits for it: the container tries them itself when it boots. */
 export function proveGivenKey(
   parent: pulumi.Resource,
   name: string,
@@ -29,7 +30,7 @@ export function proveGivenKey(
       accessKeyId: given.accessKeyId,
       secretAccessKey: given.secretAccessKey,
       access,
-      patienceSeconds: 0,
+      patienceSeconds: given.madeKeys ? NEW_KEY_PATIENCE_SECONDS : 0,
     },
     { parent },
   );
@@ -64,6 +65,14 @@ export function refuseRotation({ rotateAfter }: KeysArgs): void {
   if (rotateAfter === undefined) return;
   throw new Problem(
     `keys.rotateAfter: the keys of this bucket were given to the program, so only their owner can rotate them. Make a new key at the provider, give that one in its place, run pulumi up, then delete the old one; take keys.rotateAfter out.`,
+  );
+}
+
+/** @throws Problem when the keys of a bucket that makes its own are asked for here */
+export function refuseKeys({ access, rotateAfter }: KeysArgs): void {
+  if (access === undefined && rotateAfter === undefined) return;
+  throw new Problem(
+    "keys: the keys of this bucket are made together with it. Give keys to the bucket instead, and take them out here.",
   );
 }
 

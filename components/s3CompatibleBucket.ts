@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { TierDays } from "../kamal/retention.ts";
 import { rulesFor } from "../storage/lifecycleRules.ts";
 import { keepingOf } from "./bucketArgs.ts";
+import { withDynamicProvider } from "./dynamicPackage.ts";
 import { explained } from "./explained.ts";
 import { type BucketKeeping, serviceOf } from "./retentionCheck.ts";
 import type { S3CompatibleBucketArgs } from "./s3CompatibleBucketArgs.ts";
@@ -21,8 +22,10 @@ import {
   S3BucketObjectLock,
   S3BucketPolicy,
   S3BucketPublicAccessBlock,
+  S3BucketTagging,
   S3BucketVersioning,
 } from "./s3Resources.ts";
+import { transformed } from "./transform.ts";
 
 /**
  * A bucket for backups at any service that speaks S3: Scaleway, R2, B2, Hetzner, DigitalOcean, OVHcloud, MinIO, Ceph ...
@@ -55,6 +58,7 @@ export class S3CompatibleBucket extends pulumi.ComponentResource {
   readonly publicAccessBlock: S3BucketPublicAccessBlock | undefined;
   readonly policy: S3BucketPolicy | undefined;
   readonly lock: S3BucketObjectLock | undefined;
+  readonly tagging: S3BucketTagging | undefined;
 
   /** Name of the bucket. */
   readonly bucketName: pulumi.Output<string>;
@@ -78,20 +82,23 @@ export class S3CompatibleBucket extends pulumi.ComponentResource {
   readonly keeping: BucketKeeping | undefined;
 
   constructor(name: string, args: S3CompatibleBucketArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("kamal-postgres-backup:index:S3CompatibleBucket", name, {}, opts);
+    super("kamal-postgres-backup:index:S3CompatibleBucket", name, {}, withDynamicProvider(opts));
     const { address, abilities, plan, rules } = explained(this, () => settle(args));
     for (const sentence of warningsOf(args, address, plan)) pulumi.log.warn(sentence, this);
 
+    const { transform, lock, tags } = args;
     const connection = connect(args, address);
     const kept = { parent: this, retainOnDelete: args.forceDestroy !== true };
     this.bucket = new S3Bucket(
       name,
       {
         connection,
-        adopt: args.adopt ?? false,
-        objectLock: args.lock !== undefined,
-        versioned: abilities.versioning !== "none",
-        forceDestroy: args.forceDestroy ?? false,
+        ...transformed(transform?.bucket, {
+          adopt: args.adopt ?? false,
+          objectLock: lock !== undefined,
+          versioned: abilities.versioning !== "none",
+          forceDestroy: args.forceDestroy ?? false,
+        }),
       },
       kept,
     );
@@ -110,14 +117,19 @@ export class S3CompatibleBucket extends pulumi.ComponentResource {
     this.versioning = next(
       plan.versioning &&
         ((child) =>
-          new S3BucketVersioning(`${name}-versioning`, { connection, status: "Enabled" }, child)),
+          new S3BucketVersioning(
+            `${name}-versioning`,
+            { connection, ...transformed(transform?.versioning, { status: "Enabled" }) },
+            child,
+          )),
     );
+    const asked = transformed(transform?.lifecycle, { rules: rulesFor(abilities, rules) });
     this.lifecycle = next(
       plan.lifecycle &&
         ((child) =>
           new S3BucketLifecycleConfiguration(
             `${name}-lifecycle`,
-            { connection, ...ownRules(name, rulesFor(abilities, rules)) },
+            { connection, ...ownRules(name, asked.rules) },
             child,
           )),
     );
@@ -126,7 +138,7 @@ export class S3CompatibleBucket extends pulumi.ComponentResource {
         ((child) =>
           new S3BucketPublicAccessBlock(
             `${name}-public-access-block`,
-            { connection, ...nothingPublic },
+            { connection, ...transformed(transform?.publicAccessBlock, nothingPublic) },
             child,
           )),
     );
@@ -135,17 +147,32 @@ export class S3CompatibleBucket extends pulumi.ComponentResource {
         ((child) =>
           new S3BucketPolicy(
             `${name}-policy`,
-            { connection, policy: policyText(args, address), shared: args.adopt ?? false },
+            {
+              connection,
+              ...transformed(transform?.policy, { policy: policyText(args, address) }),
+              shared: args.adopt ?? false,
+            },
             child,
           )),
     );
-    const { lock } = args;
     this.lock = next(
       lock &&
         ((child) =>
           new S3BucketObjectLock(
             `${name}-lock`,
-            { connection, mode: modeOf(lock), days: lock.days },
+            {
+              connection,
+              ...transformed(transform?.lock, { mode: modeOf(lock), days: lock.days }),
+            },
+            child,
+          )),
+    );
+    this.tagging = next(
+      tags &&
+        ((child) =>
+          new S3BucketTagging(
+            `${name}-tagging`,
+            { connection, tags: pulumi.output(transformed(transform?.tagging, { tags }).tags) },
             child,
           )),
     );

@@ -1,7 +1,13 @@
 import type * as pulumi from "@pulumi/pulumi";
 import type { BucketAbilities } from "../storage/bucketAbilities.ts";
+import type { LifecycleRule } from "../storage/lifecycle.ts";
 import type { Software } from "../storage/providers.ts";
 import type { BackupBucketArgs } from "./bucketArgs.ts";
+import type { BucketInputs } from "./internal/s3Bucket.ts";
+import type { LockSetting } from "./internal/s3Lock.ts";
+import type { PublicAccessSetting } from "./internal/s3PublicAccessBlock.ts";
+import type { VersioningSetting } from "./internal/s3Versioning.ts";
+import type { Transform } from "./transform.ts";
 
 /** A pair of S3 keys. */
 export interface S3Keys {
@@ -46,4 +52,23 @@ export interface S3CompatibleBucketArgs extends BackupBucketArgs {
    * @example { lifecycle: true }
    */
   readonly abilities?: Partial<BucketAbilities>;
+  /**
+   * Tags of the bucket. Those that it has under other keys are left alone; one under a key given here is replaced. Refused
+   * where the service has none.
+   * @default none
+   * @example { team: "data" }
+   */
+  readonly tags?: Readonly<Record<string, pulumi.Input<string>>>;
+  /** Changes to what each child is asked for. How the bucket is reached cannot be changed here. */
+  readonly transform?: {
+    readonly bucket?: Transform<Omit<BucketInputs, "connection">>;
+    readonly versioning?: Transform<VersioningSetting>;
+    /** The rules before they get their owner's name. */
+    readonly lifecycle?: Transform<{ readonly rules: readonly LifecycleRule[] }>;
+    readonly publicAccessBlock?: Transform<PublicAccessSetting>;
+    /** A statement is known for ours in a bucket taken over by its `Sid`, which begins with `KamalPostgresBackup`. */
+    readonly policy?: Transform<{ readonly policy: string }>;
+    readonly lock?: Transform<LockSetting>;
+    readonly tagging?: Transform<{ readonly tags: Readonly<Record<string, pulumi.Input<string>>> }>;
+  };
 }

@@ -49,7 +49,10 @@ export function settle(args: S3CompatibleBucketArgs): Settled {
   return {
     address: { ...found, provider },
     abilities,
-    plan: planBucket(provider.name, abilities, { lock: lock !== undefined }),
+    plan: planBucket(provider.name, abilities, {
+      lock: lock !== undefined,
+      tags: args.tags !== undefined,
+    }),
     rules: settleRules(args, adopt === true ? "adopt" : undefined),
   };
 }

@@ -6,6 +6,7 @@ import type { LifecycleSetting } from "./internal/s3Lifecycle.ts";
 import type { LockSetting } from "./internal/s3Lock.ts";
 import type { PolicySetting } from "./internal/s3Policy.ts";
 import type { PublicAccessSetting } from "./internal/s3PublicAccessBlock.ts";
+import type { TaggingSetting } from "./internal/s3Tagging.ts";
 import type { VersioningSetting } from "./internal/s3Versioning.ts";
 
 type Inputs<T> = { readonly [P in keyof T]: pulumi.Input<T[P]> };
@@ -68,5 +69,11 @@ export class S3BucketPublicAccessBlock extends S3Resource {
 export class S3BucketObjectLock extends S3Resource {
   constructor(name: string, args: OnBucket<LockSetting>, opts: pulumi.CustomResourceOptions) {
     super("s3Lock", "S3BucketObjectLock", name, args, opts);
+  }
+}
+
+export class S3BucketTagging extends S3Resource {
+  constructor(name: string, args: OnBucket<TaggingSetting>, opts: pulumi.CustomResourceOptions) {
+    super("s3Tagging", "S3BucketTagging", name, args, opts);
   }
 }

@@ -1,13 +1,14 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { TierDays } from "../kamal/retention.ts";
+import type { Retention, TierDays } from "../kamal/retention.ts";
 import { parseAddress } from "../storage/address.ts";
 import { Problem } from "../storage/problem.ts";
 import { AwsBackupBucket } from "./awsBackupBucket.ts";
 import { BackupKeys, type BackupKeysArgs, type KeysArgs } from "./backupKeys.ts";
-import type { BackupBucket } from "./bucket.ts";
+import type { BackupBucket, BucketWithKeys } from "./bucket.ts";
+import { keepingOf, settleRules } from "./bucketArgs.ts";
 import { explained, explainedApply } from "./explained.ts";
-import { proveGivenKey, proveMadeKey, refuseRotation } from "./proveKey.ts";
-import { S3CompatibleBucket } from "./s3CompatibleBucket.ts";
+import { proveGivenKey, proveMadeKey, refuseKeys, refuseRotation } from "./proveKey.ts";
+import { type BucketKeeping, serviceOf } from "./retentionCheck.ts";
 
 /** Where the container writes, in the words of its environment. */
 export interface Location {
@@ -30,6 +31,8 @@ export interface SettledBucket {
   readonly tierDays?: TierDays;
   /** The backups go into a folder for each tier. */
   readonly tiered?: true;
+  /** The keys were made with the bucket, so that the service may not know them everywhere yet. */
+  readonly madeKeys?: true;
   /** When a checksum goes with each part, where the provider's habit does not do. */
   readonly checksums?: "when-supported";
 }
@@ -43,17 +46,18 @@ export function settleBucket(
   keysArgs: KeysArgs = {},
   transform?: BackupKeysArgs["transform"],
 ): SettledBucket {
-  if (bucket instanceof S3CompatibleBucket) {
-    return takeCompatible(parent, name, bucket, prefix, keysArgs);
-  }
+  if ("writer" in bucket) return takeWithKeys(parent, name, bucket, prefix, keysArgs);
   if (!(bucket instanceof AwsBackupBucket)) {
     explained(parent, () => refuseRotation(keysArgs));
-    const { allowInsecure = false } = bucket;
-    const settled = {
+    const { allowInsecure = false, retention } = bucket;
+    if (retention) tellRules(parent, retention, prefix);
+    const settled: SettledBucket = {
       location: locate(parent, bucket.endpoint, bucket.region, bucket.name, prefix, allowInsecure),
       allowInsecure,
       accessKeyId: pulumi.output(bucket.accessKeyId),
       secretAccessKey: pulumi.secret(bucket.secretAccessKey),
+      ...(retention && { retentionDays: retention.days }),
+      ...(retention?.tierDays && { tierDays: retention.tierDays, tiered: true }),
     };
     proveGivenKey(parent, name, settled, keysArgs);
     return settled;
@@ -91,17 +95,19 @@ export function settleBucket(
   };
 }
 
-/** The keys are the user's, as those of a bucket that exists; they are tried, never made or replaced. */
-function takeCompatible(
+/** The keys are the bucket's own, or the user's as those of a bucket that exists; they are tried, never made here. */
+function takeWithKeys(
   parent: pulumi.Resource,
   name: string,
-  bucket: S3CompatibleBucket,
+  bucket: BucketWithKeys,
   prefix: string,
   keysArgs: KeysArgs,
 ): SettledBucket {
+  const { keyAccess } = bucket;
   explained(parent, () => {
     checkFolder(bucket, prefix);
-    refuseRotation(keysArgs);
+    if (keyAccess === undefined) refuseRotation(keysArgs);
+    else refuseKeys(keysArgs);
   });
   const { endpoint, region, bucketName, allowInsecure, writer, retentionDays, tierDays } = bucket;
   const settled: SettledBucket = {
@@ -111,10 +117,34 @@ function takeCompatible(
     ...(retentionDays !== undefined && { retentionDays }),
     ...(tierDays && { tierDays }),
     ...(bucket.tiered && { tiered: true }),
+    ...(keyAccess !== undefined && { madeKeys: true }),
     ...(bucket.lock && { checksums: "when-supported" }),
   };
-  proveGivenKey(parent, name, settled, keysArgs);
+  proveGivenKey(parent, name, settled, keyAccess === undefined ? keysArgs : { access: keyAccess });
   return settled;
+}
+
+/** How long a bucket keeps what it is given; undefined where that is not known, or nothing expires. */
+export function keepingIn(bucket: BackupBucket): BucketKeeping | undefined {
+  if ("keeping" in bucket) return bucket.keeping;
+  const { retention, endpoint, region } = bucket;
+  return retention && keepingOf({ retention }, serviceOf(endpoint, region), false);
+}
+
+/** Says at preview what the owner's own rules must be, which nobody here has set. */
+function tellRules(parent: pulumi.Resource, retention: Retention, prefix: string): void {
+  if (!pulumi.runtime.isDryRun()) return;
+  const rules = settleRules({ retention, prefix }, undefined).flatMap((rule) =>
+    rule.expirationDays === undefined
+      ? []
+      : [
+          `${rule.prefix} after ${rule.expirationDays === 1 ? "1 day" : `${rule.expirationDays} days`}`,
+        ],
+  );
+  pulumi.log.info(
+    `bucket.retention: the bucket's own rules must expire ${rules.join(", ")}; nothing here sets or checks them.`,
+    parent,
+  );
 }
 
 /** A backup outside the folder of the rules would never expire. */

@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { databaseAccessory, databaseDefaults, postgresMajor } from "../kamal/config.ts";
 import { Problem } from "../kamal/problem.ts";
 import type { KamalArgs, KamalProject } from "./kamalProject.ts";
+import type { PostgresBackupArgs } from "./postgresBackupArgs.ts";
 
 /** What cannot be read from deploy.yml, or should not be. Each setting given here wins. */
 export interface PostgresArgs {
@@ -24,8 +25,10 @@ export interface Database {
   readonly host: string;
   readonly port: number;
   readonly user: string;
-  /** Exact names, at least one. */
-  readonly names: readonly [string, ...string[]];
+  /** Exact names, at least one; or every database of the server. */
+  readonly names: readonly [string, ...string[]] | "all";
+  /** Exact names of those that are left out of all. */
+  readonly excluded: readonly string[];
   readonly major: number;
   /** Secret. */
   readonly password: pulumi.Output<string>;
@@ -42,12 +45,19 @@ export interface Database {
 export function settleDatabase(
   project: KamalProject,
   kamal: KamalArgs,
-  wanted: string | readonly string[] | undefined,
+  wanted: Pick<PostgresBackupArgs, "database" | "excludeDatabases">,
   args: PostgresArgs = {},
 ): Database {
   const accessory = databaseAccessory(project.config, kamal.databaseAccessory);
   const defaults = databaseDefaults(accessory);
-  const names = namesOf(wanted ?? defaults.database);
+  const names =
+    wanted.database === "all" ? "all" : namesOf("database", wanted.database ?? defaults.database);
+  const excluded = namesOf("excludeDatabases", wanted.excludeDatabases) ?? [];
+  if (excluded.length > 0 && names !== "all") {
+    throw new Problem(
+      'excludeDatabases goes with database: "all" only; here the databases are named. Leave it out, or say database: "all".',
+    );
+  }
   if (names === undefined) {
     throw new Problem(
       `database: accessory ${accessory.name} of ${kamal.config} sets no POSTGRES_DB. Give the exact name of the database.`,
@@ -75,6 +85,7 @@ export function settleDatabase(
     port: args.port ?? defaults.port,
     user: args.user ?? defaults.user,
     names,
+    excluded,
     major,
     hosts: accessory.hosts,
     password: pulumi.secret(
@@ -86,18 +97,21 @@ export function settleDatabase(
 }
 
 /** @throws Problem for a name that the container's list of names cannot carry, or one given twice */
-function namesOf(wanted: string | readonly string[] | undefined): Database["names"] | undefined {
+function namesOf(
+  argument: string,
+  wanted: string | readonly string[] | undefined,
+): readonly [string, ...string[]] | undefined {
   const [first, ...others] = typeof wanted === "string" ? [wanted] : (wanted ?? []);
   if (first === undefined) return undefined;
-  const names: Database["names"] = [first, ...others];
+  const names: readonly [string, ...string[]] = [first, ...others];
   for (const name of names) {
     if (name === "" || name !== name.trim() || name.includes(",")) {
       throw new Problem(
-        `database: "${name}" is no name that can be backed up here: it must not be empty, hold a comma, or begin or end with white space.`,
+        `${argument}: "${name}" is no name that can be given to the container: it must not be empty, hold a comma, or begin or end with white space.`,
       );
     }
   }
   const twice = names.find((name, index) => names.indexOf(name) !== index);
-  if (twice !== undefined) throw new Problem(`database: "${twice}" is given twice.`);
+  if (twice !== undefined) throw new Problem(`${argument}: "${twice}" is given twice.`);
   return names;
 }

@@ -6,6 +6,7 @@ import type { types } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { KamalConfig } from "../kamal/config.ts";
 import { Problem } from "../kamal/problem.ts";
+import type { SshTarget } from "./internal/ssh.ts";
 import type { SshHop } from "./outputs.ts";
 
 export interface SshArgs {
@@ -81,6 +82,15 @@ export function toCommandConnection(
       },
     }),
   };
+}
+
+/** The same access as a dynamic resource takes it. Secret once there is a private key. */
+export function toSshTarget(access: SshAccess, host: SshHop): pulumi.Output<SshTarget> {
+  return pulumi.output(access.privateKey).apply((privateKey) => ({
+    ...host,
+    ...(privateKey !== undefined && { privateKey }),
+    ...(access.proxy && { proxy: access.proxy }),
+  }));
 }
 
 function knownHostKey(host: string, port: number): string {

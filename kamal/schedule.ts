@@ -1,20 +1,10 @@
-import { Cron } from "croner";
+import { cronOf, readSchedule } from "../agent/environment.ts";
 import { Problem } from "./problem.ts";
 
 /** Day of the week in cron's own short English. */
 export type Weekday = "sun" | "mon" | "tue" | "wed" | "thu" | "fri" | "sat";
 
 const WEEKDAYS: readonly Weekday[] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
-
-const NICKNAMES: Readonly<Record<string, string>> = {
-  "@yearly": "0 0 1 1 *",
-  "@annually": "0 0 1 1 *",
-  "@monthly": "0 0 1 * *",
-  "@weekly": "0 0 * * 0",
-  "@daily": "0 0 * * *",
-  "@midnight": "0 0 * * *",
-  "@hourly": "0 * * * *",
-};
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -80,19 +70,11 @@ export class Schedule {
 
   /**
    * At a fixed distance, counted from the start of the container.
-   * @param duration hours, minutes, seconds in that order: `6h`, `90m`, `1h30m`; at least a second
+   * @param duration hours, minutes and seconds: `6h`, `90m`, `1h30m`; at least a second
    * @throws Problem when the duration cannot be read
    */
   static every(duration: string): Schedule {
-    const match = /^(?:(\d{1,5})h)?(?:(\d{1,6})m)?(?:(\d{1,8})s)?$/.exec(duration);
-    const [hours = 0, minutes = 0, seconds = 0] = (match ?? []).slice(1).map((n) => Number(n ?? 0));
-    const gapMs = ((hours * 60 + minutes) * 60 + seconds) * 1000;
-    if (gapMs === 0) {
-      throw new Problem(
-        `schedule "@every ${duration}" cannot be read. Give a duration such as 6h, 90m or 1h30m.`,
-      );
-    }
-    return new Schedule(`@every ${duration}`, { gapMs, perDay: DAY_MS / gapMs });
+    return Schedule.parse(`@every ${duration}`);
   }
 
   /**
@@ -100,27 +82,26 @@ export class Schedule {
    * @throws Problem when it cannot be read or never runs
    */
   static cron(expression: string): Schedule {
-    const fields = expression.trim().split(/\s+/);
-    if (fields.length !== 5 && fields.length !== 6)
-      throw unreadable(expression, "it has not 5 or 6 fields");
-    const text = fields.join(" ");
-    return new Schedule(text, rhythmOf(text));
+    return Schedule.parse(expression);
   }
 
   /**
-   * Reads what a container's SCHEDULE may hold: cron, `@daily` and its like, `@every 6h`.
+   * Reads what a container's SCHEDULE may hold: cron, `@daily` and its like, `@every 6h`, each with `TZ=Area/City` in
+   * front for another time zone than UTC.
    * @throws Problem when it cannot be read or never runs
    */
   static parse(text: string): Schedule {
-    const trimmed = text.trim();
-    const every = /^@every\s+(\S+)$/.exec(trimmed)?.[1];
-    if (every !== undefined) return Schedule.every(every);
-    if (!trimmed.startsWith("@")) return Schedule.cron(trimmed);
-    const expression = NICKNAMES[trimmed];
-    if (expression === undefined) {
-      throw unreadable(text, `the words known are ${Object.keys(NICKNAMES).join(", ")}, @every 6h`);
+    const rule = readSchedule(text);
+    if ("fault" in rule) {
+      throw new Problem(
+        `schedule "${text}" cannot be read: ${rule.fault}. Give for instance "15 3 * * *", "@daily" or "@every 6h".`,
+      );
     }
-    return new Schedule(trimmed, rhythmOf(expression));
+    const rhythm =
+      "everyMs" in rule
+        ? { gapMs: rule.everyMs, perDay: DAY_MS / rule.everyMs }
+        : rhythmOf(rule.pattern, rule.timezone);
+    return new Schedule(text.trim().replace(/\s+/g, " "), rhythm);
   }
 
   /** Longest time between two runs that follow each other, hours. Seconds within a minute are not looked at. */
@@ -145,22 +126,14 @@ function readTime(call: string, time: string): [hour: number, minute: number] {
   return [Number(match[1]), Number(match[2])];
 }
 
-function unreadable(text: string, why: string): Problem {
-  return new Problem(
-    `schedule "${text}" cannot be read: ${why}. Give for instance "15 3 * * *", "@daily" or "@every 6h".`,
-  );
-}
-
 /**
- * Every day that matches has the same times of day (UTC knows no summer time), so one day is walked minute by minute and
- * the years after it day by day.
+ * By the clock of its zone every day that matches has the same times of day, so one day is walked minute by minute and the
+ * years after it day by day. Where the clock is put back once a year, the night of it makes the gap longer.
  */
-function rhythmOf(expression: string): Rhythm {
-  const minutely = openPattern(expression);
-  const first = minutely.nextRun(new Date(HORIZON_START - 1));
-  if (first === null || first.getTime() >= HORIZON_END) {
-    throw unreadable(expression, "no day ever matches it");
-  }
+function rhythmOf(pattern: string, timezone: string): Rhythm {
+  // Without the second: the gap is wanted in hours.
+  const minutely = cronOf({ pattern: pattern.split(" ").slice(-5).join(" "), timezone: "UTC" });
+  const first = minutely.nextRun(new Date(HORIZON_START - 1)) as Date;
   const dayStart = Math.floor(first.getTime() / DAY_MS) * DAY_MS;
   let last = first.getTime();
   let longest = 0;
@@ -181,17 +154,17 @@ function rhythmOf(expression: string): Rhythm {
     day = Math.floor(next.getTime() / DAY_MS) * DAY_MS;
     days += 1;
   }
-  return { gapMs: longest, perDay: (inDay * days * DAY_MS) / (day - dayStart) };
+  return {
+    gapMs: longest + clockChange(timezone),
+    perDay: (inDay * days * DAY_MS) / (day - dayStart),
+  };
 }
 
-function openPattern(expression: string): Cron {
-  try {
-    // The whole is checked, then the second is dropped: the gap is wanted in hours.
-    new Cron(expression, { timezone: "UTC" });
-    return new Cron(expression.split(" ").slice(-5).join(" "), { timezone: "UTC" });
-  } catch (error) {
-    const reason =
-      error instanceof Error ? error.message.replace(/^CronPattern: /, "") : String(error);
-    throw unreadable(expression, reason.replace(/\.$/, ""));
-  }
+/** How far the zone's clock is apart in January and in July, milliseconds. */
+function clockChange(timezone: string): number {
+  const noon = cronOf({ pattern: "0 12 * * *", timezone });
+  const [january = 0, july = 0] = [0, 6].map(
+    (month) => (noon.nextRun(new Date(Date.UTC(2027, month, 15))) as Date).getTime() % DAY_MS,
+  );
+  return Math.abs(january - july);
 }

@@ -1,7 +1,7 @@
 import { rmSync } from "node:fs";
 import { Problem } from "../storage/problem.ts";
+import { discardBootstrap } from "./debian.ts";
 import { docker, removeContainer, requireEngine } from "./docker.ts";
-import { discardBootstrap } from "./images.ts";
 import { withLock } from "./lock.ts";
 import { checkout, sandboxId, sandboxLabel, stateDir } from "./paths.ts";
 import { stopRegistry } from "./registry.ts";
@@ -29,7 +29,14 @@ export async function down(options: DownOptions = {}): Promise<void> {
     const count = (what: string) => (names: readonly string[]) => `${names.length} ${what}`;
     await step(log, "containers", () => removeContainers(id), count("removed"));
     await step(log, "volumes", () => removeVolumes(id), count("removed"));
-    await step(log, "images", removeImages, count("removed"));
+    const server = `127.0.0.1:${(await loadSettings()).registryPort}/`;
+    await step(
+      log,
+      "images",
+      () => removeImages(server),
+      ({ removed, inUse }) =>
+        `${removed.length} removed${inUse.length === 0 ? "" : `, ${inUse.length} left to containers that others made`}`,
+    );
     await step(log, "network", removeNetwork, count("removed"));
     await step(
       log,
@@ -74,10 +81,13 @@ async function removeVolumes(id: string): Promise<string[]> {
 
 /**
  * Every name in our registry, whatever pushed or pulled it. By name, not by image: another sandbox may hold the same
- * image under its own. Digests go first, because the engine drops them by itself with the last tag.
+ * image under its own. Digests go first, because the engine drops them by itself with the last tag. What a container of
+ * somebody else's runs on stays.
+ * @param server address of the registry with a slash behind it
  */
-async function removeImages(): Promise<string[]> {
-  const server = `127.0.0.1:${(await loadSettings()).registryPort}/`;
+export async function removeImages(
+  server: string,
+): Promise<{ readonly removed: readonly string[]; readonly inUse: readonly string[] }> {
   const format = "{{.Repository}}\t{{.Tag}}\t{{.Digest}}";
   const rows = (await lines(["image", "ls", "--digests", "--format", format]))
     .map((line) => line.split("\t"))
@@ -86,9 +96,15 @@ async function removeImages(): Promise<string[]> {
     rows
       .filter((row) => row[column] !== "<none>")
       .map((row) => `${row[0]}${separator}${row[column]}`);
-  const names = [...new Set([...named(2, "@"), ...named(1, ":")])];
-  for (const name of names) await docker(["image", "rm", name]);
-  return names;
+  const removed: string[] = [];
+  const inUse: string[] = [];
+  for (const name of new Set([...named(2, "@"), ...named(1, ":")])) {
+    const result = await docker(["image", "rm", name], { allowFailure: true });
+    if (result.code === 0) removed.push(name);
+    else if (/container \w+ is using|is being used by/.test(result.stderr)) inUse.push(name);
+    else throw new Problem(result.stderr.trim());
+  }
+  return { removed, inUse };
 }
 
 /** Only when a sandbox made it, this one or another since gone, and nobody uses it by now. */

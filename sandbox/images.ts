@@ -3,18 +3,16 @@ import {
   copyFileSync,
   cpSync,
   existsSync,
-  mkdirSync,
+  mkdtempSync,
   readFileSync,
   renameSync,
   rmSync,
 } from "node:fs";
 import { join } from "node:path";
-import { Problem } from "../storage/problem.ts";
+import { makeDebian } from "./debian.ts";
 import { docker, tryPull } from "./docker.ts";
 import { cacheDir, stateDir } from "./paths.ts";
-import { findProgram } from "./processes.ts";
 import { registryData } from "./registry.ts";
-import { run } from "./run.ts";
 
 /** Names in the sandbox's registry. */
 export const imageNames = (server: string) => ({
@@ -26,17 +24,19 @@ export const imageNames = (server: string) => ({
 export type Images = ReturnType<typeof imageNames>;
 
 const suite = "trixie";
-const bootstrapDir = join(stateDir, "debootstrap");
+const major = 17;
 const sources = join(import.meta.dirname, "images");
 
-/** Where the pushed images of an earlier sandbox are kept; another recipe is another folder. */
-function seedDir(): string {
+/** Tells what was made by another recipe, for another architecture or with another Node. */
+export function recipeDigest(): string {
   const hash = createHash("sha256").update(`${process.version} ${process.arch}`);
-  for (const file of ["postgres/Dockerfile", "postgres/entrypoint.sh", "base/Dockerfile"]) {
-    hash.update(readFileSync(join(sources, file)));
-  }
-  return join(cacheDir, `sandbox-images-${hash.digest("hex").slice(0, 12)}`);
+  const files = ["postgres/Dockerfile", "postgres/entrypoint.sh", "base/Dockerfile"];
+  for (const file of [...files, "../debian.ts"]) hash.update(readFileSync(join(sources, file)));
+  return hash.digest("hex").slice(0, 12);
 }
+
+/** Where the pushed images of an earlier sandbox are kept. */
+const seedDir = () => join(cacheDir, `sandbox-images-${recipeDigest()}`);
 
 /** Fills the registry's folder, before it starts, with what an earlier sandbox pushed. True when there was something. */
 export function plantImages(): boolean {
@@ -70,10 +70,14 @@ export async function imagesAreThere(
 
 /** Pulls or builds every image and pushes it to the registry, then keeps a copy for the next sandbox. */
 export async function makeImages(images: Images, log: (line: string) => void): Promise<void> {
-  await makeDebian(images.debian, log);
+  await makeDebian(suite, images.debian, log);
+  const pushed = async (tag: string, make: Promise<void>) => {
+    await make;
+    await docker(["push", "--quiet", tag]);
+  };
   await Promise.all([
-    makePostgres(images, log),
-    makeBase(images, log),
+    pushed(images.postgres, makePostgres(major, images.postgres, images.debian, log)),
+    pushed(images.base, makeBase(images.base, images.debian, log)),
     docker(["push", "--quiet", images.debian]),
   ]);
   const seed = seedDir();
@@ -83,81 +87,53 @@ export async function makeImages(images: Images, log: (line: string) => void): P
   renameSync(`${seed}.new`, seed);
 }
 
-/** A debian image in the engine: pulled, or made from Debian's packages and kept as a tar file in the cache. */
-async function makeDebian(tag: string, log: (line: string) => void): Promise<void> {
-  const published = `debian:${suite}-slim`;
+/** A server of one major in the engine: pulled, or built from the packages of a Debian that has it. */
+export async function makePostgres(
+  major: number,
+  tag: string,
+  debian: string,
+  log: (line: string) => void,
+): Promise<void> {
+  const published = `postgres:${major}`;
   if (await tryPull(published, 60_000)) {
     await docker(["tag", published, tag]);
     return;
   }
-  const tarball = join(cacheDir, `debian-${suite}-${process.arch}.tar`);
-  if (!existsSync(tarball)) {
-    log("  no Debian image can be pulled: making one with debootstrap");
-    await bootstrap(tarball);
-  }
-  await docker(["import", "--change", 'CMD ["/bin/sh"]', tarball, tag]);
+  log(`  ${published} cannot be pulled: building it from Debian's packages`);
+  const args = [
+    `PG_MAJOR=${major}`,
+    ...Object.entries(dataFolders(major)).map((each) => each.join("=")),
+  ];
+  await build(join(sources, "postgres"), tag, debian, args);
 }
 
-async function bootstrap(tarball: string): Promise<void> {
-  if (process.getuid?.() !== 0) {
-    throw new Problem(
-      `debian:${suite}-slim cannot be pulled, and making a Debian image needs root: let Docker reach a registry, or run once as root.`,
-    );
-  }
-  await discardBootstrap();
-  mkdirSync(bootstrapDir, { recursive: true });
-  const program = await findProgram("debootstrap");
-  await run(program, ["--variant=minbase", suite, bootstrapDir], { timeoutMs: 600_000 });
-  const leftOut = ["--exclude=./var/cache/apt/archives/*.deb", "--exclude=./var/lib/apt/lists/*"];
-  await run("tar", [
-    "-C",
-    bootstrapDir,
-    "--numeric-owner",
-    ...leftOut,
-    "-cf",
-    `${tarball}.new`,
-    ".",
-  ]);
-  renameSync(`${tarball}.new`, tarball);
-  await discardBootstrap();
+/** From 18 on the published image keeps the data one level deeper, so that a volume can hold two majors. */
+function dataFolders(major: number) {
+  return major < 18
+    ? { PGDATA: "/var/lib/postgresql/data", DATA_VOLUME: "/var/lib/postgresql/data" }
+    : { PGDATA: `/var/lib/postgresql/${major}/docker`, DATA_VOLUME: "/var/lib/postgresql" };
 }
 
-/** An interrupted debootstrap leaves /proc mounted in its folder, which must go before the files do. */
-export async function discardBootstrap(): Promise<void> {
-  if (!existsSync(bootstrapDir)) return;
-  const mounts = readFileSync("/proc/mounts", "utf8").split("\n");
-  const inside = mounts
-    .map((line) => line.split(" ")[1] ?? "")
-    .filter((path) => path.startsWith(`${bootstrapDir}/`));
-  for (const path of inside.reverse()) await run("umount", [path]);
-  rmSync(bootstrapDir, { recursive: true, force: true });
-}
-
-async function makePostgres(images: Images, log: (line: string) => void): Promise<void> {
-  if (await tryPull("postgres:17", 60_000)) await docker(["tag", "postgres:17", images.postgres]);
-  else {
-    log("  postgres:17 cannot be pulled: building it from Debian's packages");
-    await build(join(sources, "postgres"), images.postgres, images.debian);
-  }
-  await docker(["push", "--quiet", images.postgres]);
-}
-
-async function makeBase(images: Images, log: (line: string) => void): Promise<void> {
+/** What the agent's image is built on, in the engine. */
+export async function makeBase(
+  tag: string,
+  debian: string,
+  log: (line: string) => void,
+): Promise<void> {
   log("  building the agent's base image from Debian and this machine's Node");
-  const context = join(stateDir, "base-image");
-  mkdirSync(context, { recursive: true });
+  const context = mkdtempSync(join(stateDir, "base-image-"));
   copyFileSync(join(sources, "base", "Dockerfile"), join(context, "Dockerfile"));
   copyFileSync(process.execPath, join(context, "node"));
-  await build(context, images.base, images.debian);
+  await build(context, tag, debian, []);
   rmSync(context, { recursive: true, force: true });
-  await docker(["push", "--quiet", images.base]);
 }
 
-async function build(context: string, tag: string, debian: string): Promise<void> {
-  await docker(
-    ["build", "--quiet", "--build-arg", `DEBIAN_IMAGE=${debian}`, "--tag", tag, context],
-    {
-      timeoutMs: 600_000,
-    },
-  );
+async function build(
+  context: string,
+  tag: string,
+  debian: string,
+  args: readonly string[],
+): Promise<void> {
+  const words = [`DEBIAN_IMAGE=${debian}`, ...args].flatMap((arg) => ["--build-arg", arg]);
+  await docker(["build", "--quiet", ...words, "--tag", tag, context], { timeoutMs: 600_000 });
 }

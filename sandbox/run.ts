@@ -13,7 +13,7 @@ export interface RunOptions {
   /** Added to this process's environment; `undefined` removes a variable. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Written to standard input, which is closed otherwise. The place for secrets. */
-  readonly input?: string;
+  readonly input?: string | Uint8Array;
   /** The program is killed after this many milliseconds. @default 120000 */
   readonly timeoutMs?: number;
   /** Return a non-zero exit code instead of throwing. @default false */

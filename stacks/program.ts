@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import {
+  type AgentBuild,
   AwsBackupBucket,
   type BackupBucket,
   type CopyArgs,
@@ -7,6 +8,7 @@ import {
   type ExistingBucket,
   type KeyAccess,
   PostgresBackup,
+  type PostgresBackupArgs,
   Problem,
   Retention,
   type TierDays,
@@ -31,7 +33,7 @@ export function declareBackup(): PostgresBackup {
       ...given("destination", config.get("destination")),
       ...given("secretsFile", config.get("secretsFile")),
     },
-    ...databasesOf(config.get("database")),
+    ...databasesOf(config),
     bucket: chooseBucket(name, config),
     ...copyOf(config),
     ...given("prefix", config.get("prefix")),
@@ -47,11 +49,16 @@ export function declareBackup(): PostgresBackup {
       ...(hostKeys && { hostKeys }),
       ...(sshPrivateKey && { privateKey: sshPrivateKey }),
     },
+    build: config.get<AgentBuild>("build", { allowedValues: ["registry", "host"] }) ?? "registry",
     ...given("baseImage", config.get("baseImage")),
     ...encryptionOf(config),
     jitterSeconds: config.getNumber("jitterSeconds") ?? 0,
     compressionLevel: (config.getNumber("compressionLevel") ?? 1) as 1 | 2 | 3,
     verify: config.getBoolean("verify") ?? false,
+    ...keepOf(config),
+    maxShrinkPercent: config.getNumber("maxShrinkPercent") ?? 50,
+    globals: config.getBoolean("globals") ?? true,
+    dumpOptions: (config.get("dumpOptions") ?? "").split(/\s+/).filter(Boolean),
     notices: {
       ...(pingUrl && { pingUrl }),
       ...(webhookUrl && { webhookUrl }),
@@ -75,10 +82,33 @@ function encryptionOf(config: pulumi.Config): { encryption?: Encryption } {
   return passphrase ? { encryption: Encryption.passphrase(passphrase) } : {};
 }
 
-/** One name, or several with commas between them. */
-function databasesOf(text: string | undefined): { database?: string[] } {
-  const names = (text ?? "").split(",").map((name) => name.trim());
-  return text ? { database: names } : {};
+/** One name, several with commas between them, or every one but the excluded. */
+function databasesOf(
+  config: pulumi.Config,
+): Pick<PostgresBackupArgs, "database" | "excludeDatabases"> {
+  const text = config.get("database");
+  const excluded = namesIn(config.get("excludeDatabases"));
+  return {
+    ...(text && { database: text === "all" ? text : namesIn(text) }),
+    ...(excluded.length > 0 && { excludeDatabases: excluded }),
+  };
+}
+
+function namesIn(text = ""): string[] {
+  return text === "" ? [] : text.split(",").map((name) => name.trim());
+}
+
+/** 0 days: nothing is deleted by the container. */
+function keepOf(config: pulumi.Config): Pick<PostgresBackupArgs, "keep"> {
+  const days = config.getNumber("keepDays") ?? 0;
+  return days === 0 ? {} : { keep: { days, atLeast: config.getNumber("keepAtLeast") ?? 7 } };
+}
+
+/** As the configuration has it; days and tiers are those of the bucket's own rules. */
+interface ConfiguredBucket
+  extends Pick<ExistingBucket, "name" | "endpoint" | "region" | "allowInsecure"> {
+  readonly retentionDays?: number;
+  readonly retentionTiers?: TierDays;
 }
 
 /** A bucket as the configuration gives it, without its keys. */
@@ -86,15 +116,23 @@ type Given = Pick<ExistingBucket, "name" | "endpoint" | "region" | "allowInsecur
 
 /** A bucket of the user's if the configuration names one, else one on AWS. */
 function chooseBucket(name: string, config: pulumi.Config): BackupBucket {
-  const existing = config.getObject<Given>("existingBucket");
+  const tiers = config.getObject<TierDays>("retentionTiers");
+  const existing = config.getObject<ConfiguredBucket>("existingBucket");
   if (existing) {
+    if (tiers) {
+      throw new Problem(
+        "retentionTiers is for a bucket made here. Where existingBucket's own rules have folders for tiers, say so in it: pulumi config set --path existingBucket.retentionTiers.daily 7, and so on",
+      );
+    }
+    const { retentionDays, retentionTiers, ...bucket } = existing;
     return {
-      ...existing,
+      ...bucket,
+      ...(retentionDays !== undefined && { retention: Retention.days(retentionDays) }),
+      ...(retentionTiers && { retention: Retention.tiers(retentionTiers) }),
       accessKeyId: config.requireSecret("accessKeyId"),
       secretAccessKey: config.requireSecret("secretAccessKey"),
     } as ExistingBucket;
   }
-  const tiers = config.getObject<TierDays>("retentionTiers");
   return new AwsBackupBucket(`${name}-backups`, {
     retention: tiers
       ? Retention.tiers(tiers)

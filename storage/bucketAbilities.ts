@@ -15,6 +15,8 @@ export interface BucketAbilities {
   readonly bucketPolicy: boolean;
   /** Settings that forbid public access whatever a policy says. */
   readonly publicAccessBlock: boolean;
+  /** Tags of the bucket itself. */
+  readonly tags: boolean;
   /**
    * What the narrowest key that can still write backups is able to do to those that are there: `nothing`; `hide` them,
    * with the versions left; `delete` them.
@@ -32,6 +34,7 @@ export const all: BucketAbilities = {
   objectLock: "any-time",
   bucketPolicy: true,
   publicAccessBlock: true,
+  tags: true,
   writerCan: "nothing",
 };
 
@@ -49,6 +52,7 @@ export const digitalOcean: BucketAbilities = {
   // A policy and keys limited to one bucket exclude each other there.
   bucketPolicy: false,
   publicAccessBlock: false,
+  tags: false,
   writerCan: "delete",
 };
 
@@ -56,6 +60,7 @@ export const hetzner: BucketAbilities = {
   ...all,
   objectLock: "at-creation",
   publicAccessBlock: false,
+  tags: false,
   writerCan: "delete",
 };
 
@@ -65,6 +70,7 @@ export const r2: BucketAbilities = {
   objectLock: "none",
   bucketPolicy: false,
   publicAccessBlock: false,
+  tags: false,
   writerCan: "delete",
   instead:
     "Add a bucket lock rule for the folder (Cloudflare's dashboard, or the resource cloudflare.R2BucketLock)",
@@ -75,6 +81,7 @@ export const b2: BucketAbilities = {
   versioning: "always",
   bucketPolicy: false,
   publicAccessBlock: false,
+  tags: false,
   writerCan: "hide",
   instead: "Make the application key without the capability deleteFiles",
 };
@@ -136,6 +143,7 @@ export const garage: BucketAbilities = {
   objectLock: "none",
   bucketPolicy: false,
   publicAccessBlock: false,
+  tags: false,
   writerCan: "delete",
 };
 

@@ -5,6 +5,8 @@ import { Problem } from "./problem.ts";
 export interface BucketWishes {
   /** Default retention that nobody can shorten. */
   readonly lock: boolean;
+  /** Tags on the bucket itself. @default false */
+  readonly tags?: boolean;
 }
 
 /** What is asked of the service, and what the user has to know. */
@@ -33,9 +35,14 @@ export function planBucket(
       `lock: ${service} has no Object Lock. Leave lock out${abilities.instead ? `. ${abilities.instead}` : ""}, or use another provider.`,
     );
   }
+  if (wishes.tags && !abilities.tags) {
+    throw new Problem(
+      `tags: ${service} has no tags for buckets. Leave tags out, or set abilities: { tags: true } if it has learned them.`,
+    );
+  }
   const warnings = [
     !lifecycle &&
-      `${service} has no expiry rules: nothing removes old backups. Set BACKUP_KEEP_DAYS with a key that may delete, or remove them from elsewhere.`,
+      `${service} has no expiry rules: nothing removes old backups. Give the backup keep, and a key that may delete, or remove them from elsewhere.`,
     lifecycle &&
       !abortUnfinished &&
       `${service} takes no rule for unfinished uploads: parts of an upload that was cut off may stay and be billed. Look for them now and then.`,

@@ -63,6 +63,17 @@ export async function listBackups(store: Store, database: string): Promise<Catal
   return dumps.map(({ object, parsed }) => entryOf(object, parsed, parts)).sort(newestFirst);
 }
 
+/** Names of the databases that have a dump under the prefix, sorted. */
+export async function listDatabases(store: Store): Promise<string[]> {
+  const { prefix } = store.address;
+  const names = new Set<string>();
+  for await (const { key } of objectsUnder(store, `${prefix}/`, "every database")) {
+    const parsed = parseKey(prefix, key);
+    if (parsed?.kind === "ours" || parsed?.kind === "legacy") names.add(parsed.database);
+  }
+  return [...names].sort();
+}
+
 type Dump = Extract<NonNullable<ReturnType<typeof parseKey>>, { kind: "ours" | "legacy" }>;
 
 interface StoredObject {

@@ -1,9 +1,7 @@
+import type { Manifest } from "./manifest.ts";
+
 /** How the bytes of a backup were treated on their way to the bucket. */
-export interface Treatment {
-  /** `none`: pg_dump's archive as it is. */
-  readonly compression: "zstd" | "none";
-  readonly encryption: "none" | "age";
-}
+export type Treatment = Pick<Manifest, "compression" | "encryption">;
 
 /** Folders below the prefix, by calendar, each with an expiry of its own. */
 export const TIERS = ["daily", "weekly", "monthly"] as const;
@@ -21,7 +19,7 @@ interface Place {
 
 /** What a key in the bucket says. Stamps are UTC, `2026-11-24T03:15:02`. */
 export type ParsedKey =
-  | ({ readonly kind: "ours" } & Place & Treatment)
+  | ({ readonly kind: "ours" } & Place & Pick<Treatment, "encryption">)
   /** `globals`: roles and grants beside the dump. `verified`: the mark that the dump was read back whole. */
   | ({ readonly kind: "manifest" | "globals" | "verified" } & Place)
   | {
@@ -34,7 +32,7 @@ export type ParsedKey =
 
 const stampPattern = String.raw`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d`;
 const ourForm = new RegExp(
-  String.raw`^(?:(daily|weekly|monthly|suspect)/)?([^/]+)_(${stampPattern})\.(manifest\.json|verified\.json|dump\.(zst|raw)(\.age)?|globals\.sql\.zst(?:\.age)?)$`,
+  String.raw`^(?:(daily|weekly|monthly|suspect)/)?([^/]+)_(${stampPattern})\.(manifest\.json|verified\.json|(?:pgdump|dump\.zst)(\.age)?|globals\.sql\.zst(?:\.age)?)$`,
 );
 const legacyForm = new RegExp(String.raw`^(.+)_(${stampPattern})\.dump(\.gpg)?$`, "s");
 
@@ -50,8 +48,8 @@ export function isStamp(text: string): boolean {
 }
 
 /**
- * Key of a dump. An uncompressed one ends in `.dump.raw`, since `.dump` alone is what the old image wrote, and that
- * counts as complete without a manifest.
+ * Key of a dump: `.pgdump` is an archive that pg_restore reads as it is, `.dump.zst` one inside `zstd`. Never `.dump`
+ * alone: the old image wrote that, and it counts as complete without a manifest, as our own half of a run must not.
  */
 export function dumpKey(
   prefix: string,
@@ -60,9 +58,9 @@ export function dumpKey(
   { compression, encryption }: Treatment,
   folder: Folder = null,
 ): string {
-  const compressed = compression === "zstd" ? ".zst" : ".raw";
+  const archive = compression === "zstd" ? "dump.zst" : "pgdump";
   const encrypted = encryption === "age" ? ".age" : "";
-  return `${stem(prefix, database, folder)}${stamp}.dump${compressed}${encrypted}`;
+  return `${stem(prefix, database, folder)}${stamp}.${archive}${encrypted}`;
 }
 
 /**
@@ -118,20 +116,13 @@ export function parseKey(prefix: string, key: string): ParsedKey | undefined {
 
   const ours = ourForm.exec(name);
   if (ours !== null) {
-    const [, folder, encoded, stamp, rest = "", compressed, encrypted] = ours;
+    const [, folder, encoded, stamp, rest = "", encrypted] = ours;
     const named = decoded(encoded, stamp);
     if (named === undefined) return undefined;
     const place = { ...named, folder: (folder ?? null) as Folder };
-    if (compressed === undefined) {
-      const [kind] = rest.split(".");
-      return { kind: kind as "manifest" | "globals" | "verified", ...place };
-    }
-    return {
-      kind: "ours",
-      ...place,
-      compression: compressed === "zst" ? "zstd" : "none",
-      encryption: encrypted === undefined ? "none" : "age",
-    };
+    const [kind] = rest.split(".");
+    if (kind === "manifest" || kind === "globals" || kind === "verified") return { kind, ...place };
+    return { kind: "ours", ...place, encryption: encrypted === undefined ? "none" : "age" };
   }
   const [, database, stamp, gpg] = legacyForm.exec(name) ?? [];
   if (database === undefined || stamp === undefined || !isStamp(stamp)) return undefined;

@@ -59,9 +59,10 @@ export function backupLifecycle(settings: BackupLifecycle): LifecycleRule[] {
     };
   };
   return [
-    // Of overlapping rules the shortest wins, so the tiers have no rule above them.
     ...(tiers
       ? [
+          // For what lies beside the tiers, from the time before them. Of overlapping rules the shortest wins.
+          expire("expire", folder, tiers.monthly),
           expire("expire-daily", `${folder}daily/`, days),
           expire("expire-weekly", `${folder}weekly/`, tiers.weekly),
           expire("expire-monthly", `${folder}monthly/`, tiers.monthly),

@@ -34,10 +34,17 @@ export const manifestSchema = z.object({
   takenAt: z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/),
   /** The dump. */
   object: storedSchema,
-  /** Roles and grants without passwords, `pg_dumpall --globals-only`, packed as the dump is; null when not taken. */
+  /**
+   * Roles and grants without passwords: `pg_dumpall --globals-only`, through `zstd`, encrypted as the dump is; null when
+   * not taken.
+   */
   globals: storedSchema.nullable(),
   format: z.literal("pg_dump-custom"),
-  compression: z.enum(["zstd", "none"]),
+  /**
+   * `pg_dump-zstd`: pg_dump compressed the data within its archive, which `pg_restore` reads as it is. `zstd`: the whole
+   * archive went through `zstd`, because pg_dump cannot before version 16. `none`: neither.
+   */
+  compression: z.enum(["pg_dump-zstd", "zstd", "none"]),
   encryption: z.enum(["none", "age"]),
   /** Public keys that can decrypt; empty for a passphrase or none. */
   recipients: z.array(z.string()),

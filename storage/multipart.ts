@@ -11,6 +11,7 @@ import type { Store } from "./client.ts";
 import { explain, isDenied, isMissing, isTaken } from "./explain.ts";
 import type { FullPart } from "./partPool.ts";
 import { Problem } from "./problem.ts";
+import { leaveUnsigned } from "./unsignedPayload.ts";
 
 const abortTries = 3;
 const abortDeadlineMs = 20_000;
@@ -57,13 +58,14 @@ export class MultipartUpload {
 
   /** Sends one part; the SDK tries again by itself. */
   async send(part: FullPart, signal: AbortSignal): Promise<void> {
+    const command = new UploadPartCommand({
+      ...this.#target,
+      PartNumber: part.number,
+      Body: part.bytes,
+      ...checksum(this.#store),
+    });
     const { ETag, ChecksumCRC32 } = await this.#store.client.send(
-      new UploadPartCommand({
-        ...this.#target,
-        PartNumber: part.number,
-        Body: part.bytes,
-        ...checksum(this.#store),
-      }),
+      leaveUnsigned(command, this.#store),
       { abortSignal: signal },
     );
     this.#bytes += part.bytes.length;

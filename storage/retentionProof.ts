@@ -157,10 +157,8 @@ function proveTransitions({
 
 function forecast(plan: RetentionPlan): RetentionForecast {
   const { provider, region, noncurrentDays, transitions = [], backupBytes } = plan;
-  const restorable = sum(plan.rules.map(({ perDay, days }) => Math.ceil(perDay * days)));
-  const kept = sum(
-    plan.rules.map(({ perDay, days }) => Math.ceil(perDay * (days + noncurrentDays))),
-  );
+  const restorable = sum(plan.rules.map(({ perDay, days }) => atMost(perDay, days)));
+  const kept = sum(plan.rules.map(({ perDay, days }) => atMost(perDay, days + noncurrentDays)));
   const least = minimumDays(provider, "STANDARD");
   const shortest = Math.min(...plan.rules.map(({ days }) => days)) + noncurrentDays;
   const warnings =
@@ -182,6 +180,11 @@ function forecast(plan: RetentionPlan): RetentionForecast {
     ...(monthly && { monthly }),
     warnings,
   };
+}
+
+/** How many backups exist at once at the most. What binary fractions add to a whole number does not count. */
+function atMost(perDay: number, days: number): number {
+  return Math.ceil(perDay * days - 1e-9);
 }
 
 function costOf(bytes: number, price: Price | undefined): RetentionForecast["monthly"] {

@@ -9,12 +9,13 @@ import type { Provider } from "./providers.ts";
 const MiB = 1024 * 1024;
 const smallestPart = 5 * MiB;
 const largestPart = 5 * 1024 * MiB;
-const usualPart = 8 * MiB;
+/** Two: one is sent while the other is filled. Larger or more parts cost memory and gain no time. */
+const usualQueue = 2;
 
 export interface UploadOptions {
   /** Size of each part, the last excepted; see `partBytesFor`. */
   readonly partBytes: number;
-  /** Number of part buffers, and so of parts on their way at once. @default 3 */
+  /** Number of part buffers, and so of parts on their way at once. @default 2 */
   readonly queue?: number;
   /** Stops the upload; nothing becomes visible. */
   readonly signal?: AbortSignal;
@@ -39,12 +40,12 @@ export interface Uploaded {
 /**
  * The part size for an object of unknown length.
  * @param estimateBytes upper estimate, e.g. the size of the database
- * @returns bytes; 8 MiB, or more where the estimate would need more parts than the provider takes
+ * @returns bytes; 5 MiB, S3's smallest, or more where the estimate would need more parts than the provider takes
  */
 export function partBytesFor(provider: Provider, estimateBytes: number): number {
   // A fifth above the estimate must fit into nine tenths of the parts.
   const needed = Math.ceil((1.2 * estimateBytes) / (0.9 * provider.maxParts) / MiB) * MiB;
-  return Math.min(largestPart, Math.max(usualPart, needed));
+  return Math.min(largestPart, Math.max(smallestPart, needed));
 }
 
 /**
@@ -121,7 +122,7 @@ class Run {
     this.#options = options;
     this.#maxParts = maxParts;
     this.#explained = explained;
-    this.#pool = new PartPool(options.partBytes, options.queue ?? 3, (part) => {
+    this.#pool = new PartPool(options.partBytes, options.queue ?? usualQueue, (part) => {
       // The pool hands out parts in stream order, and their bytes are final.
       this.#hash.update(part.bytes);
       this.#taken += part.bytes.length;

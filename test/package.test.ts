@@ -1,12 +1,21 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after, before, test } from "node:test";
 
 let project: string;
 let carried: string[];
+let size: { packed: number; unpacked: number };
 
 function run(program: string, args: readonly string[], cwd = project) {
   const result = spawnSync(program, args, { cwd, encoding: "utf8", timeout: 120_000 });
@@ -20,9 +29,9 @@ before(() => {
   assert.equal(built.code, 0, built.said);
   const packed = run("npm", ["pack", resolve("dist"), "--json", "--pack-destination", project]);
   assert.equal(packed.code, 0, packed.said);
-  carried = JSON.parse(packed.said.slice(packed.said.indexOf("[")))[0].files.map(
-    (file: { path: string }) => file.path,
-  );
+  const [listed] = JSON.parse(packed.said.slice(packed.said.indexOf("[")));
+  carried = listed.files.map((file: { path: string }) => file.path);
+  size = { packed: listed.size, unpacked: listed.unpackedSize };
   const modules = join(project, "node_modules");
   mkdirSync(join(modules, "kamal-postgres-backup"), { recursive: true });
   const tarball = readdirSync(project).find((name) => name.endsWith(".tgz")) as string;
@@ -48,6 +57,76 @@ test("the package carries no sandbox, no tests and no stand-in", () => {
   assert.ok(carried.includes("agent/context/Dockerfile"));
 });
 
+/** Prints which packages a program loads beyond `@pulumi/pulumi`. */
+const LISTING = `
+  import { registerHooks } from "node:module";
+  const loaded = new Set();
+  const pulumi = await import("@pulumi/pulumi");
+  registerHooks({
+    load(url, context, next) {
+      const name = /node_modules\\/((?:@[^/]+\\/)?[^/]+)/.exec(url)?.[1];
+      if (name !== undefined) loaded.add(name);
+      return next(url, context);
+    },
+  });
+  await use(pulumi, await import("kamal-postgres-backup"));
+  console.log(JSON.stringify([...loaded]));
+`;
+
+/** Names of the AWS packages that a program loads. */
+function loadedOfAws(use: string): string[] {
+  writeFileSync(join(project, "listing.mjs"), `const use = ${use};\n${LISTING}`);
+  const result = run(process.execPath, ["listing.mjs"]);
+  assert.equal(result.code, 0, result.said);
+  const line = result.said.split("\n").find((text) => text.startsWith("[")) ?? "";
+  const loaded = JSON.parse(line) as string[];
+  assert.ok(loaded.includes("kamal-postgres-backup"), line);
+  return loaded.filter((name) => name === "@pulumi/aws" || name.startsWith("@aws-sdk/"));
+}
+
+test("no SDK of AWS is loaded before a component for AWS is made", () => {
+  assert.deepEqual(loadedOfAws("() => {}"), []);
+  const program = (declaration: string) => `async (pulumi, kpb) => {
+    await pulumi.runtime.setMocks({
+      newResource: ({ inputs }) => ({ id: "x", state: { arn: "arn:aws:s3:::x", ...inputs } }),
+      call: () => ({}),
+    });
+    ${declaration};
+    await pulumi.runtime.disconnect();
+  }`;
+  const elsewhere = program(`new kpb.S3CompatibleBucket("shop", {
+    name: "shop-backups",
+    endpoint: "https://s3.fr-par.scw.cloud",
+    region: "fr-par",
+    retention: kpb.Retention.days(30),
+    administrator: { accessKeyId: "SCWEXAMPLE", secretAccessKey: "example" },
+  })`);
+  assert.deepEqual(loadedOfAws(elsewhere), []);
+  const onAws = program('new kpb.AwsBackupBucket("shop", { retention: kpb.Retention.days(30) })');
+  assert.deepEqual(loadedOfAws(onAws), ["@pulumi/aws"]);
+});
+
+/** How long the package takes to load once `@pulumi/pulumi` is there: the median of five processes, ms. */
+function loadTime(): number {
+  const program = `
+    await import("@pulumi/pulumi");
+    const begun = performance.now();
+    await import("kamal-postgres-backup");
+    console.log(performance.now() - begun);`;
+  writeFileSync(join(project, "timing.mjs"), program);
+  const times = Array.from({ length: 5 }, () => Number(run(process.execPath, ["timing.mjs"]).said));
+  return times.toSorted((a, b) => a - b)[2] as number;
+}
+
+test("its size and how long it takes to load are said", () => {
+  const kB = (bytes: number) => `${Math.round(bytes / 1000)} kB`;
+  const ms = loadTime();
+  assert.ok(ms > 0 && size.unpacked > size.packed);
+  console.log(
+    `# ${kB(size.packed)} packed, ${kB(size.unpacked)} unpacked; loads in ${Math.round(ms)} ms after @pulumi/pulumi`,
+  );
+});
+
 test("its components load, and so does what dynamic resources ask for by name", () => {
   const program = `
     import { createRequire } from "node:module";
@@ -57,6 +136,29 @@ test("its components load, and so does what dynamic resources ask for by name", 
   writeFileSync(join(project, "program.mjs"), program);
   const result = run(process.execPath, ["program.mjs"]);
   assert.match(result.said, /^function 15 3 \* \* \* function$/m);
+});
+
+test("Scaleway's entry loads in the older module form too; without its peer it alone fails, in one sentence", () => {
+  const entry = "kamal-postgres-backup/scaleway";
+  const required = `console.log(typeof require("${entry}").ScalewayBackupBucket);`;
+  writeFileSync(join(project, "scaleway.cjs"), required);
+  assert.equal(run(process.execPath, ["scaleway.cjs"]).said, "function\n");
+
+  const program = `await import("kamal-postgres-backup");
+    console.log("loaded");
+    await import("${entry}");`;
+  writeFileSync(join(project, "scaleway.mjs"), program);
+  const peer = join(project, "node_modules/@pulumiverse");
+  renameSync(peer, `${peer}-aside`);
+  try {
+    const { code, said } = run(process.execPath, ["scaleway.mjs"]);
+    assert.notEqual(code, 0);
+    assert.match(said, /^loaded$/m);
+    assert.match(said, /needs the package @pulumiverse\/scaleway, .*: npm install @pulumiverse/);
+    assert.doesNotMatch(said, /^\s+at /m, "no stack trace");
+  } finally {
+    renameSync(`${peer}-aside`, peer);
+  }
 });
 
 test("its command runs", () => {

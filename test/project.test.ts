@@ -13,9 +13,9 @@ const ROOMS: Record<string, readonly string[]> = {
   stacks: ["components"],
 };
 
-/** Files at which two programs meet, open to every room; and the build step that the image component calls. */
+/** Files at which two programs meet, open to every room; and the build step that the image components call. */
 const CONTRACTS = ["agent/environment.ts", "storage/manifest.ts", "components/outputs.ts"];
-const BUILD_STEPS = ["components/agentImage.ts -> agent/bundle.ts"];
+const BUILD_STEPS = ["components/agentContext.ts -> agent/bundle.ts"];
 
 function importsOf(file: string): string[] {
   const text = readFileSync(file, "utf8");

@@ -24,22 +24,24 @@ export interface RemoteResult {
  * Runs a shell script on the host with the system's OpenSSH.
  * @param script handed to `sh` on the host; no secret may be in it
  * @param stdin what the script reads; secrets go here
- * @throws Problem when the host cannot be reached, is another one than expected, or refuses the key
+ * @param minutes how long it may take
+ * @throws Problem when the host cannot be reached, is another one than expected, refuses the key, or takes longer
  */
 export async function runRemote(
   target: SshTarget,
   script: string,
-  stdin = "",
+  stdin: string | Uint8Array = "",
+  minutes = 5,
 ): Promise<RemoteResult> {
   const scratch = await mkdtemp(join(tmpdir(), "kamal-postgres-backup-"));
   try {
     const child = spawn("ssh", [...(await sshOptions(target, scratch)), script], {
       stdio: ["pipe", "pipe", "pipe"],
-      timeout: 300_000,
+      timeout: minutes * 60_000,
     });
-    const done = new Promise<number>((resolve, reject) => {
+    const done = new Promise<number | null>((resolve, reject) => {
       child.on("error", reject);
-      child.on("close", (code) => resolve(code ?? 255));
+      child.on("close", resolve);
     });
     child.stdin.on("error", () => {
       // The script may end without reading; its exit code tells.
@@ -50,7 +52,12 @@ export async function runRemote(
       text(child.stderr),
       done,
     ]);
-    if (code === 255) throw unreachable(target, stderr);
+    if (child.killed) {
+      throw said(
+        `${target.user}@${target.host}:${target.port} was not done after ${minutes} min. Look at the host: it may be overloaded or cut off.`,
+      );
+    }
+    if (code === null || code === 255) throw unreachable(target, stderr);
     return { code, stdout, stderr };
   } finally {
     await rm(scratch, { recursive: true, force: true });

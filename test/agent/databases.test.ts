@@ -19,7 +19,9 @@ describe("several databases in one container", { skip: unavailable, timeout: 240
   after(() => world?.stop());
 
   const dumped = async (bucket: string) =>
-    (await world.keys(bucket)).flatMap((key) => /^.*\/(.*)_[^_]+\.dump\.zst$/.exec(key)?.[1] ?? []);
+    (await world.keys(bucket)).flatMap(
+      (key) => /^.*\/(.*)_[^_]+\.(?:pgdump|dump\.zst)$/.exec(key)?.[1] ?? [],
+    );
 
   it("each gets its own object and manifest, and comes back by its name", async () => {
     const outcome = await agent(env, "backup", "--json");
@@ -91,6 +93,15 @@ describe("several databases in one container", { skip: unavailable, timeout: 240
       await dumped(own["S3_BUCKET"] ?? ""),
       RAILS.filter((name) => name !== "app_production_cache").toSorted(),
     );
+    await world.query("postgres", "DROP DATABASE app_production_queue");
+    const left = RAILS.filter((name) => !/_(cache|queue)$/.test(name)).toSorted();
+    const now = (await agent(own, "databases", "--json")).events[0];
+    assert.deepEqual(now, { event: "databases", databases: left, stored: null });
+    const { stdout } = await agent(own, "databases", "--stored");
+    assert.deepEqual(stdout.trim().split("\n"), [
+      ...left,
+      "app_production_queue  (in the bucket alone)",
+    ]);
     const unclear = await agent(own, "list", "--json");
     assert.match(failure(unclear), /every database of the server\. Choose one: --database NAME/);
     const one = await agent(own, "backup", "--database", "postgres", "--json");

@@ -5,7 +5,7 @@ import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { agent, failure, unavailable, World } from "./world.ts";
+import { agent, failure, keyBeside, unavailable, World } from "./world.ts";
 
 describe("roles and grants beside the dump", { skip: unavailable, timeout: 120_000 }, () => {
   let world: World;
@@ -23,9 +23,10 @@ describe("roles and grants beside the dump", { skip: unavailable, timeout: 120_0
     for (const name of ["plain", `My "odd" db='é \\ %2F`]) {
       await world.database(name, "CREATE TABLE t (i int)");
       const env = await world.environment(name);
-      const { globals, object } = await world.backup(env);
+      const manifest = await world.backup(env);
+      const { globals } = manifest;
       assert(globals);
-      assert.equal(globals.key, object.key.replace(".dump.zst", ".globals.sql.zst"));
+      assert.equal(globals.key, keyBeside(manifest, "globals.sql.zst"));
       const bytes = await world.read(env["S3_BUCKET"] ?? "", globals.key);
       assert.equal(bytes.length, globals.bytes);
       assert.equal(createHash("sha256").update(bytes).digest("hex"), globals.sha256);

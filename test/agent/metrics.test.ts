@@ -66,6 +66,15 @@ postgres_backup_last_success_timestamp_seconds{database="shop"} 1795490102`,
     assert.match(text, /last_run_success\{database="queue"\} 1$/m);
   });
 
+  it("a run that ended before the databases were known has failed for each of them", () => {
+    const before = renderMetrics("", [good("shop"), good("queue")], NOW);
+    const text = renderMetrics(before, [{ database: null, error: "no", durationMs: 10 }], NOW);
+    assert.match(text, /last_run_success\{database="shop"\} 0$/m);
+    assert.match(text, /last_run_success\{database="queue"\} 0$/m);
+    assert.match(text, /rows\{database="queue"\} 7$/m);
+    assert.equal(text.match(/last_run_success\{/g)?.length, 2);
+  });
+
   it("counts no suspect backup as a success", () => {
     const text = renderMetrics("", [{ ...good("shop"), error: "it shrank" }], NOW);
     assert.doesNotMatch(text, /last_success_timestamp_seconds\{/);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { agent, unavailable, World } from "./world.ts";
+import { agent, DUMP_SUFFIX, unavailable, World } from "./world.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -25,7 +25,7 @@ describe("a run that was missed", { skip: unavailable, timeout: 180_000 }, () =>
   }
 
   const dumps = async (env: Record<string, string>) =>
-    (await world.keys(env["S3_BUCKET"] ?? "")).filter((key) => key.includes(".dump.zst"));
+    (await world.keys(env["S3_BUCKET"] ?? "")).filter((key) => DUMP_SUFFIX.test(key));
 
   it("is made up for in two minutes, and the log says why", async () => {
     const outcome = await agent(await environment(7), "missed");

@@ -102,7 +102,7 @@ describe("notices", { skip: unavailable, timeout: 240_000 }, () => {
   });
 
   it("tells of each of several databases what became of it", async () => {
-    const env = { ...(await environment()), POSTGRES_DATABASE: "shop,not_there" };
+    const env = { ...(await environment()), POSTGRES_DATABASE: "shop,not_there,nor_this" };
     const outcome = await agent(env, "backup", "--json");
     assert.equal(outcome.code, 1);
     const documents = receiver.received
@@ -113,13 +113,35 @@ describe("notices", { skip: unavailable, timeout: 240_000 }, () => {
       [
         ["shop", "ok"],
         ["not_there", "failed"],
+        ["nor_this", "failed"],
       ],
     );
-    assert.match(documents[1].error, /not_there/);
-    assert(receiver.paths().includes(`POST /${TOKEN}/fail`));
+    assert.match(documents[1].error, /"not_there" does not exist/);
+    assert.doesNotMatch(documents[1].error, /nor_this/);
+    const failures = documents
+      .slice(1)
+      .map(({ database, error }) => ({ database, message: error }));
+    for (const document of documents) assert.deepEqual(document.failures, failures);
+    const fail = receiver.received.find(({ path }) => path === `POST /${TOKEN}/fail`);
+    assert.deepEqual(fail?.body.split("\n"), [
+      "2 of 3 databases failed.",
+      `"not_there": ${failures[0]?.message}`,
+      `"nor_this": ${failures[1]?.message}`,
+    ]);
     const metrics = readFileSync(join(folder, "shop.prom"), "utf8");
     assert.match(metrics, /^postgres_backup_last_run_success\{database="not_there"\} 0$/m);
     assert.match(metrics, /^postgres_backup_last_run_success\{database="shop"\} 1$/m);
+  });
+
+  it("a run of every database that cannot see them speaks of none by name", async () => {
+    const { POSTGRES_DATABASE: _, ...rest } = await environment();
+    const env = { ...rest, POSTGRES_BACKUP_ALL: "true", POSTGRES_PASSWORD: "wrong-password" };
+    assert.equal((await agent(env, "backup")).code, 1);
+    const hook = receiver.received.find(({ path }) => path.startsWith("POST /hook"));
+    const document = JSON.parse(hook?.body ?? "");
+    assert.equal(document.database, null);
+    assert.deepEqual(document.failures, [{ database: null, message: document.error }]);
+    assert.doesNotMatch(readFileSync(join(folder, "shop.prom"), "utf8"), /database="postgres"/);
   });
 
   it("tries again when the receiver is out of order for a moment", async () => {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { encrypted } from "../../agent/encryption.ts";
-import { runPipeline } from "../../agent/pipeline.ts";
+import { chunksOf, describeEnding, runPipeline, runProgram } from "../../agent/pipeline.ts";
+import { release } from "../../agent/release.ts";
 
 const run = (first: string, second: string, secret?: string) =>
   runPipeline(first, second, {
@@ -43,6 +44,71 @@ describe("runPipeline", () => {
     await readAll(stdout);
     const { first, second } = await ended;
     assert.deepEqual([first.code, first.stderr, second.code], [3, "no", 4]);
+  });
+});
+
+describe("runProgram", () => {
+  const start = (text: string) =>
+    runProgram(text, { args: ["one"], env: process.env, stdin: "ignore" });
+
+  it("keeps the output of a program that ended before anyone began to read", async () => {
+    const { stdout, ended } = start('exec printf "%s two" "$1"');
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    assert.equal(await readAll(stdout), "one two");
+    assert.deepEqual(await ended, { code: 0, stderr: "" });
+  });
+
+  it("tells the exit code and the last words, also of one that was killed", async () => {
+    const failed = start("exec sh -c 'echo no >&2; exit 3'");
+    await readAll(failed.stdout);
+    assert.deepEqual(await failed.ended, { code: 3, stderr: "no" });
+    const killed = start("exec sleep 60");
+    killed.kill();
+    await readAll(killed.stdout);
+    assert.equal(describeEnding("sleep", await killed.ended), "sleep was killed (signal 9)");
+    const missing = start("exec no-such-program");
+    await readAll(missing.stdout);
+    assert.equal((await missing.ended).code, 127);
+  });
+});
+
+describe("chunksOf", () => {
+  it("yields everything in order, and each chunk's memory is free after it", async () => {
+    const { stdout } = runProgram("exec seq 1 200000", {
+      args: [],
+      env: process.env,
+      stdin: "ignore",
+    });
+    let text = "";
+    const seen: Buffer[] = [];
+    for await (const chunk of chunksOf(stdout)) {
+      text += String(chunk);
+      seen.push(chunk);
+    }
+    assert.equal(text, `${Array.from({ length: 200_000 }, (_, i) => i + 1).join("\n")}\n`);
+    assert(seen.every((chunk) => chunk.length === 0));
+  });
+
+  it("fails when the stream does", async () => {
+    const { stdout } = runProgram("exec sleep 60", { args: [], env: process.env, stdin: "ignore" });
+    setTimeout(() => stdout.destroy(new Error("broken")), 50);
+    await assert.rejects(readAll(chunksOf(stdout)), /broken/);
+  });
+});
+
+describe("release", () => {
+  it("leaves memory alone that others share", () => {
+    const whole = Buffer.alloc(1000, 1);
+    const slice = whole.subarray(10);
+    const pooled = [Buffer.from("one"), Buffer.from("two"), Buffer.allocUnsafe(2000)];
+    for (const chunk of [slice, ...pooled]) {
+      const bytes = Buffer.from(chunk);
+      release(chunk);
+      assert.deepEqual(chunk, bytes);
+    }
+    assert.equal(whole.length, 1000);
+    release(whole);
+    assert.equal(whole.length, 0);
   });
 });
 

@@ -1,9 +1,15 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { expiredBackups } from "../../agent/retention.ts";
 import { chooseTier } from "../../agent/tiers.ts";
 import type { CatalogueEntry } from "../../storage/catalogue.ts";
-import { agent, failure, unavailable, World } from "./world.ts";
+import { agent, failure, keyBeside, unavailable, World } from "./world.ts";
+
+const HEALTH = join(import.meta.dirname, "../../agent/image/agent-health");
 
 const entry = (stamp: string, over: Partial<CatalogueEntry> = {}): CatalogueEntry => ({
   database: "app",
@@ -106,7 +112,7 @@ describe("retention and tiers in a bucket", { skip: unavailable, timeout: 240_00
     `${folder}/app_2026-01-01T00:00:00.verified.json`,
     `${folder}/app_2026-01-02T00:00:00.dump`,
     `${folder}/app_2026-01-03T00:00:00.dump.gpg`,
-    `${folder}/app_2026-01-04T00:00:00.dump.zst.age`,
+    `${folder}/app_2026-01-04T00:00:00.pgdump.age`,
     `${folder}/suspect/app_2026-01-05T00:00:00.dump.zst`,
     `${folder}/suspect/app_2026-01-05T00:00:00.manifest.json`,
   ];
@@ -132,14 +138,13 @@ describe("retention and tiers in a bucket", { skip: unavailable, timeout: 240_00
   it("deletes the old ones of exactly this database, and nothing else", async () => {
     const { env, bucket } = await fill();
     const manifest = await world.backup(env);
-    const stem = manifest.object.key.replace(".dump.zst", "");
     assert.deepEqual(
       await world.keys(bucket),
       [
         ...others,
-        `${stem}.dump.zst`,
-        `${stem}.globals.sql.zst`,
-        `${stem}.manifest.json`,
+        manifest.object.key,
+        keyBeside(manifest, "globals.sql.zst"),
+        keyBeside(manifest, "manifest.json"),
       ].toSorted(),
     );
   });
@@ -154,13 +159,45 @@ describe("retention and tiers in a bucket", { skip: unavailable, timeout: 240_00
     );
   });
 
-  it("goes on with a key that may not delete, and says so", async () => {
+  it("goes on with a key that may not delete, and says so once in the container's life", async () => {
     const { env, bucket } = await fill();
     const keys = await world.keyThatMay(bucket, "s3:PutObject", "s3:GetObject", "s3:ListBucket");
+    const AGENT_STATE_DIR = mkdtempSync(join(tmpdir(), "state-"));
+    const health = () =>
+      spawnSync("sh", [HEALTH], { env: { ...process.env, AGENT_STATE_DIR }, encoding: "utf8" });
+    try {
+      writeFileSync(join(AGENT_STATE_DIR, "agent.scheduler"), `waiting ${Date.now()}\n`);
+      const held = { ...env, ...keys, AGENT_STATE_DIR };
+      const outcome = await agent(held, "backup", "--json");
+      assert.equal(outcome.code, 0, failure(outcome));
+      assert.match(outcome.stderr, /BACKUP_KEEP_DAYS: the key may not delete, so 5 backups/);
+      for (const key of ours) assert((await world.keys(bucket)).includes(key), key);
+
+      const again = await agent(held, "backup", "--json");
+      assert.deepEqual([again.code, again.stderr], [0, ""]);
+      assert.match(
+        health().stdout,
+        /succeeded \d+ s ago; BACKUP_KEEP_DAYS: the key may not delete, /,
+      );
+      assert.equal(health().status, 0);
+
+      const allowed = await agent({ ...env, AGENT_STATE_DIR }, "backup", "--json");
+      assert.equal(allowed.code, 0, failure(allowed));
+      assert.match(health().stdout, /succeeded \d+ s ago$/m);
+    } finally {
+      rmSync(AGENT_STATE_DIR, { recursive: true });
+    }
+  });
+
+  it("goes on with a key that may not even list", async () => {
+    const { env, bucket } = await fill();
+    const keys = await world.keyThatMay(bucket, "s3:PutObject");
     const outcome = await agent({ ...env, ...keys }, "backup", "--json");
     assert.equal(outcome.code, 0, failure(outcome));
-    assert.match(outcome.stderr, /BACKUP_KEEP_DAYS: the key may not delete, so 5 backups/);
-    for (const key of ours) assert((await world.keys(bucket)).includes(key), key);
+    assert.match(
+      outcome.stderr,
+      /BACKUP_KEEP_DAYS: the key may not list the bucket, so the backups/,
+    );
   });
 
   it("puts the first of the month apart, and finds it there", async () => {

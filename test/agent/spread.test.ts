@@ -94,7 +94,7 @@ describe("one stream, stored in two places", { timeout: 120_000 }, () => {
   const context = { settings: {}, signal: new AbortController().signal } as BackupContext;
   const packing = (text: string): Spreading<Target> => ({
     what: "backup of the test",
-    pipeline: runPipeline(text, "cat", { args: [], env: process.env, stdin: "ignore" }),
+    source: runPipeline(text, "cat", { args: [], env: process.env, stdin: "ignore" }),
     failure: ({ code }) => `the source ended with ${code}`,
     stallLimitMs: 1_500,
   });

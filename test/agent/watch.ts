@@ -3,7 +3,7 @@ import { type ChildProcess, execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import type { Manifest } from "../../storage/manifest.ts";
-import { failure, type Outcome, type World } from "./world.ts";
+import { failure, keyBeside, type Outcome, type World } from "./world.ts";
 
 /** Large enough that a backup has parts acknowledged while pg_dump is still at work. */
 export const BIG = [
@@ -22,7 +22,7 @@ export function refused(world: World, outcome: Outcome, sentence: RegExp): void 
 }
 
 export function manifestKeyOf(manifest: Manifest): string {
-  return manifest.object.key.replace(/\.dump\.zst$/, ".manifest.json");
+  return keyBeside(manifest, "manifest.json");
 }
 
 /** Waits until a running agent reports the first bytes of a step. */

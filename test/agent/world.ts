@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmod, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -220,6 +220,19 @@ export class World {
     }
     return event.manifest;
   }
+}
+
+/** What the name of a dump ends with: which one depends on this machine's pg_dump. */
+export const DUMP_SUFFIX = /\.(?:pgdump|dump\.zst)(?:\.age)?$/;
+
+/** Key of another part of the same backup, e.g. `manifest.json`. */
+export function keyBeside({ object }: Manifest, suffix: string): string {
+  return object.key.replace(DUMP_SUFFIX, `.${suffix}`);
+}
+
+/** What `pg_restore` reads, made of the decrypted object by stock tools. */
+export function archiveOf({ compression }: Manifest, bytes: Buffer): Buffer {
+  return compression === "zstd" ? execFileSync("zstd", ["-d", "-c"], { input: bytes }) : bytes;
 }
 
 /** Starts the agent without waiting for it. */

@@ -6,15 +6,18 @@ import { docker, removeContainer } from "../../sandbox/docker.ts";
 import { imageNames } from "../../sandbox/images.ts";
 import { eventually, run } from "../../sandbox/run.ts";
 import type { World } from "../../sandbox/world.ts";
+import type { Cgroup } from "./cgroup.ts";
 import { type DatabaseSize, dataDigest, makeDatabase } from "./data.ts";
 import { accountOf, type Services, start } from "./measure.ts";
 import { benchLabel, names, workDir } from "./names.ts";
-import { type Store, startStore } from "./store.ts";
+import { type Store, startSink, startStore } from "./store.ts";
 
 /** Everything that the measured programs work with. */
 export interface Bench {
   readonly services: Services;
   readonly store: Store;
+  /** An S3 service that only swallows. */
+  readonly sink: { readonly endpoint: string; readonly account: Cgroup };
   readonly images: { readonly agent: string; readonly incumbent: string };
   /** Password of the role `bench`, a superuser. */
   readonly password: string;
@@ -43,12 +46,14 @@ export async function startBench(
   const password = randomBytes(12).toString("hex");
   await startServer(images.postgres, password, databases, log);
   await buildImages(images, log);
+  const sink = await startSink(names.agentImage);
   return {
     services: {
       server: await accountOf(names.database),
       store: await accountOf(names.store),
     },
     store,
+    sink: { endpoint: sink, account: await accountOf(names.sink) },
     images: { agent: names.agentImage, incumbent: names.incumbentImage },
     password,
     passphrase: randomBytes(16).toString("hex"),

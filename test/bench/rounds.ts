@@ -9,6 +9,8 @@ import type { Backup, IncumbentBackup, IncumbentRestore, Tools } from "./tools.t
 export interface Rounds {
   readonly limits: Measured[];
   readonly backups: Backup[];
+  /** Into a service that only swallows. */
+  readonly swallowedBackups: Backup[];
   /** Of the database with a tenth of the size. */
   readonly smallBackups: Backup[];
   readonly incumbentBackups: IncumbentBackup[];
@@ -65,7 +67,7 @@ export async function runRounds(
   };
   const result: Rounds = {
     ...{ limits: [], backups: [], smallBackups: [], incumbentBackups: [] },
-    ...{ slowBackups: [], slowIncumbentBackups: [] },
+    ...{ swallowedBackups: [], slowBackups: [], slowIncumbentBackups: [] },
     ...{ restores: [], incumbentRestores: [], scratchRestores: [] },
     idle: await measureIdle(images.agent, tools.scheduled(database), SETTLE_MS),
   };
@@ -78,6 +80,7 @@ export async function runRounds(
     await store.makeBucket(bucket);
     await seen(result.limits, "pg_dump to nowhere", tools.limit(database));
     await seen(result.backups, "ours", tools.backup(database, bucket));
+    await seen(result.swallowedBackups, "ours, into a sink", tools.swallowedBackup(database));
     await seen(result.incumbentBackups, "theirs", tools.incumbentBackup(database, bucket));
     await seen(result.smallBackups, "ours, a tenth", tools.backup(small, bucket));
   });

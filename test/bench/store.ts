@@ -4,9 +4,8 @@ import { docker } from "../../sandbox/docker.ts";
 import { findProgram } from "../../sandbox/processes.ts";
 import { eventually, run } from "../../sandbox/run.ts";
 import { start } from "./measure.ts";
-import { names, workDir } from "./names.ts";
+import { hosts, names, workDir } from "./names.ts";
 
-const host = "s3.bench";
 const region = "us-east-1";
 const [port, tlsPort] = [8333, 8443];
 
@@ -32,7 +31,7 @@ export async function startStore(debian: string): Promise<Store> {
   await start(
     debian,
     [
-      ...["--name", names.store, "--network", names.network, "--network-alias", host],
+      ...["--name", names.store, "--network", names.network, "--network-alias", hosts.store],
       ...["--env", `AWS_ACCESS_KEY_ID=${accessKeyId}`],
       ...["--env", `AWS_SECRET_ACCESS_KEY=${secretAccessKey}`],
       ...["--volume", `${await findProgram("weed")}:/usr/local/bin/weed:ro`],
@@ -62,7 +61,7 @@ export async function startStore(debian: string): Promise<Store> {
   });
   return {
     ...{
-      endpoint: `https://${host}:${tlsPort}`,
+      endpoint: `https://${hosts.store}:${tlsPort}`,
       region,
       accessKeyId,
       secretAccessKey,
@@ -81,11 +80,30 @@ async function addressOf(container: string): Promise<string> {
   return (await docker(["inspect", "--format", format, container])).stdout.trim();
 }
 
+/**
+ * Starts the service that only swallows, in a container of its own.
+ * @param image one with Node
+ * @returns what the measured container is told instead of the real one's address
+ */
+export async function startSink(image: string): Promise<string> {
+  await start(
+    image,
+    [
+      ...["--name", names.sink, "--network", names.network, "--network-alias", hosts.sink],
+      ...["--user=root", "--volume", `${workDir}:/tls:ro`],
+      ...["--volume", `${join(import.meta.dirname, "sink.ts")}:/sink.ts:ro`],
+    ],
+    ["node", "/sink.ts", String(tlsPort), "/tls/s3.pem", "/tls/s3.key"],
+  );
+  return `https://${hosts.sink}:${tlsPort}`;
+}
+
 async function makeCertificate(): Promise<string> {
   const certificate = join(workDir, "s3.pem");
+  const alternatives = Object.values(hosts).map((host) => `DNS:${host}`);
   await run("openssl", [
     ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"],
-    ...["-days", "2", "-subj", `/CN=${host}`, "-addext", `subjectAltName=DNS:${host}`],
+    ...["-days", "2", "-subj", `/CN=${hosts.store}`, "-addext", `subjectAltName=${alternatives}`],
     ...["-keyout", join(workDir, "s3.key"), "-out", certificate],
   ]);
   return certificate;

@@ -6,6 +6,8 @@ import { type Bench, database, sql, writeEnvironment } from "./parts.ts";
 /** The agent's limits, those of the accessory that the components render. */
 const agentLimits = ["--read-only", "--memory=256m", "--memory-swap=256m"];
 
+const backupCommand = ["agent", "backup", "--json"];
+
 export interface Backup extends Measured {
   readonly storedBytes: number;
 }
@@ -37,10 +39,15 @@ export class Tools {
   }
 
   async backup(name: string, bucket: string): Promise<Backup> {
-    const run = await this.#measure(this.#agent(name, bucket, ["agent", "backup", "--json"]));
-    const manifest = manifestSchema.parse(eventOf(run.stdout, "backup")["manifest"]);
-    if (manifest.encryption === "none") throw new Error("the measured backup is not encrypted");
-    return { ...run, storedBytes: manifest.object.bytes };
+    return stored(await this.#measure(this.#agent(name, bucket, backupCommand)));
+  }
+
+  /** Into the service that only swallows, whose share of the cores is next to nothing. */
+  async swallowedBackup(name: string): Promise<Backup> {
+    const { sink, services } = this.#bench;
+    const there = ["--env", `S3_ENDPOINT=${sink.endpoint}`];
+    const subject = this.#agent(name, "nowhere", backupCommand, there);
+    return stored(await measure(subject, { ...services, store: sink.account }));
   }
 
   async incumbentBackup(name: string, bucket: string): Promise<IncumbentBackup> {
@@ -151,6 +158,13 @@ function eventOf(stdout: string, kind: string): Record<string, unknown> {
     if (event["event"] === kind) return event;
   }
   throw new Error(`the agent reported no "${kind}": ${stdout.slice(-500)}`);
+}
+
+/** @throws Error when what was measured is not what is to be compared */
+function stored(run: Measured): Backup {
+  const manifest = manifestSchema.parse(eventOf(run.stdout, "backup")["manifest"]);
+  if (manifest.encryption === "none") throw new Error("the measured backup is not encrypted");
+  return { ...run, storedBytes: manifest.object.bytes };
 }
 
 function lastObject(stdout: string): unknown {

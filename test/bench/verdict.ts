@@ -35,6 +35,13 @@ export function judge(rounds: Rounds): Figure[] {
       must: 1.35,
       aim: 1.1,
     }),
+    proportion(
+      "the same into a sink that only swallows",
+      "s",
+      wall(rounds.swallowedBackups),
+      wall(limits),
+      { must: 1.35, aim: 1.1 },
+    ),
     proportion("CPU of tools and server, backup", "CPU s", cpu(backups), cpu(incumbentBackups), {
       must: 0.4,
       aim: 0.3,

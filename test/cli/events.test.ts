@@ -13,6 +13,7 @@ test("what is no event of ours is passed over", () => {
 test("each event of the agent is read", () => {
   const events = [
     { event: "progress", step: "upload", bytes: 1, elapsedMs: 2 },
+    { event: "progress", step: "restore", done: 1, total: 2, table: "public.a", elapsedMs: 2 },
     { event: "backup", manifest: manifestOf("2026-11-24T03:15:02") },
     { event: "list", backups: [entryOf("2026-11-24T03:15:02")] },
     { event: "error", message: "no" },

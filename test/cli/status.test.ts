@@ -26,6 +26,20 @@ test("status: a container that runs", async (t) => {
   assert.equal(code, 0);
 });
 
+test("status: what the health check has to say", async (t) => {
+  const outside = await Outside.open(t);
+  const said =
+    "waiting; the last backup succeeded 5 s ago; BACKUP_KEEP_DAYS: the key may not delete";
+  const Log = [{ Output: "waiting; no backup has run\n" }, { Output: `${said}\n` }];
+  await outside.answer("inspect", {
+    out: `${inspected({ Health: { Status: "healthy", Log } })}\n`,
+  });
+  await outside.backups(entryOf(hoursAgo(1)));
+  assert.match((await outside.run(["status"])).stdout, new RegExp(`\\n  health +${said}\\n`));
+  const json = JSON.parse((await outside.run(["status", "--json"])).stdout);
+  assert.equal(json.container.remark, said);
+});
+
 test("status: a container that is down, or gone, is an answer", async (t) => {
   const outside = await Outside.open(t);
   const exited = { Status: "exited", ExitCode: 137, FinishedAt: `${hoursAgo(2.1)}Z` };

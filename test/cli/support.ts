@@ -97,6 +97,7 @@ here=$(dirname "$0")
 printf '%s\\n' "$@" '--next--' >> "$here/ssh.args"
 case "$*" in
   *"agent list"*) answer=list;;
+  *"agent databases"*) answer=databases;;
   *"agent backup"*) answer=backup;;
   *"agent restore"*) answer=restore;;
   *"agent verify"*) answer=verify;;
@@ -152,7 +153,16 @@ export class Outside {
   }
 
   async answer(
-    what: "list" | "backup" | "restore" | "verify" | "undo" | "inspect" | "outputs" | "refresh",
+    what:
+      | "list"
+      | "databases"
+      | "backup"
+      | "restore"
+      | "verify"
+      | "undo"
+      | "inspect"
+      | "outputs"
+      | "refresh",
     { out = "", err = "", code = 0 }: Answer,
   ): Promise<void> {
     const text =

@@ -13,13 +13,19 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
-import { type BootInput, bootCommand, bootInput } from "../../components/bootScript.ts";
+import {
+  type BootInput,
+  bootCommand,
+  bootInput,
+  removeScript,
+} from "../../components/bootScript.ts";
 
 /** A docker whose containers are files: enough for the order of the script's steps; the journeys use the real one. */
 const FAKE_DOCKER = `#!/bin/sh
 echo "$*" >> "$BOX/calls"
 [ "$1" = --config ] && shift 2
 case "$1 $2" in
+  "image inspect") [ -f "$BOX/image" ]; exit;;
   "container inspect")
     for name; do :; done
     [ -f "$BOX/container-$name" ] || exit 1
@@ -68,6 +74,13 @@ function boot(changes: Partial<BootInput> = {}) {
   return { code: result.status, out: result.stdout.trim(), said: result.stderr };
 }
 
+function remove() {
+  return spawnSync("sh", ["-c", removeScript(INPUT.container, INPUT.envFile)], {
+    env: { PATH: `${join(box, "bin")}:${process.env["PATH"]}`, HOME: box, BOX: box },
+    cwd: "/",
+  }).status;
+}
+
 const container = (name: string) => join(box, `container-${name}`);
 const envFile = () => join(box, INPUT.envFile);
 
@@ -82,6 +95,22 @@ test("boots, with the env file for its owner alone, and leaves it alone the seco
 test("the registry's password is never an argument", () => {
   boot();
   assert.ok(!readFileSync(join(box, "calls"), "utf8").includes(INPUT.registry.password));
+});
+
+test("an image that was built on the host is not pulled, and one that is gone is not replaced by anybody's", () => {
+  const image = "localhost/kamal-postgres-backup/shop-db-backup:pg17-0123456789ab";
+  const gone = boot({ image });
+  assert.equal(gone.code, 1);
+  assert.match(
+    gone.said,
+    /shop-db-backup:pg17-0123456789ab, which was built on this host, is gone/,
+  );
+  assert.ok(!existsSync(container("shop-db_backup")));
+  writeFileSync(join(box, "image"), "");
+  assert.equal(boot({ image }).out, "booted");
+  assert.doesNotMatch(readFileSync(join(box, "calls"), "utf8"), /^(--config \S+ )?(pull|login) /m);
+  boot({ env: "SECRET=other\n" });
+  assert.match(readFileSync(join(box, "calls"), "utf8"), /^(--config \S+ )?(pull|login) /m);
 });
 
 test("a new container that is not fit: the old one and its env file are put back", () => {
@@ -120,4 +149,19 @@ test("an interrupted run is put right first", () => {
   writeFileSync(container("shop-db_backup.previous"), "running new image:2");
   assert.equal(boot().out, "unchanged");
   assert.ok(!existsSync(container("shop-db_backup.previous")));
+});
+
+test("a removal takes the folders that it leaves empty, and none that holds something", () => {
+  boot();
+  assert.equal(remove(), 0);
+  assert.ok(!existsSync(container("shop-db_backup")));
+  assert.ok(!existsSync(join(box, ".kamal")));
+  assert.equal(remove(), 0, "a second time");
+
+  boot();
+  const other = join(box, ".kamal/apps/shop/env/roles");
+  mkdirSync(other);
+  assert.equal(remove(), 0);
+  assert.ok(existsSync(other));
+  assert.ok(!existsSync(join(box, ".kamal/apps/shop/env/accessories")));
 });

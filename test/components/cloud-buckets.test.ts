@@ -202,6 +202,38 @@ describe("S3CompatibleBucket", () => {
     assert.deepEqual(await policyAt("http://127.0.0.1:8333"), ["NoCustomerKeys"]);
   });
 
+  it("hands a transform to each child, and nothing of it changes how the bucket is reached", async () => {
+    const declared = await elsewhere({
+      endpoint: "https://s3.example.com",
+      region: "x",
+      tags: { team: "data" },
+      lock: { mode: "governance", days: 3 },
+      transform: {
+        bucket: { versioned: false },
+        versioning: { status: "Suspended" },
+        lifecycle: ({ rules }) => ({ rules: rules.slice(0, 1) }),
+        publicAccessBlock: { ignorePublicAcls: false },
+        policy: { policy: "{}" },
+        lock: ({ mode }) => ({ mode, days: 4 }),
+        tagging: ({ tags }) => ({ tags: { ...tags, stage: "test" } }),
+      },
+    });
+    const of = (type: string) => inputs(declared, `:S3Bucket${type}`);
+    assert.equal(of("")["versioned"], false);
+    assert.equal(of("Versioning")["status"], "Suspended");
+    assert.deepEqual(
+      (of("LifecycleConfiguration")["rules"] as { id: string }[]).map(({ id }) => id),
+      ["expire@kamal-postgres-backup-test-shop"],
+    );
+    assert.equal(of("PublicAccessBlock")["ignorePublicAcls"], false);
+    assert.equal(of("Policy")["policy"], "{}");
+    assert.equal(of("ObjectLock")["days"], 4);
+    assert.deepEqual(of("Tagging")["tags"], { team: "data", stage: "test" });
+    for (const { type, inputs: given } of declared) {
+      if (type.startsWith("pulumi-nodejs:")) assert.ok(isSecret(given["connection"]), type);
+    }
+  });
+
   for (const preview of [false, true]) {
     it(`hands no key to the engine in plain, ${preview ? "at preview" : "in an update"}`, async () => {
       const declared = await elsewhere({}, preview);
@@ -224,6 +256,14 @@ describe("S3CompatibleBucket", () => {
         lock: { mode: "governance", days: 3 },
       },
       /lock: DigitalOcean Spaces has no Object Lock/,
+    ],
+    "tags where there are none": [
+      {
+        endpoint: "https://fsn1.your-objectstorage.com",
+        region: "fsn1",
+        tags: { team: "data" },
+      },
+      /tags: Hetzner has no tags for buckets/,
     ],
     "to adopt without the folder": [{ adopt: true }, /prefix: give the folder .*adopt/],
     "a region of another place": [{ region: "nl-ams" }, /S3_ENDPOINT says fr-par/],

@@ -182,6 +182,16 @@ const REFUSED: Record<string, [() => Args["copy"], Partial<Args>, RegExp]> = {
     {},
     /only their owner can rotate them/,
   ],
+  "tiers with a key that cannot list": [
+    () => ({
+      bucket: elsewhere({
+        retention: components.Retention.tiers({ daily: 7, weekly: 35, monthly: 365 }),
+      }),
+      keys: { access: "append-only" },
+    }),
+    {},
+    /^copy: a key that is "append-only" and retention tiers contradict each other/,
+  ],
   "a retention that its rhythm contradicts": [
     () => {
       const { AwsBackupBucket, Retention } = components;

@@ -76,7 +76,7 @@ test("names that the container could not tell apart are refused", async () => {
   assert.equal(Retention.days(30).tierDays, undefined);
 });
 
-test("tiers: a rule for each folder and none above them, and the container told", async () => {
+test("tiers: a rule for each folder and the longest above them, and the container told", async () => {
   const { Retention } = components;
   const retention = Retention.tiers({ daily: 7, weekly: 35, monthly: 365 });
   const { declared, outputs } = await backup({ bucket: { retention, prefix: "shop" } });
@@ -93,6 +93,7 @@ test("tiers: a rule for each folder and none above them, and the container told"
       expiration?.days === undefined ? [] : [[filter.prefix ?? "", expiration.days]],
     ),
     [
+      ["shop/", 365],
       ["shop/daily/", 7],
       ["shop/weekly/", 35],
       ["shop/monthly/", 365],

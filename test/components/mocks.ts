@@ -54,6 +54,9 @@ function madeUp({ type, name }: { type: string; name: string }): Record<string, 
   }
   if (type === "aws:iam/user:User") return { name };
   if (type === "aws:iam/accessKey:AccessKey") return { secret: SECRET_KEY };
+  if (type === "scaleway:iam/apiKey:ApiKey") {
+    return { accessKey: "SCWMADEUP00000000000", secretKey: SECRET_KEY };
+  }
   if (type === "docker:index/image:Image") {
     return { repoDigest: `registry.example.com/shop-db-backup@sha256:${"4f".repeat(32)}` };
   }

@@ -158,7 +158,7 @@ test("a bucket elsewhere gives the container its writer's key, and what its lock
 
 test("a bucket elsewhere has its writer's key tried, never made or replaced", async () => {
   const declared = await declare(false, () => [
-    make({ bucket: elsewhere(), keys: { access: "append-only" } }).outputs,
+    make({ bucket: elsewhere(30), keys: { access: "append-only" } }).outputs,
   ]);
   const probe = declared.find(({ type }) => type.endsWith(":KeyProbe"))?.inputs;
   assert.deepEqual(
@@ -171,14 +171,16 @@ test("a bucket elsewhere has its writer's key tried, never made or replaced", as
   );
 });
 
-function elsewhere(): Components.S3CompatibleBucket {
+function elsewhere(days?: number): Components.S3CompatibleBucket {
   const { Retention, S3CompatibleBucket } = components;
   return new S3CompatibleBucket("shop-backups", {
     name: "shop-backups",
     endpoint: "https://s3.fr-par.scw.cloud",
     region: "fr-par",
     prefix: "shop",
-    retention: Retention.tiers({ daily: 14, weekly: 60, monthly: 365 }),
+    retention: days
+      ? Retention.days(days)
+      : Retention.tiers({ daily: 14, weekly: 60, monthly: 365 }),
     lock: { mode: "governance", days: 7 },
     administrator: { accessKeyId: "SCWADMIN", secretAccessKey: "of-the-administrator" },
     writer: { accessKeyId: "SCWWRITER", secretAccessKey: SECRET_KEY },

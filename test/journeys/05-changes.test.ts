@@ -21,11 +21,13 @@ async function containerId(): Promise<string> {
 test("a new schedule: shown in the preview as a diff, one update of each part, the container replaced", async () => {
   const before = await containerId();
   await journey.stack.stack.setConfig("schedule", { value: "@every 6h" });
+  await journey.stack.stack.setConfig("maxShrinkPercent", { value: "30" });
   try {
     const preview = await journey.stack.preview();
     assert.equal(preview.code, 0, preview.output);
     assert.match(preview.output, /^-\s+SCHEDULE: .*15 3 \* \* \*/m);
     assert.match(preview.output, /^\+\s+SCHEDULE: .*@every 6h/m);
+    assert.match(preview.output, /^\+\s+BACKUP_MAX_SHRINK_PERCENT: "30"/m);
     const up = await journey.stack.up();
     assert.equal(up.code, 0, up.output);
     const { same: _, ...changes } = up.changes;
@@ -35,6 +37,7 @@ test("a new schedule: shown in the preview as a diff, one update of each part, t
     assert.match(env.stdout, /SCHEDULE=@every 6h/);
   } finally {
     await journey.stack.stack.setConfig("schedule", { value: "15 3 * * *" });
+    await journey.stack.stack.removeConfig("maxShrinkPercent");
     const back = await journey.stack.up();
     assert.equal(back.code, 0, back.output);
   }

@@ -16,10 +16,10 @@ import {
   PutPublicAccessBlockCommand,
   type S3Client,
 } from "@aws-sdk/client-s3";
-import type * as pulumi from "@pulumi/pulumi";
-import { AwsBackupBucket, type AwsBackupBucketArgs, Retention } from "../../components/index.ts";
-import { openProject, type Project } from "../providers/project.ts";
-import { administrator, changed, compatible, standIn } from "../support/compatible.ts";
+import { type AwsBackupBucketArgs, Retention } from "../../components/index.ts";
+import type { Project } from "../providers/project.ts";
+import { elsewhere, type Kind, onAws } from "../support/bucketKinds.ts";
+import { administrator, changed } from "../support/compatible.ts";
 import { startStore, type TestStore } from "../support/store.ts";
 
 /** Both kinds of bucket against a service that enforces policies, on the real engine. */
@@ -32,42 +32,16 @@ before(async () => {
 });
 after(() => store?.stop());
 
-/** One kind of bucket. */
-interface Kind {
-  readonly open: () => Promise<Project>;
-  readonly program: (changes?: Changes) => pulumi.automation.PulumiFn;
-}
 type Changes = Pick<
   AwsBackupBucketArgs,
   "noncurrentRetention" | "lock" | "forceDestroy" | "prefix"
 > & { retention?: Retention };
 
 const lock = { mode: "governance", days: 3 } as const;
-const declared: Changes & { retention: Retention } = { retention: Retention.days(30), lock };
 
-const kinds: Record<string, Kind> = {
-  AwsBackupBucket: {
-    open: () => openProject(["aws"], standIn(store)),
-    program:
-      (changes = {}) =>
-      async () => {
-        const args = { ...declared, ...changes, endpoint: store.endpoint, allowInsecure: true };
-        return { name: new AwsBackupBucket("shop", args).bucketName };
-      },
-  },
-  S3CompatibleBucket: {
-    open: () => openProject([]),
-    program:
-      (changes = {}) =>
-      async () => {
-        const bucket = compatible(store, "shop", {
-          ...declared,
-          ...changes,
-          name: "compatible-shop",
-        });
-        return { name: bucket.bucketName };
-      },
-  },
+const kinds: Record<string, Kind<Changes>> = {
+  AwsBackupBucket: onAws(() => store, { lock }),
+  S3CompatibleBucket: elsewhere(() => store, { lock, name: "compatible-shop" }),
 };
 
 const open = (Bucket: string) =>

@@ -8,7 +8,7 @@ import {
   type S3Client,
 } from "@aws-sdk/client-s3";
 import * as aws from "@pulumi/aws";
-import type * as pulumi from "@pulumi/pulumi";
+import * as pulumi from "@pulumi/pulumi";
 import { AwsBackupBucket, type AwsBackupBucketArgs, Retention } from "../../components/index.ts";
 import { openProject, type Project } from "../providers/project.ts";
 import { administrator, changed, compatible, standIn } from "../support/compatible.ts";
@@ -47,6 +47,29 @@ describe("with default providers disabled", () => {
     assert.match(error, /Default provider for 'aws' disabled/);
   });
 
+  it("a bucket elsewhere brings its own, one for all in the stack, and a program's own wins", async () => {
+    class Dynamic extends pulumi.ProviderResource {
+      constructor(name: string) {
+        super("pulumi-nodejs", name, {});
+      }
+    }
+    const program = async () => {
+      compatible(store, "one", { name: "dynamic-one" });
+      compatible(store, "two", { name: "dynamic-two" });
+      const providers = [new Dynamic("mine")];
+      compatible(store, "three", { name: "dynamic-three" }, { providers });
+    };
+    const { steps } = await project.up(program);
+    assert.equal(steps["two-lifecycle"], "create");
+    const state = await project.state();
+    assert.deepEqual(
+      new Set(providersOf(state, "pulumi-nodejs:")),
+      new Set(["kamal-postgres-backup", "mine"]),
+    );
+    assert.deepEqual(changed(await project.up(program)), {});
+    assert.equal((await project.drift(program)).code, 0);
+  });
+
   it("an explicit provider reaches every child, for two buckets in one stack", async () => {
     const program = async () => {
       const provider = new aws.Provider("chosen", { region: "us-east-1" });
@@ -58,20 +81,20 @@ describe("with default providers disabled", () => {
     assert.equal(steps["shop-lock"], "create");
     assert.equal(steps["blog-lifecycle"], "create");
     assert.notEqual(outputs["shop"]?.value, outputs["blog"]?.value);
-    const used = providersOf(await project.state());
+    const used = providersOf(await project.state(), "aws:");
     assert.deepEqual([...new Set(used)], ["chosen"]);
     assert.deepEqual(changed(await project.up(program)), {});
     assert.equal((await project.drift(program)).code, 0);
   });
 });
 
-/** Name of the provider of each AWS resource in a state. */
-function providersOf(state: string): string[] {
+/** Name of the provider of each resource of a package in a state. */
+function providersOf(state: string, types: string): string[] {
   const { checkpoint } = JSON.parse(state) as {
     checkpoint: { latest: { resources: { type: string; provider?: string }[] } };
   };
   return checkpoint.latest.resources
-    .filter(({ type }) => type.startsWith("aws:"))
+    .filter(({ type }) => type.startsWith(types))
     .map(({ provider = "" }) => /::([^:]+)::[^:]+$/.exec(provider)?.[1] ?? provider);
 }
 

@@ -23,6 +23,8 @@ export interface Project {
   /** `up`; with `refresh`, what is there is looked at first. */
   up(program: PulumiFn, options?: { refresh: boolean }): Promise<Seen & { outputs: OutputMap }>;
   preview(program: PulumiFn): Promise<Seen>;
+  /** Looks at what is there and writes it into the state. Number of resources by what was found: `same`, `update` ... */
+  refresh(program: PulumiFn): Promise<Record<string, number>>;
   /** `preview --refresh --expect-no-changes`: `code` is 7 when there are changes. */
   drift(program: PulumiFn): Promise<Seen & { code: number }>;
   /** The error that `up` ends with. */
@@ -90,6 +92,10 @@ export async function openProject(
       const seen = new Observer();
       await running(program).preview({ onEvent: seen.note });
       return seen;
+    },
+    async refresh(program) {
+      const { summary } = await running(program).refresh();
+      return { ...summary.resourceChanges };
     },
     async drift(program) {
       const seen = new Observer();

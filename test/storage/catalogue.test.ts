@@ -238,6 +238,19 @@ describe("catalogue", () => {
     await assert.rejects(readManifest(store, later), problem(/is incomplete/));
   });
 
+  it("counts no dump of ours without its manifest, whichever way it is packed", async () => {
+    const store = await makeBucket(service, "halves");
+    const stamp = "2026-11-24T03:15:02";
+    for (const compression of ["zstd", "pg_dump-zstd"] as const) {
+      for (const encryption of ["none", "age"] as const) {
+        await put(store, [dumpKey("backup", "app", stamp, { compression, encryption })]);
+      }
+    }
+    const entries = await listBackups(store, "app");
+    assert.equal(entries.length, 4);
+    assert(entries.every((entry) => entry.kind === "ours" && !isComplete(entry)));
+  });
+
   it("is empty in an empty bucket", async () => {
     const store = await makeBucket(service, "empty");
     assert.deepEqual(await listBackups(store, "app"), []);

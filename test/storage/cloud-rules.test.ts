@@ -108,11 +108,12 @@ describe("backupLifecycle", () => {
   const base = { prefix: "shop", days: 14, noncurrentDays: 7, abortDays: 2 };
   const tiers = { weekly: 60, monthly: 365 };
 
-  it("has one rule for each tier, and none above them", () => {
+  it("has one rule for each tier, and the longest for what lies beside them", () => {
     const rules = backupLifecycle({ ...base, tiers });
     assert.deepEqual(
       rules.map(({ id, prefix, expirationDays }) => [id, prefix, expirationDays]),
       [
+        ["expire", "shop/", 365],
         ["expire-daily", "shop/daily/", 14],
         ["expire-weekly", "shop/weekly/", 60],
         ["expire-monthly", "shop/monthly/", 365],
@@ -128,7 +129,7 @@ describe("backupLifecycle", () => {
     const rules = backupLifecycle({ ...base, tiers, transitions: [move] });
     assert.deepEqual(
       rules.filter(({ transitions }) => transitions).map(({ id }) => id),
-      ["expire-weekly", "expire-monthly"],
+      ["expire", "expire-weekly", "expire-monthly"],
     );
   });
 
@@ -309,6 +310,10 @@ describe("abilities", () => {
 
   it("a lock answers for the stolen key, or is refused", () => {
     assert.deepEqual(planBucket("Hetzner", row("Hetzner"), { lock: true }).warnings, []);
+    assert.throws(
+      () => planBucket("Hetzner", row("Hetzner"), { lock: false, tags: true }),
+      isProblem(/^tags: Hetzner has no tags for buckets\. Leave tags out/),
+    );
     assert.throws(
       () => planBucket("Cloudflare R2", row("Cloudflare R2"), { lock: true }),
       isProblem(/^lock: Cloudflare R2 has no Object Lock\. .*bucket lock rule/),

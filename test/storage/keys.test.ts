@@ -39,7 +39,7 @@ const names = [
   "(x)!~'",
   "new\nline",
 ];
-const treatments: Treatment[] = (["zstd", "none"] as const).flatMap((compression) =>
+const treatments: Treatment[] = (["zstd", "pg_dump-zstd"] as const).flatMap((compression) =>
   (["none", "age"] as const).map((encryption) => ({ compression, encryption })),
 );
 const stamp = "2026-11-24T03:15:02";
@@ -53,6 +53,14 @@ describe("keys", () => {
     assert.equal(
       dumpKey("a/b", "My App", stamp, { compression: "zstd", encryption: "age" }),
       "a/b/My%20App_2026-11-24T03:15:02.dump.zst.age",
+    );
+    assert.equal(
+      dumpKey("backup", "app", stamp, { compression: "pg_dump-zstd", encryption: "none" }),
+      "backup/app_2026-11-24T03:15:02.pgdump",
+    );
+    assert.equal(
+      dumpKey("backup", "app", stamp, { compression: "pg_dump-zstd", encryption: "age" }, "daily"),
+      "backup/daily/app_2026-11-24T03:15:02.pgdump.age",
     );
     assert.equal(
       manifestKey("backup", "a/b", stamp),
@@ -69,7 +77,7 @@ describe("keys", () => {
           database,
           stamp,
           folder: null,
-          ...treatment,
+          encryption: treatment.encryption,
         });
         assert.ok(key.startsWith(stem("p/q", database)));
       }
@@ -89,8 +97,9 @@ describe("keys", () => {
       for (const folder of FOLDERS) {
         const place = { database, stamp, folder };
         for (const treatment of treatments) {
+          const { encryption } = treatment;
           const key = dumpKey("p/q", database, stamp, treatment, folder);
-          assert.deepEqual(parseKey("p/q", key), { kind: "ours", ...place, ...treatment });
+          assert.deepEqual(parseKey("p/q", key), { kind: "ours", ...place, encryption });
           const globals = globalsKey("p/q", database, stamp, treatment, folder);
           assert.deepEqual(parseKey("p/q", globals), { kind: "globals", ...place });
           assert.ok(globals.startsWith(stem("p/q", database, folder)));
@@ -133,6 +142,8 @@ describe("keys", () => {
       "p/app_2026-02-30T03:15:02.dump",
       "p/app_2026-11-24T03:15:02.dump.zst.part",
       "p/app_2026-11-24T03:15:02.dump.gz",
+      "p/app_2026-11-24T03:15:02.dump.age",
+      "p/app_2026-11-24T03:15:02.pgdump.gpg",
       "p/_2026-11-24T03:15:02.dump.zst",
       "p/my app_2026-11-24T03:15:02.dump.zst",
       "p/%zz_2026-11-24T03:15:02.dump.zst",

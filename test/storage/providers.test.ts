@@ -66,10 +66,10 @@ describe("matchHost", () => {
 });
 
 describe("partBytesFor", () => {
-  it("is 8 MiB while the parts suffice", () => {
-    assert.equal(partBytesFor(aws, 0), 8 * MiB);
-    assert.equal(partBytesFor(aws, 50 * 1024 * MiB), 8 * MiB);
-    assert.equal(partBytesFor(provider("Scaleway"), 5 * 1024 * MiB), 8 * MiB);
+  it("is 5 MiB while the parts suffice", () => {
+    assert.equal(partBytesFor(aws, 0), 5 * MiB);
+    assert.equal(partBytesFor(aws, 36 * 1024 * MiB), 5 * MiB);
+    assert.equal(partBytesFor(provider("Scaleway"), 3 * 1024 * MiB), 5 * MiB);
   });
 
   it("always leaves room for a fifth more than the estimate", () => {

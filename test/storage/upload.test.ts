@@ -6,6 +6,7 @@ import { HeadObjectCommand } from "@aws-sdk/client-s3";
 import { openStore, type Store } from "../../storage/client.ts";
 import { openObject } from "../../storage/download.ts";
 import { aws } from "../../storage/providers.ts";
+import { putNew } from "../../storage/putOnce.ts";
 import { type UploadOptions, uploadStream } from "../../storage/upload.ts";
 import { keysIn, makeBucket, openBucket, unfinishedIn } from "../support/bucket.ts";
 import { startRelay } from "../support/relay.ts";
@@ -78,6 +79,42 @@ describe("upload", () => {
     const content = randomBytes(11 * MiB);
     const result = await uploadStream(store, "backup/x", chunks(content), options);
     assert.equal(result.sha256, sha256(content));
+  });
+
+  it("signs the body of a part over plain http only, a small object always", async () => {
+    const { address } = await makeBucket(service, "signed");
+    const content = randomBytes(6 * MiB);
+    for (const [endpoint, provider, checksum] of [
+      [address.endpoint, address.provider, false],
+      ["https://by.tls", address.provider, false],
+      ["https://by.tls", aws, true],
+    ] as const) {
+      // The service is spoken to as it is; the address alone says that TLS lies around it.
+      const store = { ...openStore({ ...address, provider }, service) };
+      const seen: Record<string, string>[] = [];
+      store.client.middlewareStack.add(
+        (next, context) => (args) => {
+          const { headers } = args.request as { headers: Record<string, string> };
+          seen.push({ ...headers, command: String(context.commandName) });
+          return next(args);
+        },
+        { step: "finalizeRequest", priority: "low" },
+      );
+      const key = `backup/${randomBytes(8).toString("hex")}`;
+      const told = { client: store.client, address: { ...store.address, endpoint } };
+      const result = await uploadStream(told as Store, key, chunks(content), options);
+      assert.equal(result.sha256, sha256(content));
+      await putNew(told as Store, `${key}.json`, "{}", "application/json");
+      const parts = seen.filter(({ command }) => command === "UploadPartCommand");
+      assert.equal(parts.length, 2);
+      for (const part of parts) {
+        const signed = part["x-amz-content-sha256"] !== "UNSIGNED-PAYLOAD";
+        assert.equal(signed, endpoint === address.endpoint);
+        assert.equal(part["x-amz-checksum-crc32"] !== undefined, checksum);
+      }
+      const [put] = seen.filter(({ command }) => command === "PutObjectCommand");
+      assert.match(put?.["x-amz-content-sha256"] ?? "", /^[0-9a-f]{64}$/);
+    }
   });
 
   it("asks before completing, when all parts are there and nothing is visible", async () => {

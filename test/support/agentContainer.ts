@@ -126,7 +126,13 @@ export class AgentContainer {
     this.name = name;
   }
 
-  async start(world: World, image: string, env: Record<string, string>): Promise<void> {
+  /** @param options more words for `docker run` */
+  async start(
+    world: World,
+    image: string,
+    env: Record<string, string>,
+    options: readonly string[] = [],
+  ): Promise<void> {
     await removeContainer(this.name);
     const { container, user, password } = world.database;
     const database = { POSTGRES_HOST: container, POSTGRES_USER: user, POSTGRES_PASSWORD: password };
@@ -135,7 +141,7 @@ export class AgentContainer {
       [
         ...["run", "--detach", "--name", this.name, "--network", "kamal"],
         ...["--label", `${sandboxLabel}=${world.id}`, ...envWords(all)],
-        ...["--read-only", "--memory", "256m", "--stop-timeout", "30", image],
+        ...["--read-only", "--memory", "256m", "--stop-timeout", "30", ...options, image],
       ],
       { env: all },
     );

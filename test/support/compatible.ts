@@ -32,17 +32,22 @@ export function compatible(
   store: TestStore,
   name: string,
   args: Partial<S3CompatibleBucketArgs> & { readonly name: string },
+  opts?: pulumi.ComponentResourceOptions,
 ): S3CompatibleBucket {
-  return new S3CompatibleBucket(name, {
-    endpoint: store.endpoint,
-    region: "us-east-1",
-    retention: Retention.days(30),
-    administrator: {
-      accessKeyId: store.accessKeyId,
-      secretAccessKey: pulumi.secret(store.secretAccessKey),
+  return new S3CompatibleBucket(
+    name,
+    {
+      endpoint: store.endpoint,
+      region: "us-east-1",
+      retention: Retention.days(30),
+      administrator: {
+        accessKeyId: store.accessKeyId,
+        secretAccessKey: pulumi.secret(store.secretAccessKey),
+      },
+      ...args,
     },
-    ...args,
-  });
+    opts,
+  );
 }
 
 /** The steps of a run that did something, by the resource's logical name. */

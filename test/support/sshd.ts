@@ -35,15 +35,18 @@ export async function hasSshd(): Promise<boolean> {
 
 /**
  * @param options.acceptEnv variables that the server takes from its clients; default none
+ * @param options.privateKey the key to let in, as that of another server's; default a new one
  * @throws Error with the server's log when it does not listen within 10 s
  */
 export async function startSshd(
-  options: { acceptEnv?: readonly string[] } = {},
+  options: { acceptEnv?: readonly string[]; privateKey?: string } = {},
 ): Promise<TestSshd> {
   const dir = await mkdtemp(join(tmpdir(), "kpb-sshd-"));
   const user = userInfo().username;
   await makeKey(join(dir, "host"));
-  await makeKey(join(dir, "user"));
+  await (options.privateKey
+    ? keepKey(join(dir, "user"), options.privateKey)
+    : makeKey(join(dir, "user")));
   const port = await freePort();
   await writeFile(
     join(dir, "config"),
@@ -97,6 +100,11 @@ export async function startSshd(
 /** A new ed25519 key pair: `path` and `path.pub`. */
 async function makeKey(path: string): Promise<void> {
   await execute("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", path]);
+}
+
+async function keepKey(path: string, privateKey: string): Promise<void> {
+  await writeFile(path, privateKey, { mode: 0o600 });
+  await writeFile(`${path}.pub`, (await execute("ssh-keygen", ["-y", "-f", path])).stdout);
 }
 
 async function freePort(): Promise<number> {

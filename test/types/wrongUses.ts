@@ -14,6 +14,7 @@ import {
   S3CompatibleBucket,
   Schedule,
 } from "../../components/index.ts";
+import { ScalewayBackupBucket } from "../../components/scaleway.ts";
 
 const right: PostgresBackupArgs = {
   kamal: { config: "config/deploy.yml" },
@@ -45,6 +46,10 @@ export function wrongBackups(): void {
   new PostgresBackup("shop", { ...right, schedule: new Date() });
   // @ts-expect-error databases by their exact names
   new PostgresBackup("shop", { ...right, database: [1, 2] });
+  // @ts-expect-error days by their name, and how many stay
+  new PostgresBackup("shop", { ...right, keep: 30 });
+  // @ts-expect-error each option of pg_dump a word
+  new PostgresBackup("shop", { ...right, dumpOptions: "--exclude-table=logs" });
   // @ts-expect-error memory is a size with its unit
   new PostgresBackup("shop", { ...right, memory: 256 });
   // @ts-expect-error retention belongs to the bucket
@@ -53,6 +58,8 @@ export function wrongBackups(): void {
   new PostgresBackup("shop", { ...right, kamal: {} });
   // @ts-expect-error a slip in an argument's name
   new PostgresBackup("shop", { ...right, databse: "shop_production" });
+  // @ts-expect-error built in one of two places
+  new PostgresBackup("shop", { ...right, build: "here" });
   // @ts-expect-error only what a key may do
   new PostgresBackup("shop", { ...right, keys: { access: "read-only" } });
   // @ts-expect-error a copy needs a bucket
@@ -96,10 +103,34 @@ export function wrongBuckets(): ExistingBucket[] {
     withoutRegion,
     // @ts-expect-error a prefix is given to the backup
     { ...elsewhere, prefix: "shop" },
+    // @ts-expect-error a retention is made by its factory, which checks the number
+    { ...elsewhere, retention: { days: 30 } },
     // @ts-expect-error decided when the program is written
     { ...elsewhere, allowInsecure: "yes" },
     ...(byHand ? [] : [elsewhere]),
   ];
+}
+
+export function wrongScalewayBuckets(): PostgresBackup {
+  const args = {
+    name: "shop-backups",
+    region: "fr-par",
+    projectId: "11111111-1111-1111-1111-111111111111",
+    administrators: ["user_id:11111111-1111-1111-1111-111111111111"],
+    retention: Retention.days(30),
+  };
+  const { administrators: _all, ...lockedOut } = args;
+  // @ts-expect-error whoever runs Pulumi must keep its rights
+  new ScalewayBackupBucket("b", lockedOut);
+  // @ts-expect-error one principal is a list of one
+  new ScalewayBackupBucket("b", { ...args, administrators: "user_id:1" });
+  // @ts-expect-error its address follows from the region
+  new ScalewayBackupBucket("b", { ...args, endpoint: "https://s3.fr-par.scw.cloud" });
+  // @ts-expect-error only what a key may do
+  new ScalewayBackupBucket("b", { ...args, keys: { access: "read-only" } });
+  // @ts-expect-error a transform changes arguments that the child has
+  new ScalewayBackupBucket("b", { ...args, transform: { bucket: { versionning: {} } } });
+  return new PostgresBackup("shop", { ...right, bucket: new ScalewayBackupBucket("b", args) });
 }
 
 export function wrongValues(): void {

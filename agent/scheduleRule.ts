@@ -1,0 +1,95 @@
+import { Cron } from "croner";
+
+const WORDS: Readonly<Record<string, string>> = {
+  "@yearly": "0 0 1 1 *",
+  "@annually": "0 0 1 1 *",
+  "@monthly": "0 0 1 * *",
+  "@weekly": "0 0 * * 0",
+  "@daily": "0 0 * * *",
+  "@midnight": "0 0 * * *",
+  "@hourly": "0 * * * *",
+};
+
+/** Milliseconds of each unit of a Go duration that makes sense for a backup. */
+const UNITS: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000 };
+/** What Go's own durations hold is not much more. */
+const LONGEST_MS = 100 * 365 * 24 * 3_600_000;
+
+/** A schedule must be due between these, the same ones on every day. Leap days are. */
+const FROM = new Date("2027-01-01T00:00:00Z");
+const UNTIL = new Date("2036-01-01T00:00:00Z");
+
+/** When a schedule is due: at a fixed distance, or by the calendar of a time zone. */
+export type ScheduleRule =
+  | { readonly everyMs: number }
+  | {
+      /** Five fields, or six with the second in front. */
+      readonly pattern: string;
+      /** IANA name. */
+      readonly timezone: string;
+    };
+
+/**
+ * Reads what `SCHEDULE` may hold, for the component that declares it and the container that obeys it: what go-cron takes.
+ * @param text five cron fields, six with the second in front, `@daily` and its kin, `@every 1h30m`, each with an optional
+ * `TZ=Area/City ` or `CRON_TZ=Area/City ` in front
+ * @param timezone IANA name, where the text has none @default "UTC"
+ * @returns the rule, or why the text is none, as the end of a sentence
+ */
+export function readSchedule(
+  text: string,
+  timezone = "UTC",
+): ScheduleRule | { readonly fault: string } {
+  const prefixed = /^(?:CRON_)?TZ=(\S+)\s+(.*)$/s.exec(text.trim());
+  const zone = prefixed?.[1] ?? timezone;
+  const rule = (prefixed?.[2] ?? text).trim();
+  if (!isTimezone(zone)) return { fault: `there is no time zone "${zone}"` };
+  const every = /^@every\s+(.*)$/.exec(rule)?.[1];
+  if (every !== undefined) return readDuration(every);
+  const pattern = rule.startsWith("@") ? WORDS[rule.toLowerCase()] : rule;
+  if (pattern === undefined) {
+    return { fault: `${rule} is not known; the words are ${Object.keys(WORDS).join(", ")}` };
+  }
+  const fields = pattern.split(/\s+/);
+  if (fields.length !== 5 && fields.length !== 6) {
+    const count = rule === "" ? 0 : fields.length;
+    return { fault: `it has ${count} ${count === 1 ? "field" : "fields"} instead of 5 or 6` };
+  }
+  try {
+    const read = { pattern: fields.join(" "), timezone: zone };
+    const first = cronOf(read).nextRun(FROM);
+    return first === null || first > UNTIL ? { fault: "no day ever matches it" } : read;
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    return { fault: message.replace(/^CronPattern: /, "").replace(/\.$/, "") };
+  }
+}
+
+/** The moments of a rule that `readSchedule` has read. */
+export function cronOf({ pattern, timezone }: { pattern: string; timezone: string }): Cron {
+  // The looser form of ranges is Go's: 5/15 means from 5 to the end in steps of 15.
+  return new Cron(pattern, { timezone, mode: "5-or-6-parts", sloppyRanges: true });
+}
+
+/** A Go duration such as `1h30m`, `90m`, `1.5h`; at least one second, as in go-cron. */
+function readDuration(text: string): { everyMs: number } | { fault: string } {
+  if (!/^(?:\d+(?:\.\d+)?[hms])+$/.test(text)) {
+    return { fault: `"${text}" is not a duration such as 6h, 90m or 1h30m` };
+  }
+  let sum = 0;
+  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)([hms])/g)) {
+    sum += Number(amount) * (UNITS[unit ?? ""] ?? 0);
+  }
+  if (sum < 1000) return { fault: "the interval is shorter than one second" };
+  if (sum > LONGEST_MS) return { fault: "the interval is longer than 100 years" };
+  return { everyMs: Math.floor(sum / 1000) * 1000 };
+}
+
+function isTimezone(name: string): boolean {
+  try {
+    new Intl.DateTimeFormat("en", { timeZone: name });
+    return true;
+  } catch {
+    return false;
+  }
+}

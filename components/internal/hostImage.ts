@@ -1,0 +1,178 @@
+import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
+import { readdir } from "node:fs/promises";
+import { promisify } from "node:util";
+import type * as pulumi from "@pulumi/pulumi";
+import { type AgentContext, agentContext } from "../agentContext.ts";
+import { said } from "./said.ts";
+import { type RemoteResult, runRemote, type SshTarget } from "./ssh.ts";
+
+/** What decides about an image, besides the build context. */
+export interface HostBuild {
+  readonly postgresMajor: number;
+  /** "": that of the Dockerfile. */
+  readonly baseImage: string;
+}
+
+/** Inputs of the resource. Only the digest can be seen of an image; all others are what it is made with. */
+export interface HostImageInputs extends HostBuild {
+  /** Name of the image without its tag. */
+  readonly repository: string;
+  readonly tag: string;
+  /** `buildDigest`, which the image carries as a label. */
+  readonly digest: string;
+  readonly target: SshTarget;
+}
+
+const LABEL = "kamal-postgres-backup.build";
+/** A small host installs PostgreSQL's client for minutes. */
+const BUILD_MINUTES = 30;
+
+/** SHA-256 of all that decides about an image. */
+export function buildDigest(context: AgentContext, build: HostBuild): string {
+  const parts = [context.digest, build.postgresMajor, build.baseImage];
+  return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
+}
+
+export async function check(
+  _olds: unknown,
+  news: HostImageInputs,
+): Promise<pulumi.dynamic.CheckResult> {
+  return { inputs: news };
+}
+
+export async function create(inputs: HostImageInputs): Promise<pulumi.dynamic.CreateResult> {
+  await settle(inputs);
+  return { id: `${inputs.target.host}/${inputs.repository}`, outs: inputs };
+}
+
+/** Empty id: the image is gone. An unreachable host throws, because then nothing is known. */
+export async function read(
+  id: string,
+  props: HostImageInputs,
+): Promise<pulumi.dynamic.ReadResult<HostImageInputs>> {
+  const digest = await observe(props);
+  if (digest === undefined) return { id: "" };
+  const found = { ...props, digest };
+  // Without `inputs` the engine would compare the declared values with themselves.
+  return { id, props: found, inputs: found } as pulumi.dynamic.ReadResult<HostImageInputs>;
+}
+
+export async function diff(
+  _id: string,
+  olds: HostImageInputs,
+  news: HostImageInputs,
+): Promise<pulumi.dynamic.DiffResult> {
+  const replaces = [
+    ...(olds.repository === news.repository ? [] : ["repository"]),
+    ...(olds.target.host === news.target.host ? [] : ["target"]),
+  ];
+  const changes =
+    replaces.length > 0 ||
+    olds.tag !== news.tag ||
+    olds.digest !== news.digest ||
+    JSON.stringify(olds.target) !== JSON.stringify(news.target);
+  return { changes, replaces };
+}
+
+export async function update(
+  _id: string,
+  _olds: HostImageInputs,
+  news: HostImageInputs,
+): Promise<pulumi.dynamic.UpdateResult> {
+  await settle(news);
+  return { outs: news };
+}
+
+async function remove(_id: string, props: HostImageInputs): Promise<void> {
+  await clear(props, "");
+}
+
+export { remove as delete };
+
+/** Builds the declared image unless it is there, and removes earlier ones that no container is made from. */
+async function settle(inputs: HostImageInputs): Promise<void> {
+  if ((await observe(inputs)) !== inputs.digest) {
+    const context = await agentContext();
+    if (buildDigest(context, inputs) !== inputs.digest) {
+      throw said(
+        "kamal-postgres-backup was changed while pulumi up ran, so another image would be built than was shown. Run pulumi up again.",
+      );
+    }
+    const archive = await pack(context.dir);
+    const built = await runRemote(inputs.target, buildScript(inputs), archive, BUILD_MINUTES);
+    if (built.code !== 0) {
+      throw said(
+        `the image could not be built on ${inputs.target.host}:\n${lastLines(built, 15)}\nThe host must reach Debian's and PostgreSQL's package servers, and the registry of the base image.`,
+      );
+    }
+    if ((await observe(inputs)) !== inputs.digest) {
+      throw said(
+        `${nameOf(inputs)} was built on ${inputs.target.host}, but docker does not have it. Look at docker image ls there.`,
+      );
+    }
+  }
+  await clear(inputs, nameOf(inputs));
+}
+
+function nameOf({ repository, tag }: HostImageInputs): string {
+  return `${repository}:${tag}`;
+}
+
+function buildScript(inputs: HostImageInputs): string {
+  const { digest, postgresMajor, baseImage } = inputs;
+  const words = [
+    `docker build --tag '${nameOf(inputs)}' --label '${LABEL}=${digest}'`,
+    `--build-arg PG_MAJOR=${postgresMajor}`,
+    ...(baseImage === "" ? [] : [`--build-arg 'BASE_IMAGE=${baseImage}'`]),
+    "- 2>&1",
+  ];
+  return words.join(" ");
+}
+
+/** @returns the label of the image under the declared name; undefined when there is none */
+async function observe(inputs: HostImageInputs): Promise<string | undefined> {
+  const script = `docker image inspect -f '{{index .Config.Labels "${LABEL}"}}' '${nameOf(inputs)}'`;
+  const result = await runRemote(inputs.target, script);
+  if (result.code === 1 && /no such image/i.test(result.stderr)) return undefined;
+  if (result.code !== 0) {
+    throw said(`docker on ${inputs.target.host} does not answer: ${lastLines(result, 1)}`);
+  }
+  return result.stdout.trim();
+}
+
+/** Removes the images of this name but one, and those that a container is made from. */
+async function clear({ target, repository }: HostImageInputs, kept: string): Promise<void> {
+  const script = `set -e
+docker image ls --format '{{.Repository}}:{{.Tag}}' '${repository}' | while IFS= read -r image; do
+  if [ "$image" = '${kept}' ] || docker ps --all --format '{{.Image}}' | grep -qxF "$image"; then continue; fi
+  docker image rm "$image" > /dev/null
+done`;
+  const result = await runRemote(target, script);
+  if (result.code !== 0) {
+    throw said(
+      `an earlier image of ${repository} could not be removed from ${target.host}: ${lastLines(result, 1)}`,
+    );
+  }
+}
+
+/** The folder as a tar archive, which `docker build -` takes from its standard input. */
+async function pack(dir: string): Promise<Uint8Array> {
+  try {
+    // Another program may lay the folder out again at this moment, in hidden folders first.
+    const files = (await readdir(dir)).filter((name) => !name.startsWith("."));
+    const { stdout } = await promisify(execFile)("tar", ["-cf", "-", "-C", dir, ...files], {
+      encoding: "buffer",
+      maxBuffer: 64 * 1024 * 1024,
+      // Otherwise macOS adds files of its own.
+      env: { ...process.env, COPYFILE_DISABLE: "1" },
+    });
+    return stdout;
+  } catch (error) {
+    throw said(`${dir} could not be packed with tar: ${(error as Error).message}`);
+  }
+}
+
+function lastLines({ stdout, stderr }: RemoteResult, count: number): string {
+  return `${stdout}\n${stderr}`.trim().split("\n").slice(-count).join("\n");
+}

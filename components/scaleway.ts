@@ -1,0 +1,7 @@
+/**
+ * Buckets and keys made at Scaleway. Apart from the package's main entry, because it needs `@pulumiverse/scaleway`.
+ *
+ * @packageDocumentation
+ */
+export { ScalewayBackupBucket } from "./scalewayBackupBucket.ts";
+export type { ScalewayBackupBucketArgs } from "./scalewayBackupBucketArgs.ts";

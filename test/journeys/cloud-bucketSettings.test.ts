@@ -1,0 +1,268 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import {
+  DeleteBucketEncryptionCommand,
+  DeleteBucketTaggingCommand,
+  GetBucketTaggingCommand,
+  PutBucketEncryptionCommand,
+  PutBucketOwnershipControlsCommand,
+  PutBucketTaggingCommand,
+  PutBucketVersioningCommand,
+  type S3Client,
+} from "@aws-sdk/client-s3";
+import type {
+  AwsBackupBucketArgs,
+  BackupBucketArgs,
+  S3CompatibleBucketArgs,
+} from "../../components/index.ts";
+import type { Project } from "../providers/project.ts";
+import { elsewhere, type Kind, onAws } from "../support/bucketKinds.ts";
+import { administrator, changed } from "../support/compatible.ts";
+import { startStore, type TestStore } from "../support/store.ts";
+
+/** Buckets without a lock, and the settings that only one kind has: changed in the program, and by hand. */
+let store: TestStore;
+let s3: S3Client;
+before(async () => {
+  store = await startStore();
+  s3 = administrator(store);
+});
+after(() => store?.stop());
+
+type Steps = Record<string, string>;
+type Changes<Args> = Record<string, [change: Partial<Args>, there: Steps, back: Steps]>;
+type Drift = [part: string, by: (Bucket: string) => Promise<unknown>];
+type Drifts = Record<string, Drift>;
+
+const tags = { team: "data", stage: "test" };
+const lock = { mode: "governance", days: 3 } as const;
+
+const suspended: Drift = [
+  "shop-versioning",
+  (Bucket) =>
+    s3.send(
+      new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status: "Suspended" } }),
+    ),
+];
+const driftsOfBoth: Drifts = { "versioning suspended": suspended };
+
+const changesOfBoth: Changes<BackupBucketArgs> = {
+  // The default retention goes and comes; the lock itself stays on the bucket, as the argument says.
+  lock: [{ lock }, { "shop-lock": "create" }, { "shop-lock": "delete" }],
+};
+
+const kmsKey = "arn:aws:kms:us-east-1:111122223333:key/4f2a";
+const encryptedBy = (rule: object) => (Bucket: string) =>
+  s3.send(
+    new PutBucketEncryptionCommand({
+      Bucket,
+      ServerSideEncryptionConfiguration: { Rules: [rule] },
+    }),
+  );
+
+const driftsOnAws: Drifts = {
+  "no encryption": [
+    "shop-encryption",
+    (Bucket) => s3.send(new DeleteBucketEncryptionCommand({ Bucket })),
+  ],
+  "encryption with another key": [
+    "shop-encryption",
+    encryptedBy({
+      ApplyServerSideEncryptionByDefault: { SSEAlgorithm: "aws:kms", KMSMasterKeyID: kmsKey },
+    }),
+  ],
+  "objects owned by who writes them": [
+    "shop-ownership",
+    (Bucket) =>
+      s3.send(
+        new PutBucketOwnershipControlsCommand({
+          Bucket,
+          OwnershipControls: { Rules: [{ ObjectOwnership: "ObjectWriter" }] },
+        }),
+      ),
+  ],
+  "another tag": [
+    "shop",
+    (Bucket) =>
+      s3.send(
+        new PutBucketTaggingCommand({ Bucket, Tagging: { TagSet: [{ Key: "team", Value: "x" }] } }),
+      ),
+  ],
+};
+
+const changesOnAws: Changes<AwsBackupBucketArgs> = {
+  kmsKey: [{ kmsKey }, { "shop-encryption": "update" }, { "shop-encryption": "update" }],
+  denyOverwrite: [
+    { denyOverwrite: false },
+    { "shop-policy": "update" },
+    { "shop-policy": "update" },
+  ],
+  tags: [{ tags: { team: "operations" } }, { shop: "update" }, { shop: "update" }],
+  transform: [
+    { transform: { ownership: { rule: { objectOwnership: "ObjectWriter" } } } },
+    { "shop-ownership": "update" },
+    { "shop-ownership": "update" },
+  ],
+};
+
+const driftsElsewhere: Drifts = {
+  "another tag": [
+    "shop-tagging",
+    (Bucket) =>
+      s3.send(
+        new PutBucketTaggingCommand({ Bucket, Tagging: { TagSet: [{ Key: "team", Value: "x" }] } }),
+      ),
+  ],
+  "no tags": ["shop-tagging", (Bucket) => s3.send(new DeleteBucketTaggingCommand({ Bucket }))],
+};
+
+const changesElsewhere: Changes<S3CompatibleBucketArgs> = {
+  tags: [
+    { tags: { team: "operations" } },
+    { "shop-tagging": "update" },
+    { "shop-tagging": "update" },
+  ],
+  transform: [
+    { transform: { publicAccessBlock: { restrictPublicBuckets: false } } },
+    { "shop-public-access-block": "update" },
+    { "shop-public-access-block": "update" },
+  ],
+  "transform of the rules": [
+    {
+      transform: {
+        lifecycle: ({ rules }) => ({ rules: rules.filter(({ id }) => id !== "expired-markers") }),
+      },
+    },
+    { "shop-lifecycle": "update" },
+    { "shop-lifecycle": "update" },
+  ],
+  abilities: [
+    { abilities: { publicAccessBlock: false } },
+    { "shop-public-access-block": "delete" },
+    { "shop-public-access-block": "create" },
+  ],
+};
+
+function suite<Args>(
+  name: string,
+  { open, program }: Kind<Args>,
+  drifts: Drifts,
+  changes: Changes<Args>,
+) {
+  describe(name, () => {
+    let project: Project;
+    let bucket: string;
+    before(async () => {
+      project = await open();
+      bucket = (await project.up(program())).outputs["name"]?.value;
+    });
+    after(() => project?.close());
+
+    it("a second up changes nothing, and a refresh finds nothing", async () => {
+      assert.deepEqual(changed(await project.up(program())), {});
+      assert.deepEqual(Object.keys(await project.refresh(program())), ["same"]);
+      assert.equal((await project.drift(program())).code, 0);
+    });
+
+    it("a refresh takes what a hand changed into the state, and the next up puts it back", async () => {
+      const [part, byHand] = suspended;
+      await byHand(bucket);
+      assert.equal((await project.refresh(program()))["update"], 1);
+      assert.deepEqual(changed(await project.up(program())), { [part]: "update" });
+    });
+
+    for (const round of roundsOf(drifts)) {
+      it(`${Object.keys(round).join(", ")}: drift, each at its resource, and up puts it back`, async () => {
+        const parts = Object.values(round).map(([part]) => part);
+        for (const [, byHand] of Object.values(round)) await byHand(bucket);
+        const drift = await project.drift(program());
+        assert.equal(drift.code, 7, JSON.stringify(drift));
+        assert.deepEqual(Object.keys(changed(drift)).toSorted(), parts.toSorted());
+        await project.up(program(), { refresh: true });
+        assert.equal((await project.drift(program())).code, 0);
+      });
+    }
+
+    it("each setting changed in turn has its own step, and so has its way back", async () => {
+      let way: Steps = {};
+      for (const [what, [change, there, back]] of Object.entries(changes)) {
+        assert.deepEqual(changed(await project.up(program(change))), { ...way, ...there }, what);
+        way = back;
+      }
+      assert.deepEqual(changed(await project.up(program())), way);
+    });
+  });
+}
+
+/** Drifts to be made together: no two of them are at one resource, so each shows alone. */
+function roundsOf(drifts: Drifts): Drifts[] {
+  const rounds: Drifts[] = [];
+  for (const [what, drift] of Object.entries(drifts)) {
+    const free = rounds.find((round) => !Object.values(round).some(([part]) => part === drift[0]));
+    if (free) free[what] = drift;
+    else rounds.push({ [what]: drift });
+  }
+  return rounds;
+}
+
+suite(
+  "AwsBackupBucket",
+  onAws(() => store, { tags }),
+  { ...driftsOfBoth, ...driftsOnAws },
+  { ...changesOnAws, ...changesOfBoth },
+);
+suite(
+  "S3CompatibleBucket",
+  elsewhere(() => store, { name: "compatible-settings", tags }),
+  { ...driftsOfBoth, ...driftsElsewhere },
+  { ...changesElsewhere, ...changesOfBoth },
+);
+
+describe("storage classes, which this service has none of", () => {
+  const { open, program } = onAws(() => store);
+  let project: Project;
+  before(async () => {
+    project = await open();
+  });
+  after(() => project?.close());
+
+  it("are one update of the rules in the preview", async () => {
+    await project.up(program());
+    const transitions = [{ days: 10, storageClass: "GLACIER_IR" }];
+    assert.deepEqual(changed(await project.preview(program({ transitions }))), {
+      "shop-lifecycle": "update",
+    });
+  });
+});
+
+describe("tags of a bucket that is not on AWS", () => {
+  const { open, program } = elsewhere(() => store, { name: "tagged", tags });
+  let project: Project;
+  before(async () => {
+    project = await open();
+    await project.up(program());
+  });
+  after(() => project?.close());
+
+  async function found(): Promise<Record<string, string>> {
+    const { TagSet = [] } = await s3.send(new GetBucketTaggingCommand({ Bucket: "tagged" }));
+    return Object.fromEntries(TagSet.map(({ Key = "", Value = "" }) => [Key, Value]));
+  }
+
+  it("stand beside those of others, which are no drift and survive each change of ours", async () => {
+    const TagSet = Object.entries({ ...tags, owner: "somebody" }).map(([Key, Value]) => ({
+      Key,
+      Value,
+    }));
+    await s3.send(new PutBucketTaggingCommand({ Bucket: "tagged", Tagging: { TagSet } }));
+    assert.equal((await project.drift(program())).code, 0);
+    await project.up(program({ tags: { team: "data", cost: "12" } }));
+    assert.deepEqual(await found(), { team: "data", cost: "12", owner: "somebody" });
+  });
+
+  it("go when they are no longer asked for and the bucket is ours to destroy", async () => {
+    await project.up(program({ forceDestroy: true }));
+    await project.up(program({ forceDestroy: true, tags: undefined } as object));
+    assert.deepEqual(await found(), { owner: "somebody" });
+  });
+});

@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import * as pulumi from "@pulumi/pulumi";
+import type { BackupOutputs } from "../../components/outputs.ts";
+import { declareBackup } from "../../stacks/program.ts";
+import { declare } from "../components/mocks.ts";
+
+let folder: string;
+before(() => {
+  folder = mkdtempSync(join(tmpdir(), "program-"));
+  mkdirSync(join(folder, "config"));
+  mkdirSync(join(folder, ".kamal"));
+  writeFileSync(
+    join(folder, "config/deploy.yml"),
+    "service: shop\naccessories:\n  db:\n    image: postgres:17\n    host: 192.0.2.10\n    env:\n      secret: [POSTGRES_PASSWORD]\n",
+  );
+  writeFileSync(join(folder, ".kamal/secrets"), "POSTGRES_PASSWORD='the-database-password'\n");
+});
+after(() => rmSync(folder, { recursive: true }));
+
+/** The block and the outputs of a stack with this configuration. */
+async function configured(settings: Record<string, string>) {
+  const config = {
+    kamalConfig: join(folder, "config/deploy.yml"),
+    database: "shop_production",
+    hostKeys: '{ "192.0.2.10": "ssh-ed25519 AAAA" }',
+    sshPrivateKey: "the-private-key\n",
+    accessKeyId: "SCWEXAMPLE",
+    secretAccessKey: "the-secret-key",
+    ...settings,
+  };
+  let outputs: BackupOutputs | undefined;
+  const resources = await declare(false, () => {
+    for (const [name, value] of Object.entries(config)) {
+      pulumi.runtime.setConfig(`kamal-postgres-backup:${name}`, value);
+    }
+    return [
+      declareBackup().outputs.apply((value) => {
+        outputs = value;
+      }),
+    ];
+  }).finally(() => pulumi.runtime.setAllConfig({}));
+  const block = resources.find(({ type }) => type.endsWith(":RenderedBlock"))?.inputs["block"];
+  return { block: String(block), outputs };
+}
+
+const BUCKET =
+  '"name": "shop-backups", "endpoint": "https://s3.fr-par.scw.cloud", "region": "fr-par"';
+
+test("every setting of the container that the configuration knows reaches it", async () => {
+  const { block, outputs } = await configured({
+    database: "all",
+    excludeDatabases: "shop_cache, shop_queue",
+    existingBucket: `{ ${BUCKET} }`,
+    keepDays: "30",
+    keepAtLeast: "14",
+    maxShrinkPercent: "20",
+    globals: "false",
+    dumpOptions: "--exclude-table-data=sessions  --no-comments",
+  });
+  assert.equal(outputs?.databases, "all");
+  for (const line of [
+    /POSTGRES_BACKUP_ALL: "true"/,
+    /POSTGRES_EXCLUDE_DATABASES: "?shop_cache,shop_queue"?\n/,
+    /BACKUP_KEEP_DAYS: "30"/,
+    /BACKUP_KEEP_AT_LEAST: "14"/,
+    /BACKUP_MAX_SHRINK_PERCENT: "20"/,
+    /BACKUP_GLOBALS: "false"/,
+    /PGDUMP_EXTRA_OPTS: "?--exclude-table-data=sessions --no-comments"?\n/,
+  ]) {
+    assert.match(block, line);
+  }
+});
+
+test("an existing bucket's own rules, in days or tiers", async () => {
+  const days = await configured({ existingBucket: `{ ${BUCKET}, "retentionDays": 30 }` });
+  assert.equal(days.outputs?.retentionDays, 30);
+  const tiers = '{ "daily": 7, "weekly": 35, "monthly": 365 }';
+  const tiered = await configured({ existingBucket: `{ ${BUCKET}, "retentionTiers": ${tiers} }` });
+  assert.equal(tiered.outputs?.tierDays?.weekly, 35);
+  assert.match(tiered.block, /BACKUP_TIERS: "true"/);
+  await assert.rejects(
+    configured({ existingBucket: `{ ${BUCKET} }`, retentionTiers: tiers }),
+    /retentionTiers is for a bucket made here/,
+  );
+});

@@ -1,0 +1,54 @@
+import type * as pulumi from "@pulumi/pulumi";
+import {
+  AwsBackupBucket,
+  type AwsBackupBucketArgs,
+  Retention,
+  type S3CompatibleBucketArgs,
+} from "../../components/index.ts";
+import { openProject, type Project } from "../providers/project.ts";
+import { compatible, standIn } from "./compatible.ts";
+import type { TestStore } from "./store.ts";
+
+/** One kind of bucket of ours, in a project on the real engine. */
+export interface Kind<Args> {
+  readonly open: () => Promise<Project>;
+  /** Declares the bucket `shop` and returns its name as the output `name`. */
+  readonly program: (changes?: Partial<Args>) => pulumi.automation.PulumiFn;
+}
+
+/** An `AwsBackupBucket` at the store. */
+export function onAws(
+  store: () => TestStore,
+  declared: Partial<AwsBackupBucketArgs> = {},
+): Kind<AwsBackupBucketArgs> {
+  return {
+    open: () => openProject(["aws"], standIn(store())),
+    program:
+      (changes = {}) =>
+      async () => {
+        const bucket = new AwsBackupBucket("shop", {
+          retention: Retention.days(30),
+          endpoint: store().endpoint,
+          allowInsecure: true,
+          ...declared,
+          ...changes,
+        });
+        return { name: bucket.bucketName };
+      },
+  };
+}
+
+/** An `S3CompatibleBucket` at the store. */
+export function elsewhere(
+  store: () => TestStore,
+  declared: Partial<S3CompatibleBucketArgs> & { readonly name: string },
+): Kind<S3CompatibleBucketArgs> {
+  return {
+    open: () => openProject([]),
+    program:
+      (changes = {}) =>
+      async () => ({
+        name: compatible(store(), "shop", { ...declared, ...changes }).bucketName,
+      }),
+  };
+}

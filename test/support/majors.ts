@@ -1,0 +1,98 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { bundleAgent } from "../../agent/bundle.ts";
+import { docker, removeContainer } from "../../sandbox/docker.ts";
+import { ensureMajor, type Major } from "../../sandbox/majors.ts";
+import { sandboxLabel } from "../../sandbox/paths.ts";
+import { eventually } from "../../sandbox/run.ts";
+import type { World } from "../../sandbox/world.ts";
+
+const USER = "app";
+const PASSWORD = "password-of-the-majors";
+
+/** The agent's image of each major, built as the component builds it. */
+export async function buildAgents<M extends Major>(
+  world: World,
+  majors: readonly M[],
+): Promise<Record<M, string>> {
+  const dir = await mkdtemp(join(tmpdir(), "majors-"));
+  try {
+    await bundleAgent(dir);
+    const built = majors.map(async (major) => {
+      const { base } = await ensureMajor(world, major);
+      const image = `${world.registry.server}/majors/agent:pg${major}`;
+      const args = [`PG_MAJOR=${major}`, `BASE_IMAGE=${base}`].flatMap((arg) => [
+        "--build-arg",
+        arg,
+      ]);
+      await docker(["build", "--quiet", ...args, "--tag", image, dir], { timeoutMs: 600_000 });
+      return [major, image];
+    });
+    return Object.fromEntries(await Promise.all(built)) as Record<M, string>;
+  } finally {
+    await rm(dir, { recursive: true });
+  }
+}
+
+/** A server of one major in a container of its own. */
+export class MajorServer {
+  readonly name: string;
+  readonly #image: string;
+  readonly #id: string;
+
+  constructor({ id }: World, major: Major, image: string) {
+    this.name = `kamal-postgres-backup-${id}-pg${major}`;
+    this.#image = image;
+    this.#id = id;
+  }
+
+  /** What the agent's environment says of it. */
+  get environment(): Record<string, string> {
+    return { POSTGRES_HOST: this.name, POSTGRES_USER: USER, POSTGRES_PASSWORD: PASSWORD };
+  }
+
+  async start(): Promise<void> {
+    await removeContainer(this.name);
+    const env = { POSTGRES_USER: USER, POSTGRES_PASSWORD: PASSWORD };
+    await docker(
+      [
+        ...["run", "--detach", "--name", this.name, "--network", "kamal"],
+        ...["--label", `${sandboxLabel}=${this.#id}`],
+        ...Object.keys(env).flatMap((name) => ["--env", name]),
+        ...[this.#image, "postgres", "-c", "fsync=off"],
+      ],
+      { env, timeoutMs: 300_000 },
+    );
+    // Over TCP: while the cluster is made, the server listens on its socket alone.
+    await eventually(
+      this.name,
+      60_000,
+      async () => (await this.query("select 1")).length === 1 || undefined,
+    );
+  }
+
+  /** Runs statements and returns the lines of the answer, their columns joined by `|`. */
+  async query(sql: string, database = "postgres"): Promise<string[]> {
+    const psql = ["psql", "--no-psqlrc", "--quiet", "--no-align", "--tuples-only"];
+    const to = ["--set=ON_ERROR_STOP=1", "--host=127.0.0.1", `--username=${USER}`, database];
+    const words = ["exec", "--interactive", "--env", "PGPASSWORD", this.name, ...psql, ...to];
+    const { stdout } = await docker(words, { input: sql, env: { PGPASSWORD: PASSWORD } });
+    return stdout.split("\n").filter((line) => line !== "");
+  }
+}
+
+/** Bytes that a registry holds of an image, which a host has to fetch: the layers as they are compressed there. */
+export async function pushedBytes({ registry }: World, image: string): Promise<number> {
+  await docker(["push", "--quiet", image], { timeoutMs: 300_000 });
+  const [, name, tag] = /^[^/]+\/(.+):([^:]+)$/.exec(image) ?? [];
+  const token = Buffer.from(`${registry.username}:${registry.password}`).toString("base64");
+  const answer = await fetch(`http://${registry.server}/v2/${name}/manifests/${tag}`, {
+    headers: {
+      authorization: `Basic ${token}`,
+      accept: "application/vnd.docker.distribution.manifest.v2+json",
+    },
+  });
+  const { layers } = (await answer.json()) as { layers: { size: number }[] };
+  return layers.reduce((sum, { size }) => sum + size, 0);
+}
