@@ -11,6 +11,7 @@ import type { BackupBucket } from "./bucket.ts";
 import { copyRhythm } from "./copyRhythm.ts";
 import { explained, explainedApply } from "./explained.ts";
 import type { BackupOutputs } from "./outputs.ts";
+import type { PostgresBackupArgs } from "./postgresBackupArgs.ts";
 import { checkRetention } from "./retentionCheck.ts";
 import { keepingIn, type Location, type SettledBucket, settleBucket } from "./settleBucket.ts";
 
@@ -36,17 +37,6 @@ export interface CopyArgs {
   readonly transform?: { readonly keys?: NonNullable<BackupKeysArgs["transform"]> };
 }
 
-/** What the backup is like that is copied. */
-interface Original {
-  readonly args: BackupBucket;
-  readonly settled: SettledBucket;
-  readonly prefix: string;
-  readonly schedule: Schedule;
-  readonly access: KeysArgs["access"];
-  readonly backupBytes: number | undefined;
-  readonly jitterSeconds: number;
-}
-
 export interface SettledCopy {
   /** Keys that were made; absent for a bucket of the user's. */
   readonly keys: BackupKeys | undefined;
@@ -56,28 +46,37 @@ export interface SettledCopy {
   readonly outputs: pulumi.Output<NonNullable<BackupOutputs["copy"]>>;
 }
 
-/** Takes the second bucket as the first one is taken: its keys made or tried, its retention proved with the copies' rhythm. */
+/**
+ * Takes the second bucket as the first one is taken: its keys made or tried, its retention proved with the copies' rhythm.
+ * @param original the first bucket
+ * @returns undefined when no copy is asked for
+ */
 export function settleCopy(
   parent: pulumi.Resource,
   name: string,
-  args: CopyArgs,
-  original: Original,
-): SettledCopy {
+  backup: PostgresBackupArgs,
+  original: SettledBucket,
+  backupPrefix: string,
+  schedule: Schedule,
+): SettledCopy | undefined {
+  const args = backup.copy;
+  if (args === undefined) return undefined;
+  const { jitterSeconds = 0, backupBytes } = backup;
   const every = explained(parent, () => toSchedule(args.every));
-  explained(parent, () => refuseSame(args.bucket, original.args));
-  const rhythm = copyRhythm(original.schedule, every);
+  explained(parent, () => refuseSame(args.bucket, backup.bucket));
+  const rhythm = copyRhythm(schedule, every);
   const keeping = explained(parent, () => keepingIn(args.bucket));
-  if (keeping) checkRetention(parent, rhythm, keeping, original.backupBytes, "copy.bucket: ");
+  if (keeping) checkRetention(parent, rhythm, keeping, backupBytes, "copy.bucket: ");
   const { keys = {} } = args;
   const made = "keyAccess" in args.bucket ? args.bucket.keyAccess : undefined;
-  const access = made ?? keys.access ?? original.access ?? "restorable";
+  const access = made ?? keys.access ?? backup.keys?.access ?? "restorable";
   if (access === "append-only" && every !== undefined) {
     pulumi.log.warn(
       `copy.every: the key for the copies is append-only and cannot see how old the newest copy is, so every backup is copied. Leave copy.every out, or set copy.keys.access to "restorable".`,
       parent,
     );
   }
-  const prefix = args.prefix ?? original.prefix;
+  const prefix = args.prefix ?? backupPrefix;
   const settled = settleBucket(
     parent,
     `${name}-copy`,
@@ -93,9 +92,9 @@ export function settleCopy(
       );
     });
   }
-  const location = apart(parent, original.settled, settled);
+  const location = apart(parent, original, settled);
   // A run that failed leaves its copy to the next one.
-  const rpoHours = rhythm.longestGapHours() + Math.ceil(original.jitterSeconds / 3600) + 2;
+  const rpoHours = rhythm.longestGapHours() + Math.ceil(jitterSeconds / 3600) + 2;
   return {
     keys: settled.keys,
     madeKeys: settled.keys !== undefined || settled.madeKeys === true,

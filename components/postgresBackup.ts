@@ -82,17 +82,7 @@ export class PostgresBackup extends pulumi.ComponentResource {
       args.keys,
       transform?.keys,
     );
-    const copy =
-      args.copy &&
-      settleCopy(this, name, args.copy, {
-        args: args.bucket,
-        settled: bucket,
-        prefix: prefixOf(project, args),
-        schedule,
-        access: args.keys?.access,
-        backupBytes: args.backupBytes,
-        jitterSeconds: args.jitterSeconds ?? 0,
-      });
+    const copy = settleCopy(this, name, args, bucket, prefixOf(project, args), schedule);
     const image =
       args.image !== undefined
         ? undefined
@@ -101,21 +91,9 @@ export class PostgresBackup extends pulumi.ComponentResource {
           : this.buildImage(name, args, project, names, database, registry);
 
     const notices = explained(this, () => settleNotices(this, args.notices));
-    const settings = explainedApply(
-      this,
-      withCopy(
-        settingsOf(
-          schedule,
-          database,
-          bucket,
-          args,
-          notices,
-          Encryption.settle(this, args.encryption),
-        ),
-        copy,
-      ),
-      checkedSettings,
-    );
+    const encryption = Encryption.settle(this, args.encryption);
+    const own = settingsOf(schedule, database, bucket, args, notices, encryption);
+    const settings = explainedApply(this, withCopy(own, copy), checkedSettings);
     const secrets = settings.apply((s) => ({ ...toEnvironment(s).secret }));
     const accessory = pulumi.unsecret(
       pulumi

@@ -214,6 +214,30 @@ for (const [what, [copy, changes, message]] of Object.entries(REFUSED)) {
   });
 }
 
+test("the program of stacks/ takes a copy from its configuration", async () => {
+  const { setAllConfig } = await import("@pulumi/pulumi/runtime/index.js");
+  const config = {
+    kamalConfig: join(folder, "config/deploy.yml"),
+    hostKeys: '{"192.0.2.10":"ssh-ed25519 AAAA"}',
+    copyBucket: '{"name":"shop-copies","endpoint":"https://s3.fr-par.scw.cloud","region":"fr-par"}',
+    copyEvery: "@weekly",
+    copyAccessKeyId: "SCWCOPY",
+    copySecretAccessKey: COPY_SECRET,
+  };
+  const named = Object.entries(config).map(([key, value]) => [
+    `kamal-postgres-backup:${key}`,
+    value,
+  ]);
+  const { declareBackup } = await import("../../stacks/program.ts");
+  const declared = await declare(false, () => {
+    setAllConfig(Object.fromEntries(named));
+    return [declareBackup().outputs];
+  });
+  const block = declared.find(({ type }) => type.endsWith(":RenderedBlock"))?.inputs["block"];
+  assert.match(String(block), /COPY_EVERY: ["']?@weekly/);
+  assert.match(String(block), /COPY_S3_BUCKET: shop-copies/);
+});
+
 const RHYTHMS: [schedule: string, every: string | undefined, gap: number, perDay: number][] = [
   ["@hourly", undefined, 1, 24],
   ["@hourly", "@daily", 24, 1],

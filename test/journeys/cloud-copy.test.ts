@@ -30,9 +30,10 @@ import type { World } from "../../sandbox/world.ts";
 import { writerPolicy } from "../../storage/policies.ts";
 
 /** The copies go to a bucket of the user's, with a key that the user has made for this folder alone. */
-const Bucket = "copies-of-the-shop";
+const run = Date.now();
+const Bucket = `copies-of-the-shop-${run}`;
 const PREFIX = "far";
-const UserName = `copies-writer-${Date.now()}`;
+const UserName = `copies-writer-${run}`;
 const DATABASE = "app_production_queue";
 
 let world: World;
@@ -80,16 +81,16 @@ before(async () => {
   outputs = await outputsOf(stack);
 });
 after(async () => {
-  const gone = await stack?.destroy();
-  await stack?.close();
-  await iam?.send(new DeleteAccessKeyCommand({ UserName, AccessKeyId: key.accessKeyId }));
-  await iam?.send(new DeleteUserPolicyCommand({ UserName, PolicyName: "copies" }));
-  await iam?.send(new DeleteUserCommand({ UserName }));
+  const gone = await stack.destroy();
+  await stack.close();
+  await iam.send(new DeleteAccessKeyCommand({ UserName, AccessKeyId: key.accessKeyId }));
+  await iam.send(new DeleteUserPolicyCommand({ UserName, PolicyName: "copies" }));
+  await iam.send(new DeleteUserCommand({ UserName }));
   const s3 = administrator(world);
   const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket }));
   for (const { Key } of Contents) await s3.send(new DeleteObjectCommand({ Bucket, Key }));
   await s3.send(new DeleteBucketCommand({ Bucket }));
-  assert.equal(gone?.code, 0, gone?.output);
+  assert.equal(gone.code, 0, gone.output);
 });
 
 async function makeKey() {
