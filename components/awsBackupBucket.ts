@@ -8,7 +8,7 @@ import { encryptionRules, lockRule, policyText, toAwsRule } from "./awsBucketSet
 import { keepingOf, settleRules } from "./bucketArgs.ts";
 import { explained } from "./explained.ts";
 import { awsSdk } from "./loadAws.ts";
-import { type BucketKeeping, serviceOf } from "./retentionCheck.ts";
+import { type BucketKeeping, providerOf } from "./retentionCheck.ts";
 import { transformed } from "./transform.ts";
 
 /**
@@ -151,7 +151,7 @@ export class AwsBackupBucket extends pulumi.ComponentResource {
     this.tierDays = args.retention.tierDays;
     this.prefix = args.prefix ?? "";
     this.tiered = this.tierDays !== undefined;
-    this.keeping = keepingOf(args, serviceOf(endpoint, args.region));
+    this.keeping = keepingOf(args, providerOf(endpoint));
     this.registerOutputs({
       bucketName: this.bucketName,
       region: this.region,

@@ -80,19 +80,15 @@ export function settleRules(args: RulesArgs, exists: string | undefined): Lifecy
  * What those rules come to, for the proof before anything is made.
  * @param versions whether the bucket keeps what was overwritten or deleted
  */
-export function keepingOf(
-  args: RulesArgs,
-  service: Pick<BucketKeeping, "provider" | "region">,
-  versions = true,
-): BucketKeeping {
+export function keepingOf(args: RulesArgs, provider: string, versions = true): BucketKeeping {
   const { lock, transitions } = args;
   const { noncurrentDays, ...days } = daysOf(args);
   return {
     ...days,
     noncurrentDays: versions ? noncurrentDays : 0,
-    ...(lock && { lockDays: lock.days }),
+    ...(lock && { lockDays: lock.days, lockMode: lock.mode }),
     ...(transitions && { transitions }),
-    ...service,
+    provider,
   };
 }
 

@@ -1,5 +1,6 @@
 import { readDumpOptions } from "../agent/environment.ts";
 import { Problem } from "../kamal/problem.ts";
+import type { KeyAccess } from "../storage/keyRights.ts";
 import { AwsBackupBucket } from "./awsBackupBucket.ts";
 import type { BackupBucket } from "./bucket.ts";
 import type { PostgresBackupArgs } from "./postgresBackupArgs.ts";
@@ -16,9 +17,9 @@ export function checkArgs(args: PostgresBackupArgs): void {
   checkNumber("maxShrinkPercent", maxShrinkPercent, 1, 100);
   checkDumpOptions(args.dumpOptions ?? []);
   if (keep !== undefined) checkKeep(keep, args);
-  if (args.keys?.access === "append-only" && tiersOf(args.bucket)) {
+  if (accessOf(args) === "append-only" && tiersOf(args.bucket)) {
     throw new Problem(
-      `keys.access "append-only" and retention tiers contradict each other: a key that may not list the bucket cannot know which backup is a month's first. Declare "restorable", or take the tiers out.`,
+      `key access "append-only" and retention tiers contradict each other: a key that may not list the bucket cannot know which backup is a month's first. Declare "restorable", or take the tiers out.`,
     );
   }
 }
@@ -66,6 +67,11 @@ function checkKeep(
       `keep and retention contradict each other: keep.days is ${days}, but the bucket's own rule expires every backup after ${longest} days. Keep at most ${longest} days, or give the bucket a longer retention.`,
     );
   }
+}
+
+/** What the container's key may do; a bucket that makes the keys decides it. */
+function accessOf({ bucket, keys }: PostgresBackupArgs): KeyAccess | undefined {
+  return ("keyAccess" in bucket ? bucket.keyAccess : undefined) ?? keys?.access;
 }
 
 function tiersOf(bucket: BackupBucket): boolean {

@@ -66,7 +66,11 @@ export function settleCopy(
   explained(parent, () => refuseSame(args.bucket, backup.bucket));
   const rhythm = copyRhythm(schedule, every);
   const keeping = explained(parent, () => keepingIn(args.bucket));
-  if (keeping) checkRetention(parent, rhythm, keeping, backupBytes, "copy.bucket: ");
+  if (keeping) {
+    // The price that the user gives for a gigabyte is that of the first bucket.
+    const amounts = backupBytes === undefined ? {} : { backupBytes };
+    checkRetention(parent, rhythm, keeping, amounts, "copy.bucket: ");
+  }
   const { keys = {} } = args;
   const made = "keyAccess" in args.bucket ? args.bucket.keyAccess : undefined;
   const access = made ?? keys.access ?? backup.keys?.access ?? "restorable";

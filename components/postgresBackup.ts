@@ -31,6 +31,9 @@ import { type SshAccess, settleSshAccess } from "./sshConnection.ts";
  * Backs up the PostgreSQL databases of a Kamal application: makes the container's key, builds its image, renders the
  * accessory into deploy.yml, boots it on the database's host and proves that it can write to the bucket.
  *
+ * Where `pulumi:disable-default-providers` is set, give it `providers` of `docker`, `command` and, with an
+ * `AwsBackupBucket`, `aws`; its dynamic resources bring their own.
+ *
  * @example
  * const backup = new PostgresBackup("shop", {
  *   kamal: { config: "../shop/config/deploy.yml", destination: "production" },
@@ -64,7 +67,12 @@ export class PostgresBackup extends pulumi.ComponentResource {
     const schedule = explained(this, () => toSchedule(args.schedule));
     explained(this, () => checkArgs(args));
     const keeping = keepingIn(args.bucket);
-    if (keeping) checkRetention(this, schedule, keeping, args.backupBytes);
+    if (keeping) {
+      checkRetention(this, schedule, keeping, {
+        ...(args.backupBytes !== undefined && { backupBytes: args.backupBytes }),
+        ...(args.usdPerGbMonth !== undefined && { usdPerGbMonth: args.usdPerGbMonth }),
+      });
+    }
     const project = explained(this, () => readKamalProject(args.kamal));
     for (const warning of project.config.warnings) pulumi.log.warn(warning, this);
     const names = explained(this, () => accessoryNames(args.kamal, project.config.service));

@@ -55,6 +55,12 @@ export interface PostgresBackupArgs {
    */
   readonly backupBytes?: number;
   /**
+   * What the bucket's provider charges, US dollars for a GB (10^9 bytes) in a month. For the estimate of cost at preview.
+   * @default the package's table, which has Cloudflare R2 alone: other providers publish no dated price as text
+   * @example 0.023
+   */
+  readonly usdPerGbMonth?: number;
+  /**
    * Folder in the bucket.
    * @default the Kamal service, and below it the destination: "shop/production"
    */

@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Schedule } from "../kamal/schedule.ts";
+import { describeLockBill } from "../storage/lockBill.ts";
 import { Problem } from "../storage/problem.ts";
 import { matchHost, other } from "../storage/providers.ts";
 import {
@@ -14,7 +15,7 @@ import { explained } from "./explained.ts";
 export interface BucketKeeping
   extends Pick<
     RetentionPlan,
-    "noncurrentDays" | "lockDays" | "transitions" | "provider" | "region"
+    "noncurrentDays" | "lockDays" | "lockMode" | "transitions" | "provider"
   > {
   /** Days until a backup expires; with tiers, a daily one. */
   readonly days: number;
@@ -24,30 +25,35 @@ export interface BucketKeeping
 /** How often there is a new one. */
 export type Rhythm = Pick<Schedule, "longestGapHours" | "runsPerDay" | "toString">;
 
+/** What the user knows and the bucket does not. */
+export type Amounts = Pick<RetentionPlan, "backupBytes" | "usdPerGbMonth">;
+
 /**
  * Proves, before anything is made, that the bucket's rules keep backups of this schedule as they promise, and says at
- * preview what that comes to.
- * @param backupBytes size of one stored backup, if known
+ * preview what that comes to, and what a lock that nobody can lift obliges to.
  * @param what the bucket is, in front of each message @default nothing, for the bucket of the backups
  */
 export function checkRetention(
   resource: pulumi.Resource,
   schedule: Rhythm,
   keeping: BucketKeeping,
-  backupBytes: number | undefined,
+  amounts: Amounts,
   what = "",
 ): void {
   const { days, tiers, ...rest } = keeping;
   const rhythm = { longestGapHours: schedule.longestGapHours(), perDay: schedule.runsPerDay() };
-  const plan = {
+  const plan: RetentionPlan = {
     ...rest,
+    ...amounts,
     schedule: schedule.toString(),
     rules: rulesOf(rhythm, days, tiers),
-    ...(backupBytes !== undefined && { backupBytes }),
   };
   const forecast = explained(resource, () => named(what, () => proveRetention(plan)));
   for (const warning of forecast.warnings) pulumi.log.warn(`${what}${warning}`, resource);
-  if (pulumi.runtime.isDryRun()) pulumi.log.info(`${what}${describeForecast(forecast)}`, resource);
+  if (!pulumi.runtime.isDryRun()) return;
+  pulumi.log.info(`${what}${describeForecast(forecast)}`, resource);
+  const bill = describeLockBill(plan);
+  if (bill !== undefined) pulumi.log.warn(`${what}${bill}`, resource);
 }
 
 function named<T>(what: string, prove: () => T): T {
@@ -60,18 +66,7 @@ function named<T>(what: string, prove: () => T): T {
 }
 
 /** Whose prices and minimum storage periods hold, as far as that is known before anything is made. */
-export function serviceOf(
-  endpoint: pulumi.Input<string | undefined>,
-  region: pulumi.Input<string> | undefined,
-): Pick<BucketKeeping, "provider" | "region"> {
-  const known = region ?? new pulumi.Config("aws").get("region") ?? process.env["AWS_REGION"];
-  return {
-    provider: providerOf(endpoint),
-    region: typeof known === "string" ? known : "",
-  };
-}
-
-function providerOf(endpoint: pulumi.Input<string | undefined>): string {
+export function providerOf(endpoint: pulumi.Input<string | undefined>): string {
   if (endpoint === undefined) return "AWS";
   if (typeof endpoint !== "string" || !URL.canParse(endpoint)) return other.name;
   return matchHost(new URL(endpoint).hostname)?.provider.name ?? other.name;

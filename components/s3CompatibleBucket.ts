@@ -4,7 +4,7 @@ import { rulesFor } from "../storage/lifecycleRules.ts";
 import { keepingOf } from "./bucketArgs.ts";
 import { withDynamicProvider } from "./dynamicPackage.ts";
 import { explained } from "./explained.ts";
-import { type BucketKeeping, serviceOf } from "./retentionCheck.ts";
+import type { BucketKeeping } from "./retentionCheck.ts";
 import type { S3CompatibleBucketArgs } from "./s3CompatibleBucketArgs.ts";
 import {
   connect,
@@ -187,7 +187,7 @@ export class S3CompatibleBucket extends pulumi.ComponentResource {
     this.prefix = args.prefix ?? "";
     this.tiered = args.retention.tierDays !== undefined;
     this.keeping = plan.lifecycle
-      ? keepingOf(args, serviceOf(args.endpoint, args.region), abilities.versioning !== "none")
+      ? keepingOf(args, address.provider.name, abilities.versioning !== "none")
       : undefined;
     this.registerOutputs({
       bucketName: this.bucketName,

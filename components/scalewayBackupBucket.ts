@@ -8,7 +8,7 @@ import { scalewayPermissionSets, scalewayPolicy } from "../storage/scalewayPolic
 import type { BucketWithKeys } from "./bucket.ts";
 import { keepingOf, settleRules } from "./bucketArgs.ts";
 import { explained } from "./explained.ts";
-import { type BucketKeeping, serviceOf } from "./retentionCheck.ts";
+import { type BucketKeeping, providerOf } from "./retentionCheck.ts";
 import type { ScalewayBackupBucketArgs } from "./scalewayBackupBucketArgs.ts";
 import { scaleway } from "./scalewayPackage.ts";
 import { checkRegion, settleAdministrators, toScalewayRule } from "./scalewaySettings.ts";
@@ -176,7 +176,7 @@ export class ScalewayBackupBucket extends pulumi.ComponentResource implements Bu
     this.tierDays = args.retention.tierDays;
     this.prefix = prefix;
     this.tiered = this.tierDays !== undefined;
-    this.keeping = keepingOf(args, serviceOf(endpoint, region));
+    this.keeping = keepingOf(args, providerOf(endpoint));
     this.registerOutputs({
       bucketName: this.bucketName,
       region: this.region,

@@ -8,7 +8,7 @@ import type { BackupBucket, BucketWithKeys } from "./bucket.ts";
 import { keepingOf, settleRules } from "./bucketArgs.ts";
 import { explained, explainedApply } from "./explained.ts";
 import { proveGivenKey, proveMadeKey, refuseKeys, refuseRotation } from "./proveKey.ts";
-import { type BucketKeeping, serviceOf } from "./retentionCheck.ts";
+import { type BucketKeeping, providerOf } from "./retentionCheck.ts";
 
 /** Where the container writes, in the words of its environment. */
 export interface Location {
@@ -127,8 +127,8 @@ function takeWithKeys(
 /** How long a bucket keeps what it is given; undefined where that is not known, or nothing expires. */
 export function keepingIn(bucket: BackupBucket): BucketKeeping | undefined {
   if ("keeping" in bucket) return bucket.keeping;
-  const { retention, endpoint, region } = bucket;
-  return retention && keepingOf({ retention }, serviceOf(endpoint, region), false);
+  const { retention, endpoint } = bucket;
+  return retention && keepingOf({ retention }, providerOf(endpoint), false);
 }
 
 /** Says at preview what the owner's own rules must be, which nobody here has set. */

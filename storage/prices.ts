@@ -4,45 +4,30 @@ export interface Price {
   readonly provider: string;
   /** Storage class in the service's own word. */
   readonly storageClass: string;
-  /** Region that the price is for; absent: every region of the service. */
-  readonly region?: string;
   /** US dollars for a gigabyte (10^9 bytes) in a month. */
   readonly usdPerGbMonth: number;
   /** Day of the list that the price was taken from. */
   readonly asOf: string;
 }
 
-/** Only prices that were read somewhere, with their day. A service or region without a row gets no estimate. */
+/**
+ * Only prices that the provider publishes as text with a day that can be looked up. Others get no estimate unless the
+ * program gives a price; AWS fills in its page by script, and has one price for each region and volume.
+ */
 const prices: readonly Price[] = [
-  {
-    provider: "AWS",
-    storageClass: "STANDARD",
-    region: "us-east-1",
-    usdPerGbMonth: 0.023,
-    asOf: "2022-07-07",
-  },
+  // https://developers.cloudflare.com/r2/pricing/, whose source and history are public in cloudflare/cloudflare-docs
+  // (src/content/docs/r2/pricing.mdx): the same in every region.
   {
     provider: "Cloudflare R2",
     storageClass: "STANDARD",
     usdPerGbMonth: 0.015,
     asOf: "2026-06-13",
   },
-  {
-    provider: "Cloudflare R2",
-    storageClass: "STANDARD_IA",
-    usdPerGbMonth: 0.01,
-    asOf: "2026-06-13",
-  },
 ];
 
 /** Finds the price of a storage class; undefined when the table has none. */
-export function priceOf(provider: string, region: string, storageClass: string): Price | undefined {
-  return prices.find(
-    (price) =>
-      price.provider === provider &&
-      price.storageClass === storageClass &&
-      (price.region === undefined || price.region === region),
-  );
+export function priceOf(provider: string, storageClass: string): Price | undefined {
+  return prices.find((price) => price.provider === provider && price.storageClass === storageClass);
 }
 
 /**

@@ -1,4 +1,6 @@
-import { minimumDays, type Price, priceOf } from "./prices.ts";
+import { atMost, describeCost, gigabytes, type MonthlyCost, monthlyCost } from "./costs.ts";
+import type { ObjectLock } from "./lock.ts";
+import { minimumDays } from "./prices.ts";
 import { Problem } from "./problem.ts";
 
 /** One kind of backup with an expiry of its own: all of them, or those of one tier. */
@@ -24,12 +26,14 @@ export interface RetentionPlan {
   readonly noncurrentDays: number;
   /** Days that Object Lock forbids deletion; absent: no lock. */
   readonly lockDays?: number;
+  readonly lockMode?: ObjectLock["mode"];
   readonly transitions?: readonly { readonly days: number; readonly storageClass: string }[];
   /** Name in the table of providers. */
   readonly provider: string;
-  readonly region: string;
   /** Size of one stored backup, bytes, where it is known. */
   readonly backupBytes?: number;
+  /** Price of the bucket's storage, US dollars for 10^9 bytes in a month, where the user gave one. */
+  readonly usdPerGbMonth?: number;
 }
 
 /** What the plan comes to once it has run for longer than its longest retention. */
@@ -39,8 +43,7 @@ export interface RetentionForecast {
   /** Objects in the bucket: three for each backup, those that expired and can still be brought back among them. */
   readonly objects: number;
   readonly bytes?: number;
-  /** US dollars in a month by list price, and the day of the list. */
-  readonly monthly?: { readonly usd: number; readonly asOf: string };
+  readonly monthly?: MonthlyCost;
   /** What works, but is likely not what was meant. One sentence each. */
   readonly warnings: readonly string[];
 }
@@ -48,13 +51,14 @@ export interface RetentionForecast {
 /** Dump, roles, manifest. */
 const OBJECTS_PER_BACKUP = 3;
 const HOURS = 24;
-const GB = 1e9;
 
 /**
  * Proves that a plan keeps what it promises, before anything is made.
  * @throws Problem when two settings contradict each other: what was given, what would follow, what to do instead
  */
 export function proveRetention(plan: RetentionPlan): RetentionForecast {
+  checkAmount("backupBytes", plan.backupBytes);
+  checkAmount("usdPerGbMonth", plan.usdPerGbMonth);
   for (const rule of plan.rules) proveRule(plan, rule);
   const { lockDays } = plan;
   const shortest = Math.min(...plan.rules.map(({ days }) => days));
@@ -156,7 +160,7 @@ function proveTransitions({
 }
 
 function forecast(plan: RetentionPlan): RetentionForecast {
-  const { provider, region, noncurrentDays, transitions = [], backupBytes } = plan;
+  const { provider, noncurrentDays, transitions = [], backupBytes, usdPerGbMonth } = plan;
   const restorable = sum(plan.rules.map(({ perDay, days }) => atMost(perDay, days)));
   const kept = sum(plan.rules.map(({ perDay, days }) => atMost(perDay, days + noncurrentDays)));
   const least = minimumDays(provider, "STANDARD");
@@ -172,7 +176,7 @@ function forecast(plan: RetentionPlan): RetentionForecast {
   }
   const bytes = kept * backupBytes;
   const monthly =
-    transitions.length === 0 ? costOf(bytes, priceOf(provider, region, "STANDARD")) : undefined;
+    transitions.length === 0 ? monthlyCost(provider, bytes, usdPerGbMonth) : undefined;
   return {
     restorable,
     objects: kept * OBJECTS_PER_BACKUP,
@@ -182,27 +186,16 @@ function forecast(plan: RetentionPlan): RetentionForecast {
   };
 }
 
-/** How many backups exist at once at the most. What binary fractions add to a whole number does not count. */
-function atMost(perDay: number, days: number): number {
-  return Math.ceil(perDay * days - 1e-9);
-}
-
-function costOf(bytes: number, price: Price | undefined): RetentionForecast["monthly"] {
-  return price && { usd: (bytes / GB) * price.usdPerGbMonth, asOf: price.asOf };
+function checkAmount(argument: string, amount: number | undefined): void {
+  if (amount === undefined || (Number.isFinite(amount) && amount > 0)) return;
+  throw new Problem(`${argument} is ${amount}; give a number above 0, or leave it out.`);
 }
 
 /** The forecast in one sentence, for the preview. */
 export function describeForecast({ restorable, objects, bytes, monthly }: RetentionForecast) {
   const size = bytes === undefined ? "" : `, ${gigabytes(bytes)}`;
-  const cost =
-    monthly === undefined
-      ? ""
-      : `, about ${monthly.usd.toFixed(2)} USD a month by the list price of ${monthly.asOf}`;
+  const cost = monthly === undefined ? "" : `, ${describeCost(monthly)}`;
   return `keeps ${restorable} backups to restore from, ${objects} objects in all${size}${cost}`;
-}
-
-function gigabytes(bytes: number): string {
-  return bytes < GB / 10 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / GB).toFixed(1)} GB`;
 }
 
 function contradiction(what: string, given: string, then: string, remedy: string): Problem {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
@@ -171,6 +171,15 @@ describe("agent-health", () => {
       assert.match(stdout, says);
     });
   }
+});
+
+describe("the recipe of the image", () => {
+  it("names no processor, so that it is the same for amd64 and arm64", () => {
+    for (const name of readdirSync(IMAGE)) {
+      const text = readFileSync(join(IMAGE, name), "utf8");
+      assert.doesNotMatch(text, /amd64|x86|x64|arm64|aarch64|--platform/i, name);
+    }
+  });
 });
 
 describe("bundleAgent", () => {

@@ -147,6 +147,25 @@ test("list's last day is the sooner one, where the container deletes before the 
   assert.equal(unknown.outputs?.retentionDays, undefined);
 });
 
+/** A bucket that brought keys of its own making. */
+const withKeys = (tiered: boolean): Components.BucketWithKeys => ({
+  bucketName: pulumi.output("shop-backups"),
+  region: "fr-par",
+  endpoint: "https://s3.fr-par.scw.cloud",
+  allowInsecure: false,
+  writer: {
+    accessKeyId: pulumi.output("SCWMADE"),
+    secretAccessKey: pulumi.secret("the-secret-key"),
+  },
+  keyAccess: "append-only",
+  retentionDays: 365,
+  tierDays: tiered ? { daily: 7, weekly: 35, monthly: 365 } : undefined,
+  prefix: tiered ? "shop" : "",
+  tiered,
+  keeping: undefined,
+  lock: undefined,
+});
+
 type Changes = (of: typeof Components) => Partial<Components.PostgresBackupArgs>;
 const REFUSED: readonly [changes: Changes, sentence: RegExp][] = [
   [() => ({ excludeDatabases: ["a"] }), /^excludeDatabases goes with database: "all" only/],
@@ -160,6 +179,8 @@ const REFUSED: readonly [changes: Changes, sentence: RegExp][] = [
   [() => ({ keep: { days: 0 } }), /keep\.days 0 must be a whole number from 1 to 36500/],
   [() => ({ keep: { days: 9, atLeast: 0 } }), /keep\.atLeast 0 must be/],
   [(of) => ({ bucket: made(of), keep: { days: 9 } }), /keep: the key that is made .*cannot delete/],
+  [() => ({ bucket: withKeys(false), keep: { days: 9 } }), /keep: the key that is made/],
+  [() => ({ bucket: withKeys(true) }), /"append-only" and retention tiers contradict each other/],
   [
     () => ({ keep: { days: 9 }, keys: { access: "append-only" } }),
     /keep and keys\.access "append-only" contradict/,

@@ -33,9 +33,9 @@ describe("what the proof of retention is told", () => {
       tiers: { weekly: 35, monthly: 365 },
       noncurrentDays: 20,
       lockDays: 5,
+      lockMode: "governance",
       transitions,
       provider: "AWS",
-      region: "eu-west-3",
     });
   });
 
@@ -63,7 +63,6 @@ describe("what the proof of retention is told", () => {
       tiers: { weekly: 35, monthly: 365 },
       noncurrentDays: 20,
       provider: "Scaleway",
-      region: "fr-par",
     };
     assert.deepEqual(await keepingWith({}), expected);
     assert.deepEqual(await keepingWith({ versioning: "none" }), { ...expected, noncurrentDays: 0 });

@@ -220,6 +220,7 @@ test("the program of stacks/ takes a copy from its configuration", async () => {
     kamalConfig: join(folder, "config/deploy.yml"),
     hostKeys: '{"192.0.2.10":"ssh-ed25519 AAAA"}',
     copyBucket: '{"name":"shop-copies","endpoint":"https://s3.fr-par.scw.cloud","region":"fr-par"}',
+    sshPrivateKey: "the-private-key",
     copyEvery: "@weekly",
     copyAccessKeyId: "SCWCOPY",
     copySecretAccessKey: COPY_SECRET,

@@ -12,40 +12,12 @@ import { up } from "../../sandbox/up.ts";
 import type { World } from "../../sandbox/world.ts";
 import { AgentContainer } from "../support/agentContainer.ts";
 import { buildAgents, MajorServer, pushedBytes } from "../support/majors.ts";
+import { ASTRAY, COUNTS, NEWS, SHOP } from "../support/majorsData.ts";
 
 const MAJORS = [15, 17, 18] as const;
 type M = (typeof MAJORS)[number];
 const BUCKET = "majors";
 const MIB = 2 ** 20;
-
-/** What each major has that the ones before it do not. */
-const NEWS: Record<M, string> = {
-  15: "create table news (i int, unique nulls not distinct (i)); insert into news values (null);",
-  17: `create table news (i int); insert into news values (1);
-       create view rows_of_json as select * from json_table('[1, 2]', '$[*]' columns (i int path '$'));`,
-  18: `create table news (i int, twice int generated always as (i * 2) virtual, id uuid default uuidv7());
-       insert into news (i) values (1);`,
-};
-const SHOP = `
-  create schema stock;
-  create table customers (id int primary key, name text not null);
-  insert into customers select i, 'customer ' || i from generate_series(1, 500) i;
-  create table orders (id bigint generated always as identity, customer int references customers, at date) partition by range (at);
-  create table orders_2026 partition of orders for values from ('2026-01-01') to ('2027-01-01');
-  insert into orders (customer, at) select 1 + i % 500, date '2026-01-01' + i % 300 from generate_series(1, 2000) i;
-  create index on orders (customer);
-  create table stock."Odd ""name" (body bytea);
-  insert into stock."Odd ""name" select sha256(i::text::bytea) from generate_series(1, 300) i;
-  create materialized view totals as select customer, count(*) from orders group by customer;
-  select lo_from_bytea(0, 'a large object');`;
-const COUNTS = `select (select count(*) from customers), (select count(*) from orders), (select count(*) from stock."Odd ""name"),
-  (select count(*) from totals), (select count(*) from news), (select count(*) from pg_largeobject_metadata)`;
-/** Dumped well, and not restorable: the check looks for a table by a name that does not hold while pg_restore works. */
-const ASTRAY = `
-  create table limits as select 10 as highest;
-  create function allowed(int) returns bool language plpgsql as 'begin return $1 <= (select highest from limits); end';
-  create table orders (i int check (allowed(i)));
-  insert into orders values (1);`;
 
 let world: World;
 let images: Record<M, string>;
@@ -55,35 +27,43 @@ const volumeOf = (major: M) => `${world.app.service}-majors-scratch-${major}`;
 
 before(async () => {
   world = await up();
-  const { endpoint, region, accessKeyId, secretAccessKey } = world.store;
   await administrator(world)
     .send(new CreateBucketCommand({ Bucket: BUCKET }))
     .catch(ownedAlready);
-  images = await buildAgents(world, MAJORS);
-  await Promise.all(
-    MAJORS.map(async (major) => {
-      const server = new MajorServer(world, major, (await ensureMajor(world, major)).server);
-      servers[major] = server;
-      await server.start();
-      await server.query("create database shop");
-      await server.query("create database astray");
-      await server.query(SHOP + NEWS[major], "shop");
-      await server.query(ASTRAY, "astray");
-      agents[major] = new AgentContainer(`kamal-postgres-backup-${world.id}-agent${major}`);
-      const env = {
-        ...server.environment,
-        ...{ POSTGRES_DATABASE: "shop", SCHEDULE: "@yearly", PASSPHRASE: "correct horse" },
-        ...{ S3_ENDPOINT: endpoint, S3_REGION: region, S3_ALLOW_INSECURE: "true" },
-        ...{ S3_BUCKET: BUCKET, S3_PREFIX: prefixOf(major) },
-        ...{ S3_ACCESS_KEY_ID: accessKeyId, S3_SECRET_ACCESS_KEY: secretAccessKey },
-      };
-      await agents[major].start(world, images[major], env, [
-        ...["--cap-drop", "ALL", "--security-opt", "no-new-privileges"],
-        ...["--volume", `${volumeOf(major)}:/scratch`],
-      ]);
-    }),
-  );
+  // First what both are made from, then both at once.
+  const made = await Promise.all(MAJORS.map((major) => ensureMajor(world, major)));
+  const [built] = await Promise.all([
+    buildAgents(world, MAJORS),
+    ...MAJORS.map((major, index) => startServer(major, made[index]?.server ?? "")),
+  ]);
+  images = built;
+  await Promise.all(MAJORS.map(startAgent));
 });
+
+async function startServer(major: M, image: string): Promise<void> {
+  const server = new MajorServer(world, major, image);
+  servers[major] = server;
+  await server.start();
+  for (const name of ["shop", "astray"]) await server.query(`create database ${name}`);
+  await server.query(SHOP + NEWS[major], "shop");
+  await server.query(ASTRAY, "astray");
+}
+
+async function startAgent(major: M): Promise<void> {
+  const { endpoint, region, accessKeyId, secretAccessKey } = world.store;
+  agents[major] = new AgentContainer(`kamal-postgres-backup-${world.id}-agent${major}`);
+  const env = {
+    ...servers[major].environment,
+    ...{ POSTGRES_DATABASE: "shop", SCHEDULE: "@yearly", PASSPHRASE: "correct horse" },
+    ...{ S3_ENDPOINT: endpoint, S3_REGION: region, S3_ALLOW_INSECURE: "true" },
+    ...{ S3_BUCKET: BUCKET, S3_PREFIX: prefixOf(major) },
+    ...{ S3_ACCESS_KEY_ID: accessKeyId, S3_SECRET_ACCESS_KEY: secretAccessKey },
+  };
+  await agents[major].start(world, images[major], env, [
+    ...["--cap-drop", "ALL", "--security-opt", "no-new-privileges"],
+    ...["--volume", `${volumeOf(major)}:/scratch`],
+  ]);
+}
 
 after(async () => {
   for (const major of MAJORS) {

@@ -88,14 +88,54 @@ describe("with default providers disabled", () => {
   });
 });
 
+describe("with a provider for each of two regions", () => {
+  let project: Project;
+  before(async () => {
+    project = await openProject(["aws"], standIn(store));
+  });
+  after(() => project?.close());
+
+  it("each bucket and all its settings are handed to the provider of its region", async () => {
+    const program = async () => {
+      for (const [name, region] of Object.entries({ paris: "eu-west-3", ohio: "us-east-2" })) {
+        const provider = new aws.Provider(name, { region: region as aws.Region });
+        onAws(`shop-in-${name}`, {}, { provider });
+      }
+    };
+    await project.up(program);
+    const { checkpoint } = JSON.parse(await project.state()) as State;
+    const { resources } = checkpoint.latest;
+    for (const name of ["paris", "ohio"]) {
+      const mine = resources.filter(({ urn }) => urn.includes(`::shop-in-${name}`));
+      const used = mine.flatMap(({ provider }) => (provider ? [providerName(provider)] : []));
+      assert.deepEqual([used.length, new Set(used)], [7, new Set([name])]);
+    }
+    assert.deepEqual(changed(await project.up(program)), {});
+  });
+});
+
+interface State {
+  readonly checkpoint: {
+    readonly latest: {
+      readonly resources: readonly {
+        readonly urn: string;
+        readonly type: string;
+        readonly provider?: string;
+      }[];
+    };
+  };
+}
+
+function providerName(reference: string): string {
+  return /::([^:]+)::[^:]+$/.exec(reference)?.[1] ?? reference;
+}
+
 /** Name of the provider of each resource of a package in a state. */
 function providersOf(state: string, types: string): string[] {
-  const { checkpoint } = JSON.parse(state) as {
-    checkpoint: { latest: { resources: { type: string; provider?: string }[] } };
-  };
+  const { checkpoint } = JSON.parse(state) as State;
   return checkpoint.latest.resources
     .filter(({ type }) => type.startsWith(types))
-    .map(({ provider = "" }) => /::([^:]+)::[^:]+$/.exec(provider)?.[1] ?? provider);
+    .map(({ provider = "" }) => providerName(provider));
 }
 
 describe("a component under another name", () => {
@@ -116,6 +156,45 @@ describe("a component under another name", () => {
     const moved = Object.entries(renamed.steps).filter(([name]) => name.startsWith("store"));
     assert.ok(moved.length === 7, JSON.stringify(renamed.steps));
     assert.deepEqual(new Set(moved.map(([, step]) => step)), new Set(["same"]));
+  });
+});
+
+describe("a component of an older version, under another type", () => {
+  /** As a version before this one may have declared it. */
+  class OldBucket extends pulumi.ComponentResource {
+    constructor(name: string) {
+      super("kamal-postgres-backup:index:OldBucket", name);
+      const parent = { parent: this, retainOnDelete: true };
+      const { bucket } = new aws.s3.Bucket(name, {}, parent);
+      const versioningConfiguration = { status: "Enabled" };
+      new aws.s3.BucketVersioning(
+        `${name}-versioning`,
+        { bucket, versioningConfiguration },
+        parent,
+      );
+    }
+  }
+  let project: Project;
+  before(async () => {
+    project = await openProject(["aws"], standIn(store));
+  });
+  after(() => project?.close());
+
+  it("keeps what it made, when its type is named as an alias, and makes the rest", async () => {
+    await project.up(async () => {
+      new OldBucket("shop");
+    });
+    const program = async () => {
+      onAws("shop", {}, { aliases: [{ type: "kamal-postgres-backup:index:OldBucket" }] });
+    };
+    const { steps } = await project.up(program);
+    const { "shop-versioning": versioning, "shop-policy": policy } = steps;
+    assert.deepEqual({ versioning, policy }, { versioning: "same", policy: "create" });
+    assert.ok(
+      !Object.values(steps).some((step) => /replace|delete/.test(step)),
+      JSON.stringify(steps),
+    );
+    assert.deepEqual(changed(await project.up(program)), {});
   });
 });
 

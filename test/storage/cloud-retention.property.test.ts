@@ -30,7 +30,6 @@ function plan(changes: Partial<RetentionPlan>): RetentionPlan {
     rules: [],
     noncurrentDays: 14,
     provider: "AWS",
-    region: "us-east-1",
     ...changes,
   };
 }

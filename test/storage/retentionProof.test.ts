@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { describeLockBill } from "../../storage/lockBill.ts";
 import { priceOf } from "../../storage/prices.ts";
 import {
   describeForecast,
@@ -18,7 +19,6 @@ function plan(changes: Partial<RetentionPlan> = {}): RetentionPlan {
     rules: rulesOf(daily, 30),
     noncurrentDays: 14,
     provider: "AWS",
-    region: "us-east-1",
     ...changes,
   };
 }
@@ -117,23 +117,18 @@ describe("contradictions are refused with what was given, what would follow, and
 const KEPT: readonly [what: string, Partial<RetentionPlan>, sentence: string][] = [
   ["without a size: counts alone", {}, "keeps 30 backups to restore from, 132 objects in all"],
   [
-    "with a size: bytes, and the cost where the table has a price",
-    { backupBytes: 500e6 },
-    "keeps 30 backups to restore from, 132 objects in all, 22.0 GB, about 0.51 USD a month by the list price of 2022-07-07",
-  ],
-  [
-    "a region without a price",
-    { backupBytes: 500e6, region: "eu-west-3" },
-    "keeps 30 backups to restore from, 132 objects in all, 22.0 GB",
+    "with a size: bytes, and the cost by the price that the user gave",
+    { backupBytes: 500e6, usdPerGbMonth: 0.023 },
+    "keeps 30 backups to restore from, 132 objects in all, 22.0 GB, about 0.51 USD a month by usdPerGbMonth",
   ],
   [
     "a service without a price",
-    { backupBytes: 1e6, provider: "Hetzner", region: "fsn1" },
+    { backupBytes: 1e6, provider: "Hetzner" },
     "keeps 30 backups to restore from, 132 objects in all, 44.0 MB",
   ],
   [
     "a service without versions",
-    { backupBytes: 1e9, provider: "Cloudflare R2", region: "auto", noncurrentDays: 0 },
+    { backupBytes: 1e9, provider: "Cloudflare R2", noncurrentDays: 0 },
     "keeps 30 backups to restore from, 90 objects in all, 30.0 GB, about 0.45 USD a month by the list price of 2026-06-13",
   ],
   [
@@ -162,12 +157,53 @@ describe("what a plan comes to", () => {
     assert.deepEqual(proveRetention(plan({ provider: "AWS" })).warnings, []);
   });
 
-  it("every price has the day of its list", () => {
-    for (const [provider, region] of [
-      ["AWS", "us-east-1"],
-      ["Cloudflare R2", "auto"],
-    ] as const) {
-      assert.match(priceOf(provider, region, "STANDARD")?.asOf ?? "", /^20\d\d-\d\d-\d\d$/);
-    }
+  it("a price has the day of its list, and a service without one gets none", () => {
+    assert.match(priceOf("Cloudflare R2", "STANDARD")?.asOf ?? "", /^20\d\d-\d\d-\d\d$/);
+    assert.equal(priceOf("AWS", "STANDARD"), undefined);
+  });
+
+  for (const change of [{ backupBytes: Number.NaN }, { backupBytes: 0 }, { usdPerGbMonth: -1 }]) {
+    it(`${JSON.stringify(change)} is refused`, () => {
+      assert.throws(() => proveRetention(plan(change)), {
+        name: "Problem",
+        message: /^(backupBytes|usdPerGbMonth) is .*; give a number above 0/,
+      });
+    });
+  }
+});
+
+describe("the bill of a lock that nobody can lift", () => {
+  const locked = (changes: Partial<RetentionPlan> = {}) =>
+    describeLockBill(plan({ lockDays: 14, lockMode: "compliance", ...changes }));
+  const bills: readonly [what: string, Partial<RetentionPlan>, sentence: RegExp][] = [
+    [
+      "says what to set where the size is not known",
+      {},
+      /^lock: 14 backups are .* Set backupBytes/,
+    ],
+    [
+      "is in GB-months where no price is known",
+      { backupBytes: 500e6 },
+      /for 14 days each, 7\.0 GB: at least 7\.0 GB-months a month .* \(no list price of AWS is known here; usdPerGbMonth/,
+    ],
+    [
+      "has the price where there is one",
+      { backupBytes: 500e6, usdPerGbMonth: 0.023 },
+      /at least 7\.0 GB-months .* \(about 0\.16 USD a month by usdPerGbMonth\)/,
+    ],
+    [
+      "counts the backups of every tier",
+      { backupBytes: 1e9, rules: rulesOf({ longestGapHours: 6, perDay: 4 }, 30, tiers) },
+      /^lock: 56 backups are locked .* at least 56\.0 GB-months/,
+    ],
+    ["is exact below a gigabyte", { backupBytes: 1e6 }, /, 14\.0 MB: at least 0\.014 GB-months/],
+  ];
+  for (const [what, changes, sentence] of bills) {
+    it(what, () => assert.match(locked(changes) ?? "", sentence));
+  }
+
+  it("is none in governance mode or without a lock", () => {
+    assert.equal(locked({ lockMode: "governance" }), undefined);
+    assert.equal(describeLockBill(plan()), undefined);
   });
 });
