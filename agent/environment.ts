@@ -1,6 +1,13 @@
 import { z } from "zod";
 import { parseRecipient } from "../storage/ageKeys.ts";
 import { Problem } from "../storage/problem.ts";
+import {
+  type CopySettings,
+  clearCopy,
+  copyOf,
+  copyVariables,
+  secretCopy,
+} from "./copyEnvironment.ts";
 
 /**
  * What the container needs to know, as one typed value. The component turns it into the accessory's environment with
@@ -27,24 +34,9 @@ export interface AgentSettings {
   readonly databases: readonly string[] | "all";
   /** With `"all"`: those left out, besides templates and `postgres`. `POSTGRES_EXCLUDE_DATABASES=a,b` @default none */
   readonly excludedDatabases: readonly string[];
-  readonly store: {
-    /** Service address; absent: AWS. */
-    readonly endpoint?: string;
-    /** @default us-west-1 */
-    readonly region: string;
-    readonly bucket: string;
-    /** Folder in the bucket, without slash at either end. @default backup */
-    readonly prefix: string;
-    readonly accessKeyId: string;
-    readonly secretAccessKey: string;
-    /** Allows plain http to a host that is not loopback. @default false */
-    readonly allowInsecure: boolean;
-    /**
-     * When a checksum goes with each part: a bucket with Object Lock takes none without. `S3_CHECKSUMS`
-     * @default what the provider takes
-     */
-    readonly checksums?: "when-supported" | "when-required";
-  };
+  readonly store: StoreSettings;
+  /** A second bucket that gets the same backups. `COPY_S3_...` @default none */
+  readonly copy?: CopySettings;
   /**
    * Public keys that can decrypt, `AGE_RECIPIENTS=age1...,age1...`, or a passphrase, `PASSPHRASE`. Absent: backups are
    * stored unencrypted.
@@ -87,6 +79,26 @@ export interface AgentSettings {
      */
     readonly metricsFile?: string;
   };
+}
+
+/** A bucket, with the key that the agent has for it. */
+export interface StoreSettings {
+  /** Service address; absent: AWS. */
+  readonly endpoint?: string;
+  /** @default us-west-1 */
+  readonly region: string;
+  readonly bucket: string;
+  /** Folder in the bucket, without slash at either end. @default backup */
+  readonly prefix: string;
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  /** Allows plain http to a host that is not loopback. @default false */
+  readonly allowInsecure: boolean;
+  /**
+   * When a checksum goes with each part: a bucket with Object Lock takes none without. `S3_CHECKSUMS`
+   * @default what the provider takes
+   */
+  readonly checksums?: "when-supported" | "when-required";
 }
 
 /** The accessory's `env:` in Kamal's own split. Values that equal a default are left out. */
@@ -133,6 +145,7 @@ const environmentSchema = z.object({
       "S3_CHECKSUMS must be when-supported or when-required",
     )
     .optional(),
+  ...copyVariables,
   AGE_RECIPIENTS: z.string().default(""),
   PASSPHRASE: z.string().default(""),
   COMPRESSION_LEVEL: whole("COMPRESSION_LEVEL", 1, 3).default("1"),
@@ -191,6 +204,7 @@ export function toEnvironment(settings: AgentSettings): AgentEnvironment {
   put("S3_PREFIX", store.prefix, "backup");
   put("S3_ALLOW_INSECURE", store.allowInsecure, "false");
   put("S3_CHECKSUMS", store.checksums);
+  Object.assign(clear, clearCopy(settings));
   if (encryption && "recipients" in encryption) {
     put("AGE_RECIPIENTS", encryption.recipients.join(","));
   }
@@ -208,6 +222,7 @@ export function toEnvironment(settings: AgentSettings): AgentEnvironment {
       POSTGRES_PASSWORD: postgres.password,
       S3_ACCESS_KEY_ID: store.accessKeyId,
       S3_SECRET_ACCESS_KEY: store.secretAccessKey,
+      ...secretCopy(settings),
       ...(encryption && "passphrase" in encryption && { PASSPHRASE: encryption.passphrase }),
       // Such addresses carry a token that lets anyone speak in our name.
       ...(notices.pingUrl !== undefined && { PING_URL: notices.pingUrl }),
@@ -270,6 +285,7 @@ export function fromEnvironment(env: Readonly<Record<string, string | undefined>
       allowInsecure: e.S3_ALLOW_INSECURE === "true",
       ...(e.S3_CHECKSUMS !== undefined && { checksums: e.S3_CHECKSUMS }),
     },
+    ...copyOf(Object.keys(present), e, e.S3_PREFIX),
     ...(recipients.length > 0 && { encryption: { recipients } }),
     ...(e.PASSPHRASE !== "" && { encryption: { passphrase: e.PASSPHRASE } }),
     compressionLevel: Number(e.COMPRESSION_LEVEL),

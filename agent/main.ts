@@ -6,6 +6,7 @@ import type { BackupContext } from "./backup.ts";
 import { catchUpLine, nextLine } from "./clock.ts";
 import { understand } from "./compatibility.ts";
 import { confirmation } from "./confirm.ts";
+import { forCopy, ofCopysStore, openCopy } from "./copy.ts";
 import { chooseDatabase, forDatabase, tellDatabases } from "./databases.ts";
 import { type AgentSettings, fromEnvironment } from "./environment.ts";
 import { list } from "./list.ts";
@@ -28,6 +29,8 @@ const clean = redactor([
   env["POSTGRES_PASSWORD"],
   env["S3_SECRET_ACCESS_KEY"],
   env["S3_ACCESS_KEY_ID"],
+  env["COPY_S3_SECRET_ACCESS_KEY"],
+  env["COPY_S3_ACCESS_KEY_ID"],
   env["PASSPHRASE"],
   env["PING_URL"],
   env["WEBHOOK_URL"],
@@ -38,7 +41,10 @@ const IDENTITY = "read the private key (AGE-SECRET-KEY-1...), or a passphrase, f
 const UNREADABLE = 2;
 /** Set when a backup was verified as far as it can be here, which is less than verified. */
 let unreadable = false;
+/** Set when the command is about the second bucket. */
+let readsCopy = false;
 const DATABASE = "which database, where the container backs up several";
+const COPY = "of the copies in the second bucket";
 
 const program = new Command("agent")
   .description("Backs up one PostgreSQL database into a bucket; settings come from the environment")
@@ -63,6 +69,7 @@ command("backup", "dump the database into the bucket now")
 command("restore", "restore into a new database, check it, and swap it with the live one")
   .argument("[backup]", "latest, or a time as list shows it", "latest")
   .option("--database <name>", DATABASE)
+  .option("--copy", COPY)
   .option("--into <name>", "restore beside the live database, under this new name")
   .option("--not-after <time>", "the newest backup of this time or before it")
   .option("--globals", "make the roles of the backup that the server lacks, without passwords")
@@ -72,7 +79,7 @@ command("restore", "restore into a new database, check it, and swap it with the 
   .option("--yes", "do not ask")
   .action(async (wanted: string, options: RestoreFlags) => {
     const scratch = options.scratch ?? env["RESTORE_SCRATCH_DIR"];
-    await restore(openFor(options.database), {
+    await restore(openFor(options), {
       wanted,
       ...options,
       ...(scratch && { scratch }),
@@ -91,17 +98,19 @@ command("undo", "swap a database that a restore has replaced back into its place
 command("verify", "read a backup to its end, without a database")
   .argument("[backup]", "latest, or a time as list shows it", "latest")
   .option("--database <name>", DATABASE)
+  .option("--copy", COPY)
   .option("--identity-stdin", IDENTITY)
   .addHelpText("after", "\nExit code 2: stored as it was written, but nothing here can decrypt it.")
-  .action(async (wanted: string, options: { database?: string; identityStdin?: boolean }) => {
-    const depth = await verifyChosen(openFor(options.database), wanted, await secretsFor(options));
+  .action(async (wanted: string, options: ReadFlags) => {
+    const depth = await verifyChosen(openFor(options), wanted, await secretsFor(options));
     if (depth === "stored") unreadable = true;
   });
 
 command("list", "the backups of a database in the bucket, newest first")
   .option("--database <name>", DATABASE)
-  .action(async (options: { database?: string }) => {
-    const { store, settings } = openFor(options.database);
+  .option("--copy", COPY)
+  .action(async (options: ReadFlags) => {
+    const { store, settings } = openFor(options);
     await list(store, settings.postgres.database, report);
   });
 
@@ -128,10 +137,16 @@ command("missed", "for run.sh: when to make up for a run that was missed, if one
   },
 );
 
-interface RestoreFlags extends Pick<RestoreOptions, "into" | "notAfter" | "globals" | "dryRun"> {
+interface ReadFlags {
   readonly database?: string;
-  readonly scratch?: string;
+  readonly copy?: boolean;
   readonly identityStdin?: boolean;
+}
+
+interface RestoreFlags
+  extends ReadFlags,
+    Pick<RestoreOptions, "into" | "notAfter" | "globals" | "dryRun"> {
+  readonly scratch?: string;
   readonly yes?: boolean;
 }
 
@@ -144,7 +159,7 @@ async function run(): Promise<number> {
     return unreadable ? UNREADABLE : 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode;
-    const message = sentence(error);
+    const message = sentence(readsCopy ? ofCopysStore(error) : error);
     report.event({ event: "error", message: clean(message) });
     if (!json) report.notice(`error: ${message}`);
     if (debug && error instanceof Error) report.notice(error.stack ?? "");
@@ -164,13 +179,19 @@ function open(): BackupContext {
   const settings: AgentSettings = fromEnvironment(env);
   const address = parseAddress(settings.store);
   for (const notice of address.notices) report.notice(notice);
-  return { settings, store: openStore(address, settings.store), report, signal: stop.signal };
+  const store = openStore(address, settings.store);
+  const copy = openCopy(settings, report);
+  return { settings, store, ...(copy && { copy }), report, signal: stop.signal };
 }
 
-/** For the one database that the command is about. */
-function openFor(database: string | undefined): BackupContext {
+/** For the one database that the command is about, in the bucket that it is about. */
+function openFor({ database, copy }: ReadFlags): BackupContext {
   const context = open();
-  return forDatabase(context, chooseDatabase(context.settings, database));
+  readsCopy = copy === true;
+  return forDatabase(
+    readsCopy ? forCopy(context) : context,
+    chooseDatabase(context.settings, database),
+  );
 }
 
 function secretsFor({ identityStdin }: { readonly identityStdin?: boolean }): Promise<Secrets> {

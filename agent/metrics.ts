@@ -9,7 +9,8 @@ const PREFIX = "postgres_backup_";
 const METRICS = {
   last_success_timestamp_seconds: "Snapshot time of the newest good backup.",
   last_run_timestamp_seconds: "End of the last run.",
-  last_run_success: "1 when the last run made a good backup, else 0.",
+  last_copy_timestamp_seconds: "Snapshot time of the newest good copy in the second bucket.",
+  last_run_success: "1 when the last run made all that was due, and all of it is good, else 0.",
   last_run_duration_seconds: "Duration of the last run.",
   size_bytes: "Size of the newest good backup as stored.",
   rows: "Rows in the newest good backup.",
@@ -53,25 +54,30 @@ export async function writeMetrics(
  */
 export function renderMetrics(before: string, outcomes: readonly Outcome[], now: Date): string {
   const byLabel = parse(before);
-  for (const { database, manifest, error, durationMs } of outcomes) {
-    const good = error === undefined ? manifest : undefined;
+  for (const outcome of outcomes) {
+    const { database, manifest, copy, error, durationMs } = outcome;
+    // A backup whose copy failed is good, and so is a copy whose backup failed: each has a time of its own.
+    const good = error === undefined || outcome.copyFailed ? manifest : undefined;
+    const copied = outcome.copyFailed || copy?.suspect !== null ? undefined : copy;
     // A run that ended before it was known which databases there are has failed for those of before.
     for (const label of database === null ? [...byLabel.keys()] : [escaped(database)]) {
       byLabel.set(label, {
         ...byLabel.get(label),
         last_run_timestamp_seconds: Math.floor(now.getTime() / 1000),
-        last_run_success: good === undefined ? 0 : 1,
+        last_run_success: good === undefined || error !== undefined ? 0 : 1,
         last_run_duration_seconds: durationMs / 1000,
         ...(good && {
           last_success_timestamp_seconds: Date.parse(good.takenAt) / 1000,
           size_bytes: good.object.bytes,
           rows: totalRows(good),
         }),
+        ...(copied && { last_copy_timestamp_seconds: Date.parse(copied.takenAt) / 1000 }),
       });
     }
   }
   const lines: string[] = [];
   for (const [name, help] of Object.entries(METRICS) as [Name, string][]) {
+    if (![...byLabel.values()].some((values) => values[name] !== undefined)) continue;
     lines.push(`# HELP ${PREFIX}${name} ${help}`, `# TYPE ${PREFIX}${name} gauge`);
     for (const [label, values] of [...byLabel].sort(([a], [b]) => (a < b ? -1 : 1))) {
       const value = values[name];

@@ -3,6 +3,7 @@ import { type Manifest, totalRows } from "../storage/manifest.ts";
 import type { BackupContext } from "./backup.ts";
 import { deliver } from "./deliver.ts";
 import type { AgentSettings } from "./environment.ts";
+import { CopyFailed } from "./ledger.ts";
 import { writeMetrics } from "./metrics.ts";
 import { type AgentEvent, type Report, readableBytes } from "./report.ts";
 
@@ -11,8 +12,12 @@ export interface Outcome {
   /** Null: a run of every database of the server ended before it was known which there are. */
   readonly database: string | null;
   readonly manifest?: Manifest;
-  /** The sentence, free of secrets; absent: the backup is good. */
+  /** That of the copy in the second bucket, if one was made. */
+  readonly copy?: Manifest;
+  /** The sentence, free of secrets; absent: all that was due is good. */
   readonly error?: string;
+  /** The error is about the copy alone. */
+  readonly copyFailed?: true;
   readonly durationMs: number;
 }
 
@@ -31,6 +36,8 @@ export interface WebhookDocument {
   readonly key?: string;
   readonly bytes?: number;
   readonly rows?: number;
+  /** Key in the second bucket; absent when no copy was made. */
+  readonly copyKey?: string;
   readonly error?: string;
   /** Whatever failed in the same run, this database too; absent when nothing did. */
   readonly failures?: readonly Failure[];
@@ -52,6 +59,8 @@ export class Notices {
   readonly #sentence: (error: unknown) => string;
   readonly #started = performance.now();
   readonly #stored = new Map<string, Manifest>();
+  readonly #copies = new Map<string, Manifest>();
+  readonly #uncopied = new Set<string>();
   readonly #failures = new Map<string, string>();
   readonly #said = new Set<string>();
   #names: readonly string[];
@@ -86,11 +95,13 @@ export class Notices {
       // Stored is not yet good: the work may find something wrong afterwards.
       const event = (event: AgentEvent) => {
         if (event.event === "backup") this.#stored.set(database, event.manifest);
+        if (event.event === "copied") this.#copies.set(database, event.manifest);
         context.report.event(event);
       };
       try {
         return await work({ ...context, report: { ...context.report, event } });
       } catch (error) {
+        if (error instanceof CopyFailed) this.#uncopied.add(database);
         this.#failures.set(database, this.#sentence(error));
         throw error;
       }
@@ -159,10 +170,13 @@ export class Notices {
       const failure = this.#failures.get(database) ?? (manifest === undefined ? error : undefined);
       // Neither: another run is making it, and tells its own result.
       if (manifest === undefined && error === undefined) continue;
+      const copy = this.#copies.get(database);
       outcomes.push({
         database,
         durationMs: manifest?.durationMs ?? elapsedMs,
         ...(manifest && { manifest }),
+        ...(copy && { copy }),
+        ...(this.#uncopied.has(database) && { copyFailed: true }),
         ...(failure !== undefined && { error: failure }),
       });
     }
@@ -191,10 +205,11 @@ export class Notices {
 const JSON_TYPE = "application/json";
 const TEXT_TYPE = "text/plain; charset=utf-8";
 
-function describe({ database, manifest, durationMs }: Outcome): string {
+function describe({ database, manifest, copy, durationMs }: Outcome): string {
   if (manifest === undefined) return `Backup of ${database} complete.`;
   const { object, tables } = manifest;
-  return `Backup of ${database} complete: ${readableBytes(object.bytes)}, ${tables.length} tables, ${totalRows(manifest)} rows, ${(durationMs / 1000).toFixed(1)} s.`;
+  const copied = copy === undefined ? "" : ", copied";
+  return `Backup of ${database} complete${copied}: ${readableBytes(object.bytes)}, ${tables.length} tables, ${totalRows(manifest)} rows, ${(durationMs / 1000).toFixed(1)} s.`;
 }
 
 function failuresIn(outcomes: readonly Outcome[]): Failure[] {
@@ -214,7 +229,7 @@ function faultOf(error: string, outcomes: readonly Outcome[]): string {
 }
 
 function documentOf(
-  { database, manifest, error, durationMs }: Outcome,
+  { database, manifest, copy, error, durationMs }: Outcome,
   failures: readonly Failure[],
 ): WebhookDocument {
   return {
@@ -230,6 +245,7 @@ function documentOf(
       bytes: manifest.object.bytes,
       rows: totalRows(manifest),
     }),
+    ...(copy && { copyKey: copy.object.key }),
     ...(error !== undefined && { error }),
     ...(failures.length > 0 && { failures }),
   };

@@ -65,7 +65,7 @@ export async function storePacked(
 }
 
 /** A stream that merely ends proves nothing: the programs must say that they were done. */
-async function requireCleanEnd(source: Packing["source"], failure: Packing["failure"]) {
+export async function requireCleanEnd(source: Packing["source"], failure: Packing["failure"]) {
   const ended = await source.ended;
   const { first, second } = "first" in ended ? ended : { first: ended, second: undefined };
   // A dying compressor takes the first along by SIGPIPE: the compressor is the cause then.

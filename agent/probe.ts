@@ -1,5 +1,7 @@
+import type { Store } from "../storage/client.ts";
 import { probeWrite } from "../storage/probe.ts";
 import type { BackupContext } from "./backup.ts";
+import { ofCopysStore } from "./copy.ts";
 import { checkClientVersion, connect, readClientVersion, readServer } from "./database.ts";
 import { databasesOf } from "./databases.ts";
 import { extraOptions } from "./dump.ts";
@@ -9,7 +11,7 @@ import { dueAfter } from "./schedule.ts";
  * Tries once, at boot, everything that a backup will need, and leaves nothing behind.
  * @throws Problem that names the first thing that does not work
  */
-export async function probe({ settings, store, report }: BackupContext): Promise<void> {
+export async function probe({ settings, store, copy, report }: BackupContext): Promise<void> {
   if (settings.schedule !== undefined) {
     const due = dueAfter(settings.schedule, new Date(), undefined, process.env["TZ"]);
     report.line(`schedule  "${settings.schedule}", next backup ${due.toISOString()}`);
@@ -27,7 +29,15 @@ export async function probe({ settings, store, report }: BackupContext): Promise
     }
   }
   await probeWrite(store);
-  report.line(
-    `bucket    s3://${store.address.bucket}/${store.address.prefix}, an upload was begun and dropped`,
-  );
+  report.line(`bucket    ${nameOf(store)}, an upload was begun and dropped`);
+  if (copy === undefined) return;
+  await probeWrite(copy.store).catch((error: unknown) => {
+    throw ofCopysStore(error);
+  });
+  const rhythm = copy.every === undefined ? "each backup" : `a backup "${copy.every}"`;
+  report.line(`copy      ${nameOf(copy.store)}, an upload was begun and dropped; of ${rhythm}`);
+}
+
+function nameOf({ address }: Store): string {
+  return `s3://${address.bucket}/${address.prefix}`;
 }

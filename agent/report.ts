@@ -14,6 +14,8 @@ export type AgentEvent =
       readonly elapsedMs: number;
     }
   | { readonly event: "backup"; readonly manifest: Manifest }
+  /** The same backup is in the second bucket too, or only there. */
+  | { readonly event: "copied"; readonly manifest: Manifest }
   | {
       readonly event: "restored";
       readonly database: string;

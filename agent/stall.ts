@@ -11,6 +11,7 @@ export class StallWatch {
   readonly #controller = new AbortController();
   readonly #timer: NodeJS.Timeout;
   #last = performance.now();
+  #paused = false;
 
   /**
    * @param what moves, for the error: `upload of shop_production`
@@ -19,7 +20,7 @@ export class StallWatch {
   constructor(what: string, limitMs: number = STALL_LIMIT_MS) {
     this.#timer = setInterval(
       () => {
-        if (performance.now() - this.#last < limitMs) return;
+        if (this.#paused || performance.now() - this.#last < limitMs) return;
         this.stop();
         this.#controller.abort(
           new Problem(
@@ -40,6 +41,16 @@ export class StallWatch {
   /** Something moved. */
   touch(): void {
     this.#last = performance.now();
+  }
+
+  /** Nothing is expected to move before `resume`: what is waited for is somebody else's. */
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.touch();
   }
 
   stop(): void {

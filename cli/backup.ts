@@ -3,6 +3,7 @@ import { databaseArguments } from "./databases.ts";
 import { formatBytes, formatDuration, formatRate, formatStamp, plural } from "./format.ts";
 import { runAgent } from "./remote.ts";
 import { paint } from "./render.ts";
+import type { Screen } from "./screen.ts";
 import type { Session } from "./session.ts";
 
 export interface BackupOptions {
@@ -20,10 +21,11 @@ export async function backup(session: Session, options: BackupOptions): Promise<
     ...(options.accept ? ["--accept"] : []),
   ];
   const manifests: Manifest[] = [];
+  const copies: Manifest[] = [];
   const show = () => {
-    for (const line of manifests.flatMap((one) => describe(one, backup.location.bucket))) {
-      screen.line(line);
-    }
+    for (const one of manifests) sayStored(screen, "Backed up", one, backup.location.bucket);
+    const bucket = backup.copy?.location.bucket ?? "";
+    for (const one of copies) sayStored(screen, "Copied", one, bucket);
   };
   const running = runAgent(container, args, "backup", {
     onNotice: (line) => screen.notice(line),
@@ -36,6 +38,9 @@ export async function backup(session: Session, options: BackupOptions): Promise<
       ];
       screen.progress(`  ${event.step}   ${parts.filter(Boolean).join("   ")}`);
     },
+    onCopied: ({ manifest }) => {
+      if (manifest.suspect === null) copies.push(manifest);
+    },
     onResult: (event) => {
       // A suspect one fails the run; its reason comes with the error.
       if (event.event === "backup" && event.manifest.suspect === null) {
@@ -44,8 +49,8 @@ export async function backup(session: Session, options: BackupOptions): Promise<
     },
   });
   await running.catch((error: unknown) => {
-    // Of several databases some may have failed; what is complete is complete.
-    if (!one) show();
+    // Of several databases or places some may have failed; what is complete is complete.
+    if (!one || backup.copy !== undefined) show();
     throw error;
   });
   show();
@@ -56,14 +61,17 @@ export async function backup(session: Session, options: BackupOptions): Promise<
     container: container.name,
     manifest: first,
     ...(manifests.length > 1 && { manifests }),
+    ...(backup.copy !== undefined && { copies }),
   });
 }
 
-function describe(manifest: Manifest, bucket: string): string[] {
+function sayStored(screen: Screen, what: string, manifest: Manifest, bucket: string): void {
   const { database, takenAt, object, tables, durationMs } = manifest;
   const stamp = formatStamp(takenAt.replace(/Z$/, ""));
-  return [
-    `${paint.good("Backed up")} ${database} of ${stamp} UTC: ${plural(tables.length, "table")}, ${plural(totalRows(manifest), "row")}`,
+  screen.line(
+    `${paint.good(what)} ${database} of ${stamp} UTC: ${plural(tables.length, "table")}, ${plural(totalRows(manifest), "row")}`,
+  );
+  screen.line(
     `  ${formatBytes(object.bytes)}   ${formatRate(object.bytes, durationMs)}   ${formatDuration(durationMs)}   s3://${bucket}/${object.key}`,
-  ];
+  );
 }

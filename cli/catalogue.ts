@@ -1,6 +1,7 @@
 import type { BackupOutputs } from "../components/outputs.ts";
 import { chooseBackup, isComplete } from "../storage/catalogue.ts";
 import { notAfter as takenBy } from "../storage/notAfter.ts";
+import { placeArguments } from "./copy.ts";
 import { databaseArguments } from "./databases.ts";
 import type { Entry } from "./events.ts";
 import { ageHours, formatAge, stampTime } from "./format.ts";
@@ -22,8 +23,10 @@ export interface Verdict {
 }
 
 /** Backups of the database, newest first. */
-export async function listBackups({ backup, container, screen }: Session): Promise<Entry[]> {
-  const { backups } = await runAgent(container, ["list", ...databaseArguments(backup)], "list", {
+export async function listBackups(session: Session): Promise<Entry[]> {
+  const { backup, container, screen } = session;
+  const args = ["list", ...databaseArguments(backup), ...placeArguments(session)];
+  const { backups } = await runAgent(container, args, "list", {
     onNotice: (line) => screen.notice(line),
   });
   return backups

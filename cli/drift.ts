@@ -1,6 +1,7 @@
 import { appendFile } from "node:fs/promises";
 import { Problem } from "../storage/problem.ts";
 import { judgeAge, listBackups } from "./catalogue.ts";
+import { forCopy } from "./copy.ts";
 import { forDatabase, isOneOfSeveral, nameOf, namesOf } from "./databases.ts";
 import { type Difference, judge } from "./differences.ts";
 import { formatAge, plural, stampTime } from "./format.ts";
@@ -18,6 +19,8 @@ interface Report {
   readonly notes: readonly string[];
 }
 
+const NOTHING: Report = { differences: [], notes: [] };
+
 /**
  * Compares reality with what was declared: cloud and host through the Pulumi engine, data through the agent.
  * @returns the exit code: 0 clean, 7 drift
@@ -28,11 +31,15 @@ export async function drift(session: Session, stack: StackChoice): Promise<numbe
   screen.progress("  reading every resource of the stack");
   const reality = judge(await previewRefresh(stack));
   screen.progress("  reading the backups");
-  const data = await judgeDatabases(session, reality.differences);
+  const backups = await judgeDatabases(session, reality.differences);
+  const copy = forCopy(session);
+  const known = [...reality.differences, ...backups.differences];
+  const copies = copy ? await judgeDatabases(copy, known) : NOTHING;
   const report: Report = {
-    differences: [...reality.differences, ...data.differences],
+    differences: [...known, ...copies.differences],
     notes: [
-      ...data.notes,
+      ...backups.notes,
+      ...copies.notes,
       ...(reality.others === 0
         ? []
         : [
@@ -60,7 +67,7 @@ async function judgeDatabases(session: Session, known: readonly Difference[]): P
     return { differences: late, notes: [] };
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    const notes = [`the age of the newest backup could not be judged: ${error.message}`];
+    const notes = [`the age of the ${newestOf(session)} could not be judged: ${error.message}`];
     if (known.length > 0) return { differences: late, notes };
     if (!(error instanceof ContainerDown)) throw error;
     return { differences: [...late, containerDown(session.container)], notes };
@@ -69,17 +76,22 @@ async function judgeDatabases(session: Session, known: readonly Difference[]): P
 
 async function judgeData(session: Session): Promise<Difference[]> {
   const { backup, container } = session;
+  const what = newestOf(session);
   const { ok, newest } = judgeAge(backup, await listBackups(session), Date.now());
   if (ok) return [];
   return [
     {
       plane: "data",
-      subject: isOneOfSeveral(backup) ? `newest backup of ${backup.database}` : "newest backup",
+      subject: isOneOfSeveral(backup) ? `${what} of ${backup.database}` : what,
       declared: `RPO ${backup.rpoHours} h`,
       found: newest ? `${formatAge(Date.now() - stampTime(newest.stamp))} old` : "none",
       remedy: `see why: docker logs ${container.name}`,
     },
   ];
+}
+
+function newestOf({ ofCopy }: Session): string {
+  return ofCopy ? "newest copy" : "newest backup";
 }
 
 /** The container went down after the engine had looked. */

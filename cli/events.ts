@@ -16,6 +16,9 @@ const progressSchema = z.object({
 
 const backupSchema = z.object({ event: z.literal("backup"), manifest: manifestSchema });
 
+/** The same backup is in the second bucket too, or only there. */
+const copiedSchema = z.object({ event: z.literal("copied"), manifest: manifestSchema });
+
 const restoredSchema = z.object({
   event: z.literal("restored"),
   /** Database that now holds the data. */
@@ -102,6 +105,7 @@ const errorSchema = z.object({ event: z.literal("error"), message: z.string() })
 const eventSchema = z.discriminatedUnion("event", [
   progressSchema,
   backupSchema,
+  copiedSchema,
   restoredSchema,
   plannedSchema,
   undoneSchema,
@@ -113,12 +117,13 @@ const eventSchema = z.discriminatedUnion("event", [
 
 export type AgentEvent = z.infer<typeof eventSchema>;
 export type ProgressEvent = z.infer<typeof progressSchema>;
+export type CopiedEvent = z.infer<typeof copiedSchema>;
 export type RestoredEvent = z.infer<typeof restoredSchema>;
 export type PlannedEvent = z.infer<typeof plannedSchema>;
 /** One backup as the agent lists it. */
 export type Entry = CatalogueEntry & Pick<z.infer<typeof entrySchema>, "manifest">;
 /** The event that ends a run well. */
-export type FinalEvent = Exclude<AgentEvent, { event: "progress" | "error" }>;
+export type FinalEvent = Exclude<AgentEvent, { event: "progress" | "copied" | "error" }>;
 
 const known = new Set(eventSchema.options.map(({ shape }) => shape.event.value as string));
 

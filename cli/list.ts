@@ -1,6 +1,7 @@
 import type { BackupOutputs } from "../components/outputs.ts";
 import { totalRows } from "../storage/manifest.ts";
 import { judgeAge, listBackups, type State, stateOf } from "./catalogue.ts";
+import { type CopyOption, forPlace } from "./copy.ts";
 import { forOne } from "./databases.ts";
 import type { Entry } from "./events.ts";
 import { ageHours, dayAfter, formatBytes, formatCount, formatStamp, plural } from "./format.ts";
@@ -10,14 +11,14 @@ import type { Session } from "./session.ts";
 /** Rows shown without `--all`; the agent reads the manifests of as many. */
 const shown = 50;
 
-export interface ListOptions {
+export interface ListOptions extends CopyOption {
   /** Shows every backup. @default the newest 50 */
   readonly all?: boolean;
 }
 
 /** Shows the backups of the database, newest first. */
 export async function list(opened: Session, options: ListOptions): Promise<void> {
-  const session = await forOne(opened);
+  const session = forPlace(await forOne(opened), options);
   const { backup, screen } = session;
   const now = Date.now();
   const entries = await listBackups(session);
@@ -35,6 +36,7 @@ export async function list(opened: Session, options: ListOptions): Promise<void>
   screen.document({
     database: backup.database,
     location,
+    ...(session.ofCopy && { copy: true }),
     rpoHours: backup.rpoHours,
     newest: verdict.newest && {
       stamp: verdict.newest.stamp,

@@ -18,6 +18,8 @@ const { version } = JSON.parse(
 
 const IDENTITY = "file with the private key that opens the backups, as age-keygen writes it";
 
+const COPY = "of the copies in the second bucket";
+
 const program = new Command(name)
   .description("Backs up and restores the PostgreSQL of a Kamal application declared with Pulumi.")
   .version(version)
@@ -46,13 +48,18 @@ program
   .command("list")
   .description("show the backups, newest first")
   .option("--all", "show more than the newest 50")
+  .option("--copy", COPY)
   .action(async (options, command: Command) => list(await openSession(common(command)), options))
-  .addHelpText("after", examples("list", "list --all", "list --outputs outputs.json"));
+  .addHelpText(
+    "after",
+    examples("list", "list --all", "list --copy", "list --outputs outputs.json"),
+  );
 
 program
   .command("restore")
   .description("restore a backup; the database of now is kept under another name")
   .argument("[time...]", 'time of a backup as "list" shows it, or latest', ["latest"])
+  .option("--copy", COPY)
   .option("--into <name>", "restore into a new database of this name instead")
   .option("--not-after <time>", "the newest backup of this time (UTC) or before it")
   .option("--identity <file>", IDENTITY)
@@ -75,6 +82,7 @@ program
       'restore --not-after "2026-11-24 02:00"',
       "restore latest --into shop_look",
       "restore --identity backup-key.txt",
+      "restore latest --copy",
       "restore --dry-run",
       "restore --yes --json",
     ),
@@ -94,6 +102,7 @@ program
   .command("verify")
   .description("read a backup to its end; exit 0: whole, 2: stored whole, but not decrypted here")
   .argument("[time...]", 'time of a backup as "list" shows it, or latest', ["latest"])
+  .option("--copy", COPY)
   .option("--identity <file>", IDENTITY)
   .action(async (time: string[], options, command: Command) => {
     process.exitCode = await verify(await openSession(common(command)), time.join(" "), options);

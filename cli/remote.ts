@@ -1,6 +1,12 @@
 import type { BackupOutputs, SshHop } from "../components/outputs.ts";
 import { Problem } from "../storage/problem.ts";
-import { type AgentEvent, type FinalEvent, type ProgressEvent, parseEvent } from "./events.ts";
+import {
+  type AgentEvent,
+  type CopiedEvent,
+  type FinalEvent,
+  type ProgressEvent,
+  parseEvent,
+} from "./events.ts";
 import { lastLine } from "./process.ts";
 import { type Route, runOnHost } from "./ssh.ts";
 
@@ -28,6 +34,8 @@ export interface AgentCall {
   readonly onProgress?: (event: ProgressEvent) => void;
   /** Called for each result, of which there are several for several databases. */
   readonly onResult?: (event: FinalEvent) => void;
+  /** Called for each copy of a backup. */
+  readonly onCopied?: (event: CopiedEvent) => void;
   /** Called for each line that the agent, or ssh, has for a person beside the result. */
   readonly onNotice?: (line: string) => void;
 }
@@ -41,7 +49,7 @@ export async function runAgent<Name extends FinalEvent["event"]>(
   container: Container,
   args: readonly string[],
   final: Name,
-  { input, codes = [0], onProgress, onResult, onNotice }: AgentCall = {},
+  { input, codes = [0], onProgress, onResult, onCopied, onNotice }: AgentCall = {},
 ): Promise<Extract<FinalEvent, { event: Name }>> {
   let result: Extract<FinalEvent, { event: Name }> | undefined;
   let failure: string | undefined;
@@ -50,6 +58,7 @@ export async function runAgent<Name extends FinalEvent["event"]>(
   const onLine = (line: string) => {
     const event: AgentEvent | undefined = parseEvent(line);
     if (event?.event === "progress") onProgress?.(event);
+    else if (event?.event === "copied") onCopied?.(event);
     else if (event?.event === "error") failure = event.message;
     else if (event?.event === final) {
       result = event as Extract<FinalEvent, { event: Name }>;

@@ -1,6 +1,7 @@
 import { totalRows } from "../storage/manifest.ts";
 import { Problem } from "../storage/problem.ts";
 import { chooseEntry, listBackups, stateOf } from "./catalogue.ts";
+import { type CopyOption, forPlace, placeArguments } from "./copy.ts";
 import { databaseArguments, forOne } from "./databases.ts";
 import type { Entry, PlannedEvent, ProgressEvent, RestoredEvent } from "./events.ts";
 import { formatBytes, formatDuration, formatStamp, plural } from "./format.ts";
@@ -10,7 +11,7 @@ import { runAgent } from "./remote.ts";
 import { paint, renderTable } from "./render.ts";
 import type { Session } from "./session.ts";
 
-export interface RestoreOptions {
+export interface RestoreOptions extends CopyOption {
   /** Restores beside, into a new database of this name; the live one is not touched. */
   readonly into?: string;
   /** With `latest`: the newest that was taken at this time or before it. */
@@ -36,7 +37,7 @@ export async function restore(
   wanted: string,
   options: RestoreOptions,
 ): Promise<void> {
-  const session = await forOne(opened);
+  const session = forPlace(await forOne(opened), options);
   const { backup, container, screen } = session;
   const { database } = backup;
   const { into } = options;
@@ -61,6 +62,7 @@ export async function restore(
     "restore",
     entry.stamp,
     ...databaseArguments(backup),
+    ...placeArguments(session),
     ...(into === undefined ? [] : ["--into", into]),
     ...(options.globals ? ["--globals"] : []),
     ...(options.scratch === undefined ? [] : ["--scratch", options.scratch]),

@@ -28,6 +28,8 @@ export interface Session {
   readonly backup: BackupOutputs;
   /** Those that the command is about. */
   readonly databases: Databases;
+  /** The command reads the copies; then location, retention and RPO of `backup` are theirs. */
+  readonly ofCopy?: true;
   readonly container: Container;
   readonly screen: Screen;
 }

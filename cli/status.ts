@@ -1,5 +1,7 @@
+import { Problem } from "../storage/problem.ts";
 import { judgeAge, listBackups, type Verdict } from "./catalogue.ts";
 import { inspectContainer } from "./container.ts";
+import { forCopy } from "./copy.ts";
 import { forDatabase, nameOf, namesOf } from "./databases.ts";
 import { formatBytes, formatStamp } from "./format.ts";
 import { paint, renderTable } from "./render.ts";
@@ -13,6 +15,8 @@ export async function status(session: Session): Promise<void> {
   const names = state.running ? await namesOf(session) : [];
   const several = session.databases === null || session.databases.length > 1;
   const verdicts = await judgeAll(session, names, several, now);
+  const copy = forCopy(session);
+  const copies = copy ? await judgeAll(copy, names, several, now) : [];
   const fit = state.running && state.health !== "unhealthy";
   const details = [
     [state.status, state.since].filter(Boolean).join(" "),
@@ -28,7 +32,7 @@ export async function status(session: Session): Promise<void> {
     ["image", state.image ?? backup.image],
     ["schedule", backup.schedule.includes("TZ=") ? backup.schedule : `${backup.schedule} (UTC)`],
     ...(state.running
-      ? verdicts.flatMap(describeVerdict)
+      ? [...verdicts.flatMap(describeVerdict), ...copies.flatMap(describeVerdict)]
       : [
           ["newest", unknown],
           ["verdict", paint.bad(unknown)],
@@ -49,14 +53,27 @@ export async function status(session: Session): Promise<void> {
     ...(several && {
       databases: verdicts.map((judged) => ({ database: judged.database, ...documentOf(judged) })),
     }),
+    ...(copy && {
+      copy: {
+        location: copy.backup.location,
+        rpoHours: copy.backup.rpoHours,
+        databases: copies.map((judged) => ({
+          database: judged.database,
+          ...documentOf(judged),
+          ...(judged.unseen !== undefined && { error: judged.unseen }),
+        })),
+      },
+    }),
   });
 }
 
 /** Whether the newest backup of one of the databases is young enough. */
 interface Judged extends Verdict {
   readonly database: string;
-  /** Whether it is one of several. */
-  readonly named: boolean;
+  /** What it is the newest of, for its label: a copy, one of several databases. */
+  readonly of: string;
+  /** Why the copies could not be listed. */
+  readonly unseen?: string;
 }
 
 async function judgeAll(
@@ -67,15 +84,26 @@ async function judgeAll(
 ): Promise<Judged[]> {
   const judged: Judged[] = [];
   for (const database of names) {
-    const one = forDatabase(session, database);
-    const verdict = judgeAge(one.backup, await listBackups(one), now);
-    judged.push({ ...verdict, database, named });
+    const verdict = await judgeOne(forDatabase(session, database), now);
+    const name = named ? ` ${database}` : "";
+    judged.push({ ...verdict, database, of: `${session.ofCopy ? " copy" : ""}${name}` });
   }
   return judged;
 }
 
-function describeVerdict({ newest, ok, text, database, named }: Judged): string[][] {
-  const of = named ? ` ${database}` : "";
+/** The copies may be out of reach, which is no reason to say nothing of the backups. */
+async function judgeOne(session: Session, now: number): Promise<Omit<Judged, "database" | "of">> {
+  try {
+    return judgeAge(session.backup, await listBackups(session), now);
+  } catch (error) {
+    if (!session.ofCopy || !(error instanceof Problem)) throw error;
+    const { message } = error;
+    return { newest: undefined, ok: false, text: message, unseen: message };
+  }
+}
+
+function describeVerdict({ newest, ok, text, of, unseen }: Judged): string[][] {
+  if (unseen !== undefined) return [[`verdict${of}`, paint.bad(text)]];
   return [
     [
       `newest${of}`,

@@ -1,4 +1,5 @@
 import { chooseEntry, listBackups } from "./catalogue.ts";
+import { type CopyOption, forPlace, placeArguments } from "./copy.ts";
 import { databaseArguments, forOne } from "./databases.ts";
 import { formatBytes, formatDuration, formatStamp, plural } from "./format.ts";
 import { agentSecret } from "./identity.ts";
@@ -10,7 +11,7 @@ import type { Session } from "./session.ts";
 /** Exit code for a backup that is stored as it was written, but was not decrypted. */
 const UNREADABLE = 2;
 
-export interface VerifyOptions {
+export interface VerifyOptions extends CopyOption {
   /** File with the private key, as `age-keygen` writes it. */
   readonly identity?: string;
 }
@@ -26,11 +27,17 @@ export async function verify(
   wanted: string,
   options: VerifyOptions,
 ): Promise<number> {
-  const session = await forOne(opened);
+  const session = forPlace(await forOne(opened), options);
   const { backup, container, screen } = session;
   const secret = await agentSecret(options.identity);
   const { stamp } = chooseEntry(backup, await listBackups(session), wanted);
-  const args = ["verify", stamp, ...databaseArguments(backup), ...secret.args];
+  const args = [
+    "verify",
+    stamp,
+    ...databaseArguments(backup),
+    ...placeArguments(session),
+    ...secret.args,
+  ];
   const { event: _, ...verified } = await runAgent(container, args, "verified", {
     ...secret.call,
     codes: [0, UNREADABLE],

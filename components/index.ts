@@ -18,6 +18,7 @@ export {
 } from "./backupKeys.ts";
 export type { BackupBucket, BucketWithKeys, ExistingBucket } from "./bucket.ts";
 export type { BackupBucketArgs } from "./bucketArgs.ts";
+export type { CopyArgs } from "./copy.ts";
 export { Encryption } from "./encryption.ts";
 export { type AgentBuild, HostAgentImage, type HostAgentImageArgs } from "./hostAgentImage.ts";
 export { KamalAccessory, type KamalAccessoryArgs } from "./kamalAccessory.ts";

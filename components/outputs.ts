@@ -8,6 +8,25 @@ const sshHopSchema = z.object({
   hostKey: z.string(),
 });
 
+const locationSchema = z.object({
+  /** Service address; absent on AWS. */
+  endpoint: z.string().optional(),
+  region: z.string(),
+  bucket: z.string(),
+  prefix: z.string(),
+});
+
+const tierDaysSchema = z.object({ daily: z.int(), weekly: z.int(), monthly: z.int() });
+
+/** The second bucket; each field means what its namesake of the backup means. */
+const copySchema = z.object({
+  location: locationSchema,
+  writerKeyId: z.string(),
+  retentionDays: z.int().optional(),
+  tierDays: tierDaysSchema.optional(),
+  rpoHours: z.number(),
+});
+
 /**
  * What a stack publishes about one backup: the contract between `pulumi up` and the command line, found in
  * `pulumi stack output --json` by its `kind`, under whatever name the program exported it. No secret is in it.
@@ -34,13 +53,7 @@ export const backupOutputsSchema = z.object({
   proxy: sshHopSchema.optional(),
   /** Paths of private keys (`ssh.keys` of deploy.yml); empty: the agent and ssh's own configuration. */
   identityFiles: z.array(z.string()),
-  location: z.object({
-    /** Service address; absent on AWS. */
-    endpoint: z.string().optional(),
-    region: z.string(),
-    bucket: z.string(),
-    prefix: z.string(),
-  }),
+  location: locationSchema,
   writerKeyId: z.string(),
   /** Image by digest. */
   image: z.string(),
@@ -52,9 +65,11 @@ export const backupOutputsSchema = z.object({
    * Days until a backup of each tier expires; absent without tiers. What lies beside them is kept
    * `retentionDays`, a suspect one as long as a daily one.
    */
-  tierDays: z.object({ daily: z.int(), weekly: z.int(), monthly: z.int() }).optional(),
+  tierDays: tierDaysSchema.optional(),
   /** A newest backup older than this is drift. Hours. */
   rpoHours: z.number(),
+  /** Absent where no copy is made. */
+  copy: copySchema.optional(),
 });
 
 export type BackupOutputs = z.infer<typeof backupOutputsSchema>;

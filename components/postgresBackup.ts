@@ -5,6 +5,7 @@ import { AgentImage } from "./agentImage.ts";
 import { checkedSettings, settingsOf } from "./agentSettings.ts";
 import type { BackupKeys } from "./backupKeys.ts";
 import { checkArgs } from "./checkArgs.ts";
+import { settleCopy, withCopy } from "./copy.ts";
 import {
   type AccessoryNames,
   accessoryNames,
@@ -44,6 +45,8 @@ import { type SshAccess, settleSshAccess } from "./sshConnection.ts";
 export class PostgresBackup extends pulumi.ComponentResource {
   /** The container's key and the reader's; undefined for a bucket with keys of its own. */
   readonly keys: BackupKeys | undefined;
+  /** Those for the copies; undefined without a copy, or for a bucket with keys of its own. */
+  readonly copyKeys: BackupKeys | undefined;
   /** The image; undefined when a published one was named. */
   readonly image: AgentImage | HostAgentImage | undefined;
   readonly accessory: KamalAccessory;
@@ -87,6 +90,7 @@ export class PostgresBackup extends pulumi.ComponentResource {
       args.keys,
       transform?.keys,
     );
+    const copy = settleCopy(this, name, args, bucket, prefixOf(project, args), schedule);
     const image =
       args.image !== undefined
         ? undefined
@@ -95,18 +99,9 @@ export class PostgresBackup extends pulumi.ComponentResource {
           : this.buildImage(name, args, project, names, database, registry);
 
     const notices = explained(this, () => settleNotices(this, args.notices));
-    const settings = explainedApply(
-      this,
-      settingsOf(
-        schedule,
-        database,
-        bucket,
-        args,
-        notices,
-        Encryption.settle(this, args.encryption),
-      ),
-      checkedSettings,
-    );
+    const encryption = Encryption.settle(this, args.encryption);
+    const own = settingsOf(schedule, database, bucket, args, notices, encryption);
+    const settings = explainedApply(this, withCopy(own, copy), checkedSettings);
     const secrets = settings.apply((s) => ({ ...toEnvironment(s).secret }));
     const accessory = pulumi.unsecret(
       pulumi
@@ -131,7 +126,7 @@ export class PostgresBackup extends pulumi.ComponentResource {
         access,
         // The probe has waited for the key too, but from here: the host may ask another server of AWS, or be the only one
         // that reaches the bucket.
-        patience: bucket.keys || bucket.madeKeys ? 60 : 0,
+        patience: bucket.keys || bucket.madeKeys || copy?.madeKeys ? 60 : 0,
         ...(registry && { registry }),
         ...(transform?.accessory && { transform: transform.accessory }),
       },
@@ -139,13 +134,14 @@ export class PostgresBackup extends pulumi.ComponentResource {
     );
 
     this.keys = bucket.keys;
+    this.copyKeys = copy?.keys;
     this.image = image;
     this.location = bucket.location;
     this.writerKeyId = pulumi.unsecret(bucket.accessKeyId);
     this.readerKeyId = bucket.keys?.reader.accessKeyId;
     this.readerSecretKey = bucket.keys?.reader.secretAccessKey;
-    this.outputs = pulumi.all([accessory, bucket.location, this.writerKeyId]).apply(
-      ([{ image: reference }, location, writerKeyId]): BackupOutputs => ({
+    this.outputs = pulumi.all([accessory, bucket.location, this.writerKeyId, copy?.outputs]).apply(
+      ([{ image: reference }, location, writerKeyId, copied]): BackupOutputs => ({
         kind: "kamal-postgres-backup",
         version: 1,
         name,
@@ -164,6 +160,7 @@ export class PostgresBackup extends pulumi.ComponentResource {
         }),
         ...(bucket.tierDays && { tierDays: bucket.tierDays }),
         rpoHours: rpoHours(schedule, args.jitterSeconds),
+        ...(copied && { copy: copied }),
       }),
     );
     this.registerOutputs({

@@ -2,6 +2,7 @@ import type { Schedule } from "../kamal/schedule.ts";
 import type { AgentImageArgs } from "./agentImage.ts";
 import type { BackupKeysArgs, KeysArgs } from "./backupKeys.ts";
 import type { BackupBucket } from "./bucket.ts";
+import type { CopyArgs } from "./copy.ts";
 import type { Encryption } from "./encryption.ts";
 import type { AgentBuild } from "./hostAgentImage.ts";
 import type { KamalAccessoryArgs } from "./kamalAccessory.ts";
@@ -29,6 +30,12 @@ export interface PostgresBackupArgs {
   readonly excludeDatabases?: readonly string[];
   /** Where backups go: an `AwsBackupBucket`, an `S3CompatibleBucket`, or a bucket that exists and is left alone. */
   readonly bucket: BackupBucket;
+  /**
+   * A second bucket that gets the same backups, with keys and a retention of its own.
+   * @default none
+   * @example { bucket: { name: "shop-copies", endpoint: "https://s3.fr-par.scw.cloud", region: "fr-par", ...keys }, every: "@daily" }
+   */
+  readonly copy?: CopyArgs;
   /**
    * What the container's key may do, and when it is replaced.
    * @default it may add, list and read backups under the prefix

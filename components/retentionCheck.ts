@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Schedule } from "../kamal/schedule.ts";
 import { describeLockBill } from "../storage/lockBill.ts";
+import { Problem } from "../storage/problem.ts";
 import { matchHost, other } from "../storage/providers.ts";
 import {
   describeForecast,
@@ -21,18 +22,23 @@ export interface BucketKeeping
   readonly tiers?: { readonly weekly: number; readonly monthly: number };
 }
 
+/** How often there is a new one. */
+export type Rhythm = Pick<Schedule, "longestGapHours" | "runsPerDay" | "toString">;
+
 /** What the user knows and the bucket does not. */
 export type Amounts = Pick<RetentionPlan, "backupBytes" | "usdPerGbMonth">;
 
 /**
  * Proves, before anything is made, that the bucket's rules keep backups of this schedule as they promise, and says at
  * preview what that comes to, and what a lock that nobody can lift obliges to.
+ * @param what the bucket is, in front of each message @default nothing, for the bucket of the backups
  */
 export function checkRetention(
   resource: pulumi.Resource,
-  schedule: Schedule,
+  schedule: Rhythm,
   keeping: BucketKeeping,
   amounts: Amounts,
+  what = "",
 ): void {
   const { days, tiers, ...rest } = keeping;
   const rhythm = { longestGapHours: schedule.longestGapHours(), perDay: schedule.runsPerDay() };
@@ -42,12 +48,21 @@ export function checkRetention(
     schedule: schedule.toString(),
     rules: rulesOf(rhythm, days, tiers),
   };
-  const forecast = explained(resource, () => proveRetention(plan));
-  for (const warning of forecast.warnings) pulumi.log.warn(warning, resource);
+  const forecast = explained(resource, () => named(what, () => proveRetention(plan)));
+  for (const warning of forecast.warnings) pulumi.log.warn(`${what}${warning}`, resource);
   if (!pulumi.runtime.isDryRun()) return;
-  pulumi.log.info(describeForecast(forecast), resource);
+  pulumi.log.info(`${what}${describeForecast(forecast)}`, resource);
   const bill = describeLockBill(plan);
-  if (bill !== undefined) pulumi.log.warn(bill, resource);
+  if (bill !== undefined) pulumi.log.warn(`${what}${bill}`, resource);
+}
+
+function named<T>(what: string, prove: () => T): T {
+  try {
+    return prove();
+  } catch (error) {
+    if (what === "" || !(error instanceof Problem)) throw error;
+    throw new Problem(`${what}${error.message}`, { cause: error });
+  }
 }
 
 /** Whose prices and minimum storage periods hold, as far as that is known before anything is made. */

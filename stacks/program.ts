@@ -3,6 +3,7 @@ import {
   type AgentBuild,
   AwsBackupBucket,
   type BackupBucket,
+  type CopyArgs,
   Encryption,
   type ExistingBucket,
   type KeyAccess,
@@ -34,6 +35,7 @@ export function declareBackup(): PostgresBackup {
     },
     ...databasesOf(config),
     bucket: chooseBucket(name, config),
+    ...copyOf(config),
     ...given("prefix", config.get("prefix")),
     schedule: config.get("schedule") ?? "15 3 * * *",
     keys: {
@@ -109,6 +111,9 @@ interface ConfiguredBucket
   readonly retentionTiers?: TierDays;
 }
 
+/** A bucket as the configuration gives it, without its keys. */
+type Given = Pick<ExistingBucket, "name" | "endpoint" | "region" | "allowInsecure">;
+
 /** A bucket of the user's if the configuration names one, else one on AWS. */
 function chooseBucket(name: string, config: pulumi.Config): BackupBucket {
   const tiers = config.getObject<TierDays>("retentionTiers");
@@ -138,6 +143,24 @@ function chooseBucket(name: string, config: pulumi.Config): BackupBucket {
     ...given("endpoint", config.get("s3Endpoint")),
     allowInsecure: config.getBoolean("s3AllowInsecure") ?? false,
   });
+}
+
+/** A copy in a second bucket that exists, if the configuration names one. */
+function copyOf(config: pulumi.Config): { copy?: CopyArgs } {
+  const bucket = config.getObject<Given & { prefix?: string }>("copyBucket");
+  if (!bucket) return {};
+  const { prefix, ...place } = bucket;
+  return {
+    copy: {
+      bucket: {
+        ...place,
+        accessKeyId: config.requireSecret("copyAccessKeyId"),
+        secretAccessKey: config.requireSecret("copySecretAccessKey"),
+      },
+      ...given("prefix", prefix),
+      ...given("every", config.get("copyEvery")),
+    },
+  };
 }
 
 /** An optional argument: left out when the configuration has no word for it. */

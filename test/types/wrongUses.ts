@@ -62,6 +62,10 @@ export function wrongBackups(): void {
   new PostgresBackup("shop", { ...right, build: "here" });
   // @ts-expect-error only what a key may do
   new PostgresBackup("shop", { ...right, keys: { access: "read-only" } });
+  // @ts-expect-error a copy needs a bucket
+  new PostgresBackup("shop", { ...right, copy: { every: "@daily" } });
+  // @ts-expect-error a copy is due by a schedule, not after a number of days
+  new PostgresBackup("shop", { ...right, copy: { bucket: elsewhere, every: 1 } });
   // @ts-expect-error a word or a number tells one generation of keys from the next
   new PostgresBackup("shop", { ...right, keys: { rotateAfter: new Date() } });
   // @ts-expect-error the size is a number of bytes

@@ -1,0 +1,106 @@
+import { parseAddress } from "../storage/address.ts";
+import { type CatalogueEntry, isGood } from "../storage/catalogue.ts";
+import { openStore, type Store } from "../storage/client.ts";
+import { Problem } from "../storage/problem.ts";
+import { isSameBucket } from "../storage/samePlace.ts";
+import type { BackupContext } from "./backup.ts";
+import type { AgentSettings } from "./environment.ts";
+import type { Report } from "./report.ts";
+import { nextRun } from "./schedule.ts";
+
+/** `@every` counts from one copy to the next, and no run takes place at the very second. */
+const LONGEST_EARLY_MS = 10 * 60_000;
+
+/** The second bucket, which gets what the first one gets. */
+export interface CopyPlace {
+  readonly store: Store;
+  /** When a copy is due; absent: with each backup. */
+  readonly every?: string;
+  /** Its copies go into folders by calendar. */
+  readonly tiers: boolean;
+  /** Says, once in a process, that its key may not list and what follows from that. */
+  readonly sayUnlisted: () => void;
+}
+
+/**
+ * Opens the second bucket; nothing is sent yet.
+ * @returns undefined when there is none
+ * @throws Problem when its address is wrong, is that of the first bucket, or its rhythm cannot be read
+ */
+export function openCopy({ copy, store }: AgentSettings, report: Report): CopyPlace | undefined {
+  if (copy === undefined) return undefined;
+  return inCopysWords(() => {
+    const address = parseAddress(copy.store);
+    for (const notice of address.notices) report.notice(ofCopy(notice));
+    if (isSameBucket(parseAddress(store), address)) {
+      throw new Problem(
+        `COPY_S3_BUCKET is the bucket ${address.bucket} of the backups themselves, and a copy in the same bucket protects from nothing. Name another bucket, best at another provider.`,
+      );
+    }
+    if (copy.every !== undefined) nextRun(copy.every, new Date(), process.env["TZ"], "COPY_EVERY");
+    let said = false;
+    return {
+      store: openStore(address, copy.store),
+      ...(copy.every !== undefined && { every: copy.every }),
+      tiers: copy.tiers,
+      sayUnlisted: () => {
+        if (said) return;
+        said = true;
+        report.notice(
+          `the copy's key may not list its bucket, so that it is not known how old the newest copy is: each backup is copied, whatever COPY_EVERY says.`,
+        );
+      },
+    };
+  });
+}
+
+/**
+ * Whether the next backup is to be copied.
+ * @param entries copies of the same database, newest first
+ * @param jitterSeconds longest random delay of a run
+ */
+export function isCopyDue(
+  every: string | undefined,
+  entries: readonly CatalogueEntry[],
+  now: Date,
+  { jitterSeconds, timezone }: { readonly jitterSeconds: number; readonly timezone: string },
+): boolean {
+  const newest = entries.find(isGood);
+  if (every === undefined || newest === undefined) return true;
+  const last = new Date(`${newest.stamp}Z`);
+  const due = nextRun(every, last, timezone, "COPY_EVERY").getTime();
+  if (!/@every\b/.test(every)) return due <= now.getTime();
+  const early = Math.min((due - last.getTime()) / 10, LONGEST_EARLY_MS) + jitterSeconds * 1000;
+  return due - early <= now.getTime();
+}
+
+/**
+ * The same context for the second bucket, for commands that read.
+ * @throws Problem when there is none
+ */
+export function forCopy(context: BackupContext): BackupContext {
+  const { copy, ...rest } = context;
+  if (copy !== undefined) return { ...rest, store: copy.store };
+  throw new Problem(
+    "--copy: this container makes no copy, since COPY_S3_BUCKET is not set. Leave --copy away, or declare a copy.",
+  );
+}
+
+/** Runs what concerns the second bucket alone; a failure names the variables of that one. */
+function inCopysWords<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw ofCopysStore(error);
+  }
+}
+
+/** A failure at the second bucket, with the names of its own variables. */
+export function ofCopysStore(error: unknown): unknown {
+  if (!(error instanceof Problem)) return error;
+  return new Problem(ofCopy(error.message), { cause: error.cause ?? error });
+}
+
+function ofCopy(text: string): string {
+  return text.replace(/(?<![A-Z_])S3_(?=[A-Z])/g, "COPY_S3_");
+}

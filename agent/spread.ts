@@ -1,0 +1,156 @@
+import type { Store } from "../storage/client.ts";
+import { uploadStream } from "../storage/upload.ts";
+import type { BackupContext } from "./backup.ts";
+import { encrypted } from "./encryption.ts";
+import { type Packing, requireCleanEnd, storePacked } from "./packed.ts";
+import { StallWatch } from "./stall.ts";
+import { Tee } from "./tee.ts";
+
+/** Where a stream is stored. */
+export interface Target {
+  readonly store: Store;
+  readonly key: string;
+  readonly partBytes: number;
+}
+
+/** An object as stored. */
+export interface Stored {
+  readonly key: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** A packing for several targets. */
+export interface Spreading<T extends Target>
+  extends Omit<Packing, "key" | "partBytes" | "beforeComplete"> {
+  /**
+   * Awaited for each target that is still there when the source has ended well and all of them hold it whole, before the
+   * object becomes visible there.
+   * @param live all of those
+   */
+  readonly beforeComplete?: (target: T, live: readonly T[]) => Promise<unknown>;
+  /** Longest silence of one target, or of the source, milliseconds. @default that of `StallWatch` */
+  readonly stallLimitMs?: number;
+}
+
+/**
+ * Stores what the programs write in several places at once. It is read, compressed and encrypted once, so that all hold the
+ * same bytes, and never faster than the slowest place takes it; memory is bounded by the part buffers of each. A place
+ * that fails or stalls is given up alone; a source that fails leaves nothing visible anywhere.
+ * @returns how it ended at each target, in their order
+ */
+export async function storeInPlaces<T extends Target>(
+  context: BackupContext,
+  packing: Spreading<T>,
+  targets: readonly T[],
+): Promise<PromiseSettledResult<Stored>[]> {
+  const [only, second] = targets;
+  if (only !== undefined && second === undefined) {
+    const { key, partBytes } = only;
+    const beforeComplete = async () => packing.beforeComplete?.(only, [only]);
+    const alone = { ...packing, key, partBytes, beforeComplete };
+    return Promise.allSettled([storePacked({ ...context, store: only.store }, alone)]);
+  }
+  const { source } = packing;
+  const sourceStall = new StallWatch(packing.what, packing.stallLimitMs);
+  sourceStall.pause();
+  const tee = new Tee(encrypted(source.stdout, context.settings.encryption), {
+    onAsked: () => sourceStall.resume(),
+    onAnswered: () => sourceStall.pause(),
+  });
+  const signal = AbortSignal.any([context.signal, sourceStall.signal]);
+  const whole = new Gathering(targets);
+  const end = once(() => requireCleanEnd(source, packing.failure));
+  let furthest = 0;
+  const sendTo = async (target: T, branch: Branch): Promise<Stored> => {
+    const { store, key, partBytes } = target;
+    const { queue } = packing;
+    const { chunks, stall } = branch;
+    try {
+      const stored = await uploadStream(store, key, chunks, {
+        partBytes,
+        ...(queue !== undefined && { queue }),
+        signal: AbortSignal.any([signal, stall.signal]),
+        onProgress: (bytes) => {
+          stall.touch();
+          if (bytes <= furthest) return;
+          furthest = bytes;
+          packing.onProgress?.(bytes);
+        },
+        beforeComplete: async () => {
+          // From here on it waits for the others and for the programs, each of which is watched for itself.
+          stall.stop();
+          const live = await whole.arrive(target);
+          await end();
+          await packing.beforeComplete?.(target, live);
+        },
+      });
+      return { key, ...stored };
+    } finally {
+      stall.stop();
+      await chunks.return();
+      whole.leave(target);
+    }
+  };
+  // Every branch is there before the first of them reads.
+  const branches = targets.map(() => branchOf(tee, packing));
+  try {
+    return await Promise.allSettled(
+      targets.map((target, index) => sendTo(target, branches[index] as Branch)),
+    );
+  } finally {
+    sourceStall.stop();
+    source.kill();
+    await source.ended;
+  }
+}
+
+interface Branch {
+  readonly chunks: ReturnType<Tee["branch"]>;
+  readonly stall: StallWatch;
+}
+
+/** A place counts as stalled only while it is the one that is waited for. */
+function branchOf(
+  tee: Tee,
+  { what, stallLimitMs }: Pick<Spreading<Target>, "what" | "stallLimitMs">,
+) {
+  const stall = new StallWatch(what, stallLimitMs);
+  const chunks = tee.branch({
+    onWaiting: () => stall.pause(),
+    onWorking: () => stall.resume(),
+  });
+  return { chunks, stall };
+}
+
+/** Where those that have come through wait until the others have too, or are gone. */
+class Gathering<T> {
+  readonly #expected: Set<T>;
+  readonly #arrived: T[] = [];
+  readonly #complete = Promise.withResolvers<readonly T[]>();
+
+  constructor(all: readonly T[]) {
+    this.#expected = new Set(all);
+  }
+
+  /** @returns all that have arrived, once nobody is waited for any more */
+  arrive(one: T): Promise<readonly T[]> {
+    this.#arrived.push(one);
+    this.leave(one);
+    return this.#complete.promise;
+  }
+
+  leave(one: T): void {
+    this.#expected.delete(one);
+    if (this.#expected.size === 0) this.#complete.resolve(this.#arrived);
+  }
+}
+
+/** Does it at the first call; the later ones get the same result. */
+function once<T>(work: () => Promise<T>): () => Promise<T> {
+  let result: Promise<T> | undefined;
+  return () => {
+    result ??= work();
+    return result;
+  };
+}
