@@ -58,8 +58,6 @@ export async function storePacked(
   } finally {
     stall.stop();
     source.kill();
-    // What nobody reads any more would keep the program's end from being told.
-    source.stdout.destroy();
     await source.ended;
   }
 }
