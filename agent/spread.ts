@@ -3,6 +3,7 @@ import { uploadStream } from "../storage/upload.ts";
 import type { BackupContext } from "./backup.ts";
 import { encrypted } from "./encryption.ts";
 import { type Packing, requireCleanEnd, storePacked } from "./packed.ts";
+import { chunksOf } from "./pipeline.ts";
 import { StallWatch } from "./stall.ts";
 import { Tee } from "./tee.ts";
 
@@ -54,7 +55,7 @@ export async function storeInPlaces<T extends Target>(
   const { source } = packing;
   const sourceStall = new StallWatch(packing.what, packing.stallLimitMs);
   sourceStall.pause();
-  const tee = new Tee(encrypted(source.stdout, context.settings.encryption), {
+  const tee = new Tee(encrypted(chunksOf(source.stdout), context.settings.encryption), {
     onAsked: () => sourceStall.resume(),
     onAnswered: () => sourceStall.pause(),
   });
