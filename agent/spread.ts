@@ -102,8 +102,6 @@ export async function storeInPlaces<T extends Target>(
   } finally {
     sourceStall.stop();
     source.kill();
-    // What nobody reads any more would keep the program's end from being told.
-    source.stdout.destroy();
     await source.ended;
   }
 }

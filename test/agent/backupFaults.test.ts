@@ -28,7 +28,7 @@ describe("what goes wrong with a backup", { skip: unavailable, timeout: 300_000 
     const child = startAgent(env, "backup", "--json");
     const outcome = outcomeOf(child);
     await progressOf(child, "upload");
-    process.kill(processOf("pg_dump", "dbname='big'"), "SIGKILL");
+    process.kill(processOf(child, "pg_dump"), "SIGKILL");
     refused(
       world,
       await outcome,
@@ -69,7 +69,7 @@ describe("what goes wrong with a backup", { skip: unavailable, timeout: 300_000 
     const first = outcomeOf(child);
     await progressOf(child, "upload");
     // Held in the middle, so that it lasts however fast the machine is.
-    const dump = processOf("pg_dump", "dbname='big'");
+    const dump = processOf(child, "pg_dump");
     process.kill(dump, "SIGSTOP");
     refused(world, await agent(env, "backup", "--json"), /another backup of "big" is running/);
     await world.write(bucket, "shop/production/big_2026-01-01T00:00:00.dump", "old");

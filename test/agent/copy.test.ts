@@ -234,7 +234,7 @@ describe("a copy in a second bucket", { skip: unavailable, timeout: 300_000 }, (
     const killed = startAgent(env, "backup", "--json");
     const ended = outcomeOf(killed);
     await progressOf(killed, "upload");
-    process.kill(processOf("pg_dump", "dbname='big'"), "SIGKILL");
+    process.kill(processOf(killed, "pg_dump"), "SIGKILL");
     refused(world, await ended, /^pg_dump was killed \(signal 9\).*Nothing was stored\.$/);
     await nothingIn(world, first);
     await nothingIn(elsewhere, copy);

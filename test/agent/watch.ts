@@ -35,18 +35,28 @@ export async function progressOf(child: ChildProcess, step: string): Promise<voi
   }
 }
 
-/** Process id of the program whose command line holds a text. */
-export function processOf(program: string, text: string): number {
+/** Process id of a program that another one has started, itself or by its children: other tests may run the same one. */
+export function processOf(starter: { readonly pid?: number | undefined }, program: string): number {
+  const parents = new Map<string, string>();
+  const found: string[] = [];
   for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
     try {
-      const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
-      const [path = ""] = words;
-      if (path.endsWith(`/${program}`) || path === program) {
-        if (words.some((word) => word.includes(text))) return Number(pid);
-      }
+      // The name stands in parentheses and may hold any character; state and parent follow.
+      const [, name, parent] =
+        /^\d+ \((.*)\) \S (\d+)/s.exec(readFileSync(`/proc/${pid}/stat`, "utf8")) ?? [];
+      parents.set(pid, parent ?? "");
+      if (name === program) found.push(pid);
     } catch {
       // It ended between the listing and the reading.
     }
   }
-  throw new Error(`no ${program} is running: ${execFileSync("ps", ["-ef"], { encoding: "utf8" })}`);
+  const isOurs = (pid: string | undefined): boolean =>
+    pid !== undefined && (pid === String(starter.pid) || isOurs(parents.get(pid)));
+  const pid = found.find(isOurs);
+  if (pid === undefined) {
+    throw new Error(
+      `no ${program} is running: ${execFileSync("ps", ["-ef"], { encoding: "utf8" })}`,
+    );
+  }
+  return Number(pid);
 }
