@@ -51,6 +51,7 @@ export function declareBackup(): PostgresBackup {
     },
     build: config.get<AgentBuild>("build", { allowedValues: ["registry", "host"] }) ?? "registry",
     ...given("baseImage", config.get("baseImage")),
+    ...given("memory", config.get("memory")),
     ...encryptionOf(config),
     jitterSeconds: config.getNumber("jitterSeconds") ?? 0,
     compressionLevel: (config.getNumber("compressionLevel") ?? 1) as 1 | 2 | 3,
