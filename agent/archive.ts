@@ -107,9 +107,11 @@ export async function unpackInto(
     readonly onBytes?: (bytes: number) => void;
     /** Told what the reader prints. */
     readonly onOutput?: (text: string) => void;
+    /** Why the reader failed, where it prints that too. @default what stands on its standard error */
+    readonly failure?: () => string;
   },
 ): Promise<Unpacked> {
-  const { args, env, signal, onBytes, onOutput } = options;
+  const { args, env, signal, onBytes, onOutput, failure } = options;
   const programs = start(command, reader, {
     args,
     env,
@@ -124,7 +126,11 @@ export async function unpackInto(
   try {
     const count = new Count(onBytes);
     const counted = count.pass(source);
-    const whole = await feed(programs, decrypt === undefined ? counted : decrypt(counted));
+    const whole = await feed(
+      programs,
+      decrypt === undefined ? counted : decrypt(counted),
+      ({ code, stderr }) => code !== 0 && brokenArchive(failure?.() ?? stderr),
+    );
     signal.throwIfAborted();
     return { ...count.result(), whole, ...(await programs.ended) };
   } catch (error) {
@@ -157,12 +163,9 @@ export function brokenByData(first: Ending): boolean {
 }
 
 /** The same of pg_restore, which decompresses what pg_dump has compressed, and of an archive that is cut or garbled. */
-function brokenArchive({ code, stderr }: Ending): boolean {
-  return (
-    code !== 0 &&
-    /could not decompress|could not read|data block|block ID|magic string|file header|valid archive|too short/.test(
-      stderr,
-    )
+function brokenArchive(error: string): boolean {
+  return /could not decompress|could not read|data block|block ID|magic string|file header|valid archive|too short/.test(
+    error,
   );
 }
 
@@ -170,6 +173,7 @@ function brokenArchive({ code, stderr }: Ending): boolean {
 async function feed(
   { stdin, ended }: ReturnType<typeof start>,
   source: AsyncIterable<Buffer>,
+  isBrokenArchive: (reader: Ending) => boolean,
 ): Promise<boolean> {
   if (stdin === null) throw new Error("the pipeline has no input");
   // EPIPE: the reader is gone; its exit code says why.
@@ -179,7 +183,7 @@ async function feed(
       if (!stdin.write(chunk)) await drained(stdin);
     } else {
       const { first, second } = await ended;
-      if (!brokenByData(first) && !brokenArchive(second)) return false;
+      if (!brokenByData(first) && !isBrokenArchive(second)) return false;
     }
   }
   stdin.end();

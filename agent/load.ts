@@ -37,6 +37,7 @@ export async function load(
     signal,
     onBytes,
     onOutput: (text) => talk.read(text),
+    failure: () => talk.failure(),
   });
   const failure = explainLoad(loaded, talk, unpacking.program);
   return { ...loaded, ...(failure !== undefined && { failure }) };
