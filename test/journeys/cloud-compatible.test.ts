@@ -144,8 +144,14 @@ test("each backs up into its own folder, with a key that cannot delete what it w
     assert.equal(backup.code, 0, backup.stderr);
   }
   const keys = await keysOf("");
-  assert.equal(keys.filter((found) => /^one\/app_production_queue_.*\.zst$/.test(found)).length, 2);
-  assert.equal(keys.filter((found) => /^two\/app_production_queue_.*\.zst$/.test(found)).length, 2);
+  assert.equal(
+    keys.filter((found) => /^one\/app_production_queue_.*\.(pgdump|zst)$/.test(found)).length,
+    2,
+  );
+  assert.equal(
+    keys.filter((found) => /^two\/app_production_queue_.*\.(pgdump|zst)$/.test(found)).length,
+    2,
+  );
   const { endpoint, region } = world.store;
   const writer = new S3Client({ endpoint, region, forcePathStyle: true, credentials: key });
   const target = { Bucket: bucketName, Key: keys[0] ?? "" };
