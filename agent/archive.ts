@@ -8,7 +8,7 @@ import { Problem } from "../storage/problem.ts";
 import { LONGEST_HEADER, parseHeader, unlock } from "./ageHeader.ts";
 import type { Secrets } from "./ageKeyWrap.ts";
 import { decryptStream } from "./ageStream.ts";
-import { type Ending, runPipeline, runProgram, SIGPIPE } from "./pipeline.ts";
+import { type Ending, readText, runPipeline, runProgram, SIGPIPE } from "./pipeline.ts";
 
 /** How the bytes of a stored object become what was packed. */
 export interface Unpacking {
@@ -120,19 +120,19 @@ export async function unpackInto(
   });
   const stop = () => programs.kill();
   signal.addEventListener("abort", stop, { once: true });
-  // Read in any case: a full pipe would block the program.
-  if (onOutput === undefined) programs.stdout.resume();
-  else programs.stdout.setEncoding("utf8").on("data", onOutput);
+  const printed = readText(programs.stdout, onOutput ?? (() => {}));
+  const ended = Promise.all([programs.ended, printed]).then(([endings]) => endings);
+  ended.catch(() => {});
   try {
     const count = new Count(onBytes);
     const counted = count.pass(source);
     const whole = await feed(
-      programs,
+      { stdin: programs.stdin, ended },
       decrypt === undefined ? counted : decrypt(counted),
       ({ code, stderr }) => code !== 0 && brokenArchive(failure?.() ?? stderr),
     );
     signal.throwIfAborted();
-    return { ...count.result(), whole, ...(await programs.ended) };
+    return { ...count.result(), whole, ...(await ended) };
   } catch (error) {
     // The killed programs and the closed stream have errors of their own; the reason for stopping is the cause.
     signal.throwIfAborted();
@@ -171,7 +171,7 @@ function brokenArchive(error: string): boolean {
 
 /** @returns whether everything was read */
 async function feed(
-  { stdin, ended }: ReturnType<typeof start>,
+  { stdin, ended }: Pick<ReturnType<typeof start>, "stdin" | "ended">,
   source: AsyncIterable<Buffer>,
   isBrokenArchive: (reader: Ending) => boolean,
 ): Promise<boolean> {

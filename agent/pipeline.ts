@@ -156,6 +156,15 @@ export async function* chunksOf(output: Readable): AsyncGenerator<Buffer> {
   if (!output.readableEnded) throw new Error("the output was cut off");
 }
 
+/**
+ * Reads a program's output as text, also when nobody wants it: a full pipe would block the program.
+ * @returns settles when the last piece has been handed over, or the output was cut off; the program's own end may come earlier
+ */
+export function readText(output: Readable, onText: (text: string) => void): Promise<void> {
+  output.setEncoding("utf8").on("data", onText);
+  return new Promise((resolve) => output.once("close", () => resolve()));
+}
+
 /** One sentence about how a program ended, for an error's text. */
 export function describeEnding(program: string, ending: Ending): string {
   const { code } = ending;

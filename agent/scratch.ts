@@ -5,7 +5,7 @@ import { Problem } from "../storage/problem.ts";
 import { brokenByData, type Unpacked, type Unpacking, unpackInto } from "./archive.ts";
 import { libpqEnvironment, type PostgresSettings } from "./database.ts";
 import { type Loaded, restoreArguments, restoreFailure } from "./load.ts";
-import { describeEnding, runPipeline } from "./pipeline.ts";
+import { describeEnding, readText, runPipeline } from "./pipeline.ts";
 import { readableBytes } from "./report.ts";
 import { RestoreTalk, TALKING_RESTORE, type TableProgress, UNTRANSLATED } from "./restoreTalk.ts";
 
@@ -103,11 +103,12 @@ async function restoreFile(
     env: { ...libpqEnvironment(settings), ...UNTRANSLATED },
     stdin: "ignore",
   });
-  pipeline.stdout.setEncoding("utf8").on("data", (text: string) => talk.read(text));
+  const printed = readText(pipeline.stdout, (text) => talk.read(text));
   const stop = () => pipeline.kill();
   signal.addEventListener("abort", stop, { once: true });
   try {
     const { second } = await pipeline.ended;
+    await printed;
     signal.throwIfAborted();
     return second.code === 0 ? undefined : restoreFailure(second, talk);
   } finally {

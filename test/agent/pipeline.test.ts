@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { encrypted } from "../../agent/encryption.ts";
-import { chunksOf, describeEnding, runPipeline, runProgram } from "../../agent/pipeline.ts";
+import {
+  chunksOf,
+  describeEnding,
+  readText,
+  runPipeline,
+  runProgram,
+} from "../../agent/pipeline.ts";
 import { release } from "../../agent/release.ts";
 
 const run = (first: string, second: string, secret?: string) =>
@@ -86,6 +92,27 @@ describe("runProgram", () => {
     await assert.rejects(async () => {
       for await (const _ of chunks);
     }, /cut off/);
+  });
+});
+
+describe("readText", () => {
+  it("settles with the last piece, also of a program that has ended before", async () => {
+    const options = { args: [], env: process.env, stdin: "ignore" } as const;
+    const { stdout, ended } = runProgram("exec seq 1 2000", options);
+    await ended;
+    let text = "";
+    await readText(stdout, (piece) => {
+      text += piece;
+    });
+    assert.equal(text.trimEnd().split("\n").length, 2000);
+  });
+
+  it("settles when the program is killed", async () => {
+    const options = { args: [], env: process.env, stdin: "ignore" } as const;
+    const { stdout, kill } = runProgram("exec yes", options);
+    const read = readText(stdout, () => {});
+    kill();
+    await read;
   });
 });
 

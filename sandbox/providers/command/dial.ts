@@ -11,6 +11,8 @@ import { type Connection, TARGET, writeConfiguration } from "./connection.ts";
 const FIRST_PAUSE = 100;
 const GROWTH = 1.5;
 const LONGEST_PAUSE = 1000;
+/** Pause before ssh is told to end once more, in milliseconds. */
+const SIGNAL_AGAIN = 500;
 
 /** An authenticated connection that commands share. */
 export interface Dialled {
@@ -104,7 +106,10 @@ async function close(master: ChildProcess, folder: string): Promise<void> {
   if (master.exitCode === null && master.signalCode === null) {
     const gone = once(master, "exit");
     master.kill();
+    // A signal that comes just before ssh begins to wait is noticed only when something else happens.
+    const insisting = setInterval(() => master.kill(), SIGNAL_AGAIN);
     await gone;
+    clearInterval(insisting);
   }
   await rm(folder, { recursive: true, force: true });
 }
