@@ -24,7 +24,7 @@ import {
 } from "./requirements.ts";
 import { planRoles, type RolePlan } from "./roles.ts";
 import { requireRoom } from "./scratch.ts";
-import { type DatabaseProperties, readProperties } from "./target.ts";
+import { type DatabaseProperties, nameToKeep, readProperties } from "./target.ts";
 
 /** What a restore will do, settled and checked before it does anything. */
 export interface Plan {
@@ -101,7 +101,7 @@ export async function makePlan(
     fresh: besideName(target, "restore", compactStamp(new Date(`${entry.stamp}Z`))),
     live,
     like: live ?? (await readProperties(maintenance, database)),
-    before: besideName(target, "before", compactStamp(new Date())),
+    before: await nameToKeep(maintenance, target, "before", new Date()),
     unpacking,
     roles,
   };

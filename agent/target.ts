@@ -1,7 +1,7 @@
 import type pg from "pg";
 import { Problem } from "../storage/problem.ts";
 import { connect, type PostgresSettings } from "./database.ts";
-import { identifier, literal } from "./names.ts";
+import { besideName, compactStamp, identifier, literal } from "./names.ts";
 
 /** Says on a database that it is an unfinished restore of ours, which the next try may drop. */
 const UNFINISHED = "kamal-postgres-backup: unfinished restore, safe to drop";
@@ -40,6 +40,24 @@ export interface DatabaseProperties {
         readonly grantable: boolean;
       }[]
     | null;
+}
+
+/**
+ * The name, free on this server, under which a database that is replaced stays.
+ * @param now two runs may fall into one second; the later one then names the next free one
+ */
+export async function nameToKeep(
+  client: pg.Client,
+  database: string,
+  word: "before" | "undone",
+  now: Date,
+): Promise<string> {
+  const { rows } = await client.query<{ datname: string }>("SELECT datname FROM pg_database");
+  const taken = new Set(rows.map(({ datname }) => datname));
+  for (let time = now.getTime(); ; time += 1000) {
+    const name = besideName(database, word, compactStamp(new Date(time)));
+    if (!taken.has(name)) return name;
+  }
 }
 
 /** Reads a database's properties; null when no database has exactly this name. */

@@ -4,9 +4,9 @@ import type { BackupContext } from "./backup.ts";
 import { connectMaintenance } from "./database.ts";
 import type { AgentSettings } from "./environment.ts";
 import { requireNoBackup, takeRestoreLock } from "./lock.ts";
-import { besideName, compactStamp } from "./names.ts";
+import { besideName } from "./names.ts";
 import { swap } from "./swap.ts";
-import { readProperties } from "./target.ts";
+import { nameToKeep, readProperties } from "./target.ts";
 
 const FORM = /_before_(\d{8}T\d{6})$/;
 
@@ -36,7 +36,7 @@ export async function undo(
     const live = await readProperties(maintenance, database);
     if (live !== null) await requireNoBackup(maintenance, database);
     const previous =
-      live === null ? null : besideName(database, "undone", compactStamp(new Date()));
+      live === null ? null : await nameToKeep(maintenance, database, "undone", new Date());
     report.line(`"${name}" becomes "${database}" again.`);
     if (previous !== null) report.line(`The database of now stays as "${previous}".`);
     if (!(await confirm(`Swap "${name}" back?`, database))) {

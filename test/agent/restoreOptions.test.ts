@@ -3,6 +3,7 @@ import { after, before, describe, it } from "node:test";
 import { connect } from "../../agent/database.ts";
 import { parseRequirements, requireExtensions } from "../../agent/requirements.ts";
 import { rolesToMake, splitStatements } from "../../agent/roles.ts";
+import { nameToKeep } from "../../agent/target.ts";
 import { agent, failure, type Outcome, unavailable, World } from "./world.ts";
 
 const event = <Name extends string>(outcome: Outcome, name: Name) => {
@@ -108,6 +109,20 @@ describe("options of a restore", { skip: unavailable, timeout: 300_000 }, () => 
       const outcome = await agent(env, "restore", "--not-after", time, "--json");
       assert.equal(outcome.code, 1);
       assert.match(failure(outcome), sentence);
+    }
+  });
+
+  it("two restores in one second keep both databases of before", async () => {
+    const client = await connect({ ...world.postgres, database: "postgres", dumpOptions: "" });
+    try {
+      const now = new Date("2026-11-24T03:15:02.900Z");
+      const first = await nameToKeep(client, "twice", "before", now);
+      assert.equal(first, "twice_before_20261124T031502");
+      await client.query(`CREATE DATABASE "${first}"`);
+      const second = await nameToKeep(client, "twice", "before", now);
+      assert.equal(second, "twice_before_20261124T031503");
+    } finally {
+      await client.end();
     }
   });
 
