@@ -28,7 +28,7 @@ import {
   startPostgres,
   type TestPostgres,
 } from "../support/postgres.ts";
-import { startStore, type TestStore } from "../support/store.ts";
+import { startStore, type TestStore, type TlsFiles } from "../support/store.ts";
 
 const MAIN = fileURLToPath(new URL("../../agent/main.ts", import.meta.url));
 
@@ -66,8 +66,8 @@ export class World {
     });
   }
 
-  static async start(): Promise<World> {
-    const [postgres, store] = await Promise.allSettled([startPostgres(), startStore()]);
+  static async start(tls?: TlsFiles): Promise<World> {
+    const [postgres, store] = await Promise.allSettled([startPostgres(), startStore(tls)]);
     if (postgres.status === "fulfilled" && store.status === "fulfilled") {
       return new World(postgres.value, store.value);
     }

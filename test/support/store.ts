@@ -10,6 +10,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 export interface TestStore {
   /** `http://127.0.0.1:PORT` */
   readonly endpoint: string;
+  /** The same over TLS, for who trusts the certificate; absent without one. */
+  readonly tlsEndpoint?: string;
   /** The same service by name; `BUCKET.s3.localhost` reaches a bucket by host name where the name resolves. */
   readonly domain: string;
   readonly port: number;
@@ -25,16 +27,22 @@ const startDeadlineMs = 45_000;
 const attempts = 3;
 const services = ["s3", "master", "volume", "filer", "admin"];
 
+/** Files of a certificate for 127.0.0.1 and of its key. */
+export interface TlsFiles {
+  readonly certificate: string;
+  readonly key: string;
+}
+
 /**
  * Starts `weed mini` (found on PATH) on free loopback ports with its data in a new temporary folder.
  * Buckets are not made by a mere upload, as on AWS.
  * @throws Error with the end of its log when it does not answer within 45 s
  */
-export async function startStore(): Promise<TestStore> {
+export async function startStore(tls?: TlsFiles): Promise<TestStore> {
   let last: unknown;
   for (let attempt = 0; attempt < attempts; attempt++) {
     try {
-      return await tryStart();
+      return await tryStart(tls);
     } catch (error) {
       // Another process may have taken one of the ports between our look and its start.
       last = error;
@@ -43,14 +51,20 @@ export async function startStore(): Promise<TestStore> {
   throw last;
 }
 
-async function tryStart(): Promise<TestStore> {
+async function tryStart(tls: TlsFiles | undefined): Promise<TestStore> {
   const accessKeyId = "test-administrator";
   const secretAccessKey = "test-administrator-secret";
   const dir = await mkdtemp(join(tmpdir(), "kpb-store-"));
-  const ports = await freePorts(services.length * 2);
+  const ports = await freePorts(services.length * 2 + 1);
+  const tlsPort = ports.at(-1);
   const s3Port = ports[0] ?? 0;
   const log = await open(join(dir, "weed.log"), "w");
-  const child = spawn("weed", arguments_(dir, ports), {
+  const tlsFlags = tls && [
+    `-s3.port.https=${tlsPort}`,
+    `-s3.cert.file=${tls.certificate}`,
+    `-s3.key.file=${tls.key}`,
+  ];
+  const child = spawn("weed", [...arguments_(dir, ports), ...(tlsFlags ?? [])], {
     env: {
       ...process.env,
       AWS_ACCESS_KEY_ID: accessKeyId,
@@ -88,6 +102,7 @@ async function tryStart(): Promise<TestStore> {
   }
   return {
     endpoint: `http://127.0.0.1:${s3Port}`,
+    ...(tls && { tlsEndpoint: `https://127.0.0.1:${tlsPort}` }),
     domain: "s3.localhost",
     port: s3Port,
     accessKeyId,
