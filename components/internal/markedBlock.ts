@@ -1,7 +1,8 @@
 import { execFile } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readFile, rename, rm, stat, writeFile } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import type * as pulumi from "@pulumi/pulumi";
 import { readMarkedBlock, removeMarkedBlock, writeMarkedBlock } from "../../kamal/markedBlock.ts";
@@ -79,19 +80,35 @@ export async function update(
 }
 
 async function remove(_id: string, props: MarkedBlockInputs): Promise<void> {
-  const text = await readOr(props.file, true);
-  const rest = removeMarkedBlock(text, props.name);
-  if (rest === text) return;
-  if (rest === "" && props.confidential) await rm(props.file);
-  else await replaceFile(props.file, rest, props.confidential);
+  await alone(props.file, async () => {
+    const text = await readOr(props.file, true);
+    const rest = removeMarkedBlock(text, props.name);
+    if (rest === text) return;
+    if (rest === "" && props.confidential) await rm(props.file);
+    else await replaceFile(props.file, rest, props.confidential);
+  });
 }
 
 export { remove as delete };
 
 async function write(inputs: MarkedBlockInputs): Promise<void> {
   if (inputs.confidential) await refuseTracked(inputs.file);
-  const text = await readOr(inputs.file, inputs.confidential);
-  await replaceFile(inputs.file, written(text, inputs, inputs.block), inputs.confidential);
+  await alone(inputs.file, async () => {
+    const text = await readOr(inputs.file, inputs.confidential);
+    await replaceFile(inputs.file, written(text, inputs, inputs.block), inputs.confidential);
+  });
+}
+
+/** The last work on each file, by its path. */
+const writers = new Map<string, Promise<void>>();
+
+/** Two backups of one application have their blocks in the same files, and the engine writes them at the same time. */
+function alone(file: string, work: () => Promise<void>): Promise<void> {
+  const path = resolve(file);
+  const done = (writers.get(path) ?? Promise.resolve()).then(work);
+  const settled = done.catch(() => {});
+  writers.set(path, settled);
+  return done;
 }
 
 function written(text: string, inputs: MarkedBlockInputs, block: string): string {
@@ -111,7 +128,7 @@ async function readOr(file: string, emptyWhenMissing: boolean): Promise<string> 
 /** Written beside and renamed over, so that a crash leaves the old file whole. */
 async function replaceFile(file: string, text: string, confidential: boolean): Promise<void> {
   const mode = confidential ? 0o600 : (await stat(file)).mode & 0o777;
-  const temporary = join(dirname(file), `.${basename(file)}.${process.pid}.tmp`);
+  const temporary = join(dirname(file), `.${basename(file)}.${randomUUID()}.tmp`);
   await writeFile(temporary, text, { mode });
   await rename(temporary, file);
 }
