@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, readdir, readFile, rename, rmdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const PROGRAM = "agent.mjs";
@@ -35,9 +35,12 @@ export async function contextDigest(dir: string): Promise<string> {
   return digestOf(dir, await readdir(dir));
 }
 
-/** Replaces a file in one step: two programs may lay out the same folder at the same time. */
+/**
+ * Replaces a file in one step: two programs may lay out the same folder at the same time. Written outside of it, because
+ * Docker takes whatever it finds inside.
+ */
 async function put(dir: string, name: string, content: Uint8Array): Promise<void> {
-  const partial = await mkdtemp(join(dir, ".partial-"));
+  const partial = await mkdtemp(join(dirname(dir), ".partial-"));
   await writeFile(join(partial, name), content, { mode: 0o644 });
   await rename(join(partial, name), join(dir, name));
   await rmdir(partial);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, watch, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
@@ -183,6 +183,17 @@ describe("the recipe of the image", () => {
 });
 
 describe("bundleAgent", () => {
+  it("never has anything else in the folder, since Docker may read it meanwhile", async () => {
+    const dir = scratch();
+    const seen = new Set<string>();
+    const watcher = watch(dir, (_event, name) => seen.add(name ?? ""));
+    await Promise.all([bundleAgent(dir), bundleAgent(dir)]);
+    await sleep(50);
+    watcher.close();
+    assert.ok(seen.has("agent.mjs"));
+    assert.deepEqual([...seen].toSorted(), readdirSync(dir).toSorted());
+  });
+
   it("lays out the same complete context twice, and its program runs by itself", async () => {
     const [one, other] = [scratch(), scratch()];
     const first = await bundleAgent(one);
