@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { copyRhythm } from "../../components/copyRhythm.ts";
 import type * as Components from "../../components/index.ts";
 import { backupOutputsSchema } from "../../components/outputs.ts";
 import { Schedule } from "../../kamal/schedule.ts";
+import { layOutApplication } from "./application.ts";
 import { type Declared, declare, plainText, SECRET_KEY } from "./mocks.ts";
 
 const COPY_SECRET = "the-secret-key-of-the-copy";
@@ -14,11 +14,7 @@ const COPY_SECRET = "the-secret-key-of-the-copy";
 let folder: string;
 let components: typeof Components;
 before(async () => {
-  folder = mkdtempSync(join(tmpdir(), "copy-"));
-  mkdirSync(join(folder, "config"));
-  mkdirSync(join(folder, ".kamal"));
-  writeFileSync(
-    join(folder, "config/deploy.yml"),
+  folder = layOutApplication(
     `service: shop
 registry: { server: registry.example.com, username: deployer, password: [REGISTRY_PASSWORD] }
 ssh: { user: deploy }
@@ -30,9 +26,6 @@ accessories:
       clear: { POSTGRES_USER: shop, POSTGRES_DB: shop_production }
       secret: [POSTGRES_PASSWORD]
 `,
-  );
-  writeFileSync(
-    join(folder, ".kamal/secrets"),
     "POSTGRES_PASSWORD='the-database-password'\nREGISTRY_PASSWORD='the-registry-password'\n",
   );
   components = await import("../../components/index.ts");

@@ -1,31 +1,16 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type * as Components from "../../components/index.ts";
 import type { BackupOutputs } from "../../components/outputs.ts";
+import { DEPLOY, layOutApplication, SECRETS } from "./application.ts";
 import { type Declared, declare } from "./mocks.ts";
 
 let folder: string;
 let components: typeof Components;
 before(async () => {
-  folder = mkdtempSync(join(tmpdir(), "components-"));
-  mkdirSync(join(folder, "config"));
-  mkdirSync(join(folder, ".kamal"));
-  writeFileSync(
-    join(folder, "config/deploy.yml"),
-    `service: shop
-accessories:
-  db:
-    image: postgres:17
-    host: 192.0.2.10
-    env:
-      secret:
-        - POSTGRES_PASSWORD
-`,
-  );
-  writeFileSync(join(folder, ".kamal/secrets"), "POSTGRES_PASSWORD='the-database-password'\n");
+  folder = layOutApplication(DEPLOY, SECRETS);
   components = await import("../../components/index.ts");
 });
 after(() => rmSync(folder, { recursive: true }));

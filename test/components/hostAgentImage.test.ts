@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type * as Components from "../../components/index.ts";
 import { buildDigest } from "../../components/internal/hostImage.ts";
+import { layOutApplication } from "./application.ts";
 import { type Declared, declare, isSecret, plainText, SECRET_KEY } from "./mocks.ts";
 
 const PRIVATE_KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nthe-private-key\n";
@@ -13,11 +13,7 @@ const REGISTRY_PASSWORD = "the-registry-password";
 let folder: string;
 let components: typeof Components;
 before(async () => {
-  folder = mkdtempSync(join(tmpdir(), "host-image-"));
-  mkdirSync(join(folder, "config"));
-  mkdirSync(join(folder, ".kamal"));
-  writeFileSync(
-    join(folder, "config/deploy.yml"),
+  folder = layOutApplication(
     `service: Shop_1
 registry:
   server: registry.example.com
@@ -37,9 +33,6 @@ accessories:
       secret:
         - POSTGRES_PASSWORD
 `,
-  );
-  writeFileSync(
-    join(folder, ".kamal/secrets"),
     `POSTGRES_PASSWORD='the-database-password'\nKAMAL_REGISTRY_PASSWORD='${REGISTRY_PASSWORD}'\n`,
   );
   components = await import("../../components/index.ts");

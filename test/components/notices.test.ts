@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { rmSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
 import type * as Components from "../../components/index.ts";
+import { DEPLOY_WITH_NAME, layOutApplication, plainBackup } from "./application.ts";
 import { declare, plainText } from "./mocks.ts";
 
 const PING = "https://hc-ping.com/5f1c-token";
@@ -12,36 +11,13 @@ const PING = "https://hc-ping.com/5f1c-token";
 let folder: string;
 let components: typeof Components;
 before(async () => {
-  folder = mkdtempSync(join(tmpdir(), "components-"));
-  mkdirSync(join(folder, ".kamal"));
-  writeFileSync(
-    join(folder, "deploy.yml"),
-    `service: shop
-accessories:
-  db:
-    image: postgres:17
-    host: 192.0.2.10
-    env:
-      clear:
-        POSTGRES_DB: shop_production
-`,
-  );
+  folder = layOutApplication(DEPLOY_WITH_NAME);
   components = await import("../../components/index.ts");
 });
 after(() => rmSync(folder, { recursive: true }));
 
 const make = (changes: Partial<Components.PostgresBackupArgs>) =>
-  new components.PostgresBackup("shop", {
-    kamal: { config: join(folder, "deploy.yml"), secretsFile: join(folder, ".kamal/secrets") },
-    bucket: new components.AwsBackupBucket("shop-backups", {
-      retention: components.Retention.days(30),
-    }),
-    schedule: components.Schedule.daily("03:15"),
-    postgres: { password: "the-database-password" },
-    image: `registry.example.com/agent@sha256:${"4f".repeat(32)}`,
-    ssh: { hostKeys: { "192.0.2.10": "ssh-ed25519 AAAA" }, privateKey: "key" },
-    ...changes,
-  });
+  plainBackup(components, folder, changes);
 
 const backup = (changes: Partial<Components.PostgresBackupArgs>) =>
   declare(false, () => [make(changes).outputs]);

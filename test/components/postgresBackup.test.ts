@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type * as Components from "../../components/index.ts";
+import { layOutApplication } from "./application.ts";
 import { type Declared, declare, isSecret, plainText, SECRET_KEY } from "./mocks.ts";
 
 const PASSWORD = "the-database-password";
@@ -13,11 +13,7 @@ const PRIVATE_KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nthe-private-key\n";
 let folder: string;
 let components: typeof Components;
 before(async () => {
-  folder = mkdtempSync(join(tmpdir(), "components-"));
-  mkdirSync(join(folder, "config"));
-  mkdirSync(join(folder, ".kamal"));
-  writeFileSync(
-    join(folder, "config/deploy.yml"),
+  folder = layOutApplication(
     `service: shop
 registry:
   server: registry.example.com
@@ -37,9 +33,6 @@ accessories:
       secret:
         - POSTGRES_PASSWORD
 `,
-  );
-  writeFileSync(
-    join(folder, ".kamal/secrets"),
     `POSTGRES_PASSWORD='${PASSWORD}'\nKAMAL_REGISTRY_PASSWORD='${REGISTRY_PASSWORD}'\n`,
   );
   components = await import("../../components/index.ts");

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { PostgresBackup, type PostgresBackupArgs, Retention } from "../../components/index.ts";
 import { ScalewayBackupBucket, type ScalewayBackupBucketArgs } from "../../components/scaleway.ts";
+import { layOutApplication, SECRETS } from "./application.ts";
 import { type Declared, declare, isSecret, plainText, SECRET_KEY } from "./mocks.ts";
 
 const PROJECT = "22222222-2222-2222-2222-222222222222";
@@ -141,11 +141,7 @@ for (const [what, [changes, sentence]] of Object.entries(REFUSED)) {
 
 let folder: string;
 before(() => {
-  folder = mkdtempSync(join(tmpdir(), "scaleway-"));
-  mkdirSync(join(folder, "config"));
-  mkdirSync(join(folder, ".kamal"));
-  writeFileSync(
-    join(folder, "config/deploy.yml"),
+  folder = layOutApplication(
     `service: shop
 registry:
   server: localhost:5555
@@ -159,8 +155,8 @@ accessories:
       secret:
         - POSTGRES_PASSWORD
 `,
+    SECRETS,
   );
-  writeFileSync(join(folder, ".kamal/secrets"), "POSTGRES_PASSWORD='the-database-password'\n");
 });
 after(() => rmSync(folder, { recursive: true }));
 
