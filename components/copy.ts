@@ -13,6 +13,7 @@ import { explained, explainedApply } from "./explained.ts";
 import type { BackupOutputs } from "./outputs.ts";
 import type { PostgresBackupArgs } from "./postgresBackupArgs.ts";
 import { checkRetention } from "./retentionCheck.ts";
+import { rpoHours } from "./rpo.ts";
 import { keepingIn, type Location, type SettledBucket, settleBucket } from "./settleBucket.ts";
 
 /** A second bucket that gets the same backups from the same stream, for the day on which the first one is gone. */
@@ -61,7 +62,7 @@ export function settleCopy(
 ): SettledCopy | undefined {
   const args = backup.copy;
   if (args === undefined) return undefined;
-  const { jitterSeconds = 0, backupBytes } = backup;
+  const { jitterSeconds, backupBytes } = backup;
   const every = explained(parent, () => toSchedule(args.every));
   explained(parent, () => refuseSame(args.bucket, backup.bucket));
   const rhythm = copyRhythm(schedule, every);
@@ -97,8 +98,6 @@ export function settleCopy(
     });
   }
   const location = apart(parent, original, settled);
-  // A run that failed leaves its copy to the next one.
-  const rpoHours = rhythm.longestGapHours() + Math.ceil(jitterSeconds / 3600) + 2;
   return {
     keys: settled.keys,
     madeKeys: settled.keys !== undefined || settled.madeKeys === true,
@@ -119,7 +118,7 @@ export function settleCopy(
       ([place, writerKeyId]): NonNullable<BackupOutputs["copy"]> => ({
         location: place,
         writerKeyId,
-        rpoHours,
+        rpoHours: rpoHours(rhythm, jitterSeconds),
         ...(settled.retentionDays !== undefined && { retentionDays: settled.retentionDays }),
         ...(settled.tierDays && { tierDays: settled.tierDays }),
       }),

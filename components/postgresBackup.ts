@@ -23,6 +23,7 @@ import type { BackupOutputs } from "./outputs.ts";
 import type { PostgresBackupArgs } from "./postgresBackupArgs.ts";
 import { pinnedImage } from "./publishedImage.ts";
 import { checkRetention } from "./retentionCheck.ts";
+import { rpoHours } from "./rpo.ts";
 import { keepingIn, settleBucket } from "./settleBucket.ts";
 import { type Database, settleDatabase } from "./settleDatabase.ts";
 import { type SshAccess, settleSshAccess } from "./sshConnection.ts";
@@ -224,11 +225,6 @@ function databaseOutputs({ names }: Database): Pick<BackupOutputs, "database" | 
 
 function toSchedule(schedule: Schedule | string): Schedule {
   return typeof schedule === "string" ? Schedule.parse(schedule) : schedule;
-}
-
-/** Two hours of grace: a run takes a while, and one that failed is tried again at the next time only. */
-function rpoHours(schedule: Schedule, jitterSeconds = 0): number {
-  return schedule.longestGapHours() + Math.ceil(jitterSeconds / 3600) + 2;
 }
 
 function prefixOf(project: KamalProject, args: PostgresBackupArgs): string {

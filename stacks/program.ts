@@ -105,15 +105,14 @@ function keepOf(config: pulumi.Config): Pick<PostgresBackupArgs, "keep"> {
   return days === 0 ? {} : { keep: { days, atLeast: config.getNumber("keepAtLeast") ?? 7 } };
 }
 
+/** A bucket as the configuration gives it, without its keys. */
+type Given = Pick<ExistingBucket, "name" | "endpoint" | "region" | "allowInsecure">;
+
 /** As the configuration has it; days and tiers are those of the bucket's own rules. */
-interface ConfiguredBucket
-  extends Pick<ExistingBucket, "name" | "endpoint" | "region" | "allowInsecure"> {
+interface ConfiguredBucket extends Given {
   readonly retentionDays?: number;
   readonly retentionTiers?: TierDays;
 }
-
-/** A bucket as the configuration gives it, without its keys. */
-type Given = Pick<ExistingBucket, "name" | "endpoint" | "region" | "allowInsecure">;
 
 /** A bucket of the user's if the configuration names one, else one on AWS. */
 function chooseBucket(name: string, config: pulumi.Config): BackupBucket {
