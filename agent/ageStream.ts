@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv } from "node:crypto";
+import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from "node:crypto";
 import { Problem } from "../storage/problem.ts";
 import { parseHeader } from "./ageHeader.ts";
 import { release } from "./release.ts";
@@ -21,6 +21,7 @@ export async function* encryptStream(
   key: Buffer,
 ): AsyncGenerator<Buffer> {
   yield head;
+  const secret = createSecretKey(key);
   const chunk = Buffer.allocUnsafeSlow(CHUNK);
   const nonce = new Nonce();
   let filled = 0;
@@ -28,7 +29,7 @@ export async function* encryptStream(
     for (let at = 0; at < piece.length; ) {
       // A full chunk is held back until there is more: only then is it known not to be the last.
       if (filled === CHUNK) {
-        yield* seal(chunk, key, nonce.next(false));
+        yield* seal(chunk, secret, nonce.next(false));
         filled = 0;
       }
       const copied = piece.copy(chunk, filled, at);
@@ -36,10 +37,10 @@ export async function* encryptStream(
       at += copied;
     }
   }
-  yield* seal(chunk.subarray(0, filled), key, nonce.next(true));
+  yield* seal(chunk.subarray(0, filled), secret, nonce.next(true));
 }
 
-function* seal(plain: Buffer, key: Buffer, nonce: Buffer): Generator<Buffer> {
+function* seal(plain: Buffer, key: KeyObject, nonce: Buffer): Generator<Buffer> {
   const cipher = createCipheriv("chacha20-poly1305", key, nonce, { authTagLength: TAG });
   const sealed = cipher.update(plain);
   cipher.final();
@@ -61,6 +62,7 @@ export async function* decryptStream(
   headBytes: number,
   key: Buffer,
 ): AsyncGenerator<Buffer> {
+  const secret = createSecretKey(key);
   const chunk = Buffer.allocUnsafeSlow(SEALED_CHUNK);
   const nonce = new Nonce();
   let toSkip = headBytes;
@@ -70,7 +72,7 @@ export async function* decryptStream(
     toSkip -= skipped;
     for (let at = skipped; at < piece.length; ) {
       if (filled === SEALED_CHUNK) {
-        yield open(chunk, key, nonce, false);
+        yield open(chunk, secret, nonce, false);
         filled = 0;
       }
       const copied = piece.copy(chunk, filled, at);
@@ -80,10 +82,10 @@ export async function* decryptStream(
   }
   // Only an empty file has an empty last chunk; elsewhere it would hide that something was cut off.
   if (filled < TAG || (filled === TAG && nonce.count > 0)) throw damaged(nonce.count, "is cut off");
-  yield open(chunk.subarray(0, filled), key, nonce, true);
+  yield open(chunk.subarray(0, filled), secret, nonce, true);
 }
 
-function open(sealed: Buffer, key: Buffer, nonce: Nonce, last: boolean): Buffer {
+function open(sealed: Buffer, key: KeyObject, nonce: Nonce, last: boolean): Buffer {
   const number = nonce.count;
   const decipher = createDecipheriv("chacha20-poly1305", key, nonce.next(last), {
     authTagLength: TAG,

@@ -19,7 +19,7 @@ export interface Packing {
   readonly what: string;
   readonly source: Program | Pipeline;
   readonly partBytes: number;
-  /** Part buffers. @default 2 */
+  /** Part buffers. @default that of `uploadStream` */
   readonly queue?: number;
   /** Says in a sentence without its full stop how the first program failed. */
   readonly failure: (ending: Ending) => string;

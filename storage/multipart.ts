@@ -11,6 +11,7 @@ import type { Store } from "./client.ts";
 import { explain, isDenied, isMissing, isTaken } from "./explain.ts";
 import type { FullPart } from "./partPool.ts";
 import { Problem } from "./problem.ts";
+import { inSlices } from "./slicedBody.ts";
 import { leaveUnsigned } from "./unsignedPayload.ts";
 
 const abortTries = 3;
@@ -65,7 +66,7 @@ export class MultipartUpload {
       ...checksum(this.#store),
     });
     const { ETag, ChecksumCRC32 } = await this.#store.client.send(
-      leaveUnsigned(command, this.#store),
+      inSlices(leaveUnsigned(command, this.#store)),
       { abortSignal: signal },
     );
     this.#bytes += part.bytes.length;

@@ -9,13 +9,13 @@ import type { Provider } from "./providers.ts";
 const MiB = 1024 * 1024;
 const smallestPart = 5 * MiB;
 const largestPart = 5 * 1024 * MiB;
-/** Two: one is sent while the other is filled. Larger or more parts cost memory and gain no time. */
-const usualQueue = 2;
+/** Together as large as this where the parts are small, so that a slow moment of either side does not stop the other. */
+const usualBuffers = 20 * MiB;
 
 export interface UploadOptions {
   /** Size of each part, the last excepted; see `partBytesFor`. */
   readonly partBytes: number;
-  /** Number of part buffers, and so of parts on their way at once. @default 2 */
+  /** Number of part buffers, and so of parts on their way at once. @default 20 MiB of them, but at least 2 */
   readonly queue?: number;
   /** Stops the upload; nothing becomes visible. */
   readonly signal?: AbortSignal;
@@ -47,6 +47,9 @@ export function partBytesFor(provider: Provider, estimateBytes: number): number 
   const needed = Math.ceil((1.2 * estimateBytes) / (0.9 * provider.maxParts) / MiB) * MiB;
   return Math.min(largestPart, Math.max(smallestPart, needed));
 }
+
+/** Two at least: one is sent while the other is filled. */
+const usualQueue = (partBytes: number) => Math.max(2, Math.floor(usualBuffers / partBytes));
 
 /**
  * Uploads a stream under a new key, in parts, with bounded memory: `queue` buffers of `partBytes`. Whatever goes wrong
@@ -122,12 +125,14 @@ class Run {
     this.#options = options;
     this.#maxParts = maxParts;
     this.#explained = explained;
-    this.#pool = new PartPool(options.partBytes, options.queue ?? usualQueue, (part) => {
-      // The pool hands out parts in stream order, and their bytes are final.
-      this.#hash.update(part.bytes);
-      this.#taken += part.bytes.length;
-      return this.#send(part).catch((error: unknown) => this.#fail(this.#explained(error)));
-    });
+    this.#pool = new PartPool(
+      options.partBytes,
+      options.queue ?? usualQueue(options.partBytes),
+      (part) => {
+        this.#taken += part.bytes.length;
+        return this.#send(part).catch((error: unknown) => this.#fail(this.#explained(error)));
+      },
+    );
     options.signal?.addEventListener("abort", this.#onAbort, { once: true });
   }
 
@@ -160,6 +165,8 @@ class Run {
       for (;;) {
         const next = await this.#orFailure(iterator.next());
         if (next.done === true) return;
+        // Now, while the processor still has it at hand.
+        this.#hash.update(next.value);
         for (let at = 0; at < next.value.length; ) {
           const room = await this.#orFailure(this.#pool.room());
           const copied = next.value.copy(room, 0, at);
