@@ -9,8 +9,10 @@ import type { Provider } from "./providers.ts";
 const MiB = 1024 * 1024;
 const smallestPart = 5 * MiB;
 const largestPart = 5 * 1024 * MiB;
-/** Together as large as this where the parts are small, so that a slow moment of either side does not stop the other. */
+/** All buffers of an upload together, where the parts are small: a slow moment of either side does not stop the other then. */
 const usualBuffers = 20 * MiB;
+/** Two at least: one is sent while the other is filled. */
+const usualQueue = (partBytes: number) => Math.max(2, Math.floor(usualBuffers / partBytes));
 
 export interface UploadOptions {
   /** Size of each part, the last excepted; see `partBytesFor`. */
@@ -47,9 +49,6 @@ export function partBytesFor(provider: Provider, estimateBytes: number): number 
   const needed = Math.ceil((1.2 * estimateBytes) / (0.9 * provider.maxParts) / MiB) * MiB;
   return Math.min(largestPart, Math.max(smallestPart, needed));
 }
-
-/** Two at least: one is sent while the other is filled. */
-const usualQueue = (partBytes: number) => Math.max(2, Math.floor(usualBuffers / partBytes));
 
 /**
  * Uploads a stream under a new key, in parts, with bounded memory: `queue` buffers of `partBytes`. Whatever goes wrong
@@ -128,10 +127,7 @@ class Run {
     this.#pool = new PartPool(
       options.partBytes,
       options.queue ?? usualQueue(options.partBytes),
-      (part) => {
-        this.#taken += part.bytes.length;
-        return this.#send(part).catch((error: unknown) => this.#fail(this.#explained(error)));
-      },
+      (part) => this.#send(part).catch((error: unknown) => this.#fail(this.#explained(error))),
     );
     options.signal?.addEventListener("abort", this.#onAbort, { once: true });
   }
@@ -167,6 +163,7 @@ class Run {
         if (next.done === true) return;
         // Now, while the processor still has it at hand.
         this.#hash.update(next.value);
+        this.#taken += next.value.length;
         for (let at = 0; at < next.value.length; ) {
           const room = await this.#orFailure(this.#pool.room());
           const copied = next.value.copy(room, 0, at);
