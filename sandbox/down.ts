@@ -1,14 +1,12 @@
 import { rmSync } from "node:fs";
 import { Problem } from "../storage/problem.ts";
 import { discardBootstrap } from "./debian.ts";
-import { docker, removeContainer, requireEngine } from "./docker.ts";
+import { docker, requireEngine } from "./docker.ts";
 import { withLock } from "./lock.ts";
 import { checkout, sandboxId, sandboxLabel, stateDir } from "./paths.ts";
-import { stopRegistry } from "./registry.ts";
-import { loadSettings, serviceName } from "./settings.ts";
-import { stopSsh } from "./ssh.ts";
+import { lines, removeContainers, removeVolumes, stopServers } from "./remains.ts";
+import { loadSettings } from "./settings.ts";
 import { step } from "./steps.ts";
-import { storeName } from "./store.ts";
 import { forgetWorld } from "./world.ts";
 
 export interface DownOptions {
@@ -41,42 +39,12 @@ export async function down(options: DownOptions = {}): Promise<void> {
     await step(
       log,
       "servers",
-      async () => {
-        await stopSsh();
-        await stopRegistry(id);
-      },
+      () => stopServers(id),
       () => "ssh and registry stopped",
     );
     await discardBootstrap();
   }, log);
   rmSync(stateDir, { recursive: true, force: true });
-}
-
-async function lines(args: readonly string[]): Promise<string[]> {
-  return (await docker(args)).stdout.split("\n").filter((line) => line !== "");
-}
-
-/** Ours by label, or an accessory of our application by the label that Kamal gives it. */
-async function removeContainers(id: string): Promise<string[]> {
-  const format = `{{.Names}}\t{{.Label "service"}}\t{{.Label "${sandboxLabel}"}}`;
-  const ours = (await lines(["container", "ls", "--all", "--format", format]))
-    .map((line) => line.split("\t"))
-    .filter(
-      ([, service, label]) =>
-        label === id || service === serviceName(id) || service?.startsWith(`${serviceName(id)}-`),
-    )
-    .map(([name]) => name ?? "");
-  for (const name of ours) await removeContainer(name);
-  return ours;
-}
-
-async function removeVolumes(id: string): Promise<string[]> {
-  const all = await lines(["volume", "ls", "--format", "{{.Name}}"]);
-  const ours = all.filter(
-    (name) => name === storeName(id) || name.startsWith(`${serviceName(id)}-`),
-  );
-  if (ours.length > 0) await docker(["volume", "rm", "--force", ...ours]);
-  return ours;
 }
 
 /**

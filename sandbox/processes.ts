@@ -1,34 +1,41 @@
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { Problem } from "../storage/problem.ts";
 import { run } from "./run.ts";
 
 /**
- * The process named by a pid file, if it lives and its command line holds `mark`. A number that the system has given
- * to another process since is not ours.
+ * The processes of this machine whose command line holds `mark`. Not by a file with their number: that goes with the
+ * state folder, while the process lives on, and the system gives the number to another.
  */
-export async function livingProcess(pidFile: string, mark: string): Promise<number | undefined> {
-  if (!existsSync(pidFile)) return undefined;
-  const pid = Number(readFileSync(pidFile, "utf8").trim());
-  if (!Number.isInteger(pid) || pid <= 1) return undefined;
-  const found = await run("ps", ["-o", "args=", "-p", String(pid)], { allowFailure: true });
-  return found.code === 0 && found.stdout.includes(mark) ? pid : undefined;
+export async function processesWith(mark: string): Promise<number[]> {
+  const { stdout } = await run("ps", ["-A", "-ww", "-o", "pid=,args="]);
+  return stdout
+    .split("\n")
+    .filter((line) => line.includes(mark))
+    .map((line) => Number.parseInt(line, 10));
 }
 
-/** Ends the process of a pid file, if it is ours, and waits until it is gone. */
-export async function stopProcess(pidFile: string, mark: string): Promise<void> {
-  const pid = await livingProcess(pidFile, mark);
-  if (pid !== undefined) {
-    process.kill(pid, "SIGTERM");
-    const deadline = Date.now() + 5_000;
-    while ((await livingProcess(pidFile, mark)) !== undefined) {
-      if (Date.now() > deadline) {
-        process.kill(pid, "SIGKILL");
-        break;
-      }
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+/** Ends every process with the mark and waits until they are gone. @returns how many there were */
+export async function stopProcesses(mark: string): Promise<number> {
+  const found = await processesWith(mark);
+  for (const pid of found) signal(pid, "SIGTERM");
+  const deadline = Date.now() + 5_000;
+  let left = found;
+  while (left.length > 0) {
+    const late = Date.now() > deadline;
+    if (late) for (const pid of left) signal(pid, "SIGKILL");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    left = (await processesWith(mark)).filter((pid) => found.includes(pid));
+    if (late) break;
   }
-  rmSync(pidFile, { force: true });
+  return found.length;
+}
+
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error; // ended by itself meanwhile
+  }
 }
 
 /** The last lines of a log, for an error message. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Problem } from "../storage/problem.ts";
 import { containerState, docker, removeContainer, tryPull } from "./docker.ts";
 import { sandboxLabel, stateDir } from "./paths.ts";
-import { livingProcess, logTail, stopProcess, tryFindProgram } from "./processes.ts";
+import { logTail, processesWith, stopProcesses, tryFindProgram } from "./processes.ts";
 import { eventually, run, startDetached } from "./run.ts";
 import { freePort, type Settings, saveSettings } from "./settings.ts";
 import type { World } from "./world.ts";
@@ -14,7 +14,8 @@ const dir = join(stateDir, "registry");
 export const registryData = join(dir, "data");
 const configFile = join(dir, "config.yml");
 const passwordFile = join(dir, "htpasswd");
-const pidFile = join(dir, "registry.pid");
+/** On the command line of our server alone. */
+const mark = ` serve ${configFile}`;
 const logFile = join(dir, "registry.log");
 const username = "sandbox";
 const containerName = (id: string) => `kamal-postgres-backup-${id}-registry`;
@@ -22,8 +23,7 @@ const containerName = (id: string) => `kamal-postgres-backup-${id}-registry`;
 /** A container registry on loopback that asks for a password, as the application's own registry. */
 export async function ensureRegistry(settings: Settings): Promise<World["registry"]> {
   const container = await containerState(containerName(settings.id));
-  const lives =
-    (await livingProcess(pidFile, configFile)) !== undefined || container?.status === "running";
+  const lives = (await processesWith(mark)).length > 0 || container?.status === "running";
   if (!lives) {
     settings.registryPort = await freePort(settings.registryPort);
     saveSettings(settings);
@@ -33,8 +33,7 @@ export async function ensureRegistry(settings: Settings): Promise<World["registr
     if (program === undefined) await startContainer(settings);
     else {
       writeFileSync(configFile, registryConfig(settings.registryPort));
-      const pid = startDetached(program, ["serve", configFile], logFile);
-      writeFileSync(pidFile, `${pid}\n`);
+      startDetached(program, ["serve", configFile], logFile);
     }
   }
   const world = {
@@ -50,9 +49,11 @@ export async function ensureRegistry(settings: Settings): Promise<World["registr
   return world;
 }
 
-export async function stopRegistry(id: string): Promise<void> {
-  await stopProcess(pidFile, configFile);
+/** @returns how many servers were stopped that were programs of this host */
+export async function stopRegistry(id: string): Promise<number> {
+  const stopped = await stopProcesses(mark);
   await removeContainer(containerName(id));
+  return stopped;
 }
 
 /** True when the registry accepts the password and refuses a request without it. */

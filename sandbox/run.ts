@@ -73,13 +73,12 @@ export async function run(
 }
 
 /** Starts a program that outlives this process, its output appended to a log file. */
-export function startDetached(program: string, args: readonly string[], logFile: string): number {
+export function startDetached(program: string, args: readonly string[], logFile: string): void {
   const log = openSync(logFile, "a", 0o600);
   const child = spawn(program, args, { detached: true, stdio: ["ignore", log, log] });
   // A start that fails shows as "not answering" to the caller, who waits and then quotes the log.
   child.on("error", () => {});
   child.unref();
-  return child.pid ?? 0;
 }
 
 /**

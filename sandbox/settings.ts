@@ -24,9 +24,12 @@ const settingsFile = join(stateDir, "settings.json");
 /** The application's name: Kamal finds containers by it, so two checkouts on one machine must not share it. */
 export const serviceName = (id: string) => `shop-${id}`;
 
+/** False before the first `up` in this checkout, and when its state folder was removed. */
+export const hasSettings = () => existsSync(settingsFile);
+
 /** The settings of the sandbox in this checkout, chosen now if there is none. */
 export async function loadSettings(): Promise<Settings> {
-  if (existsSync(settingsFile)) return JSON.parse(readFileSync(settingsFile, "utf8"));
+  if (hasSettings()) return JSON.parse(readFileSync(settingsFile, "utf8"));
   mkdirSync(stateDir, { recursive: true, mode: 0o755 });
   const id = sandboxId(checkout);
   const settings: Settings = {

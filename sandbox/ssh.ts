@@ -4,14 +4,15 @@ import { join } from "node:path";
 import { Problem } from "../storage/problem.ts";
 import { dockerEnvironment } from "./docker.ts";
 import { stateDir } from "./paths.ts";
-import { findProgram, livingProcess, logTail, stopProcess } from "./processes.ts";
+import { findProgram, logTail, processesWith, stopProcesses } from "./processes.ts";
 import { eventually, run } from "./run.ts";
 import { freePort, type Settings, saveSettings } from "./settings.ts";
 import type { World } from "./world.ts";
 
 const dir = join(stateDir, "ssh");
 const configFile = join(dir, "sshd_config");
-const pidFile = join(dir, "sshd.pid");
+/** On the command line of our server alone. */
+const mark = ` -f ${configFile} `;
 const logFile = join(dir, "sshd.log");
 const hostKeyFile = join(dir, "host_ed25519");
 const userKeyFile = join(dir, "user_ed25519");
@@ -21,7 +22,7 @@ export const operatorHome = join(stateDir, "operator");
 
 /** An OpenSSH server on loopback with throw-away keys, as the host that Kamal deploys to. */
 export async function ensureSsh(settings: Settings): Promise<World["ssh"]> {
-  if ((await livingProcess(pidFile, configFile)) === undefined) {
+  if ((await processesWith(mark)).length === 0) {
     settings.sshPort = await freePort(settings.sshPort);
     saveSettings(settings);
     await makeKeys();
@@ -45,8 +46,9 @@ export async function ensureSsh(settings: Settings): Promise<World["ssh"]> {
   return world;
 }
 
-export async function stopSsh(): Promise<void> {
-  await stopProcess(pidFile, configFile);
+/** @returns how many servers were stopped */
+export async function stopSsh(): Promise<number> {
+  return stopProcesses(mark);
 }
 
 /** True when sshd runs and lets the sandbox's key in. */
@@ -106,7 +108,7 @@ export function sshdConfig(at: {
     `Port ${at.port}`,
     `HostKey "${at.dir}/host_ed25519"`,
     `AuthorizedKeysFile "${at.dir}/authorized_keys"`,
-    `PidFile "${at.dir}/sshd.pid"`,
+    "PidFile none",
     "AuthenticationMethods publickey",
     "PermitRootLogin prohibit-password",
     "PasswordAuthentication no",

@@ -3,11 +3,12 @@ import { ensureDatabase } from "./database.ts";
 import { docker, ensureNetwork, requireEngine } from "./docker.ts";
 import { type Images, imageNames, imagesAreThere, makeImages, plantImages } from "./images.ts";
 import { withLock } from "./lock.ts";
-import { stateDir } from "./paths.ts";
+import { checkout, sandboxId, stateDir } from "./paths.ts";
 import { findProgram } from "./processes.ts";
 import { ensureRegistry } from "./registry.ts";
+import { removeRemains } from "./remains.ts";
 import { ensureSample } from "./sample.ts";
-import { loadSettings, type Settings } from "./settings.ts";
+import { hasSettings, loadSettings, type Settings } from "./settings.ts";
 import { ensureSsh } from "./ssh.ts";
 import { allDone, step } from "./steps.ts";
 import { ensureStore } from "./store.ts";
@@ -28,6 +29,7 @@ export async function up(options: UpOptions = {}): Promise<World> {
   return withLock(async () => {
     await requireEngine();
     try {
+      if (!hasSettings()) await clearRemains(log);
       const world = await build(await loadSettings(), log);
       writeWorld(world);
       return world;
@@ -36,6 +38,12 @@ export async function up(options: UpOptions = {}): Promise<World> {
       throw error;
     }
   }, log);
+}
+
+/** A new sandbox starts from nothing, and chooses its ports when those of an earlier one are free again. */
+async function clearRemains(log: (line: string) => void): Promise<void> {
+  const removed = await removeRemains(sandboxId(checkout));
+  if (removed !== undefined) log(`${"remains".padEnd(16)} removed: ${removed}`);
 }
 
 async function build(settings: Settings, log: (line: string) => void): Promise<World> {
