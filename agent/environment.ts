@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { parseRecipient } from "../storage/ageKeys.ts";
 import { Problem } from "../storage/problem.ts";
+import { backupOf, backupVariables, clearBackup } from "./backupEnvironment.ts";
 import {
   type CopySettings,
   clearCopy,
@@ -8,6 +8,21 @@ import {
   copyVariables,
   secretCopy,
 } from "./copyEnvironment.ts";
+import {
+  clearEncryption,
+  encryptionOf,
+  encryptionVariables,
+  secretEncryption,
+} from "./encryptionEnvironment.ts";
+import { clearNotices, noticesOf, noticesVariables, secretNotices } from "./noticesEnvironment.ts";
+import {
+  clearPostgres,
+  postgresOf,
+  postgresVariables,
+  secretPostgres,
+} from "./postgresEnvironment.ts";
+import { clearStore, secretStore, storeOf, storeVariables } from "./storeEnvironment.ts";
+import { REMEDY, whole, written } from "./variables.ts";
 
 /**
  * What the container needs to know, as one typed value. The component turns it into the accessory's environment with
@@ -107,126 +122,38 @@ export interface AgentEnvironment {
   readonly secret: Readonly<Record<string, string>>;
 }
 
-const required = (name: string) => z.string(`${name} is required`).min(1, `${name} is required`);
-const flag = (name: string, fallback: "true" | "false") =>
-  z.enum(["true", "false"], `${name} must be true or false`).default(fallback);
-const whole = (name: string, least: number, most: number) =>
-  z.string().refine((text) => /^\d+$/.test(text) && Number(text) >= least && Number(text) <= most, {
-    message: `${name} must be a whole number from ${least} to ${most}`,
-  });
-
-const noticeAddress = (name: string) =>
-  z.string().superRefine((address, context) => {
-    const fault = noticeFault(address);
-    if (fault !== undefined) context.addIssue(`${name} ${fault}`);
-  });
-
 const environmentSchema = z.object({
   SCHEDULE: z.string().optional(),
   SCHEDULE_JITTER: whole("SCHEDULE_JITTER", 0, 86_400).default("0"),
-  POSTGRES_HOST: required("POSTGRES_HOST"),
-  POSTGRES_PORT: whole("POSTGRES_PORT", 1, 65_535).default("5432"),
-  POSTGRES_USER: required("POSTGRES_USER"),
-  POSTGRES_PASSWORD: required("POSTGRES_PASSWORD"),
-  POSTGRES_DATABASE: z.string().default(""),
-  POSTGRES_BACKUP_ALL: flag("POSTGRES_BACKUP_ALL", "false"),
-  POSTGRES_EXCLUDE_DATABASES: z.string().default(""),
-  PGDUMP_EXTRA_OPTS: z.string().default(""),
-  S3_ENDPOINT: z.string().optional(),
-  S3_REGION: z.string().default("us-west-1"),
-  S3_BUCKET: required("S3_BUCKET"),
-  S3_PREFIX: z.string().default("backup"),
-  S3_ACCESS_KEY_ID: required("S3_ACCESS_KEY_ID"),
-  S3_SECRET_ACCESS_KEY: required("S3_SECRET_ACCESS_KEY"),
-  S3_ALLOW_INSECURE: flag("S3_ALLOW_INSECURE", "false"),
-  S3_CHECKSUMS: z
-    .enum(
-      ["when-supported", "when-required"],
-      "S3_CHECKSUMS must be when-supported or when-required",
-    )
-    .optional(),
+  ...postgresVariables,
+  ...storeVariables,
   ...copyVariables,
-  AGE_RECIPIENTS: z.string().default(""),
-  PASSPHRASE: z.string().default(""),
-  COMPRESSION_LEVEL: whole("COMPRESSION_LEVEL", 1, 3).default("1"),
-  BACKUP_GLOBALS: flag("BACKUP_GLOBALS", "true"),
-  BACKUP_VERIFY: flag("BACKUP_VERIFY", "false"),
-  BACKUP_KEEP_DAYS: whole("BACKUP_KEEP_DAYS", 1, 36_500).optional(),
-  BACKUP_KEEP_AT_LEAST: whole("BACKUP_KEEP_AT_LEAST", 1, 10_000).default("7"),
-  BACKUP_TIERS: flag("BACKUP_TIERS", "false"),
-  BACKUP_MAX_SHRINK_PERCENT: whole("BACKUP_MAX_SHRINK_PERCENT", 1, 100).default("50"),
-  PING_URL: noticeAddress("PING_URL").optional(),
-  WEBHOOK_URL: noticeAddress("WEBHOOK_URL").optional(),
-  METRICS_FILE: z.string().startsWith("/", "METRICS_FILE must be an absolute path").optional(),
+  ...encryptionVariables,
+  ...backupVariables,
+  ...noticesVariables,
 });
-
-const words = (text: string): string[] =>
-  text
-    .split(",")
-    .map((word) => word.trim())
-    .filter((word) => word !== "");
-
-/**
- * Why an address cannot take notices, as the end of a sentence; undefined when it can. Plain http, which shows the token
- * in the address to everyone on the way, is for this machine and for containers beside this one only: a host of one word.
- */
-export function noticeFault(address: string): string | undefined {
-  // The address is not repeated: it carries a token.
-  if (!URL.canParse(address)) return "is not an address; give the form https://HOST/PATH";
-  const { protocol, hostname, username } = new URL(address);
-  if (username !== "") return "holds a user name; give an address without";
-  if (protocol === "https:") return undefined;
-  if (protocol !== "http:") return "must begin with https://";
-  if (/^([a-z0-9_-]+|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname)) return undefined;
-  return `is plain http to ${hostname}; use https, since the address carries a token`;
-}
 
 /** Renders the settings as the accessory's environment. */
 export function toEnvironment(settings: AgentSettings): AgentEnvironment {
-  const { postgres, store, databases, encryption, keep, notices } = settings;
-  const clear: Record<string, string> = {};
-  const put = (name: string, value: string | number | boolean | undefined, fallback?: string) => {
-    if (value !== undefined && value !== "" && String(value) !== fallback)
-      clear[name] = String(value);
-  };
-  put("SCHEDULE", settings.schedule);
-  put("SCHEDULE_JITTER", settings.jitterSeconds, "0");
-  put("POSTGRES_HOST", postgres.host);
-  put("POSTGRES_PORT", postgres.port, "5432");
-  put("POSTGRES_USER", postgres.user);
-  if (databases === "all") put("POSTGRES_BACKUP_ALL", "true");
-  else put("POSTGRES_DATABASE", databases.join(","));
-  put("POSTGRES_EXCLUDE_DATABASES", settings.excludedDatabases.join(","));
-  put("PGDUMP_EXTRA_OPTS", postgres.dumpOptions);
-  put("S3_ENDPOINT", store.endpoint);
-  put("S3_REGION", store.region);
-  put("S3_BUCKET", store.bucket);
-  put("S3_PREFIX", store.prefix, "backup");
-  put("S3_ALLOW_INSECURE", store.allowInsecure, "false");
-  put("S3_CHECKSUMS", store.checksums);
-  Object.assign(clear, clearCopy(settings));
-  if (encryption && "recipients" in encryption) {
-    put("AGE_RECIPIENTS", encryption.recipients.join(","));
-  }
-  put("COMPRESSION_LEVEL", settings.compressionLevel, "1");
-  put("BACKUP_GLOBALS", settings.globals, "true");
-  put("BACKUP_VERIFY", settings.verify, "false");
-  put("BACKUP_KEEP_DAYS", keep?.days);
-  put("BACKUP_KEEP_AT_LEAST", keep?.atLeast, "7");
-  put("BACKUP_TIERS", settings.tiers, "false");
-  put("BACKUP_MAX_SHRINK_PERCENT", settings.maxShrinkPercent, "50");
-  put("METRICS_FILE", notices.metricsFile);
   return {
-    clear,
+    clear: {
+      ...written([
+        ["SCHEDULE", settings.schedule],
+        ["SCHEDULE_JITTER", settings.jitterSeconds, "0"],
+      ]),
+      ...clearPostgres(settings),
+      ...clearStore(settings),
+      ...clearCopy(settings),
+      ...clearEncryption(settings),
+      ...clearBackup(settings),
+      ...clearNotices(settings),
+    },
     secret: {
-      POSTGRES_PASSWORD: postgres.password,
-      S3_ACCESS_KEY_ID: store.accessKeyId,
-      S3_SECRET_ACCESS_KEY: store.secretAccessKey,
+      ...secretPostgres(settings),
+      ...secretStore(settings),
       ...secretCopy(settings),
-      ...(encryption && "passphrase" in encryption && { PASSPHRASE: encryption.passphrase }),
-      // Such addresses carry a token that lets anyone speak in our name.
-      ...(notices.pingUrl !== undefined && { PING_URL: notices.pingUrl }),
-      ...(notices.webhookUrl !== undefined && { WEBHOOK_URL: notices.webhookUrl }),
+      ...secretEncryption(settings),
+      ...secretNotices(settings),
     },
   };
 }
@@ -243,69 +170,19 @@ export function fromEnvironment(env: Readonly<Record<string, string | undefined>
     throw new Problem(`${issue?.message}. ${REMEDY}`);
   }
   const e = parsed.data;
-  const all = e.POSTGRES_BACKUP_ALL === "true";
-  const names = words(e.POSTGRES_DATABASE);
-  if (!all && names.length === 0) throw new Problem(`POSTGRES_DATABASE is required. ${REMEDY}`);
-  if (all && names.length > 0) {
-    throw new Problem(
-      `POSTGRES_DATABASE and POSTGRES_BACKUP_ALL are both set; choose one. ${REMEDY}`,
-    );
-  }
-  const recipients = words(e.AGE_RECIPIENTS);
-  if (recipients.length > 0 && e.PASSPHRASE !== "") {
-    throw new Problem(`AGE_RECIPIENTS and PASSPHRASE are both set; choose one. ${REMEDY}`);
-  }
-  for (const recipient of recipients) {
-    try {
-      parseRecipient(recipient);
-    } catch (error) {
-      throw new Problem(`AGE_RECIPIENTS: ${(error as Error).message} ${REMEDY}`, { cause: error });
-    }
-  }
   return {
     ...(e.SCHEDULE !== undefined && { schedule: e.SCHEDULE }),
     jitterSeconds: Number(e.SCHEDULE_JITTER),
-    postgres: {
-      host: e.POSTGRES_HOST,
-      port: Number(e.POSTGRES_PORT),
-      user: e.POSTGRES_USER,
-      password: e.POSTGRES_PASSWORD,
-      database: names[0] ?? "postgres",
-      dumpOptions: e.PGDUMP_EXTRA_OPTS,
-    },
-    databases: all ? "all" : names,
-    excludedDatabases: words(e.POSTGRES_EXCLUDE_DATABASES),
-    store: {
-      ...(e.S3_ENDPOINT !== undefined && { endpoint: e.S3_ENDPOINT }),
-      region: e.S3_REGION,
-      bucket: e.S3_BUCKET,
-      prefix: e.S3_PREFIX,
-      accessKeyId: e.S3_ACCESS_KEY_ID,
-      secretAccessKey: e.S3_SECRET_ACCESS_KEY,
-      allowInsecure: e.S3_ALLOW_INSECURE === "true",
-      ...(e.S3_CHECKSUMS !== undefined && { checksums: e.S3_CHECKSUMS }),
-    },
+    ...postgresOf(e),
+    store: storeOf(e),
+    ...encryptionOf(e),
     ...copyOf(Object.keys(present), e, e.S3_PREFIX),
-    ...(recipients.length > 0 && { encryption: { recipients } }),
-    ...(e.PASSPHRASE !== "" && { encryption: { passphrase: e.PASSPHRASE } }),
-    compressionLevel: Number(e.COMPRESSION_LEVEL),
-    globals: e.BACKUP_GLOBALS === "true",
-    verify: e.BACKUP_VERIFY === "true",
-    ...(e.BACKUP_KEEP_DAYS !== undefined && {
-      keep: { days: Number(e.BACKUP_KEEP_DAYS), atLeast: Number(e.BACKUP_KEEP_AT_LEAST) },
-    }),
-    tiers: e.BACKUP_TIERS === "true",
-    maxShrinkPercent: Number(e.BACKUP_MAX_SHRINK_PERCENT),
-    notices: {
-      ...(e.PING_URL !== undefined && { pingUrl: e.PING_URL }),
-      ...(e.WEBHOOK_URL !== undefined && { webhookUrl: e.WEBHOOK_URL }),
-      ...(e.METRICS_FILE !== undefined && { metricsFile: e.METRICS_FILE }),
-    },
+    ...backupOf(e),
+    notices: noticesOf(e),
   };
 }
 
-const REMEDY = "Set it in the accessory's env in deploy.yml and reboot the accessory.";
-
-/** The languages of `SCHEDULE` and `PGDUMP_EXTRA_OPTS`, for those who write them. */
+/** The languages of `SCHEDULE`, `PGDUMP_EXTRA_OPTS` and `PING_URL`, for those who write them. */
 export { readDumpOptions } from "./dumpOptions.ts";
+export { noticeFault } from "./noticesEnvironment.ts";
 export { cronOf, readSchedule } from "./scheduleRule.ts";

@@ -11,8 +11,7 @@ const PART_BYTES = 5 * 1024 * 1024;
 /**
  * Stores, in each place, the server's roles, their memberships and the grants on its parameters, which no dump of one
  * database carries: `pg_dumpall --globals-only`, through zstd, encrypted as the dump is. Without passwords: whoever reads a
- * backup must not be able to try
- * them.
+ * backup must not be able to try them.
  * @returns how it ended at each target; null when the role may not read them, as on some managed services, which is said in
  * a notice
  */

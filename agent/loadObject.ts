@@ -1,15 +1,13 @@
-import { addAbortSignal } from "node:stream";
-import { openObject } from "../storage/download.ts";
 import type { Manifest } from "../storage/manifest.ts";
 import { Problem } from "../storage/problem.ts";
 import { Damaged } from "./ageStream.ts";
 import type { BackupContext } from "./backup.ts";
+import { damageOf, openIncoming } from "./incoming.ts";
 import { load } from "./load.ts";
 import type { Plan } from "./plan.ts";
 import { readableBytes, throttled } from "./report.ts";
 import type { TableProgress } from "./restoreTalk.ts";
 import { loadThroughScratch } from "./scratch.ts";
-import { StallWatch } from "./stall.ts";
 
 const PROGRESS_EVERY_MS = 1000;
 
@@ -18,24 +16,11 @@ const PROGRESS_EVERY_MS = 1000;
  * @param scratch folder to unpack in; absent: streamed
  * @throws Problem that says what became of the live database
  */
-export async function loadObject(
-  { settings, store, report, signal }: BackupContext,
-  plan: Plan,
-  scratch: string | undefined,
-) {
+export async function loadObject(context: BackupContext, plan: Plan, scratch: string | undefined) {
+  const { settings, report } = context;
   const { entry, manifest, unpacking } = plan;
   const started = performance.now();
-  const stall = new StallWatch(`restore of ${plan.target}`);
   const elapsedMs = () => Math.round(performance.now() - started);
-  const progress = throttled(PROGRESS_EVERY_MS, (bytes: number) =>
-    report.event({
-      event: "progress",
-      step: "download",
-      bytes,
-      total: entry.bytes,
-      elapsedMs: elapsedMs(),
-    }),
-  );
   const tables = manifest?.tables.length;
   const onTable = throttled(PROGRESS_EVERY_MS, ({ done, table }: TableProgress) =>
     report.event({
@@ -47,15 +32,13 @@ export async function loadObject(
       elapsedMs: elapsedMs(),
     }),
   );
-  const { stream } = await openObject(store, entry.key);
-  const stopping = AbortSignal.any([signal, stall.signal]);
-  addAbortSignal(stopping, stream);
-  const options = { database: plan.fresh, signal: stopping, onBytes: progress, onTable };
+  const incoming = await openIncoming(context, entry, `restore of ${plan.target}`);
+  const { source, signal, onBytes } = incoming;
+  const options = { database: plan.fresh, signal, onBytes, onTable };
   const requireWhole = (read: { readonly bytes: number; readonly sha256: string }) => {
     if (manifest !== null) requireUndamaged(manifest, read);
   };
   try {
-    const source = stall.watch(stream);
     const loaded =
       scratch === undefined
         ? await load(settings.postgres, source, unpacking, options)
@@ -63,8 +46,7 @@ export async function loadObject(
             ...options,
             folder: scratch,
             onFetched: (read) => {
-              // From here on nothing is read from the network, however long pg_restore takes.
-              stall.stop();
+              incoming.arrived();
               requireWhole(read);
             },
           });
@@ -80,22 +62,18 @@ export async function loadObject(
   } catch (error) {
     throw error instanceof Damaged ? notRestored(error, plan) : error;
   } finally {
-    stall.stop();
-    stream.destroy();
+    incoming.close();
   }
 }
 
 function requireUndamaged(
-  { object }: Manifest,
-  loaded: { readonly bytes: number; readonly sha256: string },
+  manifest: Manifest,
+  read: { readonly bytes: number; readonly sha256: string },
 ): void {
-  if (loaded.bytes === object.bytes && loaded.sha256 === object.sha256) return;
-  const found =
-    loaded.bytes === object.bytes
-      ? `its SHA-256 is ${loaded.sha256}, the manifest says ${object.sha256}`
-      : `it has ${loaded.bytes} bytes, the manifest says ${object.bytes}`;
+  const damage = damageOf(manifest, read);
+  if (damage === undefined) return;
   throw new Problem(
-    `${object.key} is damaged: ${found}. The live database was not touched; choose another backup from the list.`,
+    `${manifest.object.key} is damaged: ${damage}. The live database was not touched; choose another backup from the list.`,
   );
 }
 

@@ -1,7 +1,7 @@
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { totalRows } from "../storage/manifest.ts";
 import { Problem } from "../storage/problem.ts";
-import type { Outcome } from "./notices.ts";
+import type { Outcome } from "./outcomes.ts";
 
 const PREFIX = "postgres_backup_";
 

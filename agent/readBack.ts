@@ -1,6 +1,5 @@
-import { addAbortSignal } from "node:stream";
 import type { CatalogueEntry } from "../storage/catalogue.ts";
-import { openObject, readStart } from "../storage/download.ts";
+import { readStart } from "../storage/download.ts";
 import type { Manifest } from "../storage/manifest.ts";
 import { LONGEST_HEADER } from "./ageHeader.ts";
 import type { Secrets } from "./ageKeyWrap.ts";
@@ -8,11 +7,9 @@ import { checkFraming, Damaged } from "./ageStream.ts";
 import { Count, openDump, type Unpacking, unpackInto } from "./archive.ts";
 import type { BackupContext } from "./backup.ts";
 import { readHead } from "./head.ts";
+import { damageOf, type Incoming, openIncoming } from "./incoming.ts";
 import { describeEnding } from "./pipeline.ts";
-import { throttled } from "./report.ts";
-import { StallWatch } from "./stall.ts";
 
-const PROGRESS_EVERY_MS = 1000;
 const SHOWN = 5;
 
 /** The backup that is looked at. */
@@ -31,7 +28,7 @@ export async function readAll(
 ): Promise<number> {
   const { store, signal } = context;
   const unpacking = await openDump(store, entry, manifest, secrets);
-  await download(context, entry, manifest, async (source, stopping, onBytes) => {
+  await download(context, entry, manifest, async ({ source, signal: stopping, onBytes }) => {
     const read = await unpackInto(source, unpacking, "pg_restore --file=/dev/null", {
       args: [],
       env: process.env,
@@ -70,7 +67,7 @@ export async function readStored(
       `${entry.key} is not what was written: ${recipients} keys can open it, the manifest names ${manifest.recipients.length}.`,
     );
   }
-  await download(context, entry, manifest, async (source, signal, onBytes) => {
+  await download(context, entry, manifest, async ({ source, signal, onBytes }) => {
     const count = new Count(onBytes);
     for await (const _ of count.pass(source)) signal.throwIfAborted();
     return { ...count.result(), whole: true, failure: undefined };
@@ -87,44 +84,19 @@ interface Read {
 
 /** One reading from start to end; a digest that differs explains more than what the programs said. */
 async function download(
-  { store, report, signal }: BackupContext,
+  context: BackupContext,
   entry: Subject,
   manifest: Manifest | null,
-  read: (
-    source: AsyncIterable<Buffer>,
-    stopping: AbortSignal,
-    onBytes: (bytes: number) => void,
-  ) => Promise<Read>,
+  read: (incoming: Incoming) => Promise<Read>,
 ): Promise<void> {
-  const started = performance.now();
-  const stall = new StallWatch(`verification of ${entry.key}`);
-  const stopping = AbortSignal.any([signal, stall.signal]);
-  const { stream } = await openObject(store, entry.key);
-  addAbortSignal(stopping, stream);
-  const progress = throttled(PROGRESS_EVERY_MS, (bytes: number) =>
-    report.event({
-      event: "progress",
-      step: "download",
-      bytes,
-      total: entry.bytes,
-      elapsedMs: Math.round(performance.now() - started),
-    }),
-  );
+  const incoming = await openIncoming(context, entry, `verification of ${entry.key}`);
   try {
-    const { bytes, sha256, whole, failure } = await read(stall.watch(stream), stopping, progress);
-    const { object } = manifest ?? {};
-    if (whole && object !== undefined && sha256 !== object.sha256) {
-      throw damaged(
-        entry,
-        bytes === object.bytes
-          ? `its SHA-256 is ${sha256}, the manifest says ${object.sha256}`
-          : `it has ${bytes} bytes, the manifest says ${object.bytes}`,
-      );
-    }
-    if (failure !== undefined) throw damaged(entry, failure);
+    const { failure, whole, ...found } = await read(incoming);
+    const damage = whole && manifest !== null ? damageOf(manifest, found) : undefined;
+    const fault = damage ?? failure;
+    if (fault !== undefined) throw damaged(entry, fault);
   } finally {
-    stall.stop();
-    stream.destroy();
+    incoming.close();
   }
 }
 

@@ -3,6 +3,7 @@ import { databasesOf, eachDatabase } from "./databases.ts";
 import { AnotherBackupRuns } from "./lock.ts";
 import { missedRun } from "./missed.ts";
 import { Notices } from "./notices.ts";
+import { Outcomes } from "./outcomes.ts";
 import { recordResult } from "./state.ts";
 
 export interface RunOptions extends BackupOptions {
@@ -30,17 +31,19 @@ export async function runBackup(
   sentence: (error: unknown) => string,
 ): Promise<void> {
   let context: BackupContext | undefined;
+  let outcomes: Outcomes | undefined;
   let notices: Notices | undefined;
   try {
     context = open();
     if (options.catchUp === true && !(await stillMissed(context, sentence))) return;
-    notices = new Notices(context, sentence);
+    outcomes = new Outcomes(context.settings, sentence);
+    notices = new Notices(context, outcomes);
     notices.begin();
     const names = await databasesOf(context.settings, options.database);
     await eachDatabase(
       context,
       names,
-      notices.listen(names, (each) => backup(each, options)),
+      outcomes.listen(names, (each) => backup(each, options)),
     );
     if (options.database === undefined) recordResult(stateFolder);
     await notices.end();
@@ -49,7 +52,7 @@ export async function runBackup(
       // The other run tells its own result; this one has none.
       if (options.scheduled !== true) throw error;
       context?.report.notice(`${error.message} It counts as the scheduled run.`);
-      if (notices?.anyStored === true) await notices.end();
+      if (outcomes?.anyStored === true) await notices?.end();
       return;
     }
     recordResult(stateFolder, sentence(error));

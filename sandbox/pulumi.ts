@@ -27,6 +27,7 @@ const config = Object.fromEntries(
   }),
 );
 const stack = await openStack(readWorld(), { config });
+for (const line of stack.providers.report) console.error(line);
 const outcome = await stack[operation]({ expectNoChanges: values["expect-no-changes"] });
 console.log(outcome.output);
 await stack.close();

@@ -33,7 +33,10 @@ try {
       world = await sandboxUp({ log: (line) => console.log(`    ${line}`) });
       stack = await openStack(world);
       identity = ["--identity", ensureIdentity(world).file];
-      for (const line of stack.providers.report) console.log(`    ${line}`);
+      console.log(
+        "    Pulumi's plugins; a stand-in is a program of this checkout that keeps the real one's contract, for the sandbox and tests only:",
+      );
+      for (const line of stack.providers.report) console.log(`      ${line}`);
       return `up in ${world.dir}`;
     },
   );

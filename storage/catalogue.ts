@@ -1,6 +1,6 @@
 import { GetObjectCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
 import type { Store } from "./client.ts";
-import { explain, isMissing } from "./explain.ts";
+import { explain, isMissing, notS3 } from "./explain.ts";
 import { FOLDERS, type Folder, isStamp, legacyStem, parseKey, stem, type Tier } from "./keys.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
 import { Problem } from "./problem.ts";
@@ -141,9 +141,7 @@ async function* objectsUnder(
       });
     if (page.IsTruncated === undefined) {
       // A web page reads as an empty answer, which must not pass for an empty bucket.
-      throw new Problem(
-        `cannot list the backups of ${database}: ${store.address.endpoint ?? "AWS"} did not answer in S3's language. Check S3_ENDPOINT.`,
-      );
+      throw notS3(store.address, `list the backups of ${database}`);
     }
     for (const { Key: key, Size: bytes, LastModified: modified } of page.Contents ?? []) {
       if (key !== undefined && bytes !== undefined && modified !== undefined) {

@@ -177,6 +177,16 @@ export function explain(error: unknown, address: StoreAddress, what: string): Er
   return new Problem(`cannot ${what}: ${row[1](place, symptoms)}`, { cause: error });
 }
 
+/**
+ * For an answer without what S3 always says: a web page may pass for an empty one.
+ * @param what as for `explain`
+ */
+export function notS3({ endpoint }: StoreAddress, what: string): Problem {
+  return new Problem(
+    `cannot ${what}: ${endpoint ?? "AWS"} did not answer in S3's language. Check S3_ENDPOINT.`,
+  );
+}
+
 /** Whether an object or upload that was asked for is simply not there. */
 export function isMissing(error: unknown): boolean {
   return error instanceof Error && named("NoSuchKey", "NotFound")(symptomsOf(error));

@@ -8,7 +8,7 @@ import {
   UploadPartCommand,
 } from "@aws-sdk/client-s3";
 import type { Store } from "./client.ts";
-import { explain, isDenied, isMissing, isTaken } from "./explain.ts";
+import { explain, isDenied, isMissing, isTaken, notS3 } from "./explain.ts";
 import type { FullPart } from "./partPool.ts";
 import { Problem } from "./problem.ts";
 import { inSlices } from "./slicedBody.ts";
@@ -49,11 +49,7 @@ export class MultipartUpload {
         ...checksum(store),
       }),
     );
-    if (answer.UploadId === undefined) {
-      throw new Problem(
-        `cannot write ${key}: ${address.endpoint ?? "AWS"} did not answer in S3's language. Check S3_ENDPOINT.`,
-      );
-    }
+    if (answer.UploadId === undefined) throw notS3(address, `write ${key}`);
     return new MultipartUpload(store, key, answer.UploadId, runId);
   }
 

@@ -1,8 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { AbortMultipartUploadCommand, CreateMultipartUploadCommand } from "@aws-sdk/client-s3";
 import type { Store } from "./client.ts";
-import { explain } from "./explain.ts";
-import { Problem } from "./problem.ts";
+import { explain, notS3 } from "./explain.ts";
 
 /**
  * Proves host, bucket, key, secret, clock and the right to write under the folder, by beginning an upload and dropping
@@ -14,11 +13,7 @@ export async function probeWrite(store: Store): Promise<void> {
   const target = { Bucket: address.bucket, Key: `${address.prefix}/.probe-${randomUUID()}` };
   try {
     const { UploadId } = await client.send(new CreateMultipartUploadCommand(target));
-    if (UploadId === undefined) {
-      throw new Problem(
-        `cannot write a probe: ${address.endpoint ?? "AWS"} did not answer in S3's language. Check S3_ENDPOINT.`,
-      );
-    }
+    if (UploadId === undefined) throw notS3(address, "write a probe");
     await client.send(new AbortMultipartUploadCommand({ ...target, UploadId }));
   } catch (error) {
     throw explain(error, address, `write a probe to ${address.bucket}/${address.prefix}`);

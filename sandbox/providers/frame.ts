@@ -30,9 +30,6 @@ export async function serve(provider: ProviderDescription): Promise<void> {
       error ? reject(error) : resolve(bound),
     );
   });
-  process.stderr.write(
-    `pulumi-resource-${provider.name}: a stand-in for the real ${provider.name} ${provider.version} plugin, for the sandbox and tests only\n`,
-  );
   process.stdout.write(`${port}\n`);
   // The parent holds the other end of standard input: when it dies, however it dies, this process goes too.
   process.stdin.on("end", () => process.exit(0)).resume();

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { KNOWN_VARIABLES, understand } from "../../agent/compatibility.ts";
-import { fromEnvironment, noticeFault } from "../../agent/environment.ts";
+import { fromEnvironment } from "../../agent/environment.ts";
+import { noticeFault } from "../../agent/noticesEnvironment.ts";
 
 const BASE = {
   POSTGRES_HOST: "db",

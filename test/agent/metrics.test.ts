@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { renderMetrics } from "../../agent/metrics.ts";
-import type { Outcome } from "../../agent/notices.ts";
+import type { Outcome } from "../../agent/outcomes.ts";
 import type { Manifest } from "../../storage/manifest.ts";
 
 const NOW = new Date("2026-11-24T03:16:00.400Z");

@@ -1,0 +1,50 @@
+import { z } from "zod";
+import type { AgentSettings, StoreSettings } from "./environment.ts";
+import { flag, required, written } from "./variables.ts";
+
+/** The variables of the bucket. */
+export const storeVariables = {
+  S3_ENDPOINT: z.string().optional(),
+  S3_REGION: z.string().default("us-west-1"),
+  S3_BUCKET: required("S3_BUCKET"),
+  S3_PREFIX: z.string().default("backup"),
+  S3_ACCESS_KEY_ID: required("S3_ACCESS_KEY_ID"),
+  S3_SECRET_ACCESS_KEY: required("S3_SECRET_ACCESS_KEY"),
+  S3_ALLOW_INSECURE: flag("S3_ALLOW_INSECURE", "false"),
+  S3_CHECKSUMS: z
+    .enum(
+      ["when-supported", "when-required"],
+      "S3_CHECKSUMS must be when-supported or when-required",
+    )
+    .optional(),
+};
+
+type Variables = z.infer<z.ZodObject<typeof storeVariables>>;
+
+export function clearStore({ store }: AgentSettings): Record<string, string> {
+  return written([
+    ["S3_ENDPOINT", store.endpoint],
+    ["S3_REGION", store.region],
+    ["S3_BUCKET", store.bucket],
+    ["S3_PREFIX", store.prefix, "backup"],
+    ["S3_ALLOW_INSECURE", store.allowInsecure, "false"],
+    ["S3_CHECKSUMS", store.checksums],
+  ]);
+}
+
+export function secretStore({ store }: AgentSettings): Record<string, string> {
+  return { S3_ACCESS_KEY_ID: store.accessKeyId, S3_SECRET_ACCESS_KEY: store.secretAccessKey };
+}
+
+export function storeOf(e: Variables): StoreSettings {
+  return {
+    ...(e.S3_ENDPOINT !== undefined && { endpoint: e.S3_ENDPOINT }),
+    region: e.S3_REGION,
+    bucket: e.S3_BUCKET,
+    prefix: e.S3_PREFIX,
+    accessKeyId: e.S3_ACCESS_KEY_ID,
+    secretAccessKey: e.S3_SECRET_ACCESS_KEY,
+    allowInsecure: e.S3_ALLOW_INSECURE === "true",
+    ...(e.S3_CHECKSUMS !== undefined && { checksums: e.S3_CHECKSUMS }),
+  };
+}
