@@ -3,6 +3,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Problem } from "../storage/problem.ts";
 import { brokenByData, type Unpacked, type Unpacking, unpackInto } from "./archive.ts";
+import { fillOffsets } from "./archiveOffsets.ts";
 import { libpqEnvironment, type PostgresSettings } from "./database.ts";
 import { type Loaded, restoreArguments, restoreFailure } from "./load.ts";
 import { describeEnding, readText, runPipeline } from "./pipeline.ts";
@@ -71,6 +72,7 @@ export async function loadThroughScratch(
         : `the archive could not be written to ${options.folder}: ${describeEnding("cat", second)}`;
       return { ...fetched, failure: new Problem(`${failure}.`) };
     }
+    await fillOffsets(file);
     const failure = await restoreFile(settings, file, { database, signal, onTable });
     return { ...fetched, ...(failure !== undefined && { failure }) };
   } finally {

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { CreateBucketCommand } from "@aws-sdk/client-s3";
+import { fillOffsets } from "../../agent/archiveOffsets.ts";
 import type { AgentEvent } from "../../agent/report.ts";
 import { administrator } from "../../sandbox/actors.ts";
 import { docker, removeContainer } from "../../sandbox/docker.ts";
@@ -11,6 +13,7 @@ import { checkout } from "../../sandbox/paths.ts";
 import { up } from "../../sandbox/up.ts";
 import type { World } from "../../sandbox/world.ts";
 import { AgentContainer } from "../support/agentContainer.ts";
+import { untimed } from "../support/archive.ts";
 import { buildAgents, MajorServer, pushedBytes } from "../support/majors.ts";
 import { ASTRAY, COUNTS, NEWS, SHOP } from "../support/majorsData.ts";
 
@@ -183,6 +186,22 @@ describe("each major", { concurrency: MAJORS.length }, () => {
           refused,
           /\/var\/tmp cannot be written to \(E\w+\)\. Mount a named volume at \/scratch/,
         );
+      });
+
+      test("an archive's offsets, filled in, are those that this pg_dump writes where it can go back", async (t) => {
+        const dir = mkdtempSync(join(tmpdir(), "offsets-"));
+        t.after(() => rmSync(dir, { recursive: true }));
+        const dump =
+          "PGPASSWORD=$POSTGRES_PASSWORD pg_dump -h $POSTGRES_HOST -U $POSTGRES_USER -Fc";
+        const both = `cd /dev/shm; ${dump} shop | base64 -w0; echo; ${dump} -f a shop; base64 -w0 a; rm a`;
+        const { stdout } = await agents[major].exec("sh", "-c", both);
+        const [piped, seekable] = stdout.split("\n").map((text) => Buffer.from(text, "base64"));
+        assert.ok(piped && seekable);
+        const file = join(dir, "archive");
+        writeFileSync(file, piped);
+        assert.ok(!untimed(piped).equals(untimed(seekable)));
+        assert.equal(await fillOffsets(file), true);
+        assert.ok(untimed(readFileSync(file)).equals(untimed(seekable)));
       });
 
       test("a restore that fails gives the server's reason", async () => {
