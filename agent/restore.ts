@@ -109,12 +109,27 @@ function sayPlanned(report: Report, plan: Plan): void {
   });
 }
 
+/** What a loaded database needs before it is used. Side by side: both read, and there may be more than one core. */
+async function check(context: BackupContext, plan: Plan) {
+  const [compared, analyzed] = await Promise.allSettled([
+    compare(context, plan),
+    analyze(context, plan),
+  ]);
+  if (compared.status === "rejected") throw compared.reason;
+  if (analyzed.status === "rejected") throw analyzed.reason;
+  return compared.value;
+}
+
 /** Planner statistics are not in a dump; without them the application's first queries would be planned blindly. */
-async function check({ settings, report, signal }: BackupContext, { fresh, manifest }: Plan) {
+async function analyze({ settings, signal }: BackupContext, { fresh }: Plan): Promise<void> {
+  const client = await connect(settings.postgres, fresh);
+  await endingOnAbort(client, signal, () => client.query("ANALYZE"));
+}
+
+async function compare({ settings, report, signal }: BackupContext, { fresh, manifest }: Plan) {
+  if (manifest === null) return { compared: false, tables: 0, rows: 0 };
   const client = await connect(settings.postgres, fresh);
   return endingOnAbort(client, signal, async () => {
-    await client.query("ANALYZE");
-    if (manifest === null) return { compared: false, tables: 0, rows: 0 };
     const started = performance.now();
     const total = manifest.tables.length;
     const progress = throttled(PROGRESS_EVERY_MS, (done: number) =>
