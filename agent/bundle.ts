@@ -57,6 +57,8 @@ async function bundleProgram(): Promise<Uint8Array> {
     bundle: true,
     platform: "node",
     format: "esm",
+    // The older form of a package cannot be shaken: half the file would be code that nobody calls.
+    mainFields: ["module", "main"],
     target: "node22",
     minifySyntax: true,
     minifyWhitespace: true,

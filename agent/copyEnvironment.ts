@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { Problem } from "../storage/problem.ts";
 import type { AgentSettings, StoreSettings } from "./environment.ts";
 

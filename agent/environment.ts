@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { Problem } from "../storage/problem.ts";
 import { backupOf, backupVariables, clearBackup } from "./backupEnvironment.ts";
 import {

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { AgentSettings, StoreSettings } from "./environment.ts";
 import { flag, required, written } from "./variables.ts";
 

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** What to do about a variable that is missing or wrong. */
 export const REMEDY = "Set it in the accessory's env in deploy.yml and reboot the accessory.";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { Problem } from "../storage/problem.ts";
 import { formatAge } from "./format.ts";
 import { type Container, dockerProblem } from "./remote.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { Problem } from "../storage/problem.ts";
 
 const propertiesSchema = z.record(z.string(), z.unknown()).nullish();

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { CatalogueEntry } from "../storage/catalogue.ts";
 import { manifestSchema } from "../storage/manifest.ts";
 import { Problem } from "../storage/problem.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { Problem } from "./problem.ts";
 
 /** One table of the dump with the number of rows it had in the dump's own snapshot. */

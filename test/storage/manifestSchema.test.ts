@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { z } from "zod";
+import * as z from "zod";
 import { manifestSchema } from "../../storage/manifest.ts";
 
 const path = fileURLToPath(new URL("../../storage/manifest.schema.json", import.meta.url));
