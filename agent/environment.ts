@@ -1,13 +1,7 @@
 import { z } from "zod";
 import { parseRecipient } from "../storage/ageKeys.ts";
 import { Problem } from "../storage/problem.ts";
-import {
-  type CopySettings,
-  clearCopy,
-  copyOf,
-  copyVariables,
-  secretCopy,
-} from "./copyEnvironment.ts";
+import { type CopySettings, clearCopy, copyOf, secretCopy } from "./copyEnvironment.ts";
 
 /**
  * What the container needs to know, as one typed value. The component turns it into the accessory's environment with
@@ -37,6 +31,8 @@ export interface AgentSettings {
   readonly store: StoreSettings;
   /** A second bucket that gets the same backups. `COPY_S3_...` @default none */
   readonly copy?: CopySettings;
+  /** What is wrong with the variables of the copy; then there is no `copy`. */
+  readonly copyFault?: Problem;
   /**
    * Public keys that can decrypt, `AGE_RECIPIENTS=age1...,age1...`, or a passphrase, `PASSPHRASE`. Absent: backups are
    * stored unencrypted.
@@ -145,7 +141,6 @@ const environmentSchema = z.object({
       "S3_CHECKSUMS must be when-supported or when-required",
     )
     .optional(),
-  ...copyVariables,
   AGE_RECIPIENTS: z.string().default(""),
   PASSPHRASE: z.string().default(""),
   COMPRESSION_LEVEL: whole("COMPRESSION_LEVEL", 1, 3).default("1"),
@@ -233,7 +228,7 @@ export function toEnvironment(settings: AgentSettings): AgentEnvironment {
 
 /**
  * Reads the settings inside the container. An empty variable counts as unset, as in the old image.
- * @throws Problem that names the variable
+ * @throws Problem that names the variable; not for those of the copy
  */
 export function fromEnvironment(env: Readonly<Record<string, string | undefined>>): AgentSettings {
   const present = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ""));
@@ -285,7 +280,7 @@ export function fromEnvironment(env: Readonly<Record<string, string | undefined>
       allowInsecure: e.S3_ALLOW_INSECURE === "true",
       ...(e.S3_CHECKSUMS !== undefined && { checksums: e.S3_CHECKSUMS }),
     },
-    ...copyOf(Object.keys(present), e, e.S3_PREFIX),
+    ...copyOf(present, e.S3_PREFIX),
     ...(recipients.length > 0 && { encryption: { recipients } }),
     ...(e.PASSPHRASE !== "" && { encryption: { passphrase: e.PASSPHRASE } }),
     compressionLevel: Number(e.COMPRESSION_LEVEL),

@@ -51,7 +51,10 @@ export async function prune(
   stateFolder = process.env["AGENT_STATE_DIR"],
 ): Promise<void> {
   const { copy, report, signal } = context;
-  const stores = { first: context.store, copy: copy?.tiers === true ? undefined : copy?.store };
+  const stores = {
+    first: context.store,
+    copy: copy?.store && !copy.tiers ? copy.store : undefined,
+  };
   const failures = new Map<Name, Problem>();
   for (const name of ["first", "copy"] as const) {
     const store = stores[name];
@@ -76,7 +79,7 @@ export async function prune(
 
 function stayed(name: Name, error: Problem): string {
   const { one, many } = WORDS[name];
-  const { message } = (name === "copy" ? ofCopysStore(error) : error) as Problem;
+  const { message } = name === "copy" ? ofCopysStore(error) : error;
   return `the new ${one} is complete, but old ${many} stay: ${message}`;
 }
 

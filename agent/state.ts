@@ -18,6 +18,16 @@ export function recordResult(folder: string | undefined, failure?: string): void
 }
 
 /**
+ * Leaves what is wrong with the settings, though backups can be made, for the health check to tell until the first run has
+ * ended and told its result. A container's settings never change, so it is never taken back.
+ * @param sentence one line, free of secrets
+ */
+export function recordFault(folder: string | undefined, sentence: string): void {
+  if (folder === undefined || folder === "") return;
+  writeFileSync(join(folder, "agent.fault"), `${sentence}\n`);
+}
+
+/**
  * Leaves a remark that the health check repeats behind its own sentence while the container lives: something to know about
  * that is no failure.
  * @param place it is about; each has one

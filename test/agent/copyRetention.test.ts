@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it, type TestContext } from "node:test";
 import { type Fate, startRelay } from "../support/relay.ts";
+import { twoBuckets } from "./twoBuckets.ts";
 import { agent, failure, type Outcome, unavailable, World } from "./world.ts";
 
 const HEALTH = join(import.meta.dirname, "../../agent/image/agent-health");
@@ -38,21 +39,14 @@ describe("BACKUP_KEEP_DAYS with a second bucket", { skip: unavailable, timeout: 
 
   /** Two buckets with old backups in them; each line, if given, stands in front of one. */
   const filled = async (lines: { first?: string; copy?: string } = {}) => {
-    const env = await world.environment("app");
-    const second = await world.environment("app");
-    const [first = "", copy = ""] = [env["S3_BUCKET"], second["S3_BUCKET"]];
+    const { env, first, copy } = await twoBuckets(world, "app");
     for (const key of [...ours("shop/production"), ...others("shop/production")]) {
       await world.write(first, key, "x");
     }
     for (const key of [...ours("far"), ...others("far")]) await world.write(copy, key, "x");
-    const there = Object.entries(second).flatMap(([name, value]) =>
-      name.startsWith("S3_") ? [[`COPY_${name}`, value]] : [],
-    );
     return {
       env: {
         ...env,
-        ...Object.fromEntries(there),
-        COPY_S3_PREFIX: "far",
         BACKUP_KEEP_DAYS: "30",
         BACKUP_KEEP_AT_LEAST: "1",
         ...(lines.first && { S3_ENDPOINT: lines.first }),
