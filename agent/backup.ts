@@ -78,9 +78,7 @@ export async function backup(
   });
   const suspect = ledger.any?.suspect ?? null;
   if (suspect === null && settings.verify) await verifyStored(context, ledger);
-  if (suspect === null && settings.keep !== undefined && ledger.good("first")) {
-    await prune(context, settings.keep);
-  }
+  if (suspect === null && settings.keep !== undefined) await prune(context, settings.keep, ledger);
   if (ledger.hasFailed) throw ledger.failure();
   if (suspect !== null) {
     throw new Problem(

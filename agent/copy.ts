@@ -11,9 +11,12 @@ import { nextRun } from "./schedule.ts";
 /** `@every` counts from one copy to the next, and no run takes place at the very second. */
 const LONGEST_EARLY_MS = 10 * 60_000;
 
-/** The second bucket, which gets what the first one gets. */
-export interface CopyPlace {
+/** The second bucket, which gets what the first one gets; or why it cannot be used. */
+export type CopyPlace = OpenCopy | FaultyCopy;
+
+interface OpenCopy {
   readonly store: Store;
+  readonly fault?: never;
   /** When a copy is due; absent: with each backup. */
   readonly every?: string;
   /** Its copies go into folders by calendar. */
@@ -22,14 +25,22 @@ export interface CopyPlace {
   readonly sayUnlisted: () => void;
 }
 
+/** Its settings are wrong. A backup goes on without it, and fails as it does when the copy's service fails. */
+interface FaultyCopy {
+  readonly store?: never;
+  readonly fault: Problem;
+}
+
 /**
- * Opens the second bucket; nothing is sent yet.
+ * Opens the second bucket; nothing is sent yet. It is faulty when its variables or its address are wrong, it is the first
+ * bucket, or its rhythm cannot be read.
  * @returns undefined when there is none
- * @throws Problem when its address is wrong, is that of the first bucket, or its rhythm cannot be read
  */
-export function openCopy({ copy, store }: AgentSettings, report: Report): CopyPlace | undefined {
+export function openCopy(settings: AgentSettings, report: Report): CopyPlace | undefined {
+  const { copy, copyFault, store } = settings;
+  if (copyFault !== undefined) return { fault: copyFault };
   if (copy === undefined) return undefined;
-  return inCopysWords(() => {
+  try {
     const address = parseAddress(copy.store);
     for (const notice of address.notices) report.notice(ofCopy(notice));
     if (isSameBucket(parseAddress(store), address)) {
@@ -51,7 +62,10 @@ export function openCopy({ copy, store }: AgentSettings, report: Report): CopyPl
         );
       },
     };
-  });
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    return { fault: ofCopysStore(error) };
+  }
 }
 
 /**
@@ -76,27 +90,19 @@ export function isCopyDue(
 
 /**
  * The same context for the second bucket, for commands that read.
- * @throws Problem when there is none
+ * @throws Problem when there is none, or its settings are wrong
  */
 export function forCopy(context: BackupContext): BackupContext {
   const { copy, ...rest } = context;
+  if (copy?.fault !== undefined) throw copy.fault;
   if (copy !== undefined) return { ...rest, store: copy.store };
   throw new Problem(
     "--copy: this container makes no copy, since COPY_S3_BUCKET is not set. Leave --copy away, or declare a copy.",
   );
 }
 
-/** Runs what concerns the second bucket alone; a failure names the variables of that one. */
-function inCopysWords<T>(work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    throw ofCopysStore(error);
-  }
-}
-
 /** A failure at the second bucket, with the names of its own variables. */
-export function ofCopysStore(error: unknown): unknown {
+export function ofCopysStore<E>(error: E): E | Problem {
   if (!(error instanceof Problem)) return error;
   return new Problem(ofCopy(error.message), { cause: error.cause ?? error });
 }

@@ -19,8 +19,8 @@ export interface CopySettings {
 const flag = (name: string) =>
   z.enum(["true", "false"], `${name} must be true or false`).default("false");
 
-/** The variables of the copy. */
-export const copyVariables = {
+/** The variables of the copy: read apart from the others, so that a wrong one costs the copy and not the backup. */
+const copyVariables = {
   COPY_S3_ENDPOINT: z.string().optional(),
   COPY_S3_REGION: z.string().default("us-west-1"),
   COPY_S3_BUCKET: z.string().optional(),
@@ -37,8 +37,6 @@ export const copyVariables = {
   COPY_EVERY: z.string().optional(),
   COPY_TIERS: flag("COPY_TIERS"),
 };
-
-type Variables = z.infer<z.ZodObject<typeof copyVariables>>;
 
 /** The variables that may be seen, where they are not what they would be by default. */
 export function clearCopy({ copy, store }: AgentSettings): Record<string, string> {
@@ -66,32 +64,36 @@ export function secretCopy({ copy }: AgentSettings): Record<string, string> {
 
 /**
  * Reads the copy's variables.
- * @param present names of the variables that are set
+ * @param present those that are set
  * @param prefix of the first bucket
- * @throws Problem when one is set and one that it needs is not
+ * @returns what is wrong when one of them is, or one is set and another that it needs is not
  */
 export function copyOf(
-  present: readonly string[],
-  e: Variables,
+  present: Readonly<Record<string, string | undefined>>,
   prefix: string,
-): { readonly copy?: CopySettings } {
-  const given = present.find((name) => name in copyVariables);
+): Pick<AgentSettings, "copy" | "copyFault"> {
+  const given = Object.keys(present).find((name) => name in copyVariables);
   if (given === undefined) return {};
-  const needed = (name: keyof Variables, value: string | undefined): string => {
-    if (value !== undefined) return value;
-    throw new Problem(
-      `${given} is set, so ${name} is required. Set it in the accessory's env in deploy.yml and reboot the accessory, or remove every COPY_ variable.`,
-    );
-  };
+  const parsed = z.object(copyVariables).safeParse(present);
+  if (!parsed.success) return fault(`${parsed.error.issues[0]?.message}.`);
+  const e = parsed.data;
+  const {
+    COPY_S3_BUCKET: bucket,
+    COPY_S3_ACCESS_KEY_ID: accessKeyId,
+    COPY_S3_SECRET_ACCESS_KEY: secretAccessKey,
+  } = e;
+  if (bucket === undefined) return lacking(given, "COPY_S3_BUCKET");
+  if (accessKeyId === undefined) return lacking(given, "COPY_S3_ACCESS_KEY_ID");
+  if (secretAccessKey === undefined) return lacking(given, "COPY_S3_SECRET_ACCESS_KEY");
   return {
     copy: {
       store: {
         ...(e.COPY_S3_ENDPOINT !== undefined && { endpoint: e.COPY_S3_ENDPOINT }),
         region: e.COPY_S3_REGION,
-        bucket: needed("COPY_S3_BUCKET", e.COPY_S3_BUCKET),
+        bucket,
         prefix: e.COPY_S3_PREFIX ?? prefix,
-        accessKeyId: needed("COPY_S3_ACCESS_KEY_ID", e.COPY_S3_ACCESS_KEY_ID),
-        secretAccessKey: needed("COPY_S3_SECRET_ACCESS_KEY", e.COPY_S3_SECRET_ACCESS_KEY),
+        accessKeyId,
+        secretAccessKey,
         allowInsecure: e.COPY_S3_ALLOW_INSECURE === "true",
         ...(e.COPY_S3_CHECKSUMS !== undefined && { checksums: e.COPY_S3_CHECKSUMS }),
       },
@@ -99,4 +101,14 @@ export function copyOf(
       tiers: e.COPY_TIERS === "true",
     },
   };
+}
+
+function lacking(given: string, name: keyof typeof copyVariables) {
+  return fault(`${given} is set, so ${name} is required.`);
+}
+
+function fault(what: string) {
+  const remedy =
+    "Set it in the accessory's env in deploy.yml and reboot the accessory, or remove every COPY_ variable.";
+  return { copyFault: new Problem(`${what} ${remedy}`) };
 }

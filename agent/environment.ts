@@ -1,13 +1,7 @@
 import * as z from "zod";
 import { Problem } from "../storage/problem.ts";
 import { backupOf, backupVariables, clearBackup } from "./backupEnvironment.ts";
-import {
-  type CopySettings,
-  clearCopy,
-  copyOf,
-  copyVariables,
-  secretCopy,
-} from "./copyEnvironment.ts";
+import { type CopySettings, clearCopy, copyOf, secretCopy } from "./copyEnvironment.ts";
 import {
   clearEncryption,
   encryptionOf,
@@ -52,6 +46,8 @@ export interface AgentSettings {
   readonly store: StoreSettings;
   /** A second bucket that gets the same backups. `COPY_S3_...` @default none */
   readonly copy?: CopySettings;
+  /** What is wrong with the variables of the copy; then there is no `copy`. */
+  readonly copyFault?: Problem;
   /**
    * Public keys that can decrypt, `AGE_RECIPIENTS=age1...,age1...`, or a passphrase, `PASSPHRASE`. Absent: backups are
    * stored unencrypted.
@@ -127,7 +123,6 @@ const environmentSchema = z.object({
   SCHEDULE_JITTER: whole("SCHEDULE_JITTER", 0, 86_400).default("0"),
   ...postgresVariables,
   ...storeVariables,
-  ...copyVariables,
   ...encryptionVariables,
   ...backupVariables,
   ...noticesVariables,
@@ -160,7 +155,7 @@ export function toEnvironment(settings: AgentSettings): AgentEnvironment {
 
 /**
  * Reads the settings inside the container. An empty variable counts as unset, as in the old image.
- * @throws Problem that names the variable
+ * @throws Problem that names the variable; not for those of the copy
  */
 export function fromEnvironment(env: Readonly<Record<string, string | undefined>>): AgentSettings {
   const present = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ""));
@@ -176,7 +171,7 @@ export function fromEnvironment(env: Readonly<Record<string, string | undefined>
     ...postgresOf(e),
     store: storeOf(e),
     ...encryptionOf(e),
-    ...copyOf(Object.keys(present), e, e.S3_PREFIX),
+    ...copyOf(present, e.S3_PREFIX),
     ...backupOf(e),
     notices: noticesOf(e),
   };

@@ -8,7 +8,7 @@ import { sentence } from "./sentence.ts";
 
 type Name = Place["name"];
 
-/** The backup itself is good, but the copy that was due with it is not there. */
+/** The backup itself is good: what has failed is about the copies alone. */
 export class CopyFailed extends Problem {}
 
 /** What became of a backup in each of its places. */
@@ -65,7 +65,7 @@ export class Ledger {
       return first;
     }
     const here = nameOf(store);
-    const there = nameOf(copy.store);
+    const there = copy.store && nameOf(copy.store);
     if (second === undefined) {
       return new Problem(
         `${backup} failed in ${here}: ${this.#told(first)} Its copy in ${there} is complete: list --copy shows it, restore --copy reads it.`,
@@ -74,14 +74,14 @@ export class Ledger {
     }
     if (first === undefined) {
       return new CopyFailed(
-        `${backup} is stored in ${here}, but its copy in ${there} failed: ${this.#told(second)}`,
+        `${backup} is stored in ${here}, but its copy${there === undefined ? "" : ` in ${there}`} failed: ${this.#told(second)}`,
         { cause: second },
       );
     }
     // The source, or whoever stopped the run, is to blame then, and neither place.
     if (sentence(first) === sentence(second)) return first;
     return new Problem(
-      `${backup} failed in both places. ${here}: ${this.#told(first)} ${there}: ${this.#told(second)}`,
+      `${backup} failed in both places. ${here}: ${this.#told(first)} ${there ?? "The copy"}: ${this.#told(second)}`,
       { cause: first },
     );
   }

@@ -17,6 +17,7 @@ import { type RestoreOptions, restore } from "./restore.ts";
 import { type RunOptions, runBackup } from "./run.ts";
 import { readSecrets } from "./secrets.ts";
 import { sentence } from "./sentence.ts";
+import { recordFault } from "./state.ts";
 import { stopOnSignal } from "./stop.ts";
 import { undo } from "./undo.ts";
 import { verifyChosen } from "./verify.ts";
@@ -133,7 +134,9 @@ command("next", "for run.sh: when the schedule is due and the run begins, second
 
 command("missed", "for run.sh: when to make up for a run that was missed, if one was").action(
   async () => {
-    process.stdout.write(`${await catchUpLine(open())}\n`);
+    const context = open();
+    tellFault(context);
+    process.stdout.write(`${await catchUpLine(context)}\n`);
   },
 );
 
@@ -196,6 +199,14 @@ function openFor({ database, copy }: ReadFlags): BackupContext {
 
 function secretsFor({ identityStdin }: { readonly identityStdin?: boolean }): Promise<Secrets> {
   return readSecrets(env, identityStdin === true ? process.stdin : undefined);
+}
+
+/** Said where a container begins, and by its health check: the first backup, which fails by it, may be a day away. */
+function tellFault({ copy }: BackupContext): void {
+  if (copy?.fault === undefined) return;
+  const message = `no copy can be made: ${clean(copy.fault.message)}`;
+  report.notice(message);
+  recordFault(process.env["AGENT_STATE_DIR"], message);
 }
 
 /** Said where a container or a run begins, not by every command. */

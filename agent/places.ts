@@ -27,7 +27,7 @@ export interface Places {
 
 /**
  * Looks at the buckets: which of them this backup goes to, and what it is to be compared with. One that cannot be read is
- * left out and has failed in the ledger. Then the other one is to have the backup, due or not.
+ * left out and has failed in the ledger, as has one whose settings are wrong. Then the other one is to have the backup, due or not.
  * @throws Problem when none is left
  */
 export async function choosePlaces(
@@ -51,6 +51,7 @@ export async function choosePlaces(
   const alone = places.length === 0;
   if (copy !== undefined) {
     await ledger.attempt("copy", async () => {
+      if (copy.fault !== undefined) throw copy.fault;
       const { store, every, tiers, sayUnlisted } = copy;
       const entries =
         every !== undefined || tiers || alone

@@ -31,6 +31,7 @@ export async function probe({ settings, store, copy, report }: BackupContext): P
   await probeWrite(store);
   report.line(`bucket    ${nameOf(store)}, an upload was begun and dropped`);
   if (copy === undefined) return;
+  if (copy.fault !== undefined) throw copy.fault;
   await probeWrite(copy.store).catch((error: unknown) => {
     throw ofCopysStore(error);
   });

@@ -3,7 +3,9 @@ import { deleteBackup } from "../storage/deleteBackup.ts";
 import { isDenied } from "../storage/explain.ts";
 import { Problem } from "../storage/problem.ts";
 import type { BackupContext } from "./backup.ts";
+import { ofCopysStore } from "./copy.ts";
 import type { AgentSettings } from "./environment.ts";
+import { CopyFailed, type Ledger } from "./ledger.ts";
 import { dropRemark, leaveRemark } from "./state.ts";
 
 type Keep = NonNullable<AgentSettings["keep"]>;
@@ -26,19 +28,73 @@ export function expiredBackups(
   return entries.filter((entry) => entry.stamp < limit && entry.stamp < newest && !stay.has(entry));
 }
 
+/** How a place is spoken of. */
+const WORDS = {
+  first: { key: "the key", one: "backup", many: "backups" },
+  copy: { key: "the copy's key", one: "copy", many: "copies" },
+} as const;
+
+type Name = keyof typeof WORDS;
+
 /**
- * Deletes the expired backups of the context's database. A key that may not delete, or not even list, is no failure: then
- * the bucket's own rule expires them. It is said once in the life of the container, and from then on by its health check.
+ * Deletes the expired backups of the context's database in each place that has got the new one, and only there: a newer
+ * good one is known to be in it. Copies in folders by calendar are left to the folders' own rules, which keep the monthly
+ * ones longer. Each place fails alone.
  * @param stateFolder where the health check looks; absent: outside a container
- * @throws Problem when it fails for another reason; the new backup is complete all the same
+ * @throws Problem when a place fails for another reason than its key; the new backup is complete all the same. When the run
+ * has failed already, that is only said
  */
 export async function prune(
   context: BackupContext,
   keep: Keep,
+  ledger: Ledger,
   stateFolder = process.env["AGENT_STATE_DIR"],
 ): Promise<void> {
-  const { settings, store, report, signal } = context;
+  const { copy, report, signal } = context;
+  const stores = {
+    first: context.store,
+    copy: copy?.store && !copy.tiers ? copy.store : undefined,
+  };
+  const failures = new Map<Name, Problem>();
+  for (const name of ["first", "copy"] as const) {
+    const store = stores[name];
+    if (store === undefined || ledger.good(name) === undefined || signal.aborted) continue;
+    try {
+      await pruneIn({ ...context, store }, name, keep, stateFolder);
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      failures.set(name, error);
+    }
+  }
+  if (failures.size === 0) return;
+  const message = [...failures].map(([name, error]) => stayed(name, error)).join(" ");
+  if (ledger.hasFailed) {
+    report.notice(message);
+    return;
+  }
+  const cause = failures.get("first");
+  if (cause === undefined) throw new CopyFailed(message, { cause: failures.get("copy") });
+  throw new Problem(message, { cause });
+}
+
+function stayed(name: Name, error: Problem): string {
+  const { one, many } = WORDS[name];
+  const { message } = name === "copy" ? ofCopysStore(error) : error;
+  return `the new ${one} is complete, but old ${many} stay: ${message}`;
+}
+
+/**
+ * Deletes in the context's store. A key that may not delete, or not even list, is no failure: then the bucket's own rule
+ * expires them. It is said once for the place in the life of the container, and from then on by its health check.
+ */
+async function pruneIn(
+  { settings, store, report, signal }: BackupContext,
+  name: Name,
+  keep: Keep,
+  stateFolder: string | undefined,
+): Promise<void> {
   const { database } = settings.postgres;
+  const { key, many } = WORDS[name];
   let expired: CatalogueEntry[] | undefined;
   let deleted = 0;
   try {
@@ -48,22 +104,17 @@ export async function prune(
       await deleteBackup(store, entry);
       deleted += 1;
     }
-    if (deleted > 0) dropRemark(stateFolder);
+    if (deleted > 0) dropRemark(stateFolder, name);
   } catch (error) {
-    if (!(error instanceof Problem)) throw error;
-    if (!isDenied(error.cause)) {
-      throw new Problem(`the new backup is complete, but old ones stay: ${error.message}`, {
-        cause: error,
-      });
-    }
-    const reason = `BACKUP_KEEP_DAYS: the key may not ${expired ? "delete" : "list the bucket"}, so`;
+    if (!(error instanceof Problem) || !isDenied(error.cause)) throw error;
+    const reason = `BACKUP_KEEP_DAYS: ${key} may not ${expired ? "delete" : "list the bucket"}, so`;
     const until = "until the bucket's own rule expires them";
-    if (leaveRemark(stateFolder, `${reason} old backups stay ${until}`)) {
+    if (leaveRemark(stateFolder, name, `${reason} old ${many} stay ${until}`)) {
       const which = expired ? `${expired.length - deleted}` : "the";
-      report.notice(`${reason} ${which} backups older than ${keep.days} days stay ${until}.`);
+      report.notice(`${reason} ${which} ${many} older than ${keep.days} days stay ${until}.`);
     }
   }
   if (deleted > 0) {
-    report.line(`Deleted ${deleted} backups of ${database} older than ${keep.days} days.`);
+    report.line(`Deleted ${deleted} ${many} of ${database} older than ${keep.days} days.`);
   }
 }

@@ -1,5 +1,6 @@
 import { existsSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Place } from "./places.ts";
 
 /**
  * Leaves the result of a backup where the health check looks: one line, `ok EPOCH` or `failed EPOCH sentence`. The
@@ -17,23 +18,40 @@ export function recordResult(folder: string | undefined, failure?: string): void
 }
 
 /**
+ * Leaves what is wrong with the settings, though backups can be made, for the health check to tell until the first run has
+ * ended and told its result. A container's settings never change, so it is never taken back.
+ * @param sentence one line, free of secrets
+ */
+export function recordFault(folder: string | undefined, sentence: string): void {
+  if (folder === undefined || folder === "") return;
+  writeFileSync(join(folder, "agent.fault"), `${sentence}\n`);
+}
+
+/**
  * Leaves a remark that the health check repeats behind its own sentence while the container lives: something to know about
  * that is no failure.
+ * @param place it is about; each has one
  * @param sentence one line, free of secrets
  * @returns whether it is new; always true where nothing can be written
  */
-export function leaveRemark(folder: string | undefined, sentence: string): boolean {
+export function leaveRemark(
+  folder: string | undefined,
+  place: Place["name"],
+  sentence: string,
+): boolean {
   if (folder === undefined || folder === "") return true;
-  const path = join(folder, REMARK);
+  const path = remarkIn(folder, place);
   if (existsSync(path)) return false;
   writeFileSync(path, `${sentence}\n`);
   return true;
 }
 
 /** Takes the remark back: it no longer holds. */
-export function dropRemark(folder: string | undefined): void {
+export function dropRemark(folder: string | undefined, place: Place["name"]): void {
   if (folder === undefined || folder === "") return;
-  rmSync(join(folder, REMARK), { force: true });
+  rmSync(remarkIn(folder, place), { force: true });
 }
 
-const REMARK = "agent.remark";
+function remarkIn(folder: string, place: Place["name"]): string {
+  return join(folder, `agent.remark.${place}`);
+}

@@ -1,5 +1,5 @@
 import type { BackupOutputs } from "../components/outputs.ts";
-import { chooseBackup, isComplete } from "../storage/catalogue.ts";
+import { type CatalogueEntry, chooseBackup, isComplete } from "../storage/catalogue.ts";
 import { notAfter as takenBy } from "../storage/notAfter.ts";
 import { placeArguments } from "./copy.ts";
 import { databaseArguments } from "./databases.ts";
@@ -16,7 +16,7 @@ export type State = "complete" | "verified" | "suspect" | "no manifest" | "legac
 
 /** Whether the newest complete backup is young enough. */
 export interface Verdict {
-  readonly newest: Entry | undefined;
+  readonly newest: CatalogueEntry | undefined;
   readonly ok: boolean;
   /** `newest 7 h old, RPO 26 h: ok` */
   readonly text: string;
@@ -34,7 +34,7 @@ export async function listBackups(session: Session): Promise<Entry[]> {
     .sort((a, b) => b.stamp.localeCompare(a.stamp));
 }
 
-export function stateOf(entry: Entry): State {
+export function stateOf(entry: CatalogueEntry): State {
   if (entry.kind === "legacy") return "legacy";
   if (!isComplete(entry)) return "no manifest";
   if (entry.suspect) return "suspect";
@@ -42,7 +42,11 @@ export function stateOf(entry: Entry): State {
 }
 
 /** Judges the newest complete backup against the RPO of the outputs. */
-export function judgeAge(backup: BackupOutputs, entries: readonly Entry[], now: number): Verdict {
+export function judgeAge(
+  backup: BackupOutputs,
+  entries: readonly CatalogueEntry[],
+  now: number,
+): Verdict {
   const newest = entries.find((entry) => ["complete", "verified"].includes(stateOf(entry)));
   const rpo = `RPO ${backup.rpoHours} h`;
   if (newest === undefined) {

@@ -21,11 +21,17 @@ export interface StackChoice {
 export async function stackOutputs(choice: StackChoice): Promise<Record<string, unknown>> {
   const { code, stdout, stderr } = await run(choice, ["stack", "output", "--json"]);
   if (code !== 0) throw pulumiProblem(choice, "stack output", stderr);
-  try {
-    return JSON.parse(stdout) as Record<string, unknown>;
-  } catch (error) {
-    throw new Problem(`pulumi stack output in ${choice.cwd} did not print JSON.`, { cause: error });
-  }
+  return parsed(choice, "stack output", stdout) as Record<string, unknown>;
+}
+
+/**
+ * The whole state of the stack with its secrets in plain: to be searched for the one that is needed, and never printed.
+ * @throws Problem when Pulumi does not give it, for instance without the passphrase
+ */
+export async function stackState(choice: StackChoice): Promise<unknown> {
+  const { code, stdout, stderr } = await run(choice, ["stack", "export", "--show-secrets"]);
+  if (code !== 0) throw pulumiProblem(choice, "stack export", stderr);
+  return parsed(choice, "stack export", stdout);
 }
 
 /**
@@ -66,6 +72,15 @@ function describe(diagnostic: { message: string; urn?: string | undefined }): st
     .trim()
     .replace(/\s*\n\s*/g, " ");
   return name ? `${name}: ${message}` : message;
+}
+
+function parsed(choice: StackChoice, command: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // The reason would quote from the text, which may hold secrets.
+    throw new Problem(`pulumi ${command} in ${choice.cwd} did not print JSON.`);
+  }
 }
 
 function pulumiProblem(choice: StackChoice, command: string, stderr: string): Problem {

@@ -20,7 +20,8 @@ import { keepingIn, type Location, type SettledBucket, settleBucket } from "./se
 export interface CopyArgs {
   /**
    * Where the copies go, as `PostgresBackup.bucket`: best at another provider, at least in another account. It expires them
-   * by its own rules, and has keys of its own.
+   * by its own rules, and has keys of its own; where such a key may delete, `keep` is for the copies too, unless they go
+   * into tiers.
    */
   readonly bucket: BackupBucket;
   /** Folder in that bucket. @default that of the backups */
@@ -98,6 +99,7 @@ export function settleCopy(
     });
   }
   const location = apart(parent, original, settled);
+  const retentionDays = keptDays(settled, backup.keep);
   return {
     keys: settled.keys,
     madeKeys: settled.keys !== undefined || settled.madeKeys === true,
@@ -119,11 +121,20 @@ export function settleCopy(
         location: place,
         writerKeyId,
         rpoHours: rpoHours(rhythm, jitterSeconds),
-        ...(settled.retentionDays !== undefined && { retentionDays: settled.retentionDays }),
+        ...(retentionDays !== undefined && { retentionDays }),
         ...(settled.tierDays && { tierDays: settled.tierDays }),
       }),
     ),
   };
+}
+
+/** A key that was made cannot delete, and copies in tiers are left to the folders' own rules. */
+function keptDays(
+  { retentionDays, keys, madeKeys, tiered }: SettledBucket,
+  keep: PostgresBackupArgs["keep"],
+): number | undefined {
+  if (retentionDays === undefined || keep === undefined) return retentionDays;
+  return keys || madeKeys || tiered ? retentionDays : Math.min(retentionDays, keep.days);
 }
 
 /** The container's settings with those of the copy, if there is one. */

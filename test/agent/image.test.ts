@@ -144,7 +144,13 @@ describe("run.sh", { timeout: 60_000 }, () => {
 
 describe("agent-health", () => {
   const now = Math.floor(Date.now() / 1000);
-  const table: readonly [scheduler: string, result: string, code: number, says: RegExp][] = [
+  const table: readonly [
+    scheduler: string,
+    result: string,
+    code: number,
+    says: RegExp,
+    fault?: string,
+  ][] = [
     ["", "", 1, /has not started/],
     [`waiting ${now + 60}`, "", 0, /no backup has run/],
     [`waiting ${now + 60}`, `ok ${now}`, 0, /waiting; the last backup succeeded/],
@@ -156,12 +162,21 @@ describe("agent-health", () => {
       /broken.*wrong password; do/,
     ],
     [`waiting ${now - 600}`, `ok ${now}`, 1, /stale: a backup was due/],
+    [`waiting ${now + 60}`, "", 1, /^broken: no copy: do this$/m, "no copy: do this"],
+    [
+      `waiting ${now + 60}`,
+      `failed ${now} no copy`,
+      1,
+      /^broken: the last.*: no copy$/m,
+      "no copy",
+    ],
   ];
-  for (const [scheduler, result, code, says] of table) {
+  for (const [scheduler, result, code, says, fault] of table) {
     it(`${scheduler.split(" ")[0]} / ${result.split(" ")[0]}: ${says.source}`, () => {
       const dir = scratch();
       if (scheduler !== "") writeFileSync(join(dir, "agent.scheduler"), `${scheduler}\n`);
       if (result !== "") writeFileSync(join(dir, "agent.result"), `${result}\n`);
+      if (fault !== undefined) writeFileSync(join(dir, "agent.fault"), `${fault}\n`);
       const env = { PATH: process.env["PATH"], AGENT_STATE_DIR: dir };
       const { status, stdout } = spawnSync("sh", [join(IMAGE, "agent-health")], {
         env,

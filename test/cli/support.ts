@@ -118,9 +118,10 @@ log=""
 for word in "$@"; do
   if [ "$log" = next ]; then log=$word; elif [ "$word" = --event-log ]; then log=next; fi
 done
-case "$1" in
-  stack) answer=outputs; cat "$here/outputs.out";;
-  refresh) answer=refresh; cat "$here/refresh.out" > "$log";;
+case "$1 $2" in
+  "stack output") answer=outputs; cat "$here/outputs.out";;
+  "stack export") answer=state; cat "$here/state.out";;
+  refresh*) answer=refresh; cat "$here/refresh.out" > "$log";;
 esac
 cat "$here/$answer.err" >&2
 exit "$(cat "$here/$answer.code")"
@@ -149,6 +150,7 @@ export class Outside {
       await chmod(join(folder, name), 0o755);
     }
     await outside.answer("outputs", { out: JSON.stringify({ backup: outputs }) });
+    await outside.answer("state", { out: '{"version":3,"deployment":{}}' });
     return outside;
   }
 
@@ -162,6 +164,7 @@ export class Outside {
       | "undo"
       | "inspect"
       | "outputs"
+      | "state"
       | "refresh",
     { out = "", err = "", code = 0 }: Answer,
   ): Promise<void> {

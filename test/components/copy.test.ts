@@ -123,6 +123,29 @@ test("a copy on AWS gets keys of its own, for its own bucket and folder", async 
   assert.match(JSON.stringify(policy?.inputs["policy"]), /shop-far-4f2a\/far\/\*/);
 });
 
+test("keep is told for copies that the container deletes, and not for those that it cannot or must not", async () => {
+  const { Retention } = components;
+  const days = Retention.days(90);
+  const tiers = Retention.tiers({ daily: 7, weekly: 35, monthly: 365 });
+  const rows = [
+    [elsewhere({ retention: days }), 30],
+    [elsewhere({ retention: Retention.days(20) }), 20],
+    [elsewhere({ retention: tiers }), 365],
+    [undefined, 90],
+  ] as const;
+  for (const [given, kept] of rows) {
+    await declare(false, () => {
+      const { AwsBackupBucket } = components;
+      const bucket = given ?? new AwsBackupBucket("shop-far", { retention: days });
+      const backup = make(
+        { bucket },
+        { bucket: elsewhere({ name: "shop-first" }), keep: { days: 30 } },
+      );
+      return [backup.outputs.apply(({ copy }) => assert.equal(copy?.retentionDays, kept))];
+    });
+  }
+});
+
 test("at preview nothing throws on what is not known yet", async () => {
   const declared = await declare(true, () => {
     const { AwsBackupBucket, Retention } = components;

@@ -78,6 +78,10 @@ test("a container removed by hand is drift, and up boots it again", async () => 
   await docker(["rm", "-f", container]);
   const preview = await journey.stack.preview({ expectNoChanges: true });
   assert.equal(preview.code, 7, preview.output);
+  const drift = await runCli(journey.stack, ["drift", "--json"]);
+  assert.equal(drift.code, 7, drift.stderr);
+  const { seen, notes } = JSON.parse(drift.stdout);
+  assert.deepEqual(seen, { backups: "bucket" }, notes.join(" "));
   const up = await journey.stack.up();
   assert.equal(up.code, 0, up.output);
   const state = await docker(["container", "inspect", "-f", "{{.State.Status}}", container]);
