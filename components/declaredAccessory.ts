@@ -2,7 +2,7 @@ import { type AgentSettings, toEnvironment } from "../agent/environment.ts";
 import type { Accessory } from "../kamal/accessory.ts";
 import type { KamalConfig } from "../kamal/config.ts";
 import type { KamalArgs } from "./kamalProject.ts";
-import { noticesOptions } from "./notices.ts";
+import { volumesOf } from "./mounts.ts";
 import type { Database } from "./settleDatabase.ts";
 
 /** What an accessory is called. Plain values: they are known at preview, when image and keys may not be. */
@@ -20,28 +20,31 @@ export function accessoryNames(kamal: KamalArgs, service: string): AccessoryName
   };
 }
 
+/** What the container is besides its settings. */
+export interface ContainerArgs {
+  readonly image: string;
+  readonly memory: string;
+  readonly scratch: string | undefined;
+  readonly logging: KamalConfig["logging"];
+}
+
 /** The accessory that runs the agent with these settings. */
 export function accessoryOf(
   names: AccessoryNames,
   settings: AgentSettings,
-  image: string,
-  memory: string,
   database: Database,
-  logging: KamalConfig["logging"],
+  { image, memory, scratch, logging }: ContainerArgs,
 ): Accessory {
   const { clear, secret } = toEnvironment(settings);
+  const volumes = volumesOf({ metricsFile: settings.notices.metricsFile, scratch });
   return {
     ...names,
     image,
     hosts: [...database.hosts],
     labels: {},
     // A backup that runs when the container is stopped gets the time to abort its upload.
-    options: {
-      "read-only": true,
-      memory,
-      "stop-timeout": "30",
-      ...noticesOptions(settings.notices),
-    },
+    options: { "read-only": true, memory, "stop-timeout": "30" },
+    ...(volumes && { volumes }),
     clear: { ...clear },
     secrets: Object.keys(secret).map((name) => ({
       name,

@@ -111,7 +111,12 @@ export class PostgresBackup extends pulumi.ComponentResource {
           image?.reference ?? pinnedImage(this, "image", args.image as string, registry),
         ])
         .apply(([s, reference]) =>
-          accessoryOf(names, s, reference, args.memory ?? "256m", database, project.config.logging),
+          accessoryOf(names, s, database, {
+            image: reference,
+            memory: args.memory ?? "256m",
+            scratch: args.scratch,
+            logging: project.config.logging,
+          }),
         ),
     );
 

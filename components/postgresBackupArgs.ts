@@ -92,6 +92,16 @@ export interface PostgresBackupArgs {
    */
   readonly memory?: string;
   /**
+   * Where `restore --scratch /scratch` unpacks the archive, to restore it with every core: a named volume of Docker's, or
+   * an absolute folder of the host. It is mounted at /scratch, needs the room of the whole database in clear while a restore
+   * runs, and stays on `pulumi destroy`. A volume belongs to the container's user by itself; a folder must be given to it:
+   * `chown 10001:10001 FOLDER`.
+   * @default none: a restore is a stream, which needs no room and goes through one core
+   * @example "shop-scratch"
+   * @example "/srv/scratch"
+   */
+  readonly scratch?: string;
+  /**
    * Longest random delay of a scheduled run, seconds, so that many hosts do not start at once; at most 86,400.
    * @default 0
    * @example 600

@@ -52,6 +52,7 @@ export function declareBackup(): PostgresBackup {
     build: config.get<AgentBuild>("build", { allowedValues: ["registry", "host"] }) ?? "registry",
     ...given("baseImage", config.get("baseImage")),
     ...given("memory", config.get("memory")),
+    ...given("scratch", config.get("scratch")),
     ...encryptionOf(config),
     jitterSeconds: config.getNumber("jitterSeconds") ?? 0,
     compressionLevel: (config.getNumber("compressionLevel") ?? 1) as 1 | 2 | 3,

@@ -60,6 +60,7 @@ test("every setting of the container that the configuration knows reaches it", a
     maxShrinkPercent: "20",
     globals: "false",
     dumpOptions: "--exclude-table-data=sessions  --no-comments",
+    scratch: "shop-scratch",
   });
   assert.equal(outputs?.databases, "all");
   for (const line of [
@@ -69,6 +70,7 @@ test("every setting of the container that the configuration knows reaches it", a
     /BACKUP_KEEP_AT_LEAST: "14"/,
     /BACKUP_MAX_SHRINK_PERCENT: "20"/,
     /BACKUP_GLOBALS: "false"/,
+    /- shop-scratch:\/scratch\n/,
     /PGDUMP_EXTRA_OPTS: "?--exclude-table-data=sessions --no-comments"?\n/,
   ]) {
     assert.match(block, line);

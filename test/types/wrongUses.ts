@@ -52,6 +52,8 @@ export function wrongBackups(): void {
   new PostgresBackup("shop", { ...right, dumpOptions: "--exclude-table=logs" });
   // @ts-expect-error memory is a size with its unit
   new PostgresBackup("shop", { ...right, memory: 256 });
+  // @ts-expect-error a volume or a folder
+  new PostgresBackup("shop", { ...right, scratch: true });
   // @ts-expect-error retention belongs to the bucket
   new PostgresBackup("shop", { ...right, retention: Retention.days(30) });
   // @ts-expect-error deploy.yml by its path
