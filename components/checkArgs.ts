@@ -1,6 +1,7 @@
 import { readDumpOptions } from "../agent/environment.ts";
 import { Problem } from "../kamal/problem.ts";
 import type { KeyAccess } from "../storage/keyRights.ts";
+import { checkAuthority } from "./authority.ts";
 import { AwsBackupBucket } from "./awsBackupBucket.ts";
 import type { BackupBucket } from "./bucket.ts";
 import { checkScratch } from "./mounts.ts";
@@ -17,6 +18,7 @@ export function checkArgs(args: PostgresBackupArgs): void {
   checkNumber("compressionLevel", compressionLevel, 1, 3);
   checkNumber("maxShrinkPercent", maxShrinkPercent, 1, 100);
   checkDumpOptions(args.dumpOptions ?? []);
+  checkAuthority(args);
   if (args.scratch !== undefined) checkScratch(args.scratch);
   if (keep !== undefined) checkKeep(keep, args);
   if (accessOf(args) === "append-only" && tiersOf(args.bucket)) {

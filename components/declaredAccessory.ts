@@ -1,8 +1,10 @@
 import { type AgentSettings, toEnvironment } from "../agent/environment.ts";
 import type { Accessory } from "../kamal/accessory.ts";
 import type { KamalConfig } from "../kamal/config.ts";
+import { trustOf } from "./authority.ts";
 import type { KamalArgs } from "./kamalProject.ts";
 import { volumesOf } from "./mounts.ts";
+import type { PostgresBackupArgs } from "./postgresBackupArgs.ts";
 import type { Database } from "./settleDatabase.ts";
 
 /** What an accessory is called. Plain values: they are known at preview, when image and keys may not be. */
@@ -21,10 +23,9 @@ export function accessoryNames(kamal: KamalArgs, service: string): AccessoryName
 }
 
 /** What the container is besides its settings. */
-export interface ContainerArgs {
+export interface ContainerArgs
+  extends Pick<PostgresBackupArgs, "memory" | "scratch" | "bucket" | "copy"> {
   readonly image: string;
-  readonly memory: string;
-  readonly scratch: string | undefined;
   readonly logging: KamalConfig["logging"];
 }
 
@@ -33,9 +34,10 @@ export function accessoryOf(
   names: AccessoryNames,
   settings: AgentSettings,
   database: Database,
-  { image, memory, scratch, logging }: ContainerArgs,
+  { image, memory = "256m", scratch, logging, ...buckets }: ContainerArgs,
 ): Accessory {
   const { clear, secret } = toEnvironment(settings);
+  const trust = trustOf(buckets);
   const volumes = volumesOf({ metricsFile: settings.notices.metricsFile, scratch });
   return {
     ...names,
@@ -43,9 +45,9 @@ export function accessoryOf(
     hosts: [...database.hosts],
     labels: {},
     // A backup that runs when the container is stopped gets the time to abort its upload.
-    options: { "read-only": true, memory, "stop-timeout": "30" },
+    options: { "read-only": true, memory, "stop-timeout": "30", ...trust.options },
     ...(volumes && { volumes }),
-    clear: { ...clear },
+    clear: { ...clear, ...trust.clear },
     secrets: Object.keys(secret).map((name) => ({
       name,
       from: kamalSecretName(names, name, database),

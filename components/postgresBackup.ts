@@ -112,9 +112,8 @@ export class PostgresBackup extends pulumi.ComponentResource {
         ])
         .apply(([s, reference]) =>
           accessoryOf(names, s, database, {
+            ...args,
             image: reference,
-            memory: args.memory ?? "256m",
-            scratch: args.scratch,
             logging: project.config.logging,
           }),
         ),

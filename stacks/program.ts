@@ -107,7 +107,7 @@ function keepOf(config: pulumi.Config): Pick<PostgresBackupArgs, "keep"> {
 }
 
 /** A bucket as the configuration gives it, without its keys. */
-type Given = Pick<ExistingBucket, "name" | "endpoint" | "region" | "allowInsecure">;
+type Given = Pick<ExistingBucket, "name" | "endpoint" | "region" | "allowInsecure" | "caFile">;
 
 /** As the configuration has it; days and tiers are those of the bucket's own rules. */
 interface ConfiguredBucket extends Given {

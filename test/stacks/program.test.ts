@@ -54,7 +54,7 @@ test("every setting of the container that the configuration knows reaches it", a
   const { block, outputs } = await configured({
     database: "all",
     excludeDatabases: "shop_cache, shop_queue",
-    existingBucket: `{ ${BUCKET} }`,
+    existingBucket: `{ ${BUCKET}, "caFile": "/etc/ssl/our-authority.pem" }`,
     keepDays: "30",
     keepAtLeast: "14",
     maxShrinkPercent: "20",
@@ -70,6 +70,7 @@ test("every setting of the container that the configuration knows reaches it", a
     /BACKUP_KEEP_AT_LEAST: "14"/,
     /BACKUP_MAX_SHRINK_PERCENT: "20"/,
     /BACKUP_GLOBALS: "false"/,
+    /mount: "type=bind,source=\/etc\/ssl\/our-authority\.pem,/,
     /- shop-scratch:\/scratch\n/,
     /PGDUMP_EXTRA_OPTS: "?--exclude-table-data=sessions --no-comments"?\n/,
   ]) {

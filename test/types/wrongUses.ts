@@ -92,6 +92,8 @@ export function wrongBuckets(): ExistingBucket[] {
   new AwsBackupBucket("shop-backups", { retention: new Retention(30) });
   // @ts-expect-error tiers are part of the retention
   new AwsBackupBucket("shop-backups", { retention: days, tiers: { weekly: 35 } });
+  // @ts-expect-error the certificate of AWS is a public one
+  new AwsBackupBucket("shop-backups", { retention: days, caFile: "/etc/ssl/own.pem" });
   // @ts-expect-error one folder
   new AwsBackupBucket("shop-backups", { retention: days, prefixes: ["shop"] });
   // @ts-expect-error a bucket elsewhere needs an administrator's keys
