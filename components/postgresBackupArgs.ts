@@ -109,7 +109,7 @@ export interface PostgresBackupArgs {
   readonly jitterSeconds?: number;
   /**
    * How backups are encrypted.
-   * @default not at all: whoever can read the bucket can read them
+   * @default not at all: whoever can read the bucket can read them, which the preview says; `Encryption.none()` means it
    * @example Encryption.recipient("age1...")
    * @example Encryption.passphrase(config.requireSecret("passphrase"))
    */

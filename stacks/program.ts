@@ -69,7 +69,7 @@ export function declareBackup(): PostgresBackup {
   });
 }
 
-/** For recipients, else by a passphrase, else not at all. */
+/** For recipients, else by a passphrase, else not at all; "none" says that this is meant. */
 function encryptionOf(config: pulumi.Config): { encryption?: Encryption } {
   const recipients = config.get("ageRecipients");
   const passphrase = config.getSecret("passphrase");
@@ -78,6 +78,7 @@ function encryptionOf(config: pulumi.Config): { encryption?: Encryption } {
       "ageRecipients and passphrase are both set. Keep one of them: pulumi config rm ageRecipients, or pulumi config rm passphrase",
     );
   }
+  if (recipients === "none") return { encryption: Encryption.none() };
   if (recipients) {
     return { encryption: Encryption.recipients(recipients.split(",").map((key) => key.trim())) };
   }

@@ -78,6 +78,17 @@ test("every setting of the container that the configuration knows reaches it", a
   }
 });
 
+test("no encryption, said or not; recipients beside it are refused", async () => {
+  const existingBucket = `{ ${BUCKET} }`;
+  const plain = await configured({ existingBucket });
+  const meant = await configured({ existingBucket, ageRecipients: "none" });
+  assert.equal(meant.block, plain.block);
+  await assert.rejects(
+    configured({ existingBucket, ageRecipients: "none, age1..." }),
+    /"none" is no age recipient/,
+  );
+});
+
 test("an existing bucket's own rules, in days or tiers", async () => {
   const days = await configured({ existingBucket: `{ ${BUCKET}, "retentionDays": 30 }` });
   assert.equal(days.outputs?.retentionDays, 30);
