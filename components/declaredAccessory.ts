@@ -3,6 +3,7 @@ import type { Accessory } from "../kamal/accessory.ts";
 import type { KamalConfig } from "../kamal/config.ts";
 import { trustOf } from "./authority.ts";
 import type { KamalArgs } from "./kamalProject.ts";
+import { DEFAULT_MEMORY } from "./memory.ts";
 import { volumesOf } from "./mounts.ts";
 import type { PostgresBackupArgs } from "./postgresBackupArgs.ts";
 import type { Database } from "./settleDatabase.ts";
@@ -34,7 +35,7 @@ export function accessoryOf(
   names: AccessoryNames,
   settings: AgentSettings,
   database: Database,
-  { image, memory = "256m", scratch, logging, ...buckets }: ContainerArgs,
+  { image, memory = DEFAULT_MEMORY, scratch, logging, ...buckets }: ContainerArgs,
 ): Accessory {
   const { clear, secret } = toEnvironment(settings);
   const trust = trustOf(buckets);

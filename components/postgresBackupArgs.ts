@@ -50,7 +50,7 @@ export interface PostgresBackupArgs {
    */
   readonly schedule: Schedule | string;
   /**
-   * Size of one stored backup, bytes: about a fifth of the database. For the estimate of space and cost at preview.
+   * Size of one stored backup, bytes: about a fifth of the database. For the estimate of space, cost and memory at preview.
    * @default none: the preview estimates the number of backups alone
    */
   readonly backupBytes?: number;
@@ -85,8 +85,10 @@ export interface PostgresBackupArgs {
   /** Image that the agent's image is built on. @default see `AgentImageArgs.baseImage` */
   readonly baseImage?: string;
   /**
-   * Memory limit of the container, as `docker run` takes it. The default suffices for a database of any size, but not for one
-   * huge row: pg_dump needs about twice the row's text form on top, where a `bytea` takes two characters a byte.
+   * Memory limit of the container, as `docker run` takes it. The default suffices for a database of some 600 GB, of 60 GB at
+   * Scaleway: as a service takes a number of parts, those of a larger one are larger, and two of each bucket's are held at a
+   * time. With `backupBytes` the preview says what it takes. Nor does it suffice for one huge row: pg_dump needs about twice
+   * the row's text form on top, where a `bytea` takes two characters a byte.
    * @default "256m"
    * @example "640m" // rows of up to 200 MiB of text
    */

@@ -38,6 +38,7 @@ export function declareBackup(): PostgresBackup {
     ...copyOf(config),
     ...given("prefix", config.get("prefix")),
     schedule: config.get("schedule") ?? "15 3 * * *",
+    ...bytesOf(config),
     keys: {
       access:
         config.get<KeyAccess>("keyAccess", { allowedValues: ["restorable", "append-only"] }) ??
@@ -99,6 +100,12 @@ function databasesOf(
 
 function namesIn(text = ""): string[] {
   return text === "" ? [] : text.split(",").map((name) => name.trim());
+}
+
+/** 0: not known. */
+function bytesOf(config: pulumi.Config): Pick<PostgresBackupArgs, "backupBytes"> {
+  const backupBytes = config.getNumber("backupBytes") ?? 0;
+  return backupBytes === 0 ? {} : { backupBytes };
 }
 
 /** 0 days: nothing is deleted by the container. */

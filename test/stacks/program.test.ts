@@ -6,7 +6,7 @@ import { after, before, test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
 import type { BackupOutputs } from "../../components/outputs.ts";
 import { declareBackup } from "../../stacks/program.ts";
-import { declare } from "../components/mocks.ts";
+import { declare, overhear } from "../components/mocks.ts";
 
 let folder: string;
 before(() => {
@@ -22,7 +22,7 @@ before(() => {
 after(() => rmSync(folder, { recursive: true }));
 
 /** The block and the outputs of a stack with this configuration. */
-async function configured(settings: Record<string, string>) {
+async function configured(settings: Record<string, string>, preview = false) {
   const config = {
     kamalConfig: join(folder, "config/deploy.yml"),
     database: "shop_production",
@@ -33,7 +33,7 @@ async function configured(settings: Record<string, string>) {
     ...settings,
   };
   let outputs: BackupOutputs | undefined;
-  const resources = await declare(false, () => {
+  const resources = await declare(preview, () => {
     for (const [name, value] of Object.entries(config)) {
       pulumi.runtime.setConfig(`kamal-postgres-backup:${name}`, value);
     }
@@ -76,6 +76,13 @@ test("every setting of the container that the configuration knows reaches it", a
   ]) {
     assert.match(block, line);
   }
+});
+
+test("what a backup comes to is estimated from its size", async () => {
+  const existingBucket = `{ ${BUCKET} }`;
+  const settings = { existingBucket, backupBytes: "20000000000" };
+  const said = await overhear(() => configured(settings, true));
+  assert.match(said.join("\n"), /memory "256m" does not suffice for a database of 100\.0 GB/);
 });
 
 test("no encryption, said or not; recipients beside it are refused", async () => {
