@@ -50,8 +50,7 @@ export function declareBackup(): PostgresBackup {
       ...(hostKeys && { hostKeys }),
       ...(sshPrivateKey && { privateKey: sshPrivateKey }),
     },
-    build: config.get<AgentBuild>("build", { allowedValues: ["registry", "host"] }) ?? "registry",
-    ...given("baseImage", config.get("baseImage")),
+    ...imageOf(config),
     ...given("memory", config.get("memory")),
     ...given("scratch", config.get("scratch")),
     ...encryptionOf(config),
@@ -68,6 +67,18 @@ export function declareBackup(): PostgresBackup {
       ...given("metricsFile", config.get("metricsFile")),
     },
   });
+}
+
+/** A published image, else one that is built; "registry" is no choice, as Pulumi fills it in where nothing is said. */
+function imageOf(config: pulumi.Config): Pick<PostgresBackupArgs, "image" | "build" | "baseImage"> {
+  const image = config.get("image");
+  const build =
+    config.get<AgentBuild>("build", { allowedValues: ["registry", "host"] }) ?? "registry";
+  return {
+    ...given("image", image),
+    ...(image && build === "registry" ? {} : { build }),
+    ...given("baseImage", config.get("baseImage")),
+  };
 }
 
 /** For recipients, else by a passphrase, else not at all; "none" says that this is meant. */

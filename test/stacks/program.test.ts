@@ -78,6 +78,24 @@ test("every setting of the container that the configuration knows reaches it", a
   }
 });
 
+test("a published image is taken instead of one that is built; Pulumi fills the defaults in", async () => {
+  const image = `ghcr.io/you/db-backup@sha256:${"4f".repeat(32)}`;
+  const settings = { existingBucket: `{ ${BUCKET} }`, image };
+  for (const defaults of [{}, { build: "registry" }]) {
+    const { block, outputs } = await configured({ ...settings, ...defaults });
+    assert.ok(block.includes(`image: ${image}\n`), block);
+    assert.equal(outputs?.image, image);
+  }
+  await assert.rejects(
+    configured({ ...settings, build: "host" }),
+    /build "host" and image "ghcr.* are both given/,
+  );
+  await assert.rejects(
+    configured({ ...settings, image: "ghcr.io/you/db-backup" }),
+    /image: .* neither a tag nor a digest/,
+  );
+});
+
 test("what a backup comes to is estimated from its size", async () => {
   const existingBucket = `{ ${BUCKET} }`;
   const settings = { existingBucket, backupBytes: "20000000000" };
