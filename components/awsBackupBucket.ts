@@ -151,7 +151,7 @@ export class AwsBackupBucket extends pulumi.ComponentResource {
     this.tierDays = args.retention.tierDays;
     this.prefix = args.prefix ?? "";
     this.tiered = this.tierDays !== undefined;
-    this.keeping = keepingOf(args, providerOf(endpoint));
+    this.keeping = keepingOf(args, providerOf(endpoint).name);
     this.registerOutputs({
       bucketName: this.bucketName,
       region: this.region,

@@ -77,7 +77,7 @@ restore_previous() {
 }
 
 if ! eval "$run" > "$scratch/run" 2>&1; then
-  say "the container did not start: $(tail -n 1 "$scratch/run")"
+  say "the container did not start: $(grep -v -e '^$' -e 'docker run --help' "$scratch/run" | tail -n 1)"
   restore_previous
   exit 1
 fi

@@ -35,6 +35,17 @@ export interface ExistingBucket {
   readonly retention?: Retention;
   /** Allows plain http to a host that is not loopback. @default false */
   readonly allowInsecure?: boolean;
+  /**
+   * PEM file on the database's host with the certificate of the authority that signed the service's own, where it is none
+   * of the public ones. The container gets it for reading and trusts it besides those; everybody must be able to read it
+   * (mode 644), and one that was replaced counts after `kamal accessory reboot`.
+   *
+   * What runs here trusts it by the variable NODE_EXTRA_CA_CERTS alone, the path of such a file on this machine, which Node
+   * reads when it starts: `pulumi` to try the keys, which it else leaves to the container, and `drift`.
+   * @default the public authorities
+   * @example "/etc/ssl/our-authority.pem"
+   */
+  readonly caFile?: string;
 }
 
 /**
@@ -48,6 +59,8 @@ export interface BucketWithKeys {
   /** Undefined: AWS. */
   readonly endpoint: string | undefined;
   readonly allowInsecure: boolean;
+  /** As `ExistingBucket.caFile`. @default the public authorities */
+  readonly caFile?: string | undefined;
   /** Keys for the container, the secret one marked as such. */
   readonly writer: {
     readonly accessKeyId: pulumi.Output<string>;

@@ -1,8 +1,11 @@
 import { readDumpOptions } from "../agent/environment.ts";
 import { Problem } from "../kamal/problem.ts";
 import type { KeyAccess } from "../storage/keyRights.ts";
+import { checkAuthority } from "./authority.ts";
 import { AwsBackupBucket } from "./awsBackupBucket.ts";
 import type { BackupBucket } from "./bucket.ts";
+import { memoryBytes } from "./memory.ts";
+import { checkScratch } from "./mounts.ts";
 import type { PostgresBackupArgs } from "./postgresBackupArgs.ts";
 
 /**
@@ -16,6 +19,9 @@ export function checkArgs(args: PostgresBackupArgs): void {
   checkNumber("compressionLevel", compressionLevel, 1, 3);
   checkNumber("maxShrinkPercent", maxShrinkPercent, 1, 100);
   checkDumpOptions(args.dumpOptions ?? []);
+  if (args.memory !== undefined) memoryBytes(args.memory);
+  checkAuthority(args);
+  if (args.scratch !== undefined) checkScratch(args.scratch);
   if (keep !== undefined) checkKeep(keep, args);
   if (accessOf(args) === "append-only" && tiersOf(args.bucket)) {
     throw new Problem(

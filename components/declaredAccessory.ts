@@ -1,8 +1,11 @@
 import { type AgentSettings, toEnvironment } from "../agent/environment.ts";
 import type { Accessory } from "../kamal/accessory.ts";
 import type { KamalConfig } from "../kamal/config.ts";
+import { trustOf } from "./authority.ts";
 import type { KamalArgs } from "./kamalProject.ts";
-import { noticesOptions } from "./notices.ts";
+import { DEFAULT_MEMORY } from "./memory.ts";
+import { volumesOf } from "./mounts.ts";
+import type { PostgresBackupArgs } from "./postgresBackupArgs.ts";
 import type { Database } from "./settleDatabase.ts";
 
 /** What an accessory is called. Plain values: they are known at preview, when image and keys may not be. */
@@ -20,29 +23,32 @@ export function accessoryNames(kamal: KamalArgs, service: string): AccessoryName
   };
 }
 
+/** What the container is besides its settings. */
+export interface ContainerArgs
+  extends Pick<PostgresBackupArgs, "memory" | "scratch" | "bucket" | "copy"> {
+  readonly image: string;
+  readonly logging: KamalConfig["logging"];
+}
+
 /** The accessory that runs the agent with these settings. */
 export function accessoryOf(
   names: AccessoryNames,
   settings: AgentSettings,
-  image: string,
-  memory: string,
   database: Database,
-  logging: KamalConfig["logging"],
+  { image, memory = DEFAULT_MEMORY, scratch, logging, ...buckets }: ContainerArgs,
 ): Accessory {
   const { clear, secret } = toEnvironment(settings);
+  const trust = trustOf(buckets);
+  const volumes = volumesOf({ metricsFile: settings.notices.metricsFile, scratch });
   return {
     ...names,
     image,
     hosts: [...database.hosts],
     labels: {},
     // A backup that runs when the container is stopped gets the time to abort its upload.
-    options: {
-      "read-only": true,
-      memory,
-      "stop-timeout": "30",
-      ...noticesOptions(settings.notices),
-    },
-    clear: { ...clear },
+    options: { "read-only": true, memory, "stop-timeout": "30", ...trust.options },
+    ...(volumes && { volumes }),
+    clear: { ...clear, ...trust.clear },
     secrets: Object.keys(secret).map((name) => ({
       name,
       from: kamalSecretName(names, name, database),

@@ -4,7 +4,7 @@ import { Problem } from "../kamal/problem.ts";
 import { parseRecipient } from "../storage/ageKeys.ts";
 import { explainedApply } from "./explained.ts";
 
-type Settings = NonNullable<AgentSettings["encryption"]>;
+type Settings = AgentSettings["encryption"];
 
 /**
  * How backups are encrypted, always in the format of age (age-encryption.org/v1), so that the `age` program reads them.
@@ -58,20 +58,34 @@ export class Encryption {
   }
 
   /**
+   * Not at all, which is the default too, but for the notice that it gives at preview: whoever can read the bucket can read
+   * the backups.
+   */
+  static none(): Encryption {
+    return new Encryption(pulumi.output(undefined));
+  }
+
+  /**
    * What the container is told; a wrong passphrase is explained on the component that it was given to.
    * @internal
    */
   static settle(
     resource: pulumi.Resource,
     encryption: Encryption | undefined,
-  ): pulumi.Output<Settings | undefined> {
-    if (encryption === undefined) return pulumi.output(undefined);
+  ): pulumi.Output<Settings> {
+    if (encryption === undefined) {
+      if (pulumi.runtime.isDryRun()) pulumi.log.warn(IN_CLEAR, resource);
+      return pulumi.output(undefined);
+    }
     return explainedApply(resource, encryption.#settings, (settings) => {
-      if ("passphrase" in settings) requireText(settings.passphrase);
+      if (settings && "passphrase" in settings) requireText(settings.passphrase);
       return settings;
     });
   }
 }
+
+const IN_CLEAR =
+  'encryption is not declared, so whoever can read the bucket can read the backups: give Encryption.recipient("age1...") the public key that age-keygen prints (ageRecipients in a stack\'s configuration), or Encryption.none() (there ageRecipients: none) if that is meant.';
 
 function requireText(passphrase: string): void {
   if (passphrase.trim() !== "") return;

@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { type AgentSettings, noticeFault } from "../agent/environment.ts";
 import { Problem } from "../kamal/problem.ts";
 import { explainedApply } from "./explained.ts";
+import { isHostPath } from "./mounts.ts";
 
 /** Who is told after each run of the backup. What cannot be told is logged and never fails the backup. */
 export interface NoticesArgs {
@@ -49,15 +50,6 @@ export function settleNotices(
   }));
 }
 
-/** Options of `docker run` that the notices need. */
-export function noticesOptions({
-  metricsFile,
-}: AgentSettings["notices"]): Record<string, string[]> {
-  if (metricsFile === undefined) return {};
-  const folder = posix.dirname(metricsFile);
-  return { volume: [`${folder}:${folder}`] };
-}
-
 function checked(argument: string, address: string): string {
   const fault = noticeFault(address);
   if (fault !== undefined) throw new Problem(`${argument} ${fault}.`);
@@ -65,11 +57,8 @@ function checked(argument: string, address: string): string {
 }
 
 function checkPath(path: string): void {
-  const folder = posix.dirname(path);
-  if (path === posix.normalize(path) && folder.startsWith("/") && folder !== "/") {
-    if (!/[:\s]/.test(path) && path.endsWith(".prom")) return;
-  }
+  if (isHostPath(path) && posix.dirname(path) !== "/" && path.endsWith(".prom")) return;
   throw new Problem(
-    `notices.metricsFile "${path}" must be an absolute path of a .prom file in a folder of the host, without blanks or colons, such as /var/lib/node_exporter/textfile/shop.prom.`,
+    `notices.metricsFile "${path}" must be an absolute path of a .prom file in a folder of the host, without blanks, colons, quotes and the like, such as /var/lib/node_exporter/textfile/shop.prom.`,
   );
 }

@@ -18,6 +18,7 @@ import { explained, explainedApply } from "./explained.ts";
 import { HostAgentImage, isBuiltOnHost } from "./hostAgentImage.ts";
 import { KamalAccessory, type KamalAccessoryArgs } from "./kamalAccessory.ts";
 import { type KamalProject, readKamalProject } from "./kamalProject.ts";
+import { tellMemory } from "./memory.ts";
 import { settleNotices } from "./notices.ts";
 import type { BackupOutputs } from "./outputs.ts";
 import type { PostgresBackupArgs } from "./postgresBackupArgs.ts";
@@ -109,9 +110,14 @@ export class PostgresBackup extends pulumi.ComponentResource {
         .all([
           settings,
           image?.reference ?? pinnedImage(this, "image", args.image as string, registry),
+          tellMemory(this, args),
         ])
         .apply(([s, reference]) =>
-          accessoryOf(names, s, reference, args.memory ?? "256m", database, project.config.logging),
+          accessoryOf(names, s, database, {
+            ...args,
+            image: reference,
+            logging: project.config.logging,
+          }),
         ),
     );
 

@@ -50,7 +50,7 @@ export interface PostgresBackupArgs {
    */
   readonly schedule: Schedule | string;
   /**
-   * Size of one stored backup, bytes: about a fifth of the database. For the estimate of space and cost at preview.
+   * Size of one stored backup, bytes: about a fifth of the database. For the estimate of space, cost and memory at preview.
    * @default none: the preview estimates the number of backups alone
    */
   readonly backupBytes?: number;
@@ -85,12 +85,24 @@ export interface PostgresBackupArgs {
   /** Image that the agent's image is built on. @default see `AgentImageArgs.baseImage` */
   readonly baseImage?: string;
   /**
-   * Memory limit of the container, as `docker run` takes it. The default suffices for a database of any size, but not for one
-   * huge row: pg_dump needs about twice the row's text form on top, where a `bytea` takes two characters a byte.
+   * Memory limit of the container, as `docker run` takes it. The default suffices for a database of some 600 GB, of 60 GB at
+   * Scaleway: as a service takes a number of parts, those of a larger one are larger, and two of each bucket's are held at a
+   * time. With `backupBytes` the preview says what it takes. Nor does it suffice for one huge row: pg_dump needs about twice
+   * the row's text form on top, where a `bytea` takes two characters a byte.
    * @default "256m"
    * @example "640m" // rows of up to 200 MiB of text
    */
   readonly memory?: string;
+  /**
+   * Where `restore --scratch /scratch` unpacks the archive, to restore it with every core: a named volume of Docker's, or
+   * an absolute folder of the host. It is mounted at /scratch, needs the room of the whole database in clear while a restore
+   * runs, and stays on `pulumi destroy`. A volume belongs to the container's user by itself; a folder must be given to it:
+   * `chown 10001:10001 FOLDER`.
+   * @default none: a restore is a stream, which needs no room and goes through one core
+   * @example "shop-scratch"
+   * @example "/srv/scratch"
+   */
+  readonly scratch?: string;
   /**
    * Longest random delay of a scheduled run, seconds, so that many hosts do not start at once; at most 86,400.
    * @default 0
@@ -99,7 +111,7 @@ export interface PostgresBackupArgs {
   readonly jitterSeconds?: number;
   /**
    * How backups are encrypted.
-   * @default not at all: whoever can read the bucket can read them
+   * @default not at all: whoever can read the bucket can read them, which the preview says; `Encryption.none()` means it
    * @example Encryption.recipient("age1...")
    * @example Encryption.passphrase(config.requireSecret("passphrase"))
    */

@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Schedule } from "../kamal/schedule.ts";
 import { describeLockBill } from "../storage/lockBill.ts";
 import { Problem } from "../storage/problem.ts";
-import { matchHost, other } from "../storage/providers.ts";
+import { aws, matchHost, other, type Provider } from "../storage/providers.ts";
 import {
   describeForecast,
   proveRetention,
@@ -65,9 +65,9 @@ function named<T>(what: string, prove: () => T): T {
   }
 }
 
-/** Whose prices and minimum storage periods hold, as far as that is known before anything is made. */
-export function providerOf(endpoint: pulumi.Input<string | undefined>): string {
-  if (endpoint === undefined) return "AWS";
-  if (typeof endpoint !== "string" || !URL.canParse(endpoint)) return other.name;
-  return matchHost(new URL(endpoint).hostname)?.provider.name ?? other.name;
+/** Whose prices, minimum storage periods and parts hold, as far as that is known before anything is made. */
+export function providerOf(endpoint: pulumi.Input<string | undefined>): Provider {
+  if (endpoint === undefined) return aws;
+  if (typeof endpoint !== "string" || !URL.canParse(endpoint)) return other;
+  return matchHost(new URL(endpoint).hostname)?.provider ?? other;
 }

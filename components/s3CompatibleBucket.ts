@@ -65,6 +65,7 @@ export class S3CompatibleBucket extends pulumi.ComponentResource {
   readonly region: string;
   readonly endpoint: string | undefined;
   readonly allowInsecure: boolean;
+  readonly caFile: string | undefined;
   /** Keys for the container. */
   readonly writer: {
     readonly accessKeyId: pulumi.Output<string>;
@@ -181,6 +182,7 @@ export class S3CompatibleBucket extends pulumi.ComponentResource {
     this.region = address.region;
     this.endpoint = address.endpoint;
     this.allowInsecure = args.allowInsecure ?? false;
+    this.caFile = args.caFile;
     this.writer = secretKeys(args.writer ?? args.administrator);
     this.retentionDays = plan.lifecycle ? args.retention.days : undefined;
     this.tierDays = plan.lifecycle ? args.retention.tierDays : undefined;

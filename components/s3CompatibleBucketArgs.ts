@@ -26,6 +26,17 @@ export interface S3CompatibleBucketArgs extends BackupBucketArgs {
   /** @example "fr-par" */
   readonly region: string;
   /**
+   * PEM file on the database's host with the certificate of the authority that signed the service's own, where it is none
+   * of the public ones. The container gets it for reading and trusts it besides those; everybody must be able to read it
+   * (mode 644), and one that was replaced counts after `kamal accessory reboot`.
+   *
+   * What runs here trusts it by the variable NODE_EXTRA_CA_CERTS alone, the path of such a file on this machine, which Node
+   * reads when it starts: without it neither `pulumi` nor `drift` reaches the bucket.
+   * @default the public authorities
+   * @example "/etc/ssl/our-authority.pem"
+   */
+  readonly caFile?: string;
+  /**
    * What runs at the endpoint, where the address does not tell.
    * @default the provider to whom the address belongs, else a service that is asked for everything
    * @example "minio"

@@ -176,7 +176,7 @@ export class ScalewayBackupBucket extends pulumi.ComponentResource implements Bu
     this.tierDays = args.retention.tierDays;
     this.prefix = prefix;
     this.tiered = this.tierDays !== undefined;
-    this.keeping = keepingOf(args, providerOf(endpoint));
+    this.keeping = keepingOf(args, providerOf(endpoint).name);
     this.registerOutputs({
       bucketName: this.bucketName,
       region: this.region,

@@ -128,7 +128,7 @@ function takeWithKeys(
 export function keepingIn(bucket: BackupBucket): BucketKeeping | undefined {
   if ("keeping" in bucket) return bucket.keeping;
   const { retention, endpoint } = bucket;
-  return retention && keepingOf({ retention }, providerOf(endpoint), false);
+  return retention && keepingOf({ retention }, providerOf(endpoint).name, false);
 }
 
 /** Says at preview what the owner's own rules must be, which nobody here has set. */

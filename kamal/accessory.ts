@@ -23,6 +23,8 @@ export interface Accessory {
   readonly labels: Record<string, string>;
   /** Options of `docker run` without the dashes; `true` for a bare flag, a list to repeat one. */
   readonly options: Record<string, string | true | string[]>;
+  /** Named volumes and folders of the host, `from:to` or `from:to:ro`. @default none */
+  readonly volumes?: string[] | undefined;
   /** Environment in clear. */
   readonly clear: Record<string, string>;
   /** Secrets: `name` in the container, `from` in Kamal's secrets. */
@@ -35,6 +37,8 @@ export interface Accessory {
 
 const WORD = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
 const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
+/** Without what would need quotes, which Kamal puts around no volume. */
+const VOLUME = /^[\p{L}\p{N}_./@%+=,-]+:[\p{L}\p{N}_./@%+=,-]+(?::[a-zA-Z,]+)?$/u;
 
 /**
  * Refuses what Kamal would refuse, or would hand to the container altered.
@@ -57,6 +61,7 @@ export function checkAccessory(accessory: Accessory): void {
   for (const host of accessory.hosts) checkHost(where, host);
   checkLabels(where, accessory.labels);
   checkOptions(where, accessory.options);
+  for (const volume of accessory.volumes ?? []) checkVolume(where, volume);
   for (const [name, value] of Object.entries(accessory.clear)) {
     checkVariable(where, name);
     checkClearValue(`${where}: ${name}`, value);
@@ -102,6 +107,13 @@ function checkOptions(where: string, options: Accessory["options"]): void {
       if (single !== true) checkClearValue(`${where}: option ${name}`, single);
     }
   }
+}
+
+function checkVolume(where: string, volume: string): void {
+  if (VOLUME.test(volume)) return;
+  throw new Problem(
+    `${where}: volume "${volume}" must be FROM:TO, both of letters, digits and "_./@%+=,-": Kamal hands it to the shell as it is.`,
+  );
 }
 
 function checkSecretNames(where: string, { clear, secrets }: Accessory): void {

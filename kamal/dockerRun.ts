@@ -19,6 +19,7 @@ export function dockerRunCommand(accessory: Accessory, host: string): string {
     `--env KAMAL_HOST="${host}"`,
     ...assignments("--env", accessory.clear),
     `--env-file ${envFilePath(accessory)}`,
+    ...(accessory.volumes ?? []).map((volume) => `--volume ${volume}`),
     ...assignments("--label", labels),
     ...optionWords(accessory.options),
     accessory.image,

@@ -28,6 +28,7 @@ export function renderAccessoryBlock(accessory: Accessory, indent = 2): string {
 function settingsOf(accessory: Accessory): Record<string, unknown> {
   const { key, service, container, image, hosts, network, labels, options, clear, secrets } =
     accessory;
+  const { volumes = [] } = accessory;
   const env = {
     ...(isFilled(clear) && { clear }),
     ...(secrets.length > 0 && {
@@ -41,6 +42,7 @@ function settingsOf(accessory: Accessory): Record<string, unknown> {
     ...(network !== KAMAL_NETWORK && { network }),
     ...(isFilled(labels) && { labels }),
     ...(isFilled(options) && { options }),
+    ...(volumes.length > 0 && { volumes }),
     ...(isFilled(env) && { env }),
   };
 }

@@ -38,6 +38,7 @@ export function declareBackup(): PostgresBackup {
     ...copyOf(config),
     ...given("prefix", config.get("prefix")),
     schedule: config.get("schedule") ?? "15 3 * * *",
+    ...bytesOf(config),
     keys: {
       access:
         config.get<KeyAccess>("keyAccess", { allowedValues: ["restorable", "append-only"] }) ??
@@ -49,9 +50,9 @@ export function declareBackup(): PostgresBackup {
       ...(hostKeys && { hostKeys }),
       ...(sshPrivateKey && { privateKey: sshPrivateKey }),
     },
-    build: config.get<AgentBuild>("build", { allowedValues: ["registry", "host"] }) ?? "registry",
-    ...given("baseImage", config.get("baseImage")),
+    ...imageOf(config),
     ...given("memory", config.get("memory")),
+    ...given("scratch", config.get("scratch")),
     ...encryptionOf(config),
     jitterSeconds: config.getNumber("jitterSeconds") ?? 0,
     compressionLevel: (config.getNumber("compressionLevel") ?? 1) as 1 | 2 | 3,
@@ -68,7 +69,19 @@ export function declareBackup(): PostgresBackup {
   });
 }
 
-/** For recipients, else by a passphrase, else not at all. */
+/** A published image, else one that is built; "registry" is no choice, as Pulumi fills it in where nothing is said. */
+function imageOf(config: pulumi.Config): Pick<PostgresBackupArgs, "image" | "build" | "baseImage"> {
+  const image = config.get("image");
+  const build =
+    config.get<AgentBuild>("build", { allowedValues: ["registry", "host"] }) ?? "registry";
+  return {
+    ...given("image", image),
+    ...(image && build === "registry" ? {} : { build }),
+    ...given("baseImage", config.get("baseImage")),
+  };
+}
+
+/** For recipients, else by a passphrase, else not at all; "none" says that this is meant. */
 function encryptionOf(config: pulumi.Config): { encryption?: Encryption } {
   const recipients = config.get("ageRecipients");
   const passphrase = config.getSecret("passphrase");
@@ -77,6 +90,7 @@ function encryptionOf(config: pulumi.Config): { encryption?: Encryption } {
       "ageRecipients and passphrase are both set. Keep one of them: pulumi config rm ageRecipients, or pulumi config rm passphrase",
     );
   }
+  if (recipients === "none") return { encryption: Encryption.none() };
   if (recipients) {
     return { encryption: Encryption.recipients(recipients.split(",").map((key) => key.trim())) };
   }
@@ -99,6 +113,12 @@ function namesIn(text = ""): string[] {
   return text === "" ? [] : text.split(",").map((name) => name.trim());
 }
 
+/** 0: not known. */
+function bytesOf(config: pulumi.Config): Pick<PostgresBackupArgs, "backupBytes"> {
+  const backupBytes = config.getNumber("backupBytes") ?? 0;
+  return backupBytes === 0 ? {} : { backupBytes };
+}
+
 /** 0 days: nothing is deleted by the container. */
 function keepOf(config: pulumi.Config): Pick<PostgresBackupArgs, "keep"> {
   const days = config.getNumber("keepDays") ?? 0;
@@ -106,7 +126,7 @@ function keepOf(config: pulumi.Config): Pick<PostgresBackupArgs, "keep"> {
 }
 
 /** A bucket as the configuration gives it, without its keys. */
-type Given = Pick<ExistingBucket, "name" | "endpoint" | "region" | "allowInsecure">;
+type Given = Pick<ExistingBucket, "name" | "endpoint" | "region" | "allowInsecure" | "caFile">;
 
 /** As the configuration has it; days and tiers are those of the bucket's own rules. */
 interface ConfiguredBucket extends Given {

@@ -6,7 +6,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type * as Components from "../../components/index.ts";
 import type { BackupOutputs } from "../../components/outputs.ts";
 import { DEPLOY, layOutApplication, SECRETS } from "./application.ts";
-import { declare } from "./mocks.ts";
+import { type Declared, declare, overhear } from "./mocks.ts";
 
 let folder: string;
 let components: typeof Components;
@@ -22,12 +22,9 @@ async function declared(
   preview = false,
 ) {
   let outputs: BackupOutputs | undefined;
-  const said: string[] = [];
-  const { info, warn } = pulumi.log;
-  const hear = async (text: string) => void said.push(text);
-  Object.assign(pulumi.log, { info: hear, warn: hear });
-  try {
-    const resources = await declare(preview, () => {
+  let resources: Declared[] = [];
+  const said = await overhear(async () => {
+    resources = await declare(preview, () => {
       const backup = new components.PostgresBackup("shop", {
         kamal: { config: join(folder, "config/deploy.yml") },
         database: "shop_production",
@@ -43,11 +40,9 @@ async function declared(
         }),
       ];
     });
-    const block = resources.find(({ type }) => type.endsWith(":RenderedBlock"))?.inputs["block"];
-    return { block: String(block), outputs, said: said.join("\n") };
-  } finally {
-    Object.assign(pulumi.log, { info, warn });
-  }
+  });
+  const block = resources.find(({ type }) => type.endsWith(":RenderedBlock"))?.inputs["block"];
+  return { block: String(block), outputs, said: said.join("\n") };
 }
 
 const given = (retention?: Components.Retention): Components.ExistingBucket => ({

@@ -35,7 +35,8 @@ esac
 case $1 in
   rename) mv "$BOX/container-$2" "$BOX/container-$3";;
   rm) for name; do rm -f "$BOX/container-$name"; done;;
-  run) echo "running new image:2" > "$BOX/container-shop-db_backup";;
+  run) if [ -f "$BOX/refusal" ]; then cat "$BOX/refusal" >&2; exit 125; fi
+    echo "running new image:2" > "$BOX/container-shop-db_backup";;
   exec) tries=$(cat "$BOX/failures" 2> /dev/null || echo 0)
     [ "$tries" -gt 0 ] || exit 0
     echo $((tries - 1)) > "$BOX/failures"
@@ -123,6 +124,22 @@ test("a new container that is not fit: the old one and its env file are put back
   assert.match(failed.said, /not fit to back up:\nPOSTGRES_HOST cannot be resolved/);
   assert.match(failed.said, /the previous container is back/);
   assert.equal(readFileSync(container("shop-db_backup"), "utf8"), "running old image:1");
+  assert.equal(readFileSync(envFile(), "utf8"), INPUT.env);
+});
+
+test("a container that Docker refuses: its reason is said, not its hint, and the old one is put back", () => {
+  boot();
+  const reason = "docker: Error response from daemon: bind source path does not exist: /ca.pem";
+  writeFileSync(
+    join(box, "refusal"),
+    `${reason}\n\nRun 'docker run --help' for more information\n`,
+  );
+  const failed = boot({ env: "SECRET=worse\n" });
+  assert.equal(failed.code, 1);
+  assert.equal(
+    failed.said,
+    `the container did not start: ${reason}\nthe previous container is back\n`,
+  );
   assert.equal(readFileSync(envFile(), "utf8"), INPUT.env);
 });
 

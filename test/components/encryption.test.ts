@@ -4,7 +4,7 @@ import { after, before, test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
 import type * as Components from "../../components/index.ts";
 import { DEPLOY_WITH_NAME, layOutApplication, plainBackup } from "./application.ts";
-import { declare, plainText } from "./mocks.ts";
+import { declare, inputs, overhear, plainText } from "./mocks.ts";
 
 const RECIPIENT = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
 const OTHER = "age1lggyhqrw2nlhcxprm67z43rta597azn8gknawjehu9d9dl0jq3yqqvfafg";
@@ -36,6 +36,34 @@ test("a passphrase is a secret of Kamal's and never shown", async () => {
   );
   assert(text.includes("PASSPHRASE:DB_BACKUP_PASSPHRASE"));
   assert.doesNotMatch(text, /correct horse/);
+});
+
+test("that backups are stored in clear is said once, at preview, unless it is meant", async () => {
+  const { Encryption } = components;
+  const words = async (preview: boolean, encryption?: Components.Encryption) => {
+    const said = await overhear(() =>
+      declare(preview, () => [make(encryption ? { encryption } : {}).outputs]),
+    );
+    return said.filter((line) => line.startsWith("encryption"));
+  };
+  const [notice, ...more] = await words(true);
+  assert.deepEqual(more, []);
+  assert.match(notice ?? "", /can read the backups: give Encryption\.recipient.*age-keygen/);
+  assert.match(notice ?? "", /ageRecipients.*Encryption\.none\(\)/);
+  assert.deepEqual(await words(false), []);
+  for (const chosen of [
+    Encryption.none(),
+    Encryption.recipient(RECIPIENT),
+    Encryption.passphrase("correct horse"),
+  ]) {
+    assert.deepEqual(await words(true, chosen), []);
+  }
+});
+
+test("no encryption, chosen or not, is the same container", async () => {
+  const block = async (changes: Partial<Components.PostgresBackupArgs>) =>
+    inputs(await backup(changes), ":RenderedBlock")["block"];
+  assert.equal(await block({ encryption: components.Encryption.none() }), await block({}));
 });
 
 test("a wrong key or passphrase is refused in one sentence", () => {

@@ -47,6 +47,20 @@ export async function declare(
   return declared;
 }
 
+/** What is said to the user meanwhile, a line each. */
+export async function overhear(work: () => Promise<unknown>): Promise<string[]> {
+  const said: string[] = [];
+  const { info, warn } = pulumi.log;
+  const hear = async (text: string) => void said.push(text);
+  Object.assign(pulumi.log, { info: hear, warn: hear });
+  try {
+    await work();
+  } finally {
+    Object.assign(pulumi.log, { info, warn });
+  }
+  return said;
+}
+
 /** What a provider would add to the inputs. */
 function madeUp({ type, name }: { type: string; name: string }): Record<string, unknown> {
   if (type === "aws:s3/bucket:Bucket") {

@@ -11,7 +11,11 @@ before(async () => {
   journey = await begin();
   container = (await outputsOf(journey.stack)).container;
 });
-after(() => journey.stack.close());
+after(async () => {
+  await journey.stack.stack.removeConfig("scratch");
+  await journey.stack.up();
+  await journey.stack.close();
+});
 
 /** What differs between any two containers made from the same line: identity, time and address. */
 const VOLATILE = [
@@ -79,12 +83,17 @@ test("kamal secrets print equals what the container got", async () => {
   }
 });
 
-test("our container and the one that kamal boots are equal, field by field", async () => {
+test("our container and the one that kamal boots are equal, field by field, a volume included", async () => {
+  const volume = `${journey.world.app.service}-scratch`;
+  await journey.stack.stack.setConfig("scratch", { value: volume });
   // Ours first: remove it, let `up` boot it again from nothing.
   await docker(["rm", "-f", container]);
   const healed = await journey.stack.up();
   assert.equal(healed.code, 0, healed.output);
   const ours = await inspect(container);
+  assert.equal(ours.get("HostConfig.Binds.0"), `${volume}:/scratch`);
+  const owner = await docker(["exec", container, "stat", "-c", "%u %a", "/scratch"]);
+  assert.equal(owner.stdout.trim(), "10001 700");
 
   await docker(["rm", "-f", container]);
   const boot = await kamal(journey.world, ["accessory", "boot", "db_backup"]);

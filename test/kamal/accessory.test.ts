@@ -15,6 +15,7 @@ const FULL: Accessory = {
   hosts: ["192.0.2.10", "db.example.com"],
   network: "private",
   options: { ...ACCESSORY.options, tmpfs: ["/tmp:size=1m", "/run"] },
+  volumes: ["shop-scratch:/scratch", "/srv/a,b:/été:ro"],
   clear: { PGDUMP_EXTRA_OPTS: `-T 'a b' --x="$y" \`z\` \\ <%= é√ %>`, ON: "yes", NUMBER: "1,000" },
   logging: { driver: "local", options: { "max-size": "5m", mode: "non-blocking" } },
 };
@@ -66,6 +67,9 @@ test("the block with everything, deeper", () => {
         tmpfs:
           - "/tmp:size=1m"
           - /run
+      volumes:
+        - shop-scratch:/scratch
+        - "/srv/a,b:/été:ro"
       env:
         clear:
           PGDUMP_EXTRA_OPTS: "-T 'a b' --x=\\"$y\\" \`z\` \\\\ <%%= é√ %>"
@@ -159,6 +163,7 @@ test("the docker run line with everything", () => {
       ` --env PGDUMP_EXTRA_OPTS="-T 'a b' --x=\\"\\$y\\" \\\`z\\\` \\\\ <%= "é√" %>"` +
       ' --env ON="yes" --env NUMBER="1,000"' +
       " --env-file .kamal/apps/shop-staging/env/accessories/db_backup.env" +
+      " --volume shop-scratch:/scratch --volume /srv/a,b:/été:ro" +
       ' --label service="shop-staging-db_backup" --label kamal-postgres-backup.digest="9b1d7c0e"' +
       ' --read-only --memory "256m" --stop-timeout "30" --tmpfs "/tmp:size=1m" --tmpfs "/run"' +
       " registry.example.com/shop-db-backup@sha256:4f1c",
@@ -208,6 +213,10 @@ const BAD: readonly (readonly [change: Partial<Accessory>, message: RegExp])[] =
   [{ options: { e: "A=1" } }, /option "e" is no long option/],
   [{ options: { memory: "" } }, /option memory is empty/],
   [{ options: { tmpfs: ["/tmp", "${X}"] } }, /option tmpfs contains/],
+  [{ volumes: ["/scratch"] }, /volume "\/scratch" must be FROM:TO/],
+  [{ volumes: ["a:/b:ro:z"] }, /volume "a:\/b:ro:z" must be FROM:TO/],
+  [{ volumes: ["a b:/c"] }, /volume "a b:\/c" .*as it is/],
+  [{ volumes: ["$(id):/c"] }, /volume "\$\(id\):\/c" .*as it is/],
   [{ labels: { service: "x" } }, /label "service" belongs to Kamal/],
   [{ labels: { "a b": "x" } }, /label "a b" must be letters/],
   [{ labels: { a: "" } }, /label a is empty/],
@@ -251,6 +260,7 @@ test("the digest", () => {
       "a random key",
     ),
     accessoryDigest({ ...ACCESSORY, options: {} }, secrets, "a random key"),
+    accessoryDigest({ ...ACCESSORY, volumes: ["a:/b"] }, secrets, "a random key"),
   ];
   assert.equal(new Set([digest, ...others]).size, others.length + 1);
   assert.throws(() => accessoryDigest(ACCESSORY, secrets, ""), {

@@ -118,6 +118,7 @@ test("block, env file and docker run line are Kamal's own, whatever the values",
       container: "shop-staging-db_backup",
       labels: { first: word(at), "other/one": word(at + 1) },
       options: { "read-only": true, memory: word(at + 2), tmpfs: ["/tmp", word(at + 3)] },
+      volumes: ["shop-scratch:/scratch", "/srv/x@1,y=%+2:/été:ro"],
       clear: { NO: word(at + 4), y: word(at), A: word(at + 1) },
     };
     const values = [word(at), word(at + 2), word(at + 4)].map((value) =>

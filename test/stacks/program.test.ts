@@ -6,7 +6,7 @@ import { after, before, test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
 import type { BackupOutputs } from "../../components/outputs.ts";
 import { declareBackup } from "../../stacks/program.ts";
-import { declare } from "../components/mocks.ts";
+import { declare, overhear } from "../components/mocks.ts";
 
 let folder: string;
 before(() => {
@@ -22,7 +22,7 @@ before(() => {
 after(() => rmSync(folder, { recursive: true }));
 
 /** The block and the outputs of a stack with this configuration. */
-async function configured(settings: Record<string, string>) {
+async function configured(settings: Record<string, string>, preview = false) {
   const config = {
     kamalConfig: join(folder, "config/deploy.yml"),
     database: "shop_production",
@@ -33,7 +33,7 @@ async function configured(settings: Record<string, string>) {
     ...settings,
   };
   let outputs: BackupOutputs | undefined;
-  const resources = await declare(false, () => {
+  const resources = await declare(preview, () => {
     for (const [name, value] of Object.entries(config)) {
       pulumi.runtime.setConfig(`kamal-postgres-backup:${name}`, value);
     }
@@ -54,12 +54,13 @@ test("every setting of the container that the configuration knows reaches it", a
   const { block, outputs } = await configured({
     database: "all",
     excludeDatabases: "shop_cache, shop_queue",
-    existingBucket: `{ ${BUCKET} }`,
+    existingBucket: `{ ${BUCKET}, "caFile": "/etc/ssl/our-authority.pem" }`,
     keepDays: "30",
     keepAtLeast: "14",
     maxShrinkPercent: "20",
     globals: "false",
     dumpOptions: "--exclude-table-data=sessions  --no-comments",
+    scratch: "shop-scratch",
   });
   assert.equal(outputs?.databases, "all");
   for (const line of [
@@ -69,10 +70,48 @@ test("every setting of the container that the configuration knows reaches it", a
     /BACKUP_KEEP_AT_LEAST: "14"/,
     /BACKUP_MAX_SHRINK_PERCENT: "20"/,
     /BACKUP_GLOBALS: "false"/,
+    /mount: "type=bind,source=\/etc\/ssl\/our-authority\.pem,/,
+    /- shop-scratch:\/scratch\n/,
     /PGDUMP_EXTRA_OPTS: "?--exclude-table-data=sessions --no-comments"?\n/,
   ]) {
     assert.match(block, line);
   }
+});
+
+test("a published image is taken instead of one that is built; Pulumi fills the defaults in", async () => {
+  const image = `ghcr.io/you/db-backup@sha256:${"4f".repeat(32)}`;
+  const settings = { existingBucket: `{ ${BUCKET} }`, image };
+  for (const defaults of [{}, { build: "registry" }]) {
+    const { block, outputs } = await configured({ ...settings, ...defaults });
+    assert.ok(block.includes(`image: ${image}\n`), block);
+    assert.equal(outputs?.image, image);
+  }
+  await assert.rejects(
+    configured({ ...settings, build: "host" }),
+    /build "host" and image "ghcr.* are both given/,
+  );
+  await assert.rejects(
+    configured({ ...settings, image: "ghcr.io/you/db-backup" }),
+    /image: .* neither a tag nor a digest/,
+  );
+});
+
+test("what a backup comes to is estimated from its size", async () => {
+  const existingBucket = `{ ${BUCKET} }`;
+  const settings = { existingBucket, backupBytes: "20000000000" };
+  const said = await overhear(() => configured(settings, true));
+  assert.match(said.join("\n"), /memory "256m" does not suffice for a database of 100\.0 GB/);
+});
+
+test("no encryption, said or not; recipients beside it are refused", async () => {
+  const existingBucket = `{ ${BUCKET} }`;
+  const plain = await configured({ existingBucket });
+  const meant = await configured({ existingBucket, ageRecipients: "none" });
+  assert.equal(meant.block, plain.block);
+  await assert.rejects(
+    configured({ existingBucket, ageRecipients: "none, age1..." }),
+    /"none" is no age recipient/,
+  );
 });
 
 test("an existing bucket's own rules, in days or tiers", async () => {

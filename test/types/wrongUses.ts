@@ -52,6 +52,8 @@ export function wrongBackups(): void {
   new PostgresBackup("shop", { ...right, dumpOptions: "--exclude-table=logs" });
   // @ts-expect-error memory is a size with its unit
   new PostgresBackup("shop", { ...right, memory: 256 });
+  // @ts-expect-error a volume or a folder
+  new PostgresBackup("shop", { ...right, scratch: true });
   // @ts-expect-error retention belongs to the bucket
   new PostgresBackup("shop", { ...right, retention: Retention.days(30) });
   // @ts-expect-error deploy.yml by its path
@@ -90,6 +92,8 @@ export function wrongBuckets(): ExistingBucket[] {
   new AwsBackupBucket("shop-backups", { retention: new Retention(30) });
   // @ts-expect-error tiers are part of the retention
   new AwsBackupBucket("shop-backups", { retention: days, tiers: { weekly: 35 } });
+  // @ts-expect-error the certificate of AWS is a public one
+  new AwsBackupBucket("shop-backups", { retention: days, caFile: "/etc/ssl/own.pem" });
   // @ts-expect-error one folder
   new AwsBackupBucket("shop-backups", { retention: days, prefixes: ["shop"] });
   // @ts-expect-error a bucket elsewhere needs an administrator's keys

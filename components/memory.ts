@@ -1,0 +1,57 @@
+import * as pulumi from "@pulumi/pulumi";
+import { Problem } from "../kamal/problem.ts";
+import { gigabytes } from "../storage/costs.ts";
+import { aws, type Provider } from "../storage/providers.ts";
+import { AwsBackupBucket } from "./awsBackupBucket.ts";
+import type { BackupBucket } from "./bucket.ts";
+import type { PostgresBackupArgs } from "./postgresBackupArgs.ts";
+import { providerOf } from "./retentionCheck.ts";
+
+/** Limit of the container where none is given. */
+export const DEFAULT_MEMORY = "256m";
+
+const MiB = 1024 * 1024;
+/** What a backup takes besides large parts, as it was measured. */
+const USUAL_MIB = 90;
+/** A stored backup is about a fifth of its database, by whose size the agent chooses the parts. */
+const DATABASE_PER_BACKUP = 5;
+const UNITS = "bkmgt";
+
+/**
+ * Bytes of a size as `docker run` takes it.
+ * @throws Problem when it is none
+ */
+export function memoryBytes(memory: string): number {
+  const [, number, unit = "b"] = /^(\d+(?:\.\d+)?) ?(?:([kmgt])i?)?b?$/i.exec(memory) ?? [];
+  if (number !== undefined) return Number(number) * 1024 ** UNITS.indexOf(unit.toLowerCase());
+  throw new Problem(
+    `memory "${memory}" is no size that Docker takes. Give a number with its unit, for instance "256m" or "1g".`,
+  );
+}
+
+/** Says at preview when the parts of a database as large as `backupBytes` tells do not fit into the memory. */
+export async function tellMemory(
+  resource: pulumi.Resource,
+  { backupBytes = 0, memory = DEFAULT_MEMORY, bucket, copy }: PostgresBackupArgs,
+): Promise<void> {
+  const limit = memoryBytes(memory);
+  if (!pulumi.runtime.isDryRun() || limit === 0 || !(backupBytes > 0)) return;
+  // It comes with the SDK of S3, which a program without sizes need not load.
+  const { partBytesFor } = await import("../storage/upload.ts");
+  const databaseBytes = DATABASE_PER_BACKUP * backupBytes;
+  const parts = [bucket, ...(copy ? [copy.bucket] : [])].map(serviceOf).map((service) => ({
+    service: service.name,
+    mib: partBytesFor(service, databaseBytes) / MiB,
+  }));
+  const needed = parts.reduce((sum, { mib }) => sum + 2 * mib, USUAL_MIB);
+  if (needed * MiB <= limit) return;
+  const held = parts.map(({ service, mib }) => `${mib} MiB for ${service}`).join(" and two of ");
+  pulumi.log.warn(
+    `memory "${memory}" does not suffice for a database of ${gigabytes(databaseBytes)}, which is ${DATABASE_PER_BACKUP} times backupBytes: the container holds two parts of ${held} besides its usual ${USUAL_MIB} MiB, ${needed} MiB in all. Give at least memory: "${Math.ceil(needed / 64) * 64}m".`,
+    resource,
+  );
+}
+
+function serviceOf(bucket: BackupBucket): Provider {
+  return bucket instanceof AwsBackupBucket ? aws : providerOf(bucket.endpoint);
+}
