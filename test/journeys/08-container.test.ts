@@ -166,3 +166,25 @@ test("a run that was missed is made up for, once", async () => {
   assert.equal((await late.exec("agent", "missed")).stdout.trim(), "");
   assert.equal(await made(), 1);
 });
+
+test("a wrong COPY_ variable: scheduled all the same, unhealthy from the start, and the backup is made", async () => {
+  const { world } = journey;
+  const { image } = await outputsOf(journey.stack);
+  await late.start(world, image, {
+    ...store.environment("uncopied"),
+    POSTGRES_DATABASE: world.database.name,
+    SCHEDULE: "@yearly",
+    COPY_TIERS: "yes",
+  });
+  await becomes(late, "unhealthy");
+  assert.match(
+    await health(late),
+    /^broken: no copy can be made: COPY_TIERS must be true or false/,
+  );
+  const backup = await late.exec("agent", "backup");
+  assert.equal(backup.code, 1);
+  assert.match(backup.stderr, /is stored in s3:.*, but its copy failed: COPY_TIERS must be/);
+  assert.equal((await store.keys("uncopied/")).length, 3);
+  assert.match(await health(late), /^broken: the last backup failed .* COPY_TIERS must be/);
+  assert.equal(await late.inspect("{{.State.Status}}"), "running");
+});
