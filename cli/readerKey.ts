@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { Credentials } from "../storage/credentials.ts";
 import { Problem } from "../storage/problem.ts";
 import { type StackChoice, stackState } from "./pulumi.ts";
