@@ -109,7 +109,8 @@ async function skipPieces(reader: Reader): Promise<void> {
 /** Reads the archive's own forms of numbers and texts, from a window on the file. */
 class Reader {
   readonly #handle: FileHandle;
-  #window = Buffer.alloc(0);
+  readonly #buffer = Buffer.alloc(READ_BYTES);
+  #window = this.#buffer.subarray(0, 0);
   /** Where in the file the window begins, and where in the window the next byte is. */
   #start = 0;
   #at = 0;
@@ -169,8 +170,7 @@ class Reader {
   async #move(): Promise<void> {
     this.#start = this.position;
     this.#at = 0;
-    const buffer = Buffer.alloc(READ_BYTES);
-    const { bytesRead } = await this.#handle.read(buffer, 0, READ_BYTES, this.#start);
-    this.#window = buffer.subarray(0, bytesRead);
+    const { bytesRead } = await this.#handle.read(this.#buffer, 0, READ_BYTES, this.#start);
+    this.#window = this.#buffer.subarray(0, bytesRead);
   }
 }

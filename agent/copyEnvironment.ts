@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { Problem } from "../storage/problem.ts";
 import type { AgentSettings, StoreSettings } from "./environment.ts";
+import { checksums, flag } from "./variables.ts";
 
 /** A second bucket that gets the same backups, for the day on which the first one is gone. */
 export interface CopySettings {
@@ -16,9 +17,6 @@ export interface CopySettings {
   readonly tiers: boolean;
 }
 
-const flag = (name: string) =>
-  z.enum(["true", "false"], `${name} must be true or false`).default("false");
-
 /** The variables of the copy: read apart from the others, so that a wrong one costs the copy and not the backup. */
 const copyVariables = {
   COPY_S3_ENDPOINT: z.string().optional(),
@@ -27,15 +25,10 @@ const copyVariables = {
   COPY_S3_PREFIX: z.string().optional(),
   COPY_S3_ACCESS_KEY_ID: z.string().optional(),
   COPY_S3_SECRET_ACCESS_KEY: z.string().optional(),
-  COPY_S3_ALLOW_INSECURE: flag("COPY_S3_ALLOW_INSECURE"),
-  COPY_S3_CHECKSUMS: z
-    .enum(
-      ["when-supported", "when-required"],
-      "COPY_S3_CHECKSUMS must be when-supported or when-required",
-    )
-    .optional(),
+  COPY_S3_ALLOW_INSECURE: flag("COPY_S3_ALLOW_INSECURE", "false"),
+  COPY_S3_CHECKSUMS: checksums("COPY_S3_CHECKSUMS"),
   COPY_EVERY: z.string().optional(),
-  COPY_TIERS: flag("COPY_TIERS"),
+  COPY_TIERS: flag("COPY_TIERS", "false"),
 };
 
 /** The variables that may be seen, where they are not what they would be by default. */

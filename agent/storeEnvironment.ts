@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { AgentSettings, StoreSettings } from "./environment.ts";
-import { flag, required, written } from "./variables.ts";
+import { checksums, flag, required, written } from "./variables.ts";
 
 /** The variables of the bucket. */
 export const storeVariables = {
@@ -11,12 +11,7 @@ export const storeVariables = {
   S3_ACCESS_KEY_ID: required("S3_ACCESS_KEY_ID"),
   S3_SECRET_ACCESS_KEY: required("S3_SECRET_ACCESS_KEY"),
   S3_ALLOW_INSECURE: flag("S3_ALLOW_INSECURE", "false"),
-  S3_CHECKSUMS: z
-    .enum(
-      ["when-supported", "when-required"],
-      "S3_CHECKSUMS must be when-supported or when-required",
-    )
-    .optional(),
+  S3_CHECKSUMS: checksums("S3_CHECKSUMS"),
 };
 
 type Variables = z.infer<z.ZodObject<typeof storeVariables>>;

@@ -14,6 +14,11 @@ export const whole = (name: string, least: number, most: number) =>
     message: `${name} must be a whole number from ${least} to ${most}`,
   });
 
+export const checksums = (name: string) =>
+  z
+    .enum(["when-supported", "when-required"], `${name} must be when-supported or when-required`)
+    .optional();
+
 /** The words of a list with commas. */
 export const words = (text: string): string[] =>
   text

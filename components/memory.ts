@@ -37,13 +37,13 @@ export async function tellMemory(
   const limit = memoryBytes(memory);
   if (!pulumi.runtime.isDryRun() || limit === 0 || !(backupBytes > 0)) return;
   // It comes with the SDK of S3, which a program without sizes need not load.
-  const { partBytesFor } = await import("../storage/upload.ts");
+  const { leastQueue, partBytesFor } = await import("../storage/upload.ts");
   const databaseBytes = DATABASE_PER_BACKUP * backupBytes;
   const parts = [bucket, ...(copy ? [copy.bucket] : [])].map(serviceOf).map((service) => ({
     service: service.name,
     mib: partBytesFor(service, databaseBytes) / MiB,
   }));
-  const needed = parts.reduce((sum, { mib }) => sum + 2 * mib, USUAL_MIB);
+  const needed = parts.reduce((sum, { mib }) => sum + leastQueue * mib, USUAL_MIB);
   if (needed * MiB <= limit) return;
   const held = parts.map(({ service, mib }) => `${mib} MiB for ${service}`).join(" and two of ");
   pulumi.log.warn(

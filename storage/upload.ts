@@ -11,8 +11,10 @@ const smallestPart = 5 * MiB;
 const largestPart = 5 * 1024 * MiB;
 /** All buffers of an upload together, where the parts are small: a slow moment of either side does not stop the other then. */
 const usualBuffers = 20 * MiB;
-/** Two at least: one is sent while the other is filled. */
-const usualQueue = (partBytes: number) => Math.max(2, Math.floor(usualBuffers / partBytes));
+/** One part is sent while the other is filled. */
+export const leastQueue = 2;
+const usualQueue = (partBytes: number) =>
+  Math.max(leastQueue, Math.floor(usualBuffers / partBytes));
 
 export interface UploadOptions {
   /** Size of each part, the last excepted; see `partBytesFor`. */

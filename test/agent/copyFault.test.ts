@@ -1,14 +1,10 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, describe, it, type TestContext } from "node:test";
+import { after, before, describe, it } from "node:test";
 import { twoBuckets } from "./twoBuckets.ts";
-import { refused } from "./watch.ts";
+import { health, refused, stateFolder } from "./watch.ts";
 import { agent, failure, unavailable, World } from "./world.ts";
-
-const HEALTH = join(import.meta.dirname, "../../agent/image/agent-health");
 
 describe("a copy whose variables are wrong", { skip: unavailable, timeout: 240_000 }, () => {
   let world: World;
@@ -17,15 +13,6 @@ describe("a copy whose variables are wrong", { skip: unavailable, timeout: 240_0
     await world.database("shop", "CREATE TABLE orders AS SELECT generate_series(1, 120) AS id");
   });
   after(() => world?.stop());
-
-  const stateFolder = (t: TestContext) => {
-    const folder = mkdtempSync(join(tmpdir(), "state-"));
-    t.after(() => rmSync(folder, { recursive: true }));
-    writeFileSync(join(folder, "agent.scheduler"), `waiting ${Date.now()}\n`);
-    return folder;
-  };
-  const health = (AGENT_STATE_DIR: string) =>
-    spawnSync("sh", [HEALTH], { env: { ...process.env, AGENT_STATE_DIR }, encoding: "utf8" });
 
   const ROWS: [what: string, wrong: Record<string, string>, sentence: RegExp][] = [
     [

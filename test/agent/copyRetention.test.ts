@@ -1,14 +1,13 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it, type TestContext } from "node:test";
 import { type Fate, startRelay } from "../support/relay.ts";
 import { twoBuckets } from "./twoBuckets.ts";
+import { health, stateFolder } from "./watch.ts";
 import { agent, failure, type Outcome, unavailable, World } from "./world.ts";
 
-const HEALTH = join(import.meta.dirname, "../../agent/image/agent-health");
 const ADD_AND_READ = ["s3:PutObject", "s3:GetObject", "s3:ListBucket"];
 const refusal: Fate = { status: 500, code: "InternalError" };
 const isDeletion = (method: string, path: string) =>
@@ -63,14 +62,6 @@ describe("BACKUP_KEEP_DAYS with a second bucket", { skip: unavailable, timeout: 
     t.after(() => relay.stop());
     return relay.endpoint;
   };
-  const stateFolder = (t: TestContext) => {
-    const folder = mkdtempSync(join(tmpdir(), "state-"));
-    t.after(() => rmSync(folder, { recursive: true }));
-    writeFileSync(join(folder, "agent.scheduler"), `waiting ${Date.now()}\n`);
-    return folder;
-  };
-  const health = (AGENT_STATE_DIR: string) =>
-    spawnSync("sh", [HEALTH], { env: { ...process.env, AGENT_STATE_DIR }, encoding: "utf8" });
   const oldOnes = async (bucket: string) =>
     (await world.keys(bucket)).filter((key) => key.includes("_2026-01"));
   const theirs = (folder: string) => others(folder).slice(1);

@@ -1,15 +1,10 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { expiredBackups } from "../../agent/retention.ts";
 import { chooseTier } from "../../agent/tiers.ts";
 import type { CatalogueEntry } from "../../storage/catalogue.ts";
+import { health, stateFolder } from "./watch.ts";
 import { agent, failure, keyBeside, unavailable, World } from "./world.ts";
-
-const HEALTH = join(import.meta.dirname, "../../agent/image/agent-health");
 
 const entry = (stamp: string, over: Partial<CatalogueEntry> = {}): CatalogueEntry => ({
   database: "app",
@@ -159,34 +154,27 @@ describe("retention and tiers in a bucket", { skip: unavailable, timeout: 240_00
     );
   });
 
-  it("goes on with a key that may not delete, and says so once in the container's life", async () => {
+  it("goes on with a key that may not delete, and says so once in the container's life", async (t) => {
     const { env, bucket } = await fill();
     const keys = await world.keyThatMay(bucket, "s3:PutObject", "s3:GetObject", "s3:ListBucket");
-    const AGENT_STATE_DIR = mkdtempSync(join(tmpdir(), "state-"));
-    const health = () =>
-      spawnSync("sh", [HEALTH], { env: { ...process.env, AGENT_STATE_DIR }, encoding: "utf8" });
-    try {
-      writeFileSync(join(AGENT_STATE_DIR, "agent.scheduler"), `waiting ${Date.now()}\n`);
-      const held = { ...env, ...keys, AGENT_STATE_DIR };
-      const outcome = await agent(held, "backup", "--json");
-      assert.equal(outcome.code, 0, failure(outcome));
-      assert.match(outcome.stderr, /BACKUP_KEEP_DAYS: the key may not delete, so 5 backups/);
-      for (const key of ours) assert((await world.keys(bucket)).includes(key), key);
+    const AGENT_STATE_DIR = stateFolder(t);
+    const held = { ...env, ...keys, AGENT_STATE_DIR };
+    const outcome = await agent(held, "backup", "--json");
+    assert.equal(outcome.code, 0, failure(outcome));
+    assert.match(outcome.stderr, /BACKUP_KEEP_DAYS: the key may not delete, so 5 backups/);
+    for (const key of ours) assert((await world.keys(bucket)).includes(key), key);
 
-      const again = await agent(held, "backup", "--json");
-      assert.deepEqual([again.code, again.stderr], [0, ""]);
-      assert.match(
-        health().stdout,
-        /succeeded \d+ s ago; BACKUP_KEEP_DAYS: the key may not delete, /,
-      );
-      assert.equal(health().status, 0);
+    const again = await agent(held, "backup", "--json");
+    assert.deepEqual([again.code, again.stderr], [0, ""]);
+    assert.match(
+      health(AGENT_STATE_DIR).stdout,
+      /succeeded \d+ s ago; BACKUP_KEEP_DAYS: the key may not delete, /,
+    );
+    assert.equal(health(AGENT_STATE_DIR).status, 0);
 
-      const allowed = await agent({ ...env, AGENT_STATE_DIR }, "backup", "--json");
-      assert.equal(allowed.code, 0, failure(allowed));
-      assert.match(health().stdout, /succeeded \d+ s ago$/m);
-    } finally {
-      rmSync(AGENT_STATE_DIR, { recursive: true });
-    }
+    const allowed = await agent({ ...env, AGENT_STATE_DIR }, "backup", "--json");
+    assert.equal(allowed.code, 0, failure(allowed));
+    assert.match(health(AGENT_STATE_DIR).stdout, /succeeded \d+ s ago$/m);
   });
 
   it("goes on with a key that may not even list", async () => {

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, execFileSync } from "node:child_process";
+import { type ChildProcess, execFileSync, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
 import type { Manifest } from "../../storage/manifest.ts";
 import { failure, keyBeside, type Outcome, type World } from "./world.ts";
 
@@ -19,6 +22,21 @@ export function refused(world: World, outcome: Outcome, sentence: RegExp): void 
   for (const secret of [world.postgres.password, world.store.secretAccessKey]) {
     assert(!printed.includes(secret), "a secret was printed");
   }
+}
+
+const HEALTH = join(import.meta.dirname, "../../agent/image/agent-health");
+
+/** The image's health check, of the container whose state lies in the folder. */
+export function health(AGENT_STATE_DIR: string) {
+  return spawnSync("sh", [HEALTH], { env: { ...process.env, AGENT_STATE_DIR }, encoding: "utf8" });
+}
+
+/** A container's state, whose scheduler waits. */
+export function stateFolder(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), "state-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  writeFileSync(join(folder, "agent.scheduler"), `waiting ${Date.now()}\n`);
+  return folder;
 }
 
 export function manifestKeyOf(manifest: Manifest): string {

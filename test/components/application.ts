@@ -1,6 +1,7 @@
-import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { after, before } from "node:test";
 import type * as Components from "../../components/index.ts";
 
 /** A deploy.yml with a database of which only the password is a secret. */
@@ -40,7 +41,7 @@ export function layOutApplication(deploy: string, secrets?: string): string {
 }
 
 /** A backup of the application of `DEPLOY_WITH_NAME` on AWS, with nothing that needs a registry. */
-export function plainBackup(
+function plainBackup(
   { AwsBackupBucket, PostgresBackup, Retention, Schedule }: typeof Components,
   folder: string,
   changes: Partial<Components.PostgresBackupArgs>,
@@ -57,4 +58,25 @@ export function plainBackup(
     ssh: { hostKeys: { "192.0.2.10": "ssh-ed25519 AAAA" }, privateKey: "key" },
     ...changes,
   });
+}
+
+/** What a file of tests about one argument needs. Filled before its first test, gone after its last. */
+export interface Applied {
+  components: typeof Components;
+  /** `plainBackup` of an application that is laid out for this file. */
+  backup(changes: Partial<Components.PostgresBackupArgs>): Components.PostgresBackup;
+}
+
+/** To be called at the top of a file: the components are loaded when the engine's mocks are there. */
+export function applied(): Applied {
+  const made = {} as Applied;
+  let folder: string;
+  before(async () => {
+    folder = layOutApplication(DEPLOY_WITH_NAME);
+    const components = await import("../../components/index.ts");
+    made.components = components;
+    made.backup = (changes) => plainBackup(components, folder, changes);
+  });
+  after(() => rmSync(folder, { recursive: true }));
+  return made;
 }

@@ -1,17 +1,10 @@
 import assert from "node:assert/strict";
-import { rmSync } from "node:fs";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import type * as Components from "../../components/index.ts";
-import { DEPLOY_WITH_NAME, layOutApplication, plainBackup } from "./application.ts";
+import { applied } from "./application.ts";
 import { declare, inputs } from "./mocks.ts";
 
-let folder: string;
-let components: typeof Components;
-before(async () => {
-  folder = layOutApplication(DEPLOY_WITH_NAME);
-  components = await import("../../components/index.ts");
-});
-after(() => rmSync(folder, { recursive: true }));
+const app = applied();
 
 const FILE = "/etc/ssl/our-authority.pem";
 const keys = { accessKeyId: "EXAMPLE", secretAccessKey: "the-secret-key" };
@@ -25,11 +18,11 @@ const given = (caFile?: string, name = "shop-backups"): Components.ExistingBucke
 });
 
 const made = (caFile?: string) =>
-  new components.S3CompatibleBucket("shop-backups", {
+  new app.components.S3CompatibleBucket("shop-backups", {
     name: "shop-backups",
     endpoint: "https://s3.example.com",
     region: "us-east-1",
-    retention: components.Retention.days(30),
+    retention: app.components.Retention.days(30),
     administrator: keys,
     writer: keys,
     ...(caFile !== undefined && { caFile }),
@@ -39,7 +32,7 @@ type Changes = () => Partial<Components.PostgresBackupArgs>;
 
 /** The block of deploy.yml. */
 async function block(changes: Changes): Promise<string> {
-  const declared = await declare(false, () => [plainBackup(components, folder, changes()).outputs]);
+  const declared = await declare(false, () => [app.backup(changes()).outputs]);
   return String(inputs(declared, ":RenderedBlock")["block"]);
 }
 

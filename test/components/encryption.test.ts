@@ -1,30 +1,20 @@
 import assert from "node:assert/strict";
-import { rmSync } from "node:fs";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
 import type * as Components from "../../components/index.ts";
-import { DEPLOY_WITH_NAME, layOutApplication, plainBackup } from "./application.ts";
+import { applied } from "./application.ts";
 import { declare, inputs, overhear, plainText } from "./mocks.ts";
 
 const RECIPIENT = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
 const OTHER = "age1lggyhqrw2nlhcxprm67z43rta597azn8gknawjehu9d9dl0jq3yqqvfafg";
 
-let folder: string;
-let components: typeof Components;
-before(async () => {
-  folder = layOutApplication(DEPLOY_WITH_NAME);
-  components = await import("../../components/index.ts");
-});
-after(() => rmSync(folder, { recursive: true }));
-
-const make = (changes: Partial<Components.PostgresBackupArgs>) =>
-  plainBackup(components, folder, changes);
+const app = applied();
 
 const backup = (changes: Partial<Components.PostgresBackupArgs>) =>
-  declare(false, () => [make(changes).outputs]);
+  declare(false, () => [app.backup(changes).outputs]);
 
 test("recipients stand in the block, since they are public", async () => {
-  const { Encryption } = components;
+  const { Encryption } = app.components;
   const text = plainText(await backup({ encryption: Encryption.recipients([RECIPIENT, OTHER]) }));
   assert(/AGE_RECIPIENTS: /.test(text) && text.includes(`${RECIPIENT},${OTHER}`));
   assert.doesNotMatch(text, /PASSPHRASE/);
@@ -32,17 +22,19 @@ test("recipients stand in the block, since they are public", async () => {
 
 test("a passphrase is a secret of Kamal's and never shown", async () => {
   const text = plainText(
-    await backup({ encryption: components.Encryption.passphrase(pulumi.output("correct horse")) }),
+    await backup({
+      encryption: app.components.Encryption.passphrase(pulumi.output("correct horse")),
+    }),
   );
   assert(text.includes("PASSPHRASE:DB_BACKUP_PASSPHRASE"));
   assert.doesNotMatch(text, /correct horse/);
 });
 
 test("that backups are stored in clear is said once, at preview, unless it is meant", async () => {
-  const { Encryption } = components;
+  const { Encryption } = app.components;
   const words = async (preview: boolean, encryption?: Components.Encryption) => {
     const said = await overhear(() =>
-      declare(preview, () => [make(encryption ? { encryption } : {}).outputs]),
+      declare(preview, () => [app.backup(encryption ? { encryption } : {}).outputs]),
     );
     return said.filter((line) => line.startsWith("encryption"));
   };
@@ -63,11 +55,11 @@ test("that backups are stored in clear is said once, at preview, unless it is me
 test("no encryption, chosen or not, is the same container", async () => {
   const block = async (changes: Partial<Components.PostgresBackupArgs>) =>
     inputs(await backup(changes), ":RenderedBlock")["block"];
-  assert.equal(await block({ encryption: components.Encryption.none() }), await block({}));
+  assert.equal(await block({ encryption: app.components.Encryption.none() }), await block({}));
 });
 
 test("a wrong key or passphrase is refused in one sentence", () => {
-  const { Encryption } = components;
+  const { Encryption } = app.components;
   const wrong = `${RECIPIENT.slice(0, -1)}q`;
   assert.throws(() => Encryption.recipient(wrong), /is no age recipient.*age-keygen/);
   assert.throws(() => Encryption.recipients([]), /give at least one age recipient/);

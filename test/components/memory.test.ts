@@ -1,25 +1,16 @@
 import assert from "node:assert/strict";
-import { rmSync } from "node:fs";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import type * as Components from "../../components/index.ts";
-import { DEPLOY_WITH_NAME, layOutApplication, plainBackup } from "./application.ts";
+import { applied } from "./application.ts";
 import { declare, overhear } from "./mocks.ts";
 
-let folder: string;
-let components: typeof Components;
-before(async () => {
-  folder = layOutApplication(DEPLOY_WITH_NAME);
-  components = await import("../../components/index.ts");
-});
-after(() => rmSync(folder, { recursive: true }));
+const app = applied();
 
 type Changes = Partial<Components.PostgresBackupArgs>;
 
 /** What is said about the memory. */
 async function said(changes: Changes, preview = true): Promise<string[]> {
-  const all = await overhear(() =>
-    declare(preview, () => [plainBackup(components, folder, changes).outputs]),
-  );
+  const all = await overhear(() => declare(preview, () => [app.backup(changes).outputs]));
   return all.filter((line) => line.startsWith("memory"));
 }
 

@@ -1,21 +1,14 @@
 import assert from "node:assert/strict";
-import { rmSync } from "node:fs";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import type * as Components from "../../components/index.ts";
-import { DEPLOY_WITH_NAME, layOutApplication, plainBackup } from "./application.ts";
+import { applied } from "./application.ts";
 import { declare } from "./mocks.ts";
 
-let folder: string;
-let components: typeof Components;
-before(async () => {
-  folder = layOutApplication(DEPLOY_WITH_NAME);
-  components = await import("../../components/index.ts");
-});
-after(() => rmSync(folder, { recursive: true }));
+const app = applied();
 
 /** The block of deploy.yml. */
 async function block(changes: Partial<Components.PostgresBackupArgs>): Promise<string> {
-  const declared = await declare(false, () => [plainBackup(components, folder, changes).outputs]);
+  const declared = await declare(false, () => [app.backup(changes).outputs]);
   return String(declared.find(({ type }) => type.endsWith(":RenderedBlock"))?.inputs["block"]);
 }
 

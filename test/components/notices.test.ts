@@ -1,26 +1,16 @@
 import assert from "node:assert/strict";
-import { rmSync } from "node:fs";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
 import type * as Components from "../../components/index.ts";
-import { DEPLOY_WITH_NAME, layOutApplication, plainBackup } from "./application.ts";
+import { applied } from "./application.ts";
 import { declare, plainText } from "./mocks.ts";
 
 const PING = "https://hc-ping.com/5f1c-token";
 
-let folder: string;
-let components: typeof Components;
-before(async () => {
-  folder = layOutApplication(DEPLOY_WITH_NAME);
-  components = await import("../../components/index.ts");
-});
-after(() => rmSync(folder, { recursive: true }));
-
-const make = (changes: Partial<Components.PostgresBackupArgs>) =>
-  plainBackup(components, folder, changes);
+const app = applied();
 
 const backup = (changes: Partial<Components.PostgresBackupArgs>) =>
-  declare(false, () => [make(changes).outputs]);
+  declare(false, () => [app.backup(changes).outputs]);
 
 test("what the agent is told by the arguments reaches its block, and tokens stay secret", async () => {
   const declared = await backup({
@@ -52,7 +42,7 @@ test("a random delay makes the age at which a backup counts as late longer", asy
   const hours = async (changes: Partial<Components.PostgresBackupArgs>) => {
     let found = 0;
     await declare(false, () => [
-      make(changes).outputs.apply((outputs) => {
+      app.backup(changes).outputs.apply((outputs) => {
         found = outputs.rpoHours;
       }),
     ]);
