@@ -14,9 +14,9 @@ import {
   readServer,
 } from "./database.ts";
 import { compressionBy, dumpFailure, extraOptions, readContents, startDump } from "./dump.ts";
-import { describeEncryption } from "./encryption.ts";
+import { beginHead, describeEncryption } from "./encryption.ts";
 import type { AgentSettings } from "./environment.ts";
-import { storeGlobals } from "./globals.ts";
+import { beginGlobals, type Globals } from "./globals.ts";
 import { doubtSize, doubtSnapshot } from "./guard.ts";
 import { Ledger } from "./ledger.ts";
 import { takeBackupLock } from "./lock.ts";
@@ -148,21 +148,23 @@ async function dumpSnapshot(
   // Counted on the snapshot's own connection while pg_dump reads on another: the same rows, no time of its own.
   const counting = countSnapshotRows(client, snapshot.tables);
   counting.catch(() => {});
-  const globals = new Map<DumpTarget, Manifest["globals"]>();
-  let storing: ReturnType<typeof storeGlobals> | undefined;
+  const source = startDump(settings, snapshot.id, compression);
+  const head = beginHead(settings.encryption);
+  const globals = settings.globals ? beginGlobals(context, head) : undefined;
+  const storedGlobals = new Map<DumpTarget, Manifest["globals"]>();
+  let storing: ReturnType<Globals["store"]> | undefined;
   const globalsTarget = ({ store, folder }: DumpTarget) => ({
     store,
     key: globalsKey(store.address.prefix, database, stamp, treatment, folder),
   });
-  const source = startDump(settings, snapshot.id, compression);
-  const objects = await storeDump(context, source, targets, async (target, live) => {
+  const objects = await storeDump(context, { source, head }, targets, async (target, live) => {
     await counting;
-    if (!settings.globals) return;
-    storing ??= storeGlobals(context, live.map(globalsTarget));
+    if (globals === undefined) return;
+    storing ??= globals.store(live.map(globalsTarget));
     const stored = (await storing)[live.indexOf(target)];
     if (stored?.status === "rejected") throw stored.reason;
-    globals.set(target, stored?.value ?? null);
-  });
+    storedGlobals.set(target, stored?.value ?? null);
+  }).finally(() => globals?.end());
   for (const [index, target] of targets.entries()) {
     const { name, folder } = target;
     const result = objects[index] as PromiseSettledResult<Stored>;
@@ -180,7 +182,7 @@ async function dumpSnapshot(
       database,
       takenAt: `${stamp}Z`,
       object,
-      globals: globals.get(target) ?? null,
+      globals: storedGlobals.get(target) ?? null,
       format: "pg_dump-custom",
       ...treatment,
       recipients,
@@ -206,7 +208,7 @@ async function dumpSnapshot(
 
 async function storeDump(
   context: BackupContext,
-  source: Packing["source"],
+  dump: Pick<Packing, "source" | "head">,
   targets: readonly DumpTarget[],
   beforeComplete: (target: DumpTarget, live: readonly DumpTarget[]) => Promise<void>,
 ) {
@@ -222,7 +224,7 @@ async function storeDump(
   );
   const packing = {
     what: `backup of ${settings.postgres.database}`,
-    source,
+    ...dump,
     failure: dumpFailure,
     onProgress: progress,
     beforeComplete,

@@ -3,21 +3,33 @@ import { Problem } from "../storage/problem.ts";
 import { type Encryption, makeHeader } from "./ageHeader.ts";
 import { encryptStream } from "./ageStream.ts";
 
+/** The head of an age file to come, and the key of what follows it; undefined: nothing is encrypted. */
+export type Head = ReturnType<typeof makeHeader> | undefined;
+
+/**
+ * Begins a head before its stream is there. A passphrase's takes 32 MiB for a moment, which a run has to spare only while
+ * its part buffers are still to come.
+ * @param after is made first, so that only one at a time takes that much
+ */
+export function beginHead(encryption: Encryption | undefined, after?: Head): Head {
+  if (encryption === undefined) return undefined;
+  const head = Promise.resolve(after).then(() => makeHeader(encryption));
+  // Whoever encrypts with it sees the error; a run that ends before that has one of its own.
+  head.catch(() => {});
+  return head;
+}
+
 /**
  * The bytes as they are to be stored.
  *
  * What is yielded is valid only until the next one is asked for; `uploadStream` copies it into its parts.
- * @param encryption absent: the source as it is
  */
-export function encrypted(
-  source: AsyncIterable<Buffer>,
-  encryption: Encryption | undefined,
-): AsyncIterable<Buffer> {
-  return encryption === undefined ? source : sealed(source, encryption);
+export function encrypted(source: AsyncIterable<Buffer>, head: Head): AsyncIterable<Buffer> {
+  return head === undefined ? source : sealed(source, head);
 }
 
-async function* sealed(source: AsyncIterable<Buffer>, encryption: Encryption) {
-  const { head, key } = await makeHeader(encryption);
+async function* sealed(source: AsyncIterable<Buffer>, ready: NonNullable<Head>) {
+  const { head, key } = await ready;
   yield* encryptStream(notEmpty(source), head, key);
 }
 

@@ -1,7 +1,7 @@
 import { Problem } from "../storage/problem.ts";
 import { uploadStream } from "../storage/upload.ts";
 import type { BackupContext } from "./backup.ts";
-import { encrypted } from "./encryption.ts";
+import { encrypted, type Head } from "./encryption.ts";
 import {
   chunksOf,
   describeEnding,
@@ -12,12 +12,13 @@ import {
 } from "./pipeline.ts";
 import { StallWatch } from "./stall.ts";
 
-/** A program, or `program | zstd`, whose output becomes an object, encrypted if the settings say so. */
+/** A program, or `program | zstd`, whose output becomes an object, encrypted if it has a head. */
 export interface Packing {
   readonly key: string;
   /** What it is, for the error of a stall, e.g. `backup of shop`. */
   readonly what: string;
   readonly source: Program | Pipeline;
+  readonly head: Head;
   readonly partBytes: number;
   /** Part buffers. @default that of `uploadStream` */
   readonly queue?: number;
@@ -33,12 +34,12 @@ export interface Packing {
  * @throws Problem; then nothing is visible
  */
 export async function storePacked(
-  { settings, store, signal }: BackupContext,
+  { store, signal }: Pick<BackupContext, "store" | "signal">,
   packing: Packing,
 ): Promise<{ readonly key: string; readonly bytes: number; readonly sha256: string }> {
   const { key, source, queue } = packing;
   const stall = new StallWatch(packing.what);
-  const packed = encrypted(chunksOf(source.stdout), settings.encryption);
+  const packed = encrypted(chunksOf(source.stdout), packing.head);
   try {
     const stored = await uploadStream(store, key, stall.watch(packed), {
       partBytes: packing.partBytes,

@@ -41,7 +41,7 @@ export interface Spreading<T extends Target>
  * @returns how it ended at each target, in their order
  */
 export async function storeInPlaces<T extends Target>(
-  context: BackupContext,
+  context: Pick<BackupContext, "signal">,
   packing: Spreading<T>,
   targets: readonly T[],
 ): Promise<PromiseSettledResult<Stored>[]> {
@@ -55,7 +55,7 @@ export async function storeInPlaces<T extends Target>(
   const { source } = packing;
   const sourceStall = new StallWatch(packing.what, packing.stallLimitMs);
   sourceStall.pause();
-  const tee = new Tee(encrypted(chunksOf(source.stdout), context.settings.encryption), {
+  const tee = new Tee(encrypted(chunksOf(source.stdout), packing.head), {
     onAsked: () => sourceStall.resume(),
     onAnswered: () => sourceStall.pause(),
   });

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, describe, it } from "node:test";
+import { after, before, describe, it, type TestContext } from "node:test";
+import { processesWith } from "../../sandbox/processes.ts";
 import { agent, failure, keyBeside, unavailable, World } from "./world.ts";
 
 describe("roles and grants beside the dump", { skip: unavailable, timeout: 120_000 }, () => {
@@ -71,12 +72,7 @@ describe("roles and grants beside the dump", { skip: unavailable, timeout: 120_0
 
   it("that fail for another reason fail the backup, and nothing is stored", async (t) => {
     const env = await world.environment("plain");
-    const dir = await mkdtemp(join(tmpdir(), "failing-"));
-    t.after(() => rm(dir, { recursive: true }));
-    const program = join(dir, "pg_dumpall");
-    await writeFile(program, "#!/bin/sh\necho no such thing >&2\nexit 7\n");
-    await chmod(program, 0o755);
-    const PATH = `${dir}:${process.env["PATH"]}`;
+    const PATH = await pathWith(t, { pg_dumpall: "echo no such thing >&2; exit 7" });
     const outcome = await agent({ ...env, PATH }, "backup", "--json");
     assert.equal(outcome.code, 1);
     assert.match(
@@ -86,4 +82,26 @@ describe("roles and grants beside the dump", { skip: unavailable, timeout: 120_0
     assert.deepEqual(await world.keys(env["S3_BUCKET"] ?? ""), []);
     assert.equal(await world.unfinishedUploads(env["S3_BUCKET"] ?? ""), 0);
   });
+
+  it("that are still being dumped end with a dump that fails", async (t) => {
+    const env = await world.environment("plain");
+    const marker = `600.${process.pid}`;
+    const PATH = await pathWith(t, {
+      pg_dumpall: `exec sleep ${marker}`,
+      pg_dump: `case "$*" in --version) PATH=\${PATH#*:}; exec pg_dump --version ;; esac; sleep 1; exit 3`,
+    });
+    const outcome = await agent({ ...env, PATH }, "backup", "--json");
+    assert.match(failure(outcome), /pg_dump failed with exit code 3/);
+    assert.deepEqual(await processesWith(`sleep ${marker}`), []);
+  });
+
+  /** A search path on which these shell scripts come first. */
+  async function pathWith(t: TestContext, scripts: Record<string, string>): Promise<string> {
+    const dir = await mkdtemp(join(tmpdir(), "scripts-"));
+    t.after(() => rm(dir, { recursive: true }));
+    for (const [name, text] of Object.entries(scripts)) {
+      await writeFile(join(dir, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+    }
+    return `${dir}:${process.env["PATH"]}`;
+  }
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { encrypted } from "../../agent/encryption.ts";
+import { beginHead, encrypted } from "../../agent/encryption.ts";
 import {
   chunksOf,
   describeEnding,
@@ -164,6 +164,6 @@ describe("release", () => {
 describe("encrypted", () => {
   it("never makes a backup of nothing", async () => {
     const empty = (async function* (): AsyncGenerator<Buffer> {})();
-    await assert.rejects(readAll(encrypted(empty, { passphrase: "word" })), /is empty/);
+    await assert.rejects(readAll(encrypted(empty, beginHead({ passphrase: "word" }))), /is empty/);
   });
 });

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it, type TestContext } from "node:test";
-import type { BackupContext } from "../../agent/backup.ts";
 import { runPipeline } from "../../agent/pipeline.ts";
 import { type Spreading, storeInPlaces, type Target } from "../../agent/spread.ts";
 import { Tee } from "../../agent/tee.ts";
@@ -91,10 +90,11 @@ describe("one stream, stored in two places", { timeout: 120_000 }, () => {
   });
   after(() => service?.stop());
 
-  const context = { settings: {}, signal: new AbortController().signal } as BackupContext;
+  const context = { signal: new AbortController().signal };
   const packing = (text: string): Spreading<Target> => ({
     what: "backup of the test",
     source: runPipeline(text, "cat", { args: [], env: process.env, stdin: "ignore" }),
+    head: undefined,
     failure: ({ code }) => `the source ended with ${code}`,
     stallLimitMs: 1_500,
   });
