@@ -68,6 +68,7 @@ export async function openStack(world: World, options: EngineOptions = {}): Prom
   );
   await stack.setAllConfig({ ...sandboxConfig(world), ...options.config });
 
+  const operated = unasked(stack);
   const observe = async (run: (watch: Watch) => Promise<unknown>): Promise<Outcome> => {
     const watch = new Watch();
     try {
@@ -86,9 +87,9 @@ export async function openStack(world: World, options: EngineOptions = {}): Prom
     env,
     providers,
     preview: (o = {}) =>
-      observe((w) => stack.preview({ ...w.listeners, diff: true, refresh: true, ...o })),
-    up: (o = {}) => observe((w) => stack.up({ ...w.listeners, refresh: true, ...o })),
-    destroy: () => observe((w) => stack.destroy({ ...w.listeners, refresh: true })),
+      observe((w) => operated.preview({ ...w.listeners, diff: true, refresh: true, ...o })),
+    up: (o = {}) => observe((w) => operated.up({ ...w.listeners, refresh: true, ...o })),
+    destroy: () => observe((w) => operated.destroy({ ...w.listeners, refresh: true })),
     close: () => providers.stop(),
   };
 }
@@ -98,6 +99,15 @@ const publishBackup: PulumiFn = async () => {
   await settled(outputs);
   return { backup: outputs };
 };
+
+/**
+ * The stack without the questions that the Automation API asks after each operation: outputs and history, which are three
+ * more runs of Pulumi and take longer than a small operation itself.
+ */
+export function unasked(stack: Stack): Stack {
+  const questions = { outputs: async () => ({}), info: async () => undefined };
+  return Object.assign(Object.create(stack) as Stack, questions);
+}
 
 /**
  * Waits for an output, known or not, and fails as it does. An inline program that returns earlier counts as complete, and

@@ -1,9 +1,11 @@
 /**
- * Runs the tests: first those of the rooms, then the journeys, one at a time, because they share the sandbox.
+ * Runs the tests, two files at a time: the journeys one after the other, because they share the sandbox, and beside them all
+ * others. What a file prints appears when it has ended.
  * Words on the command line narrow it: `npm test -- storage` runs the files whose path contains the word, and
  * `npm test -- cloud` those of buckets, keys and retention, wherever they lie.
  */
 import { globSync } from "node:fs";
+import { text } from "node:stream/consumers";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 
@@ -45,27 +47,31 @@ if (files.length === 0) {
   process.exit(2);
 }
 const journeys = files.filter((file) => file.startsWith("test/journeys/"));
-const rooms = files.filter((file) => !file.startsWith("test/journeys/"));
+const others = files.filter((file) => !journeys.includes(file));
 
-let passed = 0;
-let failed = 0;
-let skipped = 0;
+const count = { passed: 0, failed: 0, skipped: 0 };
 
-async function runAll(batch: readonly string[], concurrency: number): Promise<void> {
-  if (batch.length === 0) return;
-  const stream = run({ files: [...batch], concurrency, timeout: 20 * 60_000 });
+async function runFile(file: string): Promise<void> {
+  const stream = run({ files: [file], timeout: 20 * 60_000 });
   stream.on("test:pass", (event) => {
     if (event.details.type === "suite") return;
-    if (event.skip !== undefined || event.todo !== undefined) skipped += 1;
-    else passed += 1;
+    count[event.skip !== undefined || event.todo !== undefined ? "skipped" : "passed"] += 1;
   });
   stream.on("test:fail", (event) => {
-    if (event.details.type !== "suite") failed += 1;
+    if (event.details.type !== "suite") count.failed += 1;
   });
-  for await (const chunk of stream.compose(spec())) process.stdout.write(chunk);
+  process.stdout.write(await text(stream.compose(spec())));
 }
 
-await runAll(rooms, 2);
-await runAll(journeys, 1);
-console.log(`\n${passed} passed, ${failed} failed, ${skipped} skipped`);
-process.exit(failed === 0 ? 0 : 1);
+/** Takes file after file, from the first list as long as it has one. */
+async function runLane(...lists: string[][]): Promise<void> {
+  for (;;) {
+    const file = lists.find((list) => list.length > 0)?.shift();
+    if (file === undefined) return;
+    await runFile(file);
+  }
+}
+
+await Promise.all([runLane(journeys, others), runLane(others)]);
+console.log(`\n${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`);
+process.exit(count.failed === 0 ? 0 : 1);

@@ -134,7 +134,8 @@ function program(args: KeysArgs = {}) {
 }
 
 async function up(args?: KeysArgs) {
-  const { steps, outputs } = await project.up(program(args));
+  const { steps } = await project.up(program(args));
+  const outputs = await project.outputs();
   return {
     steps: Object.fromEntries(Object.entries(steps).filter(([, step]) => step !== "same")),
     user: outputs["user"]?.value as string,

@@ -122,7 +122,8 @@ test("a preview makes nothing", async () => {
 });
 
 test("up makes a bucket under a generated name, with its settings", async () => {
-  const { outputs } = await project.up(program(first));
+  await project.up(program(first));
+  const outputs = await project.outputs();
   name = outputs["name"]?.value;
   assert.match(name, /^store-[0-9a-f]{7}$/);
   assert.equal(outputs["arn"]?.value, `arn:aws:s3:::${name}`);
@@ -149,7 +150,8 @@ test("a second up changes nothing, and nothing has drifted", async () => {
 
 test("a changed setting is an update of its resource alone", async () => {
   const changed = { days: 14, forceDestroy: false, tags: { team: "data" } };
-  const { steps, outputs } = await project.up(program(changed));
+  const { steps } = await project.up(program(changed));
+  const outputs = await project.outputs();
   assert.equal(steps["lifecycle"], "update");
   assert.equal(steps["Store"], "update");
   assert.equal(steps["versioning"], "same");

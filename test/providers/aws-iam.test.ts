@@ -95,7 +95,8 @@ test("a preview makes nothing", async () => {
 });
 
 test("up makes a key that may do what its policy says and no more", async () => {
-  const { outputs } = await project.up(program());
+  await project.up(program());
+  const outputs = await project.outputs();
   user = outputs["user"]?.value;
   assert.match(user, /^writer-[0-9a-f]{7}$/);
   assert.match(outputs["arn"]?.value, new RegExp(`user/${user}$`));
@@ -113,7 +114,8 @@ test("up makes a key that may do what its policy says and no more", async () => 
 });
 
 test("the secrets of a key are secret in outputs and not in the state in plain", async () => {
-  const { outputs } = await project.up(program());
+  await project.up(program());
+  const outputs = await project.outputs();
   assert.equal(outputs["secret"]?.secret, true);
   assert.equal(outputs["mail"]?.secret, true);
   const state = await project.state();
@@ -123,7 +125,8 @@ test("the secrets of a key are secret in outputs and not in the state in plain",
 });
 
 test("a second up changes nothing, and nothing has drifted", async () => {
-  const { steps, outputs } = await project.up(program());
+  const { steps } = await project.up(program());
+  const outputs = await project.outputs();
   assert.deepEqual(steps, { writer: "same", put: "same", key: "same" });
   assert.equal(outputs["secret"]?.value, credentials.secretAccessKey);
   assert.equal((await project.drift(program())).code, 0);

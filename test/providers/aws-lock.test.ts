@@ -51,7 +51,8 @@ async function lock() {
 }
 
 test("up turns the lock on, a second up changes nothing, and nothing has drifted", async () => {
-  const { outputs } = await project.up(program(week));
+  await project.up(program(week));
+  const outputs = await project.outputs();
   name = outputs["name"]?.value;
   assert.deepEqual((await lock())?.Rule?.DefaultRetention, { Mode: "GOVERNANCE", Days: 7 });
   assert.deepEqual(changed(await project.up(program(week))), {});

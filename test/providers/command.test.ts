@@ -76,7 +76,8 @@ test("a preview connects to nothing", async () => {
 });
 
 test("up runs create with the secret on standard input, and keeps it out of the state", async () => {
-  const { outputs, lines } = await project.up(program());
+  const { lines } = await project.up(program());
+  const outputs = await project.outputs();
   assert.equal(outputs["stdout"]?.value, "done create");
   assert.equal(outputs["stdin"]?.secret, true);
   assert.deepEqual(await journal(), ["create", SECRET]);
@@ -96,7 +97,7 @@ test("a second up and a refresh run nothing", async () => {
 test("a changed setting runs update in place; without update, create again", async () => {
   const changed = await project.up(program({ stdin: pulumi.secret("other") }));
   assert.deepEqual(changed.steps, { boot: "update" });
-  assert.equal(changed.outputs["stdout"]?.value, "done update");
+  assert.equal((await project.outputs())["stdout"]?.value, "done update");
   assert.deepEqual((await journal()).slice(-2), ["update", "other"]);
   const again = await project.up(async () => {
     const boot = new remote.Command("boot", {
@@ -106,7 +107,7 @@ test("a changed setting runs update in place; without update, create again", asy
     return { stdout: boot.stdout };
   });
   assert.deepEqual(again.steps, { boot: "update" });
-  assert.equal(again.outputs["stdout"]?.value, "once more");
+  assert.equal((await project.outputs())["stdout"]?.value, "once more");
 });
 
 test("a changed trigger replaces: create first, then delete", async () => {
@@ -137,7 +138,8 @@ test("a wrong host key fails after the given tries, an absent one is not checked
   const error = await project.failure(program({}, { hostKey: bastion.hostKey }));
   assert.match(error, /after 2 failed attempts: ssh: handshake failed: ssh: host key mismatch/);
   const { hostKey: _unchecked, ...rest } = connection();
-  const { outputs } = await project.up(program({ connection: rest, update: "echo trusting" }));
+  await project.up(program({ connection: rest, update: "echo trusting" }));
+  const outputs = await project.outputs();
   assert.equal(outputs["stdout"]?.value, "trusting");
 });
 
@@ -154,7 +156,8 @@ test("a wrong key and a closed port are told apart", async () => {
 test("a bastion is passed through with its own key and host key", async () => {
   const { host, port, user, privateKey, hostKey } = bastion;
   const proxy = { host, port, user, privateKey, hostKey };
-  const { outputs } = await project.up(program({ update: "echo through" }, { proxy }));
+  await project.up(program({ update: "echo through" }, { proxy }));
+  const outputs = await project.outputs();
   assert.equal(outputs["stdout"]?.value, "through");
   assert.match(await bastion.log(), /Accepted publickey/);
   const error = await project.failure(
@@ -165,7 +168,8 @@ test("a bastion is passed through with its own key and host key", async () => {
 
 test("a variable arrives if the server accepts it, and fails the command if not", async () => {
   const update = 'echo "$WANTED"';
-  const { outputs } = await project.up(program({ update, environment: { WANTED: "a\nb $c" } }));
+  await project.up(program({ update, environment: { WANTED: "a\nb $c" } }));
+  const outputs = await project.outputs();
   assert.equal(outputs["stdout"]?.value, "a\nb $c");
   const error = await project.failure(program({ update, environment: { REFUSED: "x" } }));
   assert.match(error, /could not set environment variable "REFUSED"/);

@@ -70,7 +70,8 @@ test("a preview builds nothing", options, async () => {
 });
 
 test("up builds and pushes, and gives the digest that the registry has", options, async () => {
-  const { outputs } = await project.up(program());
+  await project.up(program());
+  const outputs = await project.outputs();
   const repository = `${registry.server}/team/agent`;
   digest = outputs["repoDigest"]?.value;
   assert.match(digest, new RegExp(`^${repository}@sha256:[0-9a-f]{64}$`));
@@ -92,7 +93,8 @@ test("the registry's password stands nowhere in plain", options, async () => {
 
 test("a second up, a new password and an ignored file change nothing", options, async () => {
   await writeFile(join(context, "build.log"), "noise");
-  const { steps, outputs } = await project.up(program({ password: "another" }));
+  const { steps } = await project.up(program({ password: "another" }));
+  const outputs = await project.outputs();
   assert.deepEqual(steps, { agent: "same" });
   assert.equal(outputs["repoDigest"]?.value, digest);
   assert.equal((await project.drift(program())).code, 0);
@@ -103,12 +105,12 @@ test("a changed file or argument is an update with another digest", options, asy
   const file = await project.up(program());
   assert.deepEqual(file.steps, { agent: "update" });
   assert.deepEqual(file.diffs["agent"], ["build.contextDigest"]);
-  const second = file.outputs["repoDigest"]?.value;
+  const second = (await project.outputs())["repoDigest"]?.value;
   assert.notEqual(second, digest);
   await writeFile(join(context, "keep.log"), "an exception to what is ignored");
   assert.deepEqual((await project.preview(program())).steps, { agent: "update" });
-  const argument = await project.up(program({ note: "second" }));
-  assert.notEqual(argument.outputs["repoDigest"]?.value, second);
+  await project.up(program({ note: "second" }));
+  assert.notEqual((await project.outputs())["repoDigest"]?.value, second);
 });
 
 test("what cannot be pushed or found fails with the reason", options, async () => {
@@ -121,7 +123,8 @@ test("what cannot be pushed or found fails with the reason", options, async () =
 });
 
 test("without a push the digest is the local image's id", options, async () => {
-  const { outputs } = await project.up(program({ skipPush: true }));
+  await project.up(program({ skipPush: true }));
+  const outputs = await project.outputs();
   assert.match(outputs["repoDigest"]?.value, /^sha256:[0-9a-f]{64}$/);
 });
 

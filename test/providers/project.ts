@@ -7,6 +7,7 @@ import {
   type OutputMap,
   type PulumiFn,
 } from "@pulumi/pulumi/automation/index.js";
+import { unasked } from "../../sandbox/engine.ts";
 import { type ProviderName, startProviders } from "../../sandbox/providers/start.ts";
 
 /** What was seen of one run of the engine, by the resources' logical names. */
@@ -21,7 +22,9 @@ export interface Seen {
 
 export interface Project {
   /** `up`; with `refresh`, what is there is looked at first. */
-  up(program: PulumiFn, options?: { refresh: boolean }): Promise<Seen & { outputs: OutputMap }>;
+  up(program: PulumiFn, options?: { refresh: boolean }): Promise<Seen>;
+  /** The stack's outputs, as the last operation left them. */
+  outputs(): Promise<OutputMap>;
   preview(program: PulumiFn): Promise<Seen>;
   /** Looks at what is there and writes it into the state. Number of resources by what was found: `same`, `update` ... */
   refresh(program: PulumiFn): Promise<Record<string, number>>;
@@ -77,25 +80,31 @@ export async function openProject(
     },
   );
   await stack.setAllConfig(config, true);
+  const operated = unasked(stack);
   const running = (program: PulumiFn) => {
     stack.workspace.program = program;
-    return stack;
+    return operated;
   };
 
   const project: Project = {
     async up(program, options) {
       const seen = new Observer();
-      const { outputs } = await running(program).up({ ...options, onEvent: seen.note });
-      return { ...seen, outputs };
+      await running(program).up({ ...options, onEvent: seen.note });
+      return seen;
     },
+    outputs: () => stack.outputs(),
     async preview(program) {
       const seen = new Observer();
       await running(program).preview({ onEvent: seen.note });
       return seen;
     },
     async refresh(program) {
-      const { summary } = await running(program).refresh();
-      return { ...summary.resourceChanges };
+      let found: Record<string, number> = {};
+      const onEvent = ({ summaryEvent }: EngineEvent) => {
+        if (summaryEvent !== undefined) found = { ...summaryEvent.resourceChanges };
+      };
+      await running(program).refresh({ onEvent });
+      return found;
     },
     async drift(program) {
       const seen = new Observer();

@@ -153,7 +153,8 @@ function suite<Args>(
     let bucket: string;
     before(async () => {
       project = await open();
-      bucket = (await project.up(program())).outputs["name"]?.value;
+      await project.up(program());
+      bucket = (await project.outputs())["name"]?.value;
     });
     after(() => project?.close());
 

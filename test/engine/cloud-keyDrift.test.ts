@@ -49,7 +49,8 @@ async function program() {
 }
 
 async function ups() {
-  const { outputs } = await project.up(program, { refresh: true });
+  await project.up(program, { refresh: true });
+  const outputs = await project.outputs();
   user = outputs["user"]?.value;
   policy = outputs["policy"]?.value;
   writer = outputs["writer"]?.value;

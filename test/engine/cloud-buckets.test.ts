@@ -173,7 +173,8 @@ for (const [kind, { open: openKind, program }] of Object.entries(kinds)) {
     after(() => project?.close());
 
     it("up makes the bucket with what was asked for", async () => {
-      const { outputs } = await project.up(program());
+      await project.up(program());
+      const outputs = await project.outputs();
       name = outputs["name"]?.value;
       assert.equal(await expiryOf(name), 30);
       const { Policy } = await s3.send(new GetBucketPolicyCommand({ Bucket: name }));

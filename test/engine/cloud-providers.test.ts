@@ -77,7 +77,8 @@ describe("with default providers disabled", () => {
       const blog = onAws("blog", {}, { providers: { aws: provider } });
       return { shop: shop.bucketName, blog: blog.bucketName };
     };
-    const { steps, outputs } = await project.up(program);
+    const { steps } = await project.up(program);
+    const outputs = await project.outputs();
     assert.equal(steps["shop-lock"], "create");
     assert.equal(steps["blog-lifecycle"], "create");
     assert.notEqual(outputs["shop"]?.value, outputs["blog"]?.value);
@@ -236,7 +237,8 @@ describe("over plain http, where the containers use https", () => {
     const program = (endpoint: string) => async () => ({
       name: onAws("shop", { endpoint }).bucketName,
     });
-    const { outputs } = await project.up(program(store.endpoint));
+    await project.up(program(store.endpoint));
+    const outputs = await project.outputs();
     const put = new PutObjectCommand({ Bucket: outputs["name"]?.value, Key: "shop/x", Body: "1" });
     await s3.send(put);
     const { steps } = await project.up(program("https://s3.example.com"));
