@@ -3,8 +3,8 @@ import type pg from "pg";
 import type { Store } from "../storage/client.ts";
 import { dumpKey, type Folder, globalsKey, stampOf, type Treatment } from "../storage/keys.ts";
 import type { Manifest } from "../storage/manifest.ts";
+import { partBytesFor } from "../storage/partBytes.ts";
 import { Problem } from "../storage/problem.ts";
-import { partBytesFor } from "../storage/upload.ts";
 import type { CopyPlace } from "./copy.ts";
 import {
   checkClientVersion,
@@ -20,13 +20,12 @@ import { beginGlobals, type Globals } from "./globals.ts";
 import { doubtSize, doubtSnapshot } from "./guard.ts";
 import { Ledger } from "./ledger.ts";
 import { takeBackupLock } from "./lock.ts";
-import type { Packing } from "./packed.ts";
 import { choosePlaces, type Place, type Places } from "./places.ts";
 import { record } from "./record.ts";
 import { type Report, readableBytes, throttled } from "./report.ts";
 import { prune } from "./retention.ts";
 import { countSnapshotRows, takeSnapshot } from "./snapshot.ts";
-import { type Stored, storeInPlaces, type Target } from "./spread.ts";
+import { type Packing, type Stored, storeInPlaces, type Target } from "./spread.ts";
 import { chooseTier } from "./tiers.ts";
 import { verifyNew } from "./verify.ts";
 
@@ -208,7 +207,7 @@ async function dumpSnapshot(
 
 async function storeDump(
   context: BackupContext,
-  dump: Pick<Packing, "source" | "head">,
+  dump: Pick<Packing<DumpTarget>, "source" | "head">,
   targets: readonly DumpTarget[],
   beforeComplete: (target: DumpTarget, live: readonly DumpTarget[]) => Promise<void>,
 ) {

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { Problem } from "../storage/problem.ts";
-import type { AgentSettings, StoreSettings } from "./environment.ts";
+import type { AgentSettings } from "./environment.ts";
+import type { StoreSettings } from "./storeEnvironment.ts";
 import { checksums, flag } from "./variables.ts";
 
 /** A second bucket that gets the same backups, for the day on which the first one is gone. */

@@ -15,7 +15,13 @@ import {
   postgresVariables,
   secretPostgres,
 } from "./postgresEnvironment.ts";
-import { clearStore, secretStore, storeOf, storeVariables } from "./storeEnvironment.ts";
+import {
+  clearStore,
+  type StoreSettings,
+  secretStore,
+  storeOf,
+  storeVariables,
+} from "./storeEnvironment.ts";
 import { REMEDY, whole, written } from "./variables.ts";
 
 /**
@@ -90,26 +96,6 @@ export interface AgentSettings {
      */
     readonly metricsFile?: string;
   };
-}
-
-/** A bucket, with the key that the agent has for it. */
-export interface StoreSettings {
-  /** Service address; absent: AWS. */
-  readonly endpoint?: string;
-  /** @default us-west-1 */
-  readonly region: string;
-  readonly bucket: string;
-  /** Folder in the bucket, without slash at either end. @default backup */
-  readonly prefix: string;
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
-  /** Allows plain http to a host that is not loopback. @default false */
-  readonly allowInsecure: boolean;
-  /**
-   * When a checksum goes with each part: a bucket with Object Lock takes none without. `S3_CHECKSUMS`
-   * @default what the provider takes
-   */
-  readonly checksums?: "when-supported" | "when-required";
 }
 
 /** The accessory's `env:` in Kamal's own split. Values that equal a default are left out. */

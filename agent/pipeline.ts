@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { on } from "node:events";
 import { constants } from "node:os";
 import { PassThrough, pipeline, type Readable, type Writable } from "node:stream";
+import { Problem } from "../storage/problem.ts";
 import { release } from "./release.ts";
 
 /** How a program ended. `code` is null when nobody got to say: its shell was killed. */
@@ -163,6 +164,27 @@ export async function* chunksOf(output: Readable): AsyncGenerator<Buffer> {
 export function readText(output: Readable, onText: (text: string) => void): Promise<void> {
   output.setEncoding("utf8").on("data", onText);
   return new Promise((resolve) => output.once("close", () => resolve()));
+}
+
+/**
+ * A stream that merely ends proves nothing: the programs must say that they were done.
+ * @param failure says in a sentence without its full stop how the first one failed
+ * @throws Problem when one of them did not
+ */
+export async function requireCleanEnd(
+  source: Program | Pipeline,
+  failure: (ending: Ending) => string,
+): Promise<void> {
+  const ended = await source.ended;
+  const { first, second } = "first" in ended ? ended : { first: ended, second: undefined };
+  // A dying compressor takes the first along by SIGPIPE: the compressor is the cause then.
+  const takenAlong = first.code === SIGPIPE && second !== undefined && second.code !== 0;
+  if (first.code !== 0 && !takenAlong) {
+    throw new Problem(`${failure(first)}. Nothing was stored.`);
+  }
+  if (second !== undefined && second.code !== 0) {
+    throw new Problem(`${describeEnding("zstd", second)}. Nothing was stored; try again.`);
+  }
 }
 
 /** One sentence about how a program ended, for an error's text. */

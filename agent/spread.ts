@@ -1,9 +1,8 @@
 import type { Store } from "../storage/client.ts";
 import { uploadStream } from "../storage/upload.ts";
 import type { BackupContext } from "./backup.ts";
-import { encrypted } from "./encryption.ts";
-import { type Packing, requireCleanEnd, storePacked } from "./packed.ts";
-import { chunksOf } from "./pipeline.ts";
+import { encrypted, type Head } from "./encryption.ts";
+import { chunksOf, type Ending, type Pipeline, type Program, requireCleanEnd } from "./pipeline.ts";
 import { StallWatch } from "./stall.ts";
 import { Tee } from "./tee.ts";
 
@@ -21,9 +20,18 @@ export interface Stored {
   readonly sha256: string;
 }
 
-/** A packing for several targets. */
-export interface Spreading<T extends Target>
-  extends Omit<Packing, "key" | "partBytes" | "beforeComplete"> {
+/** A program, or `program | zstd`, whose output becomes an object, encrypted if it has a head. */
+export interface Packing<T extends Target> {
+  /** What it is, for the error of a stall, e.g. `backup of shop`. */
+  readonly what: string;
+  readonly source: Program | Pipeline;
+  readonly head: Head;
+  /** Part buffers of each target. @default that of `uploadStream` */
+  readonly queue?: number;
+  /** Says in a sentence without its full stop how the first program failed. */
+  readonly failure: (ending: Ending) => string;
+  /** Told the bytes that have arrived where they arrive first. */
+  readonly onProgress?: (bytes: number) => void;
   /**
    * Awaited for each target that is still there when the source has ended well and all of them hold it whole, before the
    * object becomes visible there.
@@ -35,23 +43,16 @@ export interface Spreading<T extends Target>
 }
 
 /**
- * Stores what the programs write in several places at once. It is read, compressed and encrypted once, so that all hold the
+ * Stores what the programs write in one place, or in several at once. It is read, compressed and encrypted once, so that all hold the
  * same bytes, and never faster than the slowest place takes it; memory is bounded by the part buffers of each. A place
  * that fails or stalls is given up alone; a source that fails leaves nothing visible anywhere.
  * @returns how it ended at each target, in their order
  */
 export async function storeInPlaces<T extends Target>(
   context: Pick<BackupContext, "signal">,
-  packing: Spreading<T>,
+  packing: Packing<T>,
   targets: readonly T[],
 ): Promise<PromiseSettledResult<Stored>[]> {
-  const [only, second] = targets;
-  if (only !== undefined && second === undefined) {
-    const { key, partBytes } = only;
-    const beforeComplete = async () => packing.beforeComplete?.(only, [only]);
-    const alone = { ...packing, key, partBytes, beforeComplete };
-    return Promise.allSettled([storePacked({ ...context, store: only.store }, alone)]);
-  }
   const { source } = packing;
   const sourceStall = new StallWatch(packing.what, packing.stallLimitMs);
   sourceStall.pause();
@@ -114,7 +115,7 @@ interface Branch {
 /** A place counts as stalled only while it is the one that is waited for. */
 function branchOf(
   tee: Tee,
-  { what, stallLimitMs }: Pick<Spreading<Target>, "what" | "stallLimitMs">,
+  { what, stallLimitMs }: Pick<Packing<Target>, "what" | "stallLimitMs">,
 ) {
   const stall = new StallWatch(what, stallLimitMs);
   const chunks = tee.branch({

@@ -1,6 +1,26 @@
 import * as z from "zod";
-import type { AgentSettings, StoreSettings } from "./environment.ts";
+import type { AgentSettings } from "./environment.ts";
 import { checksums, flag, required, written } from "./variables.ts";
+
+/** A bucket, with the key that the agent has for it. */
+export interface StoreSettings {
+  /** Service address; absent: AWS. */
+  readonly endpoint?: string;
+  /** @default us-west-1 */
+  readonly region: string;
+  readonly bucket: string;
+  /** Folder in the bucket, without slash at either end. @default backup */
+  readonly prefix: string;
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  /** Allows plain http to a host that is not loopback. @default false */
+  readonly allowInsecure: boolean;
+  /**
+   * When a checksum goes with each part: a bucket with Object Lock takes none without. `S3_CHECKSUMS`
+   * @default what the provider takes
+   */
+  readonly checksums?: "when-supported" | "when-required";
+}
 
 /** The variables of the bucket. */
 export const storeVariables = {

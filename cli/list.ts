@@ -1,10 +1,12 @@
 import type { BackupOutputs } from "../components/outputs.ts";
 import { totalRows } from "../storage/manifest.ts";
-import { judgeAge, listBackups, type State, stateOf } from "./catalogue.ts";
+import { listAnywhere } from "./bucket.ts";
+import { judgeAge, type State, stateOf } from "./catalogue.ts";
 import { type CopyOption, forPlace } from "./copy.ts";
 import { forOne } from "./databases.ts";
 import type { Entry } from "./events.ts";
 import { ageHours, dayAfter, formatBytes, formatCount, formatStamp, plural } from "./format.ts";
+import type { StackChoice } from "./pulumi.ts";
 import { type Column, paint, renderTable } from "./render.ts";
 import type { Session } from "./session.ts";
 
@@ -16,12 +18,20 @@ export interface ListOptions extends CopyOption {
   readonly all?: boolean;
 }
 
-/** Shows the backups of the database, newest first. */
-export async function list(opened: Session, options: ListOptions): Promise<void> {
+/**
+ * Shows the backups of the database, newest first. Where the container does not tell, for instance because the host is gone,
+ * they are looked up in the bucket itself.
+ */
+export async function list(
+  opened: Session,
+  stack: StackChoice,
+  options: ListOptions,
+): Promise<void> {
   const session = forPlace(await forOne(opened), options);
   const { backup, screen } = session;
   const now = Date.now();
-  const entries = await listBackups(session);
+  const { entries, seen, reason } = await listAnywhere(session, stack, shown);
+  if (reason !== undefined) screen.notice(`looked up in the bucket itself: ${reason}`);
   const verdict = judgeAge(backup, entries, now);
   const { bucket, prefix } = backup.location;
   const location = `s3://${bucket}/${prefix}`;
@@ -43,6 +53,7 @@ export async function list(opened: Session, options: ListOptions): Promise<void>
       ageHours: ageHours(verdict.newest.stamp, now),
     },
     withinRpo: verdict.ok,
+    seen,
     backups: entries.map((entry) => ({
       stamp: entry.stamp,
       state: stateOf(entry),

@@ -49,7 +49,10 @@ program
   .description("show the backups, newest first")
   .option("--all", "show more than the newest 50")
   .option("--copy", COPY)
-  .action(async (options, command: Command) => list(await openSession(common(command)), options))
+  .action(async (options, command: Command) => {
+    const stack = common(command);
+    await list(await openSession(stack), stack, options);
+  })
   .addHelpText(
     "after",
     examples("list", "list --all", "list --copy", "list --outputs outputs.json"),
@@ -115,7 +118,10 @@ program
 program
   .command("status")
   .description("show the container, the newest backup and whether it is young enough")
-  .action(async (_, command: Command) => status(await openSession(common(command))))
+  .action(async (_, command: Command) => {
+    const options = common(command);
+    await status(await openSession(options), options);
+  })
   .addHelpText("after", examples("status", "status --json"));
 
 program

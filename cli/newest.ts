@@ -1,17 +1,11 @@
-import { parseAddress } from "../storage/address.ts";
-import {
-  type CatalogueEntry,
-  listDatabases,
-  listBackups as listObjects,
-} from "../storage/catalogue.ts";
-import { openStore } from "../storage/client.ts";
+import type { CatalogueEntry } from "../storage/catalogue.ts";
 import { Problem } from "../storage/problem.ts";
+import { listInBucket } from "./bucket.ts";
 import { judgeAge, listBackups } from "./catalogue.ts";
 import { type Databases, forDatabase, isOneOfSeveral, namesOf } from "./databases.ts";
 import type { Difference } from "./differences.ts";
 import { formatAge, stampTime } from "./format.ts";
 import type { StackChoice } from "./pulumi.ts";
-import { readerKey } from "./readerKey.ts";
 import { type Container, ContainerDown } from "./remote.ts";
 import type { Session } from "./session.ts";
 
@@ -75,22 +69,9 @@ async function judgeInBucket(
   stack: StackChoice,
   names: Databases,
 ): Promise<Difference[]> {
-  const { location, writerKeyId } = session.backup;
-  const key = await readerKey(stack, writerKeyId);
-  if (key === undefined) throw new Problem("the stack has made no key for reading it.");
-  // Whether plain http is allowed was judged when the bucket was declared.
-  const store = openStore(parseAddress({ ...location, allowInsecure: true }), key);
-  try {
-    const stored = names ?? (await listDatabases(store));
-    if (stored.length === 0) return judgeAgeOf(session, []);
-    const differences: Difference[] = [];
-    for (const name of stored) {
-      differences.push(...judgeAgeOf(forDatabase(session, name), await listObjects(store, name)));
-    }
-    return differences;
-  } finally {
-    store.client.destroy();
-  }
+  const stored = [...(await listInBucket(session, stack, names))];
+  if (stored.length === 0) return judgeAgeOf(session, []);
+  return stored.flatMap(([name, entries]) => judgeAgeOf(forDatabase(session, name), entries));
 }
 
 function judgeAgeOf(session: Session, entries: readonly CatalogueEntry[]): Difference[] {

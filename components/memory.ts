@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { Problem } from "../kamal/problem.ts";
 import { gigabytes } from "../storage/costs.ts";
+import { leastQueue, partBytesFor } from "../storage/partBytes.ts";
 import { aws, type Provider } from "../storage/providers.ts";
 import { AwsBackupBucket } from "./awsBackupBucket.ts";
 import type { BackupBucket } from "./bucket.ts";
@@ -30,14 +31,12 @@ export function memoryBytes(memory: string): number {
 }
 
 /** Says at preview when the parts of a database as large as `backupBytes` tells do not fit into the memory. */
-export async function tellMemory(
+export function tellMemory(
   resource: pulumi.Resource,
   { backupBytes = 0, memory = DEFAULT_MEMORY, bucket, copy }: PostgresBackupArgs,
-): Promise<void> {
+): void {
   const limit = memoryBytes(memory);
   if (!pulumi.runtime.isDryRun() || limit === 0 || !(backupBytes > 0)) return;
-  // It comes with the SDK of S3, which a program without sizes need not load.
-  const { leastQueue, partBytesFor } = await import("../storage/upload.ts");
   const databaseBytes = DATABASE_PER_BACKUP * backupBytes;
   const parts = [bucket, ...(copy ? [copy.bucket] : [])].map(serviceOf).map((service) => ({
     service: service.name,

@@ -105,12 +105,12 @@ export class PostgresBackup extends pulumi.ComponentResource {
     const own = settingsOf(schedule, database, bucket, args, notices, encryption);
     const settings = explainedApply(this, withCopy(own, copy), checkedSettings);
     const secrets = settings.apply((s) => ({ ...toEnvironment(s).secret }));
+    tellMemory(this, args);
     const accessory = pulumi.unsecret(
       pulumi
         .all([
           settings,
           image?.reference ?? pinnedImage(this, "image", args.image as string, registry),
-          tellMemory(this, args),
         ])
         .apply(([s, reference]) =>
           accessoryOf(names, s, database, {

@@ -124,6 +124,7 @@ export interface PostgresBackupArgs {
    * Has the container delete backups that are older than so many days, except the newest `atLeast`, 7 unless given, of each
    * database that it backs up. Only for keys that were given to the program and may delete, where the service has no rules
    * for it: whoever steals the host can then delete backups too, which `pulumi up` says.
+   * In the bucket of `copy` it deletes by the same rules, among the copies that lie there, unless those are in tiers.
    * @default the bucket's own rules expire backups
    * @example { days: 30 }
    * @example { days: 30, atLeast: 14 }

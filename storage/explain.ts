@@ -139,6 +139,26 @@ const rows: readonly Row[] = [
     (p) => `the connection to ${p.service} broke, also after several tries. Run it again.`,
   ],
   [
+    named(
+      "SELF_SIGNED_CERT_IN_CHAIN",
+      "DEPTH_ZERO_SELF_SIGNED_CERT",
+      "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+      "UNABLE_TO_GET_ISSUER_CERT",
+      "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+    ),
+    (p, s) =>
+      `the TLS connection to ${p.service} failed (${s.code}): its certificate is of an authority that is not known here. If it is one of your own, name the file with its certificate: caFile in the program, NODE_EXTRA_CA_CERTS elsewhere.`,
+  ],
+  [
+    named("CERT_HAS_EXPIRED", "CERT_NOT_YET_VALID"),
+    (p, s) =>
+      `the TLS connection to ${p.service} failed (${s.code}): its certificate is not valid at the time of this machine, ${new Date().toISOString()}. Renew the certificate, or set the clock (NTP).`,
+  ],
+  [
+    (s) => /wrong version number/i.test(s.message),
+    (p) => `${p.service} does not speak TLS at that port. Check the port of S3_ENDPOINT.`,
+  ],
+  [
     (s) =>
       s.code.startsWith("ERR_TLS_") ||
       /certificate|CERT_|SSL routines/i.test(`${s.code} ${s.message}`),

@@ -2,19 +2,9 @@ import { createHash, type Hash, randomUUID } from "node:crypto";
 import type { Store } from "./client.ts";
 import { explain } from "./explain.ts";
 import { MultipartUpload } from "./multipart.ts";
+import { largestPart, smallestPart, usualQueue } from "./partBytes.ts";
 import { type FullPart, PartPool } from "./partPool.ts";
 import { Problem } from "./problem.ts";
-import type { Provider } from "./providers.ts";
-
-const MiB = 1024 * 1024;
-const smallestPart = 5 * MiB;
-const largestPart = 5 * 1024 * MiB;
-/** All buffers of an upload together, where the parts are small: a slow moment of either side does not stop the other then. */
-const usualBuffers = 20 * MiB;
-/** One part is sent while the other is filled. */
-export const leastQueue = 2;
-const usualQueue = (partBytes: number) =>
-  Math.max(leastQueue, Math.floor(usualBuffers / partBytes));
 
 export interface UploadOptions {
   /** Size of each part, the last excepted; see `partBytesFor`. */
@@ -39,17 +29,6 @@ export interface Uploaded {
   readonly bytes: number;
   /** SHA-256 of the stored bytes, lower-case hex. */
   readonly sha256: string;
-}
-
-/**
- * The part size for an object of unknown length.
- * @param estimateBytes upper estimate, e.g. the size of the database
- * @returns bytes; 5 MiB, S3's smallest, or more where the estimate would need more parts than the provider takes
- */
-export function partBytesFor(provider: Provider, estimateBytes: number): number {
-  // A fifth above the estimate must fit into nine tenths of the parts.
-  const needed = Math.ceil((1.2 * estimateBytes) / (0.9 * provider.maxParts) / MiB) * MiB;
-  return Math.min(largestPart, Math.max(smallestPart, needed));
 }
 
 /**

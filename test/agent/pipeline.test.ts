@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { beginHead, encrypted } from "../../agent/encryption.ts";
 import {
   chunksOf,
@@ -9,6 +11,7 @@ import {
   runProgram,
 } from "../../agent/pipeline.ts";
 import { release } from "../../agent/release.ts";
+import { formatRecipient, publicKeyOf } from "../../storage/ageKeys.ts";
 
 const run = (first: string, second: string, secret?: string) =>
   runPipeline(first, second, {
@@ -162,6 +165,20 @@ describe("release", () => {
 });
 
 describe("encrypted", () => {
+  it("waits for the head before it, so that only one at a time takes a passphrase's memory", async () => {
+    const first = Promise.withResolvers<{ head: Buffer; key: Buffer }>();
+    const recipient = formatRecipient(publicKeyOf(randomBytes(32)));
+    let made = false;
+    const second = beginHead({ recipients: [recipient] }, first.promise)?.then(() => {
+      made = true;
+    });
+    await sleep(50);
+    assert.equal(made, false);
+    first.resolve({ head: Buffer.alloc(0), key: Buffer.alloc(0) });
+    await second;
+    assert.equal(made, true);
+  });
+
   it("never makes a backup of nothing", async () => {
     const empty = (async function* (): AsyncGenerator<Buffer> {})();
     await assert.rejects(readAll(encrypted(empty, beginHead({ passphrase: "word" }))), /is empty/);

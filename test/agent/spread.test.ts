@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it, type TestContext } from "node:test";
 import { runPipeline } from "../../agent/pipeline.ts";
-import { type Spreading, storeInPlaces, type Target } from "../../agent/spread.ts";
+import { type Packing, storeInPlaces, type Target } from "../../agent/spread.ts";
 import { Tee } from "../../agent/tee.ts";
 import { parseAddress } from "../../storage/address.ts";
 import { openStore, type Store } from "../../storage/client.ts";
@@ -91,7 +91,7 @@ describe("one stream, stored in two places", { timeout: 120_000 }, () => {
   after(() => service?.stop());
 
   const context = { signal: new AbortController().signal };
-  const packing = (text: string): Spreading<Target> => ({
+  const packing = (text: string): Packing<Target> => ({
     what: "backup of the test",
     source: runPipeline(text, "cat", { args: [], env: process.env, stdin: "ignore" }),
     head: undefined,

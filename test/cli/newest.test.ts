@@ -16,6 +16,16 @@ import { makeBucket } from "../support/bucket.ts";
 import { startStore, type TestStore } from "../support/store.ts";
 import { entryOf, hoursAgo, Outside, outputs, recorded } from "./support.ts";
 
+const RUNNING = JSON.stringify({
+  state: {
+    Status: "running",
+    ExitCode: 0,
+    StartedAt: `${hoursAgo(80)}Z`,
+    FinishedAt: "0001-01-01T00:00:00Z",
+  },
+  restarts: 0,
+  image: "registry.example.com/x@sha256:4f1c",
+});
 const GONE = { err: "Error: No such container: x\n", code: 1 };
 const SEEN = /^note: the newest backup was looked up in the bucket itself: there is no container/m;
 
@@ -203,4 +213,52 @@ test("drift: a bucket that cannot be asked is said, and no secret with it", asyn
     assert.match(stdout, /^host +192\.0\.2\.10 shop-db_backup +declared running/m);
     assert.ok(!(stdout + stderr).includes("not-the-secret"));
   }
+});
+
+test("status: while the container does not run, the bucket tells the age", async (t) => {
+  const [first, second] = [await makeOne("looked"), await makeOne("looked-copy")];
+  const { location, writerKeyId } = second;
+  const outside = await open(t, first, { copy: { location, writerKeyId, rpoHours: 30 } });
+  await outside.answer("state", { out: stateOf(first, second) });
+  await outside.answer("inspect", { ...GONE, out: "\n" });
+  await put(first, hoursAgo(7));
+  const { stdout, code } = await outside.run(["status"]);
+  assert.equal(code, 0);
+  assert.match(stdout, /newest +\S+ \S+ UTC, 1 bytes, as the bucket itself tells\n/);
+  assert.match(stdout, /verdict +newest 7 h old, RPO 26 h: ok\n/);
+  assert.match(stdout, /verdict copy +no complete backup, RPO 30 h: missed\n/);
+  const { seen, withinRpo, copy } = JSON.parse((await outside.run(["status", "--json"])).stdout);
+  assert.deepEqual([seen, withinRpo], ["bucket", true]);
+  assert.equal(copy.databases[0].withinRpo, false);
+});
+
+test("status: the bucket tells too where the container's key may only add", async (t) => {
+  const bucket = await makeOne("only-added");
+  const outside = await open(t, bucket);
+  await put(bucket, hoursAgo(31.5));
+  await outside.answer("inspect", { out: RUNNING });
+  const message = "the access key may not do this in shop-backups.";
+  await outside.answer("list", { out: [{ event: "error", message }], code: 1 });
+  const { stdout, code } = await outside.run(["status"]);
+  assert.equal(code, 0);
+  assert.match(stdout, /verdict {5}newest 31 h old, RPO 26 h: missed\n/);
+  await outside.answer("state", { out: stateOf() });
+  const blind = await outside.run(["status"]);
+  assert.equal(blind.code, 1);
+  assert.match(blind.stderr, /may not do this.* The bucket could not be asked either: the stack/);
+});
+
+test("list: while the container is gone, what lies in the bucket", async (t) => {
+  const bucket = await makeOne("listed");
+  const outside = await open(t, bucket);
+  await put(bucket, hoursAgo(7));
+  await put(bucket, hoursAgo(31.5));
+  await outside.answer("list", GONE);
+  const { stdout, stderr, code } = await outside.run(["list"]);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /newest 7 h old, RPO 26 h: ok\n/);
+  assert.equal(stdout.match(/complete/g)?.length, 2);
+  assert.match(stderr, /^looked up in the bucket itself: there is no container/);
+  const json = JSON.parse((await outside.run(["list", "--json"])).stdout);
+  assert.deepEqual([json.seen, json.backups.length], ["bucket", 2]);
 });

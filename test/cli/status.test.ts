@@ -46,11 +46,16 @@ test("status: a container that is down, or gone, is an answer", async (t) => {
   await outside.answer("inspect", { out: `${inspected(exited)}\n` });
   const down = await outside.run(["status"]);
   assert.match(down.stdout, /state {7}exited \(137\) 2 h ago, pulumi up starts it\n/);
-  assert.match(down.stdout, /verdict {5}not known while the container does not run\n/);
+  assert.match(
+    down.stdout,
+    /verdict {5}Not known: the container does not run. The bucket could not/,
+  );
   await outside.answer("inspect", { out: "\n", err: "Error: No such container: x\n", code: 1 });
   const gone = JSON.parse((await outside.run(["status", "--json"])).stdout);
   assert.equal(gone.container.status, "missing");
   assert.equal(gone.withinRpo, null);
+  assert.equal(gone.seen, null);
+  assert.match(gone.error, /^Not known: .* The bucket could not be asked either: /);
 });
 
 test("status: an answer that is no container's state breaks it", async (t) => {

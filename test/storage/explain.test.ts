@@ -67,6 +67,12 @@ describe("explain", () => {
     [errorOf("TimeoutError"), /did not answer in time/],
     [errorOf("Error", { code: "EHOSTUNREACH" }), /did not answer in time/],
     [errorOf("Error", { code: "ERR_TLS_CERT_ALTNAME_INVALID" }), /TLS connection .*ALTNAME/],
+    [errorOf("Error", { code: "SELF_SIGNED_CERT_IN_CHAIN" }), /authority .* NODE_EXTRA_CA_CERTS/],
+    [errorOf("Error", { code: "CERT_HAS_EXPIRED" }), /not valid at the time .* set the clock/],
+    [
+      errorOf("Error", { code: "EPROTO" }, "SSL routines:ssl3_get_record:wrong version number"),
+      /does not speak TLS at that port/,
+    ],
     [
       errorOf(
         "Error",
