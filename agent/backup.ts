@@ -1,11 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
-import type { Store } from "../storage/client.ts";
 import { dumpKey, type Folder, globalsKey, stampOf, type Treatment } from "../storage/keys.ts";
 import type { Manifest } from "../storage/manifest.ts";
 import { partBytesFor } from "../storage/partBytes.ts";
 import { Problem } from "../storage/problem.ts";
-import type { CopyPlace } from "./copy.ts";
+import type { AgentContext } from "./context.ts";
 import {
   checkClientVersion,
   connect,
@@ -15,14 +14,13 @@ import {
 } from "./database.ts";
 import { compressionBy, dumpFailure, extraOptions, readContents, startDump } from "./dump.ts";
 import { beginHead, describeEncryption } from "./encryption.ts";
-import type { AgentSettings } from "./environment.ts";
 import { beginGlobals, type Globals } from "./globals.ts";
 import { doubtSize, doubtSnapshot } from "./guard.ts";
 import { Ledger } from "./ledger.ts";
 import { takeBackupLock } from "./lock.ts";
 import { choosePlaces, type Place, type Places } from "./places.ts";
 import { record } from "./record.ts";
-import { type Report, readableBytes, throttled } from "./report.ts";
+import { readableBytes, throttled } from "./report.ts";
 import { prune } from "./retention.ts";
 import { countSnapshotRows, takeSnapshot } from "./snapshot.ts";
 import { type Packing, type Stored, storeInPlaces, type Target } from "./spread.ts";
@@ -32,16 +30,6 @@ import { verifyNew } from "./verify.ts";
 /** A stamp has seconds; a run holds its lock for one, so that the next one gets another stamp. */
 const SHORTEST_RUN_MS = 1000;
 const PROGRESS_EVERY_MS = 1000;
-
-export interface BackupContext {
-  readonly settings: AgentSettings;
-  readonly store: Store;
-  /** The second bucket, if there is one. */
-  readonly copy?: CopyPlace;
-  readonly report: Report;
-  /** Ends the run: the upload is aborted and nothing becomes visible. */
-  readonly signal: AbortSignal;
-}
 
 export interface BackupOptions {
   /** Takes the backup as good although it differs from the one before: the new normal. @default false */
@@ -56,7 +44,7 @@ export interface BackupOptions {
  * latest
  */
 export async function backup(
-  context: BackupContext,
+  context: AgentContext,
   options: BackupOptions = {},
 ): Promise<Manifest> {
   const { settings, signal } = context;
@@ -87,7 +75,7 @@ export async function backup(
   return ledger.any as Manifest;
 }
 
-async function verifyStored(context: BackupContext, ledger: Ledger): Promise<void> {
+async function verifyStored(context: AgentContext, ledger: Ledger): Promise<void> {
   const stores = { first: context.store, copy: context.copy?.store };
   for (const name of ["first", "copy"] as const) {
     const manifest = ledger.good(name);
@@ -110,7 +98,7 @@ interface DumpTarget extends Place, Target {
 }
 
 async function dumpSnapshot(
-  context: BackupContext,
+  context: AgentContext,
   client: pg.Client,
   facts: Facts,
   ledger: Ledger,
@@ -206,7 +194,7 @@ async function dumpSnapshot(
 }
 
 async function storeDump(
-  context: BackupContext,
+  context: AgentContext,
   dump: Pick<Packing<DumpTarget>, "source" | "head">,
   targets: readonly DumpTarget[],
   beforeComplete: (target: DumpTarget, live: readonly DumpTarget[]) => Promise<void>,

@@ -1,6 +1,6 @@
 import { isDenied } from "../storage/explain.ts";
 import { Problem } from "../storage/problem.ts";
-import type { BackupContext } from "./backup.ts";
+import type { AgentContext } from "./context.ts";
 import type { AgentSettings } from "./environment.ts";
 import { missedRun } from "./missed.ts";
 import { dueAfter, startOf } from "./schedule.ts";
@@ -30,7 +30,7 @@ export function nextLine(settings: AgentSettings, last: Date | undefined): strin
  * is still on its way up, is looked at again then.
  * @throws Problem when the key may not list the bucket: then it is never known
  */
-export async function catchUpLine({ settings, store, report }: BackupContext): Promise<string> {
+export async function catchUpLine({ settings, store, report }: AgentContext): Promise<string> {
   const now = new Date();
   const later = String(epoch(now) + CATCH_UP_DELAY_S);
   try {

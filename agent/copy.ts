@@ -1,35 +1,15 @@
 import { parseAddress } from "../storage/address.ts";
 import { type CatalogueEntry, isGood } from "../storage/catalogue.ts";
-import { openStore, type Store } from "../storage/client.ts";
+import { openStore } from "../storage/client.ts";
 import { Problem } from "../storage/problem.ts";
 import { isSameBucket } from "../storage/samePlace.ts";
-import type { BackupContext } from "./backup.ts";
+import type { AgentContext, CopyPlace } from "./context.ts";
 import type { AgentSettings } from "./environment.ts";
 import type { Report } from "./report.ts";
 import { nextRun } from "./schedule.ts";
 
 /** `@every` counts from one copy to the next, and no run takes place at the very second. */
 const LONGEST_EARLY_MS = 10 * 60_000;
-
-/** The second bucket, which gets what the first one gets; or why it cannot be used. */
-export type CopyPlace = OpenCopy | FaultyCopy;
-
-interface OpenCopy {
-  readonly store: Store;
-  readonly fault?: never;
-  /** When a copy is due; absent: with each backup. */
-  readonly every?: string;
-  /** Its copies go into folders by calendar. */
-  readonly tiers: boolean;
-  /** Says, once in a process, that its key may not list and what follows from that. */
-  readonly sayUnlisted: () => void;
-}
-
-/** Its settings are wrong. A backup goes on without it, and fails as it does when the copy's service fails. */
-interface FaultyCopy {
-  readonly store?: never;
-  readonly fault: Problem;
-}
 
 /**
  * Opens the second bucket; nothing is sent yet. It is faulty when its variables or its address are wrong, it is the first
@@ -92,7 +72,7 @@ export function isCopyDue(
  * The same context for the second bucket, for commands that read.
  * @throws Problem when there is none, or its settings are wrong
  */
-export function forCopy(context: BackupContext): BackupContext {
+export function forCopy(context: AgentContext): AgentContext {
   const { copy, ...rest } = context;
   if (copy?.fault !== undefined) throw copy.fault;
   if (copy !== undefined) return { ...rest, store: copy.store };

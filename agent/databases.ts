@@ -1,6 +1,6 @@
 import { listDatabases } from "../storage/catalogue.ts";
 import { Problem } from "../storage/problem.ts";
-import type { BackupContext } from "./backup.ts";
+import type { AgentContext } from "./context.ts";
 import { connectMaintenance } from "./database.ts";
 import type { AgentSettings } from "./environment.ts";
 import { AnotherBackupRuns } from "./lock.ts";
@@ -10,7 +10,7 @@ import { sentence } from "./sentence.ts";
 const LEFT_BY_RESTORE = String.raw`_(restore|before|undone)_\d{8}T\d{6}$`;
 
 /** The same context for one database. */
-export function forDatabase(context: BackupContext, database: string): BackupContext {
+export function forDatabase(context: AgentContext, database: string): AgentContext {
   const { settings } = context;
   return { ...context, settings: { ...settings, postgres: { ...settings.postgres, database } } };
 }
@@ -52,7 +52,7 @@ async function listServer({ postgres, excludedDatabases }: AgentSettings): Promi
  * @param withStored also those that have a backup in the bucket, of which some may be gone from the server
  */
 export async function tellDatabases(
-  { settings, store, report }: BackupContext,
+  { settings, store, report }: AgentContext,
   withStored: boolean,
 ): Promise<void> {
   const databases = await databasesOf(settings);
@@ -91,9 +91,9 @@ export function chooseDatabase({ databases }: AgentSettings, wanted?: string): s
  * @throws the failure of the only one; of several a Problem with a sentence for each that failed
  */
 export async function eachDatabase(
-  context: BackupContext,
+  context: AgentContext,
   names: readonly string[],
-  work: (context: BackupContext) => Promise<unknown>,
+  work: (context: AgentContext) => Promise<unknown>,
 ): Promise<void> {
   const failures: string[] = [];
   const causes: unknown[] = [];

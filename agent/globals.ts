@@ -1,5 +1,5 @@
 import type { Manifest } from "../storage/manifest.ts";
-import type { BackupContext } from "./backup.ts";
+import type { AgentContext } from "./context.ts";
 import { libpqEnvironment } from "./database.ts";
 import { connectionString } from "./dump.ts";
 import { beginHead, type Head } from "./encryption.ts";
@@ -29,7 +29,7 @@ export interface Globals {
  * must not be able to try them. It runs while the dump does, and what it has written waits until it is asked for.
  * @param dumpHead that of the dump, which is made first
  */
-export function beginGlobals(context: BackupContext, dumpHead: Head): Globals {
+export function beginGlobals(context: AgentContext, dumpHead: Head): Globals {
   const { postgres, encryption } = context.settings;
   const source = runPipeline('nice -n 10 pg_dumpall "$@"', "nice -n 10 zstd -q -1 -T1 -c", {
     args: [

@@ -1,7 +1,7 @@
 import { type CatalogueEntry, isGood, readManifest } from "../storage/catalogue.ts";
 import type { Manifest } from "../storage/manifest.ts";
 import { Problem } from "../storage/problem.ts";
-import type { BackupContext } from "./backup.ts";
+import type { AgentContext } from "./context.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 const NAMES_SHOWN = 5;
@@ -14,7 +14,7 @@ const TRIES = 3;
  * @returns null when there is none to compare with
  */
 export async function findReference(
-  { store, report }: BackupContext,
+  { store, report }: AgentContext,
   entries: readonly CatalogueEntry[],
 ): Promise<Manifest | null> {
   const candidates = entries.filter((entry) => entry.kind === "ours" && isGood(entry));

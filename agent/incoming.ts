@@ -2,7 +2,7 @@ import { addAbortSignal } from "node:stream";
 import type { CatalogueEntry } from "../storage/catalogue.ts";
 import { openObject } from "../storage/download.ts";
 import type { Manifest } from "../storage/manifest.ts";
-import type { BackupContext } from "./backup.ts";
+import type { AgentContext } from "./context.ts";
 import { throttled } from "./report.ts";
 import { StallWatch } from "./stall.ts";
 
@@ -25,7 +25,7 @@ export interface Incoming {
  * @param what is done with it, for the error when nothing moves: `restore of shop_production`
  */
 export async function openIncoming(
-  { store, report, signal }: BackupContext,
+  { store, report, signal }: AgentContext,
   { key, bytes: total }: Pick<CatalogueEntry, "key" | "bytes">,
   what: string,
 ): Promise<Incoming> {

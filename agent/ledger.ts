@@ -1,7 +1,7 @@
 import type { Store } from "../storage/client.ts";
 import type { Manifest } from "../storage/manifest.ts";
 import { Problem } from "../storage/problem.ts";
-import type { BackupContext } from "./backup.ts";
+import type { AgentContext } from "./context.ts";
 import { ofCopysStore } from "./copy.ts";
 import type { Place } from "./places.ts";
 import { sentence } from "./sentence.ts";
@@ -13,11 +13,11 @@ export class CopyFailed extends Problem {}
 
 /** What became of a backup in each of its places. */
 export class Ledger {
-  readonly #context: BackupContext;
+  readonly #context: AgentContext;
   readonly #manifests = new Map<Name, Manifest>();
   readonly #failures = new Map<Name, unknown>();
 
-  constructor(context: BackupContext) {
+  constructor(context: AgentContext) {
     this.#context = context;
   }
 

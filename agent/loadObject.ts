@@ -1,7 +1,7 @@
 import type { Manifest } from "../storage/manifest.ts";
 import { Problem } from "../storage/problem.ts";
 import { Damaged } from "./ageStream.ts";
-import type { BackupContext } from "./backup.ts";
+import type { AgentContext } from "./context.ts";
 import { damageOf, openIncoming } from "./incoming.ts";
 import { load } from "./load.ts";
 import type { Plan } from "./plan.ts";
@@ -16,7 +16,7 @@ const PROGRESS_EVERY_MS = 1000;
  * @param scratch folder to unpack in; absent: streamed
  * @throws Problem that says what became of the live database
  */
-export async function loadObject(context: BackupContext, plan: Plan, scratch: string | undefined) {
+export async function loadObject(context: AgentContext, plan: Plan, scratch: string | undefined) {
   const { settings, report } = context;
   const { entry, manifest, unpacking } = plan;
   const started = performance.now();

@@ -2,10 +2,10 @@ import { Command, CommanderError } from "commander";
 import { parseAddress } from "../storage/address.ts";
 import { openStore } from "../storage/client.ts";
 import type { Secrets } from "./ageKeyWrap.ts";
-import type { BackupContext } from "./backup.ts";
 import { catchUpLine, nextLine } from "./clock.ts";
 import { understand } from "./compatibility.ts";
 import { confirmation } from "./confirm.ts";
+import type { AgentContext } from "./context.ts";
 import { forCopy, ofCopysStore, openCopy } from "./copy.ts";
 import { chooseDatabase, forDatabase, tellDatabases } from "./databases.ts";
 import { type AgentSettings, fromEnvironment } from "./environment.ts";
@@ -178,7 +178,7 @@ function command(name: string, description: string): Command {
     .option("--debug", "show where an error came from");
 }
 
-function open(): BackupContext {
+function open(): AgentContext {
   const settings: AgentSettings = fromEnvironment(env);
   const address = parseAddress(settings.store);
   for (const notice of address.notices) report.notice(notice);
@@ -188,7 +188,7 @@ function open(): BackupContext {
 }
 
 /** For the one database that the command is about, in the bucket that it is about. */
-function openFor({ database, copy }: ReadFlags): BackupContext {
+function openFor({ database, copy }: ReadFlags): AgentContext {
   const context = open();
   readsCopy = copy === true;
   return forDatabase(
@@ -202,7 +202,7 @@ function secretsFor({ identityStdin }: { readonly identityStdin?: boolean }): Pr
 }
 
 /** Said where a container begins, and by its health check: the first backup, which fails by it, may be a day away. */
-function tellFault({ copy }: BackupContext): void {
+function tellFault({ copy }: AgentContext): void {
   if (copy?.fault === undefined) return;
   const message = `no copy can be made: ${clean(copy.fault.message)}`;
   report.notice(message);

@@ -1,5 +1,5 @@
 import { totalRows } from "../storage/manifest.ts";
-import type { BackupContext } from "./backup.ts";
+import type { AgentContext } from "./context.ts";
 import { deliver } from "./deliver.ts";
 import type { AgentSettings } from "./environment.ts";
 import { writeMetrics } from "./metrics.ts";
@@ -20,7 +20,7 @@ export class Notices {
   #start: Promise<void> = Promise.resolve();
 
   /** @param context the run's; once its signal is aborted, there is no time for second tries */
-  constructor({ settings, report, signal }: Omit<BackupContext, "store">, outcomes: Outcomes) {
+  constructor({ settings, report, signal }: Omit<AgentContext, "store">, outcomes: Outcomes) {
     this.#addresses = settings.notices;
     this.#report = report;
     this.#signal = signal;

@@ -1,5 +1,5 @@
 import type { Manifest } from "../storage/manifest.ts";
-import type { BackupContext } from "./backup.ts";
+import type { AgentContext } from "./context.ts";
 import type { AgentSettings } from "./environment.ts";
 import { CopyFailed } from "./ledger.ts";
 import type { AgentEvent } from "./report.ts";
@@ -45,8 +45,8 @@ export class Outcomes {
    */
   listen(
     names: readonly string[],
-    work: (context: BackupContext) => Promise<Manifest>,
-  ): (context: BackupContext) => Promise<Manifest> {
+    work: (context: AgentContext) => Promise<Manifest>,
+  ): (context: AgentContext) => Promise<Manifest> {
     this.#names = names;
     return async (context) => {
       const { database } = context.settings.postgres;

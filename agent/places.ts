@@ -3,7 +3,7 @@ import type { Store } from "../storage/client.ts";
 import { isDenied } from "../storage/explain.ts";
 import type { Manifest } from "../storage/manifest.ts";
 import { Problem } from "../storage/problem.ts";
-import type { BackupContext, BackupOptions } from "./backup.ts";
+import type { AgentContext } from "./context.ts";
 import { isCopyDue } from "./copy.ts";
 import { findReference } from "./guard.ts";
 import type { Ledger } from "./ledger.ts";
@@ -31,8 +31,8 @@ export interface Places {
  * @throws Problem when none is left
  */
 export async function choosePlaces(
-  context: BackupContext,
-  { accept }: BackupOptions,
+  context: AgentContext,
+  { accept }: { readonly accept?: boolean },
   ledger: Ledger,
 ): Promise<Places> {
   const { settings, copy, report } = context;

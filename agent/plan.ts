@@ -10,7 +10,7 @@ import { notAfter } from "../storage/notAfter.ts";
 import { Problem } from "../storage/problem.ts";
 import type { Secrets } from "./ageKeyWrap.ts";
 import { openDump, type Unpacking } from "./archive.ts";
-import type { BackupContext } from "./backup.ts";
+import type { AgentContext } from "./context.ts";
 import { readClientVersion, readServer } from "./database.ts";
 import { readHead } from "./head.ts";
 import { requireNoBackup } from "./lock.ts";
@@ -68,7 +68,7 @@ export interface RestoreRequest {
  * @throws Problem
  */
 export async function makePlan(
-  context: BackupContext,
+  context: AgentContext,
   maintenance: pg.Client,
   request: RestoreRequest,
 ): Promise<Plan> {
@@ -107,7 +107,7 @@ export async function makePlan(
   };
 }
 
-async function chooseFor({ settings, store }: BackupContext, request: RestoreRequest) {
+async function chooseFor({ settings, store }: AgentContext, request: RestoreRequest) {
   const { database } = settings.postgres;
   const { bucket, prefix } = store.address;
   const location = `s3://${bucket}/${prefix}`;
@@ -124,7 +124,7 @@ function scratchBytes({ bytes }: CatalogueEntry, manifest: Manifest | null): num
 
 /** A head that cannot be read is left to the restore: it reads the whole object and says what is wrong with it. */
 async function requireWhatItNeeds(
-  { store, signal }: BackupContext,
+  { store, signal }: AgentContext,
   maintenance: pg.Client,
   { entry, manifest, unpacking, roles }: Pick<Plan, "entry" | "manifest" | "unpacking" | "roles">,
 ): Promise<void> {

@@ -1,6 +1,6 @@
 import type { Store } from "../storage/client.ts";
 import { probeWrite } from "../storage/probe.ts";
-import type { BackupContext } from "./backup.ts";
+import type { AgentContext } from "./context.ts";
 import { ofCopysStore } from "./copy.ts";
 import { checkClientVersion, connect, readClientVersion, readServer } from "./database.ts";
 import { databasesOf } from "./databases.ts";
@@ -11,7 +11,7 @@ import { dueAfter } from "./schedule.ts";
  * Tries once, at boot, everything that a backup will need, and leaves nothing behind.
  * @throws Problem that names the first thing that does not work
  */
-export async function probe({ settings, store, copy, report }: BackupContext): Promise<void> {
+export async function probe({ settings, store, copy, report }: AgentContext): Promise<void> {
   if (settings.schedule !== undefined) {
     const due = dueAfter(settings.schedule, new Date(), undefined, process.env["TZ"]);
     report.line(`schedule  "${settings.schedule}", next backup ${due.toISOString()}`);

@@ -5,7 +5,7 @@ import { LONGEST_HEADER } from "./ageHeader.ts";
 import type { Secrets } from "./ageKeyWrap.ts";
 import { checkFraming, Damaged } from "./ageStream.ts";
 import { Count, openDump, type Unpacking, unpackInto } from "./archive.ts";
-import type { BackupContext } from "./backup.ts";
+import type { AgentContext } from "./context.ts";
 import { readHead } from "./head.ts";
 import { damageOf, type Incoming, openIncoming } from "./incoming.ts";
 import { describeEnding } from "./pipeline.ts";
@@ -21,7 +21,7 @@ export type Subject = Pick<CatalogueEntry, "database" | "stamp" | "key" | "bytes
  * @throws Damaged; Problem when a secret is missing or wrong, or the object cannot be read
  */
 export async function readAll(
-  context: BackupContext,
+  context: AgentContext,
   entry: Subject,
   manifest: Manifest | null,
   secrets: Secrets,
@@ -56,7 +56,7 @@ function failureOf(
  * @throws Damaged; Problem when it cannot be read
  */
 export async function readStored(
-  context: BackupContext,
+  context: AgentContext,
   entry: Subject,
   manifest: Manifest | null,
 ): Promise<null> {
@@ -84,7 +84,7 @@ interface Read {
 
 /** One reading from start to end; a digest that differs explains more than what the programs said. */
 async function download(
-  context: BackupContext,
+  context: AgentContext,
   entry: Subject,
   manifest: Manifest | null,
   read: (incoming: Incoming) => Promise<Read>,

@@ -1,8 +1,8 @@
 import type pg from "pg";
 import { totalRows } from "../storage/manifest.ts";
 import { Problem } from "../storage/problem.ts";
-import type { BackupContext } from "./backup.ts";
 import { compareWithManifest } from "./compare.ts";
+import type { AgentContext } from "./context.ts";
 import { connect, connectMaintenance, endingOnAbort } from "./database.ts";
 import { isFullDisk } from "./load.ts";
 import { loadObject } from "./loadObject.ts";
@@ -34,7 +34,7 @@ export interface RestoreOptions extends RestoreRequest {
  * The live database stays beside it under another name; on any failure it is as before.
  * @throws Problem
  */
-export async function restore(context: BackupContext, options: RestoreOptions): Promise<void> {
+export async function restore(context: AgentContext, options: RestoreOptions): Promise<void> {
   const { settings, report } = context;
   const started = performance.now();
   const database = options.into ?? settings.postgres.database;
@@ -66,7 +66,7 @@ export async function restore(context: BackupContext, options: RestoreOptions): 
 
 /** From the empty database to the finished swap. */
 async function fill(
-  context: BackupContext,
+  context: AgentContext,
   maintenance: pg.Client,
   plan: Plan,
   scratch: string | undefined,
@@ -110,7 +110,7 @@ function sayPlanned(report: Report, plan: Plan): void {
 }
 
 /** What a loaded database needs before it is used. Side by side: both read, and there may be more than one core. */
-async function check(context: BackupContext, plan: Plan) {
+async function check(context: AgentContext, plan: Plan) {
   const [compared, analyzed] = await Promise.allSettled([
     compare(context, plan),
     analyze(context, plan),
@@ -121,12 +121,12 @@ async function check(context: BackupContext, plan: Plan) {
 }
 
 /** Planner statistics are not in a dump; without them the application's first queries would be planned blindly. */
-async function analyze({ settings, signal }: BackupContext, { fresh }: Plan): Promise<void> {
+async function analyze({ settings, signal }: AgentContext, { fresh }: Plan): Promise<void> {
   const client = await connect(settings.postgres, fresh);
   await endingOnAbort(client, signal, () => client.query("ANALYZE"));
 }
 
-async function compare({ settings, report, signal }: BackupContext, { fresh, manifest }: Plan) {
+async function compare({ settings, report, signal }: AgentContext, { fresh, manifest }: Plan) {
   if (manifest === null) return { compared: false, tables: 0, rows: 0 };
   const client = await connect(settings.postgres, fresh);
   return endingOnAbort(client, signal, async () => {
@@ -169,7 +169,7 @@ async function carry(
 
 /** Drops the unfinished database; failing to is said, but the cause of the failed restore is what gets thrown. */
 async function discard(
-  { settings, report }: BackupContext,
+  { settings, report }: AgentContext,
   maintenance: pg.Client,
   name: string,
   cause: unknown,

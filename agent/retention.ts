@@ -2,7 +2,7 @@ import { type CatalogueEntry, isGood, listBackups } from "../storage/catalogue.t
 import { deleteBackup } from "../storage/deleteBackup.ts";
 import { isDenied } from "../storage/explain.ts";
 import { Problem } from "../storage/problem.ts";
-import type { BackupContext } from "./backup.ts";
+import type { AgentContext } from "./context.ts";
 import { ofCopysStore } from "./copy.ts";
 import type { AgentSettings } from "./environment.ts";
 import { CopyFailed, type Ledger } from "./ledger.ts";
@@ -45,7 +45,7 @@ type Name = keyof typeof WORDS;
  * has failed already, that is only said
  */
 export async function prune(
-  context: BackupContext,
+  context: AgentContext,
   keep: Keep,
   ledger: Ledger,
   stateFolder = process.env["AGENT_STATE_DIR"],
@@ -88,7 +88,7 @@ function stayed(name: Name, error: Problem): string {
  * expires them. It is said once for the place in the life of the container, and from then on by its health check.
  */
 async function pruneIn(
-  { settings, store, report, signal }: BackupContext,
+  { settings, store, report, signal }: AgentContext,
   name: Name,
   keep: Keep,
   stateFolder: string | undefined,

@@ -4,7 +4,7 @@ import type { Manifest } from "../storage/manifest.ts";
 import { Problem } from "../storage/problem.ts";
 import type { Secrets } from "./ageKeyWrap.ts";
 import { openPacked, unpackInto } from "./archive.ts";
-import type { BackupContext } from "./backup.ts";
+import type { AgentContext } from "./context.ts";
 import { identifier } from "./names.ts";
 import type { Report } from "./report.ts";
 import { readRoles, unquoted } from "./requirements.ts";
@@ -30,7 +30,7 @@ const PARAMETER = new RegExp(
  * @throws Problem when the backup has none, or they cannot be read
  */
 export async function planRoles(
-  { store, signal }: BackupContext,
+  { store, signal }: AgentContext,
   client: pg.Client,
   manifest: Manifest | null,
   secrets: Secrets,

@@ -1,4 +1,5 @@
-import { type BackupContext, type BackupOptions, backup } from "./backup.ts";
+import { type BackupOptions, backup } from "./backup.ts";
+import type { AgentContext } from "./context.ts";
 import { databasesOf, eachDatabase } from "./databases.ts";
 import { AnotherBackupRuns } from "./lock.ts";
 import { missedRun } from "./missed.ts";
@@ -25,12 +26,12 @@ export interface RunOptions extends BackupOptions {
  * @throws whatever the backup throws
  */
 export async function runBackup(
-  open: () => BackupContext,
+  open: () => AgentContext,
   options: RunOptions,
   stateFolder: string | undefined,
   sentence: (error: unknown) => string,
 ): Promise<void> {
-  let context: BackupContext | undefined;
+  let context: AgentContext | undefined;
   let outcomes: Outcomes | undefined;
   let notices: Notices | undefined;
   try {
@@ -62,7 +63,7 @@ export async function runBackup(
 }
 
 async function stillMissed(
-  { settings, store, report }: BackupContext,
+  { settings, store, report }: AgentContext,
   sentence: (error: unknown) => string,
 ): Promise<boolean> {
   try {

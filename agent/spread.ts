@@ -1,6 +1,6 @@
 import type { Store } from "../storage/client.ts";
 import { uploadStream } from "../storage/upload.ts";
-import type { BackupContext } from "./backup.ts";
+import type { AgentContext } from "./context.ts";
 import { encrypted, type Head } from "./encryption.ts";
 import { chunksOf, type Ending, type Pipeline, type Program, requireCleanEnd } from "./pipeline.ts";
 import { StallWatch } from "./stall.ts";
@@ -43,13 +43,13 @@ export interface Packing<T extends Target> {
 }
 
 /**
- * Stores what the programs write in one place, or in several at once. It is read, compressed and encrypted once, so that all hold the
- * same bytes, and never faster than the slowest place takes it; memory is bounded by the part buffers of each. A place
- * that fails or stalls is given up alone; a source that fails leaves nothing visible anywhere.
+ * Stores what the programs write in one place, or in several at once. It is read, compressed and encrypted once, so that
+ * all hold the same bytes, and never faster than the slowest place takes it; memory is bounded by the part buffers of each.
+ * A place that fails or stalls is given up alone; a source that fails leaves nothing visible anywhere.
  * @returns how it ended at each target, in their order
  */
 export async function storeInPlaces<T extends Target>(
-  context: Pick<BackupContext, "signal">,
+  context: Pick<AgentContext, "signal">,
   packing: Packing<T>,
   targets: readonly T[],
 ): Promise<PromiseSettledResult<Stored>[]> {

@@ -1,6 +1,6 @@
 import type pg from "pg";
 import { Problem } from "../storage/problem.ts";
-import type { BackupContext } from "./backup.ts";
+import type { AgentContext } from "./context.ts";
 import { connectMaintenance } from "./database.ts";
 import type { AgentSettings } from "./environment.ts";
 import { requireNoBackup, takeRestoreLock } from "./lock.ts";
@@ -23,7 +23,7 @@ export function undoCommand(name: string): string {
  * @throws Problem for any other name, and when sessions cannot be ended; then nothing has changed
  */
 export async function undo(
-  { settings, report }: BackupContext,
+  { settings, report }: AgentContext,
   name: string,
   confirm: (question: string, name: string) => Promise<boolean>,
 ): Promise<void> {

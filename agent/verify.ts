@@ -7,7 +7,7 @@ import { putNew } from "../storage/putOnce.ts";
 import { LONGEST_HEADER, needsPassphrase, parseHeader } from "./ageHeader.ts";
 import type { Secrets } from "./ageKeyWrap.ts";
 import { Damaged } from "./ageStream.ts";
-import type { BackupContext } from "./backup.ts";
+import type { AgentContext } from "./context.ts";
 import { readAll, readStored, type Subject } from "./readBack.ts";
 import { readableBytes } from "./report.ts";
 
@@ -24,7 +24,7 @@ export type Depth = "full" | "stored";
  * @throws Problem when the backup is damaged, or the secret that was given is wrong
  */
 export async function verify(
-  context: BackupContext,
+  context: AgentContext,
   entry: Subject,
   manifest: Manifest | null,
   secrets: Secrets,
@@ -66,7 +66,7 @@ export async function verify(
  * @throws Problem when there is none, or as `verify` does
  */
 export async function verifyChosen(
-  context: BackupContext,
+  context: AgentContext,
   wanted: string,
   secrets: Secrets,
 ): Promise<Depth> {
@@ -83,7 +83,7 @@ export async function verifyChosen(
  * Verifies a backup that was just stored, with what the settings alone can open. A damaged one becomes suspect.
  * @throws Problem as `verify` does
  */
-export async function verifyNew(context: BackupContext, manifest: Manifest): Promise<void> {
+export async function verifyNew(context: AgentContext, manifest: Manifest): Promise<void> {
   const { encryption } = context.settings;
   const { key, bytes } = manifest.object;
   const stamp = manifest.takenAt.replace(/Z$/, "");
@@ -107,7 +107,7 @@ export async function verifyNew(context: BackupContext, manifest: Manifest): Pro
 
 /** A manifest under `suspect` outweighs the one beside the dump, so that a damaged backup never counts as latest. */
 async function doubt(
-  { store }: BackupContext,
+  { store }: AgentContext,
   manifest: Manifest,
   stamp: string,
   suspect: string,
@@ -119,7 +119,7 @@ async function doubt(
 
 /** A backup for recipients, and none of their keys here: the usual case on a host, not a mistake. */
 async function depthOf(
-  { store }: BackupContext,
+  { store }: AgentContext,
   entry: Subject,
   manifest: Manifest | null,
   { identities }: Secrets,
@@ -140,7 +140,7 @@ function uncheckedBy(depth: Depth, manifest: Manifest | null): string | null {
 
 /** So that `list` shows it. Whoever may only read verifies as well, and the result holds without the mark. */
 async function leaveMark(
-  { store, report }: BackupContext,
+  { store, report }: AgentContext,
   entry: Subject,
   { object }: Manifest,
 ): Promise<void> {

@@ -12,7 +12,7 @@ import { providerOf } from "./retentionCheck.ts";
 export const DEFAULT_MEMORY = "256m";
 
 const MiB = 1024 * 1024;
-/** What a backup takes besides large parts, as it was measured. */
+/** What a backup takes besides large parts: 64 MiB, the small ones included, when it was measured, and a margin. */
 const USUAL_MIB = 90;
 /** A stored backup is about a fifth of its database, by whose size the agent chooses the parts. */
 const DATABASE_PER_BACKUP = 5;
