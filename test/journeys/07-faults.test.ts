@@ -142,12 +142,18 @@ async function visible(): Promise<string[]> {
   return Contents.map((object) => object.Key as string);
 }
 
-/** Waits until the program runs, lets it get to work, and kills it. The image has no pkill, but every sh can read /proc. */
+/**
+ * Waits until the program runs, and not merely to tell its version, lets it get to work, and kills it. The image has no
+ * pkill, but every sh can read /proc.
+ */
 function killInside(container: string, program: string): Promise<unknown> {
   const script = `
     for try in $(seq 200); do
       for p in /proc/[0-9]*; do
-        if [ "$(cat $p/comm 2> /dev/null)" = ${program} ]; then sleep 0.3; kill -9 "\${p#/proc/}"; exit; fi
+        [ "$(cat $p/comm 2> /dev/null)" = ${program} ] || continue
+        grep -qa -e --version $p/cmdline && continue
+        sleep 0.3
+        kill -9 "\${p#/proc/}" && exit
       done
       sleep 0.1
     done
