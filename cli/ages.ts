@@ -48,7 +48,6 @@ export async function judgeInBucket(
   const { backup, databases } = session;
   try {
     const stored = [...(await listInBucket(session, stack, databases))];
-    if (stored.length === 0) stored.push([backup.database, []]);
     return stored.map(([database, entries]) => ({
       ...judgeAge(backup, entries, now),
       ...{ database, of: labelOf(session, database), seen: "bucket" },

@@ -13,12 +13,12 @@ import type { Session } from "./session.ts";
 /**
  * The backups of each database as they lie in the bucket itself, newest first: for while the container does not tell.
  * Read with the key that is never on the host.
- * @param names null: of every database that has a backup there
+ * @param names null: of every database that has a backup there, or, if none has, the session's with nothing
  * @param manifests of so many of the newest the manifest is read too
  * @throws Problem when the stack has made no such key, or the bucket does not answer to it
  */
 export async function listInBucket(
-  { backup: { location, writerKeyId } }: Session,
+  { backup: { database, location, writerKeyId } }: Session,
   stack: StackChoice,
   names: Databases,
   manifests = 0,
@@ -32,7 +32,7 @@ export async function listInBucket(
     for (const name of names ?? (await listDatabases(store))) {
       found.set(name, await withManifests(store, await listObjects(store, name), manifests));
     }
-    return found;
+    return found.size > 0 ? found : found.set(database, []);
   } finally {
     store.client.destroy();
   }

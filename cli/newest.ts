@@ -1,8 +1,8 @@
 import type { CatalogueEntry } from "../storage/catalogue.ts";
 import { Problem } from "../storage/problem.ts";
-import { listInBucket } from "./bucket.ts";
+import { listInBucket, neither } from "./bucket.ts";
 import { judgeAge, listBackups } from "./catalogue.ts";
-import { type Databases, forDatabase, isOneOfSeveral, namesOf } from "./databases.ts";
+import { forDatabase, isOneOfSeveral, namesOf } from "./databases.ts";
 import type { Difference } from "./differences.ts";
 import { formatAge, stampTime } from "./format.ts";
 import type { StackChoice } from "./pulumi.ts";
@@ -45,33 +45,25 @@ export async function judgeNewest(
   }
   const isDown = failure instanceof ContainerDown;
   const down = isDown && known.length === 0 ? [containerDown(session.container)] : [];
-  let blind = "";
+  let { message } = failure;
   // A container that answers, but not which databases there are, leaves open which ones must be young.
   if (names !== null || isDown) {
     try {
-      const found = await judgeInBucket(session, stack, names);
+      const stored = [...(await listInBucket(session, stack, names))];
+      const found = stored.flatMap(([name, entries]) =>
+        judgeAgeOf(forDatabase(session, name), entries),
+      );
       const of = names === null ? ", for each database there, gone from the server or not" : "";
       const note = `the ${what} was looked up in the bucket itself${of}: ${failure.message}`;
       return { seen: "bucket", differences: [...found, ...down], notes: [note] };
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      blind = ` The bucket could not be asked either: ${error.message}`;
+      ({ message } = neither(message, error));
     }
   }
   if (known.length === 0 && !isDown) throw failure;
-  const note = `the age of the ${what} could not be judged: ${failure.message}${blind}`;
+  const note = `the age of the ${what} could not be judged: ${message}`;
   return { seen: null, differences: [...differences, ...down], notes: [note] };
-}
-
-/** @param names null: of every database that has a backup there */
-async function judgeInBucket(
-  session: Session,
-  stack: StackChoice,
-  names: Databases,
-): Promise<Difference[]> {
-  const stored = [...(await listInBucket(session, stack, names))];
-  if (stored.length === 0) return judgeAgeOf(session, []);
-  return stored.flatMap(([name, entries]) => judgeAgeOf(forDatabase(session, name), entries));
 }
 
 function judgeAgeOf(session: Session, entries: readonly CatalogueEntry[]): Difference[] {

@@ -9,6 +9,9 @@ const secretSchema = z.object({
   /** JSON itself. */
   plaintext: z.string(),
 });
+/** What a command has asked for once: a stack's state does not change under it, and each asking runs Pulumi. */
+const states = new WeakMap<StackChoice, Promise<unknown>>();
+
 const text = z.preprocess(shown, z.string());
 
 /** The outputs of `BackupKeys` that matter here. */
@@ -35,7 +38,9 @@ export async function readerKey(
   stack: StackChoice,
   writerKeyId: string,
 ): Promise<Credentials | undefined> {
-  const state = stateSchema.safeParse(await stackState(stack));
+  const asked = states.get(stack) ?? stackState(stack);
+  states.set(stack, asked);
+  const state = stateSchema.safeParse(await asked);
   if (!state.success) {
     throw new Problem(
       "this version of Pulumi writes a state that this program does not read. Use Pulumi 3.",

@@ -13,6 +13,7 @@ import {
 import { declareBackup } from "../stacks/program.ts";
 import { ensureIdentity } from "./identity.ts";
 import { type Providers, startProviders } from "./providers/start.ts";
+import { unasked } from "./unasked.ts";
 import type { World } from "./world.ts";
 
 const checkout = fileURLToPath(new URL("..", import.meta.url));
@@ -99,15 +100,6 @@ const publishBackup: PulumiFn = async () => {
   await settled(outputs);
   return { backup: outputs };
 };
-
-/**
- * The stack without the questions that the Automation API asks after each operation: outputs and history, which are three
- * more runs of Pulumi and take longer than a small operation itself.
- */
-export function unasked(stack: Stack): Stack {
-  const questions = { outputs: async () => ({}), info: async () => undefined };
-  return Object.assign(Object.create(stack) as Stack, questions);
-}
 
 /**
  * Waits for an output, known or not, and fails as it does. An inline program that returns earlier counts as complete, and

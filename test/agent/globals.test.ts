@@ -1,12 +1,9 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { after, before, describe, it, type TestContext } from "node:test";
+import { after, before, describe, it } from "node:test";
 import { processesWith } from "../../sandbox/processes.ts";
-import { agent, failure, keyBeside, unavailable, World } from "./world.ts";
+import { agent, failure, keyBeside, pathWith, unavailable, World } from "./world.ts";
 
 describe("roles and grants beside the dump", { skip: unavailable, timeout: 120_000 }, () => {
   let world: World;
@@ -94,14 +91,4 @@ describe("roles and grants beside the dump", { skip: unavailable, timeout: 120_0
     assert.match(failure(outcome), /pg_dump failed with exit code 3/);
     assert.deepEqual(await processesWith(`sleep ${marker}`), []);
   });
-
-  /** A search path on which these shell scripts come first. */
-  async function pathWith(t: TestContext, scripts: Record<string, string>): Promise<string> {
-    const dir = await mkdtemp(join(tmpdir(), "scripts-"));
-    t.after(() => rm(dir, { recursive: true }));
-    for (const [name, text] of Object.entries(scripts)) {
-      await writeFile(join(dir, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
-    }
-    return `${dir}:${process.env["PATH"]}`;
-  }
 });

@@ -1,9 +1,10 @@
 import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { rmSync } from "node:fs";
-import { chmod, mkdir, mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { TestContext } from "node:test";
 import { promisify } from "node:util";
 import {
   CreateAccessKeyCommand,
@@ -238,6 +239,16 @@ export function keyBeside({ object }: Manifest, suffix: string): string {
 /** What `pg_restore` reads, made of the decrypted object by stock tools. */
 export function archiveOf({ compression }: Manifest, bytes: Buffer): Buffer {
   return compression === "zstd" ? execFileSync("zstd", ["-d", "-c"], { input: bytes }) : bytes;
+}
+
+/** A search path on which these shell scripts come first. */
+export async function pathWith(t: TestContext, scripts: Record<string, string>): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), "scripts-"));
+  t.after(() => rm(dir, { recursive: true }));
+  for (const [name, text] of Object.entries(scripts)) {
+    await writeFile(join(dir, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+  }
+  return `${dir}:${process.env["PATH"]}`;
 }
 
 /** Starts the agent without waiting for it. */

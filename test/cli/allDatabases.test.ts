@@ -1,19 +1,13 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { entryOf, hoursAgo, manifestOf, Outside, outputs, recorded } from "./support.ts";
-
-const inspected = JSON.stringify({
-  state: { Status: "running", ExitCode: 0, StartedAt: `${hoursAgo(80)}Z`, FinishedAt: "" },
-  restarts: 0,
-  image: "registry.example.com/x@sha256:4f1c",
-});
+import { entryOf, hoursAgo, inspected, manifestOf, Outside, outputs, recorded } from "./support.ts";
 
 /** A backup of every database of a server that has `shop` and `blog`; the bucket has one of `old` besides. */
 async function every(t: TestContext): Promise<Outside> {
   const outside = await Outside.open(t);
   const backup = { ...outputs, database: "", databases: "all" };
   await outside.answer("outputs", { out: JSON.stringify({ backup }) });
-  await outside.answer("inspect", { out: `${inspected}\n` });
+  await outside.answer("inspect", { out: inspected() });
   const databases = { event: "databases", databases: ["blog", "shop"], stored: ["old", "shop"] };
   await outside.answer("databases", { out: [databases] });
   await outside.backups(entryOf(hoursAgo(7), { database: "shop" }));

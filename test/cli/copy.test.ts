@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { entryOf, hoursAgo, manifestOf, Outside, outputs, recorded } from "./support.ts";
+import { entryOf, hoursAgo, inspected, manifestOf, Outside, outputs, recorded } from "./support.ts";
 
 const copied = {
   ...outputs,
@@ -11,18 +11,6 @@ const copied = {
   },
 };
 const STAMP = "2026-11-24T03:15:02";
-const running = {
-  out: `${JSON.stringify({
-    state: {
-      Status: "running",
-      ExitCode: 0,
-      StartedAt: `${hoursAgo(80)}Z`,
-      FinishedAt: "0001-01-01T00:00:00Z",
-    },
-    restarts: 0,
-    image: "registry.example.com/x@sha256:4f1c",
-  })}\n`,
-};
 
 async function open(t: Parameters<typeof Outside.open>[0]): Promise<Outside> {
   const outside = await Outside.open(t);
@@ -114,7 +102,7 @@ test("backup: the copy is shown, also when the run has failed for one of the two
 
 test("status: the copy by its own RPO", async (t) => {
   const outside = await open(t);
-  await outside.answer("inspect", running);
+  await outside.answer("inspect", { out: inspected() });
   await outside.backups(entryOf(hoursAgo(27)));
   const { stdout } = await outside.run(["status"]);
   assert.match(stdout, /verdict {8}newest 27 h old, RPO 26 h: missed\n/);

@@ -14,18 +14,8 @@ import { dumpKey, manifestKey } from "../../storage/keys.ts";
 import { readerPolicy } from "../../storage/policies.ts";
 import { makeBucket } from "../support/bucket.ts";
 import { startStore, type TestStore } from "../support/store.ts";
-import { entryOf, hoursAgo, Outside, outputs, recorded } from "./support.ts";
+import { entryOf, hoursAgo, inspected, Outside, outputs, recorded } from "./support.ts";
 
-const RUNNING = JSON.stringify({
-  state: {
-    Status: "running",
-    ExitCode: 0,
-    StartedAt: `${hoursAgo(80)}Z`,
-    FinishedAt: "0001-01-01T00:00:00Z",
-  },
-  restarts: 0,
-  image: "registry.example.com/x@sha256:4f1c",
-});
 const GONE = { err: "Error: No such container: x\n", code: 1 };
 const SEEN = /^note: the newest backup was looked up in the bucket itself: there is no container/m;
 
@@ -224,6 +214,8 @@ test("status: while the container does not run, the bucket tells the age", async
   await put(first, hoursAgo(7));
   const { stdout, code } = await outside.run(["status"]);
   assert.equal(code, 0);
+  const exports = (await outside.calls("pulumi")).filter(([, word]) => word === "export");
+  assert.equal(exports.length, 1, "both places are read with one look into the state");
   assert.match(stdout, /newest +\S+ \S+ UTC, 1 bytes, as the bucket itself tells\n/);
   assert.match(stdout, /verdict +newest 7 h old, RPO 26 h: ok\n/);
   assert.match(stdout, /verdict copy +no complete backup, RPO 30 h: missed\n/);
@@ -236,7 +228,7 @@ test("status: the bucket tells too where the container's key may only add", asyn
   const bucket = await makeOne("only-added");
   const outside = await open(t, bucket);
   await put(bucket, hoursAgo(31.5));
-  await outside.answer("inspect", { out: RUNNING });
+  await outside.answer("inspect", { out: inspected() });
   const message = "the access key may not do this in shop-backups.";
   await outside.answer("list", { out: [{ event: "error", message }], code: 1 });
   const { stdout, code } = await outside.run(["status"]);

@@ -1,23 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { entryOf, hoursAgo, Outside } from "./support.ts";
-
-const inspected = (state: object) =>
-  JSON.stringify({
-    state: {
-      Status: "running",
-      ExitCode: 0,
-      StartedAt: `${hoursAgo(80)}Z`,
-      FinishedAt: "0001-01-01T00:00:00Z",
-      ...state,
-    },
-    restarts: 0,
-    image: "registry.example.com/x@sha256:4f1c",
-  });
+import { entryOf, hoursAgo, inspected, Outside } from "./support.ts";
 
 test("status: a container that runs", async (t) => {
   const outside = await Outside.open(t);
-  await outside.answer("inspect", { out: `${inspected({ Health: { Status: "healthy" } })}\n` });
+  await outside.answer("inspect", { out: inspected({ Health: { Status: "healthy" } }) });
   await outside.backups(entryOf(hoursAgo(31)));
   const { stdout, code } = await outside.run(["status"]);
   assert.match(stdout, /container {3}shop-db_backup on 192\.0\.2\.10\n/);
@@ -32,7 +19,7 @@ test("status: what the health check has to say", async (t) => {
     "waiting; the last backup succeeded 5 s ago; BACKUP_KEEP_DAYS: the key may not delete";
   const Log = [{ Output: "waiting; no backup has run\n" }, { Output: `${said}\n` }];
   await outside.answer("inspect", {
-    out: `${inspected({ Health: { Status: "healthy", Log } })}\n`,
+    out: inspected({ Health: { Status: "healthy", Log } }),
   });
   await outside.backups(entryOf(hoursAgo(1)));
   assert.match((await outside.run(["status"])).stdout, new RegExp(`\\n  health +${said}\\n`));
@@ -43,7 +30,7 @@ test("status: what the health check has to say", async (t) => {
 test("status: a container that is down, or gone, is an answer", async (t) => {
   const outside = await Outside.open(t);
   const exited = { Status: "exited", ExitCode: 137, FinishedAt: `${hoursAgo(2.1)}Z` };
-  await outside.answer("inspect", { out: `${inspected(exited)}\n` });
+  await outside.answer("inspect", { out: inspected(exited) });
   const down = await outside.run(["status"]);
   assert.match(down.stdout, /state {7}exited \(137\) 2 h ago, pulumi up starts it\n/);
   assert.match(

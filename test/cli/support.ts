@@ -78,6 +78,21 @@ export function hoursAgo(hours: number): string {
   return new Date(Date.now() - hours * 3_600_000).toISOString().slice(0, 19);
 }
 
+/** What `docker inspect` prints of a container that runs, or is in the given state. */
+export function inspected(state: object = {}): string {
+  return `${JSON.stringify({
+    state: {
+      Status: "running",
+      ExitCode: 0,
+      StartedAt: `${hoursAgo(80)}Z`,
+      FinishedAt: "0001-01-01T00:00:00Z",
+      ...state,
+    },
+    restarts: 0,
+    image: "registry.example.com/x@sha256:4f1c",
+  })}\n`;
+}
+
 /** What a program at the boundary answers. */
 export interface Answer {
   /** Events of the agent, or a text. */

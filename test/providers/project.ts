@@ -7,8 +7,8 @@ import {
   type OutputMap,
   type PulumiFn,
 } from "@pulumi/pulumi/automation/index.js";
-import { unasked } from "../../sandbox/engine.ts";
 import { type ProviderName, startProviders } from "../../sandbox/providers/start.ts";
+import { unasked } from "../../sandbox/unasked.ts";
 
 /** What was seen of one run of the engine, by the resources' logical names. */
 export interface Seen {
