@@ -1,10 +1,10 @@
-import { isDenied } from "../storage/explain.ts";
-import { Problem } from "../storage/problem.ts";
-import type { AgentContext } from "./context.ts";
-import type { AgentSettings } from "./environment.ts";
-import { missedRun } from "./missed.ts";
-import { dueAfter, startOf } from "./schedule.ts";
-import { sentence } from "./sentence.ts";
+import type { AgentSettings } from "../common/contracts/agentEnvironment/environment.ts";
+import { Problem } from "../common/problem.ts";
+import { dueAfter, startOf } from "../common/schedule/nextRun.ts";
+import { isDenied } from "../storage/s3/errors.ts";
+import { missedRun } from "./missedRun.ts";
+import type { AgentContext } from "./runtime/context.ts";
+import { sentence } from "./runtime/errorMessage.ts";
 
 /** Time for a host that has just started to bring its database up, and for the boot's own checks. */
 const CATCH_UP_DELAY_S = 120;

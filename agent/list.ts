@@ -1,7 +1,7 @@
-import { type CatalogueEntry, isComplete, listBackups } from "../storage/catalogue.ts";
-import type { Store } from "../storage/client.ts";
-import { withManifests } from "../storage/withManifests.ts";
-import { type Report, readableBytes } from "./report.ts";
+import { type CatalogueEntry, isComplete, listBackups } from "../storage/catalogue/catalogue.ts";
+import { withManifests } from "../storage/catalogue/withManifests.ts";
+import type { Store } from "../storage/s3/client.ts";
+import { type Report, readableBytes } from "./runtime/reporter.ts";
 
 /** Manifests are read of so many of the newest backups: as many as the command line shows at first. */
 const WITH_MANIFEST = 50;

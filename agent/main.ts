@@ -1,26 +1,29 @@
 import { Command, CommanderError } from "commander";
-import { parseAddress } from "../storage/address.ts";
-import { openStore } from "../storage/client.ts";
-import type { Secrets } from "./ageKeyWrap.ts";
+import type { Secrets } from "../common/age/stanzas.ts";
+import {
+  type AgentSettings,
+  fromEnvironment,
+} from "../common/contracts/agentEnvironment/environment.ts";
+import { parseAddress } from "../storage/address/address.ts";
+import { openStore } from "../storage/s3/client.ts";
+import { verifyChosen } from "./archive/verify.ts";
+import { forCopy, ofCopysStore, openCopy } from "./backup/copyDestination.ts";
 import { catchUpLine, nextLine } from "./clock.ts";
-import { understand } from "./compatibility.ts";
-import { confirmation } from "./confirm.ts";
-import type { AgentContext } from "./context.ts";
-import { forCopy, ofCopysStore, openCopy } from "./copy.ts";
-import { chooseDatabase, forDatabase, tellDatabases } from "./databases.ts";
-import { type AgentSettings, fromEnvironment } from "./environment.ts";
 import { list } from "./list.ts";
+import { chooseDatabase, forDatabase, tellDatabases } from "./postgres/databases.ts";
 import { probe } from "./probe.ts";
-import { redactor } from "./redact.ts";
-import { openReport } from "./report.ts";
-import { type RestoreOptions, restore } from "./restore.ts";
+import { type RestoreOptions, restore } from "./restore/restore.ts";
+import { undo } from "./restore/undo.ts";
 import { type RunOptions, runBackup } from "./run.ts";
-import { readSecrets } from "./secrets.ts";
-import { sentence } from "./sentence.ts";
-import { recordFault } from "./state.ts";
-import { stopOnSignal } from "./stop.ts";
-import { undo } from "./undo.ts";
-import { verifyChosen } from "./verify.ts";
+import { confirmation } from "./runtime/confirm.ts";
+import type { AgentContext } from "./runtime/context.ts";
+import { sentence } from "./runtime/errorMessage.ts";
+import { recordFault } from "./runtime/healthState.ts";
+import { understand } from "./runtime/legacyVariables.ts";
+import { redactor } from "./runtime/redact.ts";
+import { openReport } from "./runtime/reporter.ts";
+import { readSecrets } from "./runtime/secrets.ts";
+import { stopOnSignal } from "./runtime/signals.ts";
 
 const json = process.argv.includes("--json");
 const debug = process.argv.includes("--debug");

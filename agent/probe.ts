@@ -1,11 +1,16 @@
-import type { Store } from "../storage/client.ts";
-import { probeWrite } from "../storage/probe.ts";
-import type { AgentContext } from "./context.ts";
-import { ofCopysStore } from "./copy.ts";
-import { checkClientVersion, connect, readClientVersion, readServer } from "./database.ts";
-import { databasesOf } from "./databases.ts";
-import { extraOptions } from "./dump.ts";
-import { dueAfter } from "./schedule.ts";
+import { dueAfter } from "../common/schedule/nextRun.ts";
+import type { Store } from "../storage/s3/client.ts";
+import { probeWrite } from "../storage/s3/writeProbe.ts";
+import { ofCopysStore } from "./backup/copyDestination.ts";
+import { extraOptions } from "./backup/pgDump.ts";
+import {
+  checkClientVersion,
+  connect,
+  readClientVersion,
+  readServer,
+} from "./postgres/connection.ts";
+import { databasesOf } from "./postgres/databases.ts";
+import type { AgentContext } from "./runtime/context.ts";
 
 /**
  * Tries once, at boot, everything that a backup will need, and leaves nothing behind.

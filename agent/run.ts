@@ -1,11 +1,11 @@
-import { type BackupOptions, backup } from "./backup.ts";
-import type { AgentContext } from "./context.ts";
-import { databasesOf, eachDatabase } from "./databases.ts";
-import { AnotherBackupRuns } from "./lock.ts";
-import { missedRun } from "./missed.ts";
-import { Notices } from "./notices.ts";
-import { Outcomes } from "./outcomes.ts";
-import { recordResult } from "./state.ts";
+import { type BackupOptions, backup } from "./backup/backup.ts";
+import { missedRun } from "./missedRun.ts";
+import { Notices } from "./notify/notifier.ts";
+import { Outcomes } from "./notify/runSummary.ts";
+import { AnotherBackupRuns } from "./postgres/advisoryLock.ts";
+import { databasesOf, eachDatabase } from "./postgres/databases.ts";
+import type { AgentContext } from "./runtime/context.ts";
+import { recordResult } from "./runtime/healthState.ts";
 
 export interface RunOptions extends BackupOptions {
   /** The one of several databases to back up. @default all of them */

@@ -2,14 +2,15 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { Command } from "commander";
-import { backup } from "./backup.ts";
-import { drift } from "./drift.ts";
-import { list } from "./list.ts";
-import { restore } from "./restore.ts";
-import { type CommonOptions, openSession } from "./session.ts";
-import { status } from "./status.ts";
-import { undo } from "./undo.ts";
-import { verify } from "./verify.ts";
+import { Problem } from "../common/problem.ts";
+import { backup } from "./commands/backup.ts";
+import { drift } from "./commands/drift.ts";
+import { list } from "./commands/list.ts";
+import { restore } from "./commands/restore.ts";
+import { status } from "./commands/status.ts";
+import { undo } from "./commands/undo.ts";
+import { verify } from "./commands/verify.ts";
+import { type CommonOptions, openSession } from "./session/session.ts";
 
 const name = "kamal-postgres-backup";
 const { version } = JSON.parse(
@@ -150,7 +151,7 @@ function examples(...lines: string[]): string {
 
 function fail(error: unknown): void {
   const { json, debug } = program.opts<CommonOptions>();
-  const known = error instanceof Error && error.name === "Problem";
+  const known = error instanceof Problem;
   const message = error instanceof Error ? error.message : String(error);
   const sentence = known ? message : `defect in ${name}: ${message} (--debug shows where)`;
   // A progress line may still stand there.

@@ -3,31 +3,36 @@
  *
  * @packageDocumentation
  */
-export { Problem } from "../kamal/problem.ts";
-export { Retention, type TierDays } from "../kamal/retention.ts";
-export { Schedule } from "../kamal/schedule.ts";
-export type { KeyAccess } from "../storage/keyRights.ts";
-export { AgentImage, type AgentImageArgs } from "./agentImage.ts";
-export { AwsBackupBucket } from "./awsBackupBucket.ts";
-export type { AwsBackupBucketArgs } from "./awsBackupBucketArgs.ts";
+
+export type { BackupOutputs } from "../common/contracts/stackOutputs.ts";
+export { Problem } from "../common/problem.ts";
+export { Schedule } from "../common/schedule/schedule.ts";
+export type { KeyAccess } from "../storage/bucket/keyPermissions.ts";
+export { Retention, type TierDays } from "../storage/planning/retention.ts";
+export { KamalAccessory, type KamalAccessoryArgs } from "./accessory/kamalAccessory.ts";
+export type { KamalArgs } from "./accessory/kamalProject.ts";
+export type { SshArgs } from "./accessory/sshConnection.ts";
+export type { CopyArgs } from "./backup/copy.ts";
+export { Encryption } from "./backup/encryption.ts";
+export type { NoticesArgs } from "./backup/notices.ts";
+export { PostgresBackup } from "./backup/postgresBackup.ts";
+export type { PostgresBackupArgs } from "./backup/postgresBackupArgs.ts";
+export { AwsBackupBucket } from "./bucket/awsBackupBucket.ts";
+export type { AwsBackupBucketArgs } from "./bucket/awsBackupBucketArgs.ts";
 export {
   type BackupKey,
   BackupKeys,
   type BackupKeysArgs,
   type KeysArgs,
-} from "./backupKeys.ts";
-export type { BackupBucket, BucketWithKeys, ExistingBucket } from "./bucket.ts";
-export type { BackupBucketArgs } from "./bucketArgs.ts";
-export type { CopyArgs } from "./copy.ts";
-export { Encryption } from "./encryption.ts";
-export { type AgentBuild, HostAgentImage, type HostAgentImageArgs } from "./hostAgentImage.ts";
-export { KamalAccessory, type KamalAccessoryArgs } from "./kamalAccessory.ts";
-export type { KamalArgs } from "./kamalProject.ts";
-export type { NoticesArgs } from "./notices.ts";
-export type { BackupOutputs } from "./outputs.ts";
-export { PostgresBackup } from "./postgresBackup.ts";
-export type { PostgresBackupArgs } from "./postgresBackupArgs.ts";
-export { S3CompatibleBucket } from "./s3CompatibleBucket.ts";
-export type { S3CompatibleBucketArgs, S3Keys } from "./s3CompatibleBucketArgs.ts";
-export type { SshArgs } from "./sshConnection.ts";
-export type { Transform } from "./transform.ts";
+} from "./bucket/backupKeys.ts";
+export type { BackupBucket, BucketWithKeys, ExistingBucket } from "./bucket/bucket.ts";
+export type { BackupBucketArgs } from "./bucket/bucketArgs.ts";
+export { S3CompatibleBucket } from "./bucket/s3CompatibleBucket.ts";
+export type { S3CompatibleBucketArgs, S3Keys } from "./bucket/s3CompatibleBucketArgs.ts";
+export { AgentImage, type AgentImageArgs } from "./image/agentImage.ts";
+export {
+  type AgentBuild,
+  HostAgentImage,
+  type HostAgentImageArgs,
+} from "./image/hostAgentImage.ts";
+export type { Transform } from "./pulumi/transform.ts";

@@ -3,5 +3,5 @@
  *
  * @packageDocumentation
  */
-export { ScalewayBackupBucket } from "./scalewayBackupBucket.ts";
-export type { ScalewayBackupBucketArgs } from "./scalewayBackupBucketArgs.ts";
+export { ScalewayBackupBucket } from "./bucket/scalewayBackupBucket.ts";
+export type { ScalewayBackupBucketArgs } from "./bucket/scalewayBackupBucketArgs.ts";

@@ -1,4 +1,4 @@
-import { Problem } from "./problem.ts";
+import { Problem } from "../common/problem.ts";
 import type { Line } from "./textLines.ts";
 
 /** The mapping `accessories:` in the lines of a deploy.yml. */

@@ -1,4 +1,4 @@
-import { Problem } from "./problem.ts";
+import { Problem } from "../common/problem.ts";
 
 /** Label with the digest of what was declared; it tells whether a container is up to date. */
 export const DIGEST_LABEL = "kamal-postgres-backup.digest";

@@ -1,5 +1,5 @@
+import { Problem } from "../common/problem.ts";
 import { type KamalAccessoryConfig, readAccessories } from "./accessoryConfig.ts";
-import { Problem } from "./problem.ts";
 import { mergeSettings, type ReadingContext, Settings } from "./settings.ts";
 import { type OpaqueExpression, readYamlWithErb, type SourceFile } from "./yamlWithErb.ts";
 

@@ -1,5 +1,5 @@
+import { Problem } from "../common/problem.ts";
 import type { KamalAccessoryConfig, KamalConfig } from "./config.ts";
-import { Problem } from "./problem.ts";
 
 /** Image names that are a PostgreSQL server, whoever publishes them. */
 const POSTGRES_IMAGE =

@@ -1,6 +1,6 @@
 import { createHmac } from "node:crypto";
+import { Problem } from "../common/problem.ts";
 import { type Accessory, DIGEST_LABEL } from "./accessory.ts";
-import { Problem } from "./problem.ts";
 
 /**
  * Digest of what runs in the accessory's container, secrets included: 16 hexadecimal digits for the label. Hosts are left

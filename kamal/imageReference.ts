@@ -1,4 +1,4 @@
-import { Problem } from "./problem.ts";
+import { Problem } from "../common/problem.ts";
 
 /** A container image in a registry, taken apart. */
 export interface ImageReference {

@@ -1,5 +1,5 @@
+import { Problem } from "../common/problem.ts";
 import { accessoriesSection, type Section } from "./accessoriesSection.ts";
-import { Problem } from "./problem.ts";
 import { type Line, splitLines } from "./textLines.ts";
 
 /** The place of our block in a file's lines: from the opening marker to the closing one. */

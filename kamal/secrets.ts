@@ -1,4 +1,4 @@
-import { Problem } from "./problem.ts";
+import { Problem } from "../common/problem.ts";
 
 /** A secret whose value is made by a command, which is never run here. */
 export interface Unresolved {

@@ -1,13 +1,13 @@
 import { rmSync } from "node:fs";
-import { Problem } from "../storage/problem.ts";
-import { discardBootstrap } from "./debian.ts";
-import { docker, requireEngine } from "./docker.ts";
-import { withLock } from "./lock.ts";
-import { checkout, sandboxId, sandboxLabel, stateDir } from "./paths.ts";
-import { lines, removeContainers, removeVolumes, stopServers } from "./remains.ts";
-import { loadSettings } from "./settings.ts";
+import { Problem } from "../common/problem.ts";
+import { discardBootstrap } from "./host/debian.ts";
+import { docker, requireEngine } from "./host/docker.ts";
+import { lines, removeContainers, removeVolumes, stopServers } from "./leftovers.ts";
 import { step } from "./steps.ts";
-import { forgetWorld } from "./world.ts";
+import { withLock } from "./world/lock.ts";
+import { checkout, sandboxId, sandboxLabel, stateDir } from "./world/paths.ts";
+import { loadSettings } from "./world/settings.ts";
+import { forgetWorld } from "./world/world.ts";
 
 export interface DownOptions {
   /** Gets one line for each step. @default nothing is printed */

@@ -1,8 +1,9 @@
 import { Command } from "commander";
+import { Problem } from "../common/problem.ts";
 import { down } from "./down.ts";
 import { statusOf } from "./status.ts";
 import { up } from "./up.ts";
-import { readWorld } from "./world.ts";
+import { readWorld } from "./world/world.ts";
 
 const log = (line: string) => console.log(line);
 
@@ -52,7 +53,7 @@ program
 try {
   await program.parseAsync();
 } catch (error) {
-  if (!(error instanceof Error) || error.name !== "Problem") throw error;
+  if (!(error instanceof Problem)) throw error;
   console.error(error.message);
   process.exitCode = 1;
 }

@@ -3,8 +3,8 @@
  * stack, from a process of its own. Exit code as Pulumi's: 0 done, 7 changes where none were expected.
  */
 import { parseArgs } from "node:util";
-import { openStack } from "./engine.ts";
-import { readWorld } from "./world.ts";
+import { openStack } from "./stack/engine.ts";
+import { readWorld } from "./world/world.ts";
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,

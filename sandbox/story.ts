@@ -1,5 +1,6 @@
 /** `npm start`: the whole product once, on real parts, with a sentence before each step. */
 import { strict as assert } from "node:assert";
+import { kamal } from "./services/kamal.ts";
 import {
   changeExpiry,
   countRows,
@@ -9,13 +10,12 @@ import {
   renderedDiff,
   runCli,
   stopContainer,
-} from "./actors.ts";
-import { openStack, type SandboxStack } from "./engine.ts";
-import { ensureIdentity } from "./identity.ts";
-import { kamal } from "./kamal.ts";
-import { Narrator } from "./narrator.ts";
+} from "./stack/actors.ts";
+import { openStack, type SandboxStack } from "./stack/engine.ts";
+import { ensureIdentity } from "./stack/identity.ts";
+import { Narrator } from "./stack/narrator.ts";
 import { up as sandboxUp } from "./up.ts";
-import type { World } from "./world.ts";
+import type { World } from "./world/world.ts";
 
 const TABLE = "pgbench_accounts";
 const ACCESSORY = "db_backup";

@@ -5,7 +5,7 @@
 import { execFileSync } from "node:child_process";
 import { chmodSync, cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { bundleAgent } from "../agent/bundle.ts";
+import { bundleAgent } from "../common/agentContext.ts";
 
 const root = join(import.meta.dirname, "..");
 const dist = join(root, "dist");
@@ -27,7 +27,7 @@ const {
 } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 const compiled = JSON.parse(JSON.stringify(manifest).replaceAll(/(\.\/[\w/*]+)\.ts"/g, '$1.js"'));
 writeFileSync(join(dist, "package.json"), `${JSON.stringify(compiled, null, 2)}\n`);
-for (const file of ["README.md", "LICENSE", "storage/manifest.schema.json"])
+for (const file of ["README.md", "LICENSE", "common/contracts/manifest.schema.json"])
   cpSync(join(root, file), join(dist, file));
 chmodSync(join(dist, "cli/main.js"), 0o755);
 console.log(`dist/ is ready: npm publish dist`);

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import type * as pulumi from "@pulumi/pulumi";
-import { bootCommand } from "../bootScript.ts";
-import { said } from "./said.ts";
-import { runRemote, type SshTarget } from "./ssh.ts";
+import { runRemote, type SshTarget } from "../../common/ssh/resourceClient.ts";
+import { said } from "../../common/withoutStack.ts";
+import { bootCommand } from "../../kamal/bootScript.ts";
 
 /** What can be seen of the container on its host, and equally what is declared of it. */
 export interface Observed {

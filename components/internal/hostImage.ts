@@ -3,9 +3,9 @@ import { createHash } from "node:crypto";
 import { readdir } from "node:fs/promises";
 import { promisify } from "node:util";
 import type * as pulumi from "@pulumi/pulumi";
-import { type AgentContext, agentContext } from "../agentContext.ts";
-import { said } from "./said.ts";
-import { type RemoteResult, runRemote, type SshTarget } from "./ssh.ts";
+import { type AgentContext, agentContext } from "../../common/agentContext.ts";
+import { type RemoteResult, runRemote, type SshTarget } from "../../common/ssh/resourceClient.ts";
+import { said } from "../../common/withoutStack.ts";
 
 /** What decides about an image, besides the build context. */
 export interface HostBuild {

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type * as pulumi from "@pulumi/pulumi";
-import { parseAddress } from "../../storage/address.ts";
-import { openStore } from "../../storage/client.ts";
-import { describeExcess, type KeyAccess, probeKey } from "../../storage/keyRights.ts";
-import { Problem } from "../../storage/problem.ts";
+import { Problem } from "../../common/problem.ts";
+import { parseAddress } from "../../storage/address/address.ts";
+import { describeExcess, type KeyAccess, probeKey } from "../../storage/bucket/keyPermissions.ts";
+import { openStore } from "../../storage/s3/client.ts";
 
 /** Inputs of the resource; `verdict` is what is declared, always `fit`. */
 export interface KeyProbeInputs {
@@ -103,7 +103,7 @@ async function findings(inputs: KeyProbeInputs, deadline: number): Promise<Findi
         const excess = await probeKey(store, inputs.access);
         return { verdict: "fit", warnings: excess.map((right) => describeExcess(right, service)) };
       } catch (error) {
-        if (!(error instanceof Error) || error.name !== "Problem") throw error;
+        if (!(error instanceof Problem)) throw error;
         if (!isAnswered(error)) {
           // The bucket may be within reach of the database's host alone.
           const warning = `the access key was not tried from here: ${error.message} The container tries it when it boots.`;

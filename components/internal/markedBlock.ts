@@ -5,9 +5,9 @@ import { readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import type * as pulumi from "@pulumi/pulumi";
+import { Problem } from "../../common/problem.ts";
+import { said } from "../../common/withoutStack.ts";
 import { readMarkedBlock, removeMarkedBlock, writeMarkedBlock } from "../../kamal/markedBlock.ts";
-import { Problem } from "../../kamal/problem.ts";
-import { said } from "./said.ts";
 
 /** Inputs of the resource: one block of text of ours in a file of the user's. */
 export interface MarkedBlockInputs {

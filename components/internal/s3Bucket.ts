@@ -10,8 +10,8 @@ import {
   ListObjectVersionsCommand,
 } from "@aws-sdk/client-s3";
 import type * as pulumi from "@pulumi/pulumi";
-import type { Store } from "../../storage/client.ts";
-import { Problem } from "../../storage/problem.ts";
+import { Problem } from "../../common/problem.ts";
+import type { Store } from "../../storage/s3/client.ts";
 import { onBucket, type S3Connection, sameBucket, unless } from "./s3Connection.ts";
 
 export interface BucketInputs {

@@ -1,9 +1,9 @@
-import { parseAddress } from "../../storage/address.ts";
-import { openStore, type Store } from "../../storage/client.ts";
-import { useContentMd5 } from "../../storage/contentMd5.ts";
-import { explain } from "../../storage/explain.ts";
-import { Problem } from "../../storage/problem.ts";
-import { type Software, software } from "../../storage/providers.ts";
+import { Problem } from "../../common/problem.ts";
+import { parseAddress } from "../../storage/address/address.ts";
+import { type Software, software } from "../../storage/address/providers.ts";
+import { openStore, type Store } from "../../storage/s3/client.ts";
+import { useContentMd5 } from "../../storage/s3/contentMd5.ts";
+import { explain } from "../../storage/s3/errors.ts";
 
 /** A bucket and the keys of whoever may set it up, as plain values in a dynamic resource's inputs. Secret as a whole. */
 export interface S3Connection {

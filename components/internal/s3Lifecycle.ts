@@ -5,10 +5,10 @@ import {
   PutBucketLifecycleConfigurationCommand,
   type LifecycleRule as ServiceRule,
 } from "@aws-sdk/client-s3";
-import type { Store } from "../../storage/client.ts";
-import type { LifecycleRule } from "../../storage/lifecycle.ts";
-import { conflicts, fromService, isOwn, mergeRules } from "../../storage/lifecycleRules.ts";
-import { Problem } from "../../storage/problem.ts";
+import { Problem } from "../../common/problem.ts";
+import type { LifecycleRule } from "../../storage/bucket/lifecycle.ts";
+import { conflicts, fromService, isOwn, mergeRules } from "../../storage/bucket/lifecycleS3.ts";
+import type { Store } from "../../storage/s3/client.ts";
 import { unless } from "./s3Connection.ts";
 import { watch } from "./s3Setting.ts";
 

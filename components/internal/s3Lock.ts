@@ -3,8 +3,8 @@ import {
   type ObjectLockRule,
   PutObjectLockConfigurationCommand,
 } from "@aws-sdk/client-s3";
-import type { Store } from "../../storage/client.ts";
-import { Problem } from "../../storage/problem.ts";
+import { Problem } from "../../common/problem.ts";
+import type { Store } from "../../storage/s3/client.ts";
 import { unless } from "./s3Connection.ts";
 import { watch } from "./s3Setting.ts";
 

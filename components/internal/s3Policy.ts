@@ -3,8 +3,8 @@ import {
   GetBucketPolicyCommand,
   PutBucketPolicyCommand,
 } from "@aws-sdk/client-s3";
-import { mergePolicy, ownPolicy, samePolicy } from "../../storage/bucketPolicy.ts";
-import type { Store } from "../../storage/client.ts";
+import { mergePolicy, ownPolicy, samePolicy } from "../../storage/bucket/bucketPolicy.ts";
+import type { Store } from "../../storage/s3/client.ts";
 import { unless } from "./s3Connection.ts";
 import { watch } from "./s3Setting.ts";
 

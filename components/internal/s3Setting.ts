@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import type * as pulumi from "@pulumi/pulumi";
-import type { Store } from "../../storage/client.ts";
-import { Problem } from "../../storage/problem.ts";
+import { Problem } from "../../common/problem.ts";
+import type { Store } from "../../storage/s3/client.ts";
 import { onBucket, type S3Connection, sameBucket, unless } from "./s3Connection.ts";
 
 /** One setting of a bucket: how it is looked at and changed. */

@@ -3,7 +3,7 @@ import {
   GetBucketTaggingCommand,
   PutBucketTaggingCommand,
 } from "@aws-sdk/client-s3";
-import type { Store } from "../../storage/client.ts";
+import type { Store } from "../../storage/s3/client.ts";
 import { unless } from "./s3Connection.ts";
 import { watch } from "./s3Setting.ts";
 

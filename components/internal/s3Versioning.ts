@@ -1,5 +1,5 @@
 import { GetBucketVersioningCommand, PutBucketVersioningCommand } from "@aws-sdk/client-s3";
-import type { Store } from "../../storage/client.ts";
+import type { Store } from "../../storage/s3/client.ts";
 import { watch } from "./s3Setting.ts";
 
 export interface VersioningSetting {

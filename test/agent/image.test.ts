@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { bundleAgent, contextDigest } from "../../agent/bundle.ts";
+import { bundleAgent, contextDigest } from "../../common/agentContext.ts";
 
 const IMAGE = fileURLToPath(new URL("../../agent/image/", import.meta.url));
 const dirs: string[] = [];

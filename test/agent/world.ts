@@ -21,9 +21,9 @@ import {
   PutObjectCommand,
   S3Client,
 } from "@aws-sdk/client-s3";
-import { bundleAgent } from "../../agent/bundle.ts";
-import type { AgentEvent } from "../../agent/report.ts";
-import type { Manifest } from "../../storage/manifest.ts";
+import type { AgentEvent } from "../../agent/runtime/reporter.ts";
+import { bundleAgent } from "../../common/agentContext.ts";
+import type { Manifest } from "../../common/contracts/manifest.ts";
 import {
   findServerPrograms,
   query,

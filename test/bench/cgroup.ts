@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { Problem } from "../../storage/problem.ts";
+import { Problem } from "../../common/problem.ts";
 
 const root = "/sys/fs/cgroup";
 

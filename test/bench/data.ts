@@ -2,8 +2,8 @@ import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { docker, dockerEnvironment } from "../../sandbox/docker.ts";
-import { Problem } from "../../storage/problem.ts";
+import { Problem } from "../../common/problem.ts";
+import { docker, dockerEnvironment } from "../../sandbox/host/docker.ts";
 
 /** Rows of a full-size database of about 2.4 GB, in the mix of a web application. */
 const full = { pgbenchScale: 50, articles: 400_000, events: 3_500_000, files: 6_500 };

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { docker } from "../../sandbox/docker.ts";
-import { run } from "../../sandbox/run.ts";
-import { Problem } from "../../storage/problem.ts";
+import { Problem } from "../../common/problem.ts";
+import { docker } from "../../sandbox/host/docker.ts";
+import { run } from "../../sandbox/world/run.ts";
 
 /**
  * Lets a container receive no more than this while the work runs. Shapes the engine's end of the container's virtual

@@ -3,9 +3,9 @@ import { writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { Problem } from "../../common/problem.ts";
 import { up } from "../../sandbox/up.ts";
-import { readWorld, type World } from "../../sandbox/world.ts";
-import { Problem } from "../../storage/problem.ts";
+import { readWorld, type World } from "../../sandbox/world/world.ts";
 import { printFigures } from "./figures.ts";
 import { type Bench, sizeOf, startBench, stopBench, versionIn } from "./parts.ts";
 import { type Course, type Rounds, runRounds } from "./rounds.ts";
@@ -32,7 +32,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 }
 
 process.exitCode = await main().catch((error: unknown) => {
-  if (!(error instanceof Error) || error.name !== "Problem") throw error;
+  if (!(error instanceof Problem)) throw error;
   console.error(`error: ${error.message}`);
   return 1;
 });

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { docker, removeContainer } from "../../sandbox/docker.ts";
-import type { RunResult } from "../../sandbox/run.ts";
+import { docker, removeContainer } from "../../sandbox/host/docker.ts";
+import type { RunResult } from "../../sandbox/world/run.ts";
 import { type Cgroup, cgroupOf, proportionalSet } from "./cgroup.ts";
 import { benchLabel } from "./names.ts";
 import { busySeconds, untilQuiet } from "./quiet.ts";

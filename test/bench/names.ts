@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { checkout, sandboxId, stateDir } from "../../sandbox/paths.ts";
+import { checkout, sandboxId, stateDir } from "../../sandbox/world/paths.ts";
 
 const id = sandboxId(checkout);
 

@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { bundleAgent } from "../../agent/bundle.ts";
-import { docker, removeContainer } from "../../sandbox/docker.ts";
-import { imageNames } from "../../sandbox/images.ts";
-import { eventually, run } from "../../sandbox/run.ts";
-import type { World } from "../../sandbox/world.ts";
+import { bundleAgent } from "../../common/agentContext.ts";
+import { docker, removeContainer } from "../../sandbox/host/docker.ts";
+import { imageNames } from "../../sandbox/host/images.ts";
+import { eventually, run } from "../../sandbox/world/run.ts";
+import type { World } from "../../sandbox/world/world.ts";
 import type { Cgroup } from "./cgroup.ts";
 import { type DatabaseSize, dataDigest, makeDatabase } from "./data.ts";
 import { accountOf, type Services, start } from "./measure.ts";

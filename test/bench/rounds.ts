@@ -1,4 +1,4 @@
-import { docker } from "../../sandbox/docker.ts";
+import { docker } from "../../sandbox/host/docker.ts";
 import { withSlowLink } from "./link.ts";
 import { type Measured, measureIdle, type PeakMemory } from "./measure.ts";
 import { benchLabel, names } from "./names.ts";

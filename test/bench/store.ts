@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { CreateBucketCommand, DeleteBucketCommand, S3Client } from "@aws-sdk/client-s3";
-import { docker } from "../../sandbox/docker.ts";
-import { findProgram } from "../../sandbox/processes.ts";
-import { eventually, run } from "../../sandbox/run.ts";
+import { docker } from "../../sandbox/host/docker.ts";
+import { findProgram } from "../../sandbox/host/processes.ts";
+import { eventually, run } from "../../sandbox/world/run.ts";
 import { start } from "./measure.ts";
 import { hosts, names, workDir } from "./names.ts";
 

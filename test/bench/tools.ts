@@ -1,4 +1,4 @@
-import { manifestSchema } from "../../storage/manifest.ts";
+import { manifestSchema } from "../../common/contracts/manifest.ts";
 import { type Measured, measure, type Subject } from "./measure.ts";
 import { names } from "./names.ts";
 import { type Bench, database, sql, writeEnvironment } from "./parts.ts";

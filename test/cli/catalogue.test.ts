@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { chooseEntry, judgeAge, stateOf } from "../../cli/catalogue.ts";
+import { chooseEntry, judgeAge, stateOf } from "../../cli/backups/catalogue.ts";
 import { entryOf, outputs } from "./support.ts";
 
 const newest = entryOf("2026-11-24T03:15:02");

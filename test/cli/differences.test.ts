@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { judge } from "../../cli/differences.ts";
-import { renderReport, renderSummary } from "../../cli/drift.ts";
-import { type EngineEvent, parseEngineEvents } from "../../cli/engineEvents.ts";
-import { lifecycleDifferences } from "../../cli/lifecycleDifferences.ts";
-import { changesBetween } from "../../cli/propertyChanges.ts";
+import { renderReport, renderSummary } from "../../cli/commands/drift.ts";
+import { judge } from "../../cli/stack/differences.ts";
+import { type EngineEvent, parseEngineEvents } from "../../cli/stack/engineEvents.ts";
+import { lifecycleDifferences } from "../../cli/stack/lifecycleDifferences.ts";
+import { changesBetween } from "../../cli/stack/propertyChanges.ts";
 import { recorded } from "./support.ts";
 
 test("the rows of a refresh that the real engine recorded", async () => {

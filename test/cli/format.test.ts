@@ -10,7 +10,7 @@ import {
   formatRate,
   formatStamp,
   plural,
-} from "../../cli/format.ts";
+} from "../../cli/terminal/format.ts";
 
 test("bytes are decimal, with one figure after the point below ten", () => {
   const rows: [number, string][] = [

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { renderBackups } from "../../cli/list.ts";
-import { renderBar, renderMarkdown, renderTable } from "../../cli/render.ts";
+import { renderBackups } from "../../cli/commands/list.ts";
+import { renderBar, renderMarkdown, renderTable } from "../../cli/terminal/render.ts";
 import { entryOf, outputs } from "./support.ts";
 
 test("the table of backups", () => {

@@ -3,9 +3,9 @@ import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import type { TestContext } from "node:test";
-import type { Entry } from "../../cli/events.ts";
-import type { BackupOutputs } from "../../components/outputs.ts";
-import type { Manifest } from "../../storage/manifest.ts";
+import type { Entry } from "../../common/contracts/agentEvents.ts";
+import type { Manifest } from "../../common/contracts/manifest.ts";
+import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
 
 export const outputs: BackupOutputs = {
   kind: "kamal-postgres-backup",

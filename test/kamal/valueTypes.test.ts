@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Retention } from "../../kamal/retention.ts";
-import { Schedule, type Weekday } from "../../kamal/schedule.ts";
+import { Schedule, type Weekday } from "../../common/schedule/schedule.ts";
+import { Retention } from "../../storage/planning/retention.ts";
 
 const GOOD: readonly (readonly [
   name: string,

@@ -8,7 +8,7 @@ import {
   type PulumiFn,
 } from "@pulumi/pulumi/automation/index.js";
 import { type ProviderName, startProviders } from "../../sandbox/providers/start.ts";
-import { unasked } from "../../sandbox/unasked.ts";
+import { unasked } from "../../sandbox/stack/withoutPrompts.ts";
 
 /** What was seen of one run of the engine, by the resources' logical names. */
 export interface Seen {

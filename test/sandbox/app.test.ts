@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { parse } from "yaml";
-import { fillIn } from "../../sandbox/app.ts";
-import { sshdConfig } from "../../sandbox/ssh.ts";
+import { fillIn } from "../../sandbox/services/app.ts";
+import { sshdConfig } from "../../sandbox/services/ssh.ts";
 
 const template = join(import.meta.dirname, "../../sandbox/app");
 const values = {

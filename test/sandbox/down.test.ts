@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { docker } from "../../sandbox/docker.ts";
 import { removeImages } from "../../sandbox/down.ts";
+import { docker } from "../../sandbox/host/docker.ts";
 
 /** No registry listens there, and no other sandbox has it. */
 const server = `127.0.0.1:1/down-${process.pid}/`;

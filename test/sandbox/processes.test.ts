@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { test } from "node:test";
-import { findProgram, logTail, processesWith, stopProcesses } from "../../sandbox/processes.ts";
+import {
+  findProgram,
+  logTail,
+  processesWith,
+  stopProcesses,
+} from "../../sandbox/host/processes.ts";
 
 test("processes are found by their command line, and somebody else's is left alone", async (t) => {
   const child = spawn("sleep", ["61.25"], { stdio: "ignore" });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { eventually, run } from "../../sandbox/run.ts";
+import { eventually, run } from "../../sandbox/world/run.ts";
 
 test("run collects output, input and exit code", async () => {
   const result = await run("sh", ["-c", "cat; echo oops >&2; exit 3"], {

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { run } from "../../sandbox/run.ts";
+import { run } from "../../sandbox/world/run.ts";
 
 const scripts = join(import.meta.dirname, "../../scripts");
 

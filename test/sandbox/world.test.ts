@@ -4,9 +4,9 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { sandboxId } from "../../sandbox/paths.ts";
-import { freePort } from "../../sandbox/settings.ts";
-import { forgetWorld, readWorld, type World, writeWorld } from "../../sandbox/world.ts";
+import { sandboxId } from "../../sandbox/world/paths.ts";
+import { freePort } from "../../sandbox/world/settings.ts";
+import { forgetWorld, readWorld, type World, writeWorld } from "../../sandbox/world/world.ts";
 
 const world = (dir: string): World => ({
   id: "0000",

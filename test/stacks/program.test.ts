@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
-import type { BackupOutputs } from "../../components/outputs.ts";
+import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
 import { declareBackup } from "../../stacks/program.ts";
 import { declare, overhear } from "../components/mocks.ts";
 

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { DeleteObjectCommand, PutObjectCommand } from "@aws-sdk/client-s3";
+import type { Manifest } from "../../common/contracts/manifest.ts";
 import {
   type CatalogueEntry,
   chooseBackup,
   isComplete,
   listBackups,
   readManifest,
-} from "../../storage/catalogue.ts";
-import type { Store } from "../../storage/client.ts";
+} from "../../storage/catalogue/catalogue.ts";
 import {
   dumpKey,
   type Folder,
@@ -16,9 +16,9 @@ import {
   manifestKey,
   stampOf,
   verifiedKey,
-} from "../../storage/keys.ts";
-import type { Manifest } from "../../storage/manifest.ts";
-import { withManifests } from "../../storage/withManifests.ts";
+} from "../../storage/catalogue/objectKeys.ts";
+import { withManifests } from "../../storage/catalogue/withManifests.ts";
+import type { Store } from "../../storage/s3/client.ts";
 import { makeBucket } from "../support/bucket.ts";
 import { startStore, type TestStore } from "../support/store.ts";
 

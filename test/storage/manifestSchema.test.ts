@@ -3,9 +3,9 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { it } from "node:test";
 import { fileURLToPath } from "node:url";
 import * as z from "zod";
-import { manifestSchema } from "../../storage/manifest.ts";
+import { manifestSchema } from "../../common/contracts/manifest.ts";
 
-const path = fileURLToPath(new URL("../../storage/manifest.schema.json", import.meta.url));
+const path = fileURLToPath(new URL("../../common/contracts/manifest.schema.json", import.meta.url));
 
 it("the published JSON schema of the manifest is the one that every read validates with", () => {
   const schema = z.toJSONSchema(manifestSchema, {
@@ -23,6 +23,6 @@ it("the published JSON schema of the manifest is the one that every read validat
   assert.deepEqual(
     JSON.parse(readFileSync(path, "utf8")),
     JSON.parse(JSON.stringify(current)),
-    "storage/manifest.ts has changed: run this test once with UPDATE_SCHEMA=true and format the file",
+    "common/contracts/manifest.ts has changed: run this test once with UPDATE_SCHEMA=true and format the file",
   );
 });

@@ -22,14 +22,14 @@ import {
   PutObjectCommand,
   type S3Client,
 } from "@aws-sdk/client-s3";
-import { listBackups } from "../../storage/catalogue.ts";
-import type { Store } from "../../storage/client.ts";
-import { openObject } from "../../storage/download.ts";
-import { dumpKey } from "../../storage/keys.ts";
-import { writerPolicy } from "../../storage/policies.ts";
-import { probeWrite } from "../../storage/probe.ts";
-import { putNew } from "../../storage/putOnce.ts";
-import { uploadStream } from "../../storage/upload.ts";
+import { writerPolicy } from "../../storage/bucket/iamPolicies.ts";
+import { listBackups } from "../../storage/catalogue/catalogue.ts";
+import { dumpKey } from "../../storage/catalogue/objectKeys.ts";
+import type { Store } from "../../storage/s3/client.ts";
+import { putNew } from "../../storage/s3/conditionalPut.ts";
+import { openObject } from "../../storage/s3/download.ts";
+import { probeWrite } from "../../storage/s3/writeProbe.ts";
+import { uploadStream } from "../../storage/upload/upload.ts";
 import { makeBucket, openBucket, unfinishedIn } from "../support/bucket.ts";
 import { startStore, type TestStore } from "../support/store.ts";
 

@@ -8,14 +8,14 @@ import {
   PutObjectCommand,
   S3Client,
 } from "@aws-sdk/client-s3";
-import { parseAddress } from "../../storage/address.ts";
-import { listBackups } from "../../storage/catalogue.ts";
-import { openStore, type Store } from "../../storage/client.ts";
-import { openObject } from "../../storage/download.ts";
-import { dumpKey } from "../../storage/keys.ts";
-import { probeWrite } from "../../storage/probe.ts";
-import { putNew } from "../../storage/putOnce.ts";
-import { uploadStream } from "../../storage/upload.ts";
+import { parseAddress } from "../../storage/address/address.ts";
+import { listBackups } from "../../storage/catalogue/catalogue.ts";
+import { dumpKey } from "../../storage/catalogue/objectKeys.ts";
+import { openStore, type Store } from "../../storage/s3/client.ts";
+import { putNew } from "../../storage/s3/conditionalPut.ts";
+import { openObject } from "../../storage/s3/download.ts";
+import { probeWrite } from "../../storage/s3/writeProbe.ts";
+import { uploadStream } from "../../storage/upload/upload.ts";
 import { keysIn, makeBucket, openBucket, unfinishedIn } from "../support/bucket.ts";
 import { startRelay } from "../support/relay.ts";
 import { startStore, type TestStore } from "../support/store.ts";

@@ -3,8 +3,8 @@ import {
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
 } from "@aws-sdk/client-s3";
-import { parseAddress } from "../../storage/address.ts";
-import { openStore, type Store } from "../../storage/client.ts";
+import { parseAddress } from "../../storage/address/address.ts";
+import { openStore, type Store } from "../../storage/s3/client.ts";
 import type { TestStore } from "./store.ts";
 
 /** Makes a bucket with the administrator's key and opens it. */

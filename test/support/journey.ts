@@ -1,6 +1,6 @@
-import { type EngineOptions, openStack, type SandboxStack } from "../../sandbox/engine.ts";
+import { type EngineOptions, openStack, type SandboxStack } from "../../sandbox/stack/engine.ts";
 import { up } from "../../sandbox/up.ts";
-import type { World } from "../../sandbox/world.ts";
+import type { World } from "../../sandbox/world/world.ts";
 
 export interface Journey {
   readonly world: World;

@@ -1,12 +1,12 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { bundleAgent } from "../../agent/bundle.ts";
-import { docker, removeContainer } from "../../sandbox/docker.ts";
-import { ensureMajor, type Major } from "../../sandbox/majors.ts";
-import { sandboxLabel } from "../../sandbox/paths.ts";
-import { eventually } from "../../sandbox/run.ts";
-import type { World } from "../../sandbox/world.ts";
+import { bundleAgent } from "../../common/agentContext.ts";
+import { docker, removeContainer } from "../../sandbox/host/docker.ts";
+import { ensureMajor, type Major } from "../../sandbox/host/majors.ts";
+import { sandboxLabel } from "../../sandbox/world/paths.ts";
+import { eventually } from "../../sandbox/world/run.ts";
+import type { World } from "../../sandbox/world/world.ts";
 
 const USER = "app";
 const PASSWORD = "password-of-the-majors";

@@ -1,4 +1,4 @@
-import type { Major } from "../../sandbox/majors.ts";
+import type { Major } from "../../sandbox/host/majors.ts";
 
 /** What each major has that the ones before it do not. */
 export const NEWS: Record<Major, string> = {

@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { grpc } from "../../sandbox/providers/protocol.ts";
-import { run } from "../../sandbox/run.ts";
+import { run } from "../../sandbox/world/run.ts";
 import type { TestStore } from "./store.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));

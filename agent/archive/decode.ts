@@ -1,0 +1,226 @@
+import { createHash } from "node:crypto";
+import type { Writable } from "node:stream";
+import { LONGEST_HEADER, parseHeader, unlock } from "../../common/age/header.ts";
+import type { Secrets } from "../../common/age/stanzas.ts";
+import { decryptStream } from "../../common/age/stream.ts";
+import type { Manifest } from "../../common/contracts/manifest.ts";
+import { Problem } from "../../common/problem.ts";
+import type { CatalogueEntry } from "../../storage/catalogue/catalogue.ts";
+import type { Store } from "../../storage/s3/client.ts";
+import { readStart } from "../../storage/s3/download.ts";
+import { type Ending, readText, runPipeline, runProgram, SIGPIPE } from "../streams/process.ts";
+
+/** How the bytes of a stored object become what was packed. */
+export interface Unpacking {
+  /** The program that does the last step, as shell text and by its name for errors. `none`: pg_restore reads it as it is. */
+  readonly command?: string;
+  readonly program: "zstd" | "gpg" | "none";
+  /** What the program reads from descriptor 5. */
+  readonly secret?: string;
+  /** The step before it, in this process. */
+  readonly decrypt?: (source: AsyncIterable<Buffer>) => AsyncIterable<Buffer>;
+}
+
+/** What was read of an object, and how the programs behind it ended. */
+export interface Unpacked {
+  /** Bytes read as stored; the whole object unless the second program stopped first. */
+  readonly bytes: number;
+  readonly sha256: string;
+  /** False when reading stopped early, because the second program wanted no more: then the two above say nothing. */
+  readonly whole: boolean;
+  /** Of the unpacking's program; code 0 when there is none. */
+  readonly first: Ending;
+  readonly second: Ending;
+}
+
+const UNPACKED: Unpacking = { program: "none" };
+
+/**
+ * Finds out how a dump is read, and tries the secret on its head.
+ * @throws Problem when it is encrypted and the secret is missing or wrong
+ */
+export async function openDump(
+  store: Store,
+  { key }: Pick<CatalogueEntry, "key">,
+  manifest: Manifest | null,
+  secrets: Secrets,
+): Promise<Unpacking> {
+  if (key.endsWith(".gpg")) return gpgUnpacking(key, secrets);
+  if (manifest === null) return UNPACKED;
+  return openPacked(store, key, manifest, secrets);
+}
+
+/**
+ * The same for any object of a backup, compressed and encrypted so.
+ * @throws Problem when it is encrypted and the secret is missing or wrong
+ */
+export async function openPacked(
+  store: Store,
+  key: string,
+  { compression, encryption }: Pick<Manifest, "compression" | "encryption">,
+  secrets: Secrets,
+): Promise<Unpacking> {
+  const program: Unpacking =
+    compression === "zstd" ? { command: "zstd -q -d -c", program: "zstd" } : UNPACKED;
+  if (encryption === "none") return program;
+  try {
+    const header = parseHeader(await readStart(store, key, LONGEST_HEADER));
+    if (header === undefined) throw new Problem("it is cut off within its head.");
+    const payload = await unlock(header, secrets);
+    return { ...program, decrypt: (source) => decryptStream(source, header.bytes, payload) };
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    throw new Problem(`${key} cannot be decrypted: ${error.message}`, { cause: error });
+  }
+}
+
+/** The old image's encryption. No agent, no keyring, no home: nothing is written anywhere. */
+function gpgUnpacking(key: string, { passphrase }: Secrets): Unpacking {
+  if (passphrase === undefined) {
+    throw new Problem(
+      `${key} is encrypted with a passphrase by the old image, and none is set. Set PASSPHRASE to the one that it was made with.`,
+    );
+  }
+  return {
+    command:
+      "gpg --batch --quiet --no-options --no-autostart --no-keyring --homedir /dev/null --pinentry-mode loopback --passphrase-fd 5 --decrypt",
+    program: "gpg",
+    secret: passphrase,
+  };
+}
+
+/**
+ * Runs an object through its unpacking into a program; nothing touches a disk on the way.
+ * @param source bytes as stored
+ * @param reader shell text of the program that takes what was packed
+ * @throws what the source throws, or the decryption when a byte was changed; how the programs ended is in the result
+ */
+export async function unpackInto(
+  source: AsyncIterable<Buffer>,
+  { command, secret, decrypt }: Unpacking,
+  reader: string,
+  options: {
+    readonly args: readonly string[];
+    readonly env: NodeJS.ProcessEnv;
+    readonly signal: AbortSignal;
+    /** Told the number of stored bytes read so far. */
+    readonly onBytes?: (bytes: number) => void;
+    /** Told what the reader prints. */
+    readonly onOutput?: (text: string) => void;
+    /** Why the reader failed, where it prints that too. @default what stands on its standard error */
+    readonly failure?: () => string;
+  },
+): Promise<Unpacked> {
+  const { args, env, signal, onBytes, onOutput, failure } = options;
+  const programs = start(command, reader, {
+    args,
+    env,
+    stdin: "pipe",
+    ...(secret !== undefined && { secret }),
+  });
+  const stop = () => programs.kill();
+  signal.addEventListener("abort", stop, { once: true });
+  const printed = readText(programs.stdout, onOutput ?? (() => {}));
+  const ended = Promise.all([programs.ended, printed]).then(([endings]) => endings);
+  ended.catch(() => {});
+  try {
+    const count = new Count(onBytes);
+    const counted = count.pass(source);
+    const whole = await feed(
+      { stdin: programs.stdin, ended },
+      decrypt === undefined ? counted : decrypt(counted),
+      ({ code, stderr }) => code !== 0 && brokenArchive(failure?.() ?? stderr),
+    );
+    signal.throwIfAborted();
+    return { ...count.result(), whole, ...(await ended) };
+  } catch (error) {
+    // The killed programs and the closed stream have errors of their own; the reason for stopping is the cause.
+    signal.throwIfAborted();
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", stop);
+    programs.kill();
+    await programs.ended;
+  }
+}
+
+function start(
+  command: string | undefined,
+  reader: string,
+  options: Parameters<typeof runPipeline>[2],
+) {
+  if (command !== undefined) return runPipeline(command, reader, options);
+  const program = runProgram(reader, options);
+  const ended = program.ended.then((second) => ({ first: { code: 0, stderr: "" }, second }));
+  ended.catch(() => {});
+  return { ...program, ended };
+}
+
+/** The decompressor choked on the data itself, so the object's digest, read to its end, is the better explanation. */
+export function brokenByData(first: Ending): boolean {
+  // gpg ends with a code of its own when its reader is gone.
+  return first.code !== 0 && first.code !== SIGPIPE && !/Broken pipe$/m.test(first.stderr);
+}
+
+/** The same of pg_restore, which decompresses what pg_dump has compressed, and of an archive that is cut or garbled. */
+function brokenArchive(error: string): boolean {
+  return /could not decompress|could not read|data block|block ID|magic string|file header|valid archive|too short/.test(
+    error,
+  );
+}
+
+/** @returns whether everything was read */
+async function feed(
+  { stdin, ended }: Pick<ReturnType<typeof start>, "stdin" | "ended">,
+  source: AsyncIterable<Buffer>,
+  isBrokenArchive: (reader: Ending) => boolean,
+): Promise<boolean> {
+  if (stdin === null) throw new Error("the pipeline has no input");
+  // EPIPE: the reader is gone; its exit code says why.
+  stdin.on("error", () => {});
+  for await (const chunk of source) {
+    if (!stdin.destroyed) {
+      if (!stdin.write(chunk)) await drained(stdin);
+    } else {
+      const { first, second } = await ended;
+      if (!brokenByData(first) && !isBrokenArchive(second)) return false;
+    }
+  }
+  stdin.end();
+  return true;
+}
+
+/** Until more can be written or never will be: a program that ends closes its input without an error. */
+function drained(stdin: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      stdin.off("drain", done).off("close", done);
+      resolve();
+    };
+    stdin.on("drain", done).on("close", done);
+  });
+}
+
+/** Size and digest of what passes by, as stored. */
+export class Count {
+  readonly #hash = createHash("sha256");
+  readonly #onBytes: ((bytes: number) => void) | undefined;
+  #bytes = 0;
+
+  constructor(onBytes?: (bytes: number) => void) {
+    this.#onBytes = onBytes;
+  }
+
+  async *pass(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    for await (const chunk of source) {
+      this.#hash.update(chunk);
+      this.#bytes += chunk.length;
+      this.#onBytes?.(this.#bytes);
+      yield chunk;
+    }
+  }
+
+  result(): { readonly bytes: number; readonly sha256: string } {
+    return { bytes: this.#bytes, sha256: this.#hash.digest("hex") };
+  }
+}

@@ -1,0 +1,67 @@
+import { addAbortSignal } from "node:stream";
+import type { Manifest } from "../../common/contracts/manifest.ts";
+import type { CatalogueEntry } from "../../storage/catalogue/catalogue.ts";
+import { openObject } from "../../storage/s3/download.ts";
+import type { AgentContext } from "../runtime/context.ts";
+import { throttled } from "../runtime/reporter.ts";
+import { StallWatch } from "../streams/stallTimeout.ts";
+
+const PROGRESS_EVERY_MS = 1000;
+
+/** A backup's object on its way from the bucket. */
+export interface Incoming {
+  readonly source: AsyncIterable<Buffer>;
+  /** Aborted when the run is stopped, or nothing has moved for too long. */
+  readonly signal: AbortSignal;
+  /** Reports the progress; told the number of bytes read so far. */
+  readonly onBytes: (bytes: number) => void;
+  /** Nothing more is read from the network, however long the rest takes. */
+  arrived(): void;
+  close(): void;
+}
+
+/**
+ * Opens an object to be read to its end.
+ * @param what is done with it, for the error when nothing moves: `restore of shop_production`
+ */
+export async function openIncoming(
+  { store, report, signal }: AgentContext,
+  { key, bytes: total }: Pick<CatalogueEntry, "key" | "bytes">,
+  what: string,
+): Promise<Incoming> {
+  const started = performance.now();
+  const stall = new StallWatch(what);
+  const stopping = AbortSignal.any([signal, stall.signal]);
+  const { stream } = await openObject(store, key);
+  addAbortSignal(stopping, stream);
+  return {
+    source: stall.watch(stream),
+    signal: stopping,
+    onBytes: throttled(PROGRESS_EVERY_MS, (bytes: number) =>
+      report.event({
+        event: "progress",
+        step: "download",
+        bytes,
+        total,
+        elapsedMs: Math.round(performance.now() - started),
+      }),
+    ),
+    arrived: () => stall.stop(),
+    close: () => {
+      stall.stop();
+      stream.destroy();
+    },
+  };
+}
+
+/** How an object that was read whole differs from what its manifest says; undefined when it does not. */
+export function damageOf(
+  { object }: Manifest,
+  read: { readonly bytes: number; readonly sha256: string },
+): string | undefined {
+  if (read.bytes !== object.bytes) {
+    return `it has ${read.bytes} bytes, the manifest says ${object.bytes}`;
+  }
+  if (read.sha256 === object.sha256) return undefined;
+  return `its SHA-256 is ${read.sha256}, the manifest says ${object.sha256}`;
+}

@@ -1,0 +1,51 @@
+import { Problem } from "../../common/problem.ts";
+import type { Store } from "../../storage/s3/client.ts";
+import { openObject } from "../../storage/s3/download.ts";
+import { type Unpacking, unpackInto } from "./decode.ts";
+
+/**
+ * What `pg_restore` can tell of an archive from its table of contents, which stands at the head: only as much of the
+ * object is read.
+ * @param question words for `pg_restore`, e.g. `--list`
+ * @returns undefined when the head cannot be read; the whole object, read to its end, will tell better why
+ * @throws Problem when the object was encrypted with another passphrase, or a byte of its head was changed
+ */
+export async function readHead(
+  store: Store,
+  key: string,
+  unpacking: Unpacking,
+  question: readonly string[],
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const { stream } = await openObject(store, key);
+  let text = "";
+  try {
+    const { first, second } = await unpackInto(stream, unpacking, 'pg_restore "$@"', {
+      args: question,
+      env: process.env,
+      signal,
+      onOutput: (piece) => {
+        text += piece;
+      },
+    });
+    if (unpacking.program === "gpg" && second.code !== 0) throw gpgProblem(key, first);
+    return second.code === 0 ? text : undefined;
+  } finally {
+    stream.destroy();
+  }
+}
+
+function gpgProblem(key: string, { code, stderr }: { code: number | null; stderr: string }) {
+  if (code === 127) {
+    return new Problem(
+      `${key} is encrypted with gpg by the old image, and this image has no gpg. Decrypt it elsewhere: gpg --decrypt, then pg_restore.`,
+    );
+  }
+  if (/bad session key|decryption failed: bad|invalid passphrase/i.test(stderr)) {
+    return new Problem(
+      `${key} cannot be decrypted: the passphrase is wrong. Set PASSPHRASE to the one that the old image had.`,
+    );
+  }
+  const last = stderr.split("\n").at(-1) ?? "";
+  return new Problem(`${key} cannot be decrypted by gpg: ${last || `exit code ${code}`}.`);
+}

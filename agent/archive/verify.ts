@@ -1,0 +1,158 @@
+import { LONGEST_HEADER, needsPassphrase, parseHeader } from "../../common/age/header.ts";
+import type { Secrets } from "../../common/age/stanzas.ts";
+import { Damaged } from "../../common/age/stream.ts";
+import type { Manifest } from "../../common/contracts/manifest.ts";
+import { Problem } from "../../common/problem.ts";
+import { chooseBackup, listBackups, readManifest } from "../../storage/catalogue/catalogue.ts";
+import { manifestKey, parseKey, verifiedKey } from "../../storage/catalogue/objectKeys.ts";
+import { putNew } from "../../storage/s3/conditionalPut.ts";
+import { readStart } from "../../storage/s3/download.ts";
+import type { AgentContext } from "../runtime/context.ts";
+import { readableBytes } from "../runtime/reporter.ts";
+import { readAll, readStored, type Subject } from "./readBack.ts";
+
+/** `full`: read to its last row. `stored`: the stored bytes are whole, but nothing here can decrypt them. */
+export type Depth = "full" | "stored";
+
+/**
+ * Reads a backup from the bucket to its end, as a restore would, without a database: digest, decryption, decompression,
+ * every block of the archive, and its list of tables against the manifest.
+ *
+ * Without the private key of a recipient only the stored bytes and their age framing can be checked. That is said, and
+ * never counts as verified.
+ * @param manifest null for the old image's backups
+ * @throws Problem when the backup is damaged, or the secret that was given is wrong
+ */
+export async function verify(
+  context: AgentContext,
+  entry: Subject,
+  manifest: Manifest | null,
+  secrets: Secrets,
+): Promise<Depth> {
+  const { report } = context;
+  const started = performance.now();
+  const depth = await depthOf(context, entry, manifest, secrets);
+  const tables =
+    depth === "full"
+      ? await readAll(context, entry, manifest, secrets)
+      : await readStored(context, entry, manifest);
+  const unchecked = uncheckedBy(depth, manifest);
+  if (depth === "full" && manifest !== null) await leaveMark(context, entry, manifest);
+  const size = readableBytes(entry.bytes);
+  const elapsedMs = Math.round(performance.now() - started);
+  report.line(
+    depth === "full"
+      ? `Verified ${entry.key}: ${size} read to the end, ${tables} tables, ${(elapsedMs / 1000).toFixed(1)} s.`
+      : `Unreadable here: ${entry.key}, ${size}, is stored as it was written, but was not decrypted.`,
+  );
+  if (unchecked !== null) report.notice(`not checked: ${unchecked}`);
+  report.event({
+    event: "verified",
+    database: entry.database,
+    from: entry.stamp,
+    key: entry.key,
+    depth,
+    bytes: entry.bytes,
+    tables,
+    unchecked,
+    elapsedMs,
+  });
+  return depth;
+}
+
+/**
+ * Verifies the backup that is asked for.
+ * @param wanted `latest` or the stamp of a backup
+ * @throws Problem when there is none, or as `verify` does
+ */
+export async function verifyChosen(
+  context: AgentContext,
+  wanted: string,
+  secrets: Secrets,
+): Promise<Depth> {
+  const { settings, store } = context;
+  const { database } = settings.postgres;
+  const { bucket, prefix } = store.address;
+  const entries = await listBackups(store, database);
+  const entry = chooseBackup(entries, wanted, database, `s3://${bucket}/${prefix}`);
+  const manifest = entry.kind === "legacy" ? null : await readManifest(store, entry);
+  return verify(context, entry, manifest, secrets);
+}
+
+/**
+ * Verifies a backup that was just stored, with what the settings alone can open. A damaged one becomes suspect.
+ * @throws Problem as `verify` does
+ */
+export async function verifyNew(context: AgentContext, manifest: Manifest): Promise<void> {
+  const { encryption } = context.settings;
+  const { key, bytes } = manifest.object;
+  const stamp = manifest.takenAt.replace(/Z$/, "");
+  const secrets = {
+    identities: [],
+    ...(encryption && "passphrase" in encryption && { passphrase: encryption.passphrase }),
+  };
+  const subject = { database: manifest.database, stamp, key, bytes, verifiedKey: null };
+  try {
+    await verify(context, subject, manifest, secrets);
+  } catch (error) {
+    if (context.signal.aborted) {
+      throw new Problem(`the backup is stored as ${key} and counts, but it was not verified.`, {
+        cause: error,
+      });
+    }
+    if (error instanceof Damaged) await doubt(context, manifest, stamp, error.message);
+    throw error;
+  }
+}
+
+/** A manifest under `suspect` outweighs the one beside the dump, so that a damaged backup never counts as latest. */
+async function doubt(
+  { store }: AgentContext,
+  manifest: Manifest,
+  stamp: string,
+  suspect: string,
+): Promise<void> {
+  const key = manifestKey(store.address.prefix, manifest.database, stamp, "suspect");
+  const text = `${JSON.stringify({ ...manifest, suspect }, null, 2)}\n`;
+  await putNew(store, key, text, "application/json");
+}
+
+/** A backup for recipients, and none of their keys here: the usual case on a host, not a mistake. */
+async function depthOf(
+  { store }: AgentContext,
+  entry: Subject,
+  manifest: Manifest | null,
+  { identities }: Secrets,
+): Promise<Depth> {
+  if (manifest?.encryption !== "age" || identities.length > 0) return "full";
+  const header = parseHeader(await readStart(store, entry.key, LONGEST_HEADER));
+  return header === undefined || needsPassphrase(header) ? "full" : "stored";
+}
+
+function uncheckedBy(depth: Depth, manifest: Manifest | null): string | null {
+  if (depth === "stored") {
+    return "the content, which only a recipient's private key opens. Run verify with --identity to read it.";
+  }
+  return manifest === null
+    ? "size, digest and tables, since the old image stored no manifest to compare with."
+    : null;
+}
+
+/** So that `list` shows it. Whoever may only read verifies as well, and the result holds without the mark. */
+async function leaveMark(
+  { store, report }: AgentContext,
+  entry: Subject,
+  { object }: Manifest,
+): Promise<void> {
+  const parsed = parseKey(store.address.prefix, entry.key);
+  if (parsed?.kind !== "ours" || entry.verifiedKey !== null) return;
+  const key = verifiedKey(store.address.prefix, entry.database, entry.stamp, parsed.folder);
+  const { bytes, sha256 } = object;
+  const mark = { version: 1, at: new Date().toISOString(), depth: "full", bytes, sha256 };
+  try {
+    await putNew(store, key, `${JSON.stringify(mark)}\n`, "application/json");
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    report.notice(`the result could not be noted in the bucket: ${error.message}`);
+  }
+}

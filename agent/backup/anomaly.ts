@@ -1,0 +1,79 @@
+import type { Manifest } from "../../common/contracts/manifest.ts";
+import { Problem } from "../../common/problem.ts";
+import { type CatalogueEntry, isGood, readManifest } from "../../storage/catalogue/catalogue.ts";
+import type { Snapshot } from "../postgres/snapshot.ts";
+import type { AgentContext } from "../runtime/context.ts";
+
+const NAMES_SHOWN = 5;
+/** So many manifests are tried before the guard gives up; each failure is said. */
+const TRIES = 3;
+
+/**
+ * The manifest of the newest good backup, with which the next one is compared.
+ * @param entries of one database, newest first
+ * @returns null when there is none to compare with
+ */
+export async function findReference(
+  { store, report }: AgentContext,
+  entries: readonly CatalogueEntry[],
+): Promise<Manifest | null> {
+  const candidates = entries.filter((entry) => entry.kind === "ours" && isGood(entry));
+  for (const entry of candidates.slice(0, TRIES)) {
+    try {
+      return await readManifest(store, entry);
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      report.notice(`not compared with the backup of ${entry.stamp}: ${error.message}`);
+    }
+  }
+  return null;
+}
+
+/**
+ * Why a dump of this snapshot should be doubted, judged before it is made; null: it should not.
+ * Partitions do not count as lost, since they come and go.
+ */
+export function doubtSnapshot(
+  snapshot: Pick<Snapshot, "tables" | "systemIdentifier">,
+  reference: Manifest,
+): string | null {
+  const since = `in the backup of ${reference.takenAt}`;
+  const before = reference.server.systemIdentifier;
+  const now = snapshot.systemIdentifier;
+  if (before !== null && now !== null && before !== now) {
+    return `it comes from another server: system identifier ${now}, ${before} ${since}`;
+  }
+  if (snapshot.tables.length === 0 && reference.tables.length > 0) {
+    return `the database has no table, ${reference.tables.length} ${since}`;
+  }
+  const present = new Set(snapshot.tables.map(nameOf));
+  const lost = reference.tables
+    .filter((table) => table.partition !== true && !present.has(nameOf(table)))
+    .map(({ schema, name }) => `${schema}.${name}`);
+  if (lost.length === 0) return null;
+  const more = lost.length > NAMES_SHOWN ? ` and ${lost.length - NAMES_SHOWN} more` : "";
+  const names = `${lost.slice(0, NAMES_SHOWN).join(", ")}${more}`;
+  return lost.length === 1
+    ? `table ${names} is gone, which was ${since}`
+    : `${lost.length} tables are gone, which were ${since}: ${names}`;
+}
+
+/**
+ * Why a stored dump should be doubted for its size; null: it should not. Dumps packed in different ways do not compare.
+ * @param maxShrinkPercent largest share of the earlier size that may be missing
+ */
+export function doubtSize(
+  dump: Pick<Manifest, "compression" | "encryption"> & { readonly bytes: number },
+  reference: Manifest,
+  maxShrinkPercent: number,
+): string | null {
+  if (dump.compression !== reference.compression) return null;
+  const before = reference.object.bytes;
+  const shrunk = (1 - dump.bytes / before) * 100;
+  if (shrunk <= maxShrinkPercent) return null;
+  return `the dump shrank by ${Math.floor(shrunk)} % since the backup of ${reference.takenAt}: ${dump.bytes} bytes, ${before} before; BACKUP_MAX_SHRINK_PERCENT allows ${maxShrinkPercent} %`;
+}
+
+function nameOf({ schema, name }: { readonly schema: string; readonly name: string }): string {
+  return JSON.stringify([schema, name]);
+}

@@ -1,0 +1,113 @@
+import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
+import { totalRows } from "../../common/contracts/manifest.ts";
+import type { AgentContext } from "../runtime/context.ts";
+import { type Report, readableBytes } from "../runtime/reporter.ts";
+import { deliver } from "./httpPost.ts";
+import { writeMetrics } from "./prometheus.ts";
+import { failuresIn, type Outcome, type Outcomes } from "./runSummary.ts";
+import { documentOf } from "./webhookPayload.ts";
+
+/**
+ * Tells those who asked for it how a run of the backup goes: a ping, a webhook, a file of metrics. What cannot be told is
+ * said once in the log and never fails the run.
+ */
+export class Notices {
+  readonly #addresses: AgentSettings["notices"];
+  readonly #report: Report;
+  readonly #signal: AbortSignal;
+  readonly #outcomes: Outcomes;
+  readonly #said = new Set<string>();
+  #start: Promise<void> = Promise.resolve();
+
+  /** @param context the run's; once its signal is aborted, there is no time for second tries */
+  constructor({ settings, report, signal }: Omit<AgentContext, "store">, outcomes: Outcomes) {
+    this.#addresses = settings.notices;
+    this.#report = report;
+    this.#signal = signal;
+    this.#outcomes = outcomes;
+  }
+
+  /** Says that the run begins, without holding it up. */
+  begin(): void {
+    const { pingUrl } = this.#addresses;
+    if (pingUrl === undefined) return;
+    this.#start = this.#tell("PING_URL", () => this.#ping(pingUrl, "/start", "Backup started."));
+  }
+
+  /**
+   * Says how the run ended.
+   * @param error the sentence, free of secrets; absent: it succeeded
+   */
+  async end(error?: string): Promise<void> {
+    const { pingUrl, webhookUrl, metricsFile } = this.#addresses;
+    const outcomes = this.#outcomes.of(error);
+    const tasks: Promise<void>[] = [];
+    if (pingUrl !== undefined) {
+      // After the start, so that the service sees them in their order.
+      tasks.push(
+        this.#start.then(() =>
+          this.#tell("PING_URL", () =>
+            this.#ping(
+              pingUrl,
+              error === undefined ? "" : "/fail",
+              error === undefined ? outcomes.map(describe).join("\n") : faultOf(error, outcomes),
+            ),
+          ),
+        ),
+      );
+    }
+    if (webhookUrl !== undefined) {
+      const address = new URL(webhookUrl);
+      const failures = failuresIn(outcomes);
+      const send = async () => {
+        for (const outcome of outcomes) {
+          const text = JSON.stringify(documentOf(outcome, failures));
+          await deliver(address, text, JSON_TYPE, this.#signal);
+        }
+      };
+      tasks.push(this.#tell("WEBHOOK_URL", send));
+    }
+    if (metricsFile !== undefined) {
+      tasks.push(this.#tell("METRICS_FILE", () => writeMetrics(metricsFile, outcomes, new Date())));
+    }
+    await Promise.all(tasks);
+  }
+
+  #ping(address: string, ending: string, sentence: string): Promise<void> {
+    const url = new URL(address);
+    if (ending !== "") url.pathname = url.pathname.replace(/\/$/, "") + ending;
+    // A service that knows success and failure only has nothing at the address of the start.
+    return deliver(url, sentence, TEXT_TYPE, this.#signal, ending === "/start" ? [404, 405] : []);
+  }
+
+  async #tell(name: string, send: () => Promise<void>): Promise<void> {
+    try {
+      await send();
+    } catch (error) {
+      if (this.#said.has(name)) return;
+      this.#said.add(name);
+      const message = error instanceof Error ? error.message : String(error);
+      this.#report.notice(`${name}: the notice could not be given: ${message}`);
+    }
+  }
+}
+
+const JSON_TYPE = "application/json";
+const TEXT_TYPE = "text/plain; charset=utf-8";
+
+function describe({ database, manifest, copy, durationMs }: Outcome): string {
+  if (manifest === undefined) return `Backup of ${database} complete.`;
+  const { object, tables } = manifest;
+  const copied = copy === undefined ? "" : ", copied";
+  return `Backup of ${database} complete${copied}: ${readableBytes(object.bytes)}, ${tables.length} tables, ${totalRows(manifest)} rows, ${(durationMs / 1000).toFixed(1)} s.`;
+}
+
+/** The sentence of the only one; of several a line for each that failed. */
+function faultOf(error: string, outcomes: readonly Outcome[]): string {
+  if (outcomes.length < 2) return error;
+  const failures = failuresIn(outcomes);
+  return [
+    `${failures.length} of ${outcomes.length} databases failed.`,
+    ...failures.map(({ database, message }) => `"${database}": ${message}`),
+  ].join("\n");
+}

@@ -1,0 +1,107 @@
+import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
+import type { Manifest } from "../../common/contracts/manifest.ts";
+import { CopyFailed } from "../backup/destinationResults.ts";
+import type { AgentContext } from "../runtime/context.ts";
+import type { AgentEvent } from "../runtime/reporter.ts";
+
+/** What became of one database in a run. A suspect backup has both: it is stored, and the run has failed. */
+export interface Outcome {
+  /** Null: a run of every database of the server ended before it was known which there are. */
+  readonly database: string | null;
+  readonly manifest?: Manifest;
+  /** That of the copy in the second bucket, if one was made. */
+  readonly copy?: Manifest;
+  /** The sentence, free of secrets; absent: all that was due is good. */
+  readonly error?: string;
+  /** The error is about the copy alone. */
+  readonly copyFailed?: true;
+  readonly durationMs: number;
+}
+
+export interface Failure {
+  readonly database: string | null;
+  readonly message: string;
+}
+
+/** Gathers what becomes of each database in a run. */
+export class Outcomes {
+  readonly #sentence: (error: unknown) => string;
+  readonly #started = performance.now();
+  readonly #stored = new Map<string, Manifest>();
+  readonly #copies = new Map<string, Manifest>();
+  readonly #uncopied = new Set<string>();
+  readonly #failures = new Map<string, string>();
+  #names: readonly string[];
+
+  /** @param sentence what to say of an error, free of secrets */
+  constructor({ databases }: AgentSettings, sentence: (error: unknown) => string) {
+    this.#names = databases === "all" ? [] : databases;
+    this.#sentence = sentence;
+  }
+
+  /**
+   * Listens to the work on each database, for what becomes of it.
+   * @param names the databases of the run
+   */
+  listen(
+    names: readonly string[],
+    work: (context: AgentContext) => Promise<Manifest>,
+  ): (context: AgentContext) => Promise<Manifest> {
+    this.#names = names;
+    return async (context) => {
+      const { database } = context.settings.postgres;
+      // Stored is not yet good: the work may find something wrong afterwards.
+      const event = (event: AgentEvent) => {
+        if (event.event === "backup") this.#stored.set(database, event.manifest);
+        if (event.event === "copied") this.#copies.set(database, event.manifest);
+        context.report.event(event);
+      };
+      try {
+        return await work({ ...context, report: { ...context.report, event } });
+      } catch (error) {
+        if (error instanceof CopyFailed) this.#uncopied.add(database);
+        this.#failures.set(database, this.#sentence(error));
+        throw error;
+      }
+    };
+  }
+
+  get anyStored(): boolean {
+    return this.#stored.size > 0;
+  }
+
+  /**
+   * What has become of them at the end of the run.
+   * @param error the run's sentence, free of secrets; absent: it succeeded
+   */
+  of(error: string | undefined): Outcome[] {
+    const elapsedMs = Math.round(performance.now() - this.#started);
+    if (this.#names.length === 0 && error !== undefined) {
+      return [{ database: null, durationMs: elapsedMs, error }];
+    }
+    const outcomes: Outcome[] = [];
+    for (const database of this.#names) {
+      const manifest = this.#stored.get(database);
+      // One that was not begun has failed with the run.
+      const failure = this.#failures.get(database) ?? (manifest === undefined ? error : undefined);
+      // Neither: another run is making it, and tells its own result.
+      if (manifest === undefined && error === undefined) continue;
+      const copy = this.#copies.get(database);
+      outcomes.push({
+        database,
+        durationMs: manifest?.durationMs ?? elapsedMs,
+        ...(manifest && { manifest }),
+        ...(copy && { copy }),
+        ...(this.#uncopied.has(database) && { copyFailed: true }),
+        ...(failure !== undefined && { error: failure }),
+      });
+    }
+    return outcomes;
+  }
+}
+
+export function failuresIn(outcomes: readonly Outcome[]): Failure[] {
+  return outcomes.flatMap(({ database, error }) =>
+    error === undefined ? [] : [{ database, message: error }],
+  );
+}

@@ -1,0 +1,48 @@
+import { hostname } from "node:os";
+import { totalRows } from "../../common/contracts/manifest.ts";
+import type { Failure, Outcome } from "./runSummary.ts";
+
+/** The JSON document that WEBHOOK_URL gets, one for each database of a run. */
+export interface WebhookDocument {
+  readonly version: 1;
+  readonly event: "backup";
+  readonly result: "ok" | "failed";
+  /** Null: a run of every database of the server ended before it was known which there are. */
+  readonly database: string | null;
+  /** The host as Kamal knows it, else the container's own name. */
+  readonly host: string;
+  readonly durationMs: number;
+  /** Absent when nothing was stored. */
+  readonly stamp?: string;
+  readonly key?: string;
+  readonly bytes?: number;
+  readonly rows?: number;
+  /** Key in the second bucket; absent when no copy was made. */
+  readonly copyKey?: string;
+  readonly error?: string;
+  /** Whatever failed in the same run, this database too; absent when nothing did. */
+  readonly failures?: readonly Failure[];
+}
+
+export function documentOf(
+  { database, manifest, copy, error, durationMs }: Outcome,
+  failures: readonly Failure[],
+): WebhookDocument {
+  return {
+    version: 1,
+    event: "backup",
+    result: error === undefined ? "ok" : "failed",
+    database,
+    host: process.env["KAMAL_HOST"] ?? hostname(),
+    durationMs,
+    ...(manifest && {
+      stamp: manifest.takenAt.replace(/Z$/, ""),
+      key: manifest.object.key,
+      bytes: manifest.object.bytes,
+      rows: totalRows(manifest),
+    }),
+    ...(copy && { copyKey: copy.object.key }),
+    ...(error !== undefined && { error }),
+    ...(failures.length > 0 && { failures }),
+  };
+}

@@ -1,0 +1,120 @@
+import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
+import { Problem } from "../../common/problem.ts";
+import { listDatabases } from "../../storage/catalogue/catalogue.ts";
+import type { AgentContext } from "../runtime/context.ts";
+import { sentence } from "../runtime/errorMessage.ts";
+import { AnotherBackupRuns } from "./advisoryLock.ts";
+import { connectMaintenance } from "./connection.ts";
+
+/** Databases that a restore of ours has left beside the one it replaced; they are not backed up with the others. */
+const LEFT_BY_RESTORE = String.raw`_(restore|before|undone)_\d{8}T\d{6}$`;
+
+/** The same context for one database. */
+export function forDatabase(context: AgentContext, database: string): AgentContext {
+  const { settings } = context;
+  return { ...context, settings: { ...settings, postgres: { ...settings.postgres, database } } };
+}
+
+/**
+ * The databases of a backup: those named, or every one of the server that can be connected to, except templates,
+ * `postgres`, the excluded ones, and what a restore left behind.
+ * @param only the one of them to take
+ * @throws Problem when there is none, or `only` is not among them
+ */
+export async function databasesOf(settings: AgentSettings, only?: string): Promise<string[]> {
+  const names = settings.databases === "all" ? await listServer(settings) : [...settings.databases];
+  if (only === undefined) return names;
+  if (names.includes(only)) return [only];
+  throw new Problem(`--database ${only}: this container backs up ${quoted(names)}.`);
+}
+
+async function listServer({ postgres, excludedDatabases }: AgentSettings): Promise<string[]> {
+  const client = await connectMaintenance(postgres, "");
+  try {
+    const { rows } = await client.query<{ datname: string }>(
+      `SELECT datname FROM pg_database
+       WHERE datallowconn AND NOT datistemplate AND datname <> 'postgres'
+         AND datname <> ALL ($1::text[]) AND datname !~ $2
+       ORDER BY datname`,
+      [excludedDatabases, LEFT_BY_RESTORE],
+    );
+    if (rows.length > 0) return rows.map(({ datname }) => datname);
+    throw new Problem(
+      `the server at ${postgres.host}:${postgres.port} has no database to back up besides templates, "postgres" and those of POSTGRES_EXCLUDE_DATABASES.`,
+    );
+  } finally {
+    await client.end();
+  }
+}
+
+/**
+ * Says which databases the container backs up.
+ * @param withStored also those that have a backup in the bucket, of which some may be gone from the server
+ */
+export async function tellDatabases(
+  { settings, store, report }: AgentContext,
+  withStored: boolean,
+): Promise<void> {
+  const databases = await databasesOf(settings);
+  const stored = withStored ? await listDatabases(store) : null;
+  report.event({ event: "databases", databases, stored });
+  for (const name of databases) report.line(name);
+  for (const name of stored ?? []) {
+    if (!databases.includes(name)) report.line(`${name}  (in the bucket alone)`);
+  }
+}
+
+/**
+ * The one database that a command is about. With every database backed up any name is taken: the wanted one may be gone
+ * from the server, and only in the bucket.
+ * @throws Problem when it is not clear which, or the container does not back it up
+ */
+export function chooseDatabase({ databases }: AgentSettings, wanted?: string): string {
+  if (databases === "all") {
+    if (wanted !== undefined) return wanted;
+    throw new Problem(
+      "this container backs up every database of the server. Choose one: --database NAME.",
+    );
+  }
+  const [only, second] = databases;
+  if (wanted === undefined && only !== undefined && second === undefined) return only;
+  if (wanted !== undefined && databases.includes(wanted)) return wanted;
+  throw new Problem(
+    wanted === undefined
+      ? `this container backs up several databases: ${quoted(databases)}. Choose one: --database NAME.`
+      : `--database ${wanted}: this container backs up ${quoted(databases)}.`,
+  );
+}
+
+/**
+ * Does the same for each database, one after the other. One that fails does not stop the others.
+ * @throws the failure of the only one; of several a Problem with a sentence for each that failed
+ */
+export async function eachDatabase(
+  context: AgentContext,
+  names: readonly string[],
+  work: (context: AgentContext) => Promise<unknown>,
+): Promise<void> {
+  const failures: string[] = [];
+  const causes: unknown[] = [];
+  for (const name of names) {
+    try {
+      await work(forDatabase(context, name));
+    } catch (error) {
+      // Stopped from outside: the others are not to be begun.
+      if (names.length === 1 || context.signal.aborted) throw error;
+      failures.push(`"${name}": ${sentence(error)}`);
+      causes.push(error);
+    }
+  }
+  if (failures.length === 0) return;
+  // Another run is making all that are missing: its result is the result.
+  if (causes.every((cause) => cause instanceof AnotherBackupRuns)) throw causes[0];
+  throw new Problem(
+    `${failures.length} of ${names.length} databases failed. ${failures.join(" ")}`,
+  );
+}
+
+function quoted(names: readonly string[]): string {
+  return names.map((name) => `"${name}"`).join(", ");
+}

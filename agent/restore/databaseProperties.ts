@@ -1,0 +1,226 @@
+import type pg from "pg";
+import { Problem } from "../../common/problem.ts";
+import { connect, type PostgresSettings } from "../postgres/connection.ts";
+import { besideName, compactStamp, identifier, literal } from "../postgres/identifiers.ts";
+
+/** Says on a database that it is an unfinished restore of ours, which the next try may drop. */
+const UNFINISHED = "kamal-postgres-backup: unfinished restore, safe to drop";
+
+/** List settings whose stored value is already quoted; quoting it again would make one element of it. */
+const QUOTED_LISTS = new Set([
+  "local_preload_libraries",
+  "search_path",
+  "session_preload_libraries",
+  "shared_preload_libraries",
+  "temp_tablespaces",
+  "unix_socket_directories",
+]);
+
+/** What a database has besides its content, and what no dump carries. */
+export interface DatabaseProperties {
+  readonly oid: number;
+  readonly owner: string;
+  readonly comment: string | null;
+  readonly encoding: string;
+  readonly collate: string;
+  readonly ctype: string;
+  /** `c` libc, `i` ICU, `b` built in; absent before PostgreSQL 15. */
+  readonly provider?: string;
+  readonly locale?: string;
+  readonly icuRules?: string;
+  readonly tablespace: string;
+  readonly connectionLimit: number;
+  /** `ALTER DATABASE ... SET`, also per role. */
+  readonly settings: readonly { readonly role: string | null; readonly setting: string }[];
+  /** Null: the default privileges. */
+  readonly grants:
+    | readonly {
+        readonly role: string | null;
+        readonly privilege: string;
+        readonly grantable: boolean;
+      }[]
+    | null;
+}
+
+/**
+ * The name, free on this server, under which a database that is replaced stays.
+ * @param now two runs may fall into one second; the later one then names the next free one
+ */
+export async function nameToKeep(
+  client: pg.Client,
+  database: string,
+  word: "before" | "undone",
+  now: Date,
+): Promise<string> {
+  const { rows } = await client.query<{ datname: string }>("SELECT datname FROM pg_database");
+  const taken = new Set(rows.map(({ datname }) => datname));
+  for (let time = now.getTime(); ; time += 1000) {
+    const name = besideName(database, word, compactStamp(new Date(time)));
+    if (!taken.has(name)) return name;
+  }
+}
+
+/** Reads a database's properties; null when no database has exactly this name. */
+export async function readProperties(
+  client: pg.Client,
+  database: string,
+): Promise<DatabaseProperties | null> {
+  // As JSON, because the locale's columns have changed their names from one major to the next.
+  const { rows } = await client.query<{ data: Record<string, string | null> }>(
+    `SELECT to_jsonb(d) - 'datacl' || jsonb_build_object(
+       'oid', d.oid::int8::text, 'owner', pg_get_userbyid(d.datdba), 'encoding', pg_encoding_to_char(d.encoding),
+       'tablespace', t.spcname, 'comment', shobj_description(d.oid, 'pg_database'),
+       'limit', d.datconnlimit::text, 'hasAcl', (d.datacl IS NOT NULL)::text) AS data
+     FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace WHERE d.datname = $1`,
+    [database],
+  );
+  const data = rows[0]?.data;
+  if (data === undefined) return null;
+  const locale = data["datlocale"] ?? data["daticulocale"];
+  return {
+    oid: Number(data["oid"]),
+    owner: data["owner"] ?? "",
+    comment: data["comment"] ?? null,
+    encoding: data["encoding"] ?? "",
+    collate: data["datcollate"] ?? "",
+    ctype: data["datctype"] ?? "",
+    ...(data["datlocprovider"] != null && { provider: data["datlocprovider"] }),
+    ...(locale != null && { locale }),
+    ...(data["daticurules"] != null && { icuRules: data["daticurules"] }),
+    tablespace: data["tablespace"] ?? "pg_default",
+    connectionLimit: Number(data["limit"]),
+    settings: await readSettings(client, database),
+    grants: data["hasAcl"] === "true" ? await readGrants(client, database) : null,
+  };
+}
+
+/**
+ * Makes the empty database that a restore fills, like the given one. A leftover of an earlier try is dropped; anything
+ * else of that name is left alone.
+ * @param like null: the cluster's defaults
+ * @throws Problem when a database of this name exists that is not ours
+ */
+export async function createTarget(
+  client: pg.Client,
+  name: string,
+  like: DatabaseProperties | null,
+): Promise<void> {
+  const existing = await readProperties(client, name);
+  if (existing !== null && existing.comment !== UNFINISHED) {
+    throw new Problem(
+      `database "${name}" exists already and is not an unfinished restore of ours. Drop or rename it, then restore again.`,
+    );
+  }
+  await dropTarget(client, name);
+  try {
+    await client.query(`CREATE DATABASE ${identifier(name)} ${likeClause(like)}`);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    const owner = like === null ? "" : ` and membership in "${like.owner}", the owner`;
+    throw new Problem(
+      `the database for the restore could not be made: ${message}. Nothing was changed. The role needs CREATEDB${owner}; a superuser has both.`,
+      { cause: error },
+    );
+  }
+  await client.query(`COMMENT ON DATABASE ${identifier(name)} IS ${literal(UNFINISHED)}`);
+}
+
+/**
+ * Removes the tables of an unfinished restore. DROP DATABASE begins with a checkpoint, which fails on a full disk: the disk
+ * would stay full and the live database suffer. The space of dropped tables is free at once.
+ */
+export async function emptyTarget(settings: PostgresSettings, name: string): Promise<void> {
+  const client = await connect(settings, name);
+  try {
+    const { rows } = await client.query<{ nspname: string }>(
+      "SELECT nspname FROM pg_namespace WHERE nspname <> 'information_schema' AND nspname !~ '^pg_'",
+    );
+    for (const { nspname } of rows) {
+      await client.query(`DROP SCHEMA ${identifier(nspname)} CASCADE`);
+    }
+  } finally {
+    await client.end();
+  }
+}
+
+/** Drops an unfinished restore, also when something is still connected to it. */
+export async function dropTarget(client: pg.Client, name: string): Promise<void> {
+  await client.query(`DROP DATABASE IF EXISTS ${identifier(name)} WITH (FORCE)`);
+}
+
+/** Statements that give a restored database the settings, privileges and limit of the one that it replaces. */
+export function carryOver(name: string, like: DatabaseProperties): string[] {
+  const database = identifier(name);
+  const statements = like.settings.map(({ role, setting }) => {
+    const split = setting.indexOf("=");
+    const key = setting.slice(0, split);
+    const raw = setting.slice(split + 1);
+    // An empty list is stored as an empty text, which only quotes can express.
+    const value = QUOTED_LISTS.has(key) && raw !== "" ? raw : literal(raw);
+    const subject =
+      role === null
+        ? `ALTER DATABASE ${database}`
+        : `ALTER ROLE ${identifier(role)} IN DATABASE ${database}`;
+    const parameter = key.split(".").map(identifier).join(".");
+    return `${subject} SET ${parameter} TO ${value}`;
+  });
+  if (like.grants !== null) {
+    statements.push(`REVOKE ALL ON DATABASE ${database} FROM PUBLIC`);
+    for (const { role, privilege, grantable } of like.grants) {
+      const grantee = role === null ? "PUBLIC" : identifier(role);
+      const option = grantable ? " WITH GRANT OPTION" : "";
+      statements.push(`GRANT ${privilege} ON DATABASE ${database} TO ${grantee}${option}`);
+    }
+  }
+  if (like.connectionLimit !== -1) {
+    statements.push(`ALTER DATABASE ${database} CONNECTION LIMIT ${like.connectionLimit}`);
+  }
+  return statements;
+}
+
+/** Options of CREATE DATABASE for a database like the given one. */
+export function likeClause(like: DatabaseProperties | null): string {
+  // template0 alone is free of local additions and takes any locale.
+  const words = ["TEMPLATE template0"];
+  if (like === null) return words.join(" ");
+  words.push(
+    `OWNER ${identifier(like.owner)}`,
+    `ENCODING ${literal(like.encoding)}`,
+    `LC_COLLATE ${literal(like.collate)}`,
+    `LC_CTYPE ${literal(like.ctype)}`,
+    `TABLESPACE ${identifier(like.tablespace)}`,
+  );
+  if (like.provider === "i") {
+    words.push(`LOCALE_PROVIDER icu ICU_LOCALE ${literal(like.locale ?? "")}`);
+    if (like.icuRules !== undefined) words.push(`ICU_RULES ${literal(like.icuRules)}`);
+  } else if (like.provider === "b") {
+    words.push(`LOCALE_PROVIDER builtin BUILTIN_LOCALE ${literal(like.locale ?? "")}`);
+  } else if (like.provider === "c") {
+    words.push("LOCALE_PROVIDER libc");
+  }
+  return words.join(" ");
+}
+
+async function readSettings(client: pg.Client, database: string) {
+  const { rows } = await client.query<{ role: string | null; setting: string }>(
+    `SELECT r.rolname AS role, unnest(s.setconfig) AS setting
+     FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
+     LEFT JOIN pg_roles r ON r.oid = s.setrole WHERE d.datname = $1 ORDER BY 1 NULLS FIRST, 2`,
+    [database],
+  );
+  return rows;
+}
+
+async function readGrants(client: pg.Client, database: string) {
+  const { rows } = await client.query<{
+    role: string | null;
+    privilege: string;
+    grantable: boolean;
+  }>(
+    `SELECT r.rolname AS role, a.privilege_type AS privilege, a.is_grantable AS grantable
+     FROM pg_database d CROSS JOIN LATERAL aclexplode(d.datacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
+     WHERE d.datname = $1 AND (a.grantee = 0 OR r.oid IS NOT NULL) ORDER BY 1 NULLS FIRST, 2`,
+    [database],
+  );
+  return rows;
+}

@@ -1,0 +1,83 @@
+import { Damaged } from "../../common/age/stream.ts";
+import type { Manifest } from "../../common/contracts/manifest.ts";
+import { Problem } from "../../common/problem.ts";
+import { damageOf, openIncoming } from "../archive/downloadStream.ts";
+import type { AgentContext } from "../runtime/context.ts";
+import { readableBytes, throttled } from "../runtime/reporter.ts";
+import { load } from "./pgRestore.ts";
+import type { TableProgress } from "./pgRestoreOutput.ts";
+import type { Plan } from "./plan.ts";
+import { loadThroughScratch } from "./scratch.ts";
+
+const PROGRESS_EVERY_MS = 1000;
+
+/**
+ * Fills the plan's new database with the object's content, and checks that the object was whole.
+ * @param scratch folder to unpack in; absent: streamed
+ * @throws Problem that says what became of the live database
+ */
+export async function loadObject(context: AgentContext, plan: Plan, scratch: string | undefined) {
+  const { settings, report } = context;
+  const { entry, manifest, unpacking } = plan;
+  const started = performance.now();
+  const elapsedMs = () => Math.round(performance.now() - started);
+  const tables = manifest?.tables.length;
+  const onTable = throttled(PROGRESS_EVERY_MS, ({ done, table }: TableProgress) =>
+    report.event({
+      event: "progress",
+      step: "restore",
+      // An extension may have tables of its own in the dump, which the manifest does not count.
+      ...(tables === undefined ? { done } : { done: Math.min(done, tables), total: tables }),
+      table,
+      elapsedMs: elapsedMs(),
+    }),
+  );
+  const incoming = await openIncoming(context, entry, `restore of ${plan.target}`);
+  const { source, signal, onBytes } = incoming;
+  const options = { database: plan.fresh, signal, onBytes, onTable };
+  const requireWhole = (read: { readonly bytes: number; readonly sha256: string }) => {
+    if (manifest !== null) requireUndamaged(manifest, read);
+  };
+  try {
+    const loaded =
+      scratch === undefined
+        ? await load(settings.postgres, source, unpacking, options)
+        : await loadThroughScratch(settings.postgres, source, unpacking, {
+            ...options,
+            folder: scratch,
+            onFetched: (read) => {
+              incoming.arrived();
+              requireWhole(read);
+            },
+          });
+    if (loaded.whole) requireWhole(loaded);
+    if (loaded.failure !== undefined) throw notRestored(loaded.failure, plan);
+    report.line(`Restored and read to the end: ${readableBytes(loaded.bytes)}.`);
+    report.event({
+      event: "progress",
+      step: "restore",
+      ...(tables !== undefined && { done: tables, total: tables }),
+      elapsedMs: elapsedMs(),
+    });
+  } catch (error) {
+    throw error instanceof Damaged ? notRestored(error, plan) : error;
+  } finally {
+    incoming.close();
+  }
+}
+
+function requireUndamaged(
+  manifest: Manifest,
+  read: { readonly bytes: number; readonly sha256: string },
+): void {
+  const damage = damageOf(manifest, read);
+  if (damage === undefined) return;
+  throw new Problem(
+    `${manifest.object.key} is damaged: ${damage}. The live database was not touched; choose another backup from the list.`,
+  );
+}
+
+function notRestored(failure: Problem, { target, live }: Plan): Problem {
+  const state = live === null ? "Nothing was changed." : `"${target}" was not touched.`;
+  return new Problem(`the backup could not be restored: ${failure.message} ${state}`);
+}

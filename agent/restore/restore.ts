@@ -1,0 +1,216 @@
+import type pg from "pg";
+import { totalRows } from "../../common/contracts/manifest.ts";
+import { Problem } from "../../common/problem.ts";
+import { requireNoBackup, takeRestoreLock } from "../postgres/advisoryLock.ts";
+import { connect, connectMaintenance, endingOnAbort } from "../postgres/connection.ts";
+import type { AgentContext } from "../runtime/context.ts";
+import { type Report, throttled } from "../runtime/reporter.ts";
+import {
+  carryOver,
+  createTarget,
+  type DatabaseProperties,
+  dropTarget,
+  emptyTarget,
+} from "./databaseProperties.ts";
+import { loadObject } from "./loadArchive.ts";
+import { isFullDisk } from "./pgRestore.ts";
+import { announce, makePlan, type Plan, type RestoreRequest } from "./plan.ts";
+import { makeRoles } from "./roles.ts";
+import { compareWithManifest } from "./rowCounts.ts";
+import { swap } from "./swap.ts";
+import { undoCommand } from "./undo.ts";
+
+const PROGRESS_EVERY_MS = 1000;
+
+export interface RestoreOptions extends RestoreRequest {
+  /** Checks everything and says what would be done, but makes nothing. @default false */
+  readonly dryRun?: boolean;
+  /** Asked before anything is made; resolves to false to give up. */
+  readonly confirm: (question: string, name: string) => Promise<boolean>;
+}
+
+/**
+ * Restores a backup into a new database, checks it against the manifest, and only then gives it the live one's name.
+ * The live database stays beside it under another name; on any failure it is as before.
+ * @throws Problem
+ */
+export async function restore(context: AgentContext, options: RestoreOptions): Promise<void> {
+  const { settings, report } = context;
+  const started = performance.now();
+  const database = options.into ?? settings.postgres.database;
+  const maintenance = await connectMaintenance(settings.postgres, database);
+  try {
+    await takeRestoreLock(maintenance);
+    const plan = await makePlan(context, maintenance, options);
+    announce(report, plan);
+    if (options.dryRun === true) {
+      sayPlanned(report, plan);
+      return;
+    }
+    if (!(await options.confirm(`Restore ${plan.target} from ${plan.entry.stamp}?`, plan.target))) {
+      throw new Problem("not confirmed, so nothing was changed.");
+    }
+    if (plan.roles !== null) await makeRoles(maintenance, plan.roles, report);
+    await createTarget(maintenance, plan.fresh, plan.like);
+    const outcome = await fill(context, maintenance, plan, options.scratch).catch(
+      async (error: unknown) => {
+        await discard(context, maintenance, plan.fresh, error);
+        throw error;
+      },
+    );
+    conclude(report, plan, { ...outcome, elapsedMs: Math.round(performance.now() - started) });
+  } finally {
+    await maintenance.end();
+  }
+}
+
+/** From the empty database to the finished swap. */
+async function fill(
+  context: AgentContext,
+  maintenance: pg.Client,
+  plan: Plan,
+  scratch: string | undefined,
+) {
+  const { settings, report, signal } = context;
+  await loadObject(context, plan, scratch);
+  const compared = await check(context, plan);
+  if (plan.like !== null) await carry(maintenance, plan.fresh, plan.like, report);
+  signal.throwIfAborted();
+  if (plan.live !== null) await requireNoBackup(maintenance, plan.target);
+  const cutter = await connectMaintenance(settings.postgres, plan.target);
+  try {
+    const closed = await swap(maintenance, cutter, {
+      fresh: plan.fresh,
+      target: plan.target,
+      live: plan.live && { before: plan.before },
+      comment: plan.live?.comment ?? null,
+    });
+    if (plan.live !== null) report.line(`Swapped; ${closed} connections were closed.`);
+  } finally {
+    await cutter.end();
+  }
+  return compared;
+}
+
+/** What a dry run has found: everything was checked that can be without making anything. */
+function sayPlanned(report: Report, plan: Plan): void {
+  const { entry, manifest, target, live, before, roles } = plan;
+  report.line("Dry run: every check has passed, and nothing was made.");
+  report.event({
+    event: "planned",
+    database: target,
+    from: entry.stamp,
+    key: entry.key,
+    bytes: entry.bytes,
+    previous: live === null ? null : before,
+    tables: manifest?.tables.length ?? null,
+    rows: manifest === null ? null : totalRows(manifest),
+    roles: roles?.names ?? [],
+  });
+}
+
+/** What a loaded database needs before it is used. Side by side: both read, and there may be more than one core. */
+async function check(context: AgentContext, plan: Plan) {
+  const [compared, analyzed] = await Promise.allSettled([
+    compare(context, plan),
+    analyze(context, plan),
+  ]);
+  if (compared.status === "rejected") throw compared.reason;
+  if (analyzed.status === "rejected") throw analyzed.reason;
+  return compared.value;
+}
+
+/** Planner statistics are not in a dump; without them the application's first queries would be planned blindly. */
+async function analyze({ settings, signal }: AgentContext, { fresh }: Plan): Promise<void> {
+  const client = await connect(settings.postgres, fresh);
+  await endingOnAbort(client, signal, () => client.query("ANALYZE"));
+}
+
+async function compare({ settings, report, signal }: AgentContext, { fresh, manifest }: Plan) {
+  if (manifest === null) return { compared: false, tables: 0, rows: 0 };
+  const client = await connect(settings.postgres, fresh);
+  return endingOnAbort(client, signal, async () => {
+    const started = performance.now();
+    const total = manifest.tables.length;
+    const progress = throttled(PROGRESS_EVERY_MS, (done: number) =>
+      report.event({
+        event: "progress",
+        step: "compare",
+        done,
+        total,
+        elapsedMs: elapsedSince(started),
+      }),
+    );
+    const result = await compareWithManifest(client, manifest, progress);
+    report.line(
+      `Compared ${result.tables} tables, ${result.rows} rows, ${manifest.largeObjects} large objects: equal to the snapshot.`,
+    );
+    return { compared: true, ...result };
+  });
+}
+
+/** A setting that the role may not copy is said, not fatal: the data is whole, and the old database still has it. */
+async function carry(
+  maintenance: pg.Client,
+  name: string,
+  like: DatabaseProperties,
+  report: Report,
+): Promise<void> {
+  for (const statement of carryOver(name, like)) {
+    try {
+      await maintenance.query(statement);
+    } catch (error) {
+      report.notice(
+        `not carried over to the restored database: ${statement} (${error instanceof Error ? error.message : String(error)})`,
+      );
+    }
+  }
+}
+
+/** Drops the unfinished database; failing to is said, but the cause of the failed restore is what gets thrown. */
+async function discard(
+  { settings, report }: AgentContext,
+  maintenance: pg.Client,
+  name: string,
+  cause: unknown,
+): Promise<void> {
+  try {
+    if (cause instanceof Error && isFullDisk(cause.message)) {
+      await emptyTarget(settings.postgres, name);
+    }
+    await dropTarget(maintenance, name);
+  } catch (error) {
+    report.notice(
+      `the unfinished database "${name}" could not be dropped (${error instanceof Error ? error.message : String(error)}); the next restore of this backup will.`,
+    );
+  }
+}
+
+function conclude(
+  report: Report,
+  plan: Plan,
+  outcome: { compared: boolean; tables: number; rows: number; elapsedMs: number },
+): void {
+  const previous = plan.live === null ? null : plan.before;
+  const undo = previous === null ? null : undoCommand(previous);
+  report.event({
+    event: "restored",
+    database: plan.target,
+    from: plan.entry.stamp,
+    previous,
+    undo,
+    ...outcome,
+  });
+  report.line(
+    outcome.compared
+      ? `Restored "${plan.target}" from ${plan.entry.stamp}.`
+      : `Restored "${plan.target}" from ${plan.entry.stamp}; nothing could be compared.`,
+  );
+  if (undo !== null) {
+    report.line(`The old database is "${previous}". To swap back: agent ${undo}`);
+  }
+}
+
+function elapsedSince(started: number): number {
+  return Math.round(performance.now() - started);
+}

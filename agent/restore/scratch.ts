@@ -1,0 +1,125 @@
+import { access, constants, mkdtemp, rm, statfs } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { Problem } from "../../common/problem.ts";
+import { brokenByData, type Unpacked, type Unpacking, unpackInto } from "../archive/decode.ts";
+import { fillOffsets } from "../archive/tocOffsets.ts";
+import { libpqEnvironment, type PostgresSettings } from "../postgres/connection.ts";
+import { readableBytes } from "../runtime/reporter.ts";
+import { describeEnding, readText, runPipeline } from "../streams/process.ts";
+import { type Loaded, restoreArguments, restoreFailure } from "./pgRestore.ts";
+import {
+  RestoreTalk,
+  TALKING_RESTORE,
+  type TableProgress,
+  UNTRANSLATED,
+} from "./pgRestoreOutput.ts";
+
+/**
+ * Checks the folder for the archive before anything is made.
+ * @param needed upper estimate of the unpacked archive, bytes
+ * @throws Problem when there is no such folder, it may not be written to, or has too little room
+ */
+export async function requireRoom(folder: string, needed: number): Promise<void> {
+  const { bavail, bsize } = await statfs(folder).catch((error: NodeJS.ErrnoException) => {
+    throw new Problem(`the scratch folder ${folder} cannot be used (${error.code}).`, {
+      cause: error,
+    });
+  });
+  await access(folder, constants.W_OK | constants.X_OK).catch((error: NodeJS.ErrnoException) => {
+    throw notWritable(folder, error);
+  });
+  const free = bavail * bsize;
+  if (free >= needed) return;
+  throw new Problem(
+    `the scratch folder ${folder} has ${readableBytes(free)} free, and the unpacked archive may take ${readableBytes(needed)}. Give a larger one, or restore without it.`,
+  );
+}
+
+/**
+ * Unpacks the archive into a file and restores it from there with as many connections as there are cores, which a stream
+ * cannot. The file, the whole database in clear, is its owner's alone and gone afterwards.
+ * @param onFetched told what was read before anything is restored; may throw
+ * @throws what the source, the decryption or `onFetched` throws; the programs' own failure is in the result
+ */
+export async function loadThroughScratch(
+  settings: PostgresSettings,
+  source: AsyncIterable<Buffer>,
+  unpacking: Unpacking,
+  options: {
+    readonly folder: string;
+    readonly database: string;
+    readonly signal: AbortSignal;
+    readonly onBytes: (bytes: number) => void;
+    readonly onFetched: (fetched: Unpacked) => void;
+    readonly onTable: (progress: TableProgress) => void;
+  },
+): Promise<Loaded> {
+  const { database, signal, onBytes, onFetched, onTable } = options;
+  const folder = await mkdtemp(join(options.folder, "restore-")).catch(
+    (error: NodeJS.ErrnoException) => {
+      throw notWritable(options.folder, error);
+    },
+  );
+  try {
+    const file = join(folder, "archive.dump");
+    const fetched = await unpackInto(source, unpacking, 'umask 077; cat >"$1"', {
+      args: [file],
+      env: process.env,
+      signal,
+      onBytes,
+    });
+    if (fetched.whole) onFetched(fetched);
+    const { first, second } = fetched;
+    if (first.code !== 0 || second.code !== 0) {
+      const failure = brokenByData(first)
+        ? describeEnding(unpacking.program, first)
+        : `the archive could not be written to ${options.folder}: ${describeEnding("cat", second)}`;
+      return { ...fetched, failure: new Problem(`${failure}.`) };
+    }
+    await fillOffsets(file);
+    const failure = await restoreFile(settings, file, { database, signal, onTable });
+    return { ...fetched, ...(failure !== undefined && { failure }) };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function notWritable(folder: string, error: NodeJS.ErrnoException): Problem {
+  const user = process.getuid?.();
+  return new Problem(
+    `the scratch folder ${folder} cannot be written to (${error.code}). Mount a named volume at /scratch, which belongs to the container's user, or give the mounted folder to that user: chown ${user} FOLDER.`,
+    { cause: error },
+  );
+}
+
+async function restoreFile(
+  settings: PostgresSettings,
+  file: string,
+  options: {
+    readonly database: string;
+    readonly signal: AbortSignal;
+    readonly onTable: (progress: TableProgress) => void;
+  },
+): Promise<Problem | undefined> {
+  const { database, signal, onTable } = options;
+  const jobs = `--jobs=${availableParallelism()}`;
+  const talk = new RestoreTalk(onTable);
+  const pipeline = runPipeline(":", TALKING_RESTORE, {
+    args: [...restoreArguments(database), jobs, file],
+    env: { ...libpqEnvironment(settings), ...UNTRANSLATED },
+    stdin: "ignore",
+  });
+  const printed = readText(pipeline.stdout, (text) => talk.read(text));
+  const stop = () => pipeline.kill();
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    const { second } = await pipeline.ended;
+    await printed;
+    signal.throwIfAborted();
+    return second.code === 0 ? undefined : restoreFailure(second, talk);
+  } finally {
+    signal.removeEventListener("abort", stop);
+    pipeline.kill();
+  }
+}

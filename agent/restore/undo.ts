@@ -1,0 +1,99 @@
+import type pg from "pg";
+import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
+import { Problem } from "../../common/problem.ts";
+import { requireNoBackup, takeRestoreLock } from "../postgres/advisoryLock.ts";
+import { connectMaintenance } from "../postgres/connection.ts";
+import { besideName } from "../postgres/identifiers.ts";
+import type { AgentContext } from "../runtime/context.ts";
+import { nameToKeep, readProperties } from "./databaseProperties.ts";
+import { swap } from "./swap.ts";
+
+const FORM = /_before_(\d{8}T\d{6})$/;
+
+/** The command that gives a database its name back, as one pastes it behind the program's name. */
+export function undoCommand(name: string): string {
+  return `undo ${/^[\w.-]+$/.test(name) ? name : `'${name.replaceAll("'", `'\\''`)}'`}`;
+}
+
+/**
+ * Swaps a database that a restore has replaced back into its place; the one that has the name now stays under another.
+ * Which one that is, the name itself tells.
+ * @param name as the restore has given it, `shop_before_20261124T102110`
+ * @param confirm asked before anything is changed; resolves to false to give up
+ * @throws Problem for any other name, and when sessions cannot be ended; then nothing has changed
+ */
+export async function undo(
+  { settings, report }: AgentContext,
+  name: string,
+  confirm: (question: string, name: string) => Promise<boolean>,
+): Promise<void> {
+  const started = performance.now();
+  const database = replacedBy(settings, name);
+  const maintenance = await connectMaintenance(settings.postgres, database);
+  try {
+    await takeRestoreLock(maintenance);
+    const old = await requireOurs(maintenance, name, database);
+    const live = await readProperties(maintenance, database);
+    if (live !== null) await requireNoBackup(maintenance, database);
+    const previous =
+      live === null ? null : await nameToKeep(maintenance, database, "undone", new Date());
+    report.line(`"${name}" becomes "${database}" again.`);
+    if (previous !== null) report.line(`The database of now stays as "${previous}".`);
+    if (!(await confirm(`Swap "${name}" back?`, database))) {
+      throw new Problem("not confirmed, so nothing was changed.");
+    }
+    const cutter = await connectMaintenance(settings.postgres, database);
+    try {
+      const closed = await swap(maintenance, cutter, {
+        fresh: name,
+        target: database,
+        live: previous === null ? null : { before: previous },
+        comment: old.comment,
+      });
+      report.line(`Swapped; ${closed} connections were closed.`);
+    } finally {
+      await cutter.end();
+    }
+    const elapsedMs = Math.round(performance.now() - started);
+    report.event({ event: "undone", database, from: name, previous, elapsedMs });
+  } finally {
+    await maintenance.end();
+  }
+}
+
+/** The database whose name it is; the settings' first one where it is none of ours, to be refused by that name. */
+function replacedBy({ databases, postgres }: AgentSettings, name: string): string {
+  // A long name is cut, so that only the settings tell it.
+  const candidates =
+    databases === "all" ? [name.replace(FORM, ""), postgres.database] : [...databases];
+  return candidates.find((database) => isKept(name, database)) ?? postgres.database;
+}
+
+function isKept(name: string, database: string): boolean {
+  const stamp = FORM.exec(name)?.[1];
+  return stamp !== undefined && besideName(database, "before", stamp) === name;
+}
+
+/** Only a name that a restore of this very database has made: anything else may be somebody's live database. */
+async function requireOurs(maintenance: pg.Client, name: string, database: string) {
+  if (!isKept(name, database)) {
+    throw new Problem(
+      `"${name}" is no name that a restore of "${database}" leaves. ${await keptNames(maintenance, database)}`,
+    );
+  }
+  const properties = await readProperties(maintenance, name);
+  if (properties !== null) return properties;
+  throw new Problem(
+    `there is no database "${name}" on this server. ${await keptNames(maintenance, database)}`,
+  );
+}
+
+async function keptNames(maintenance: pg.Client, database: string): Promise<string> {
+  const { rows } = await maintenance.query<{ datname: string }>(
+    "SELECT datname FROM pg_database WHERE datname ~ $1 ORDER BY datname DESC",
+    [FORM.source],
+  );
+  const kept = rows.map(({ datname }) => datname).filter((name) => isKept(name, database));
+  if (kept.length === 0) return `No earlier "${database}" is kept there.`;
+  return `Kept there: ${kept.map((name) => `"${name}"`).join(", ")}.`;
+}

@@ -1,0 +1,53 @@
+import { type Encryption, makeHeader } from "../../common/age/header.ts";
+import { encryptStream } from "../../common/age/stream.ts";
+import type { Manifest } from "../../common/contracts/manifest.ts";
+import { Problem } from "../../common/problem.ts";
+
+/** The head of an age file to come, and the key of what follows it; undefined: nothing is encrypted. */
+export type Head = ReturnType<typeof makeHeader> | undefined;
+
+/**
+ * Begins a head before its stream is there. A passphrase's takes 32 MiB for a moment, which a run has to spare only while
+ * its part buffers are still to come.
+ * @param after is made first, so that only one at a time takes that much
+ */
+export function beginHead(encryption: Encryption | undefined, after?: Head): Head {
+  if (encryption === undefined) return undefined;
+  const head = Promise.resolve(after).then(() => makeHeader(encryption));
+  // Whoever encrypts with it sees the error; a run that ends before that has one of its own.
+  head.catch(() => {});
+  return head;
+}
+
+/**
+ * The bytes as they are to be stored.
+ *
+ * What is yielded is valid only until the next one is asked for; `uploadStream` copies it into its parts.
+ */
+export function encrypted(source: AsyncIterable<Buffer>, head: Head): AsyncIterable<Buffer> {
+  return head === undefined ? source : sealed(source, head);
+}
+
+async function* sealed(source: AsyncIterable<Buffer>, ready: NonNullable<Head>) {
+  const { head, key } = await ready;
+  yield* encryptStream(notEmpty(source), head, key);
+}
+
+/** An encrypted nothing has bytes, so that the upload could not see that it holds none. */
+async function* notEmpty(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let empty = true;
+  for await (const chunk of source) {
+    empty &&= chunk.length === 0;
+    yield chunk;
+  }
+  if (empty) throw new Problem("the backup is empty: its source ended without a byte.");
+}
+
+/** What the manifest says about it. */
+export function describeEncryption(
+  encryption: Encryption | undefined,
+): Pick<Manifest, "encryption" | "recipients"> {
+  if (encryption === undefined) return { encryption: "none", recipients: [] };
+  const recipients = "recipients" in encryption ? [...encryption.recipients] : [];
+  return { encryption: "age", recipients };
+}

@@ -1,0 +1,83 @@
+import { type Manifest, totalRows } from "../../common/contracts/manifest.ts";
+import { runAgent } from "../session/agentCall.ts";
+import { databaseArguments } from "../session/databases.ts";
+import type { Session } from "../session/session.ts";
+import {
+  formatBytes,
+  formatDuration,
+  formatRate,
+  formatStamp,
+  plural,
+} from "../terminal/format.ts";
+import { paint } from "../terminal/render.ts";
+import type { Screen } from "../terminal/screen.ts";
+
+export interface BackupOptions {
+  /** Counts it as good although it differs from the one before. @default false */
+  readonly accept?: boolean;
+}
+
+/** Takes a backup of each database now and says what it holds. */
+export async function backup(session: Session, options: BackupOptions): Promise<void> {
+  const { backup, databases, container, screen } = session;
+  const one = databases !== null && databases.length === 1;
+  const args = [
+    "backup",
+    ...(one ? databaseArguments(backup) : []),
+    ...(options.accept ? ["--accept"] : []),
+  ];
+  const manifests: Manifest[] = [];
+  const copies: Manifest[] = [];
+  const show = () => {
+    for (const one of manifests) sayStored(screen, "Backed up", one, backup.location.bucket);
+    const bucket = backup.copy?.location.bucket ?? "";
+    for (const one of copies) sayStored(screen, "Copied", one, bucket);
+  };
+  const running = runAgent(container, args, "backup", {
+    onNotice: (line) => screen.notice(line),
+    onProgress: (event) => {
+      const bytes = event.bytes ?? 0;
+      const parts = [
+        formatBytes(bytes),
+        formatRate(bytes, event.elapsedMs),
+        formatDuration(event.elapsedMs),
+      ];
+      screen.progress(`  ${event.step}   ${parts.filter(Boolean).join("   ")}`);
+    },
+    onCopied: ({ manifest }) => {
+      if (manifest.suspect === null) copies.push(manifest);
+    },
+    onResult: (event) => {
+      // A suspect one fails the run; its reason comes with the error.
+      if (event.event === "backup" && event.manifest.suspect === null) {
+        manifests.push(event.manifest);
+      }
+    },
+  });
+  await running.catch((error: unknown) => {
+    // Of several databases or places some may have failed; what is complete is complete.
+    if (!one || backup.copy !== undefined) show();
+    throw error;
+  });
+  show();
+  const [first] = manifests;
+  screen.document({
+    database: first?.database ?? backup.database,
+    host: container.host,
+    container: container.name,
+    manifest: first,
+    ...(manifests.length > 1 && { manifests }),
+    ...(backup.copy !== undefined && { copies }),
+  });
+}
+
+function sayStored(screen: Screen, what: string, manifest: Manifest, bucket: string): void {
+  const { database, takenAt, object, tables, durationMs } = manifest;
+  const stamp = formatStamp(takenAt.replace(/Z$/, ""));
+  screen.line(
+    `${paint.good(what)} ${database} of ${stamp} UTC: ${plural(tables.length, "table")}, ${plural(totalRows(manifest), "row")}`,
+  );
+  screen.line(
+    `  ${formatBytes(object.bytes)}   ${formatRate(object.bytes, durationMs)}   ${formatDuration(durationMs)}   s3://${bucket}/${object.key}`,
+  );
+}

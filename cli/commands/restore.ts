@@ -1,0 +1,170 @@
+import type {
+  Entry,
+  PlannedEvent,
+  ProgressEvent,
+  RestoredEvent,
+} from "../../common/contracts/agentEvents.ts";
+import { totalRows } from "../../common/contracts/manifest.ts";
+import { Problem } from "../../common/problem.ts";
+import { chooseEntry, listBackups, stateOf } from "../backups/catalogue.ts";
+import { runAgent } from "../session/agentCall.ts";
+import { type CopyOption, forPlace, placeArguments } from "../session/copy.ts";
+import { databaseArguments, forOne } from "../session/databases.ts";
+import { agentSecret } from "../session/identity.ts";
+import type { Session } from "../session/session.ts";
+import { formatBytes, formatDuration, formatStamp, plural } from "../terminal/format.ts";
+import { restoreLine } from "../terminal/progress.ts";
+import { paint, renderTable } from "../terminal/render.ts";
+
+export interface RestoreOptions extends CopyOption {
+  /** Restores beside, into a new database of this name; the live one is not touched. */
+  readonly into?: string;
+  /** With `latest`: the newest that was taken at this time or before it. */
+  readonly notAfter?: string;
+  /** File with the private key, as `age-keygen` writes it. */
+  readonly identity?: string;
+  /** Makes the roles that the server lacks. @default false */
+  readonly globals?: boolean;
+  /** Folder in the container for the unpacked archive. */
+  readonly scratch?: string;
+  /** Checks everything and makes nothing. @default false */
+  readonly dryRun?: boolean;
+  /** Goes on without asking. @default false */
+  readonly yes?: boolean;
+}
+
+/**
+ * Restores one backup, after the operator has seen which and has typed the name of the database that it goes into.
+ * @param wanted `latest` or the time of a backup
+ */
+export async function restore(
+  opened: Session,
+  wanted: string,
+  options: RestoreOptions,
+): Promise<void> {
+  const session = forPlace(await forOne(opened), options);
+  const { backup, container, screen } = session;
+  const { database } = backup;
+  const { into } = options;
+  if (into === database) {
+    throw new Problem(
+      `--into ${into} is the live database. Leave --into away to replace it, or name a new database.`,
+    );
+  }
+  const ask = !options.yes && !options.dryRun;
+  if (ask && !process.stdin.isTTY) {
+    throw new Problem(
+      "restore asks before it replaces a database, and standard input is no terminal. Run it in a terminal, or add --yes.",
+    );
+  }
+  const secret = await agentSecret(options.identity);
+  const entry = chooseEntry(backup, await listBackups(session), wanted, options.notAfter);
+  const plan = describePlan(database, container.host, entry, into);
+  if (ask) await confirm(plan, into ?? database);
+  else for (const line of plan) screen.line(line);
+
+  const args = [
+    "restore",
+    entry.stamp,
+    ...databaseArguments(backup),
+    ...placeArguments(session),
+    ...(into === undefined ? [] : ["--into", into]),
+    ...(options.globals ? ["--globals"] : []),
+    ...(options.scratch === undefined ? [] : ["--scratch", options.scratch]),
+    ...secret.args,
+    ...(options.dryRun ? ["--dry-run"] : []),
+    "--yes",
+  ];
+  const line = restoreLine();
+  const call = {
+    ...secret.call,
+    onProgress: (event: ProgressEvent) => screen.progress(`  ${line(event)}`),
+    onNotice: (line: string) => screen.notice(line),
+  };
+  if (options.dryRun) {
+    const planned = await runAgent(container, args, "planned", call);
+    for (const line of describePlanned(planned)) screen.line(line);
+    const { event: _, ...result } = planned;
+    screen.document({ ...result, host: container.host, dryRun: true });
+    return;
+  }
+  const restored = await runAgent(container, args, "restored", call);
+  const undo = restored.undo === null ? null : `npx kamal-postgres-backup ${restored.undo}`;
+  for (const line of describeResult(entry, restored)) screen.line(line);
+  if (undo !== null) screen.line(`To swap back: ${undo}`);
+  const { event: _, ...result } = restored;
+  screen.document({ ...result, host: container.host, key: entry.key, undo });
+}
+
+/** What is going to happen, in two lines. */
+export function describePlan(
+  database: string,
+  host: string,
+  entry: Entry,
+  into?: string,
+): string[] {
+  const { manifest } = entry;
+  const rows = manifest ? `, ${plural(totalRows(manifest), "row")}` : "";
+  const state = stateOf(entry);
+  const note =
+    state === "legacy"
+      ? ", made by the old image: nothing to compare it with"
+      : state === "suspect"
+        ? `, suspect: ${manifest?.suspect ?? "its manifest says why"}`
+        : "";
+  const from = `from ${formatStamp(entry.stamp)} UTC (${formatBytes(entry.bytes)}${rows}${note})`;
+  return into === undefined
+    ? [
+        `Restore ${database} on ${host} ${from}`,
+        `The database of now stays as ${database}_before_<time>.`,
+      ]
+    : [`Restore ${database} on ${host} into ${into} ${from}`, `${database} is not touched.`];
+}
+
+/** The steps that are behind us, and the sentence that it is done. */
+export function describeResult(entry: Entry, restored: RestoredEvent): string[] {
+  const { compared, previous } = restored;
+  const tables = plural(restored.tables, "table");
+  const size = formatBytes(entry.bytes);
+  const steps = [
+    ...(compared
+      ? [
+          ["read and checked", size],
+          ["restored", tables],
+          ["compared", `${tables}, ${plural(restored.rows, "row")}: equal to the snapshot`],
+        ]
+      : [["read and restored", `${size}; without a manifest there is nothing to compare with`]]),
+    ...(previous === null ? [] : [["swapped", `the database of before is ${previous}`]]),
+  ];
+  return [
+    ...renderTable([{}, {}], steps).map((line) => `  ${line}`),
+    `${paint.good("Restored")} ${restored.database} from ${formatStamp(restored.from)} UTC in ${formatDuration(restored.elapsedMs)}.`,
+  ];
+}
+
+/** What a dry run has found. */
+export function describePlanned({ previous, roles }: PlannedEvent): string[] {
+  return [
+    ...(previous === null ? [] : [`The database of now would stay as ${previous}.`]),
+    ...(roles.length === 0 ? [] : [`Roles that would be made: ${roles.join(", ")}.`]),
+    `${paint.good("Dry run")}: every check has passed, and nothing was made.`,
+  ];
+}
+
+/** Shows a plan and lets the operator type the name of the database that it concerns. */
+export async function confirm(plan: readonly string[], name: string): Promise<void> {
+  const { default: input } = await import("@inquirer/input");
+  // The plan and the question go to standard error, so that --json stays one document.
+  process.stderr.write(`${plan[0]}?\n${plan.slice(1).join("\n")}\n`);
+  let answer: string;
+  try {
+    answer = await input(
+      { message: "Type the database's name to go on:" },
+      { output: process.stderr },
+    );
+  } catch (error) {
+    if ((error as Error).name === "ExitPromptError") throw new Problem("nothing was changed.");
+    throw error;
+  }
+  if (answer !== name) throw new Problem(`"${answer}" is not "${name}"; nothing was changed.`);
+}

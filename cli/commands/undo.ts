@@ -1,0 +1,44 @@
+import { Problem } from "../../common/problem.ts";
+import { runAgent } from "../session/agentCall.ts";
+import type { Session } from "../session/session.ts";
+import { formatDuration } from "../terminal/format.ts";
+import { paint } from "../terminal/render.ts";
+import { confirm } from "./restore.ts";
+
+/**
+ * Swaps the database that a restore has replaced back into its place.
+ * @param kept the name that it has now
+ * @throws Problem when it is no such name, or sessions could not be ended; then nothing has changed
+ */
+export async function undo(
+  { container, screen }: Session,
+  kept: string,
+  options: { readonly yes?: boolean },
+): Promise<void> {
+  const database = kept.replace(/_before_\d{8}T\d{6}$/, "");
+  if (database === kept) {
+    throw new Problem(
+      `"${kept}" is no name that a restore leaves. Give the name that its last line has told, <database>_before_<time>.`,
+    );
+  }
+  if (!options.yes && !process.stdin.isTTY) {
+    throw new Problem(
+      "undo asks before it swaps two databases, and standard input is no terminal. Run it in a terminal, or add --yes.",
+    );
+  }
+  const plan = [
+    `Swap ${kept} back on ${container.host}`,
+    `The database of now stays as ${database}_undone_<time>.`,
+  ];
+  if (options.yes) for (const line of plan) screen.line(line);
+  else await confirm(plan, database);
+  const { event: _, ...undone } = await runAgent(container, ["undo", kept, "--yes"], "undone", {
+    onNotice: (line) => screen.notice(line),
+  });
+  const { previous, elapsedMs } = undone;
+  screen.line(
+    `${paint.good("Swapped back")}: ${undone.from} is ${undone.database} again, in ${formatDuration(elapsedMs)}.`,
+  );
+  if (previous !== null) screen.line(`  the database of before is ${previous}`);
+  screen.document({ ...undone, host: container.host });
+}

@@ -1,0 +1,60 @@
+import { chooseEntry, listBackups } from "../backups/catalogue.ts";
+import { runAgent } from "../session/agentCall.ts";
+import { type CopyOption, forPlace, placeArguments } from "../session/copy.ts";
+import { databaseArguments, forOne } from "../session/databases.ts";
+import { agentSecret } from "../session/identity.ts";
+import type { Session } from "../session/session.ts";
+import { formatBytes, formatDuration, formatStamp, plural } from "../terminal/format.ts";
+import { describeProgress } from "../terminal/progress.ts";
+import { paint } from "../terminal/render.ts";
+
+/** Exit code for a backup that is stored as it was written, but was not decrypted. */
+const UNREADABLE = 2;
+
+export interface VerifyOptions extends CopyOption {
+  /** File with the private key, as `age-keygen` writes it. */
+  readonly identity?: string;
+}
+
+/**
+ * Lets the agent read one backup to its end.
+ * @param wanted `latest` or the time of a backup
+ * @returns the exit code: 0 for a whole backup, 2 where only the stored bytes could be checked
+ * @throws Problem when it is damaged
+ */
+export async function verify(
+  opened: Session,
+  wanted: string,
+  options: VerifyOptions,
+): Promise<number> {
+  const session = forPlace(await forOne(opened), options);
+  const { backup, container, screen } = session;
+  const secret = await agentSecret(options.identity);
+  const { stamp } = chooseEntry(backup, await listBackups(session), wanted);
+  const args = [
+    "verify",
+    stamp,
+    ...databaseArguments(backup),
+    ...placeArguments(session),
+    ...secret.args,
+  ];
+  const { event: _, ...verified } = await runAgent(container, args, "verified", {
+    ...secret.call,
+    codes: [0, UNREADABLE],
+    onProgress: (event) => screen.progress(`  ${describeProgress(event)}`),
+    // What was not checked is said below; the agent says it for those who read only its text.
+    onNotice: (line) => {
+      if (!line.startsWith("not checked:")) screen.notice(line);
+    },
+  });
+  const { depth, bytes, tables, unchecked, elapsedMs } = verified;
+  const what = `${backup.database} of ${formatStamp(stamp)} UTC, ${formatBytes(bytes)}`;
+  screen.line(
+    depth === "full"
+      ? `${paint.good("Verified")} ${what}: read to the end, ${plural(tables ?? 0, "table")}, in ${formatDuration(elapsedMs)}.`
+      : `${paint.doubtful("Unreadable here")} ${what}: the stored bytes are as they were written.`,
+  );
+  if (unchecked !== null) screen.line(`  not checked: ${unchecked}`);
+  screen.document({ ...verified, host: container.host });
+  return depth === "full" ? 0 : UNREADABLE;
+}

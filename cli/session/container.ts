@@ -1,0 +1,92 @@
+import * as z from "zod";
+import { Problem } from "../../common/problem.ts";
+import { runOnHost } from "../../common/ssh/command.ts";
+import { formatAge } from "../terminal/format.ts";
+import { type Container, dockerProblem } from "./agentCall.ts";
+
+const stateSchema = z.object({
+  state: z.object({
+    Status: z.string(),
+    ExitCode: z.number(),
+    StartedAt: z.string(),
+    FinishedAt: z.string(),
+    OOMKilled: z.boolean().optional(),
+    Health: z
+      .object({ Status: z.string(), Log: z.array(z.object({ Output: z.string() })).nullish() })
+      .nullish(),
+  }),
+  restarts: z.number(),
+  image: z.string(),
+});
+
+/** What Docker says about the container. */
+export interface ContainerState {
+  readonly running: boolean;
+  /** `running`, `exited (137)`, `missing` */
+  readonly status: string;
+  /** `for 3 d`, `2 h ago`; empty where Docker cannot tell. */
+  readonly since: string;
+  /** `healthy`, `unhealthy`, `starting`; absent without a health check. */
+  readonly health?: string;
+  /** What the health check last said, e.g. why the container is unhealthy; absent before it has run. */
+  readonly remark?: string;
+  readonly restarts: number;
+  readonly image?: string;
+}
+
+/** Only what is shown is asked for: the whole of `docker inspect` holds the environment with its secrets. */
+const format =
+  '{"state":{{json .State}},"restarts":{{json .RestartCount}},"image":{{json .Config.Image}}}';
+
+/**
+ * Asks Docker on the host for the container.
+ * @throws Problem when the host or its Docker cannot be asked; a container that is missing is an answer
+ */
+export async function inspectContainer(
+  container: Container,
+  now = Date.now(),
+): Promise<ContainerState> {
+  let text = "";
+  const { code, stderr } = await runOnHost(
+    container.route,
+    ["docker", "inspect", "--type", "container", "--format", format, container.name],
+    (line) => {
+      if (line.startsWith('{"state"')) text = line;
+    },
+  );
+  if (code !== 0 && /no such (container|object)/i.test(stderr)) {
+    return { running: false, status: "missing", since: "", restarts: 0 };
+  }
+  if (code !== 0) throw dockerProblem(container, code, stderr);
+  return readState(text, container, now);
+}
+
+/** Reads the answer of `docker inspect`. */
+export function readState(text: string, container: Container, now: number): ContainerState {
+  let parsed: z.infer<typeof stateSchema>;
+  try {
+    parsed = stateSchema.parse(JSON.parse(text));
+  } catch (error) {
+    throw new Problem(
+      `docker inspect ${container.name} on ${container.host} answered something that this program does not read. Look yourself: docker inspect ${container.name}`,
+      { cause: error },
+    );
+  }
+  const { state, restarts, image } = parsed;
+  const running = state.Status === "running";
+  const killed = state.OOMKilled === true ? ", out of memory" : "";
+  const at = Date.parse(running ? state.StartedAt : state.FinishedAt);
+  const known = at > 0;
+  const age = formatAge(now - at);
+  // Of a container that does not run, Docker keeps what was said while it did.
+  const remark = running ? state.Health?.Log?.at(-1)?.Output.trim().split("\n")[0] : undefined;
+  return {
+    running,
+    status: state.Status === "exited" ? `exited (${state.ExitCode}${killed})` : state.Status,
+    since: known ? (running ? `for ${age}` : `${age} ago`) : "",
+    ...(state.Health && { health: state.Health.Status }),
+    ...(remark !== undefined && remark !== "" && { remark }),
+    restarts,
+    image,
+  };
+}

@@ -1,0 +1,37 @@
+import { readFile } from "node:fs/promises";
+import { parseIdentity } from "../../common/age/keys.ts";
+import { Problem } from "../../common/problem.ts";
+
+/** How the agent is given a private key: its option, and what it then reads from standard input. */
+export interface AgentSecret {
+  readonly args: readonly string[];
+  readonly call: { readonly input?: string };
+}
+
+/**
+ * Reads a private key on this machine, to be handed to the agent for one command. It goes over the connection alone: it
+ * is never an argument, and never written on the host.
+ * @param file absent: none is needed
+ * @throws Problem when the file holds no valid one; never repeats it
+ */
+export async function agentSecret(file: string | undefined): Promise<AgentSecret> {
+  if (file === undefined) return { args: [], call: {} };
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new Problem(`--identity ${file} cannot be read (${code}).`, { cause: error });
+  }
+  const keys = text
+    .split(/\r?\n/)
+    .map((line) => line.trim())
+    .filter((line) => line.startsWith("AGE-SECRET-KEY-"));
+  if (keys.length === 0) {
+    throw new Problem(
+      `--identity ${file} holds no line that begins with AGE-SECRET-KEY-1. Give the file that age-keygen wrote; one that is itself encrypted must be decrypted first (age --decrypt).`,
+    );
+  }
+  for (const key of keys) parseIdentity(key);
+  return { args: ["--identity-stdin"], call: { input: `${keys.join("\n")}\n` } };
+}

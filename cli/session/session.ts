@@ -1,0 +1,111 @@
+import { readFile } from "node:fs/promises";
+import { type BackupOutputs, findBackupOutputs } from "../../common/contracts/stackOutputs.ts";
+import { Problem } from "../../common/problem.ts";
+import { stackOutputs } from "../stack/pulumi.ts";
+import { Screen } from "../terminal/screen.ts";
+import { type Container, containerOn } from "./agentCall.ts";
+import { chooseDatabases, type Databases } from "./databases.ts";
+
+/** Options that every command takes. */
+export interface CommonOptions {
+  readonly cwd: string;
+  readonly stack?: string;
+  /** File with saved outputs, so that no Pulumi is needed. */
+  readonly outputs?: string;
+  /** Which backup, where the stack has several. */
+  readonly name?: string;
+  /** Which host, where the backup has several. */
+  readonly host?: string;
+  /** Which database, where the backup has several. */
+  readonly database?: string;
+  readonly json?: boolean;
+  readonly debug?: boolean;
+}
+
+/** What every command works with. */
+export interface Session {
+  /** `database` is the one that the command is about; where it is about several, the first; of every one, empty. */
+  readonly backup: BackupOutputs;
+  /** Those that the command is about. */
+  readonly databases: Databases;
+  /** The command reads the copies; then location, retention and RPO of `backup` are theirs. */
+  readonly ofCopy?: true;
+  readonly container: Container;
+  readonly screen: Screen;
+}
+
+/**
+ * Finds the backup and its container.
+ * @throws Problem when the stack publishes no backup, or the choice is not clear
+ */
+export async function openSession(options: CommonOptions): Promise<Session> {
+  const backup = chooseNamed(findBackups(await readOutputs(options)), options.name);
+  const host = backup.hosts.find(({ host }) => options.host === undefined || host === options.host);
+  if (host === undefined) {
+    throw new Problem(
+      `--host ${options.host}: ${backup.container} runs on ${backup.hosts.map((h) => h.host).join(", ")}.`,
+    );
+  }
+  const databases = chooseDatabases(backup, options.database);
+  const [first = backup.database] = databases === null ? [] : databases;
+  return {
+    backup: { ...backup, database: first },
+    databases,
+    container: containerOn(backup, host),
+    screen: new Screen(options.json ?? false),
+  };
+}
+
+/** Reads the outputs from the file, else from the stack. */
+async function readOutputs(options: CommonOptions): Promise<Record<string, unknown>> {
+  if (options.outputs === undefined) return stackOutputs(options);
+  let text: string;
+  try {
+    text = await readFile(options.outputs, "utf8");
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new Problem(`--outputs ${options.outputs} cannot be read (${code}).`, { cause: error });
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new Problem(
+      `--outputs ${options.outputs} is not JSON. Make it with: pulumi stack output --json > ${options.outputs}`,
+      { cause: error },
+    );
+  }
+  // One output alone is as good as all of them.
+  return (value as { kind?: unknown } | null)?.kind === undefined
+    ? ((value ?? {}) as Record<string, unknown>)
+    : { backup: value };
+}
+
+/** @throws Problem when there is none, or another version wrote them */
+export function findBackups(outputs: Record<string, unknown>): BackupOutputs[] {
+  let found: BackupOutputs[];
+  try {
+    found = findBackupOutputs(outputs);
+  } catch (error) {
+    throw new Problem(
+      "the stack's outputs were written by another version of kamal-postgres-backup. Use that version here, or run pulumi up with this one.",
+      { cause: error },
+    );
+  }
+  if (found.length > 0) return found;
+  const names = Object.keys(outputs);
+  throw new Problem(
+    `the stack publishes no backup (outputs: ${names.join(", ") || "none"}). Run pulumi up first, and export the component's outputs from the program: export const backup = new PostgresBackup(...).outputs`,
+  );
+}
+
+/** @throws Problem when the name matches none, or several are there and none is named */
+export function chooseNamed(backups: readonly BackupOutputs[], name?: string): BackupOutputs {
+  const names = backups.map((backup) => backup.name).join(", ");
+  const matching = backups.filter((backup) => name === undefined || backup.name === name);
+  const [first, second] = matching;
+  if (first === undefined) throw new Problem(`--name ${name}: the stack has ${names}.`);
+  if (second !== undefined)
+    throw new Problem(`the stack has several backups: ${names}. Choose one with --name.`);
+  return first;
+}

@@ -1,0 +1,143 @@
+import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import type { AgentSettings } from "../contracts/agentEnvironment/environment.ts";
+import { Problem } from "../problem.ts";
+import { parseRecipient } from "./keys.ts";
+import {
+  derive,
+  type Secrets,
+  type Stanza,
+  unpadded,
+  unwrapByIdentity,
+  unwrapByPassphrase,
+  wrapForPassphrase,
+  wrapForRecipient,
+} from "./stanzas.ts";
+
+export type Encryption = NonNullable<AgentSettings["encryption"]>;
+
+/** The head of an age file. */
+export interface Header {
+  readonly stanzas: readonly Stanza[];
+  /** From the file's first byte to the first one of the payload: header and nonce. */
+  readonly bytes: number;
+  /** What the MAC covers. */
+  readonly covered: Buffer;
+  readonly mac: Buffer;
+  /** First bytes of the payload, from which its key is derived. */
+  readonly nonce: Buffer;
+}
+
+const INTRO = "age-encryption.org/v1";
+const NONCE_BYTES = 16;
+const FILE_KEY_BYTES = 16;
+const COLUMNS = 64;
+/** Room for some 500 recipients. */
+export const LONGEST_HEADER = 64 * 1024;
+
+/**
+ * Makes the head of an age v1 file and the key of its payload.
+ * @throws Problem when a recipient is not valid
+ */
+export async function makeHeader(encryption: Encryption): Promise<{ head: Buffer; key: Buffer }> {
+  const fileKey = randomBytes(FILE_KEY_BYTES);
+  const stanzas =
+    "recipients" in encryption
+      ? encryption.recipients.map((text) => wrapForRecipient(fileKey, parseRecipient(text)))
+      : [await wrapForPassphrase(fileKey, encryption.passphrase)];
+  const covered = Buffer.from(`${[INTRO, ...stanzas.map(formatStanza)].join("\n")}\n---`);
+  const nonce = randomBytes(NONCE_BYTES);
+  const mac = unpadded(macOf(fileKey, covered));
+  return {
+    head: Buffer.concat([covered, Buffer.from(` ${mac}\n`), nonce]),
+    key: payloadKey(fileKey, nonce),
+  };
+}
+
+/**
+ * Reads the head of an age v1 file.
+ * @param start the file's first bytes, at most `LONGEST_HEADER` of them count
+ * @returns undefined while more bytes are needed
+ * @throws Problem when it is no such file
+ */
+export function parseHeader(start: Buffer): Header | undefined {
+  const text = start.subarray(0, LONGEST_HEADER).toString("latin1");
+  const broken = () =>
+    new Problem("its head is not that of an age file: the object is damaged, or none of ours.");
+  if (!text.startsWith(`${INTRO}\n`.slice(0, text.length))) throw broken();
+  const end = /\n--- ([A-Za-z0-9+/]{43})\n/.exec(text);
+  if (end === null || start.length < end.index + end[0].length + NONCE_BYTES) {
+    if (start.length >= LONGEST_HEADER) throw broken();
+    return undefined;
+  }
+  const stanzas = parseStanzas(text.slice(INTRO.length + 1, end.index));
+  if (stanzas === undefined) throw broken();
+  const bytes = end.index + end[0].length + NONCE_BYTES;
+  return {
+    stanzas,
+    bytes,
+    covered: start.subarray(0, end.index + "\n---".length),
+    mac: Buffer.from(end[1] ?? "", "base64"),
+    nonce: start.subarray(bytes - NONCE_BYTES, bytes),
+  };
+}
+
+/** Whether a passphrase opens it; else recipients' private keys do. */
+export function needsPassphrase({ stanzas }: Header): boolean {
+  return stanzas.some(({ args }) => args[0] === "scrypt");
+}
+
+/**
+ * Opens the head.
+ * @returns the key of the payload
+ * @throws Problem that says which secret is missing or wrong
+ */
+export async function unlock(header: Header, secrets: Secrets): Promise<Buffer> {
+  const fileKey = needsPassphrase(header)
+    ? await unwrapByPassphrase(header.stanzas, secrets.passphrase)
+    : unwrapByIdentity(header.stanzas, secrets.identities);
+  if (!timingSafeEqual(macOf(fileKey, header.covered), header.mac)) {
+    throw new Problem("its head was changed after it was written: the object is damaged.");
+  }
+  return payloadKey(fileKey, header.nonce);
+}
+
+function payloadKey(fileKey: Buffer, nonce: Buffer): Buffer {
+  return derive(fileKey, nonce, "payload");
+}
+
+function macOf(fileKey: Buffer, covered: Buffer): Buffer {
+  return createHmac("sha256", derive(fileKey, Buffer.alloc(0), "header"))
+    .update(covered)
+    .digest();
+}
+
+function formatStanza({ args, body }: Stanza): string {
+  // The last line is shorter than the others, if need be empty: that ends the body.
+  const text = unpadded(body);
+  const lines = Array.from({ length: Math.floor(text.length / COLUMNS) + 1 }, (_, i) =>
+    text.slice(i * COLUMNS, (i + 1) * COLUMNS),
+  );
+  return `-> ${args.join(" ")}\n${lines.join("\n")}`;
+}
+
+function parseStanzas(text: string): Stanza[] | undefined {
+  const lines = text.split("\n");
+  const stanzas: Stanza[] = [];
+  for (let at = 0; at < lines.length; ) {
+    const [arrow, ...args] = (lines[at] ?? "").split(" ");
+    if (arrow !== "->" || args.length === 0 || args.some((arg) => !/^[!-~]+$/.test(arg))) {
+      return undefined;
+    }
+    let body = "";
+    let line: string;
+    do {
+      at += 1;
+      line = lines[at] ?? "-";
+      if (!/^[A-Za-z0-9+/]{0,64}$/.test(line)) return undefined;
+      body += line;
+    } while (line.length === COLUMNS);
+    at += 1;
+    stanzas.push({ args, body: Buffer.from(body, "base64") });
+  }
+  return stanzas.length === 0 ? undefined : stanzas;
+}

@@ -1,0 +1,198 @@
+import {
+  createCipheriv,
+  createDecipheriv,
+  createPublicKey,
+  diffieHellman,
+  generateKeyPairSync,
+  hkdfSync,
+  type KeyObject,
+  randomBytes,
+  scrypt,
+} from "node:crypto";
+import { promisify } from "node:util";
+import { Problem } from "../problem.ts";
+import { privateKeyOf, publicKeyOf } from "./keys.ts";
+
+/** What may open an encrypted backup. */
+export interface Secrets {
+  readonly passphrase?: string;
+  /** X25519 private keys. */
+  readonly identities: readonly Buffer[];
+}
+
+/** One recipient's way to the file key. */
+export interface Stanza {
+  readonly args: readonly string[];
+  readonly body: Buffer;
+}
+
+const LABEL = "age-encryption.org/v1";
+const FILE_KEY_BYTES = 16;
+const TAG_BYTES = 16;
+/**
+ * Cost of guessing a passphrase, as a power of two. `age -p` takes 18, which needs 256 MiB at once: the whole container.
+ * 15 needs 32 MiB, less than the part buffers that come after it; what is lost, one more random letter in the passphrase
+ * makes up for. Every age reads both.
+ */
+const WORK_FACTOR = 15;
+/** Reading a larger one would take minutes and gigabytes: such a header was not made for a backup. */
+const LARGEST_WORK_FACTOR = 20;
+const PUBLIC_HEAD = Buffer.from("302a300506032b656e032100", "hex");
+
+/**
+ * Wraps the file key for one recipient.
+ * @throws Problem for a public key that everyone could decrypt for
+ */
+export function wrapForRecipient(fileKey: Buffer, recipient: Buffer): Stanza {
+  const pair = generateKeyPairSync("x25519");
+  const share = pair.publicKey.export({ format: "der", type: "spki" }).subarray(-32);
+  const secret = agree(pair.privateKey, recipient);
+  if (secret === undefined) {
+    throw new Problem(
+      "an age recipient is a point of low order, which everyone could decrypt. Make a new pair with age-keygen.",
+    );
+  }
+  const body = seal(recipientKey(secret, share, recipient), fileKey);
+  return { args: ["X25519", unpadded(share)], body };
+}
+
+/** Wraps the file key with a passphrase. */
+export async function wrapForPassphrase(fileKey: Buffer, passphrase: string): Promise<Stanza> {
+  const salt = randomBytes(16);
+  const key = await passphraseKey(passphrase, salt, WORK_FACTOR);
+  return { args: ["scrypt", unpadded(salt), String(WORK_FACTOR)], body: seal(key, fileKey) };
+}
+
+/**
+ * Finds the file key by a passphrase.
+ * @throws Problem when none is set, it is wrong, or its work factor is out of bounds
+ */
+export async function unwrapByPassphrase(
+  stanzas: readonly Stanza[],
+  passphrase: string | undefined,
+): Promise<Buffer> {
+  const [stanza] = stanzas;
+  const [, salt = "", factor = ""] = stanza?.args ?? [];
+  // A passphrase stands alone, so that nobody else can have slipped in a key of their own.
+  if (stanza === undefined || stanzas.length !== 1 || !/^[1-9]\d?$/.test(factor)) {
+    throw new Problem("its head mixes a passphrase with something else: the object is damaged.");
+  }
+  if (passphrase === undefined || passphrase === "") {
+    throw new Problem(
+      "it is encrypted with a passphrase, and none is set. Set PASSPHRASE to the one that it was made with.",
+    );
+  }
+  requireAffordable(Number(factor));
+  const key = await passphraseKey(passphrase, Buffer.from(salt, "base64"), Number(factor));
+  const fileKey = unseal(key, stanza.body);
+  if (fileKey !== undefined) return fileKey;
+  throw new Problem(
+    "the passphrase is wrong: PASSPHRASE is not the one that it was made with. Set that one; a passphrase changed since does not open older backups.",
+  );
+}
+
+/** Killed for lack of memory, the program could not say why. */
+function requireAffordable(factor: number): void {
+  const needed = scryptMemory(factor);
+  const limit = process.constrainedMemory();
+  const affordable = limit > 0 && limit < Number.MAX_SAFE_INTEGER ? limit * 0.6 : needed;
+  if (factor <= LARGEST_WORK_FACTOR && needed <= affordable) return;
+  throw new Problem(
+    `its passphrase has work factor ${factor}, which needs ${Math.ceil(needed / 2 ** 20)} MiB of memory at once; up to factor ${LARGEST_WORK_FACTOR} is tried here, if the container's limit leaves room for it. Decrypt it with age elsewhere.`,
+  );
+}
+
+/**
+ * Finds the file key by a recipient's private key.
+ * @throws Problem when none is given, or none fits
+ */
+export function unwrapByIdentity(
+  stanzas: readonly Stanza[],
+  identities: readonly Buffer[],
+): Buffer {
+  if (identities.length === 0) {
+    throw new Problem(
+      "it is encrypted for an age recipient, and no identity is given. Give the private key: --identity FILE on the command line, --identity-stdin or AGE_IDENTITY_FILE in the container.",
+    );
+  }
+  for (const identity of identities) {
+    const own = publicKeyOf(identity);
+    for (const { args, body } of stanzas) {
+      const share = Buffer.from(args[1] ?? "", "base64");
+      if (args[0] !== "X25519" || share.length !== own.length) continue;
+      const secret = agree(privateKeyOf(identity), share);
+      const fileKey = secret && unseal(recipientKey(secret, share, own), body);
+      if (fileKey !== undefined) return fileKey;
+    }
+  }
+  throw new Problem(
+    "the identity is the wrong one: it belongs to none of the recipients that the backup was made for. Use the private key of a recipient in its manifest.",
+  );
+}
+
+/** The shared secret; undefined where the other side's key is of low order, which OpenSSL refuses. */
+function agree(own: KeyObject, other: Buffer): Buffer | undefined {
+  const publicKey = createPublicKey({
+    key: Buffer.concat([PUBLIC_HEAD, other]),
+    format: "der",
+    type: "spki",
+  });
+  try {
+    return diffieHellman({ privateKey: own, publicKey });
+  } catch {
+    return undefined;
+  }
+}
+
+function recipientKey(secret: Buffer, share: Buffer, recipient: Buffer): Buffer {
+  return derive(secret, Buffer.concat([share, recipient]), `${LABEL}/X25519`);
+}
+
+const scryptAsync = promisify<
+  string,
+  Buffer,
+  number,
+  { N: number; r: number; p: number; maxmem: number },
+  Buffer
+>(scrypt);
+const scryptMemory = (factor: number) => 128 * 8 * 2 ** factor;
+
+function passphraseKey(passphrase: string, salt: Buffer, factor: number): Promise<Buffer> {
+  const labelled = Buffer.concat([Buffer.from(`${LABEL}/scrypt`), salt]);
+  const cost = { N: 2 ** factor, r: 8, p: 1, maxmem: scryptMemory(factor) + 2 ** 20 };
+  return scryptAsync(passphrase, labelled, 32, cost);
+}
+
+/** HKDF-SHA-256, as age derives every key. */
+export function derive(secret: Buffer, salt: Buffer, info: string): Buffer {
+  return Buffer.from(hkdfSync("sha256", secret, salt, info, 32));
+}
+
+/** Each such key is used once, so its nonce is zero. */
+function seal(key: Buffer, fileKey: Buffer): Buffer {
+  const cipher = createCipheriv("chacha20-poly1305", key, Buffer.alloc(12), {
+    authTagLength: TAG_BYTES,
+  });
+  return Buffer.concat([cipher.update(fileKey), cipher.final(), cipher.getAuthTag()]);
+}
+
+function unseal(key: Buffer, body: Buffer): Buffer | undefined {
+  if (body.length !== FILE_KEY_BYTES + TAG_BYTES) return undefined;
+  const decipher = createDecipheriv("chacha20-poly1305", key, Buffer.alloc(12), {
+    authTagLength: TAG_BYTES,
+  });
+  decipher.setAuthTag(body.subarray(FILE_KEY_BYTES));
+  const fileKey = decipher.update(body.subarray(0, FILE_KEY_BYTES));
+  try {
+    decipher.final();
+    return fileKey;
+  } catch {
+    // The tag does not fit: another key.
+    return undefined;
+  }
+}
+
+/** Base64 without padding, as age writes it. */
+export function unpadded(bytes: Buffer): string {
+  return bytes.toString("base64").replace(/=+$/, "");
+}

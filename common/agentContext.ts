@@ -1,0 +1,103 @@
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, readFile, rename, rmdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const PROGRAM = "agent.mjs";
+const CHECKOUT = fileURLToPath(new URL("..", import.meta.url));
+const AGENT = join(CHECKOUT, "agent");
+
+/** What an image of the agent is built from. */
+export interface AgentContext {
+  /** Folder with the Dockerfile and all that it copies, absolute. */
+  readonly dir: string;
+  /** SHA-256 of its files, in hexadecimal. */
+  readonly digest: string;
+}
+
+/** The published package carries the finished context; a checkout bundles the agent's sources, so it is never stale. */
+export async function agentContext(): Promise<AgentContext> {
+  const packaged = fileURLToPath(new URL("../agent/context/", import.meta.url));
+  if (existsSync(packaged)) return { dir: packaged, digest: await contextDigest(packaged) };
+  return bundleAgent(fileURLToPath(new URL("../build/agent/", import.meta.url)));
+}
+
+/**
+ * Lays out a complete Docker build context: the Dockerfile, its scripts, and the agent as one file.
+ * @param outDir made when it is missing; other files in it are left alone and do not count
+ * @returns the folder, and the SHA-256 over names and contents of the files, which is the same for the same sources
+ */
+export async function bundleAgent(outDir: string): Promise<AgentContext> {
+  await mkdir(outDir, { recursive: true });
+  const image = join(AGENT, "image");
+  const names = await readdir(image);
+  for (const name of names) {
+    const content = await readFile(join(image, name));
+    await put(outDir, name, name === "Dockerfile" ? await withVersion(content) : content);
+  }
+  await put(outDir, PROGRAM, await bundleProgram());
+  return { dir: outDir, digest: await digestOf(outDir, [...names, PROGRAM]) };
+}
+
+/** The package's version, for the image's label. */
+async function withVersion(dockerfile: Buffer): Promise<Buffer> {
+  const text = await readFile(join(CHECKOUT, "package.json"), "utf8");
+  const { version } = JSON.parse(text) as { version: string };
+  return Buffer.from(String(dockerfile).replace(/^ARG VERSION=.*$/m, `ARG VERSION=${version}`));
+}
+
+/** The digest of a context that was laid out before, e.g. the one in the published package. */
+export async function contextDigest(dir: string): Promise<string> {
+  return digestOf(dir, await readdir(dir));
+}
+
+/**
+ * Replaces a file in one step: two programs may lay out the same folder at the same time. Written outside of it, because
+ * Docker takes whatever it finds inside.
+ */
+async function put(dir: string, name: string, content: Uint8Array): Promise<void> {
+  const partial = await mkdtemp(join(dirname(dir), ".partial-"));
+  await writeFile(join(partial, name), content, { mode: 0o644 });
+  await rename(join(partial, name), join(dir, name));
+  await rmdir(partial);
+}
+
+async function bundleProgram(): Promise<Uint8Array> {
+  // Loaded when it is needed: what only reads the package's other files does without a bundler.
+  const { build } = await import("esbuild");
+  const { outputFiles } = await build({
+    entryPoints: [join(AGENT, "main.ts")],
+    // Paths in the output are relative to this, so that the digest does not depend on where the checkout lies.
+    absWorkingDir: CHECKOUT,
+    write: false,
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    // The older form of a package cannot be shaken: half the file would be code that nobody calls.
+    mainFields: ["module", "main"],
+    target: "node22",
+    minifySyntax: true,
+    minifyWhitespace: true,
+    legalComments: "none",
+    logLevel: "silent",
+    // An optional native binding of pg, which is never asked for.
+    external: ["pg-native"],
+    // Packages in the older module form call require(), which an ES module lacks.
+    banner: {
+      js: 'import { createRequire as createRequireOfBundle } from "node:module"; const require = createRequireOfBundle(import.meta.url);',
+    },
+  });
+  const [program] = outputFiles;
+  if (program === undefined) throw new Error("the bundler made no file");
+  return program.contents;
+}
+
+async function digestOf(dir: string, names: readonly string[]): Promise<string> {
+  const hash = createHash("sha256");
+  for (const name of names.toSorted()) {
+    const content = await readFile(join(dir, name));
+    hash.update(`${name}\0${content.length}\0`).update(content);
+  }
+  return hash.digest("hex");
+}

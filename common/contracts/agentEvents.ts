@@ -1,0 +1,151 @@
+import * as z from "zod";
+import { Problem } from "../problem.ts";
+import { manifestSchema } from "./manifest.ts";
+
+const progressSchema = z.object({
+  event: z.literal("progress"),
+  step: z.string(),
+  bytes: z.number().optional(),
+  total: z.number().optional(),
+  done: z.number().optional(),
+  /** The table that is being restored. */
+  table: z.string().optional(),
+  elapsedMs: z.number(),
+});
+
+const backupSchema = z.object({ event: z.literal("backup"), manifest: manifestSchema });
+
+/** The same backup is in the second bucket too, or only there. */
+const copiedSchema = z.object({ event: z.literal("copied"), manifest: manifestSchema });
+
+const restoredSchema = z.object({
+  event: z.literal("restored"),
+  /** Database that now holds the data. */
+  database: z.string(),
+  /** Stamp of the backup. */
+  from: z.string(),
+  /** Name under which the database of before was kept; null where nothing was replaced. */
+  previous: z.string().nullable(),
+  tables: z.number(),
+  rows: z.number(),
+  /** False for a backup without manifest: there was nothing to compare with. */
+  compared: z.boolean(),
+  elapsedMs: z.number(),
+  /** Command that swaps back, to be written behind the program's name; null where nothing was replaced. */
+  undo: z.string().nullable().default(null),
+});
+
+const plannedSchema = z.object({
+  event: z.literal("planned"),
+  database: z.string(),
+  from: z.string(),
+  key: z.string(),
+  bytes: z.number(),
+  /** Name under which the database of before would be kept; null where there is none. */
+  previous: z.string().nullable(),
+  tables: z.number().nullable(),
+  rows: z.number().nullable(),
+  /** Roles that would be made. */
+  roles: z.array(z.string()),
+});
+
+const undoneSchema = z.object({
+  event: z.literal("undone"),
+  database: z.string(),
+  /** Name that the database had which has the real one again. */
+  from: z.string(),
+  /** Name under which the one of before was kept; null where there was none. */
+  previous: z.string().nullable(),
+  elapsedMs: z.number(),
+});
+
+const verifiedSchema = z.object({
+  event: z.literal("verified"),
+  database: z.string(),
+  from: z.string(),
+  key: z.string(),
+  /** `stored`: only the stored bytes were checked, for lack of a key. */
+  depth: z.enum(["full", "stored"]),
+  bytes: z.number(),
+  tables: z.number().nullable(),
+  /** What was not checked; null when everything was. */
+  unchecked: z.string().nullable(),
+  elapsedMs: z.number(),
+});
+
+const entrySchema = z.object({
+  database: z.string(),
+  stamp: z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$/),
+  key: z.string(),
+  bytes: z.number(),
+  storedAt: z.string(),
+  kind: z.enum(["ours", "legacy"]),
+  manifestKey: z.string().nullable(),
+  /** These four are absent from an agent of the first version, which has neither of them. */
+  suspect: z.boolean().default(false),
+  tier: z.enum(["daily", "weekly", "monthly"]).nullable().default(null),
+  globalsKey: z.string().nullable().default(null),
+  verifiedKey: z.string().nullable().default(null),
+  /** The agent reads those of the newest only. A manifest that this version cannot read must not hide the other backups. */
+  manifest: manifestSchema.nullish().catch(null),
+});
+
+const databasesSchema = z.object({
+  event: z.literal("databases"),
+  /** What a backup would take now. */
+  databases: z.array(z.string()),
+  /** Those that have a backup in the bucket; null when that was not asked. */
+  stored: z.array(z.string()).nullable(),
+});
+
+const listSchema = z.object({ event: z.literal("list"), backups: z.array(entrySchema) });
+const errorSchema = z.object({ event: z.literal("error"), message: z.string() });
+
+const eventSchema = z.discriminatedUnion("event", [
+  progressSchema,
+  backupSchema,
+  copiedSchema,
+  restoredSchema,
+  plannedSchema,
+  undoneSchema,
+  verifiedSchema,
+  databasesSchema,
+  listSchema,
+  errorSchema,
+]);
+
+export type AgentEvent = z.infer<typeof eventSchema>;
+export type ProgressEvent = z.infer<typeof progressSchema>;
+export type CopiedEvent = z.infer<typeof copiedSchema>;
+export type RestoredEvent = z.infer<typeof restoredSchema>;
+export type PlannedEvent = z.infer<typeof plannedSchema>;
+/** One backup as the agent lists it. */
+export type Entry = z.infer<typeof entrySchema>;
+/** The event that ends a run well. */
+export type FinalEvent = Exclude<AgentEvent, { event: "progress" | "copied" | "error" }>;
+
+const known = new Set(eventSchema.options.map(({ shape }) => shape.event.value as string));
+
+/**
+ * Reads one line of the agent's output.
+ * @returns undefined for a line that is no event of ours: a login message, or an event of a newer agent
+ * @throws Problem when an event that we know lacks what we need
+ */
+export function parseEvent(line: string): AgentEvent | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+  const name = (value as { event?: unknown } | null)?.event;
+  if (typeof name !== "string" || !known.has(name)) return undefined;
+  const parsed = eventSchema.safeParse(value);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw new Problem(
+      `the agent in the container answered "${name}" in a form that this version does not read (${issue?.path.join(".")}: ${issue?.message}). Use the version of kamal-postgres-backup that the container was booted with, or run pulumi up.`,
+    );
+  }
+  return parsed.data;
+}

@@ -1,0 +1,109 @@
+import { existsSync, readFileSync } from "node:fs";
+import { basename, dirname, extname, join } from "node:path";
+import { Problem } from "../../common/problem.ts";
+import { type KamalConfig, readKamalConfig } from "../../kamal/config.ts";
+import { parseSecrets, secretFilePaths } from "../../kamal/secrets.ts";
+
+export interface KamalArgs {
+  /**
+   * Path of the application's deploy.yml, from the program's folder.
+   * @example "../shop/config/deploy.yml"
+   */
+  readonly config: string;
+  /** Kamal's destination, as in `kamal -d production`. @default none */
+  readonly destination?: string;
+  /** Key of the database under `accessories:`. @default the one whose image is PostgreSQL's */
+  readonly databaseAccessory?: string;
+  /** Key that our accessory gets under `accessories:`. @default "db_backup" */
+  readonly accessory?: string;
+  /**
+   * File for the accessory's secrets, one that Kamal reads and git does not track.
+   * @default `.kamal/secrets`, with a destination `.kamal/secrets.<destination>`
+   */
+  readonly secretsFile?: string;
+}
+
+/** What the program knows of a Kamal application: its merged configuration, its secrets and the files that get our blocks. */
+export interface KamalProject {
+  readonly config: KamalConfig;
+  /** The file whose `accessories:` gets our block: that of the destination if there is one. */
+  readonly deployFile: string;
+  readonly secretsFile: string;
+  /**
+   * Value of one of Kamal's secrets.
+   * @throws Problem when it is missing or made by a command, which only Kamal may run
+   */
+  readonly secret: (name: string, instead: string) => string;
+}
+
+/**
+ * Reads a Kamal application from disk.
+ * @throws Problem that names the setting, the path and what to do
+ */
+export function readKamalProject(args: KamalArgs): KamalProject {
+  const base = { path: args.config, text: readSetting("kamal.config", args.config) };
+  const destinationFile = args.destination && destinationPath(args.config, args.destination);
+  const config = readKamalConfig({
+    base,
+    ...(args.destination !== undefined &&
+      destinationFile !== undefined && {
+        destination: {
+          name: args.destination,
+          path: destinationFile,
+          text: readSetting("kamal.destination", destinationFile),
+        },
+      }),
+    env: process.env,
+  });
+  const folder = dirname(args.config);
+  const root = basename(folder) === "config" ? dirname(folder) : folder;
+  const paths = secretFilePaths(args.destination, config.secretsPath).map((path) =>
+    join(root, path),
+  );
+  return {
+    config,
+    deployFile: destinationFile || args.config,
+    secretsFile: args.secretsFile ?? (paths.at(-1) as string),
+    secret: (name, instead) => readSecret(paths, name, instead),
+  };
+}
+
+/** `config/deploy.yml` with destination `staging` is `config/deploy.staging.yml` (Kamal's own rule). */
+function destinationPath(config: string, destination: string): string {
+  const extension = extname(config);
+  return `${config.slice(0, config.length - extension.length)}.${destination}.yml`;
+}
+
+function readSetting(setting: string, path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    const reason =
+      code === "ENOENT"
+        ? "does not exist"
+        : code === "EACCES"
+          ? "may not be read by this user"
+          : `cannot be read (${code})`;
+    throw new Problem(
+      `${setting}: ${path} ${reason}. Give the path of the application's deploy.yml, from the folder ${process.cwd()}.`,
+    );
+  }
+}
+
+function readSecret(paths: readonly string[], name: string, instead: string): string {
+  const found = paths.filter((path) => existsSync(path));
+  for (const path of found.toReversed()) {
+    const value = parseSecrets(readFileSync(path, "utf8"), process.env).get(name);
+    if (typeof value === "string") return value;
+    if (value !== undefined) {
+      throw new Problem(
+        `${path}: secret ${name} is made by a command, which is not run here. Give ${instead} to the program, as a secret of the stack.`,
+      );
+    }
+  }
+  const looked = found.length > 0 ? found.join(", ") : paths.join(", ");
+  throw new Problem(
+    `secret ${name} is not in ${looked}. Add it there, or give ${instead} to the program.`,
+  );
+}

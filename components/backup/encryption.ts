@@ -1,0 +1,95 @@
+import * as pulumi from "@pulumi/pulumi";
+import { parseRecipient } from "../../common/age/keys.ts";
+import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
+import { Problem } from "../../common/problem.ts";
+import { explainedApply } from "../pulumi/resourceError.ts";
+
+type Settings = AgentSettings["encryption"];
+
+/**
+ * How backups are encrypted, always in the format of age (age-encryption.org/v1), so that the `age` program reads them.
+ *
+ * With recipients the host knows only public keys: whoever steals it can read no backup, and a restore needs a private
+ * key, which is kept elsewhere. A passphrase stands in the container's environment, so a restore asks for nothing.
+ */
+export class Encryption {
+  readonly #settings: pulumi.Output<Settings>;
+
+  private constructor(settings: pulumi.Output<Settings>) {
+    this.#settings = settings;
+  }
+
+  /**
+   * For one public key, as `age-keygen` prints it. Keep the private one in at least two places that are not the host.
+   * @throws Problem when it is no age recipient
+   * @example Encryption.recipient("age1...")
+   */
+  static recipient(publicKey: string): Encryption {
+    return Encryption.recipients([publicKey]);
+  }
+
+  /**
+   * For several public keys, any one of whose private keys opens a backup.
+   * @throws Problem when there is none, one stands twice, or one is no age recipient
+   * @example Encryption.recipients(["age1...", "age1..."])
+   */
+  static recipients(publicKeys: readonly string[]): Encryption {
+    if (publicKeys.length === 0) {
+      throw new Problem("Encryption.recipients([]): give at least one age recipient (age1...).");
+    }
+    for (const publicKey of publicKeys) parseRecipient(publicKey);
+    const twice = publicKeys.find((key, index) => publicKeys.indexOf(key) !== index);
+    if (twice !== undefined) {
+      throw new Problem(`Encryption.recipients: ${twice} stands twice. Give each key once.`);
+    }
+    return new Encryption(pulumi.output({ recipients: [...publicKeys] }));
+  }
+
+  /**
+   * With a passphrase, kept as a secret. One that is changed later does not open the backups of before.
+   * @throws Problem when it is empty; one that is known later is refused in the preview
+   * @example Encryption.passphrase(config.requireSecret("passphrase"))
+   */
+  static passphrase(passphrase: pulumi.Input<string>): Encryption {
+    if (typeof passphrase === "string") requireText(passphrase);
+    return new Encryption(
+      pulumi.secret(passphrase).apply((text): Settings => ({ passphrase: text })),
+    );
+  }
+
+  /**
+   * Not at all, which is the default too, but for the notice that it gives at preview: whoever can read the bucket can read
+   * the backups.
+   */
+  static none(): Encryption {
+    return new Encryption(pulumi.output(undefined));
+  }
+
+  /**
+   * What the container is told; a wrong passphrase is explained on the component that it was given to.
+   * @internal
+   */
+  static settle(
+    resource: pulumi.Resource,
+    encryption: Encryption | undefined,
+  ): pulumi.Output<Settings> {
+    if (encryption === undefined) {
+      if (pulumi.runtime.isDryRun()) pulumi.log.warn(IN_CLEAR, resource);
+      return pulumi.output(undefined);
+    }
+    return explainedApply(resource, encryption.#settings, (settings) => {
+      if (settings && "passphrase" in settings) requireText(settings.passphrase);
+      return settings;
+    });
+  }
+}
+
+const IN_CLEAR =
+  'encryption is not declared, so whoever can read the bucket can read the backups: give Encryption.recipient("age1...") the public key that age-keygen prints (ageRecipients in a stack\'s configuration), or Encryption.none() (there ageRecipients: none) if that is meant.';
+
+function requireText(passphrase: string): void {
+  if (passphrase.trim() !== "") return;
+  throw new Problem(
+    "Encryption.passphrase: the passphrase is empty. Set one: pulumi config set --secret passphrase",
+  );
+}

@@ -1,0 +1,106 @@
+import { Problem } from "../../common/problem.ts";
+import {
+  backupLifecycle,
+  type LifecycleRule,
+  type Transition,
+} from "../../storage/bucket/lifecycle.ts";
+import { checkLock, type ObjectLock } from "../../storage/bucket/objectLock.ts";
+import { Retention } from "../../storage/planning/retention.ts";
+import type { BucketKeeping } from "./retentionCheck.ts";
+
+/** What a bucket of backups is asked for, wherever it is. */
+export interface BackupBucketArgs {
+  /**
+   * How long a backup is kept; the bucket itself expires it, so no key on the database host needs the right to delete.
+   * Tiers are folders below `prefix`, which must be given for them.
+   * @example Retention.days(30)
+   * @example Retention.tiers({ daily: 7, weekly: 35, monthly: 365 })
+   */
+  readonly retention: Retention;
+  /**
+   * How long an overwritten or deleted object can still be brought back.
+   * @default 14 days
+   */
+  readonly noncurrentRetention?: Retention;
+  /**
+   * Folder that expiry is for, without slash at either end. Must be given for a bucket that exists, where a rule for the
+   * whole of it would remove whatever else is in there; and with `Retention.tiers`, as that of `PostgresBackup`.
+   * @default the whole bucket
+   * @example "shop/production"
+   */
+  readonly prefix?: string;
+  /**
+   * Forbids deleting a backup for a number of days, with S3 Object Lock. A bucket cannot be rid of it again: taking the
+   * argument away leaves the lock as it was.
+   * @default none
+   * @example { mode: "governance", days: 14 }
+   * @example { mode: "compliance", days: 14, acceptCompliance: true }
+   */
+  readonly lock?: ObjectLock;
+  /**
+   * Deletes the bucket with every backup in it on `pulumi destroy`. Without it `destroy` leaves bucket and backups alone.
+   * @default false
+   */
+  readonly forceDestroy?: boolean;
+  /** Allows plain http to an `endpoint` that is not loopback. @default false */
+  readonly allowInsecure?: boolean;
+}
+
+type RulesArgs = BackupBucketArgs & { readonly transitions?: readonly Transition[] };
+
+/**
+ * Judges what a bucket is asked for, and makes its rules.
+ * @param exists argument that says that the bucket is there already; undefined for a new one
+ * @throws Problem that names the argument
+ */
+export function settleRules(args: RulesArgs, exists: string | undefined): LifecycleRule[] {
+  const { prefix = "", transitions, lock } = args;
+  const { days, tiers, noncurrentDays } = daysOf(args);
+  if (prefix === "" && (tiers || exists !== undefined)) {
+    const why = tiers
+      ? "the tiers are folders below it"
+      : `${exists} takes a bucket that exists, where a rule without a folder would expire whatever else is in it`;
+    throw new Problem(
+      `prefix: give the folder of the backups, for instance "shop/production": ${why}.`,
+    );
+  }
+  if (prefix.startsWith("/") || prefix.endsWith("/")) {
+    throw new Problem(
+      `prefix: "${prefix}" must be a folder without slash at either end, for instance "shop/production".`,
+    );
+  }
+  if (lock) checkLock(lock, days);
+  return backupLifecycle({
+    prefix,
+    days,
+    noncurrentDays,
+    abortDays: 2,
+    ...(tiers && { tiers }),
+    ...(transitions && { transitions }),
+  });
+}
+
+/**
+ * What those rules come to, for the proof before anything is made.
+ * @param versions whether the bucket keeps what was overwritten or deleted
+ */
+export function keepingOf(args: RulesArgs, provider: string, versions = true): BucketKeeping {
+  const { lock, transitions } = args;
+  const { noncurrentDays, ...days } = daysOf(args);
+  return {
+    ...days,
+    noncurrentDays: versions ? noncurrentDays : 0,
+    ...(lock && { lockDays: lock.days, lockMode: lock.mode }),
+    ...(transitions && { transitions }),
+    provider,
+  };
+}
+
+function daysOf({ retention, noncurrentRetention = Retention.days(14) }: BackupBucketArgs) {
+  const { tierDays } = retention;
+  return {
+    days: tierDays?.daily ?? retention.days,
+    ...(tierDays && { tiers: { weekly: tierDays.weekly, monthly: tierDays.monthly } }),
+    noncurrentDays: noncurrentRetention.days,
+  };
+}

@@ -1,0 +1,193 @@
+import { randomBytes } from "node:crypto";
+import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Output } from "@pulumi/pulumi";
+import {
+  type ConfigMap,
+  type EngineEvent,
+  LocalWorkspace,
+  type PulumiFn,
+  type Stack,
+} from "@pulumi/pulumi/automation/index.js";
+import { declareBackup } from "../../stacks/program.ts";
+import { type Providers, startProviders } from "../providers/start.ts";
+import type { World } from "../world/world.ts";
+import { ensureIdentity } from "./identity.ts";
+import { unasked } from "./withoutPrompts.ts";
+
+const checkout = fileURLToPath(new URL("../..", import.meta.url));
+
+export interface EngineOptions {
+  /** Name of the stack. @default "sandbox" */
+  readonly stack?: string;
+  /** Program to run. @default that of `stacks/` */
+  readonly program?: PulumiFn;
+  /** Settings over those of `stacks/Pulumi.sandbox.yaml`. */
+  readonly config?: ConfigMap;
+}
+
+export interface Outcome {
+  /** 0 done, 7 changes where none were expected, anything else failed. */
+  readonly code: number;
+  /** All that Pulumi printed. */
+  readonly output: string;
+  /** Number of resources per operation: create, update, replace, delete, same. */
+  readonly changes: Readonly<Record<string, number>>;
+  readonly events: readonly EngineEvent[];
+}
+
+/** A stack on the real Pulumi engine, with its state in the sandbox and the program of `stacks/` run in this process. */
+export interface SandboxStack {
+  readonly stack: Stack;
+  /** Folder with the stack's `Pulumi.yaml`, for commands that are given `--cwd`. */
+  readonly dir: string;
+  /** Environment in which the `pulumi` command finds this stack, its secrets and the providers. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly providers: Providers;
+  preview(options?: { expectNoChanges?: boolean }): Promise<Outcome>;
+  up(options?: { expectNoChanges?: boolean }): Promise<Outcome>;
+  destroy(options?: object): Promise<Outcome>;
+  close(): Promise<void>;
+}
+
+/** Opens a stack of the sandbox, made if it does not exist. */
+export async function openStack(world: World, options: EngineOptions = {}): Promise<SandboxStack> {
+  const name = options.stack ?? "sandbox";
+  const dir = join(world.dir, "stacks", name);
+  await layOutProject(dir, name);
+  const providers = await startProviders({ env: storeEnvironment(world) });
+  const env = await engineEnvironment(world, providers);
+  const stack = await LocalWorkspace.createOrSelectStack(
+    { stackName: name, workDir: dir },
+    {
+      workDir: dir,
+      envVars: env,
+      program: options.program ?? publishBackup,
+      pulumiHome: env["PULUMI_HOME"] as string,
+    },
+  );
+  await stack.setAllConfig({ ...sandboxConfig(world), ...options.config });
+
+  const operated = unasked(stack);
+  const observe = async (run: (watch: Watch) => Promise<unknown>): Promise<Outcome> => {
+    const watch = new Watch();
+    try {
+      await run(watch);
+      return watch.outcome(0);
+    } catch (error) {
+      const text = (error as Error).message;
+      const code = /exit code (\d+)/.exec(text)?.[1];
+      if (code === undefined) throw error;
+      return watch.outcome(Number(code));
+    }
+  };
+  return {
+    stack,
+    dir,
+    env,
+    providers,
+    preview: (o = {}) =>
+      observe((w) => operated.preview({ ...w.listeners, diff: true, refresh: true, ...o })),
+    up: (o = {}) => observe((w) => operated.up({ ...w.listeners, refresh: true, ...o })),
+    destroy: () => observe((w) => operated.destroy({ ...w.listeners, refresh: true })),
+    close: () => providers.stop(),
+  };
+}
+
+const publishBackup: PulumiFn = async () => {
+  const { outputs } = declareBackup();
+  await settled(outputs);
+  return { backup: outputs };
+};
+
+/**
+ * Waits for an output, known or not, and fails as it does. An inline program that returns earlier counts as complete, and
+ * whatever a failed output kept from being declared is deleted; a program that Pulumi starts itself ends with an error.
+ */
+export function settled(output: Output<unknown>): Promise<unknown> {
+  return (output as unknown as { promise(withUnknowns: boolean): Promise<unknown> }).promise(true);
+}
+
+/** Collects what an operation says. */
+class Watch {
+  #output = "";
+  readonly #events: EngineEvent[] = [];
+  readonly listeners = {
+    color: "never" as const,
+    onOutput: (text: string) => {
+      this.#output += text;
+    },
+    onError: (text: string) => {
+      this.#output += text;
+    },
+    onEvent: (event: EngineEvent) => {
+      this.#events.push(event);
+    },
+  };
+
+  outcome(code: number): Outcome {
+    const summary = this.#events.find((event) => event.summaryEvent)?.summaryEvent;
+    return {
+      code,
+      output: this.#output,
+      changes: { ...(summary?.resourceChanges as Record<string, number> | undefined) },
+      events: this.#events,
+    };
+  }
+}
+
+async function layOutProject(dir: string, stack: string): Promise<void> {
+  await mkdir(join(dir, "stacks"), { recursive: true });
+  // The program is handed over inline, so the project names no file to run.
+  const project = await readFile(join(checkout, "Pulumi.yaml"), "utf8");
+  await writeFile(join(dir, "Pulumi.yaml"), project.replace(/^main: .*\n/m, ""));
+  const settings = join(dir, "stacks", `Pulumi.${stack}.yaml`);
+  // The engine keeps the salt of the stack's secrets in this file: never overwrite it.
+  await copyFile(join(checkout, "stacks", "Pulumi.sandbox.yaml"), settings, 1).catch((error) => {
+    if (error.code !== "EEXIST") throw error;
+  });
+}
+
+async function engineEnvironment(
+  world: World,
+  providers: Providers,
+): Promise<Record<string, string>> {
+  const state = join(world.dir, "state");
+  const passphrase = join(world.dir, "passphrase");
+  await mkdir(state, { recursive: true });
+  await readFile(passphrase).catch(() =>
+    writeFile(passphrase, randomBytes(24).toString("hex"), { mode: 0o600 }),
+  );
+  return {
+    PULUMI_BACKEND_URL: `file://${state}`,
+    PULUMI_CONFIG_PASSPHRASE_FILE: passphrase,
+    PULUMI_HOME: join(world.dir, "pulumi-home"),
+    PULUMI_SKIP_UPDATE_CHECK: "true",
+    PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
+    PULUMI_DEBUG_PROVIDERS: providers.debugProviders,
+    ...storeEnvironment(world),
+  };
+}
+
+function storeEnvironment(world: World): Record<string, string> {
+  return {
+    SANDBOX_S3_ENDPOINT: world.store.endpoint,
+    SANDBOX_S3_REGION: world.store.region,
+    SANDBOX_S3_ACCESS_KEY_ID: world.store.accessKeyId,
+    SANDBOX_S3_SECRET_ACCESS_KEY: world.store.secretAccessKey,
+  };
+}
+
+/** The settings that differ from one sandbox to the next. */
+function sandboxConfig(world: World): ConfigMap {
+  return {
+    name: { value: "shop" },
+    kamalConfig: { value: world.app.config },
+    s3Endpoint: { value: world.store.endpoint },
+    s3AllowInsecure: { value: "true" },
+    hostKeys: { value: JSON.stringify({ [world.ssh.host]: world.ssh.hostKey }) },
+    baseImage: { value: world.image.base },
+    ageRecipients: { value: ensureIdentity(world).recipient },
+  };
+}

@@ -1,0 +1,142 @@
+import type { Manifest } from "../../common/contracts/manifest.ts";
+
+/** How the bytes of a backup were treated on their way to the bucket. */
+export type Treatment = Pick<Manifest, "compression" | "encryption">;
+
+/** Folders below the prefix, by calendar, each with an expiry of its own. */
+export const TIERS = ["daily", "weekly", "monthly"] as const;
+export type Tier = (typeof TIERS)[number];
+
+/** Folder below the prefix in which the parts of a backup may lie; null: the prefix itself. */
+export type Folder = Tier | "suspect" | null;
+export const FOLDERS: readonly Folder[] = [null, ...TIERS, "suspect"];
+
+interface Place {
+  readonly database: string;
+  readonly stamp: string;
+  readonly folder: Folder;
+}
+
+/** What a key in the bucket says. Stamps are UTC, `2026-11-24T03:15:02`. */
+export type ParsedKey =
+  | ({ readonly kind: "ours" } & Place & Pick<Treatment, "encryption">)
+  /** `globals`: roles and grants beside the dump. `verified`: the mark that the dump was read back whole. */
+  | ({ readonly kind: "manifest" | "globals" | "verified" } & Place)
+  | {
+      /** Written by `postgres-backup-s3` or a fork of it. */
+      readonly kind: "legacy";
+      readonly database: string;
+      readonly stamp: string;
+      readonly encryption: "none" | "gpg";
+    };
+
+const stampPattern = String.raw`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d`;
+const ourForm = new RegExp(
+  String.raw`^(?:(daily|weekly|monthly|suspect)/)?([^/]+)_(${stampPattern})\.(manifest\.json|verified\.json|(?:pgdump|dump\.zst)(\.age)?|globals\.sql\.zst(?:\.age)?)$`,
+);
+const legacyForm = new RegExp(String.raw`^(.+)_(${stampPattern})\.dump(\.gpg)?$`, "s");
+
+/** The UTC second of a date as keys carry it. */
+export function stampOf(date: Date): string {
+  return date.toISOString().slice(0, 19);
+}
+
+/** Whether a text is a stamp that names a real day and time. */
+export function isStamp(text: string): boolean {
+  const date = new Date(`${text}Z`);
+  return !Number.isNaN(date.getTime()) && stampOf(date) === text;
+}
+
+/**
+ * Key of a dump: `.pgdump` is an archive that pg_restore reads as it is, `.dump.zst` one inside `zstd`. Never `.dump`
+ * alone: the old image wrote that, and it counts as complete without a manifest, as our own half of a run must not.
+ */
+export function dumpKey(
+  prefix: string,
+  database: string,
+  stamp: string,
+  { compression, encryption }: Treatment,
+  folder: Folder = null,
+): string {
+  const archive = compression === "zstd" ? "dump.zst" : "pgdump";
+  const encrypted = encryption === "age" ? ".age" : "";
+  return `${stem(prefix, database, folder)}${stamp}.${archive}${encrypted}`;
+}
+
+/**
+ * Key of the manifest of the dump with the same database and stamp. A manifest under `suspect` makes its backup a
+ * suspect one, wherever the dump lies: readers who do not know that folder see a dump without manifest.
+ */
+export function manifestKey(
+  prefix: string,
+  database: string,
+  stamp: string,
+  folder: Folder = null,
+): string {
+  return `${stem(prefix, database, folder)}${stamp}.manifest.json`;
+}
+
+/** Key of the roles and grants that belong to the dump. */
+export function globalsKey(
+  prefix: string,
+  database: string,
+  stamp: string,
+  { encryption }: Pick<Treatment, "encryption">,
+  folder: Folder = null,
+): string {
+  const encrypted = encryption === "age" ? ".age" : "";
+  return `${stem(prefix, database, folder)}${stamp}.globals.sql.zst${encrypted}`;
+}
+
+/** Key of the mark that a dump was read back to its end and found whole; it lies beside the dump. */
+export function verifiedKey(
+  prefix: string,
+  database: string,
+  stamp: string,
+  folder: Folder = null,
+): string {
+  return `${stem(prefix, database, folder)}${stamp}.verified.json`;
+}
+
+/** What all our keys of a database in a folder begin with; keys of other databases may begin so too. */
+export function stem(prefix: string, database: string, folder: Folder = null): string {
+  const below = folder === null ? "" : `${folder}/`;
+  return `${prefix}/${below}${encodeURIComponent(database)}_`;
+}
+
+/** What all keys of a database by the old image begin with, which wrote the name as it is. */
+export function legacyStem(prefix: string, database: string): string {
+  return `${prefix}/${database}_`;
+}
+
+/** Reads a key; undefined when it is no backup under this prefix. */
+export function parseKey(prefix: string, key: string): ParsedKey | undefined {
+  if (!key.startsWith(`${prefix}/`)) return undefined;
+  const name = key.slice(prefix.length + 1);
+
+  const ours = ourForm.exec(name);
+  if (ours !== null) {
+    const [, folder, encoded, stamp, rest = "", encrypted] = ours;
+    const named = decoded(encoded, stamp);
+    if (named === undefined) return undefined;
+    const place = { ...named, folder: (folder ?? null) as Folder };
+    const [kind] = rest.split(".");
+    if (kind === "manifest" || kind === "globals" || kind === "verified") return { kind, ...place };
+    return { kind: "ours", ...place, encryption: encrypted === undefined ? "none" : "age" };
+  }
+  const [, database, stamp, gpg] = legacyForm.exec(name) ?? [];
+  if (database === undefined || stamp === undefined || !isStamp(stamp)) return undefined;
+  return { kind: "legacy", database, stamp, encryption: gpg === undefined ? "none" : "gpg" };
+}
+
+/** Only the one spelling that we write counts, so that two keys never name the same backup. */
+function decoded(encoded: string | undefined, stamp: string | undefined) {
+  if (encoded === undefined || stamp === undefined || !isStamp(stamp)) return undefined;
+  try {
+    const database = decodeURIComponent(encoded);
+    return encodeURIComponent(database) === encoded ? { database, stamp } : undefined;
+  } catch {
+    // A broken escape: the key was not written by us.
+    return undefined;
+  }
+}

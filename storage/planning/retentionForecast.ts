@@ -1,0 +1,222 @@
+import { Problem } from "../../common/problem.ts";
+import type { ObjectLock } from "../bucket/objectLock.ts";
+import { atMost, describeCost, gigabytes, type MonthlyCost, monthlyCost } from "./costs.ts";
+import { minimumDays } from "./prices.ts";
+
+/** One kind of backup with an expiry of its own: all of them, or those of one tier. */
+export interface RetentionRule {
+  /** `backup`, or `weekly backup` and the like. */
+  readonly name: string;
+  /** Longest time between two of them that follow each other, hours. */
+  readonly longestGapHours: number;
+  /** How many are made in a day, on average. */
+  readonly perDay: number;
+  /** Days until one expires. */
+  readonly days: number;
+  /** How many of the longest gaps one must outlive: two, so that a failed run leaves no hole, or one. */
+  readonly gaps: 1 | 2;
+}
+
+/** All that decides which backups exist at a moment. */
+export interface RetentionPlan {
+  /** The schedule as the user wrote it. */
+  readonly schedule: string;
+  readonly rules: readonly RetentionRule[];
+  /** Days that an expired or deleted backup can still be brought back; 0 in a bucket without versions. */
+  readonly noncurrentDays: number;
+  /** Days that Object Lock forbids deletion; absent: no lock. */
+  readonly lockDays?: number;
+  readonly lockMode?: ObjectLock["mode"];
+  readonly transitions?: readonly { readonly days: number; readonly storageClass: string }[];
+  /** Name in the table of providers. */
+  readonly provider: string;
+  /** Size of one stored backup, bytes, where it is known. */
+  readonly backupBytes?: number;
+  /** Price of the bucket's storage, US dollars for 10^9 bytes in a month, where the user gave one. */
+  readonly usdPerGbMonth?: number;
+}
+
+/** What the plan comes to once it has run for longer than its longest retention. */
+export interface RetentionForecast {
+  /** Backups that can be restored. */
+  readonly restorable: number;
+  /** Objects in the bucket: three for each backup, those that expired and can still be brought back among them. */
+  readonly objects: number;
+  readonly bytes?: number;
+  readonly monthly?: MonthlyCost;
+  /** What works, but is likely not what was meant. One sentence each. */
+  readonly warnings: readonly string[];
+}
+
+/** Dump, roles, manifest. */
+const OBJECTS_PER_BACKUP = 3;
+const HOURS = 24;
+
+/**
+ * Proves that a plan keeps what it promises, before anything is made.
+ * @throws Problem when two settings contradict each other: what was given, what would follow, what to do instead
+ */
+export function proveRetention(plan: RetentionPlan): RetentionForecast {
+  checkAmount("backupBytes", plan.backupBytes);
+  checkAmount("usdPerGbMonth", plan.usdPerGbMonth);
+  for (const rule of plan.rules) proveRule(plan, rule);
+  const { lockDays } = plan;
+  const shortest = Math.min(...plan.rules.map(({ days }) => days));
+  if (lockDays !== undefined && lockDays > shortest) {
+    throw contradiction(
+      "lock and retention contradict each other",
+      `lock ${daysOf(lockDays)}, retention ${daysOf(shortest)}`,
+      `the lock keeps, and bills, every backup until day ${lockDays}, although the list shows none that is older than ${daysOf(shortest)}`,
+      `lock for at most ${daysOf(shortest)}, or keep at least ${daysOf(lockDays)}`,
+    );
+  }
+  proveTransitions(plan);
+  return forecast(plan);
+}
+
+/**
+ * The rules of a bucket whose backups all expire alike, or of one with tiers: the first backup of a month is a monthly
+ * one, else the first of a week a weekly one. Every backup lives at least as long as a daily one, so the daily rule alone
+ * carries the promise that a failed run leaves no hole; the others must only never be empty.
+ */
+export function rulesOf(
+  schedule: { readonly longestGapHours: number; readonly perDay: number },
+  days: number,
+  tiers?: { readonly weekly: number; readonly monthly: number },
+): RetentionRule[] {
+  const { longestGapHours, perDay } = schedule;
+  if (tiers === undefined) return [{ name: "backup", longestGapHours, perDay, days, gaps: 2 }];
+  const monthly = Math.min(perDay, 12 / 365.25);
+  const weekly = Math.min(perDay - monthly, 1 / 7);
+  return [
+    { name: "daily backup", longestGapHours, perDay: perDay - weekly - monthly, days, gaps: 2 },
+    {
+      name: "weekly backup",
+      // The first backup of a week may be that of a month, and then it is missing among the weekly ones.
+      longestGapHours: 14 * HOURS + longestGapHours,
+      perDay: weekly,
+      days: tiers.weekly,
+      gaps: 1,
+    },
+    {
+      name: "monthly backup",
+      longestGapHours: 31 * HOURS + longestGapHours,
+      perDay: monthly,
+      days: tiers.monthly,
+      gaps: 1,
+    },
+  ];
+}
+
+function proveRule({ schedule }: RetentionPlan, rule: RetentionRule): void {
+  const { days, longestGapHours: gap, name, gaps } = rule;
+  const needed = gaps * gap;
+  if (days * HOURS >= needed) return;
+  const last = (hours: number) => Math.ceil(hours / HOURS);
+  const then =
+    days * HOURS < gap
+      ? `${span(days + 1, last(gap))} after each ${name} no ${name} exists`
+      : `when one ${name} fails, none exists ${span(days + 1, last(needed))} after the one before it`;
+  const remedy = `keep at least ${daysOf(last(needed))}`;
+  throw contradiction(
+    "schedule and retention contradict each other",
+    `schedule "${schedule}" (up to ${durationOf(gap)} from one ${name} to the next), retention ${daysOf(days)}`,
+    then,
+    gaps === 2
+      ? `${remedy}, or back up at least every ${durationOf((days * HOURS) / gaps)}`
+      : `${remedy}, or take the tiers out`,
+  );
+}
+
+function proveTransitions({
+  provider,
+  rules,
+  noncurrentDays,
+  transitions = [],
+}: RetentionPlan): void {
+  const longest = Math.max(...rules.map(({ days }) => days));
+  for (const { days: after, storageClass } of transitions) {
+    if (after >= longest) {
+      throw contradiction(
+        "transition and retention contradict each other",
+        `a move to ${storageClass} after ${daysOf(after)}, retention ${daysOf(longest)}`,
+        "every backup has expired before it would be moved",
+        `move after fewer than ${daysOf(longest)}, keep longer, or take the transition out`,
+      );
+    }
+    const least = minimumDays(provider, storageClass);
+    for (const { name, days } of rules) {
+      const stays = days + noncurrentDays - after;
+      // A rule moves only what lives long enough to be moved.
+      if (after >= days || stays >= least) continue;
+      throw contradiction(
+        "transition and minimum storage period contradict each other",
+        `a move to ${storageClass} after ${daysOf(after)}, retention ${daysOf(days)} and ${noncurrentDays} more for what expired`,
+        `each ${name} stays there for ${daysOf(stays)} and is billed for ${daysOf(least)} at ${provider}`,
+        `keep at least ${daysOf(after + least - noncurrentDays)}, or take the transition out`,
+      );
+    }
+  }
+}
+
+function forecast(plan: RetentionPlan): RetentionForecast {
+  const { provider, noncurrentDays, transitions = [], backupBytes, usdPerGbMonth } = plan;
+  const restorable = sum(plan.rules.map(({ perDay, days }) => atMost(perDay, days)));
+  const kept = sum(plan.rules.map(({ perDay, days }) => atMost(perDay, days + noncurrentDays)));
+  const least = minimumDays(provider, "STANDARD");
+  const shortest = Math.min(...plan.rules.map(({ days }) => days)) + noncurrentDays;
+  const warnings =
+    least > shortest
+      ? [
+          `${provider} bills every object for at least ${daysOf(least)}; a backup that is gone after ${daysOf(shortest)} costs as much as one that stays.`,
+        ]
+      : [];
+  if (backupBytes === undefined) {
+    return { restorable, objects: kept * OBJECTS_PER_BACKUP, warnings };
+  }
+  const bytes = kept * backupBytes;
+  const monthly =
+    transitions.length === 0 ? monthlyCost(provider, bytes, usdPerGbMonth) : undefined;
+  return {
+    restorable,
+    objects: kept * OBJECTS_PER_BACKUP,
+    bytes,
+    ...(monthly && { monthly }),
+    warnings,
+  };
+}
+
+function checkAmount(argument: string, amount: number | undefined): void {
+  if (amount === undefined || (Number.isFinite(amount) && amount > 0)) return;
+  throw new Problem(`${argument} is ${amount}; give a number above 0, or leave it out.`);
+}
+
+/** The forecast in one sentence, for the preview. */
+export function describeForecast({ restorable, objects, bytes, monthly }: RetentionForecast) {
+  const size = bytes === undefined ? "" : `, ${gigabytes(bytes)}`;
+  const cost = monthly === undefined ? "" : `, ${describeCost(monthly)}`;
+  return `keeps ${restorable} backups to restore from, ${objects} objects in all${size}${cost}`;
+}
+
+function contradiction(what: string, given: string, then: string, remedy: string): Problem {
+  return new Problem(`${what}\n  given   ${given}\n  then    ${then}\n  do      ${remedy}`);
+}
+
+function span(from: number, to: number): string {
+  return from === to ? `on day ${from}` : `from day ${from} to day ${to}`;
+}
+
+function daysOf(days: number): string {
+  return days === 1 ? "1 day" : `${days} days`;
+}
+
+/** Whole days where they are, else hours. Rounded down: a shorter distance is the safe one. */
+function durationOf(hours: number): string {
+  const whole = Math.floor(hours);
+  if (whole >= 2 * HOURS) return daysOf(Math.floor(whole / HOURS));
+  return whole === 1 ? "1 hour" : `${whole} hours`;
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, one) => total + one, 0);
+}

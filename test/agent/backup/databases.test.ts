@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { agent, failure, unavailable, World } from "../world.ts";
+
+const RAILS = ["app_production", "_cache", "_queue", "_cable"].map((name) =>
+  name.startsWith("_") ? `app_production${name}` : name,
+);
+
+describe("several databases in one container", { skip: unavailable, timeout: 240_000 }, () => {
+  let world: World;
+  let env: Record<string, string>;
+  before(async () => {
+    world = await World.start();
+    for (const name of RAILS) {
+      await world.database(name, `CREATE TABLE "${name}_table" AS SELECT 1 AS i`);
+    }
+    env = await world.environment(RAILS.join(","));
+  });
+  after(() => world?.stop());
+
+  const dumped = async (bucket: string) =>
+    (await world.keys(bucket)).flatMap(
+      (key) => /^.*\/(.*)_[^_]+\.(?:pgdump|dump\.zst)$/.exec(key)?.[1] ?? [],
+    );
+
+  it("each gets its own object and manifest, and comes back by its name", async () => {
+    const outcome = await agent(env, "backup", "--json");
+    assert.equal(outcome.code, 0, failure(outcome));
+    const manifests = outcome.events.flatMap((e) => (e.event === "backup" ? [e.manifest] : []));
+    assert.deepEqual(
+      manifests.map(({ database, tables }) => [database, tables.map(({ name }) => name)]),
+      RAILS.map((name) => [name, [`${name}_table`]]),
+    );
+    assert.equal((await world.keys(env["S3_BUCKET"] ?? "")).length, 3 * RAILS.length);
+
+    await world.query("app_production_queue", "DROP TABLE app_production_queue_table");
+    const restored = await agent(env, "restore", "--database", "app_production_queue", "--json");
+    assert.equal(restored.code, 0, failure(restored));
+    const [row] = await world.query(
+      "app_production_queue",
+      "SELECT count(*)::int AS n FROM app_production_queue_table",
+    );
+    assert.deepEqual(row, { n: 1 });
+  });
+
+  it("a command about one of them asks which, and lists that one only", async () => {
+    for (const command of ["list", "restore"]) {
+      const unclear = await agent(env, command, "--json");
+      assert.equal(unclear.code, 1);
+      assert.match(
+        failure(unclear),
+        /several databases: "app_production", "app_production_cache", .*Choose one: --database NAME/,
+      );
+      const wrong = await agent(env, command, "--database", "app", "--json");
+      assert.match(failure(wrong), /--database app: this container backs up "app_production"/);
+    }
+    const listed = await agent(env, "list", "--database", "app_production", "--json");
+    const event = listed.events.find((e) => e.event === "list");
+    assert(event?.event === "list");
+    const [first] = event.backups as { database: string; manifest: { database: string } | null }[];
+    assert.equal(event.backups.length, 1);
+    assert.equal(first?.manifest?.database, "app_production");
+  });
+
+  it("one that fails does not stop the others, and is named", async () => {
+    const own: Record<string, string> = {
+      ...env,
+      ...(await world.environment("app_production,missing,app_production_cable")),
+    };
+    const outcome = await agent(own, "backup", "--json");
+    assert.equal(outcome.code, 1);
+    assert.match(
+      failure(outcome),
+      /^1 of 3 databases failed\. "missing": database "missing" does not exist/,
+    );
+    assert.deepEqual(await dumped(own["S3_BUCKET"] ?? ""), [
+      "app_production",
+      "app_production_cable",
+    ]);
+  });
+
+  it("all of them: not the templates, postgres, the excluded and what restores left", async () => {
+    await world.database("app_production_before_20260101T000000");
+    const { POSTGRES_DATABASE: _, ...rest } = await world.environment("");
+    const own: Record<string, string> = {
+      ...rest,
+      POSTGRES_BACKUP_ALL: "true",
+      POSTGRES_EXCLUDE_DATABASES: "app_production_cache",
+    };
+    const outcome = await agent(own, "backup", "--json");
+    assert.equal(outcome.code, 0, failure(outcome));
+    assert.deepEqual(
+      await dumped(own["S3_BUCKET"] ?? ""),
+      RAILS.filter((name) => name !== "app_production_cache").toSorted(),
+    );
+    await world.query("postgres", "DROP DATABASE app_production_queue");
+    const left = RAILS.filter((name) => !/_(cache|queue)$/.test(name)).toSorted();
+    const now = (await agent(own, "databases", "--json")).events[0];
+    assert.deepEqual(now, { event: "databases", databases: left, stored: null });
+    const { stdout } = await agent(own, "databases", "--stored");
+    assert.deepEqual(stdout.trim().split("\n"), [
+      ...left,
+      "app_production_queue  (in the bucket alone)",
+    ]);
+    const unclear = await agent(own, "list", "--json");
+    assert.match(failure(unclear), /every database of the server\. Choose one: --database NAME/);
+    const one = await agent(own, "backup", "--database", "postgres", "--json");
+    assert.match(failure(one), /--database postgres: this container backs up/);
+  });
+});

@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { agent, DUMP_SUFFIX, unavailable, World } from "../world.ts";
+
+const HOUR_MS = 3_600_000;
+
+describe("a run that was missed", { skip: unavailable, timeout: 180_000 }, () => {
+  let world: World;
+  before(async () => {
+    world = await World.start();
+    await world.database("shop", "CREATE TABLE orders AS SELECT generate_series(1, 10) AS id");
+  });
+  after(() => world.stop());
+
+  /** A bucket whose newest backup, one of the old image's, was made so many hours ago; none without. */
+  async function environment(hours?: number): Promise<Record<string, string>> {
+    const env = { ...(await world.environment("shop")), SCHEDULE: "@every 6h" };
+    if (hours !== undefined) await put(env, hours);
+    return env;
+  }
+
+  async function put(env: Record<string, string>, hours: number, database = "shop") {
+    const stamp = new Date(Date.now() - hours * HOUR_MS).toISOString().slice(0, 19);
+    await world.write(env["S3_BUCKET"] ?? "", `shop/production/${database}_${stamp}.dump`, "PGDMP");
+  }
+
+  const dumps = async (env: Record<string, string>) =>
+    (await world.keys(env["S3_BUCKET"] ?? "")).filter((key) => DUMP_SUFFIX.test(key));
+
+  it("is made up for in two minutes, and the log says why", async () => {
+    const outcome = await agent(await environment(7), "missed");
+    assert.equal(outcome.code, 0);
+    const wait = Number(outcome.stdout) - Date.now() / 1000;
+    assert(wait > 100 && wait <= 120, outcome.stdout);
+    assert.match(outcome.stderr, /^a backup of "shop" was due .*Z, but the newest is from .*Z/);
+  });
+
+  const none: readonly [what: string, hours: number | undefined][] = [
+    ["when the newest backup is newer", 5],
+    ["when there is no backup at all", undefined],
+  ];
+  for (const [what, hours] of none) {
+    it(`is none ${what}`, async () => {
+      const outcome = await agent(await environment(hours), "missed");
+      assert.deepEqual([outcome.code, outcome.stdout, outcome.stderr], [0, "\n", ""]);
+    });
+  }
+
+  it("one of several databases is enough, and names that only begin alike do not count", async () => {
+    const env = { ...(await environment(1)), POSTGRES_DATABASE: "shop,queue" };
+    await put(env, 1, "queue_old");
+    assert.equal((await agent(env, "missed")).stdout, "\n");
+    await put(env, 30, "queue");
+    assert.match((await agent(env, "missed")).stderr, /a backup of "queue" was due/);
+  });
+
+  it("is made by the scheduler's command, and not a second time", async () => {
+    const env = await environment(7);
+    const first = await agent(env, "backup", "--scheduled", "--catch-up");
+    assert.equal(first.code, 0, first.stderr);
+    assert.equal((await dumps(env)).length, 1);
+    const second = await agent(env, "backup", "--scheduled", "--catch-up");
+    assert.equal(second.code, 0, second.stderr);
+    assert.match(second.stdout, /has been made meanwhile/);
+    assert.equal((await dumps(env)).length, 1);
+  });
+
+  it("that cannot be seen for now is looked at again, and is no failed backup", async () => {
+    const env = { ...(await environment(7)), S3_ENDPOINT: "http://127.0.0.1:1" };
+    const seen = await agent(env, "missed");
+    assert.equal(seen.code, 0);
+    assert.match(seen.stderr, /looked at again in two minutes/);
+    assert(Number(seen.stdout) > Date.now() / 1000);
+    const again = await agent(env, "backup", "--scheduled", "--catch-up");
+    assert.equal(again.code, 0);
+    assert.match(again.stderr, /could not be seen/);
+  });
+
+  it("is never known to a key that may not list", async () => {
+    const env = await environment(7);
+    const key = await world.keyThatMayPut(`arn:aws:s3:::${env["S3_BUCKET"]}/shop/*`);
+    const outcome = await agent({ ...env, ...key }, "missed");
+    assert.equal(outcome.code, 1);
+    assert.equal(outcome.stdout, "");
+    assert.match(outcome.stderr, /^error: .*list/);
+  });
+});

@@ -1,0 +1,211 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { expiredBackups } from "../../../agent/backup/retention.ts";
+import { chooseTier } from "../../../agent/backup/tiers.ts";
+import type { CatalogueEntry } from "../../../storage/catalogue/catalogue.ts";
+import { health, stateFolder } from "../runtime/watch.ts";
+import { agent, failure, keyBeside, unavailable, World } from "../world.ts";
+
+const entry = (stamp: string, over: Partial<CatalogueEntry> = {}): CatalogueEntry => ({
+  database: "app",
+  stamp,
+  key: `backup/app_${stamp}.dump.zst`,
+  bytes: 1,
+  storedAt: `${stamp}.000Z`,
+  kind: "ours",
+  manifestKey: `backup/app_${stamp}.manifest.json`,
+  suspect: false,
+  tier: null,
+  globalsKey: null,
+  verifiedKey: null,
+  ...over,
+});
+const day = (n: number) => `2026-11-${String(n).padStart(2, "0")}T03:00:00`;
+
+describe("what may be deleted", () => {
+  const now = new Date("2026-11-24T12:00:00Z");
+  const stamps = (entries: CatalogueEntry[], days: number, atLeast: number) =>
+    expiredBackups(entries, { days, atLeast }, now).map(({ stamp }) => stamp);
+
+  it("is what is older than the days, except the newest ones", () => {
+    const all = [24, 20, 16, 12, 8].map((n) => entry(day(n)));
+    assert.deepEqual(stamps(all, 7, 1), [day(16), day(12), day(8)]);
+    assert.deepEqual(stamps(all, 7, 4), [day(8)]);
+    assert.deepEqual(stamps(all, 7, 5), []);
+    assert.deepEqual(stamps(all, 30, 1), []);
+  });
+
+  it("is nothing without a newer good one, however old", () => {
+    const unfinished = { manifestKey: null };
+    const suspect = { suspect: true };
+    assert.deepEqual(stamps([entry(day(3), unfinished), entry(day(2), suspect)], 7, 1), []);
+    const all = [
+      entry(day(24), suspect),
+      entry(day(4), unfinished),
+      entry(day(3)),
+      entry(day(2), unfinished),
+      entry(day(1), suspect),
+    ];
+    assert.deepEqual(stamps(all, 7, 1), [day(2), day(1)]);
+  });
+
+  it("counts the old image's backups by the same rule", () => {
+    const legacy = { kind: "legacy", manifestKey: null } as const;
+    assert.deepEqual(stamps([entry(day(24)), entry(day(2), legacy)], 7, 1), [day(2)]);
+    assert.deepEqual(stamps([entry(day(24)), entry(day(2), legacy)], 7, 2), []);
+  });
+});
+
+describe("the tier of a backup", () => {
+  it("is monthly first, then one weekly each ISO week, then daily", () => {
+    const entries: CatalogueEntry[] = [];
+    const tiers: string[] = [];
+    for (let at = Date.parse("2025-12-29T03:00:00Z"); entries.length < 40; at += 86_400_000) {
+      const stamp = new Date(at).toISOString().slice(0, 19);
+      const tier = chooseTier(entries, stamp);
+      entries.unshift(entry(stamp, { tier }));
+      if (tier !== "daily") tiers.push(`${stamp.slice(0, 10)} ${tier}`);
+    }
+    assert.deepEqual(tiers, [
+      "2025-12-29 monthly",
+      "2026-01-01 monthly",
+      "2026-01-05 weekly",
+      "2026-01-12 weekly",
+      "2026-01-19 weekly",
+      "2026-01-26 weekly",
+      "2026-02-01 monthly",
+      "2026-02-02 weekly",
+    ]);
+  });
+
+  it("does not take a suspect, an unfinished or an untiered one for the month's first", () => {
+    const earlier = day(23);
+    for (const over of [
+      { tier: "monthly", suspect: true },
+      { tier: "monthly", manifestKey: null },
+      { tier: null },
+    ] as const) {
+      assert.equal(chooseTier([entry(earlier, over)], day(24)), "monthly");
+    }
+  });
+});
+
+describe("retention and tiers in a bucket", { skip: unavailable, timeout: 240_000 }, () => {
+  let world: World;
+  before(async () => {
+    world = await World.start();
+    await world.database("app", "CREATE TABLE t AS SELECT 1 AS i");
+  });
+  after(() => world?.stop());
+
+  const folder = "shop/production";
+  /** Everything that a backup of this day may consist of, and things of others that look alike. */
+  const ours = [
+    `${folder}/app_2026-01-01T00:00:00.dump.zst`,
+    `${folder}/app_2026-01-01T00:00:00.globals.sql.zst`,
+    `${folder}/app_2026-01-01T00:00:00.manifest.json`,
+    `${folder}/app_2026-01-01T00:00:00.verified.json`,
+    `${folder}/app_2026-01-02T00:00:00.dump`,
+    `${folder}/app_2026-01-03T00:00:00.dump.gpg`,
+    `${folder}/app_2026-01-04T00:00:00.pgdump.age`,
+    `${folder}/suspect/app_2026-01-05T00:00:00.dump.zst`,
+    `${folder}/suspect/app_2026-01-05T00:00:00.manifest.json`,
+  ];
+  const others = [
+    `${folder}/app.dump`,
+    `${folder}/app_2026-01-01T00:00:00.txt`,
+    `${folder}/app_queue_2026-01-01T00:00:00.dump`,
+    `${folder}/app_queue_2026-01-01T00:00:00.dump.zst`,
+    `${folder}/app_queue_2026-01-01T00:00:00.manifest.json`,
+    "shop/app_2026-01-01T00:00:00.dump",
+  ];
+  const fill = async () => {
+    const env: Record<string, string> = {
+      ...(await world.environment("app")),
+      BACKUP_KEEP_DAYS: "30",
+      BACKUP_KEEP_AT_LEAST: "1",
+    };
+    const bucket = env["S3_BUCKET"] ?? "";
+    for (const key of [...ours, ...others]) await world.write(bucket, key, "x");
+    return { env, bucket };
+  };
+
+  it("deletes the old ones of exactly this database, and nothing else", async () => {
+    const { env, bucket } = await fill();
+    const manifest = await world.backup(env);
+    assert.deepEqual(
+      await world.keys(bucket),
+      [
+        ...others,
+        manifest.object.key,
+        keyBeside(manifest, "globals.sql.zst"),
+        keyBeside(manifest, "manifest.json"),
+      ].toSorted(),
+    );
+  });
+
+  it("keeps the newest ones, however old", async () => {
+    const { env, bucket } = await fill();
+    await world.backup({ ...env, BACKUP_KEEP_AT_LEAST: "3" });
+    const kept = (await world.keys(bucket)).filter((key) => /app_2026-01/.test(key));
+    assert.deepEqual(
+      kept.filter((key) => ours.includes(key)),
+      [`${folder}/app_2026-01-02T00:00:00.dump`, `${folder}/app_2026-01-03T00:00:00.dump.gpg`],
+    );
+  });
+
+  it("goes on with a key that may not delete, and says so once in the container's life", async (t) => {
+    const { env, bucket } = await fill();
+    const keys = await world.keyThatMay(bucket, "s3:PutObject", "s3:GetObject", "s3:ListBucket");
+    const AGENT_STATE_DIR = stateFolder(t);
+    const held = { ...env, ...keys, AGENT_STATE_DIR };
+    const outcome = await agent(held, "backup", "--json");
+    assert.equal(outcome.code, 0, failure(outcome));
+    assert.match(outcome.stderr, /BACKUP_KEEP_DAYS: the key may not delete, so 5 backups/);
+    for (const key of ours) assert((await world.keys(bucket)).includes(key), key);
+
+    const again = await agent(held, "backup", "--json");
+    assert.deepEqual([again.code, again.stderr], [0, ""]);
+    assert.match(
+      health(AGENT_STATE_DIR).stdout,
+      /succeeded \d+ s ago; BACKUP_KEEP_DAYS: the key may not delete, /,
+    );
+    assert.equal(health(AGENT_STATE_DIR).status, 0);
+
+    const allowed = await agent({ ...env, AGENT_STATE_DIR }, "backup", "--json");
+    assert.equal(allowed.code, 0, failure(allowed));
+    assert.match(health(AGENT_STATE_DIR).stdout, /succeeded \d+ s ago$/m);
+  });
+
+  it("goes on with a key that may not even list", async () => {
+    const { env, bucket } = await fill();
+    const keys = await world.keyThatMay(bucket, "s3:PutObject");
+    const outcome = await agent({ ...env, ...keys }, "backup", "--json");
+    assert.equal(outcome.code, 0, failure(outcome));
+    assert.match(
+      outcome.stderr,
+      /BACKUP_KEEP_DAYS: the key may not list the bucket, so the backups/,
+    );
+  });
+
+  it("puts the first of the month apart, and finds it there", async () => {
+    const env = { ...(await world.environment("app")), BACKUP_TIERS: "true" };
+    const first = await world.backup(env);
+    const second = await world.backup(env);
+    assert.equal(first.tier, "monthly");
+    assert.match(first.object.key, /^shop\/production\/monthly\/app_/);
+    assert.match(first.globals?.key ?? "", /^shop\/production\/monthly\/app_/);
+    assert.equal(second.tier, "daily");
+    const outcome = await agent(env, "list", "--json");
+    const event = outcome.events.find((e) => e.event === "list");
+    assert(event?.event === "list", failure(outcome));
+    const tiers = (event.backups as CatalogueEntry[]).map(({ tier, globalsKey }) => [
+      tier,
+      globalsKey !== null,
+    ]);
+    assert.deepEqual(tiers, [
+      ["daily", true],
+      ["monthly", true],
+    ]);
+  });
+});

@@ -1,0 +1,223 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { after, before, describe, it } from "node:test";
+import { agent, archiveOf, failure, keyBeside, unavailable, World } from "../world.ts";
+
+const RICH = [
+  "CREATE EXTENSION pg_trgm",
+  'CREATE SCHEMA "Odd \'schema"',
+  'CREATE TABLE "Odd \'schema"."Ta""ble é" (id serial PRIMARY KEY, "Wörd" text)',
+  'INSERT INTO "Odd \'schema"."Ta""ble é" ("Wörd") SELECT repeat(md5(i::text), 10) FROM generate_series(1, 5000) i',
+  "CREATE TABLE files (id int, body bytea)",
+  "INSERT INTO files SELECT i, decode(repeat(md5(i::text), 2000), 'hex') FROM generate_series(1, 50) i",
+  "CREATE TABLE events (at date, what text) PARTITION BY RANGE (at)",
+  "CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM ('2026-01-01') TO ('2026-02-01')",
+  "CREATE TABLE events_2 PARTITION OF events FOR VALUES FROM ('2026-02-01') TO ('2026-03-01')",
+  "INSERT INTO events SELECT date '2026-01-01' + i % 59, 'x' FROM generate_series(0, 589) i",
+  "CREATE TABLE parent (id int)",
+  "CREATE TABLE child () INHERITS (parent)",
+  "INSERT INTO parent VALUES (1)",
+  "INSERT INTO child VALUES (2), (3)",
+  "CREATE TABLE empty (id int)",
+  "CREATE UNLOGGED TABLE cache (id int)",
+  "INSERT INTO cache VALUES (1)",
+  "CREATE MATERIALIZED VIEW summary AS SELECT count(*) FROM files",
+  "SELECT lo_from_bytea(0, decode(repeat('ab', 3000), 'hex')) FROM generate_series(1, 7)",
+];
+
+describe("a backup and its restore", { skip: unavailable }, () => {
+  let world: World;
+  before(async () => {
+    world = await World.start();
+  });
+  after(() => world?.stop());
+
+  it("bring every kind of data back, and keep the database of before", async () => {
+    await world.database("app_production", ...RICH);
+    await world.query("postgres", "CREATE ROLE reporter LOGIN");
+    await world.query(
+      "postgres",
+      'ALTER DATABASE app_production SET search_path TO public, "Odd \'schema"',
+      "ALTER DATABASE app_production SET application_name TO 'it''s'",
+      "COMMENT ON DATABASE app_production IS 'the shop'",
+      "REVOKE ALL ON DATABASE app_production FROM PUBLIC",
+      "GRANT CONNECT ON DATABASE app_production TO reporter",
+      "ALTER DATABASE app_production OWNER TO reporter",
+    );
+    const env = await world.environment("app_production");
+
+    const manifest = await world.backup(env);
+    const rows = Object.fromEntries(manifest.tables.map((t) => [`${t.schema}.${t.name}`, t.rows]));
+    assert.deepEqual(rows, {
+      "Odd 'schema.Ta\"ble é": 5000,
+      "public.cache": 1,
+      "public.child": 2,
+      "public.empty": 0,
+      "public.events_1": 310,
+      "public.events_2": 280,
+      "public.files": 50,
+      "public.parent": 1,
+    });
+    assert.equal(manifest.largeObjects, 7);
+    assert.match(manifest.server.systemIdentifier ?? "", /^\d+$/);
+    assert.match(manifest.server.lsn ?? "", /^[0-9A-F]+\/[0-9A-F]+$/);
+    assert.deepEqual(
+      await world.keys(env["S3_BUCKET"] ?? ""),
+      [
+        manifest.object.key,
+        keyBeside(manifest, "globals.sql.zst"),
+        keyBeside(manifest, "manifest.json"),
+      ].toSorted(),
+    );
+
+    const files = "SELECT md5(string_agg(body, '' ORDER BY id)) AS digest FROM files";
+    const [original] = await world.query("app_production", files);
+    await world.query("app_production", "DROP TABLE files CASCADE", "DELETE FROM parent");
+    const outcome = await agent(env, "restore", "latest", "--json");
+    assert.equal(outcome.code, 0, outcome.stdout + outcome.stderr);
+    const event = outcome.events.find((e) => e.event === "restored");
+    assert(event?.event === "restored");
+    assert.equal(event.database, "app_production");
+    assert.equal(event.tables, 8);
+    assert.equal(event.rows, 5644);
+    assert.equal(event.compared, true);
+    assert.match(event.previous ?? "", /^app_production_before_\d{8}T\d{6}$/);
+
+    assert.deepEqual(await world.query("app_production", files), [original]);
+    // What the dump itself does not carry.
+    const [kept] = await world.query(
+      "app_production",
+      `SELECT current_setting('search_path') AS path, shobj_description(d.oid, 'pg_database') AS comment,
+              pg_get_userbyid(datdba) AS owner, has_database_privilege('public', d.oid, 'CONNECT') AS everyone
+       FROM pg_database d WHERE datname = current_database()`,
+    );
+    assert.deepEqual(kept, {
+      path: 'public, "Odd \'schema"',
+      comment: "the shop",
+      owner: "reporter",
+      everyone: false,
+    });
+    const [old] = await world.query(
+      event.previous ?? "",
+      "SELECT to_regclass('public.files') IS NULL AS gone",
+    );
+    assert.deepEqual(old, { gone: true });
+  });
+
+  it("work with stock tools alone", async () => {
+    await world.database(
+      "stock",
+      "CREATE TABLE t AS SELECT i, md5((i % 77)::text) AS text FROM generate_series(1, 1500) i",
+    );
+    const env = await world.environment("stock");
+    const manifest = await world.backup(env);
+    const bytes = await world.read(env["S3_BUCKET"] ?? "", manifest.object.key);
+    const archive = archiveOf(manifest, bytes);
+    const list = execFileSync("pg_restore", ["--list"], { input: archive, encoding: "utf8" });
+    assert.match(list, /TABLE DATA public t postgres/);
+    const denser = await world.backup({ ...env, COMPRESSION_LEVEL: "3" });
+    assert(denser.object.bytes < manifest.object.bytes, "the level is honoured");
+  });
+
+  it("never take a sibling whose name begins the same", async () => {
+    await world.database("queue_test", "CREATE TABLE mine (i int)");
+    await world.database("queue_test_queue", "CREATE TABLE theirs (i int)");
+    const env = await world.environment("queue_test");
+    await world.backup(env);
+    await world.backup({ ...env, POSTGRES_DATABASE: "queue_test_queue" });
+    const outcome = await agent(env, "restore", "--json");
+    assert.equal(outcome.code, 0, failure(outcome));
+    const [row] = await world.query(
+      "queue_test",
+      "SELECT to_regclass('mine')::text AS mine, to_regclass('theirs')::text AS theirs",
+    );
+    assert.deepEqual(row, { mine: "mine", theirs: null });
+  });
+
+  it("take names with quotes, spaces, capitals and signs, and names as long as PostgreSQL allows", async () => {
+    const names = [`My "odd" db='é \\ %2F`, "x".repeat(63)];
+    for (const name of names) {
+      await world.database(name, "CREATE TABLE t AS SELECT 1 AS i");
+      const env = await world.environment(name);
+      await world.backup(env);
+      const outcome = await agent(env, "restore", "--json");
+      assert.equal(outcome.code, 0, failure(outcome));
+      const [row] = await world.query(name, "SELECT count(*)::int AS n FROM t");
+      assert.deepEqual(row, { n: 1 });
+    }
+  });
+
+  it("leave out what the dump's options leave out, in the manifest too", async () => {
+    await world.database(
+      "partly",
+      "CREATE TABLE kept AS SELECT 1 AS i",
+      "CREATE TABLE skipped AS SELECT 1 AS i",
+      "SELECT lo_create(0)",
+    );
+    const env = {
+      ...(await world.environment("partly")),
+      PGDUMP_EXTRA_OPTS: "--exclude-table-data=skipped --no-blobs",
+    };
+    const manifest = await world.backup(env);
+    assert.deepEqual(manifest.tables, [{ schema: "public", name: "kept", rows: 1, exact: true }]);
+    assert.equal(manifest.largeObjects, 0);
+    assert.equal((await agent(env, "restore", "--json")).code, 0);
+  });
+
+  it("make a database that is gone again, and one beside the live one", async () => {
+    await world.database("lost", "CREATE TABLE t AS SELECT 1 AS i");
+    const env = await world.environment("lost");
+    await world.backup(env);
+    await world.query("postgres", "DROP DATABASE lost");
+    const again = await agent(env, "restore", "--json");
+    assert.equal(again.code, 0, failure(again));
+    const event = again.events.find((e) => e.event === "restored");
+    assert.equal(event?.event === "restored" && event.previous, null);
+
+    const beside = await agent(env, "restore", "latest", "--into", "lost beside", "--json");
+    assert.equal(beside.code, 0, failure(beside));
+    assert((await world.databases()).includes("lost beside"));
+    const twice = await agent(env, "restore", "latest", "--into", "lost beside", "--json");
+    assert.equal(twice.code, 1);
+    assert.match(failure(twice), /"lost beside" exists already; --into makes a new one/);
+  });
+
+  it("swap although sessions are open and come back", async () => {
+    await world.database("busy", "CREATE TABLE t AS SELECT 1 AS i");
+    const env = await world.environment("busy");
+    await world.backup(env);
+    let stop = false;
+    const clients = Array.from({ length: 4 }, async () => {
+      // An application's pool: it reconnects at once whenever it is cut.
+      while (!stop) await world.query("busy", "SELECT pg_sleep(30)").catch(() => {});
+    });
+    const outcome = await agent(env, "restore", "--json");
+    stop = true;
+    await world.query(
+      "postgres",
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'busy'",
+    );
+    await Promise.all(clients);
+    assert.equal(outcome.code, 0, failure(outcome));
+  });
+
+  it("restore what the old image wrote, and say that nothing was compared", async () => {
+    await world.database("veteran", "CREATE TABLE t AS SELECT 1 AS i");
+    const env = await world.environment("veteran");
+    const { host, port, user, password } = world.postgres;
+    const dump = execFileSync(
+      "pg_dump",
+      ["--format=custom", "-h", host, "-p", String(port), "-U", user, "veteran"],
+      { env: { ...process.env, PGPASSWORD: password } },
+    );
+    const bucket = env["S3_BUCKET"] ?? "";
+    await world.write(bucket, "shop/production/veteran_2026-01-02T03:04:05.dump", dump);
+    await world.write(bucket, "shop/production/veteran_2026-01-03T03:04:05.dump.gpg", "secret");
+    const outcome = await agent(env, "restore", "2026-01-02T03:04:05", "--json");
+    assert.equal(outcome.code, 0, failure(outcome));
+    assert.match(outcome.stderr, /without a manifest.*nothing to compare/);
+    const refused = await agent(env, "restore", "latest", "--json");
+    assert.equal(refused.code, 1);
+    assert.match(failure(refused), /encrypted with a passphrase by the old image, and none is set/);
+  });
+});

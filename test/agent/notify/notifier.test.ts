@@ -1,0 +1,239 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import pg from "pg";
+import { takeBackupLock } from "../../../agent/postgres/advisoryLock.ts";
+import { Receiver } from "../../support/receiver.ts";
+import { BIG, progressOf } from "../runtime/watch.ts";
+import { agent, outcomeOf, startAgent, unavailable, World } from "../world.ts";
+
+const TOKEN = "5f1c4a52-token-that-lets-anyone-speak";
+
+describe("notices", { skip: unavailable, timeout: 240_000 }, () => {
+  let world: World;
+  let receiver: Receiver;
+  const folder = mkdtempSync(join(tmpdir(), "notices-"));
+  before(async () => {
+    world = await World.start();
+    await world.database("shop", "CREATE TABLE orders AS SELECT generate_series(1, 120) AS id");
+  });
+  after(async () => {
+    rmSync(folder, { recursive: true });
+    await world.stop();
+  });
+
+  async function environment(database = "shop"): Promise<Record<string, string>> {
+    receiver?.stop();
+    receiver = await Receiver.start();
+    return {
+      ...(await world.environment(database)),
+      PING_URL: `${receiver.address}/${TOKEN}`,
+      WEBHOOK_URL: `${receiver.address}/hook?key=${TOKEN}`,
+      METRICS_FILE: join(folder, "shop.prom"),
+      AGENT_STATE_DIR: folder,
+      KAMAL_HOST: "192.0.2.10",
+    };
+  }
+  after(() => receiver?.stop());
+
+  it("tells a success: the ping from start to end, the document, the metrics", async () => {
+    const env = await environment();
+    const manifest = await world.backup(env);
+    const pings = receiver.received.filter(({ path }) => path.startsWith(`POST /${TOKEN}`));
+    assert.deepEqual(
+      pings.map(({ path }) => path),
+      [`POST /${TOKEN}/start`, `POST /${TOKEN}`],
+    );
+    assert.match(pings[1]?.body ?? "", /^Backup of shop complete: .*, 1 tables, 120 rows, .* s\.$/);
+
+    const [hook, ...others] = receiver.received.filter(({ path }) => path.startsWith("POST /hook"));
+    assert.equal(hook?.path, `POST /hook?key=${TOKEN}`);
+    assert.equal(hook?.type, "application/json");
+    assert.deepEqual(others, []);
+    assert.deepEqual(JSON.parse(hook?.body ?? ""), {
+      version: 1,
+      event: "backup",
+      result: "ok",
+      database: "shop",
+      host: "192.0.2.10",
+      durationMs: manifest.durationMs,
+      stamp: manifest.takenAt.slice(0, 19),
+      key: manifest.object.key,
+      bytes: manifest.object.bytes,
+      rows: 120,
+    });
+
+    const metrics = readFileSync(join(folder, "shop.prom"), "utf8");
+    assert.match(metrics, /^postgres_backup_last_run_success\{database="shop"\} 1$/m);
+    assert.match(metrics, /^postgres_backup_rows\{database="shop"\} 120$/m);
+    const bytes = `postgres_backup_size_bytes{database="shop"} ${manifest.object.bytes}\n`;
+    assert(metrics.includes(bytes), metrics);
+    assert.deepEqual(
+      readdirSync(folder).filter((name) => name.endsWith(".new")),
+      [],
+    );
+  });
+
+  it("tells a failure with its sentence, and keeps the time of the last success", async () => {
+    const metrics = () => readFileSync(join(folder, "shop.prom"), "utf8");
+    const success = /^postgres_backup_last_success_timestamp_seconds.*$/m;
+    const env = await environment();
+    await world.backup(env);
+    const before = success.exec(metrics())?.[0];
+    receiver.received.length = 0;
+
+    const outcome = await agent({ ...env, POSTGRES_PASSWORD: "wrong-password" }, "backup");
+    assert.equal(outcome.code, 1);
+    assert.equal(receiver.received.at(0)?.path, `POST /${TOKEN}/start`);
+    const fail = receiver.received.find(({ path }) => path === `POST /${TOKEN}/fail`);
+    assert.match(fail?.body ?? "", /password/);
+    const hook = receiver.received.find(({ path }) => path.startsWith("POST /hook"));
+    const document = JSON.parse(hook?.body ?? "");
+    assert.equal(document.result, "failed");
+    assert.equal(document.database, "shop");
+    assert.equal(document.error, fail?.body);
+    assert.equal("stamp" in document, false);
+    assert(outcome.stderr.includes(document.error));
+    assert(!JSON.stringify(receiver.received).includes("wrong-password"));
+    assert.match(metrics(), /^postgres_backup_last_run_success\{database="shop"\} 0$/m);
+    assert.equal(success.exec(metrics())?.[0], before);
+  });
+
+  it("tells of each of several databases what became of it", async () => {
+    const env = { ...(await environment()), POSTGRES_DATABASE: "shop,not_there,nor_this" };
+    const outcome = await agent(env, "backup", "--json");
+    assert.equal(outcome.code, 1);
+    const documents = receiver.received
+      .filter(({ path }) => path.startsWith("POST /hook"))
+      .map(({ body }) => JSON.parse(body));
+    assert.deepEqual(
+      documents.map(({ database, result }) => [database, result]),
+      [
+        ["shop", "ok"],
+        ["not_there", "failed"],
+        ["nor_this", "failed"],
+      ],
+    );
+    assert.match(documents[1].error, /"not_there" does not exist/);
+    assert.doesNotMatch(documents[1].error, /nor_this/);
+    const failures = documents
+      .slice(1)
+      .map(({ database, error }) => ({ database, message: error }));
+    for (const document of documents) assert.deepEqual(document.failures, failures);
+    const fail = receiver.received.find(({ path }) => path === `POST /${TOKEN}/fail`);
+    assert.deepEqual(fail?.body.split("\n"), [
+      "2 of 3 databases failed.",
+      `"not_there": ${failures[0]?.message}`,
+      `"nor_this": ${failures[1]?.message}`,
+    ]);
+    const metrics = readFileSync(join(folder, "shop.prom"), "utf8");
+    assert.match(metrics, /^postgres_backup_last_run_success\{database="not_there"\} 0$/m);
+    assert.match(metrics, /^postgres_backup_last_run_success\{database="shop"\} 1$/m);
+  });
+
+  it("a run of every database that cannot see them speaks of none by name", async () => {
+    const { POSTGRES_DATABASE: _, ...rest } = await environment();
+    const env = { ...rest, POSTGRES_BACKUP_ALL: "true", POSTGRES_PASSWORD: "wrong-password" };
+    assert.equal((await agent(env, "backup")).code, 1);
+    const hook = receiver.received.find(({ path }) => path.startsWith("POST /hook"));
+    const document = JSON.parse(hook?.body ?? "");
+    assert.equal(document.database, null);
+    assert.deepEqual(document.failures, [{ database: null, message: document.error }]);
+    assert.doesNotMatch(readFileSync(join(folder, "shop.prom"), "utf8"), /database="postgres"/);
+  });
+
+  it("tries again when the receiver is out of order for a moment", async () => {
+    const env = await environment();
+    receiver.answers = [503, 503, 503, 503];
+    const outcome = await agent(env, "backup");
+    assert.equal(outcome.code, 0);
+    assert.equal(outcome.stderr, "");
+    assert(receiver.paths().filter((path) => path === `POST /${TOKEN}/start`).length >= 2);
+    assert(receiver.paths().includes(`POST /${TOKEN}`));
+  });
+
+  it("logs a notice that fails once, without its address, and the backup succeeds", async () => {
+    const env = await environment();
+    receiver.stop();
+    const outcome = await agent(
+      { ...env, METRICS_FILE: "/proc/no/such/folder/x.prom" },
+      "backup",
+      "--json",
+    );
+    assert.equal(outcome.code, 0);
+    assert.equal(outcome.events.at(-1)?.event, "backup");
+    const lines = outcome.stderr.trim().split("\n").sort();
+    assert.equal(lines.length, 3, outcome.stderr);
+    assert.match(lines[0] ?? "", /^METRICS_FILE: the notice could not be given: .*\(ENOENT\)/);
+    assert.match(lines[1] ?? "", /^PING_URL: .* 127\.0\.0\.1 could not be reached: ECONNREFUSED$/);
+    assert.match(
+      lines[2] ?? "",
+      /^WEBHOOK_URL: .* 127\.0\.0\.1 could not be reached: ECONNREFUSED$/,
+    );
+    assert(!outcome.stderr.includes(TOKEN));
+  });
+
+  it("does not follow a receiver elsewhere, nor asks it again when it refuses", async () => {
+    const env = await environment();
+    receiver.answers = [302, 302, 302];
+    const redirected = await agent(env, "backup");
+    assert.equal(redirected.code, 0);
+    assert.match(redirected.stderr, /WEBHOOK_URL: .*127\.0\.0\.1 answered with status 302/);
+    assert.equal(receiver.received.length, 3);
+  });
+
+  it("a service that knows no start is not complained about", async () => {
+    const env = await environment();
+    receiver.answers = [404];
+    const outcome = await agent(env, "backup");
+    assert.equal(outcome.stderr, "");
+    assert.equal(receiver.paths()[0], `POST /${TOKEN}/start`);
+  });
+
+  it("a stopped run says so before it ends, also to a receiver that does not answer", async () => {
+    await world.database("big", ...BIG);
+    for (const answers of [[], ["silent" as const, "silent" as const, "silent" as const]]) {
+      const env = await environment("big");
+      receiver.answers = answers;
+      const child = startAgent(env, "backup", "--json");
+      const ended = outcomeOf(child);
+      await progressOf(child, "upload");
+      const stopped = performance.now();
+      child.kill("SIGTERM");
+      // A second signal neither cuts the first one's work short nor kills.
+      setTimeout(() => child.kill("SIGTERM"), 100);
+      const outcome = await ended;
+      // Null: the second one came when the process had done its work and was on its way out. A shell says 143 to both.
+      assert([143, null].includes(outcome.code), `exit code ${outcome.code}`);
+      assert(performance.now() - stopped < 8_000);
+      assert(receiver.paths().includes(`POST /${TOKEN}/fail`), receiver.paths().join());
+      assert.deepEqual(await world.keys(env["S3_BUCKET"] ?? ""), []);
+      assert.equal(await world.unfinishedUploads(env["S3_BUCKET"] ?? ""), 0);
+    }
+  });
+
+  it("while another backup runs, none by hand; the scheduler's counts; neither has a result", async () => {
+    const env = await environment();
+    const { host, port, user, password } = world.postgres;
+    const other = new pg.Client({ host, port, user, password, database: "shop" });
+    await other.connect();
+    await takeBackupLock(other, "shop");
+    const state = join(folder, "agent.result");
+    rmSync(state, { force: true });
+    try {
+      const byHand = await agent(env, "backup");
+      assert.equal(byHand.code, 1);
+      assert.match(byHand.stderr, /another backup of "shop" is running/);
+      const scheduled = await agent(env, "backup", "--scheduled");
+      assert.equal(scheduled.code, 0, scheduled.stderr);
+      assert.match(scheduled.stderr, /another backup .* counts as the scheduled run\.$/m);
+    } finally {
+      await other.end();
+    }
+    const start = `POST /${TOKEN}/start`;
+    assert.deepEqual(new Set(receiver.paths()), new Set([start]));
+    assert.throws(() => readFileSync(state), "no result of its own");
+  });
+});

@@ -1,0 +1,174 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { DeleteObjectCommand } from "@aws-sdk/client-s3";
+import { BIG, manifestKeyOf, progressOf, refused } from "../runtime/watch.ts";
+import { agent, failure, outcomeOf, startAgent, unavailable, World } from "../world.ts";
+
+describe("what goes wrong with a restore", { skip: unavailable, timeout: 300_000 }, () => {
+  let world: World;
+  let env: Record<string, string>;
+  before(async () => {
+    world = await World.start();
+    await world.database("big", ...BIG);
+    env = await world.environment("big");
+    await world.backup(env);
+  });
+  after(() => world?.stop());
+
+  const liveRows = async () =>
+    (await world.query("big", "SELECT count(*)::int AS n FROM noise"))[0];
+
+  it("the agent killed midway through a restore: live untouched, the second try works", async () => {
+    const child = startAgent(env, "restore", "--json");
+    const outcome = outcomeOf(child);
+    await progressOf(child, "download");
+    child.kill("SIGKILL");
+    await outcome;
+    assert.deepEqual(await liveRows(), { n: 98304 });
+    assert((await world.databases()).some((name) => name.startsWith("big_restore_")));
+
+    await world.query("big", "DELETE FROM noise WHERE i > 10");
+    const again = await agent(env, "restore", "--json");
+    assert.equal(again.code, 0, failure(again));
+    assert.deepEqual(await liveRows(), { n: 98304 });
+    assert(!(await world.databases()).some((name) => name.startsWith("big_restore_")));
+  });
+
+  it("SIGTERM midway through a restore: the unfinished database is dropped", async () => {
+    const child = startAgent(env, "restore", "--json");
+    const outcome = outcomeOf(child);
+    await progressOf(child, "download");
+    child.kill("SIGTERM");
+    assert.equal((await outcome).code, 143);
+    assert(!(await world.databases()).some((name) => name.startsWith("big_restore_")));
+    assert.deepEqual(await liveRows(), { n: 98304 });
+  });
+
+  it("one changed byte, at any place: refused, the live database untouched", async () => {
+    await world.database("changed", "CREATE TABLE t AS SELECT generate_series(1, 20000) AS i");
+    const own = await world.environment("changed");
+    const manifest = await world.backup(own);
+    const original = await world.read(own["S3_BUCKET"] ?? "", manifest.object.key);
+    for (const place of [0, 0.5, 1]) {
+      const bytes = Buffer.from(original);
+      const at = Math.floor(place * (bytes.length - 1));
+      bytes[at] = (bytes[at] ?? 0) ^ 1;
+      await world.write(own["S3_BUCKET"] ?? "", manifest.object.key, bytes);
+      refused(
+        world,
+        await agent(own, "restore", "--json"),
+        /is damaged: its SHA-256 is [0-9a-f]{64}.*The live database was not touched/,
+      );
+    }
+    // Cut short: the listing alone tells, before anything is made.
+    await world.write(own["S3_BUCKET"] ?? "", manifest.object.key, original.subarray(0, 100));
+    refused(world, await agent(own, "restore", "--json"), /its size is \d+, expected 100/);
+    const names = await world.databases();
+    assert(!names.some((name) => /changed_(restore|before)_/.test(name)), names.join());
+  });
+
+  it("data that differs from the manifest: refused, the live database untouched", async () => {
+    await world.database("differs", "CREATE TABLE t AS SELECT generate_series(1, 10) AS i");
+    const own = await world.environment("differs");
+    const manifest = await world.backup(own);
+    const key = manifestKeyOf(manifest);
+    const write = (text: unknown) => world.write(own["S3_BUCKET"] ?? "", key, JSON.stringify(text));
+    const ghost = { schema: "public", name: "ghost", rows: 1, exact: true };
+    await write({
+      ...manifest,
+      tables: [{ schema: "public", name: "t", rows: 11, exact: true }, ghost],
+      largeObjects: 2,
+    });
+    refused(
+      world,
+      await agent(own, "restore", "--json"),
+      /public\.t: 10 rows instead of 11; public\.ghost: missing instead of 1; large objects: 0 instead of 2/,
+    );
+    await write({ ...manifest, version: 2 });
+    refused(
+      world,
+      await agent(own, "restore", "--json"),
+      /has version 2, this program reads version 1/,
+    );
+    await write({ ...manifest, server: { ...manifest.server, major: 99, version: "99.1" } });
+    refused(world, await agent(own, "restore", "--json"), /is of PostgreSQL 99\.1.*or newer/);
+    assert(!(await world.databases()).some((name) => name.startsWith("differs_")));
+  });
+
+  it("a missing manifest, no such time, no time at all, an empty bucket", async () => {
+    await world.database("gone", "CREATE TABLE t (i int)");
+    const own = await world.environment("gone");
+    refused(world, await agent(own, "restore", "--json"), /no backup of gone in s3:/);
+    const manifest = await world.backup(own);
+    refused(
+      world,
+      await agent(own, "restore", "2001-02-03T04:05:06", "--json"),
+      /The nearest are 20/,
+    );
+    refused(
+      world,
+      await agent(own, "restore", "yesterday", "--json"),
+      /"yesterday" is no time of a backup/,
+    );
+    await world.s3.send(
+      new DeleteObjectCommand({ Bucket: own["S3_BUCKET"], Key: manifestKeyOf(manifest) }),
+    );
+    refused(world, await agent(own, "restore", "--json"), /1 without a manifest are incomplete/);
+    const stamp = manifest.takenAt.replace("Z", "");
+    refused(
+      world,
+      await agent(own, "restore", stamp, "--json"),
+      /is incomplete: its manifest is missing/,
+    );
+    const listed = await agent(own, "list");
+    assert.match(listed.stdout, /incomplete: no manifest/);
+  });
+
+  it("a role that may not end other sessions or rename: said, and nothing changed", async () => {
+    await world.database("owned", "CREATE TABLE t (i int)");
+    await world.query("postgres", "CREATE ROLE limited LOGIN CREATEDB PASSWORD 'limited-password'");
+    const own = {
+      ...(await world.environment("owned")),
+      POSTGRES_USER: "limited",
+      POSTGRES_PASSWORD: "limited-password",
+    };
+    refused(
+      world,
+      await agent(own, "backup", "--json"),
+      /may not read every table.*pg_read_all_data/,
+    );
+    await world.query("postgres", "GRANT pg_read_all_data TO limited");
+    const manifest = await world.backup(own);
+    assert.equal(manifest.tables.length, 1);
+    refused(
+      world,
+      await agent(own, "restore", "--json"),
+      /could not be made: must be .*Nothing was changed\. The role needs CREATEDB and membership in "postgres"/,
+    );
+    assert(!(await world.databases()).some((name) => name.startsWith("owned_")));
+  });
+
+  it("no space for the second copy: said, the live database untouched", async (t) => {
+    const room = await world.smallTablespace(48);
+    if (room === undefined) return t.skip("needs root and the right to mount a tmpfs");
+    try {
+      await world.query("postgres", "CREATE DATABASE tight TABLESPACE small");
+      const fill = "SELECT i, repeat(md5(i::text), 20) FROM generate_series(1, 40000) i";
+      await world.query("tight", `CREATE TABLE t AS ${fill}`);
+      const own = await world.environment("tight");
+      await world.backup(own);
+      refused(
+        world,
+        await agent(own, "restore", "--json"),
+        /(No space left|could not (be made|extend)).*"tight" was not touched|could not be made: .*No space left.*Nothing was changed/,
+      );
+      assert.deepEqual(await world.query("tight", "SELECT count(*)::int AS n FROM t"), [
+        { n: 40000 },
+      ]);
+      assert(!(await world.databases()).some((name) => name.startsWith("tight_")));
+      await world.query("postgres", "DROP DATABASE tight", "DROP TABLESPACE small");
+    } finally {
+      await room.unmount();
+    }
+  });
+});

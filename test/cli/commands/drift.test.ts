@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { entryOf, hoursAgo, Outside, recorded } from "../support.ts";
+
+test("drift: clean is 0", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.answer("refresh", { out: await recorded("clean") });
+  await outside.backups(entryOf(hoursAgo(7)));
+  const result = await outside.run(["drift", "--stack", "production"]);
+  assert.equal(result.stderr, "");
+  assert.equal(result.stdout, "no drift\n");
+  assert.equal(result.code, 0);
+  const refresh = (await outside.calls("pulumi")).find(([command]) => command === "refresh") ?? [];
+  assert.ok(refresh.includes("--preview-only"), "the state is never changed");
+  assert.equal(refresh[refresh.indexOf("--stack") + 1], "production");
+});
+
+test("drift: each plane has its rows, and the exit code is 7", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.answer("refresh", { out: await recorded("drift") });
+  await outside.backups(entryOf(hoursAgo(31.5)));
+  const summary = join(outside.folder, "summary.md");
+  const { stdout, code } = await outside.run(["drift"], { GITHUB_STEP_SUMMARY: summary });
+  assert.equal(code, 7);
+  assert.match(stdout, /^cloud +lifecycle rule "expire" +declared 30 days +found 7 days/m);
+  assert.match(
+    stdout,
+    /^host +192\.0\.2\.10 shop-db_backup +declared running +found exited \(137\)/m,
+  );
+  assert.match(stdout, /^data +newest backup +RPO 26 h +31 h old/m);
+  assert.match(stdout, /^note: 1 resource of the stack outside the backup/m);
+  assert.match(stdout, /\n12 differences\n$/);
+  const markdown = await readFile(summary, "utf8");
+  assert.match(markdown, /\| data \| newest backup \| RPO 26 h \| 31 h old \|/);
+  const json = await outside.run(["drift", "--json"]);
+  assert.equal(json.code, 7);
+  const document = JSON.parse(json.stdout);
+  assert.equal(document.drift, true);
+  assert.equal(document.differences.length, 12);
+});
+
+test("drift: no backup at all is drift of the data", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.answer("refresh", { out: await recorded("clean") });
+  await outside.backups();
+  const { stdout, code } = await outside.run(["drift"]);
+  assert.match(stdout, /^data +newest backup +RPO 26 h +none/m);
+  assert.match(stdout, /1 difference\n$/);
+  assert.equal(code, 7);
+});
+
+test("drift: a container that is down leaves the data unjudged and is drift", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.answer("list", { err: "Error: No such container: x\n", code: 1 });
+  for (const name of ["drift", "clean"] as const) {
+    await outside.answer("refresh", { out: await recorded(name) });
+    const { stdout, code } = await outside.run(["drift"]);
+    assert.equal(code, 7);
+    assert.match(stdout, /^host +192\.0\.2\.10 shop-db_backup +declared running/m);
+    assert.match(stdout, /^note: the age of the newest backup could not be judged/m);
+    assert.doesNotMatch(stdout, /^data/m);
+  }
+});
+
+test("drift: what keeps the check from being made is neither 0 nor 7", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.backups(entryOf(hoursAgo(7)));
+  const cut = (await recorded("clean")).split("\n").slice(0, 6).join("\n");
+  const rows = [
+    {
+      name: "a resource that could not be read",
+      refresh: { out: await recorded("broken"), code: 1 },
+      sentence: /the check could not be made: shop-state-192\.0\.2\.10: /,
+    },
+    {
+      name: "Pulumi failed before the first event",
+      refresh: { err: "error: passphrase must be set with PULUMI_CONFIG_PASSPHRASE\n", code: 1 },
+      sentence: /pulumi refresh --preview-only .*passphrase must be set/,
+    },
+    {
+      name: "exit 0, but no events",
+      refresh: { out: "" },
+      sentence: /ended without its summary/,
+    },
+    { name: "exit 0, but cut", refresh: { out: cut }, sentence: /ended without its summary/ },
+    {
+      name: "no engine event",
+      refresh: { out: "{}x\n" },
+      sentence: /writes events that this program does not read/,
+    },
+  ];
+  for (const { name, refresh, sentence } of rows) {
+    await outside.answer("refresh", refresh);
+    const { stdout, stderr, code } = await outside.run(["drift"]);
+    assert.equal(code, 1, name);
+    assert.match(stderr, sentence, name);
+    assert.equal(stdout, "", name);
+  }
+});
+
+test("drift: data that cannot be judged breaks the check only where no drift is known", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.answer("list", { out: [{ event: "error", message: "access denied." }], code: 1 });
+  await outside.answer("refresh", { out: await recorded("clean") });
+  const broken = await outside.run(["drift"]);
+  assert.equal(broken.code, 1);
+  assert.match(broken.stderr, /^error: access denied\.\n$/);
+  await outside.answer("refresh", { out: await recorded("drift") });
+  const known = await outside.run(["drift"]);
+  assert.equal(known.code, 7);
+  assert.match(known.stdout, /note: .*could not be judged: access denied\./);
+});

@@ -1,0 +1,256 @@
+import assert from "node:assert/strict";
+import { after, before, type TestContext, test } from "node:test";
+import {
+  CreateAccessKeyCommand,
+  CreateUserCommand,
+  IAMClient,
+  PutUserPolicyCommand,
+} from "@aws-sdk/client-iam";
+import { PutObjectCommand } from "@aws-sdk/client-s3";
+import type { BackupOutputs } from "../../../common/contracts/stackOutputs.ts";
+import { readerPolicy } from "../../../storage/bucket/iamPolicies.ts";
+import { dumpKey, manifestKey } from "../../../storage/catalogue/objectKeys.ts";
+import type { Store } from "../../../storage/s3/client.ts";
+import type { Credentials } from "../../../storage/s3/credentials.ts";
+import { makeBucket } from "../../support/bucket.ts";
+import { startStore, type TestStore } from "../../support/store.ts";
+import { entryOf, hoursAgo, inspected, Outside, outputs, recorded } from "../support.ts";
+
+const GONE = { err: "Error: No such container: x\n", code: 1 };
+const SEEN = /^note: the newest backup was looked up in the bucket itself: there is no container/m;
+
+let service: TestStore;
+before(async () => {
+  service = await startStore();
+});
+after(() => service.stop());
+
+/** What is in a stack about one bucket: where it is, and the keys that were made for it. */
+interface Bucket {
+  readonly store: Store;
+  readonly location: BackupOutputs["location"];
+  readonly writerKeyId: string;
+  readonly reader: Credentials;
+}
+
+async function makeOne(name: string): Promise<Bucket> {
+  const prefix = "shop/production";
+  const store = await makeBucket(service, name, prefix);
+  const { endpoint } = service;
+  const iam = new IAMClient({ endpoint, region: "us-east-1", credentials: service });
+  const UserName = `${name}-reader`;
+  await iam.send(new CreateUserCommand({ UserName }));
+  const PolicyDocument = JSON.stringify(readerPolicy({ bucket: name, prefix }));
+  await iam.send(new PutUserPolicyCommand({ UserName, PolicyName: "read", PolicyDocument }));
+  const { AccessKey } = await iam.send(new CreateAccessKeyCommand({ UserName }));
+  iam.destroy();
+  assert.ok(AccessKey?.AccessKeyId && AccessKey.SecretAccessKey);
+  return {
+    store,
+    location: { endpoint, region: "us-east-1", bucket: name, prefix },
+    writerKeyId: `WRITER-OF-${name}`,
+    reader: { accessKeyId: AccessKey.AccessKeyId, secretAccessKey: AccessKey.SecretAccessKey },
+  };
+}
+
+async function put({ store, location }: Bucket, stamp: string, database = "shop_production") {
+  const { prefix, bucket } = location;
+  const keys = [
+    dumpKey(prefix, database, stamp, { compression: "zstd", encryption: "none" }),
+    manifestKey(prefix, database, stamp),
+  ];
+  for (const Key of keys) {
+    await store.client.send(new PutObjectCommand({ Bucket: bucket, Key, Body: "x" }));
+  }
+}
+
+/** As `pulumi stack export --show-secrets` writes it. */
+function stateOf(...buckets: Bucket[]): string {
+  const shown = (value: string) => ({
+    "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270",
+    plaintext: JSON.stringify(value),
+  });
+  const keys = buckets.map(({ writerKeyId, reader }, index) => ({
+    urn: `urn:pulumi:production::shop::kamal-postgres-backup:index:BackupKeys::keys-${index}`,
+    custom: false,
+    type: "kamal-postgres-backup:index:BackupKeys",
+    outputs: {
+      accessKeyId: writerKeyId,
+      secretAccessKey: shown("the writer's own"),
+      readerAccessKeyId: reader.accessKeyId,
+      readerSecretAccessKey: shown(reader.secretAccessKey),
+    },
+  }));
+  const root = { urn: "urn:x", custom: false, type: "pulumi:pulumi:Stack" };
+  return JSON.stringify({ version: 3, deployment: { resources: [root, ...keys] } }, null, 4);
+}
+
+async function open(t: TestContext, first: Bucket, changes: Partial<BackupOutputs> = {}) {
+  const outside = await Outside.open(t);
+  const { location, writerKeyId } = first;
+  const backup = { ...outputs, location, writerKeyId, ...changes };
+  await outside.answer("outputs", { out: JSON.stringify({ backup }) });
+  await outside.answer("refresh", { out: await recorded("clean") });
+  await outside.answer("state", { out: stateOf(first) });
+  return outside;
+}
+
+async function document(outside: Outside) {
+  return JSON.parse((await outside.run(["drift", "--json"])).stdout);
+}
+
+test("drift: while the container is gone, the bucket tells how old the newest backup is", async (t) => {
+  const bucket = await makeOne("aged");
+  const outside = await open(t, bucket);
+  await outside.answer("list", GONE);
+  await put(bucket, hoursAgo(31.5));
+  const late = await outside.run(["drift"]);
+  assert.equal(late.code, 7, late.stderr);
+  assert.match(late.stdout, /^data +newest backup +RPO 26 h +31 h old/m);
+  assert.match(late.stdout, /^host +192\.0\.2\.10 shop-db_backup +declared running/m);
+  assert.match(late.stdout, SEEN);
+  await put(bucket, hoursAgo(7));
+  const young = await outside.run(["drift"]);
+  assert.equal(young.code, 7);
+  assert.doesNotMatch(young.stdout, /^data/m);
+  assert.match(young.stdout, SEEN);
+  assert.match(young.stdout, /\n1 difference\n$/);
+  assert.deepEqual((await document(outside)).seen, { backups: "bucket" });
+
+  await outside.backups(entryOf(hoursAgo(7)));
+  const before = (await outside.calls("pulumi")).length;
+  assert.deepEqual((await document(outside)).seen, { backups: "container" });
+  const asked = (await outside.calls("pulumi")).slice(before).map(([a, b]) => `${a} ${b}`);
+  assert.ok(!asked.includes("stack export"), "no secret is asked for without need");
+});
+
+test("drift: a container whose own key may not list is no broken check", async (t) => {
+  const bucket = await makeOne("append-only");
+  const outside = await open(t, bucket);
+  await put(bucket, hoursAgo(7));
+  const message = "the access key may not do this in shop-backups.";
+  await outside.answer("list", { out: [{ event: "error", message }], code: 1 });
+  const { stdout, code } = await outside.run(["drift"]);
+  assert.equal(code, 0, stdout);
+  assert.match(
+    stdout,
+    /^note: the newest backup was looked up in the bucket itself: the access key/,
+  );
+  assert.match(stdout, /\nno drift\n$/);
+});
+
+test("drift: the copies are looked up in their own bucket, with its own key", async (t) => {
+  const [first, second] = [await makeOne("here"), await makeOne("there")];
+  const { location, writerKeyId } = second;
+  const outside = await open(t, first, { copy: { location, writerKeyId, rpoHours: 30 } });
+  await outside.answer("list", GONE);
+  await outside.answer("state", { out: stateOf(second, first) });
+  await put(first, hoursAgo(7));
+  await put(second, hoursAgo(31.5));
+  const { stdout } = await outside.run(["drift"]);
+  assert.match(stdout, /^data +newest copy +RPO 30 h +31 h old/m);
+  assert.match(stdout, /^note: the newest copy was looked up in the bucket itself/m);
+  assert.match(stdout, /\n2 differences\n$/);
+  // The copies' bucket is the user's: no key for reading it was made.
+  await outside.answer("state", { out: stateOf(first) });
+  const { seen, notes } = await document(outside);
+  assert.deepEqual(seen, { backups: "bucket", copies: null });
+  assert.match(
+    notes[1],
+    /^the age of the newest copy could not be judged: there is no container.*The bucket could not be asked either: the stack has made no key/,
+  );
+});
+
+test("drift: every database of a server that is out of sight is looked for in the bucket", async (t) => {
+  const bucket = await makeOne("every");
+  const outside = await open(t, bucket, { database: "", databases: "all" });
+  await outside.answer("databases", GONE);
+  const none = await outside.run(["drift"]);
+  assert.match(none.stdout, /^data +newest backup +RPO 26 h +none/m);
+  await put(bucket, hoursAgo(7), "shop");
+  await put(bucket, hoursAgo(50), "blog");
+  const { stdout } = await outside.run(["drift"]);
+  assert.match(stdout, /^data +newest backup of blog +RPO 26 h +50 h old/m);
+  assert.doesNotMatch(stdout, /newest backup of shop/);
+  assert.match(stdout, /for each database there, gone from the server or not: there is no/);
+
+  const message = "POSTGRES_HOST db cannot be reached.";
+  await outside.answer("databases", { code: 1, out: [{ event: "error", message }] });
+  const broken = await outside.run(["drift"]);
+  assert.equal(broken.code, 1);
+  assert.match(broken.stderr, /POSTGRES_HOST db cannot be reached/);
+});
+
+test("drift: a bucket that cannot be asked is said, and no secret with it", async (t) => {
+  const bucket = await makeOne("shut");
+  const outside = await open(t, bucket);
+  await outside.answer("list", GONE);
+  const wrong = { ...bucket, reader: { ...bucket.reader, secretAccessKey: "not-the-secret" } };
+  const rows = [
+    [{ out: stateOf(wrong) }, /either: cannot list the backups of shop_production: .*signature/],
+    [
+      { err: "error: incorrect passphrase\n", code: 255 },
+      /either: pulumi stack export .*incorrect/,
+    ],
+    [{ out: "[]" }, /either: this version of Pulumi writes a state/],
+    [{ out: "not-the-secret" }, /either: pulumi stack export in \S+ did not print JSON\./],
+  ] as const;
+  for (const [answer, sentence] of rows) {
+    await outside.answer("state", answer);
+    const { stdout, stderr, code } = await outside.run(["drift", "--debug"]);
+    assert.equal(code, 7, stderr);
+    assert.match(stdout, sentence);
+    assert.match(stdout, /^host +192\.0\.2\.10 shop-db_backup +declared running/m);
+    assert.ok(!(stdout + stderr).includes("not-the-secret"));
+  }
+});
+
+test("status: while the container does not run, the bucket tells the age", async (t) => {
+  const [first, second] = [await makeOne("looked"), await makeOne("looked-copy")];
+  const { location, writerKeyId } = second;
+  const outside = await open(t, first, { copy: { location, writerKeyId, rpoHours: 30 } });
+  await outside.answer("state", { out: stateOf(first, second) });
+  await outside.answer("inspect", { ...GONE, out: "\n" });
+  await put(first, hoursAgo(7));
+  const { stdout, code } = await outside.run(["status"]);
+  assert.equal(code, 0);
+  const exports = (await outside.calls("pulumi")).filter(([, word]) => word === "export");
+  assert.equal(exports.length, 1, "both places are read with one look into the state");
+  assert.match(stdout, /newest +\S+ \S+ UTC, 1 bytes, as the bucket itself tells\n/);
+  assert.match(stdout, /verdict +newest 7 h old, RPO 26 h: ok\n/);
+  assert.match(stdout, /verdict copy +no complete backup, RPO 30 h: missed\n/);
+  const { seen, withinRpo, copy } = JSON.parse((await outside.run(["status", "--json"])).stdout);
+  assert.deepEqual([seen, withinRpo], ["bucket", true]);
+  assert.equal(copy.databases[0].withinRpo, false);
+});
+
+test("status: the bucket tells too where the container's key may only add", async (t) => {
+  const bucket = await makeOne("only-added");
+  const outside = await open(t, bucket);
+  await put(bucket, hoursAgo(31.5));
+  await outside.answer("inspect", { out: inspected() });
+  const message = "the access key may not do this in shop-backups.";
+  await outside.answer("list", { out: [{ event: "error", message }], code: 1 });
+  const { stdout, code } = await outside.run(["status"]);
+  assert.equal(code, 0);
+  assert.match(stdout, /verdict {5}newest 31 h old, RPO 26 h: missed\n/);
+  await outside.answer("state", { out: stateOf() });
+  const blind = await outside.run(["status"]);
+  assert.equal(blind.code, 1);
+  assert.match(blind.stderr, /may not do this.* The bucket could not be asked either: the stack/);
+});
+
+test("list: while the container is gone, what lies in the bucket", async (t) => {
+  const bucket = await makeOne("listed");
+  const outside = await open(t, bucket);
+  await put(bucket, hoursAgo(7));
+  await put(bucket, hoursAgo(31.5));
+  await outside.answer("list", GONE);
+  const { stdout, stderr, code } = await outside.run(["list"]);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /newest 7 h old, RPO 26 h: ok\n/);
+  assert.equal(stdout.match(/complete/g)?.length, 2);
+  assert.match(stderr, /^looked up in the bucket itself: there is no container/);
+  const json = JSON.parse((await outside.run(["list", "--json"])).stdout);
+  assert.deepEqual([json.seen, json.backups.length], ["bucket", 2]);
+});

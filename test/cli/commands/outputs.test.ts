@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { Outside, outputs } from "../support.ts";
+
+test("the outputs: from a file without Pulumi, by name, by host, and every way to miss", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.backups();
+  const second = {
+    ...outputs,
+    name: "blog",
+    database: "blog",
+    hosts: [{ ...outputs.hosts[0], host: "192.0.2.20" }, ...outputs.hosts],
+  };
+  const files: Record<string, unknown> = {
+    "both.json": { a: outputs, b: second, url: "https://example.com" },
+    "one.json": outputs,
+    "none.json": { url: "x" },
+    "newer.json": { a: { ...outputs, version: 2 } },
+  };
+  for (const [name, value] of Object.entries(files)) {
+    await writeFile(join(outside.folder, name), JSON.stringify(value));
+  }
+  await writeFile(join(outside.folder, "text.json"), "url: x");
+  const rows: [string[], number, RegExp][] = [
+    [["--outputs", "one.json"], 0, /^shop_production /],
+    [["--outputs", "both.json", "--name", "blog"], 0, /^blog /],
+    [["--outputs", "both.json"], 1, /several backups: shop, blog\. Choose one with --name/],
+    [["--outputs", "both.json", "--name", "x"], 1, /--name x: the stack has shop, blog/],
+    [["--outputs", "one.json", "--host", "x"], 1, /--host x: shop-db_backup runs on 192\.0\.2\.10/],
+    [["--outputs", "none.json"], 1, /publishes no backup \(outputs: url\)\. Run pulumi up first/],
+    [["--outputs", "newer.json"], 1, /written by another version/],
+    [["--outputs", "text.json"], 1, /is not JSON\. Make it with: pulumi stack output --json/],
+    [["--outputs", "absent.json"], 1, /--outputs absent\.json cannot be read \(ENOENT\)/],
+  ];
+  for (const [args, code, said] of rows) {
+    const result = await outside.run(["list", ...args]);
+    assert.match(code === 0 ? result.stdout : result.stderr, said, args.join(" "));
+    assert.equal(result.code, code);
+  }
+  assert.deepEqual(await outside.calls("pulumi"), []);
+  const onSecond = ["--outputs", "both.json", "--name", "blog", "--host", "192.0.2.20"];
+  await outside.run(["list", ...onSecond]);
+  assert.ok((await outside.calls("ssh")).at(-1)?.includes("deploy@192.0.2.20"));
+});
+
+test("Pulumi's own error is passed on, with what to do", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.answer("outputs", { err: "error: no stack named 'x' found\n", code: 6 });
+  const { code, stderr } = await outside.run(["list", "--stack", "x"]);
+  assert.equal(code, 1);
+  assert.match(stderr, /no stack named 'x' found\. Say where with --cwd and --stack/);
+  assert.doesNotMatch(stderr, /\n +at /, "no stack trace without --debug");
+  assert.match((await outside.run(["list", "--stack", "x", "--debug"])).stderr, /\n +at /);
+});
+
+test("every command has examples in its help", async (t) => {
+  const outside = await Outside.open(t);
+  for (const command of ["backup", "list", "restore", "status", "drift"]) {
+    const { stdout, code } = await outside.run([command, "--help"]);
+    assert.match(stdout, /Examples:\n {2}\$ npx kamal-postgres-backup /);
+    assert.match(stdout, /--outputs <file>/);
+    assert.equal(code, 0);
+  }
+  assert.equal((await outside.run(["bakup"])).code, 1);
+});

@@ -1,0 +1,181 @@
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { encodeBech32 } from "../../../common/age/bech32.ts";
+import { entryOf, Outside } from "../support.ts";
+
+const progress = { event: "progress", step: "upload", bytes: 5_000_000, elapsedMs: 1000 };
+
+test("restore refuses without a terminal and without --yes, before anything is asked of the host", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.backups(entryOf("2026-11-24T03:15:02"));
+  const { code, stderr } = await outside.run(["restore"]);
+  assert.equal(code, 1);
+  assert.match(stderr, /standard input is no terminal\. Run it in a terminal, or add --yes/);
+  assert.deepEqual(await outside.calls("ssh"), []);
+});
+
+const restored = {
+  event: "restored",
+  database: "shop_production",
+  from: "2026-11-24T03:15:02",
+  previous: "shop_production_before_20261124T102110",
+  tables: 2,
+  rows: 18_204_117,
+  compared: true,
+  undo: "undo shop_production_before_20261124T102110",
+  elapsedMs: 36_400,
+};
+
+test("restore: what will be done, what was done, and the way back", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.backups(
+    entryOf("2026-11-24T09:00:00", { manifestKey: null, manifest: null }),
+    entryOf("2026-11-24T03:15:02"),
+  );
+  const steps = ["download", "restore", "compare"];
+  await outside.answer("restore", {
+    out: [...steps.map((step) => ({ ...progress, step })), restored],
+    err: "not carried over: ALTER DATABASE ...\n",
+  });
+  const { stdout, stderr, code } = await outside.run(["restore", "--yes"]);
+  assert.deepEqual(stdout.split("\n"), [
+    "Restore shop_production on 192.0.2.10 from 2026-11-24 03:15:02 UTC (412 MB, 18,204,117 rows)",
+    "The database of now stays as shop_production_before_<time>.",
+    "  read and checked   412 MB",
+    "  restored           2 tables",
+    "  compared           2 tables, 18,204,117 rows: equal to the snapshot",
+    "  swapped            the database of before is shop_production_before_20261124T102110",
+    "Restored shop_production from 2026-11-24 03:15:02 UTC in 36 s.",
+    "To swap back: npx kamal-postgres-backup undo shop_production_before_20261124T102110",
+    "",
+  ]);
+  assert.equal(
+    stderr,
+    "not carried over: ALTER DATABASE ...\n",
+    "the agent's notices are passed on",
+  );
+  assert.equal(code, 0);
+  const call = (await outside.calls("ssh")).at(-1) ?? [];
+  assert.deepEqual(call.slice(-5), ["agent", "restore", "2026-11-24T03:15:02", "--yes", "--json"]);
+});
+
+test("restore: a time in two words, beside the live database, which leaves nothing to undo", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.backups(entryOf("2026-11-24T03:15:02"), entryOf("2026-11-23T03:15:01"));
+  await outside.answer("restore", {
+    out: [{ ...restored, database: "my look", previous: null, undo: null }],
+  });
+  const args = ["restore", "2026-11-23", "03:15:01", "--into", "my look", "--yes", "--json"];
+  const { stdout, code } = await outside.run(args);
+  assert.equal(code, 0);
+  const document = JSON.parse(stdout);
+  assert.equal(document.database, "my look");
+  assert.equal(document.undo, null);
+  const call = (await outside.calls("ssh")).at(-1) ?? [];
+  assert.deepEqual(call.slice(-6), [
+    ...["restore", "2026-11-23T03:15:01", "--into", "'my look'", "--yes", "--json"],
+  ]);
+});
+
+test("restore: of the old image's object nothing is claimed to be compared", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.backups(
+    entryOf("2026-11-24T03:15:02", { kind: "legacy", manifestKey: null, manifest: null }),
+  );
+  await outside.answer("restore", { out: [{ ...restored, compared: false, tables: 0, rows: 0 }] });
+  const { stdout } = await outside.run(["restore", "--yes"]);
+  assert.match(stdout, /made by the old image: nothing to compare it with/);
+  assert.match(stdout, /read and restored {3}412 MB; without a manifest there is nothing/);
+  assert.doesNotMatch(stdout, /0 tables|equal|checked/);
+});
+
+test("restore: what cannot be restored is refused before the agent is asked", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.backups(entryOf("2026-11-24T03:15:02"));
+  const rows: [string[], RegExp][] = [
+    [["restore", "2020-01-01T00:00:00", "--yes"], /no backup of shop_production from 2020-01-01/],
+    [["restore", "soon", "--yes"], /"soon" is no time of a backup/],
+    [
+      ["restore", "--into", "shop_production", "--yes"],
+      /--into shop_production is the live database/,
+    ],
+  ];
+  for (const [args, sentence] of rows) {
+    const { code, stderr, stdout } = await outside.run(args);
+    assert.equal(code, 1);
+    assert.match(stderr, sentence);
+    assert.equal(stdout, "");
+  }
+  assert.ok((await outside.calls("ssh")).every((call) => !call.includes("restore")));
+});
+
+test("restore: a cut stream never says Restored", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.backups(entryOf("2026-11-24T03:15:02"));
+  await outside.answer("restore", { out: [{ ...progress, step: "compare" }] });
+  const { code, stdout, stderr } = await outside.run(["restore", "--yes"]);
+  assert.equal(code, 1);
+  assert.doesNotMatch(stdout, /Restored/);
+  assert.match(stderr, /ended without a result/);
+});
+
+test("restore: the newest not after a time, with a private key that is no argument", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.backups(entryOf("2026-11-24T03:15:02"), entryOf("2026-11-23T03:15:01"));
+  await outside.answer("restore", { out: [restored] });
+  const key = encodeBech32("age-secret-key-", Buffer.alloc(32, 7)).toUpperCase();
+  await writeFile(join(outside.folder, "key.txt"), `# created: today\n${key}\n`);
+  const args = ["restore", "--not-after", "2026-11-24 02:00", "--identity", "key.txt", "--globals"];
+  const { code, stderr, stdout } = await outside.run([...args, "--yes"]);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /from 2026-11-23 03:15:01 UTC/);
+  const call = (await outside.calls("ssh")).at(-1) ?? [];
+  assert.deepEqual(call.slice(call.indexOf("docker")), [
+    ...["docker", "exec", "--interactive", "shop-db_backup", "agent", "restore"],
+    ...["2026-11-23T03:15:01", "--globals", "--identity-stdin", "--yes", "--json"],
+  ]);
+  assert.equal(await outside.input("restore"), `${key}\n`);
+  assert(!(stdout + stderr + call.join()).includes(key));
+});
+
+test("restore: a key or a time that is none is refused before the agent is asked", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.backups(entryOf("2026-11-24T03:15:02"));
+  await writeFile(join(outside.folder, "not.txt"), "hello\n");
+  await writeFile(join(outside.folder, "broken.txt"), "AGE-SECRET-KEY-1BROKEN\n");
+  const rows: [string[], RegExp][] = [
+    [["--identity", "none.txt"], /--identity none\.txt cannot be read \(ENOENT\)/],
+    [["--identity", "not.txt"], /holds no line that begins with AGE-SECRET-KEY-1/],
+    [["--identity", "broken.txt"], /the age identity is not valid/],
+    [["--not-after", "yesterday"], /--not-after yesterday is no time/],
+    [["--not-after", "2020-01-01T00:00"], /is as old as 2020-01-01T00:00: the oldest is of 2026/],
+  ];
+  for (const [args, sentence] of rows) {
+    const { code, stderr } = await outside.run(["restore", "--yes", ...args]);
+    assert.equal(code, 1);
+    assert.match(stderr, sentence);
+  }
+  assert.ok((await outside.calls("ssh")).every((call) => !call.includes("restore")));
+});
+
+test("restore --dry-run asks nothing and says what would be done", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.backups(entryOf("2026-11-24T03:15:02"));
+  const planned = {
+    event: "planned",
+    ...{ database: "shop_production", from: "2026-11-24T03:15:02", key: "k", bytes: 1 },
+    ...{ previous: "shop_production_before_20261124T102110", tables: 2, rows: 3 },
+    roles: ["reporter"],
+  };
+  await outside.answer("restore", { out: [planned] });
+  const { code, stdout } = await outside.run(["restore", "--dry-run"]);
+  assert.equal(code, 0);
+  assert.match(stdout, /would stay as shop_production_before_20261124T102110/);
+  assert.match(stdout, /Roles that would be made: reporter/);
+  assert.match(stdout, /Dry run: every check has passed, and nothing was made\./);
+  assert.doesNotMatch(stdout, /Restored/);
+  const call = (await outside.calls("ssh")).at(-1) ?? [];
+  assert(call.includes("--dry-run"));
+});

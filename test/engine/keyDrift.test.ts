@@ -1,0 +1,141 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import {
+  CreateAccessKeyCommand,
+  CreateUserCommand,
+  DeleteAccessKeyCommand,
+  DeleteUserPolicyCommand,
+  IAMClient,
+  PutUserPolicyCommand,
+} from "@aws-sdk/client-iam";
+import { CreateBucketCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import * as pulumi from "@pulumi/pulumi";
+import { KeyProbe } from "../../components/bucket/keyProbe.ts";
+import { BackupKeys } from "../../components/index.ts";
+import { writerPolicy } from "../../storage/bucket/iamPolicies.ts";
+import { openProject, type Project } from "../providers/project.ts";
+import { administrator, changed, standIn } from "../support/compatible.ts";
+import { startStore, type TestStore } from "../support/store.ts";
+
+/** What a hand can do to the keys of a backup, those that are made and those that were given. */
+const Bucket = "backups";
+const prefix = "shop";
+let store: TestStore;
+let iam: IAMClient;
+let project: Project;
+let user: string;
+let policy: string;
+let writer: { readonly accessKeyId: string; readonly secretAccessKey: string };
+
+before(async () => {
+  store = await startStore();
+  iam = new IAMClient({ endpoint: store.endpoint, region: "us-east-1", credentials: store });
+  await administrator(store).send(new CreateBucketCommand({ Bucket }));
+  project = await openProject(["aws"], standIn(store));
+  await ups();
+});
+after(async () => {
+  await project?.close();
+  await store?.stop();
+});
+
+async function program() {
+  const keys = new BackupKeys("shop", { bucket: Bucket, prefix });
+  return {
+    user: keys.writer.user.name,
+    policy: keys.writer.policy.name,
+    writer: { accessKeyId: keys.accessKeyId, secretAccessKey: keys.secretAccessKey },
+  };
+}
+
+async function ups() {
+  await project.up(program, { refresh: true });
+  const outputs = await project.outputs();
+  user = outputs["user"]?.value;
+  policy = outputs["policy"]?.value;
+  writer = outputs["writer"]?.value;
+}
+
+function put(credentials: typeof writer) {
+  const { endpoint } = store;
+  const s3 = new S3Client({ endpoint, region: "us-east-1", forcePathStyle: true, credentials });
+  return s3.send(new PutObjectCommand({ Bucket, Key: `${prefix}/x`, Body: "1" }));
+}
+
+async function drifted(): Promise<Record<string, string>> {
+  const drift = await project.drift(program);
+  assert.equal(drift.code, 7, JSON.stringify(drift));
+  return changed(drift);
+}
+
+test("a widened policy is drift, and up narrows it", async () => {
+  const PolicyDocument = JSON.stringify({
+    Version: "2012-10-17",
+    Statement: [{ Effect: "Allow", Action: ["s3:*"], Resource: ["arn:aws:s3:::*"] }],
+  });
+  await iam.send(new PutUserPolicyCommand({ UserName: user, PolicyName: policy, PolicyDocument }));
+  assert.deepEqual(await drifted(), { "shop-policy": "update" });
+  await ups();
+  assert.equal((await project.drift(program)).code, 0);
+});
+
+test("a removed policy is drift, and up puts it back: the key works again", async () => {
+  await iam.send(new DeleteUserPolicyCommand({ UserName: user, PolicyName: policy }));
+  await assert.rejects(put(writer), { name: "AccessDenied" });
+  assert.equal((await drifted())["shop-policy"], "create");
+  await ups();
+  await put(writer);
+  assert.equal((await project.drift(program)).code, 0);
+});
+
+test("a deleted key is drift, and up makes another", async () => {
+  const lost = writer;
+  await iam.send(new DeleteAccessKeyCommand({ UserName: user, AccessKeyId: lost.accessKeyId }));
+  assert.deepEqual(await drifted(), { "shop-key": "create" });
+  await ups();
+  assert.notEqual(writer.accessKeyId, lost.accessKeyId);
+  await put(writer);
+  assert.equal((await project.drift(program)).code, 0);
+});
+
+test("a given key that its owner deleted is drift, and up says so; another one heals it", async () => {
+  const UserName = "given";
+  await iam.send(new CreateUserCommand({ UserName }));
+  const PolicyDocument = JSON.stringify(writerPolicy({ bucket: Bucket, prefix, read: true }));
+  await iam.send(new PutUserPolicyCommand({ UserName, PolicyName: "rights", PolicyDocument }));
+  const make = async () => {
+    const { AccessKey } = await iam.send(new CreateAccessKeyCommand({ UserName }));
+    return { id: AccessKey?.AccessKeyId ?? "", secret: AccessKey?.SecretAccessKey ?? "" };
+  };
+  const given = (key: { id: string; secret: string }) => async () => {
+    new KeyProbe("given", {
+      endpoint: store.endpoint,
+      region: "us-east-1",
+      bucket: Bucket,
+      prefix,
+      allowInsecure: true,
+      accessKeyId: key.id,
+      secretAccessKey: pulumi.secret(key.secret),
+      access: "restorable",
+      patienceSeconds: 0,
+    });
+  };
+  const probing = await openProject([]);
+  try {
+    const first = await make();
+    await probing.up(given(first));
+    assert.equal((await probing.drift(given(first))).code, 0);
+    await iam.send(new DeleteAccessKeyCommand({ UserName, AccessKeyId: first.id }));
+    const drift = await probing.drift(given(first));
+    assert.deepEqual([drift.code, changed(drift)], [7, { given: "update" }]);
+    await assert.rejects(
+      probing.up(given(first), { refresh: true }),
+      /does not know the access key id/,
+    );
+    const second = await make();
+    await probing.up(given(second), { refresh: true });
+    assert.equal((await probing.drift(given(second))).code, 0);
+  } finally {
+    await probing.close();
+  }
+});

@@ -1,0 +1,139 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { CreateBucketCommand, ListObjectsV2Command, PutObjectCommand } from "@aws-sdk/client-s3";
+import { PostgresBackup } from "../../../components/index.ts";
+import { docker } from "../../../sandbox/host/docker.ts";
+import { administrator, outputsOf, query, runCli } from "../../../sandbox/stack/actors.ts";
+import { openStack, type SandboxStack, settled } from "../../../sandbox/stack/engine.ts";
+import { up } from "../../../sandbox/up.ts";
+import type { World } from "../../../sandbox/world/world.ts";
+
+/**
+ * A second backup of the same application, of every database but one, into a bucket of the user's, with the bucket in the
+ * endpoint and a key that may delete.
+ */
+const Bucket = "bring-your-own";
+const DATABASE = "app_production_queue";
+const LONG_AGO = "2020-01-01T00:00:00";
+let world: World;
+let stack: SandboxStack;
+
+before(async () => {
+  world = await up();
+  await administrator(world).send(new CreateBucketCommand({ Bucket }));
+  const program = async () => {
+    const { outputs } = new PostgresBackup("archive", {
+      kamal: { config: world.app.config, accessory: "db_archive" },
+      database: "all",
+      excludeDatabases: [world.database.name],
+      keep: { days: 30, atLeast: 1 },
+      maxShrinkPercent: 30,
+      globals: false,
+      dumpOptions: ["--no-comments"],
+      bucket: {
+        name: Bucket,
+        endpoint: `${world.store.endpoint}/${Bucket}`,
+        region: world.store.region,
+        accessKeyId: world.store.accessKeyId,
+        secretAccessKey: world.store.secretAccessKey,
+        allowInsecure: true,
+      },
+      schedule: "@daily",
+      ssh: { hostKeys: { [world.ssh.host]: world.ssh.hostKey } },
+      baseImage: world.image.base,
+    });
+    await settled(outputs);
+    return { archive: outputs };
+  };
+  stack = await openStack(world, { stack: "archive", program });
+  const result = await stack.up();
+  assert.equal(result.code, 0, result.output);
+  assert.match(result.output, /bucket/i);
+});
+after(async () => {
+  const gone = await stack.destroy();
+  await stack.close();
+  assert.equal(gone.code, 0, gone.output);
+});
+
+const put = (database: string) =>
+  administrator(world).send(
+    new PutObjectCommand({
+      Bucket,
+      Key: `${world.app.service}/${database}_${LONG_AGO}.dump`,
+      Body: "PGDMP",
+    }),
+  );
+
+test("with the bucket in the endpoint a backup lands under its own key, without an extra folder", async () => {
+  await put(DATABASE);
+  const backup = await runCli(stack, ["backup"]);
+  assert.equal(backup.code, 0, backup.stderr);
+  const { Contents = [] } = await administrator(world).send(new ListObjectsV2Command({ Bucket }));
+  const keys = Contents.map((object) => object.Key as string);
+  assert.ok(
+    keys.some((key) => /\/app_production_queue_[^/]+\.pgdump$/.test(key)),
+    keys.join(", "),
+  );
+  assert.deepEqual(
+    keys.filter((key) => !key.startsWith(`${world.app.service}/app_production_queue_`)),
+    [],
+  );
+  assert.ok(!keys.some((key) => key.includes(".globals.")), "no roles");
+  assert.ok(!keys.some((key) => key.includes(LONG_AGO)), "the container deletes what is too old");
+});
+
+test("a command about one of every database says which there are, status judges each", async () => {
+  await put("dropped_long_ago");
+  const list = await runCli(stack, ["list"]);
+  assert.equal(list.code, 1);
+  assert.match(
+    list.stderr,
+    new RegExp(`now .*${DATABASE}.*; in the bucket alone dropped_long_ago\\. Choose one`),
+  );
+  const status = await runCli(stack, ["status", "--json"]);
+  assert.equal(status.code, 0, status.stderr);
+  const { databases } = JSON.parse(status.stdout) as {
+    databases: { database: string; withinRpo: boolean }[];
+  };
+  assert.equal(databases.find(({ database }) => database === DATABASE)?.withinRpo, true);
+  assert.ok(!databases.some(({ database }) => database === world.database.name), "left out");
+});
+
+test("its settings are in the container's environment", async () => {
+  const { container } = await outputsOf(stack);
+  const { stdout } = await docker([
+    "container",
+    "inspect",
+    "-f",
+    "{{json .Config.Env}}",
+    container,
+  ]);
+  const env = JSON.parse(stdout) as string[];
+  for (const setting of [
+    "POSTGRES_BACKUP_ALL=true",
+    `POSTGRES_EXCLUDE_DATABASES=${world.database.name}`,
+    "BACKUP_KEEP_DAYS=30",
+    "BACKUP_KEEP_AT_LEAST=1",
+    "BACKUP_MAX_SHRINK_PERCENT=30",
+    "BACKUP_GLOBALS=false",
+    "PGDUMP_EXTRA_OPTS=--no-comments",
+  ]) {
+    assert.ok(env.includes(setting), setting);
+  }
+});
+
+test("and restores beside the live database", async () => {
+  const one = ["--database", DATABASE, "--into", "queue_copy", "--yes"];
+  const restore = await runCli(stack, ["restore", "latest", ...one]);
+  assert.equal(restore.code, 0, restore.stderr);
+  try {
+    const tables = "select count(*)::int as n from pg_tables where schemaname = 'public'";
+    const [copy] = await query<{ n: number }>(world, tables, "queue_copy");
+    const [live] = await query<{ n: number }>(world, tables, DATABASE);
+    assert.equal(copy?.n, live?.n);
+    assert.notEqual(live?.n, 0);
+  } finally {
+    await query(world, "drop database queue_copy");
+  }
+});

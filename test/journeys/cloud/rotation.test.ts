@@ -1,0 +1,196 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { IAMClient, ListAccessKeysCommand } from "@aws-sdk/client-iam";
+import { ListObjectsV2Command, S3Client } from "@aws-sdk/client-s3";
+import type { EngineEvent } from "@pulumi/pulumi/automation/index.js";
+import { docker } from "../../../sandbox/host/docker.ts";
+import { administrator, outputsOf } from "../../../sandbox/stack/actors.ts";
+import { eventually } from "../../../sandbox/world/run.ts";
+import { begin, type Journey } from "../../support/journey.ts";
+
+let journey: Journey;
+let container: string;
+let location: { readonly bucket: string; readonly prefix: string };
+
+before(async () => {
+  journey = await begin();
+  await journey.stack.stack.setConfig("schedule", { value: "@every 2s" });
+  await ups();
+  ({ container, location } = await outputsOf(journey.stack));
+});
+after(async () => {
+  await journey.stack.stack.setConfig("schedule", { value: "15 3 * * *" });
+  await journey.stack.stack.removeConfig("rotateAfter");
+  await journey.stack.stack.removeConfig("databasePassword");
+  await journey.stack.stack.removeConfig("keyAccess");
+  await ups();
+  await journey.stack.close();
+});
+
+async function ups() {
+  const result = await journey.stack.up();
+  assert.equal(result.code, 0, result.output);
+  return result;
+}
+
+interface Key {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+}
+
+async function keyInContainer(): Promise<Key> {
+  const format = "{{range .Config.Env}}{{println .}}{{end}}";
+  const { stdout } = await docker(["container", "inspect", "-f", format, container]);
+  const value = (name: string) => new RegExp(`^${name}=(.*)$`, "m").exec(stdout)?.[1] ?? "";
+  return {
+    accessKeyId: value("S3_ACCESS_KEY_ID"),
+    secretAccessKey: value("S3_SECRET_ACCESS_KEY"),
+  };
+}
+
+function listWith(credentials: Key) {
+  const { endpoint, region } = journey.world.store;
+  const s3 = new S3Client({ endpoint, region, forcePathStyle: true, credentials });
+  return s3.send(
+    new ListObjectsV2Command({ Bucket: location.bucket, Prefix: `${location.prefix}/` }),
+  );
+}
+
+/** Ids of all keys of the user that has this one. */
+async function keysBeside(id: string, userOf: (key: string) => string): Promise<string[]> {
+  const { endpoint, region } = journey.world.store;
+  const iam = new IAMClient({ endpoint, region, credentials: journey.world.store });
+  const { AccessKeyMetadata = [] } = await iam.send(
+    new ListAccessKeysCommand({ UserName: userOf(id) }),
+  );
+  return AccessKeyMetadata.map(({ AccessKeyId = "" }) => AccessKeyId);
+}
+
+/** Name of the writer's user, from the stack's state. */
+async function writersUser(): Promise<string> {
+  const { deployment } = await journey.stack.stack.exportStack();
+  const found = (deployment.resources as { urn: string; id?: string }[]).find(({ urn }) =>
+    urn.endsWith("::shop-keys-user"),
+  );
+  return found?.id ?? "";
+}
+
+/** Follows the log of a container until it is gone. */
+function follow(name: string) {
+  const child = spawn("docker", ["logs", "--follow", "--since", "0s", name], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let text = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (part: string) => {
+      text += part;
+    });
+  }
+  return { process: child, ended: once(child, "close"), text: () => text };
+}
+
+async function manifests(): Promise<string[]> {
+  const keys: string[] = [];
+  let ContinuationToken: string | undefined;
+  do {
+    const page = await administrator(journey.world).send(
+      new ListObjectsV2Command({
+        Bucket: location.bucket,
+        Prefix: `${location.prefix}/`,
+        ...(ContinuationToken !== undefined && { ContinuationToken }),
+      }),
+    );
+    for (const { Key = "" } of page.Contents ?? []) {
+      if (Key.endsWith(".manifest.json")) keys.push(Key);
+    }
+    ContinuationToken = page.NextContinuationToken;
+  } while (ContinuationToken !== undefined);
+  return keys;
+}
+
+/** When each step on a resource of ours began and ended, in the engine's order. */
+function stepsOf(events: readonly EngineEvent[]): string[] {
+  return events.flatMap(({ resourcePreEvent, resOutputsEvent }) => {
+    const metadata = resourcePreEvent?.metadata ?? resOutputsEvent?.metadata;
+    if (metadata === undefined || metadata.op === "refresh" || metadata.op === "same") return [];
+    const name = metadata.urn.split("::").at(-1);
+    return [`${metadata.op} ${name} ${resourcePreEvent ? "begins" : "ends"}`];
+  });
+}
+
+test("keys are rotated while a backup runs every 2 s, and none fails", async () => {
+  const old = await keyInContainer();
+  await listWith(old);
+  const before = new Set(await manifests());
+  const oldLog = follow(container);
+  await sleep(5_000);
+
+  await journey.stack.stack.setConfig("rotateAfter", { value: `2026-12 ${Date.now()}` });
+  const { events, output } = await ups();
+  const { stdout: id } = await docker(["container", "inspect", "-f", "{{.Id}}", container]);
+  const newLog = follow(id.trim());
+  await oldLog.ended;
+  await sleep(6_000);
+  newLog.process.kill();
+
+  const fresh = await keyInContainer();
+  assert.notEqual(fresh.accessKeyId, old.accessKeyId, output);
+  for (const { text } of [oldLog, newLog]) {
+    assert.match(text(), /Backup complete/);
+    assert.doesNotMatch(text(), /error|failed|stopped/i);
+  }
+  const made = (await manifests()).filter((key) => !before.has(key)).toSorted();
+  const stamps = made.map((key) => Date.parse(`${/_([^_]+)\.manifest/.exec(key)?.[1]}Z`));
+  const gaps = stamps.slice(1).map((stamp, i) => (stamp - (stamps[i] ?? 0)) / 1000);
+  console.log(`# ${made.length} backups, the longest gap ${Math.max(...gaps)} s`);
+  assert.ok(made.length >= 4, made.join("\n"));
+
+  const steps = stepsOf(events);
+  const at = (step: string) => {
+    const index = steps.indexOf(step);
+    assert.notEqual(index, -1, `${step} is not among\n${steps.join("\n")}`);
+    return index;
+  };
+  const boot = steps.find((line) => /^update shop-boot-.* ends$/.test(line)) ?? "no boot";
+  assert.ok(at("create-replacement shop-keys-key ends") < at("update shop-key-probe begins"));
+  assert.ok(at("update shop-key-probe ends") < at(boot));
+  assert.ok(at(boot) < at("delete-replaced shop-keys-key begins"), steps.join("\n"));
+
+  const user = await writersUser();
+  assert.deepEqual(await keysBeside(fresh.accessKeyId, () => user), [fresh.accessKeyId]);
+  await assert.rejects(listWith(old), { name: "InvalidAccessKeyId" });
+  await listWith(fresh);
+});
+
+test("nothing has changed after that", async () => {
+  const preview = await journey.stack.preview({ expectNoChanges: true });
+  assert.equal(preview.code, 0, preview.output);
+});
+
+test("a rotation whose container is not fit leaves the old container with its key; the next up mends it", async () => {
+  const old = await keyInContainer();
+  const user = await writersUser();
+  await journey.stack.stack.setConfig("rotateAfter", { value: `2027-01 ${Date.now()}` });
+  await journey.stack.stack.setConfig("databasePassword", { value: "not-this-one", secret: true });
+  const failed = await journey.stack.up();
+  assert.notEqual(failed.code, 0);
+  assert.match(failed.output, /not fit to back up/);
+  assert.match(failed.output, /the previous container is back/);
+  assert.deepEqual(await keyInContainer(), old);
+  await listWith(old);
+  const { length } = await manifests();
+  await eventually("a backup by the container that is back", 60_000, async () =>
+    (await manifests()).length > length ? true : undefined,
+  );
+  assert.equal((await keysBeside(old.accessKeyId, () => user)).length, 2);
+
+  await journey.stack.stack.removeConfig("databasePassword");
+  await ups();
+  const fresh = await keyInContainer();
+  assert.notEqual(fresh.accessKeyId, old.accessKeyId);
+  assert.deepEqual(await keysBeside(fresh.accessKeyId, () => user), [fresh.accessKeyId]);
+  await assert.rejects(listWith(old), { name: "InvalidAccessKeyId" });
+});

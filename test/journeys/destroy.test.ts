@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { HeadBucketCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
+import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
+import { containerState } from "../../sandbox/host/docker.ts";
+import { administrator, countRows, outputsOf } from "../../sandbox/stack/actors.ts";
+import { run } from "../../sandbox/world/run.ts";
+import { begin, type Journey } from "../support/journey.ts";
+
+let journey: Journey;
+let outputs: BackupOutputs;
+before(async () => {
+  journey = await begin();
+  outputs = await outputsOf(journey.stack);
+  const destroyed = await journey.stack.destroy();
+  assert.equal(destroyed.code, 0, destroyed.output);
+});
+after(() => journey.stack.close());
+
+test("the container is gone, its env file, and the folders that it left empty", async () => {
+  assert.equal(await containerState(outputs.container), undefined);
+  const { world } = journey;
+  const env = join(world.ssh.home, `.kamal/apps/${world.app.service}/env`);
+  assert.equal(existsSync(join(env, "accessories/db_backup.env")), false);
+  // Kamal itself, or another backup of the application, may have left something there.
+  for (const folder of [join(env, "accessories"), env]) {
+    assert.notDeepEqual(existsSync(folder) ? readdirSync(folder) : undefined, [], folder);
+  }
+});
+
+test("deploy.yml and the secrets file are what they were before us", async () => {
+  const { dir } = journey.world.app;
+  const diff = await run("git", ["diff", "--stat"], { cwd: dir });
+  assert.equal(diff.stdout, "");
+  assert.doesNotMatch(
+    readFileSync(join(dir, ".kamal/secrets"), "utf8"),
+    /kamal-postgres-backup|DB_BACKUP/,
+  );
+});
+
+test("the bucket and its backups are kept, the database is untouched", async () => {
+  const s3 = administrator(journey.world);
+  const { bucket: Bucket, prefix } = outputs.location;
+  await s3.send(new HeadBucketCommand({ Bucket }));
+  await s3.send(new ListObjectsV2Command({ Bucket, Prefix: prefix }));
+  assert.ok((await countRows(journey.world, "pgbench_accounts")) > 0);
+});
+
+test("with forceDestroy the bucket goes too", async () => {
+  await journey.stack.stack.setConfig("forceDestroy", { value: "true" });
+  const up = await journey.stack.up();
+  assert.equal(up.code, 0, up.output);
+  const { location } = await outputsOf(journey.stack);
+  const destroyed = await journey.stack.destroy();
+  await journey.stack.stack.removeConfig("forceDestroy");
+  assert.equal(destroyed.code, 0, destroyed.output);
+  await assert.rejects(
+    administrator(journey.world).send(new HeadBucketCommand({ Bucket: location.bucket })),
+  );
+});

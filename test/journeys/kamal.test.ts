@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { docker } from "../../sandbox/host/docker.ts";
+import { kamal } from "../../sandbox/services/kamal.ts";
+import { outputsOf } from "../../sandbox/stack/actors.ts";
+import { begin, type Journey } from "../support/journey.ts";
+
+let journey: Journey;
+let container: string;
+before(async () => {
+  journey = await begin();
+  container = (await outputsOf(journey.stack)).container;
+});
+after(async () => {
+  await journey.stack.stack.removeConfig("scratch");
+  await journey.stack.up();
+  await journey.stack.close();
+});
+
+/** What differs between any two containers made from the same line: identity, time and address. */
+const VOLATILE = [
+  /^Id$/,
+  /^Created$/,
+  /^State\.(Pid|StartedAt|FinishedAt|Health\..*)$/,
+  /^(ResolvConfPath|HostnamePath|HostsPath|LogPath)$/,
+  /^Config\.Hostname$/,
+  /^GraphDriver\.Data\./,
+  /^NetworkSettings\.(SandboxID|SandboxKey)$/,
+  /^NetworkSettings\.Networks\.kamal\.(EndpointID|IPAddress|MacAddress|Aliases\.\d+|DNSNames\.\d+)$/,
+];
+
+async function inspect(name: string): Promise<Map<string, unknown>> {
+  const { stdout } = await docker(["container", "inspect", name]);
+  const fields = new Map<string, unknown>();
+  const [found] = JSON.parse(stdout);
+  // The engine gives the variables an order of its own each time.
+  found.Config.Env.sort();
+  flatten(found, "", fields);
+  return fields;
+}
+
+function flatten(value: unknown, path: string, into: Map<string, unknown>): void {
+  if (value === null || typeof value !== "object") into.set(path, value);
+  else {
+    for (const [key, child] of Object.entries(value)) {
+      flatten(child, path === "" ? key : `${path}.${key}`, into);
+    }
+  }
+}
+
+test("kamal config reads the rendered file", async () => {
+  const config = await kamal(journey.world, ["config"]);
+  assert.equal(config.code, 0, config.stdout);
+  assert.match(config.stdout, /db_backup/);
+  assert.match(config.stdout, /kamal-postgres-backup\.digest/);
+});
+
+test("kamal secrets print equals what the container got", async () => {
+  const printed = await kamal(journey.world, ["secrets", "print"]);
+  assert.equal(printed.code, 0, printed.stdout);
+  const kamalSecrets = new Map(
+    printed.stdout.split("\n").map((line) => line.split(/=(.*)/s).slice(0, 2) as [string, string]),
+  );
+  const { stdout } = await docker([
+    "container",
+    "inspect",
+    "-f",
+    "{{json .Config.Env}}",
+    container,
+  ]);
+  const env = new Map(
+    (JSON.parse(stdout) as string[]).map(
+      (line) => line.split(/=(.*)/s).slice(0, 2) as [string, string],
+    ),
+  );
+  for (const [inContainer, inKamal] of [
+    ["POSTGRES_PASSWORD", "POSTGRES_PASSWORD"],
+    ["S3_ACCESS_KEY_ID", "DB_BACKUP_S3_ACCESS_KEY_ID"],
+    ["S3_SECRET_ACCESS_KEY", "DB_BACKUP_S3_SECRET_ACCESS_KEY"],
+  ] as const) {
+    assert.ok(env.get(inContainer), `${inContainer} is set`);
+    assert.equal(kamalSecrets.get(inKamal), env.get(inContainer), inKamal);
+  }
+});
+
+test("our container and the one that kamal boots are equal, field by field, a volume included", async () => {
+  const volume = `${journey.world.app.service}-scratch`;
+  await journey.stack.stack.setConfig("scratch", { value: volume });
+  // Ours first: remove it, let `up` boot it again from nothing.
+  await docker(["rm", "-f", container]);
+  const healed = await journey.stack.up();
+  assert.equal(healed.code, 0, healed.output);
+  const ours = await inspect(container);
+  assert.equal(ours.get("HostConfig.Binds.0"), `${volume}:/scratch`);
+  const owner = await docker(["exec", container, "stat", "-c", "%u %a", "/scratch"]);
+  assert.equal(owner.stdout.trim(), "10001 700");
+
+  await docker(["rm", "-f", container]);
+  const boot = await kamal(journey.world, ["accessory", "boot", "db_backup"]);
+  assert.equal(boot.code, 0, boot.stdout);
+  const theirs = await inspect(container);
+
+  assert.notEqual(ours.get("Id"), theirs.get("Id"));
+  const paths = new Set([...ours.keys(), ...theirs.keys()]);
+  const different = [...paths]
+    .filter((path) => !VOLATILE.some((pattern) => pattern.test(path)))
+    .filter((path) => ours.get(path) !== theirs.get(path))
+    .map((path) => `${path}: ours ${ours.get(path)}, Kamal's ${theirs.get(path)}`);
+  assert.deepEqual(different, []);
+});
+
+test("up with an unchanged program keeps Kamal's container", async () => {
+  const before = await inspect(container);
+  const up = await journey.stack.up({ expectNoChanges: true });
+  assert.equal(up.code, 0, up.output);
+  assert.equal((await inspect(container)).get("Id"), before.get("Id"));
+});
+
+test("after kamal accessory reboot the next preview finds nothing", async () => {
+  const reboot = await kamal(journey.world, ["accessory", "reboot", "db_backup"]);
+  assert.equal(reboot.code, 0, reboot.stdout);
+  const preview = await journey.stack.preview({ expectNoChanges: true });
+  assert.equal(preview.code, 0, preview.output);
+});
