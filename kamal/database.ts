@@ -1,5 +1,6 @@
 import { Problem } from "../common/problem.ts";
-import type { KamalAccessoryConfig, KamalConfig } from "./config.ts";
+import type { KamalAccessoryConfig } from "./accessoryConfig.ts";
+import type { KamalConfig } from "./config.ts";
 
 /** Image names that are a PostgreSQL server, whoever publishes them. */
 const POSTGRES_IMAGE =

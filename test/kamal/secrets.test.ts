@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { renderSecretsBlock } from "../../kamal/renderSecrets.ts";
-import { checkSecret, parseSecrets, quoteSecret, secretFilePaths } from "../../kamal/secrets.ts";
+import {
+  checkSecret,
+  parseSecrets,
+  quoteSecret,
+  renderSecretsBlock,
+  secretFilePaths,
+} from "../../kamal/secrets.ts";
 import { pseudoRandom, randomWord } from "./fixtures.ts";
 
 test("the files that Kamal reads", () => {
