@@ -71,12 +71,15 @@ export function parseHeader(start: Buffer): Header | undefined {
   }
   const stanzas = parseStanzas(text.slice(INTRO.length + 1, end.index));
   if (stanzas === undefined) throw broken();
+  const mac = Buffer.from(end[1] ?? "", "base64");
+  // The specification takes one spelling only; all before the MAC is covered by it, the MAC itself is not.
+  if (unpadded(mac) !== end[1]) throw broken();
   const bytes = end.index + end[0].length + NONCE_BYTES;
   return {
     stanzas,
     bytes,
     covered: start.subarray(0, end.index + "\n---".length),
-    mac: Buffer.from(end[1] ?? "", "base64"),
+    mac,
     nonce: start.subarray(bytes - NONCE_BYTES, bytes),
   };
 }
