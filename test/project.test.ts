@@ -81,6 +81,14 @@ test("@pulumi/command is the 1.x line: 4.5.0 on npm is an old build with a wrong
   assert.equal(manifest.version, "1.2.1");
 });
 
+test(".nvmrc names the Node that scripts/setup brings, and package.json takes it", () => {
+  const pinned = readFileSync(".nvmrc", "utf8").trim();
+  assert.match(readFileSync("scripts/env", "utf8"), new RegExp(`/node-${pinned}/`));
+  const { engines } = JSON.parse(readFileSync("package.json", "utf8"));
+  const least: string = engines.node.replace(">=", "");
+  assert.ok(least.localeCompare(pinned, undefined, { numeric: true }) <= 0, engines.node);
+});
+
 for (const [what, command] of Object.entries({
   "the types hold": ["tsc"],
   "format and lint are clean": ["biome", "check", "."],
