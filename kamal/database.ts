@@ -53,7 +53,7 @@ export function databaseAccessory(config: KamalConfig, name?: string): KamalAcce
   );
 }
 
-/** Settings of the server as the official image reads them from its environment. */
+/** Settings of the server as the official image's entry point reads them (docker-library/postgres, docker-entrypoint.sh). */
 export function databaseDefaults(accessory: KamalAccessoryConfig): DatabaseDefaults {
   const { env } = accessory;
   return {

@@ -138,7 +138,7 @@ for (const [expression, message] of OPAQUE) {
   });
 }
 
-test("control tags are told, what they enclose is read, and a value that depends on them is not guessed", () => {
+test("control tags are named in a warning, what they enclose is read, and a value that depends on them is not guessed", () => {
   const config = read(`<% require "dotenv"; Dotenv.load(".env") %>
 service: shop
 ssh:

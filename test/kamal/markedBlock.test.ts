@@ -144,9 +144,9 @@ test("the user's accessories below our key keep it when we go", () => {
 const REFUSED: readonly (readonly [text: string, message: RegExp])[] = [
   [
     "accessories:\n  db_backup:\n    image: y\n",
-    /^accessories\.db_backup is already there \(line 2\) and is not ours\. Rename/,
+    /^accessories\.db_backup is already there \(line 2\) and is not of this program\. Rename/,
   ],
-  ['accessories:\n  "db_backup": { image: y }\n', /is not ours/],
+  ['accessories:\n  "db_backup": { image: y }\n', /is not of this program/],
   [
     "accessories:\n  # >>> kamal-postgres-backup blog (x)\n  db_backup:\n    image: y\n  # <<< kamal-postgres-backup blog\n",
     /line 3\) and is another backup's/,
@@ -172,7 +172,7 @@ for (const [text, message] of REFUSED) {
   });
 }
 
-test("damaged markers are refused on reading and removing; another name's are not ours", () => {
+test("damaged markers are refused on reading and removing; another backup's are left alone", () => {
   assert.throws(() => readMarkedBlock(`${OPEN}\n`, "shop"), { name: "Problem" });
   assert.throws(() => removeMarkedBlock(`${OPEN}\n`, "shop"), { name: "Problem" });
   assert.equal(readMarkedBlock(`${OPEN}\n${CLOSE}\n`, "sho"), undefined);
