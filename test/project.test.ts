@@ -69,6 +69,14 @@ test("a room holds at most 15 files and sub-rooms, one of the product at least 5
   assert.deepEqual(wrong, []);
 });
 
+test(".nvmrc names the Node that scripts/setup brings, and package.json takes it", () => {
+  const pinned = readFileSync(".nvmrc", "utf8").trim();
+  assert.match(readFileSync("scripts/env", "utf8"), new RegExp(`/node-${pinned}/`));
+  const { engines } = JSON.parse(readFileSync("package.json", "utf8"));
+  const least: string = engines.node.replace(">=", "");
+  assert.ok(least.localeCompare(pinned, undefined, { numeric: true }) <= 0, engines.node);
+});
+
 test("the rooms that know no Pulumi import none", () => {
   const wrong = ["common", "kamal", "storage", "agent"].flatMap((room) =>
     globSync(`${room}/**/*.ts`).filter((file) => readFileSync(file, "utf8").includes('"@pulumi/')),
@@ -79,14 +87,6 @@ test("the rooms that know no Pulumi import none", () => {
 test("@pulumi/command is the 1.x line: 4.5.0 on npm is an old build with a wrong number", () => {
   const manifest = JSON.parse(readFileSync("node_modules/@pulumi/command/package.json", "utf8"));
   assert.equal(manifest.version, "1.2.1");
-});
-
-test(".nvmrc names the Node that scripts/setup brings, and package.json takes it", () => {
-  const pinned = readFileSync(".nvmrc", "utf8").trim();
-  assert.match(readFileSync("scripts/env", "utf8"), new RegExp(`/node-${pinned}/`));
-  const { engines } = JSON.parse(readFileSync("package.json", "utf8"));
-  const least: string = engines.node.replace(">=", "");
-  assert.ok(least.localeCompare(pinned, undefined, { numeric: true }) <= 0, engines.node);
 });
 
 for (const [what, command] of Object.entries({

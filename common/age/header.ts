@@ -71,15 +71,14 @@ export function parseHeader(start: Buffer): Header | undefined {
   }
   const stanzas = parseStanzas(text.slice(INTRO.length + 1, end.index));
   if (stanzas === undefined) throw broken();
-  const mac = Buffer.from(end[1] ?? "", "base64");
-  // The specification takes one spelling only; all before the MAC is covered by it, the MAC itself is not.
-  if (unpadded(mac) !== end[1]) throw broken();
   const bytes = end.index + end[0].length + NONCE_BYTES;
+  // Base64 has one spelling in an age file. The MAC covers what stands before it, but not its own.
+  if (unpadded(Buffer.from(end[1] ?? "", "base64")) !== end[1]) throw broken();
   return {
     stanzas,
     bytes,
     covered: start.subarray(0, end.index + "\n---".length),
-    mac,
+    mac: Buffer.from(end[1] ?? "", "base64"),
     nonce: start.subarray(bytes - NONCE_BYTES, bytes),
   };
 }

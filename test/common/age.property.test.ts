@@ -105,11 +105,11 @@ describe("any head", () => {
     await fc.assert(
       fc.asyncProperty(key, fc.integer({ min: 1, max: 3 }), async (identity, spare) => {
         const file = await encrypt(Buffer.alloc(9), [formatRecipient(publicKeyOf(identity))], [9]);
-        const last = (parseHeader(file)?.covered.length ?? 0) + 43;
+        const last = file.indexOf("\n--- ") + "\n--- ".length + 42;
         const value = charset.indexOf(String.fromCharCode(file[last] ?? 0));
         assert.equal(value % 4, 0, "two bits of the last letter carry nothing");
         file[last] = charset.charCodeAt(value + spare);
-        await assert.rejects(decrypt(file, identity, [9]), /its head is not that of an age file/);
+        await assert.rejects(decrypt(file, identity, [9]), /is not that of an age file/);
       }),
       { numRuns: 20 },
     );
