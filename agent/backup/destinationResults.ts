@@ -1,39 +1,33 @@
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
 import type { Store } from "../../storage/s3/client.ts";
-import type { AgentContext } from "../runtime/context.ts";
+import { type AgentContext, CopyFailed, type DestinationName } from "../runtime/context.ts";
 import { sentence } from "../runtime/errorMessage.ts";
 import { ofCopysStore } from "./copyDestination.ts";
-import type { Place } from "./destinations.ts";
-
-type Name = Place["name"];
-
-/** The backup itself is good: what has failed is about the copies alone. */
-export class CopyFailed extends Problem {}
 
 /** What became of a backup in each of its places. */
 export class Ledger {
   readonly #context: AgentContext;
-  readonly #manifests = new Map<Name, Manifest>();
-  readonly #failures = new Map<Name, unknown>();
+  readonly #manifests = new Map<DestinationName, Manifest>();
+  readonly #failures = new Map<DestinationName, unknown>();
 
   constructor(context: AgentContext) {
     this.#context = context;
   }
 
   /** The backup counts there. */
-  stored(name: Name, manifest: Manifest): void {
+  stored(name: DestinationName, manifest: Manifest): void {
     this.#manifests.set(name, manifest);
   }
 
   /** It has failed there; of several failures the first one stays. */
-  failed(name: Name, error: unknown): void {
+  failed(name: DestinationName, error: unknown): void {
     if (this.#failures.has(name)) return;
     this.#failures.set(name, name === "copy" ? ofCopysStore(error) : error);
   }
 
   /** Does something about one place. A failure is that place's alone. */
-  async attempt(name: Name, work: () => Promise<void>): Promise<void> {
+  async attempt(name: DestinationName, work: () => Promise<void>): Promise<void> {
     try {
       await work();
     } catch (error) {
@@ -42,7 +36,7 @@ export class Ledger {
   }
 
   /** Where the backup is stored and nothing has failed since. */
-  good(name: Name): Manifest | undefined {
+  good(name: DestinationName): Manifest | undefined {
     return this.#failures.has(name) ? undefined : this.#manifests.get(name);
   }
 

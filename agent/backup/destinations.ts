@@ -3,14 +3,14 @@ import { Problem } from "../../common/problem.ts";
 import { type CatalogueEntry, isGood, listBackups } from "../../storage/catalogue/catalogue.ts";
 import type { Store } from "../../storage/s3/client.ts";
 import { isDenied } from "../../storage/s3/errors.ts";
-import type { AgentContext } from "../runtime/context.ts";
+import type { AgentContext, DestinationName } from "../runtime/context.ts";
 import { findReference } from "./anomaly.ts";
 import { isCopyDue } from "./copyDestination.ts";
 import type { Ledger } from "./destinationResults.ts";
 
 /** One of the buckets that a backup goes to. */
 export interface Place {
-  readonly name: "first" | "copy";
+  readonly name: DestinationName;
   readonly store: Store;
   /** Earlier backups of the same database there; null: the key may not list, or nobody needs to know. */
   readonly entries: readonly CatalogueEntry[] | null;

@@ -1,10 +1,9 @@
 import type { Manifest } from "../../common/contracts/manifest.ts";
-import { libpqEnvironment } from "../postgres/connection.ts";
+import { connectionString, libpqEnvironment } from "../postgres/connection.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import { beginHead, type Head } from "../streams/encrypt.ts";
 import { storeInPlaces, type Target } from "../streams/fanOutUpload.ts";
 import { describeEnding, type Ending, runPipeline } from "../streams/process.ts";
-import { connectionString } from "./pgDump.ts";
 
 /** Far more than the roles of any server take; the smallest part that S3 knows. */
 const PART_BYTES = 5 * 1024 * 1024;

@@ -1,9 +1,9 @@
 import { readDumpOptions } from "../../common/contracts/agentEnvironment/dumpOptions.ts";
 import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
+import type { ServerSettings } from "../../common/contracts/agentEnvironment/postgres.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
-import type { PostgresSettings } from "../postgres/connection.ts";
-import { LOCK_TIMEOUT, libpqEnvironment } from "../postgres/connection.ts";
+import { connectionString, LOCK_TIMEOUT, libpqEnvironment } from "../postgres/connection.ts";
 import {
   describeEnding,
   type Pipeline,
@@ -59,7 +59,7 @@ export function startDump(
  * is dumped. Needed because the options may leave tables out, which then must not be counted.
  */
 export async function readContents(
-  settings: PostgresSettings,
+  settings: ServerSettings,
 ): Promise<{ readonly tables: ReadonlySet<number>; readonly largeObjects: boolean }> {
   const pipeline = runPipeline('nice -n 10 pg_dump "$@"', "pg_restore --list", {
     args: dumpArguments(settings, ["--compress=0"]),
@@ -94,19 +94,13 @@ export function dumpFailure(ending: { readonly code: number | null; readonly std
     : described;
 }
 
-function dumpArguments(settings: PostgresSettings, more: readonly string[]): string[] {
+function dumpArguments(settings: ServerSettings, more: readonly string[]): string[] {
   return [
     `--lock-wait-timeout=${LOCK_TIMEOUT}`,
     ...extraOptions(settings.dumpOptions),
     "--format=custom",
     "--no-password",
     ...more,
-    // A connection string, so that a name with "=" in it is not read as one.
     `--dbname=${connectionString(settings.database)}`,
   ];
-}
-
-/** `dbname='...'` with libpq's own quoting. */
-export function connectionString(database: string): string {
-  return `dbname='${database.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
 }

@@ -1,14 +1,12 @@
-import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
+import type { KeepSettings } from "../../common/contracts/agentEnvironment/backup.ts";
 import { Problem } from "../../common/problem.ts";
 import { type CatalogueEntry, isGood, listBackups } from "../../storage/catalogue/catalogue.ts";
 import { deleteBackup } from "../../storage/catalogue/deleteBackup.ts";
 import { isDenied } from "../../storage/s3/errors.ts";
-import type { AgentContext } from "../runtime/context.ts";
+import { type AgentContext, CopyFailed, type DestinationName } from "../runtime/context.ts";
 import { dropRemark, leaveRemark } from "../runtime/healthState.ts";
 import { ofCopysStore } from "./copyDestination.ts";
-import { CopyFailed, type Ledger } from "./destinationResults.ts";
-
-type Keep = NonNullable<AgentSettings["keep"]>;
+import type { Ledger } from "./destinationResults.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -18,7 +16,7 @@ const DAY_MS = 86_400_000;
  */
 export function expiredBackups(
   entries: readonly CatalogueEntry[],
-  keep: Keep,
+  keep: KeepSettings,
   now: Date,
 ): CatalogueEntry[] {
   const good = entries.filter(isGood).toSorted((a, b) => b.stamp.localeCompare(a.stamp));
@@ -34,8 +32,6 @@ const WORDS = {
   copy: { key: "the copy's key", one: "copy", many: "copies" },
 } as const;
 
-type Name = keyof typeof WORDS;
-
 /**
  * Deletes the expired backups of the context's database in each place that has got the new one, and only there: a newer
  * good one is known to be in it. Copies in folders by calendar are left to the folders' own rules, which keep the monthly
@@ -46,7 +42,7 @@ type Name = keyof typeof WORDS;
  */
 export async function prune(
   context: AgentContext,
-  keep: Keep,
+  keep: KeepSettings,
   ledger: Ledger,
   stateFolder = process.env["AGENT_STATE_DIR"],
 ): Promise<void> {
@@ -55,7 +51,7 @@ export async function prune(
     first: context.store,
     copy: copy?.store && !copy.tiers ? copy.store : undefined,
   };
-  const failures = new Map<Name, Problem>();
+  const failures = new Map<DestinationName, Problem>();
   for (const name of ["first", "copy"] as const) {
     const store = stores[name];
     if (store === undefined || ledger.good(name) === undefined || signal.aborted) continue;
@@ -77,7 +73,7 @@ export async function prune(
   throw new Problem(message, { cause });
 }
 
-function stayed(name: Name, error: Problem): string {
+function stayed(name: DestinationName, error: Problem): string {
   const { one, many } = WORDS[name];
   const { message } = name === "copy" ? ofCopysStore(error) : error;
   return `the new ${one} is complete, but old ${many} stay: ${message}`;
@@ -89,8 +85,8 @@ function stayed(name: Name, error: Problem): string {
  */
 async function pruneIn(
   { settings, store, report, signal }: AgentContext,
-  name: Name,
-  keep: Keep,
+  name: DestinationName,
+  keep: KeepSettings,
   stateFolder: string | undefined,
 ): Promise<void> {
   const { database } = settings.postgres;

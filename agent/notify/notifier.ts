@@ -12,7 +12,7 @@ import { documentOf } from "./webhookPayload.ts";
  * said once in the log and never fails the run.
  */
 export class Notices {
-  readonly #addresses: AgentSettings["notices"];
+  readonly #addresses: AgentSettings["notifications"];
   readonly #report: Report;
   readonly #signal: AbortSignal;
   readonly #outcomes: Outcomes;
@@ -21,7 +21,7 @@ export class Notices {
 
   /** @param context the run's; once its signal is aborted, there is no time for second tries */
   constructor({ settings, report, signal }: Omit<AgentContext, "store">, outcomes: Outcomes) {
-    this.#addresses = settings.notices;
+    this.#addresses = settings.notifications;
     this.#report = report;
     this.#signal = signal;
     this.#outcomes = outcomes;

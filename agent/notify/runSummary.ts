@@ -1,7 +1,6 @@
 import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
-import { CopyFailed } from "../backup/destinationResults.ts";
-import type { AgentContext } from "../runtime/context.ts";
+import { type AgentContext, CopyFailed } from "../runtime/context.ts";
 import type { AgentEvent } from "../runtime/reporter.ts";
 
 /** What became of one database in a run. A suspect backup has both: it is stored, and the run has failed. */

@@ -1,7 +1,7 @@
 import type pg from "pg";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
-import { errorCode } from "./connection.ts";
+import { errorCode } from "../runtime/errorMessage.ts";
 import { identifier } from "./identifiers.ts";
 
 export interface TableRef {

@@ -1,6 +1,7 @@
 import type pg from "pg";
+import type { ServerSettings } from "../../common/contracts/agentEnvironment/postgres.ts";
 import { Problem } from "../../common/problem.ts";
-import { connect, type PostgresSettings } from "../postgres/connection.ts";
+import { connect } from "../postgres/connection.ts";
 import { besideName, compactStamp, identifier, literal } from "../postgres/identifiers.ts";
 
 /** Says on a database that it is an unfinished restore of ours, which the next try may drop. */
@@ -129,7 +130,7 @@ export async function createTarget(
  * Removes the tables of an unfinished restore. DROP DATABASE begins with a checkpoint, which fails on a full disk: the disk
  * would stay full and the live database suffer. The space of dropped tables is free at once.
  */
-export async function emptyTarget(settings: PostgresSettings, name: string): Promise<void> {
+export async function emptyTarget(settings: ServerSettings, name: string): Promise<void> {
   const client = await connect(settings, name);
   try {
     const { rows } = await client.query<{ nspname: string }>(

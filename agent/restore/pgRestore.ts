@@ -1,7 +1,7 @@
+import type { ServerSettings } from "../../common/contracts/agentEnvironment/postgres.ts";
 import { Problem } from "../../common/problem.ts";
 import { brokenByData, type Unpacked, type Unpacking, unpackInto } from "../archive/decode.ts";
-import { connectionString } from "../backup/pgDump.ts";
-import { libpqEnvironment, type PostgresSettings } from "../postgres/connection.ts";
+import { connectionString, libpqEnvironment } from "../postgres/connection.ts";
 import { describeEnding, type Ending } from "../streams/process.ts";
 import {
   RestoreTalk,
@@ -24,7 +24,7 @@ export interface Loaded extends Pick<Unpacked, "bytes" | "sha256" | "whole"> {
  * explains it better
  */
 export async function load(
-  settings: PostgresSettings,
+  settings: ServerSettings,
   source: AsyncIterable<Buffer>,
   unpacking: Unpacking,
   options: {

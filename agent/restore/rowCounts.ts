@@ -1,8 +1,8 @@
 import type pg from "pg";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
-import { errorCode } from "../postgres/connection.ts";
 import { type CountedTable, countLargeObjects, countRows } from "../postgres/snapshot.ts";
+import { errorCode } from "../runtime/errorMessage.ts";
 
 const SHOWN = 5;
 /** A table too large to be counted in the snapshot was estimated there; its estimate may be off by this share. */

@@ -1,10 +1,11 @@
 import { access, constants, mkdtemp, rm, statfs } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import type { ServerSettings } from "../../common/contracts/agentEnvironment/postgres.ts";
 import { Problem } from "../../common/problem.ts";
 import { brokenByData, type Unpacked, type Unpacking, unpackInto } from "../archive/decode.ts";
 import { fillOffsets } from "../archive/tocOffsets.ts";
-import { libpqEnvironment, type PostgresSettings } from "../postgres/connection.ts";
+import { libpqEnvironment } from "../postgres/connection.ts";
 import { readableBytes } from "../runtime/reporter.ts";
 import { describeEnding, readText, runPipeline } from "../streams/process.ts";
 import { type Loaded, restoreArguments, restoreFailure } from "./pgRestore.ts";
@@ -43,7 +44,7 @@ export async function requireRoom(folder: string, needed: number): Promise<void>
  * @throws what the source, the decryption or `onFetched` throws; the programs' own failure is in the result
  */
 export async function loadThroughScratch(
-  settings: PostgresSettings,
+  settings: ServerSettings,
   source: AsyncIterable<Buffer>,
   unpacking: Unpacking,
   options: {
@@ -94,7 +95,7 @@ function notWritable(folder: string, error: NodeJS.ErrnoException): Problem {
 }
 
 async function restoreFile(
-  settings: PostgresSettings,
+  settings: ServerSettings,
   file: string,
   options: {
     readonly database: string;

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import { Problem } from "../../common/problem.ts";
-import { errorCode } from "../postgres/connection.ts";
 import { identifier, literal } from "../postgres/identifiers.ts";
+import { errorCode } from "../runtime/errorMessage.ts";
 import { readProperties } from "./databaseProperties.ts";
 
 const ATTEMPTS = 3;

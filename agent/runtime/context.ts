@@ -1,7 +1,13 @@
 import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
-import type { Problem } from "../../common/problem.ts";
+import { Problem } from "../../common/problem.ts";
 import type { Store } from "../../storage/s3/client.ts";
 import type { Report } from "./reporter.ts";
+
+/** The buckets that a backup goes to: the one of `S3_...`, and the second one of `COPY_S3_...`. */
+export type DestinationName = "first" | "copy";
+
+/** The backup itself is good: what has failed is about the copies alone. */
+export class CopyFailed extends Problem {}
 
 /** What every command of the agent works with. */
 export interface AgentContext {

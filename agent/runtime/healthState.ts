@@ -1,6 +1,6 @@
 import { existsSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Place } from "../backup/destinations.ts";
+import type { DestinationName } from "./context.ts";
 
 /**
  * Leaves the result of a backup where the health check looks: one line, `ok EPOCH` or `failed EPOCH sentence`. The
@@ -36,7 +36,7 @@ export function recordFault(folder: string | undefined, sentence: string): void 
  */
 export function leaveRemark(
   folder: string | undefined,
-  place: Place["name"],
+  place: DestinationName,
   sentence: string,
 ): boolean {
   if (folder === undefined || folder === "") return true;
@@ -47,11 +47,11 @@ export function leaveRemark(
 }
 
 /** Takes the remark back: it no longer holds. */
-export function dropRemark(folder: string | undefined, place: Place["name"]): void {
+export function dropRemark(folder: string | undefined, place: DestinationName): void {
   if (folder === undefined || folder === "") return;
   rmSync(remarkIn(folder, place), { force: true });
 }
 
-function remarkIn(folder: string, place: Place["name"]): string {
+function remarkIn(folder: string, place: DestinationName): string {
   return join(folder, `agent.remark.${place}`);
 }

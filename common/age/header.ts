@@ -1,5 +1,4 @@
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
-import type { AgentSettings } from "../contracts/agentEnvironment/environment.ts";
 import { Problem } from "../problem.ts";
 import { parseRecipient } from "./keys.ts";
 import {
@@ -13,7 +12,10 @@ import {
   wrapForRecipient,
 } from "./stanzas.ts";
 
-export type Encryption = NonNullable<AgentSettings["encryption"]>;
+/** For whom a file is encrypted: recipients (`age1...`), or whoever knows a passphrase. */
+export type Encryption =
+  | { readonly recipients: readonly string[] }
+  | { readonly passphrase: string };
 
 /** The head of an age file. */
 export interface Header {

@@ -28,8 +28,8 @@ export const words = (text: string): string[] =>
 
 type Row = readonly [name: string, value: string | number | boolean | undefined, fallback?: string];
 
-/** The variables of these rows, without those that are empty or what they would be by default. */
-export function written(rows: readonly Row[]): Record<string, string> {
+/** The variables of these rows, without those that are unset, empty or equal to their default. */
+export function nonDefault(rows: readonly Row[]): Record<string, string> {
   const variables: Record<string, string> = {};
   for (const [name, value, fallback] of rows) {
     if (value === undefined || value === "" || String(value) === fallback) continue;

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { KNOWN_VARIABLES, understand } from "../../../agent/runtime/legacyVariables.ts";
 import { fromEnvironment } from "../../../common/contracts/agentEnvironment/environment.ts";
-import { noticeFault } from "../../../common/contracts/agentEnvironment/notices.ts";
+import { notificationUrlFault } from "../../../common/contracts/agentEnvironment/notifications.ts";
 
 const BASE = {
   POSTGRES_HOST: "db",
@@ -173,7 +173,7 @@ describe("understand", () => {
   });
 });
 
-describe("noticeFault", () => {
+describe("notificationUrlFault", () => {
   const table: readonly [address: string, fault: RegExp | undefined][] = [
     ["https://hc-ping.com/s3cret-path", undefined],
     ["https://user@example.com/s3cret-path", /holds a user name/],
@@ -189,7 +189,7 @@ describe("noticeFault", () => {
   ];
   for (const [address, fault] of table) {
     it(address, () => {
-      const found = noticeFault(address);
+      const found = notificationUrlFault(address);
       if (fault === undefined) assert.equal(found, undefined);
       else {
         assert.match(found ?? "", fault);

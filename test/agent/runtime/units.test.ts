@@ -52,7 +52,7 @@ const SETTINGS: AgentSettings = {
   keep: { days: 30, atLeast: 3 },
   tiers: true,
   maxShrinkPercent: 20,
-  notices: { pingUrl: "https://p/x", webhookUrl: "https://w/x", metricsFile: "/m/x.prom" },
+  notifications: { pingUrl: "https://p/x", webhookUrl: "https://w/x", metricsFile: "/m/x.prom" },
 };
 
 describe("environment", () => {
@@ -70,7 +70,7 @@ describe("environment", () => {
       verify: false,
       tiers: false,
       maxShrinkPercent: 50,
-      notices: {},
+      notifications: {},
     };
     const secretly: AgentSettings = { ...plain, encryption: { passphrase: "p w" } };
     const everything: AgentSettings = {
