@@ -4,7 +4,7 @@ import { type CatalogueEntry, isGood, listBackups } from "../../storage/catalogu
 import { deleteBackup } from "../../storage/catalogue/deleteBackup.ts";
 import { isDenied } from "../../storage/s3/errors.ts";
 import { type AgentContext, CopyFailed, type DestinationName } from "../runtime/context.ts";
-import { dropRemark, leaveRemark } from "../runtime/healthState.ts";
+import { clearRemark, setRemark } from "../runtime/healthState.ts";
 import { ofCopysStore } from "./copyDestination.ts";
 import type { Ledger } from "./destinationResults.ts";
 
@@ -100,12 +100,12 @@ async function pruneIn(
       await deleteBackup(store, entry);
       deleted += 1;
     }
-    if (deleted > 0) dropRemark(stateFolder, name);
+    if (deleted > 0) clearRemark(stateFolder, name);
   } catch (error) {
     if (!(error instanceof Problem) || !isDenied(error.cause)) throw error;
     const reason = `BACKUP_KEEP_DAYS: ${key} may not ${expired ? "delete" : "list the bucket"}, so`;
     const until = "until the bucket's own rule expires them";
-    if (leaveRemark(stateFolder, name, `${reason} old ${many} stay ${until}`)) {
+    if (setRemark(stateFolder, name, `${reason} old ${many} stay ${until}`)) {
       const which = expired ? `${expired.length - deleted}` : "the";
       report.notice(`${reason} ${which} ${many} older than ${keep.days} days stay ${until}.`);
     }

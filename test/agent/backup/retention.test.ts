@@ -199,10 +199,7 @@ describe("retention and tiers in a bucket", { skip: unavailable, timeout: 240_00
     const outcome = await agent(env, "list", "--json");
     const event = outcome.events.find((e) => e.event === "list");
     assert(event?.event === "list", failure(outcome));
-    const tiers = (event.backups as CatalogueEntry[]).map(({ tier, globalsKey }) => [
-      tier,
-      globalsKey !== null,
-    ]);
+    const tiers = event.backups.map(({ tier, globalsKey }) => [tier, globalsKey !== null]);
     assert.deepEqual(tiers, [
       ["daily", true],
       ["monthly", true],
