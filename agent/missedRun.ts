@@ -2,14 +2,14 @@ import type { AgentSettings } from "../common/contracts/agentEnvironment/environ
 import { lastDue } from "../common/schedule/nextRun.ts";
 import { isGood, listBackups } from "../storage/catalogue/catalogue.ts";
 import type { Store } from "../storage/s3/client.ts";
-import { databasesOf } from "./postgres/databases.ts";
+import { selectDatabases } from "./postgres/databases.ts";
 
 /** A scheduled run that was due and left no backup, because no container was there to make it. */
 export interface MissedRun {
   readonly due: Date;
   readonly database: string;
   /** Stamp of the newest backup, which is older. */
-  readonly newest: string;
+  readonly latestStamp: string;
 }
 
 /**
@@ -27,10 +27,10 @@ export async function missedRun(
   const { schedule } = settings;
   const due = schedule === undefined ? undefined : lastDue(schedule, now, timezone);
   if (due === undefined) return undefined;
-  for (const database of await databasesOf(settings)) {
-    const newest = (await listBackups(store, database)).find(isGood);
-    if (newest !== undefined && Date.parse(`${newest.stamp}Z`) < due.getTime()) {
-      return { due, database, newest: newest.stamp };
+  for (const database of await selectDatabases(settings)) {
+    const latest = (await listBackups(store, database)).find(isGood);
+    if (latest !== undefined && Date.parse(`${latest.stamp}Z`) < due.getTime()) {
+      return { due, database, latestStamp: latest.stamp };
     }
   }
   return undefined;

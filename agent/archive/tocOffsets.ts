@@ -23,26 +23,26 @@ export async function fillOffsets(file: string): Promise<boolean> {
   const handle = await open(file, "r+");
   try {
     const reader = new Reader(handle);
-    const fields = await readContents(reader);
-    for (const [id, place] of await findData(reader, fields)) {
+    const fields = await findOffsetFields(reader);
+    for (const [id, offset] of await findDataOffsets(reader, fields)) {
       const field = Buffer.alloc(1 + OFFSET_BYTES);
       field.writeUInt8(SET);
-      field.writeBigUInt64LE(BigInt(place), 1);
+      field.writeBigUInt64LE(BigInt(offset), 1);
       await handle.write(field, 0, field.length, fields.get(id) ?? null);
     }
     return true;
   } catch (error) {
-    if (error instanceof Unknown) return false;
+    if (error instanceof UnknownFormat) return false;
     throw error;
   } finally {
     await handle.close();
   }
 }
 
-class Unknown extends Error {}
+class UnknownFormat extends Error {}
 
 /** Where the offset of each entry stands that has data, but no place of it yet. */
-async function readContents(reader: Reader): Promise<Map<number, number>> {
+async function findOffsetFields(reader: Reader): Promise<Map<number, number>> {
   const magic = Buffer.alloc(5);
   for (let at = 0; at < magic.length; at += 1) magic[at] = await reader.byte();
   const [major, minor] = [await reader.byte(), await reader.byte()];
@@ -53,7 +53,7 @@ async function readContents(reader: Reader): Promise<Map<number, number>> {
     major === 1 &&
     KNOWN_MINORS.includes(minor) &&
     sizes.join() === [INT_BYTES, OFFSET_BYTES, CUSTOM].join();
-  if (!known) throw new Unknown();
+  if (!known) throw new UnknownFormat();
   if (minor >= 15) await reader.byte();
   else await reader.int(); // compression
   for (let part = 0; part < 7; part += 1) await reader.int(); // time of the dump
@@ -78,30 +78,31 @@ async function readContents(reader: Reader): Promise<Map<number, number>> {
 }
 
 /** Where the data of each entry begins. */
-async function findData(
+async function findDataOffsets(
   reader: Reader,
   fields: ReadonlyMap<number, number>,
 ): Promise<Map<number, number>> {
-  const places = new Map<number, number>();
+  const offsets = new Map<number, number>();
   while (!(await reader.atEnd())) {
-    const place = reader.position;
+    const offset = reader.position;
     const kind = await reader.byte();
     const id = await reader.int();
-    if (!fields.has(id)) throw new Unknown();
-    if (kind === TABLE) await skipPieces(reader);
-    else if (kind === LARGE_OBJECTS) while ((await reader.int()) !== 0) await skipPieces(reader);
-    else throw new Unknown();
-    places.set(id, place);
+    if (!fields.has(id)) throw new UnknownFormat();
+    if (kind === TABLE) await skipDataBlocks(reader);
+    else if (kind === LARGE_OBJECTS)
+      while ((await reader.int()) !== 0) await skipDataBlocks(reader);
+    else throw new UnknownFormat();
+    offsets.set(id, offset);
   }
-  return places;
+  return offsets;
 }
 
 /** Each with its length in front; one of none is the end. */
-async function skipPieces(reader: Reader): Promise<void> {
+async function skipDataBlocks(reader: Reader): Promise<void> {
   for (;;) {
     const bytes = reader.nextInt() ?? (await reader.int());
     if (bytes === 0) return;
-    if (bytes < 0) throw new Unknown();
+    if (bytes < 0) throw new UnknownFormat();
     reader.skip(bytes);
   }
 }
@@ -163,7 +164,7 @@ class Reader {
   async #need(bytes: number): Promise<void> {
     if (this.#at + bytes <= this.#window.length) return;
     await this.#move();
-    if (this.#window.length < bytes) throw new Unknown();
+    if (this.#window.length < bytes) throw new UnknownFormat();
   }
 
   /** The window to where the next byte is. */

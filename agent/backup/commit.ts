@@ -4,29 +4,29 @@ import { manifestKey } from "../../storage/catalogue/objectKeys.ts";
 import type { Store } from "../../storage/s3/client.ts";
 import { putNew } from "../../storage/s3/conditionalPut.ts";
 import { type Report, readableBytes } from "../runtime/reporter.ts";
-import type { Place } from "./destinations.ts";
+import type { Destination } from "./destinations.ts";
 
 /**
  * Makes a stored dump count: writes its manifest, and says so.
  * @throws Problem when it cannot be written; then the dump does not count
  */
-export async function record(
+export async function commitBackup(
   report: Report,
-  { name, store }: Pick<Place, "name" | "store">,
+  { name, store }: Pick<Destination, "name" | "store">,
   manifest: Manifest,
 ): Promise<void> {
   const { database, takenAt, object, suspect, tier, tables, durationMs } = manifest;
   // What shrank is known only when it lies where good ones do; its manifest's folder is what makes it a suspect one.
   const folder = suspect === null ? tier : "suspect";
   const stamp = takenAt.replace(/Z$/, "");
-  await write(store, manifestKey(store.address.prefix, database, stamp, folder), manifest);
+  await putManifest(store, manifestKey(store.address.prefix, database, stamp, folder), manifest);
   report.line(
     `${name === "copy" ? "Copy" : "Backup"} ${suspect === null ? "complete" : "stored as suspect"}: ${readableBytes(object.bytes)}, ${tables.length} tables, ${totalRows(manifest)} rows, ${(durationMs / 1000).toFixed(1)} s`,
   );
   report.event({ event: name === "copy" ? "copied" : "backup", manifest });
 }
 
-async function write(store: Store, key: string, manifest: Manifest): Promise<void> {
+async function putManifest(store: Store, key: string, manifest: Manifest): Promise<void> {
   try {
     await putNew(store, key, `${JSON.stringify(manifest, null, 2)}\n`, "application/json");
   } catch (error) {

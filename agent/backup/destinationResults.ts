@@ -2,11 +2,11 @@ import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
 import type { Store } from "../../storage/s3/client.ts";
 import { type AgentContext, CopyFailed, type DestinationName } from "../runtime/context.ts";
-import { sentence } from "../runtime/errorMessage.ts";
-import { ofCopysStore } from "./copyDestination.ts";
+import { errorMessage } from "../runtime/errorMessage.ts";
+import { withCopyVariables } from "./copyDestination.ts";
 
 /** What became of a backup in each of its places. */
-export class Ledger {
+export class DestinationResults {
   readonly #context: AgentContext;
   readonly #manifests = new Map<DestinationName, Manifest>();
   readonly #failures = new Map<DestinationName, unknown>();
@@ -16,14 +16,14 @@ export class Ledger {
   }
 
   /** The backup counts there. */
-  stored(name: DestinationName, manifest: Manifest): void {
+  recordStored(name: DestinationName, manifest: Manifest): void {
     this.#manifests.set(name, manifest);
   }
 
   /** It has failed there; of several failures the first one stays. */
-  failed(name: DestinationName, error: unknown): void {
+  recordFailure(name: DestinationName, error: unknown): void {
     if (this.#failures.has(name)) return;
-    this.#failures.set(name, name === "copy" ? ofCopysStore(error) : error);
+    this.#failures.set(name, name === "copy" ? withCopyVariables(error) : error);
   }
 
   /** Does something about one place. A failure is that place's alone. */
@@ -31,17 +31,17 @@ export class Ledger {
     try {
       await work();
     } catch (error) {
-      this.failed(name, error);
+      this.recordFailure(name, error);
     }
   }
 
   /** Where the backup is stored and nothing has failed since. */
-  good(name: DestinationName): Manifest | undefined {
+  goodManifest(name: DestinationName): Manifest | undefined {
     return this.#failures.has(name) ? undefined : this.#manifests.get(name);
   }
 
   /** The manifest in one place or the other. */
-  get any(): Manifest | undefined {
+  get anyManifest(): Manifest | undefined {
     return this.#manifests.get("first") ?? this.#manifests.get("copy");
   }
 
@@ -55,7 +55,7 @@ export class Ledger {
     const backup = `the backup of "${settings.postgres.database}"`;
     const first = this.#failures.get("first");
     const second = this.#failures.get("copy");
-    if (copy === undefined || (second === undefined && this.good("copy") === undefined)) {
+    if (copy === undefined || (second === undefined && this.goodManifest("copy") === undefined)) {
       return first;
     }
     const here = nameOf(store);
@@ -73,7 +73,7 @@ export class Ledger {
       );
     }
     // The source, or whoever stopped the run, is to blame then, and neither place.
-    if (sentence(first) === sentence(second)) return first;
+    if (errorMessage(first) === errorMessage(second)) return first;
     return new Problem(
       `${backup} failed in both places. ${here}: ${this.#told(first)} ${there ?? "The copy"}: ${this.#told(second)}`,
       { cause: first },
@@ -82,7 +82,7 @@ export class Ledger {
 
   #told(error: unknown): string {
     const { signal } = this.#context;
-    return signal.aborted && error === signal.reason ? "the run was stopped." : sentence(error);
+    return signal.aborted && error === signal.reason ? "the run was stopped." : errorMessage(error);
   }
 }
 

@@ -5,7 +5,7 @@ import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
 import { connectionString, LOCK_TIMEOUT, libpqEnvironment } from "../postgres/connection.ts";
 import {
-  describeEnding,
+  describeExit,
   type Pipeline,
   type Program,
   runPipeline,
@@ -16,7 +16,7 @@ import {
  * Splits `PGDUMP_EXTRA_OPTS` at white space, as the old image's shell did.
  * @throws Problem for an option that would make another kind of archive or connect elsewhere
  */
-export function extraOptions(text: string): string[] {
+export function parseExtraOptions(text: string): string[] {
   const options = readDumpOptions(text);
   if ("fault" in options) throw new Problem(`PGDUMP_EXTRA_OPTS ${options.fault}`);
   return options.words;
@@ -26,7 +26,7 @@ export function extraOptions(text: string): string[] {
 const ZSTD_SINCE = 16;
 
 /** How a pg_dump of this major has its archive compressed. Always zstd: an eighth of zlib's work, and smaller. */
-export function compressionBy(major: number): Exclude<Manifest["compression"], "none"> {
+export function compressionFor(major: number): Exclude<Manifest["compression"], "none"> {
   return major >= ZSTD_SINCE ? "pg_dump-zstd" : "zstd";
 }
 
@@ -36,20 +36,25 @@ export function compressionBy(major: number): Exclude<Manifest["compression"], "
  */
 export function startDump(
   { postgres, compressionLevel }: Pick<AgentSettings, "postgres" | "compressionLevel">,
-  snapshotId: string,
-  compression: ReturnType<typeof compressionBy>,
+  {
+    snapshotId,
+    compression,
+  }: {
+    readonly snapshotId: string;
+    readonly compression: ReturnType<typeof compressionFor>;
+  },
 ): Program | Pipeline {
-  const inner = compression === "pg_dump-zstd";
+  const compressesItself = compression === "pg_dump-zstd";
   const options = {
     args: dumpArguments(postgres, [
-      `--compress=${inner ? `zstd:${compressionLevel}` : "0"}`,
+      `--compress=${compressesItself ? `zstd:${compressionLevel}` : "0"}`,
       `--snapshot=${snapshotId}`,
     ]),
     env: libpqEnvironment(postgres),
     stdin: "ignore",
   } as const;
   // By itself it writes 4 KiB at a time, and every piece wakes this process up.
-  if (inner) return runProgram('exec nice -n 10 stdbuf -o256K pg_dump "$@"', options);
+  if (compressesItself) return runProgram('exec nice -n 10 stdbuf -o256K pg_dump "$@"', options);
   const zstd = `nice -n 10 zstd -q -${compressionLevel} -T1 -c`;
   return runPipeline('nice -n 10 pg_dump "$@"', zstd, options);
 }
@@ -58,7 +63,7 @@ export function startDump(
  * What a dump with these options would hold: the table of contents stands at the head of the stream, so only that much
  * is dumped. Needed because the options may leave tables out, which then must not be counted.
  */
-export async function readContents(
+export async function listDumpContents(
   settings: ServerSettings,
 ): Promise<{ readonly tables: ReadonlySet<number>; readonly largeObjects: boolean }> {
   const pipeline = runPipeline('nice -n 10 pg_dump "$@"', "pg_restore --list", {
@@ -71,7 +76,7 @@ export async function readContents(
   const { first, second } = await pipeline.ended;
   // pg_dump may be cut by the closed pipe after the table of contents: only pg_restore's own result counts here.
   if (second.code !== 0) {
-    const cause = first.code === 0 ? describeEnding("pg_restore", second) : dumpFailure(first);
+    const cause = first.code === 0 ? describeExit("pg_restore", second) : dumpFailure(first);
     throw new Problem(`the dump's contents cannot be listed: ${cause}`);
   }
   return parseContents(text);
@@ -87,9 +92,9 @@ export function parseContents(list: string) {
 const KILLED = 137;
 
 /** How pg_dump ended, with its last words. */
-export function dumpFailure(ending: { readonly code: number | null; readonly stderr: string }) {
-  const described = describeEnding("pg_dump", ending);
-  return ending.code === KILLED
+export function dumpFailure(exit: { readonly code: number | null; readonly stderr: string }) {
+  const described = describeExit("pg_dump", exit);
+  return exit.code === KILLED
     ? `${described}; unless someone did that, the container's memory was too small, so raise the setting "memory"`
     : described;
 }
@@ -97,7 +102,7 @@ export function dumpFailure(ending: { readonly code: number | null; readonly std
 function dumpArguments(settings: ServerSettings, more: readonly string[]): string[] {
   return [
     `--lock-wait-timeout=${LOCK_TIMEOUT}`,
-    ...extraOptions(settings.dumpOptions),
+    ...parseExtraOptions(settings.dumpOptions),
     "--format=custom",
     "--no-password",
     ...more,

@@ -5,8 +5,8 @@ import { deleteBackup } from "../../storage/catalogue/deleteBackup.ts";
 import { isDenied } from "../../storage/s3/errors.ts";
 import { type AgentContext, CopyFailed, type DestinationName } from "../runtime/context.ts";
 import { clearRemark, setRemark } from "../runtime/healthState.ts";
-import { ofCopysStore } from "./copyDestination.ts";
-import type { Ledger } from "./destinationResults.ts";
+import { withCopyVariables } from "./copyDestination.ts";
+import type { DestinationResults } from "./destinationResults.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -21,9 +21,9 @@ export function expiredBackups(
 ): CatalogueEntry[] {
   const good = entries.filter(isGood).toSorted((a, b) => b.stamp.localeCompare(a.stamp));
   const stay = new Set(good.slice(0, keep.atLeast));
-  const newest = good[0]?.stamp ?? "";
+  const latest = good[0]?.stamp ?? "";
   const limit = new Date(now.getTime() - keep.days * DAY_MS).toISOString().slice(0, 19);
-  return entries.filter((entry) => entry.stamp < limit && entry.stamp < newest && !stay.has(entry));
+  return entries.filter((entry) => entry.stamp < limit && entry.stamp < latest && !stay.has(entry));
 }
 
 /** How a place is spoken of. */
@@ -40,10 +40,10 @@ const WORDS = {
  * @throws Problem when a place fails for another reason than its key; the new backup is complete all the same. When the run
  * has failed already, that is only said
  */
-export async function prune(
+export async function deleteExpired(
   context: AgentContext,
   keep: KeepSettings,
-  ledger: Ledger,
+  results: DestinationResults,
   stateFolder = process.env["AGENT_STATE_DIR"],
 ): Promise<void> {
   const { copy, report, signal } = context;
@@ -54,18 +54,18 @@ export async function prune(
   const failures = new Map<DestinationName, Problem>();
   for (const name of ["first", "copy"] as const) {
     const store = stores[name];
-    if (store === undefined || ledger.good(name) === undefined || signal.aborted) continue;
+    if (store === undefined || results.goodManifest(name) === undefined || signal.aborted) continue;
     try {
-      await pruneIn({ ...context, store }, name, keep, stateFolder);
+      await deleteExpiredIn({ ...context, store }, name, keep, stateFolder);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       failures.set(name, error);
     }
   }
   if (failures.size === 0) return;
-  const message = [...failures].map(([name, error]) => stayed(name, error)).join(" ");
-  if (ledger.hasFailed) {
-    report.notice(message);
+  const message = [...failures].map(([name, error]) => notDeleted(name, error)).join(" ");
+  if (results.hasFailed) {
+    report.warn(message);
     return;
   }
   const cause = failures.get("first");
@@ -73,9 +73,9 @@ export async function prune(
   throw new Problem(message, { cause });
 }
 
-function stayed(name: DestinationName, error: Problem): string {
+function notDeleted(name: DestinationName, error: Problem): string {
   const { one, many } = WORDS[name];
-  const { message } = name === "copy" ? ofCopysStore(error) : error;
+  const { message } = name === "copy" ? withCopyVariables(error) : error;
   return `the new ${one} is complete, but old ${many} stay: ${message}`;
 }
 
@@ -83,7 +83,7 @@ function stayed(name: DestinationName, error: Problem): string {
  * Deletes in the context's store. A key that may not delete, or not even list, is no failure: then the bucket's own rule
  * expires them. It is said once for the place in the life of the container, and from then on by its health check.
  */
-async function pruneIn(
+async function deleteExpiredIn(
   { settings, store, report, signal }: AgentContext,
   name: DestinationName,
   keep: KeepSettings,
@@ -107,7 +107,7 @@ async function pruneIn(
     const until = "until the bucket's own rule expires them";
     if (setRemark(stateFolder, name, `${reason} old ${many} stay ${until}`)) {
       const which = expired ? `${expired.length - deleted}` : "the";
-      report.notice(`${reason} ${which} ${many} older than ${keep.days} days stay ${until}.`);
+      report.warn(`${reason} ${which} ${many} older than ${keep.days} days stay ${until}.`);
     }
   }
   if (deleted > 0) {

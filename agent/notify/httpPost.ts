@@ -4,7 +4,7 @@ import { Problem } from "../../common/problem.ts";
 const TRIES = 3;
 const TRY_MS = 5_000;
 /** What a stopped run has left: Docker kills it ten seconds after it has told it to stop. */
-const FAREWELL_MS = 1_500;
+const TRY_MS_AFTER_STOP = 1_500;
 
 /**
  * Posts a text, three times at most. Redirections are not followed: they might end at an address that was never checked.
@@ -12,7 +12,7 @@ const FAREWELL_MS = 1_500;
  * @param accepted statuses besides 2xx that are as good
  * @throws Error whose message names the host and never the path, which may be a token
  */
-export async function deliver(
+export async function httpPost(
   url: URL,
   body: string,
   type: string,
@@ -21,7 +21,7 @@ export async function deliver(
 ): Promise<void> {
   const stopped = signal.aborted;
   for (let attempt = 1; ; attempt += 1) {
-    const timeout = AbortSignal.timeout(stopped ? FAREWELL_MS : TRY_MS);
+    const timeout = AbortSignal.timeout(stopped ? TRY_MS_AFTER_STOP : TRY_MS);
     const failure = await post(
       url,
       body,

@@ -2,25 +2,25 @@ import type { AgentSettings } from "../../common/contracts/agentEnvironment/envi
 import { totalRows } from "../../common/contracts/manifest.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import { type Report, readableBytes } from "../runtime/reporter.ts";
-import { deliver } from "./httpPost.ts";
+import { httpPost } from "./httpPost.ts";
 import { writeMetrics } from "./prometheus.ts";
-import { failuresIn, type Outcome, type Outcomes } from "./runSummary.ts";
-import { documentOf } from "./webhookPayload.ts";
+import { type DatabaseResult, failuresOf, type RunSummary } from "./runSummary.ts";
+import { webhookPayload } from "./webhookPayload.ts";
 
 /**
  * Tells those who asked for it how a run of the backup goes: a ping, a webhook, a file of metrics. What cannot be told is
  * said once in the log and never fails the run.
  */
-export class Notices {
+export class Notifier {
   readonly #addresses: AgentSettings["notifications"];
   readonly #report: Report;
   readonly #signal: AbortSignal;
-  readonly #outcomes: Outcomes;
+  readonly #outcomes: RunSummary;
   readonly #said = new Set<string>();
   #start: Promise<void> = Promise.resolve();
 
   /** @param context the run's; once its signal is aborted, there is no time for second tries */
-  constructor({ settings, report, signal }: Omit<AgentContext, "store">, outcomes: Outcomes) {
+  constructor({ settings, report, signal }: Omit<AgentContext, "store">, outcomes: RunSummary) {
     this.#addresses = settings.notifications;
     this.#report = report;
     this.#signal = signal;
@@ -28,7 +28,7 @@ export class Notices {
   }
 
   /** Says that the run begins, without holding it up. */
-  begin(): void {
+  runStarted(): void {
     const { pingUrl } = this.#addresses;
     if (pingUrl === undefined) return;
     this.#start = this.#tell("PING_URL", () => this.#ping(pingUrl, "/start", "Backup started."));
@@ -38,9 +38,9 @@ export class Notices {
    * Says how the run ended.
    * @param error the sentence, free of secrets; absent: it succeeded
    */
-  async end(error?: string): Promise<void> {
+  async runEnded(error?: string): Promise<void> {
     const { pingUrl, webhookUrl, metricsFile } = this.#addresses;
-    const outcomes = this.#outcomes.of(error);
+    const results = this.#outcomes.results(error);
     const tasks: Promise<void>[] = [];
     if (pingUrl !== undefined) {
       // After the start, so that the service sees them in their order.
@@ -50,7 +50,9 @@ export class Notices {
             this.#ping(
               pingUrl,
               error === undefined ? "" : "/fail",
-              error === undefined ? outcomes.map(describe).join("\n") : faultOf(error, outcomes),
+              error === undefined
+                ? results.map(successText).join("\n")
+                : failureText(error, results),
             ),
           ),
         ),
@@ -58,17 +60,17 @@ export class Notices {
     }
     if (webhookUrl !== undefined) {
       const address = new URL(webhookUrl);
-      const failures = failuresIn(outcomes);
+      const failures = failuresOf(results);
       const send = async () => {
-        for (const outcome of outcomes) {
-          const text = JSON.stringify(documentOf(outcome, failures));
-          await deliver(address, text, JSON_TYPE, this.#signal);
+        for (const outcome of results) {
+          const text = JSON.stringify(webhookPayload(outcome, failures));
+          await httpPost(address, text, JSON_TYPE, this.#signal);
         }
       };
       tasks.push(this.#tell("WEBHOOK_URL", send));
     }
     if (metricsFile !== undefined) {
-      tasks.push(this.#tell("METRICS_FILE", () => writeMetrics(metricsFile, outcomes, new Date())));
+      tasks.push(this.#tell("METRICS_FILE", () => writeMetrics(metricsFile, results, new Date())));
     }
     await Promise.all(tasks);
   }
@@ -77,7 +79,7 @@ export class Notices {
     const url = new URL(address);
     if (ending !== "") url.pathname = url.pathname.replace(/\/$/, "") + ending;
     // A service that knows success and failure only has nothing at the address of the start.
-    return deliver(url, sentence, TEXT_TYPE, this.#signal, ending === "/start" ? [404, 405] : []);
+    return httpPost(url, sentence, TEXT_TYPE, this.#signal, ending === "/start" ? [404, 405] : []);
   }
 
   async #tell(name: string, send: () => Promise<void>): Promise<void> {
@@ -87,7 +89,7 @@ export class Notices {
       if (this.#said.has(name)) return;
       this.#said.add(name);
       const message = error instanceof Error ? error.message : String(error);
-      this.#report.notice(`${name}: the notice could not be given: ${message}`);
+      this.#report.warn(`${name}: the notice could not be given: ${message}`);
     }
   }
 }
@@ -95,7 +97,7 @@ export class Notices {
 const JSON_TYPE = "application/json";
 const TEXT_TYPE = "text/plain; charset=utf-8";
 
-function describe({ database, manifest, copy, durationMs }: Outcome): string {
+function successText({ database, manifest, copy, durationMs }: DatabaseResult): string {
   if (manifest === undefined) return `Backup of ${database} complete.`;
   const { object, tables } = manifest;
   const copied = copy === undefined ? "" : ", copied";
@@ -103,11 +105,11 @@ function describe({ database, manifest, copy, durationMs }: Outcome): string {
 }
 
 /** The sentence of the only one; of several a line for each that failed. */
-function faultOf(error: string, outcomes: readonly Outcome[]): string {
-  if (outcomes.length < 2) return error;
-  const failures = failuresIn(outcomes);
+function failureText(error: string, results: readonly DatabaseResult[]): string {
+  if (results.length < 2) return error;
+  const failures = failuresOf(results);
   return [
-    `${failures.length} of ${outcomes.length} databases failed.`,
+    `${failures.length} of ${results.length} databases failed.`,
     ...failures.map(({ database, message }) => `"${database}": ${message}`),
   ].join("\n");
 }

@@ -1,7 +1,7 @@
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { totalRows } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
-import type { Outcome } from "./runSummary.ts";
+import type { DatabaseResult } from "./runSummary.ts";
 
 const PREFIX = "postgres_backup_";
 
@@ -26,7 +26,7 @@ type Values = Partial<Record<Name, number>>;
  */
 export async function writeMetrics(
   path: string,
-  outcomes: readonly Outcome[],
+  results: readonly DatabaseResult[],
   now: Date,
 ): Promise<void> {
   // The exporter reads *.prom only: the unfinished file is invisible to it.
@@ -36,7 +36,7 @@ export async function writeMetrics(
       if (error.code === "ENOENT") return "";
       throw error;
     });
-    await writeFile(partial, renderMetrics(before, outcomes, now), { mode: 0o644 });
+    await writeFile(partial, renderMetrics(before, results, now), { mode: 0o644 });
     await rename(partial, path);
   } catch (error) {
     const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
@@ -52,13 +52,17 @@ export async function writeMetrics(
  * The file after a run.
  * @param before what it held; databases that are not in this run stay
  */
-export function renderMetrics(before: string, outcomes: readonly Outcome[], now: Date): string {
+export function renderMetrics(
+  before: string,
+  results: readonly DatabaseResult[],
+  now: Date,
+): string {
   const byLabel = parse(before);
-  for (const outcome of outcomes) {
-    const { database, manifest, copy, error, durationMs } = outcome;
+  for (const result of results) {
+    const { database, manifest, copy, error, durationMs } = result;
     // A backup whose copy failed is good, and so is a copy whose backup failed: each has a time of its own.
-    const good = error === undefined || outcome.copyFailed ? manifest : undefined;
-    const copied = outcome.copyFailed || copy?.suspect !== null ? undefined : copy;
+    const good = error === undefined || result.copyFailed ? manifest : undefined;
+    const copied = result.copyFailed || copy?.suspect !== null ? undefined : copy;
     // A run that ended before it was known which databases there are has failed for those of before.
     for (const label of database === null ? [...byLabel.keys()] : [escaped(database)]) {
       byLabel.set(label, {

@@ -4,7 +4,7 @@ import { type AgentContext, CopyFailed } from "../runtime/context.ts";
 import type { AgentEvent } from "../runtime/reporter.ts";
 
 /** What became of one database in a run. A suspect backup has both: it is stored, and the run has failed. */
-export interface Outcome {
+export interface DatabaseResult {
   /** Null: a run of every database of the server ended before it was known which there are. */
   readonly database: string | null;
   readonly manifest?: Manifest;
@@ -17,13 +17,13 @@ export interface Outcome {
   readonly durationMs: number;
 }
 
-export interface Failure {
+export interface DatabaseFailure {
   readonly database: string | null;
   readonly message: string;
 }
 
 /** Gathers what becomes of each database in a run. */
-export class Outcomes {
+export class RunSummary {
   readonly #sentence: (error: unknown) => string;
   readonly #started = performance.now();
   readonly #stored = new Map<string, Manifest>();
@@ -42,7 +42,7 @@ export class Outcomes {
    * Listens to the work on each database, for what becomes of it.
    * @param names the databases of the run
    */
-  listen(
+  observe(
     names: readonly string[],
     work: (context: AgentContext) => Promise<Manifest>,
   ): (context: AgentContext) => Promise<Manifest> {
@@ -73,12 +73,12 @@ export class Outcomes {
    * What has become of them at the end of the run.
    * @param error the run's sentence, free of secrets; absent: it succeeded
    */
-  of(error: string | undefined): Outcome[] {
+  results(error: string | undefined): DatabaseResult[] {
     const elapsedMs = Math.round(performance.now() - this.#started);
     if (this.#names.length === 0 && error !== undefined) {
       return [{ database: null, durationMs: elapsedMs, error }];
     }
-    const outcomes: Outcome[] = [];
+    const results: DatabaseResult[] = [];
     for (const database of this.#names) {
       const manifest = this.#stored.get(database);
       // One that was not begun has failed with the run.
@@ -86,7 +86,7 @@ export class Outcomes {
       // Neither: another run is making it, and tells its own result.
       if (manifest === undefined && error === undefined) continue;
       const copy = this.#copies.get(database);
-      outcomes.push({
+      results.push({
         database,
         durationMs: manifest?.durationMs ?? elapsedMs,
         ...(manifest && { manifest }),
@@ -95,12 +95,12 @@ export class Outcomes {
         ...(failure !== undefined && { error: failure }),
       });
     }
-    return outcomes;
+    return results;
   }
 }
 
-export function failuresIn(outcomes: readonly Outcome[]): Failure[] {
-  return outcomes.flatMap(({ database, error }) =>
+export function failuresOf(results: readonly DatabaseResult[]): DatabaseFailure[] {
+  return results.flatMap(({ database, error }) =>
     error === undefined ? [] : [{ database, message: error }],
   );
 }

@@ -10,7 +10,7 @@ export interface TableProgress {
  * The command for a shell, its words in `"$@"`: what it says comes on standard output, where a restore into a database
  * prints nothing else.
  */
-export const TALKING_RESTORE = '{ pg_restore --verbose "$@" 2>&1; }';
+export const VERBOSE_RESTORE = '{ pg_restore --verbose "$@" 2>&1; }';
 
 /** The phrases below are looked for, so they must not be translated. */
 export const UNTRANSLATED = { LC_ALL: "C", LANGUAGE: "" };
@@ -30,7 +30,7 @@ const LINE_KEPT = 2048;
 const LINES_KEPT = 4;
 
 /** Reads what `pg_restore --verbose` says: how far it is, and among all that why it failed. */
-export class RestoreTalk {
+export class RestoreOutput {
   readonly #onTable: (progress: TableProgress) => void;
   #pending = "";
   #begun = 0;

@@ -8,7 +8,7 @@ export interface Requirements {
 }
 
 /** Words for `pg_restore` whose answer `parseRequirements` reads; its comments name each owner in full. */
-export const REQUIREMENTS_QUESTION = ["--schema-only", "--file=-"];
+export const REQUIREMENTS_WORDS = ["--schema-only", "--file=-"];
 
 const IDENTIFIER = String.raw`"(?:[^"]|"")+"|[^\s";]+`;
 const ENTRY =
@@ -52,22 +52,22 @@ export async function readRoles(client: pg.Client): Promise<Set<string>> {
 }
 
 /**
- * @param coming roles that will have been made before the restore
- * @param globals whether the backup has roles that could be made
+ * @param planned roles that will have been made before the restore
+ * @param hasGlobals whether the backup has roles that could be made
  * @throws Problem that names the roles that are missing
  */
 export async function requireRoles(
   client: pg.Client,
   { roles }: Requirements,
-  coming: readonly string[],
-  globals: boolean,
+  planned: readonly string[],
+  hasGlobals: boolean,
 ): Promise<void> {
   const existing = await readRoles(client);
   // A comment of pg_restore has a blank where a name has the end of a line.
-  const known = new Set([...existing, ...coming].map((name) => name.replace(/[\r\n]/g, " ")));
+  const known = new Set([...existing, ...planned].map((name) => name.replace(/[\r\n]/g, " ")));
   const missing = [...roles].filter((role) => !known.has(role)).sort();
   if (missing.length === 0) return;
-  const remedy = globals
+  const remedy = hasGlobals
     ? "Restore with --globals, which makes them without passwords, or create them first."
     : "Create them first: CREATE ROLE.";
   throw new Problem(

@@ -14,14 +14,14 @@ export interface AgentContext {
   readonly settings: AgentSettings;
   readonly store: Store;
   /** The second bucket, if there is one. */
-  readonly copy?: CopyPlace;
+  readonly copy?: CopyDestination;
   readonly report: Report;
   /** Ends the run: an upload is aborted and nothing becomes visible. */
   readonly signal: AbortSignal;
 }
 
 /** The second bucket, which gets what the first one gets; or why it cannot be used. */
-export type CopyPlace = OpenCopy | FaultyCopy;
+export type CopyDestination = OpenCopy | FaultyCopy;
 
 interface OpenCopy {
   readonly store: Store;
@@ -31,7 +31,7 @@ interface OpenCopy {
   /** Its copies go into folders by calendar. */
   readonly tiers: boolean;
   /** Says, once in a process, that its key may not list and what follows from that. */
-  readonly sayUnlisted: () => void;
+  readonly warnNotListable: () => void;
 }
 
 /** Its settings are wrong. A backup goes on without it, and fails as it does when the copy's service fails. */

@@ -1,7 +1,7 @@
 import { Problem } from "../../common/problem.ts";
 
 /** What a failure says to a person, in one sentence. */
-export function sentence(error: unknown): string {
+export function errorMessage(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error instanceof Problem) return error.message;
   const code = errorCode(error);

@@ -1,7 +1,7 @@
 /** The environment as our own names have it, and what its owner should know about it, one line each. */
-export interface Understood {
+export interface TranslatedVariables {
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly notices: readonly string[];
+  readonly warnings: readonly string[];
 }
 
 /** What schickling's image and its descendants write for "not set". */
@@ -52,11 +52,13 @@ export const KNOWN_VARIABLES: readonly string[] = [
  * Reads the variables of `eeshugerman/postgres-backup-s3`, of the image that it came from and of its forks. Our own names
  * win. Nothing that is recognised is passed over in silence; values are never repeated, since some are secrets.
  */
-export function understand(given: Readonly<Record<string, string | undefined>>): Understood {
+export function translateVariables(
+  given: Readonly<Record<string, string | undefined>>,
+): TranslatedVariables {
   const env = Object.fromEntries(
     Object.entries(given).filter(([, value]) => value !== undefined && !isUnset(value)),
   );
-  const notices: string[] = [];
+  const warnings: string[] = [];
   // A container linked under the name `postgres` puts an address where the port belongs.
   if (env["POSTGRES_PORT"]?.startsWith("tcp://")) delete env["POSTGRES_PORT"];
   for (const [from, to, convert] of ALIASES) {
@@ -64,23 +66,23 @@ export function understand(given: Readonly<Record<string, string | undefined>>):
     if (old === undefined) continue;
     const value = convert === undefined ? old : convert(old);
     if (value === undefined) {
-      notices.push(`${from} is ignored: its value is not understood. Set ${to} instead.`);
+      warnings.push(`${from} is ignored: its value is not understood. Set ${to} instead.`);
     } else if (env[to] !== undefined) {
-      if (env[to] !== value) notices.push(`${from} is ignored: ${to} is set and wins.`);
+      if (env[to] !== value) warnings.push(`${from} is ignored: ${to} is set and wins.`);
     } else if (value !== "") {
       env[to] = value;
-      notices.push(`${from} is read as ${to}. Rename it.`);
+      warnings.push(`${from} is read as ${to}. Rename it.`);
     }
   }
   for (const [name, why] of Object.entries(IGNORED)) {
-    if (env[name] !== undefined) notices.push(`${name} is ignored: ${why}.`);
+    if (env[name] !== undefined) warnings.push(`${name} is ignored: ${why}.`);
   }
   if (env["POSTGRES_DATABASE"] === "all") {
-    notices.push(
+    warnings.push(
       'POSTGRES_DATABASE=all means a database called "all". For every database of the server set POSTGRES_BACKUP_ALL=true and remove POSTGRES_DATABASE.',
     );
   }
-  return { env, notices };
+  return { env, warnings };
 }
 
 function isUnset(value: string): boolean {

@@ -10,16 +10,16 @@ export interface Report {
   /** For people: printed without `--json` only. */
   line(text: string): void;
   /** Something the reader should know though the run goes on; standard error in both forms. */
-  notice(text: string): void;
+  warn(text: string): void;
 }
 
 /**
  * A report on this process's standard output.
  * @param json one JSON object a line instead of text
- * @param clean takes the secrets out of a text
+ * @param redact takes the secrets out of a text
  */
-export function openReport(json: boolean, clean: (text: string) => string): Report {
-  const out = (text: string) => process.stdout.write(`${clean(text)}\n`);
+export function openReport(json: boolean, redact: (text: string) => string): Report {
+  const out = (text: string) => process.stdout.write(`${redact(text)}\n`);
   return {
     event: (event) => {
       if (json) out(JSON.stringify(event));
@@ -27,8 +27,8 @@ export function openReport(json: boolean, clean: (text: string) => string): Repo
     line: (text) => {
       if (!json) out(text);
     },
-    notice: (text) => {
-      process.stderr.write(`${clean(text)}\n`);
+    warn: (text) => {
+      process.stderr.write(`${redact(text)}\n`);
     },
   };
 }

@@ -6,7 +6,7 @@ import { Problem } from "../../common/problem.ts";
 import { release } from "../../common/releaseBuffer.ts";
 
 /** How a program ended. `code` is null when nobody got to say: its shell was killed. */
-export interface Ending {
+export interface ExitResult {
   readonly code: number | null;
   /** The last lines that it wrote to standard error. */
   readonly stderr: string;
@@ -23,12 +23,12 @@ interface Running {
 
 export interface Program extends Running {
   /** Settles when it has ended; never rejects on its failure. */
-  readonly ended: Promise<Ending>;
+  readonly ended: Promise<ExitResult>;
 }
 
 export interface Pipeline extends Running {
   /** Settles when both have ended; never rejects on their failure. */
-  readonly ended: Promise<{ readonly first: Ending; readonly second: Ending }>;
+  readonly ended: Promise<{ readonly first: ExitResult; readonly second: ExitResult }>;
 }
 
 interface Options {
@@ -168,27 +168,27 @@ export function readText(output: Readable, onText: (text: string) => void): Prom
 
 /**
  * A stream that merely ends proves nothing: the programs must say that they were done.
- * @param failure says in a sentence without its full stop how the first one failed
+ * @param describeFailure says in a sentence without its full stop how the first one failed
  * @throws Problem when one of them did not
  */
-export async function requireCleanEnd(
+export async function requireSuccess(
   source: Program | Pipeline,
-  failure: (ending: Ending) => string,
+  describeFailure: (ending: ExitResult) => string,
 ): Promise<void> {
   const ended = await source.ended;
   const { first, second } = "first" in ended ? ended : { first: ended, second: undefined };
   // A dying compressor takes the first along by SIGPIPE: the compressor is the cause then.
   const takenAlong = first.code === SIGPIPE && second !== undefined && second.code !== 0;
   if (first.code !== 0 && !takenAlong) {
-    throw new Problem(`${failure(first)}. Nothing was stored.`);
+    throw new Problem(`${describeFailure(first)}. Nothing was stored.`);
   }
   if (second !== undefined && second.code !== 0) {
-    throw new Problem(`${describeEnding("zstd", second)}. Nothing was stored; try again.`);
+    throw new Problem(`${describeExit("zstd", second)}. Nothing was stored; try again.`);
   }
 }
 
 /** One sentence about how a program ended, for an error's text. */
-export function describeEnding(program: string, ending: Ending): string {
+export function describeExit(program: string, ending: ExitResult): string {
   const { code } = ending;
   const how =
     code === null || code > 128

@@ -1,5 +1,5 @@
 /** Told about the source, so that whoever watches knows who is waited for. */
-export interface SourceWatch {
+export interface SourceListener {
   /** The source was asked for its next chunk. */
   readonly onAsked?: () => void;
   /** It has answered. */
@@ -7,7 +7,7 @@ export interface SourceWatch {
 }
 
 /** Told about one branch. */
-export interface BranchWatch {
+export interface BranchListener {
   /** It waits for its next chunk: for the source, or for another branch. */
   readonly onWaiting?: () => void;
   /** It has a chunk or the end, and is waited for from here on. */
@@ -15,7 +15,7 @@ export interface BranchWatch {
 }
 
 interface Reader {
-  readonly watch: BranchWatch;
+  readonly watch: BranchListener;
   /** Absent while it works on a chunk. */
   waiting?: {
     readonly resolve: (result: IteratorResult<Buffer>) => void;
@@ -32,18 +32,18 @@ const END: IteratorResult<Buffer> = { done: true, value: undefined };
  */
 export class Tee {
   readonly #source: AsyncIterator<Buffer>;
-  readonly #watch: SourceWatch;
+  readonly #watch: SourceListener;
   readonly #readers = new Set<Reader>();
   #asking = false;
   #ended = false;
 
-  constructor(source: AsyncIterable<Buffer>, watch: SourceWatch = {}) {
+  constructor(source: AsyncIterable<Buffer>, watch: SourceListener = {}) {
     this.#source = source[Symbol.asyncIterator]();
     this.#watch = watch;
   }
 
   /** One reader more. All are to be made before any of them begins to read; `return` is how one leaves. */
-  branch(watch: BranchWatch = {}): Required<AsyncIterableIterator<Buffer>> {
+  branch(watch: BranchListener = {}): Required<AsyncIterableIterator<Buffer>> {
     const reader: Reader = { watch };
     this.#readers.add(reader);
     const leave = () => {

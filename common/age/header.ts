@@ -2,8 +2,8 @@ import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { Problem } from "../problem.ts";
 import { parseRecipient } from "./keys.ts";
 import {
+  type AgeSecrets,
   derive,
-  type Secrets,
   type Stanza,
   unpadded,
   unwrapByIdentity,
@@ -23,7 +23,7 @@ export interface Header {
   /** From the file's first byte to the first one of the payload: header and nonce. */
   readonly bytes: number;
   /** What the MAC covers. */
-  readonly covered: Buffer;
+  readonly macInput: Buffer;
   readonly mac: Buffer;
   /** First bytes of the payload, from which its key is derived. */
   readonly nonce: Buffer;
@@ -40,18 +40,20 @@ export const LONGEST_HEADER = 64 * 1024;
  * Makes the head of an age v1 file and the key of its payload.
  * @throws Problem when a recipient is not valid
  */
-export async function makeHeader(encryption: Encryption): Promise<{ head: Buffer; key: Buffer }> {
+export async function makeHeader(
+  encryption: Encryption,
+): Promise<{ header: Buffer; payloadKey: Buffer }> {
   const fileKey = randomBytes(FILE_KEY_BYTES);
   const stanzas =
     "recipients" in encryption
       ? encryption.recipients.map((text) => wrapForRecipient(fileKey, parseRecipient(text)))
       : [await wrapForPassphrase(fileKey, encryption.passphrase)];
-  const covered = Buffer.from(`${[INTRO, ...stanzas.map(formatStanza)].join("\n")}\n---`);
+  const macInput = Buffer.from(`${[INTRO, ...stanzas.map(formatStanza)].join("\n")}\n---`);
   const nonce = randomBytes(NONCE_BYTES);
-  const mac = unpadded(macOf(fileKey, covered));
+  const mac = unpadded(macOf(fileKey, macInput));
   return {
-    head: Buffer.concat([covered, Buffer.from(` ${mac}\n`), nonce]),
-    key: payloadKey(fileKey, nonce),
+    header: Buffer.concat([macInput, Buffer.from(` ${mac}\n`), nonce]),
+    payloadKey: derivePayloadKey(fileKey, nonce),
   };
 }
 
@@ -77,7 +79,7 @@ export function parseHeader(start: Buffer): Header | undefined {
   return {
     stanzas,
     bytes,
-    covered: start.subarray(0, end.index + "\n---".length),
+    macInput: start.subarray(0, end.index + "\n---".length),
     mac: Buffer.from(end[1] ?? "", "base64"),
     nonce: start.subarray(bytes - NONCE_BYTES, bytes),
   };
@@ -93,23 +95,23 @@ export function needsPassphrase({ stanzas }: Header): boolean {
  * @returns the key of the payload
  * @throws Problem that says which secret is missing or wrong
  */
-export async function unlock(header: Header, secrets: Secrets): Promise<Buffer> {
+export async function unlock(header: Header, secrets: AgeSecrets): Promise<Buffer> {
   const fileKey = needsPassphrase(header)
     ? await unwrapByPassphrase(header.stanzas, secrets.passphrase)
     : unwrapByIdentity(header.stanzas, secrets.identities);
-  if (!timingSafeEqual(macOf(fileKey, header.covered), header.mac)) {
+  if (!timingSafeEqual(macOf(fileKey, header.macInput), header.mac)) {
     throw new Problem("its head was changed after it was written: the object is damaged.");
   }
-  return payloadKey(fileKey, header.nonce);
+  return derivePayloadKey(fileKey, header.nonce);
 }
 
-function payloadKey(fileKey: Buffer, nonce: Buffer): Buffer {
+function derivePayloadKey(fileKey: Buffer, nonce: Buffer): Buffer {
   return derive(fileKey, nonce, "payload");
 }
 
-function macOf(fileKey: Buffer, covered: Buffer): Buffer {
+function macOf(fileKey: Buffer, macInput: Buffer): Buffer {
   return createHmac("sha256", derive(fileKey, Buffer.alloc(0), "header"))
-    .update(covered)
+    .update(macInput)
     .digest();
 }
 

@@ -14,7 +14,7 @@ import { Problem } from "../problem.ts";
 import { privateKeyOf, publicKeyOf } from "./keys.ts";
 
 /** What may open an encrypted backup. */
-export interface Secrets {
+export interface AgeSecrets {
   readonly passphrase?: string;
   /** X25519 private keys. */
   readonly identities: readonly Buffer[];
@@ -46,13 +46,13 @@ const PUBLIC_HEAD = Buffer.from("302a300506032b656e032100", "hex");
 export function wrapForRecipient(fileKey: Buffer, recipient: Buffer): Stanza {
   const pair = generateKeyPairSync("x25519");
   const share = pair.publicKey.export({ format: "der", type: "spki" }).subarray(-32);
-  const secret = agree(pair.privateKey, recipient);
+  const secret = sharedSecret(pair.privateKey, recipient);
   if (secret === undefined) {
     throw new Problem(
       "an age recipient is a point of low order, which everyone could decrypt. Make a new pair with age-keygen.",
     );
   }
-  const body = seal(recipientKey(secret, share, recipient), fileKey);
+  const body = encryptFileKey(recipientKey(secret, share, recipient), fileKey);
   return { args: ["X25519", unpadded(share)], body };
 }
 
@@ -60,7 +60,10 @@ export function wrapForRecipient(fileKey: Buffer, recipient: Buffer): Stanza {
 export async function wrapForPassphrase(fileKey: Buffer, passphrase: string): Promise<Stanza> {
   const salt = randomBytes(16);
   const key = await passphraseKey(passphrase, salt, WORK_FACTOR);
-  return { args: ["scrypt", unpadded(salt), String(WORK_FACTOR)], body: seal(key, fileKey) };
+  return {
+    args: ["scrypt", unpadded(salt), String(WORK_FACTOR)],
+    body: encryptFileKey(key, fileKey),
+  };
 }
 
 /**
@@ -84,7 +87,7 @@ export async function unwrapByPassphrase(
   }
   requireAffordable(Number(factor));
   const key = await passphraseKey(passphrase, Buffer.from(salt, "base64"), Number(factor));
-  const fileKey = unseal(key, stanza.body);
+  const fileKey = decryptFileKey(key, stanza.body);
   if (fileKey !== undefined) return fileKey;
   throw new Problem(
     "the passphrase is wrong: PASSPHRASE is not the one that it was made with. Set that one; a passphrase changed since does not open older backups.",
@@ -120,8 +123,8 @@ export function unwrapByIdentity(
     for (const { args, body } of stanzas) {
       const share = Buffer.from(args[1] ?? "", "base64");
       if (args[0] !== "X25519" || share.length !== own.length) continue;
-      const secret = agree(privateKeyOf(identity), share);
-      const fileKey = secret && unseal(recipientKey(secret, share, own), body);
+      const secret = sharedSecret(privateKeyOf(identity), share);
+      const fileKey = secret && decryptFileKey(recipientKey(secret, share, own), body);
       if (fileKey !== undefined) return fileKey;
     }
   }
@@ -131,7 +134,7 @@ export function unwrapByIdentity(
 }
 
 /** The shared secret; undefined where the other side's key is of low order, which OpenSSL refuses. */
-function agree(own: KeyObject, other: Buffer): Buffer | undefined {
+function sharedSecret(own: KeyObject, other: Buffer): Buffer | undefined {
   const publicKey = createPublicKey({
     key: Buffer.concat([PUBLIC_HEAD, other]),
     format: "der",
@@ -169,14 +172,14 @@ export function derive(secret: Buffer, salt: Buffer, info: string): Buffer {
 }
 
 /** Each such key is used once, so its nonce is zero. */
-function seal(key: Buffer, fileKey: Buffer): Buffer {
+function encryptFileKey(key: Buffer, fileKey: Buffer): Buffer {
   const cipher = createCipheriv("chacha20-poly1305", key, Buffer.alloc(12), {
     authTagLength: TAG_BYTES,
   });
   return Buffer.concat([cipher.update(fileKey), cipher.final(), cipher.getAuthTag()]);
 }
 
-function unseal(key: Buffer, body: Buffer): Buffer | undefined {
+function decryptFileKey(key: Buffer, body: Buffer): Buffer | undefined {
   if (body.length !== FILE_KEY_BYTES + TAG_BYTES) return undefined;
   const decipher = createDecipheriv("chacha20-poly1305", key, Buffer.alloc(12), {
     authTagLength: TAG_BYTES,

@@ -6,22 +6,22 @@ import { parseHeader } from "./header.ts";
 /** Plain bytes in each chunk of age's STREAM construction; the last may have fewer. */
 const CHUNK = 64 * 1024;
 const TAG = 16;
-const SEALED_CHUNK = CHUNK + TAG;
+const ENCRYPTED_CHUNK = CHUNK + TAG;
 
 /**
  * Encrypts a stream into an age v1 file.
  *
  * What is yielded is valid only until the next one is asked for: its memory is given back at once.
- * @param head of `makeHeader`
- * @param key of `makeHeader`
+ * @param header of `makeHeader`
+ * @param payloadKey of `makeHeader`
  */
 export async function* encryptStream(
   source: AsyncIterable<Buffer>,
-  head: Buffer,
-  key: Buffer,
+  header: Buffer,
+  payloadKey: Buffer,
 ): AsyncGenerator<Buffer> {
-  yield head;
-  const secret = createSecretKey(key);
+  yield header;
+  const key = createSecretKey(payloadKey);
   const chunk = Buffer.allocUnsafeSlow(CHUNK);
   const nonce = new Nonce();
   let filled = 0;
@@ -29,7 +29,7 @@ export async function* encryptStream(
     for (let at = 0; at < piece.length; ) {
       // A full chunk is held back until there is more: only then is it known not to be the last.
       if (filled === CHUNK) {
-        yield* seal(chunk, secret, nonce.next(false));
+        yield* encryptChunk(chunk, key, nonce.next(false));
         filled = 0;
       }
       const copied = piece.copy(chunk, filled, at);
@@ -37,42 +37,42 @@ export async function* encryptStream(
       at += copied;
     }
   }
-  yield* seal(chunk.subarray(0, filled), secret, nonce.next(true));
+  yield* encryptChunk(chunk.subarray(0, filled), key, nonce.next(true));
 }
 
-function* seal(plain: Buffer, key: KeyObject, nonce: Buffer): Generator<Buffer> {
+function* encryptChunk(plain: Buffer, key: KeyObject, nonce: Buffer): Generator<Buffer> {
   const cipher = createCipheriv("chacha20-poly1305", key, nonce, { authTagLength: TAG });
-  const sealed = cipher.update(plain);
+  const encrypted = cipher.update(plain);
   cipher.final();
-  yield sealed;
+  yield encrypted;
   // Node gives each output a buffer of its own and cannot write into ours.
-  release(sealed);
+  release(encrypted);
   yield cipher.getAuthTag();
 }
 
 /**
  * Decrypts an age v1 file whose head has been unlocked. A chunk is given out only after its tag was checked.
  * @param source the whole object, its head included
- * @param headBytes how much of it the head is, the nonce included
- * @param key of `unlock`
+ * @param headerBytes how much of it the head is, the nonce included
+ * @param payloadKey of `unlock`
  * @throws Problem when a chunk was changed, or the object ends before its last one
  */
 export async function* decryptStream(
   source: AsyncIterable<Buffer>,
-  headBytes: number,
-  key: Buffer,
+  headerBytes: number,
+  payloadKey: Buffer,
 ): AsyncGenerator<Buffer> {
-  const secret = createSecretKey(key);
-  const chunk = Buffer.allocUnsafeSlow(SEALED_CHUNK);
+  const key = createSecretKey(payloadKey);
+  const chunk = Buffer.allocUnsafeSlow(ENCRYPTED_CHUNK);
   const nonce = new Nonce();
-  let toSkip = headBytes;
+  let toSkip = headerBytes;
   let filled = 0;
   for await (const piece of source) {
     const skipped = Math.min(toSkip, piece.length);
     toSkip -= skipped;
     for (let at = skipped; at < piece.length; ) {
-      if (filled === SEALED_CHUNK) {
-        yield open(chunk, secret, nonce, false);
+      if (filled === ENCRYPTED_CHUNK) {
+        yield decryptChunk(chunk, key, nonce, false);
         filled = 0;
       }
       const copied = piece.copy(chunk, filled, at);
@@ -82,16 +82,16 @@ export async function* decryptStream(
   }
   // Only an empty file has an empty last chunk; elsewhere it would hide that something was cut off.
   if (filled < TAG || (filled === TAG && nonce.count > 0)) throw damaged(nonce.count, "is cut off");
-  yield open(chunk.subarray(0, filled), secret, nonce, true);
+  yield decryptChunk(chunk.subarray(0, filled), key, nonce, true);
 }
 
-function open(sealed: Buffer, key: KeyObject, nonce: Nonce, last: boolean): Buffer {
+function decryptChunk(encrypted: Buffer, key: KeyObject, nonce: Nonce, last: boolean): Buffer {
   const number = nonce.count;
   const decipher = createDecipheriv("chacha20-poly1305", key, nonce.next(last), {
     authTagLength: TAG,
   });
-  decipher.setAuthTag(sealed.subarray(sealed.length - TAG));
-  const plain = decipher.update(sealed.subarray(0, sealed.length - TAG));
+  decipher.setAuthTag(encrypted.subarray(encrypted.length - TAG));
+  const plain = decipher.update(encrypted.subarray(0, encrypted.length - TAG));
   try {
     decipher.final();
   } catch {
@@ -102,10 +102,10 @@ function open(sealed: Buffer, key: KeyObject, nonce: Nonce, last: boolean): Buff
 }
 
 /** A changed or cut object, seen while it is decrypted. */
-export class Damaged extends Problem {}
+export class DamagedObject extends Problem {}
 
-function damaged(number: number, what: string): Damaged {
-  return new Damaged(
+function damaged(number: number, what: string): DamagedObject {
+  return new DamagedObject(
     `the encrypted object is damaged: its 64 KiB chunk number ${number + 1} ${what}.`,
   );
 }
@@ -133,12 +133,13 @@ class Nonce {
  */
 export function checkFraming(start: Buffer, bytes: number): number {
   const header = parseHeader(start);
-  if (header === undefined) throw new Damaged("the encrypted object is cut off within its head.");
-  const rest = (bytes - header.bytes) % SEALED_CHUNK;
-  const chunks = Math.floor((bytes - header.bytes) / SEALED_CHUNK);
+  if (header === undefined)
+    throw new DamagedObject("the encrypted object is cut off within its head.");
+  const rest = (bytes - header.bytes) % ENCRYPTED_CHUNK;
+  const chunks = Math.floor((bytes - header.bytes) / ENCRYPTED_CHUNK);
   const whole = rest === 0 ? chunks > 0 : rest > TAG || (rest === TAG && chunks === 0);
   if (bytes < header.bytes || !whole) {
-    throw new Damaged("the encrypted object is cut off: its length fits no whole age file.");
+    throw new DamagedObject("the encrypted object is cut off: its length fits no whole age file.");
   }
   return header.stanzas.length;
 }

@@ -1,6 +1,6 @@
 import { Cron } from "croner";
 
-const WORDS: Readonly<Record<string, string>> = {
+const PREDEFINED: Readonly<Record<string, string>> = {
   "@yearly": "0 0 1 1 *",
   "@annually": "0 0 1 1 *",
   "@monthly": "0 0 1 * *",
@@ -46,9 +46,9 @@ export function readSchedule(
   if (!isTimezone(zone)) return { fault: `there is no time zone "${zone}"` };
   const every = /^@every\s+(.*)$/.exec(rule)?.[1];
   if (every !== undefined) return readDuration(every);
-  const pattern = rule.startsWith("@") ? WORDS[rule.toLowerCase()] : rule;
+  const pattern = rule.startsWith("@") ? PREDEFINED[rule.toLowerCase()] : rule;
   if (pattern === undefined) {
-    return { fault: `${rule} is not known; the words are ${Object.keys(WORDS).join(", ")}` };
+    return { fault: `${rule} is not known; the words are ${Object.keys(PREDEFINED).join(", ")}` };
   }
   const fields = pattern.split(/\s+/);
   if (fields.length !== 5 && fields.length !== 6) {

@@ -10,7 +10,7 @@ import { cronOf, readSchedule, type ScheduleRule } from "./cron.ts";
  * @throws Problem when the expression cannot be read or is never due
  */
 export function nextRun(expression: string, from: Date, timezone = "UTC", variable?: string): Date {
-  const rule = read(expression, timezone, variable);
+  const rule = requireRule(expression, timezone, variable);
   if ("everyMs" in rule) return new Date(from.getTime() + rule.everyMs);
   // A rule that has been read is due some day.
   return cronOf(rule).nextRun(from) as Date;
@@ -32,7 +32,7 @@ export function dueAfter(expression: string, now: Date, last?: Date, timezone?: 
  * @throws Problem when the expression cannot be read
  */
 export function lastDue(expression: string, now: Date, timezone = "UTC"): Date | undefined {
-  const rule = read(expression, timezone);
+  const rule = requireRule(expression, timezone);
   if ("everyMs" in rule) return new Date(now.getTime() - rule.everyMs);
   // The reference itself is left out, a run earlier in its second is not.
   return cronOf(rule).previousRuns(1, new Date(now.getTime() + 1))[0];
@@ -43,12 +43,12 @@ export function lastDue(expression: string, now: Date, timezone = "UTC"): Date |
  * @param jitterSeconds longest delay
  * @param random from 0 up to, not including, 1
  */
-export function startOf(due: Date, jitterSeconds: number, random: () => number = Math.random) {
+export function withJitter(due: Date, jitterSeconds: number, random: () => number = Math.random) {
   return new Date(due.getTime() + Math.floor(random() * (jitterSeconds + 1)) * 1000);
 }
 
 /** @throws Problem when the expression is none */
-function read(expression: string, timezone: string, variable = "SCHEDULE"): ScheduleRule {
+function requireRule(expression: string, timezone: string, variable = "SCHEDULE"): ScheduleRule {
   const rule = readSchedule(expression, timezone);
   if ("fault" in rule) {
     throw new Problem(

@@ -12,7 +12,7 @@ import {
   parseRecipient,
   publicKeyOf,
 } from "../../common/age/keys.ts";
-import type { Secrets } from "../../common/age/stanzas.ts";
+import type { AgeSecrets } from "../../common/age/stanzas.ts";
 import { checkFraming, decryptStream, encryptStream } from "../../common/age/stream.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "age-test-"));
@@ -26,8 +26,8 @@ const without = age ? false : "the age program is not installed (Debian: apt-get
 const identity = Buffer.from("17".repeat(32), "hex");
 const other = Buffer.from("42".repeat(32), "hex");
 const recipient = formatRecipient(publicKeyOf(identity));
-const nobody: Secrets = { identities: [] };
-const owner: Secrets = { identities: [other, identity] };
+const nobody: AgeSecrets = { identities: [] };
+const owner: AgeSecrets = { identities: [other, identity] };
 
 /** Pieces of odd lengths, as a pipe delivers them. */
 async function* pieces(bytes: Buffer, most = 30_001): AsyncGenerator<Buffer> {
@@ -39,14 +39,14 @@ async function* pieces(bytes: Buffer, most = 30_001): AsyncGenerator<Buffer> {
 }
 
 async function encrypt(plain: Buffer, encryption: Encryption): Promise<Buffer> {
-  const { head, key } = await makeHeader(encryption);
+  const { header: head, payloadKey: key } = await makeHeader(encryption);
   const out: Buffer[] = [];
   // Copied, as the part buffers copy: what is yielded is taken back.
   for await (const piece of encryptStream(pieces(plain), head, key)) out.push(Buffer.from(piece));
   return Buffer.concat(out);
 }
 
-async function decrypt(sealed: Buffer, secrets: Secrets): Promise<Buffer> {
+async function decrypt(sealed: Buffer, secrets: AgeSecrets): Promise<Buffer> {
   const header = parseHeader(sealed);
   assert(header !== undefined, "the head is cut off");
   const key = await unlock(header, secrets);
@@ -175,7 +175,7 @@ describe("age files", () => {
   });
 
   it("are made in flat memory", async () => {
-    const { head, key } = await makeHeader({ recipients: [recipient] });
+    const { header: head, payloadKey: key } = await makeHeader({ recipients: [recipient] });
     const piece = Buffer.alloc(65_536, 7);
     const source = async function* () {
       for (let i = 0; i < 6400; i += 1) yield piece;

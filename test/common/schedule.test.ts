@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { dueAfter, lastDue, nextRun, startOf } from "../../common/schedule/nextRun.ts";
+import { dueAfter, lastDue, nextRun, withJitter } from "../../common/schedule/nextRun.ts";
 
 const FROM = new Date("2026-11-24T10:21:30Z");
 
@@ -109,13 +109,13 @@ describe("lastDue", () => {
 
 describe("startOf", () => {
   it("is the due time without jitter, else within it, both ends included", () => {
-    assert.deepEqual(startOf(FROM, 0), FROM);
+    assert.deepEqual(withJitter(FROM, 0), FROM);
     assert.deepEqual(
-      startOf(FROM, 600, () => 0),
+      withJitter(FROM, 600, () => 0),
       FROM,
     );
-    assert.equal(startOf(FROM, 600, () => 0.999_999).getTime() - FROM.getTime(), 600_000);
-    const starts = new Set(Array.from({ length: 200 }, () => startOf(FROM, 600).getTime()));
+    assert.equal(withJitter(FROM, 600, () => 0.999_999).getTime() - FROM.getTime(), 600_000);
+    const starts = new Set(Array.from({ length: 200 }, () => withJitter(FROM, 600).getTime()));
     assert(starts.size > 20, "chosen anew each time");
   });
 });

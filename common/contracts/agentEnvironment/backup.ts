@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { flag, nonDefault, whole } from "./variables.ts";
+import { flag, nonDefault, wholeNumber } from "./variables.ts";
 
 /** How a backup is made, checked and kept. */
 export interface BackupSettings {
@@ -33,13 +33,13 @@ export interface KeepSettings {
 }
 
 export const backupVariables = {
-  COMPRESSION_LEVEL: whole("COMPRESSION_LEVEL", 1, 3).default("1"),
+  COMPRESSION_LEVEL: wholeNumber("COMPRESSION_LEVEL", 1, 3).default("1"),
   BACKUP_GLOBALS: flag("BACKUP_GLOBALS", "true"),
   BACKUP_VERIFY: flag("BACKUP_VERIFY", "false"),
-  BACKUP_KEEP_DAYS: whole("BACKUP_KEEP_DAYS", 1, 36_500).optional(),
-  BACKUP_KEEP_AT_LEAST: whole("BACKUP_KEEP_AT_LEAST", 1, 10_000).default("7"),
+  BACKUP_KEEP_DAYS: wholeNumber("BACKUP_KEEP_DAYS", 1, 36_500).optional(),
+  BACKUP_KEEP_AT_LEAST: wholeNumber("BACKUP_KEEP_AT_LEAST", 1, 10_000).default("7"),
   BACKUP_TIERS: flag("BACKUP_TIERS", "false"),
-  BACKUP_MAX_SHRINK_PERCENT: whole("BACKUP_MAX_SHRINK_PERCENT", 1, 100).default("50"),
+  BACKUP_MAX_SHRINK_PERCENT: wholeNumber("BACKUP_MAX_SHRINK_PERCENT", 1, 100).default("50"),
 };
 
 type Variables = z.infer<z.ZodObject<typeof backupVariables>>;

@@ -2,7 +2,7 @@ import * as z from "zod";
 import type { Encryption } from "../../age/header.ts";
 import { parseRecipient } from "../../age/keys.ts";
 import { Problem } from "../../problem.ts";
-import { nonDefault, REMEDY, words } from "./variables.ts";
+import { nonDefault, REMEDY, splitList } from "./variables.ts";
 
 /** For whom backups are encrypted. */
 export interface EncryptionSettings {
@@ -32,7 +32,7 @@ export function encryptionSecretEnv({ encryption }: EncryptionSettings): Record<
 
 /** @throws Problem when a recipient is none, or a passphrase is given too */
 export function parseEncryption(e: Variables): EncryptionSettings {
-  const recipients = words(e.AGE_RECIPIENTS);
+  const recipients = splitList(e.AGE_RECIPIENTS);
   if (recipients.length > 0 && e.PASSPHRASE !== "") {
     throw new Problem(`AGE_RECIPIENTS and PASSPHRASE are both set; choose one. ${REMEDY}`);
   }

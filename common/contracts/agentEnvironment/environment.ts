@@ -30,7 +30,7 @@ import {
   storeSecretEnv,
   storeVariables,
 } from "./store.ts";
-import { nonDefault, REMEDY, whole } from "./variables.ts";
+import { nonDefault, REMEDY, wholeNumber } from "./variables.ts";
 
 /** When backups run. */
 interface ScheduleSettings {
@@ -62,7 +62,7 @@ export interface AgentEnvironment {
 
 const environmentSchema = z.object({
   SCHEDULE: z.string().optional(),
-  SCHEDULE_JITTER: whole("SCHEDULE_JITTER", 0, 86_400).default("0"),
+  SCHEDULE_JITTER: wholeNumber("SCHEDULE_JITTER", 0, 86_400).default("0"),
   ...postgresVariables,
   ...storeVariables,
   ...encryptionVariables,

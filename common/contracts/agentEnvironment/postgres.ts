@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { Problem } from "../../problem.ts";
-import { flag, nonDefault, REMEDY, required, whole, words } from "./variables.ts";
+import { flag, nonDefault, REMEDY, required, splitList, wholeNumber } from "./variables.ts";
 
 /** The server, and which of its databases are backed up. */
 export interface PostgresSettings {
@@ -26,7 +26,7 @@ export interface ServerSettings {
 
 export const postgresVariables = {
   POSTGRES_HOST: required("POSTGRES_HOST"),
-  POSTGRES_PORT: whole("POSTGRES_PORT", 1, 65_535).default("5432"),
+  POSTGRES_PORT: wholeNumber("POSTGRES_PORT", 1, 65_535).default("5432"),
   POSTGRES_USER: required("POSTGRES_USER"),
   POSTGRES_PASSWORD: required("POSTGRES_PASSWORD"),
   POSTGRES_DATABASE: z.string().default(""),
@@ -61,7 +61,7 @@ export function postgresSecretEnv({ postgres }: PostgresSettings): Record<string
 /** @throws Problem unless the databases are named, or all of them are meant */
 export function parsePostgres(e: Variables): PostgresSettings {
   const all = e.POSTGRES_BACKUP_ALL === "true";
-  const names = words(e.POSTGRES_DATABASE);
+  const names = splitList(e.POSTGRES_DATABASE);
   if (!all && names.length === 0) throw new Problem(`POSTGRES_DATABASE is required. ${REMEDY}`);
   if (all && names.length > 0) {
     throw new Problem(
@@ -78,6 +78,6 @@ export function parsePostgres(e: Variables): PostgresSettings {
       dumpOptions: e.PGDUMP_EXTRA_OPTS,
     },
     databases: all ? "all" : names,
-    excludedDatabases: words(e.POSTGRES_EXCLUDE_DATABASES),
+    excludedDatabases: splitList(e.POSTGRES_EXCLUDE_DATABASES),
   };
 }

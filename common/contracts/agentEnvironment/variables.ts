@@ -9,7 +9,7 @@ export const required = (name: string) =>
 export const flag = (name: string, fallback: "true" | "false") =>
   z.enum(["true", "false"], `${name} must be true or false`).default(fallback);
 
-export const whole = (name: string, least: number, most: number) =>
+export const wholeNumber = (name: string, least: number, most: number) =>
   z.string().refine((text) => /^\d+$/.test(text) && Number(text) >= least && Number(text) <= most, {
     message: `${name} must be a whole number from ${least} to ${most}`,
   });
@@ -20,7 +20,7 @@ export const checksums = (name: string) =>
     .optional();
 
 /** The words of a list with commas. */
-export const words = (text: string): string[] =>
+export const splitList = (text: string): string[] =>
   text
     .split(",")
     .map((word) => word.trim())

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { doubtSize, doubtSnapshot } from "../../../agent/backup/anomaly.ts";
+import { sizeAnomaly, snapshotAnomaly } from "../../../agent/backup/anomaly.ts";
 import type { Manifest } from "../../../common/contracts/manifest.ts";
 import { agent, failure, unavailable, World } from "../world.ts";
 
@@ -40,7 +40,7 @@ function reference(over: Partial<Manifest> = {}): Manifest {
 
 describe("the guard's judgement", () => {
   const doubt = (tables: string[], systemIdentifier: string | null = "7", before = reference()) =>
-    doubtSnapshot({ tables: tables.map((name) => table(name)), systemIdentifier }, before);
+    snapshotAnomaly({ tables: tables.map((name) => table(name)), systemIdentifier }, before);
 
   it("finds nothing where all tables are there, also with new ones and without old partitions", () => {
     assert.equal(doubt(["orders", "users"]), null);
@@ -63,7 +63,7 @@ describe("the guard's judgement", () => {
 
   it("weighs the size against the share that is allowed", () => {
     const size = (bytes: number, percent: number) =>
-      doubtSize({ bytes, compression: "zstd", encryption: "none" }, reference(), percent);
+      sizeAnomaly({ bytes, compression: "zstd", encryption: "none" }, reference(), percent);
     assert.equal(size(500, 50), null);
     assert.match(size(499, 50) ?? "", /shrank by 50 % since .*: 499 bytes, 1000 before/);
     assert.equal(size(1, 100), null);

@@ -3,14 +3,14 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { RestoreTalk, type TableProgress } from "../../../agent/restore/pgRestoreOutput.ts";
+import { RestoreOutput, type TableProgress } from "../../../agent/restore/pgRestoreOutput.ts";
 import { agent, failure, unavailable, World } from "../world.ts";
 
 /** What the talk tells, whether it comes at once or byte by byte. */
 function told(text: string): { steps: string[]; failure: string } {
   const read = (pieces: Iterable<string>) => {
     const steps: string[] = [];
-    const talk = new RestoreTalk(({ done, table }: TableProgress) =>
+    const talk = new RestoreOutput(({ done, table }: TableProgress) =>
       steps.push(`${done} ${table}`),
     );
     for (const piece of pieces) talk.read(piece);

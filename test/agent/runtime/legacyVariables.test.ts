@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { KNOWN_VARIABLES, understand } from "../../../agent/runtime/legacyVariables.ts";
+import { KNOWN_VARIABLES, translateVariables } from "../../../agent/runtime/legacyVariables.ts";
 import { fromEnvironment } from "../../../common/contracts/agentEnvironment/environment.ts";
 import { notificationUrlFault } from "../../../common/contracts/agentEnvironment/notifications.ts";
 
@@ -16,7 +16,7 @@ const BASE = {
 };
 
 const settingsOf = (env: Record<string, string | undefined>) =>
-  fromEnvironment(understand(env).env);
+  fromEnvironment(translateVariables(env).env);
 
 describe("understand", () => {
   const table: readonly [
@@ -128,15 +128,15 @@ describe("understand", () => {
   ];
   for (const [what, given, becomes, notices] of table) {
     it(what, () => {
-      const understood = understand({ ...BASE, ...given });
+      const understood = translateVariables({ ...BASE, ...given });
       for (const [name, value] of Object.entries(becomes)) {
         assert.equal(understood.env[name], value, name);
       }
-      assert.equal(understood.notices.length, notices.length, understood.notices.join("\n"));
+      assert.equal(understood.warnings.length, notices.length, understood.warnings.join("\n"));
       for (const [index, pattern] of notices.entries()) {
-        assert.match(understood.notices[index] ?? "", pattern);
+        assert.match(understood.warnings[index] ?? "", pattern);
       }
-      for (const notice of understood.notices) assert.doesNotMatch(notice, /hush|172\.17/);
+      for (const notice of understood.warnings) assert.doesNotMatch(notice, /hush|172\.17/);
     });
   }
 
@@ -144,7 +144,7 @@ describe("understand", () => {
     const page = readFileSync(new URL("../../../docs/compatibility.md", import.meta.url), "utf8");
     for (const name of KNOWN_VARIABLES) {
       const value = name === "ENABLE_METRICS" ? "yes" : "7 days ago";
-      assert.equal(understand({ [name]: value }).notices.length, 1, name);
+      assert.equal(translateVariables({ [name]: value }).warnings.length, 1, name);
       assert.match(page, new RegExp(`^\\| .*\`${name}\`.* \\|$`, "m"), `${name} in the page`);
     }
   });

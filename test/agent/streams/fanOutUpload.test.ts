@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it, type TestContext } from "node:test";
-import { type Packing, storeInPlaces, type Target } from "../../../agent/streams/fanOutUpload.ts";
+import {
+  fanOutUpload,
+  type UploadDestination,
+  type UploadSource,
+} from "../../../agent/streams/fanOutUpload.ts";
 import { runPipeline } from "../../../agent/streams/process.ts";
 import { Tee } from "../../../agent/streams/tee.ts";
 import { parseAddress } from "../../../storage/address/address.ts";
@@ -91,11 +95,11 @@ describe("one stream, stored in two places", { timeout: 120_000 }, () => {
   after(() => service?.stop());
 
   const context = { signal: new AbortController().signal };
-  const packing = (text: string): Packing<Target> => ({
+  const packing = (text: string): UploadSource<UploadDestination> => ({
     what: "backup of the test",
-    source: runPipeline(text, "cat", { args: [], env: process.env, stdin: "ignore" }),
-    head: undefined,
-    failure: ({ code }) => `the source ended with ${code}`,
+    program: runPipeline(text, "cat", { args: [], env: process.env, stdin: "ignore" }),
+    header: undefined,
+    describeFailure: ({ code }) => `the source ended with ${code}`,
     stallLimitMs: 1_500,
   });
   const place = async (t: TestContext, bucket: string, fateOf?: () => Fate) => {
@@ -109,7 +113,11 @@ describe("one stream, stored in two places", { timeout: 120_000 }, () => {
     const address = parseAddress({ endpoint, region: "us-east-1", bucket, prefix: "backup" });
     return { direct, target: targetOf(openStore(address, service)) };
   };
-  const targetOf = (store: Store): Target => ({ store, key: "backup/x", partBytes: PART });
+  const targetOf = (store: Store): UploadDestination => ({
+    store,
+    key: "backup/x",
+    partBytes: PART,
+  });
   const empty = async (store: Store) => {
     assert.deepEqual(await keysIn(store), []);
     assert.deepEqual(await unfinishedIn(store), []);
@@ -128,7 +136,7 @@ describe("one stream, stored in two places", { timeout: 120_000 }, () => {
         await place(t, `stall-${stalled}-a`, fates[0]),
         await place(t, `stall-${stalled}-b`, fates[1]),
       ];
-      const results = await storeInPlaces(
+      const results = await fanOutUpload(
         context,
         packing(NOISE),
         places.map(({ target }) => target),
@@ -142,7 +150,7 @@ describe("one stream, stored in two places", { timeout: 120_000 }, () => {
 
   it("the source falls silent: both are given up, for that reason", async (t) => {
     const places = [await place(t, "silent-a"), await place(t, "silent-b")];
-    const results = await storeInPlaces(
+    const results = await fanOutUpload(
       context,
       packing("head -c 9000000 /dev/urandom; sleep 60"),
       places.map(({ target }) => target),
@@ -162,7 +170,7 @@ describe("one stream, stored in two places", { timeout: 120_000 }, () => {
     ];
     const targets = places.map(({ target }) => target);
     const seen: number[][] = [];
-    const results = await storeInPlaces(
+    const results = await fanOutUpload(
       context,
       {
         ...packing(NOISE),
