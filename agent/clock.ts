@@ -26,8 +26,8 @@ export function nextRunLine(settings: AgentSettings, last: Date | undefined): st
 
 /**
  * When to make up for a run that was due while no container was there: in two minutes, in seconds since 1970; an empty
- * text when none was missed. Why is said on standard error. What cannot be told yet, since the host's network or database
- * is still on its way up, is looked at again then.
+ * text when none was missed. Why goes to standard error. When it cannot be found out yet, since the host's network or
+ * database is still starting, it is tried again then.
  * @throws Problem when the key may not list the bucket: then it is never known
  */
 export async function catchUpLine({ settings, store, report }: AgentContext): Promise<string> {
@@ -37,12 +37,12 @@ export async function catchUpLine({ settings, store, report }: AgentContext): Pr
     const missed = await missedRun(store, settings, now, process.env["TZ"]);
     if (missed === undefined) return "";
     report.warn(
-      `a backup of "${missed.database}" was due ${missed.due.toISOString().slice(0, 19)}Z, but the newest is from ${missed.latestStamp}Z: it is made up for in two minutes`,
+      `a backup of "${missed.database}" was due ${missed.due.toISOString().slice(0, 19)}Z, but the latest is from ${missed.latestStamp}Z: it is made up for in two minutes`,
     );
   } catch (error) {
     if (isDenied(error instanceof Error ? error.cause : undefined)) throw error;
     report.warn(
-      `whether a run was missed is looked at again in two minutes, since now it could not be seen: ${errorMessage(error)}`,
+      `whether a run was missed is not known yet and is checked again in two minutes: ${errorMessage(error)}`,
     );
   }
   return later;

@@ -76,11 +76,11 @@ command("restore", "restore into a new database, check it, and swap it with the 
   .option("--database <name>", DATABASE_OPTION)
   .option("--copy", COPY_OPTION)
   .option("--into <name>", "restore beside the live database, under this new name")
-  .option("--not-after <time>", "the newest backup of this time or before it")
+  .option("--not-after <time>", "the latest backup of this time or before it")
   .option("--globals", "make the roles of the backup that the server lacks, without passwords")
   .option("--scratch <folder>", "unpack the archive there and restore with every core")
   .option("--identity-stdin", IDENTITY_OPTION)
-  .option("--dry-run", "check everything and say what would be done")
+  .option("--dry-run", "check everything and show what would be done")
   .option("--yes", "do not ask")
   .action(async (wanted: string, options: RestoreFlags) => {
     const scratch = options.scratch ?? env["RESTORE_SCRATCH_DIR"];
@@ -187,7 +187,7 @@ function command(name: string, description: string): Command {
 function openContext(): AgentContext {
   const settings: AgentSettings = fromEnvironment(env);
   const address = parseAddress(settings.store);
-  for (const notice of address.notices) report.warn(notice);
+  for (const warning of address.notices) report.warn(warning);
   const store = openStore(address, settings.store);
   const copy = openCopy(settings, report);
   return { settings, store, ...(copy && { copy }), report, signal: stop.signal };
@@ -207,7 +207,7 @@ function secretsFor({ identityStdin }: { readonly identityStdin?: boolean }): Pr
   return readSecrets(env, identityStdin === true ? process.stdin : undefined);
 }
 
-/** Said where a container begins, and by its health check: the first backup, which fails by it, may be a day away. */
+/** At the start of a container, and for its health check: the first backup, which fails by it, may be a day away. */
 function reportCopyFault({ copy }: AgentContext): void {
   if (copy?.fault === undefined) return;
   const message = `no copy can be made: ${redact(copy.fault.message)}`;
@@ -215,7 +215,7 @@ function reportCopyFault({ copy }: AgentContext): void {
   recordFault(process.env["AGENT_STATE_DIR"], message);
 }
 
-/** Said where a container or a run begins, not by every command. */
+/** At the start of a container or a run, not for every command. */
 function printWarnings(): void {
-  for (const notice of warnings) report.warn(notice);
+  for (const warning of warnings) report.warn(warning);
 }

@@ -8,14 +8,14 @@ import { selectDatabases } from "./postgres/databases.ts";
 export interface MissedRun {
   readonly due: Date;
   readonly database: string;
-  /** Stamp of the newest backup, which is older. */
+  /** Stamp of the latest backup, which is older. */
   readonly latestStamp: string;
 }
 
 /**
  * Looks in the bucket for a run that was missed: a container has no memory of its own. A database without any backup has
  * missed none; its first one is made at its time.
- * @returns the first database whose newest backup, good or suspect, is older than the last due time
+ * @returns the first database whose latest backup, good or suspect, is older than the last due time
  * @throws Problem when the schedule cannot be read, the bucket cannot be listed, or the databases are not known
  */
 export async function missedRun(

@@ -17,12 +17,11 @@ export interface RunOptions extends BackupOptions {
 }
 
 /**
- * One run of the backup command: makes the backup of each database and tells the result to the health check and to those
- * who asked for notices. A run of one database out of several tells the health check its failure only: what the others
- * have come to is still true.
+ * One run of the backup command: makes the backup of each database, leaves the result for the health check and sends the
+ * notifications. A run of one database out of several leaves only its failure: the last result of the others still holds.
  * @param open reads the settings; its failure is the run's
  * @param stateFolder where the health check looks; absent: outside a container
- * @param describe what to say of an error, free of secrets
+ * @param describe an error in a sentence, free of secrets
  * @throws whatever the backup throws
  */
 export async function runBackup(
@@ -50,7 +49,7 @@ export async function runBackup(
     await notifier.runEnded();
   } catch (error) {
     if (error instanceof AnotherBackupRuns) {
-      // The other run tells its own result; this one has none.
+      // The other run leaves its own result; this one has none.
       if (options.scheduled !== true) throw error;
       context?.report.warn(`${error.message} It counts as the scheduled run.`);
       if (summary?.anyStored === true) await notifier?.runEnded();
@@ -71,7 +70,7 @@ async function stillMissed(
     report.line("the backup that was missed has been made meanwhile, or none was missed");
   } catch (error) {
     // No backup has failed: it is not known whether one is wanted.
-    report.warn(`whether a run was missed could not be seen: ${describe(error)}`);
+    report.warn(`whether a run was missed is not known: ${describe(error)}`);
   }
   return false;
 }

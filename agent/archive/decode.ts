@@ -10,7 +10,7 @@ import type { Store } from "../../storage/s3/client.ts";
 import { readStart } from "../../storage/s3/download.ts";
 import { type ExitResult, readText, runPipeline, runProgram, SIGPIPE } from "../streams/process.ts";
 
-/** How the bytes of a stored object become what was packed. */
+/** How the bytes of a stored object become the archive, or the text, that was stored. */
 export interface Decoder {
   /** The program that does the last step, as shell text and by its name for errors. `none`: pg_restore reads it as it is. */
   readonly command?: string;
@@ -26,9 +26,9 @@ export interface DecodeResult {
   /** Bytes read as stored; the whole object unless the second program stopped first. */
   readonly bytes: number;
   readonly sha256: string;
-  /** False when reading stopped early, because the second program wanted no more: then the two above say nothing. */
+  /** False when reading stopped early, because the second program wanted no more: then the two above mean nothing. */
   readonly whole: boolean;
-  /** Of the unpacking's program; code 0 when there is none. */
+  /** Of the decoder's program; code 0 when there is none. */
   readonly first: ExitResult;
   readonly second: ExitResult;
 }
@@ -36,7 +36,7 @@ export interface DecodeResult {
 const NO_DECODER: Decoder = { program: "none" };
 
 /**
- * Finds out how a dump is read, and tries the secret on its head.
+ * Finds out how a dump is decoded, and tries the secret on its age header.
  * @throws Problem when it is encrypted and the secret is missing or wrong
  */
 export async function dumpDecoder(
@@ -65,7 +65,7 @@ export async function objectDecoder(
   if (encryption === "none") return program;
   try {
     const header = parseHeader(await readStart(store, key, LONGEST_HEADER));
-    if (header === undefined) throw new Problem("it is cut off within its head.");
+    if (header === undefined) throw new Problem("it is cut off within its header.");
     const payload = await unlock(header, secrets);
     return { ...program, decrypt: (source) => decryptStream(source, header.bytes, payload) };
   } catch (error) {
@@ -74,7 +74,7 @@ export async function objectDecoder(
   }
 }
 
-/** The old image's encryption. No agent, no keyring, no home: nothing is written anywhere. */
+/** The old image's `gpg --symmetric`. No gpg-agent, no keyring, no home: nothing is written anywhere. */
 function gpgDecoder(key: string, { passphrase }: AgeSecrets): Decoder {
   if (passphrase === undefined) {
     throw new Problem(
@@ -90,9 +90,9 @@ function gpgDecoder(key: string, { passphrase }: AgeSecrets): Decoder {
 }
 
 /**
- * Runs an object through its unpacking into a program; nothing touches a disk on the way.
+ * Runs an object through its decoder into a program; nothing touches a disk on the way.
  * @param source bytes as stored
- * @param reader shell text of the program that takes what was packed
+ * @param reader shell text of the program that takes what comes out of it
  * @throws what the source throws, or the decryption when a byte was changed; how the programs ended is in the result
  */
 export async function decodeInto(
@@ -103,9 +103,9 @@ export async function decodeInto(
     readonly args: readonly string[];
     readonly env: NodeJS.ProcessEnv;
     readonly signal: AbortSignal;
-    /** Told the number of stored bytes read so far. */
+    /** Called with the number of stored bytes read so far. */
     readonly onBytes?: (bytes: number) => void;
-    /** Told what the reader prints. */
+    /** Called with what the reader prints. */
     readonly onOutput?: (text: string) => void;
     /** Why the reader failed, where it prints that too. @default what stands on its standard error */
     readonly failure?: () => string;
@@ -176,7 +176,7 @@ async function feed(
   isBrokenArchive: (reader: ExitResult) => boolean,
 ): Promise<boolean> {
   if (stdin === null) throw new Error("the pipeline has no input");
-  // EPIPE: the reader is gone; its exit code says why.
+  // EPIPE: the reader is gone; its exit code has the reason.
   stdin.on("error", () => {});
   for await (const chunk of source) {
     if (!stdin.destroyed) {

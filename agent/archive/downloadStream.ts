@@ -13,7 +13,7 @@ export interface Download {
   readonly source: AsyncIterable<Buffer>;
   /** Aborted when the run is stopped, or nothing has moved for too long. */
   readonly signal: AbortSignal;
-  /** Reports the progress; told the number of bytes read so far. */
+  /** Reports the progress; called with the number of bytes read so far. */
   readonly onBytes: (bytes: number) => void;
   /** Nothing more is read from the network, however long the rest takes. */
   fetched(): void;

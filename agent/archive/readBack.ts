@@ -86,21 +86,21 @@ interface Read {
   readonly failure: string | undefined;
 }
 
-/** One reading from start to end; a digest that differs explains more than what the programs said. */
+/** One reading from start to end; a digest that differs explains more than the errors of the programs. */
 async function readWhole(
   context: AgentContext,
   entry: BackupToVerify,
   manifest: Manifest | null,
   read: (download: Download) => Promise<Read>,
 ): Promise<void> {
-  const incoming = await openDownload(context, entry, `verification of ${entry.key}`);
+  const download = await openDownload(context, entry, `verification of ${entry.key}`);
   try {
-    const { failure, whole, ...found } = await read(incoming);
+    const { failure, whole, ...found } = await read(download);
     const damage = whole && manifest !== null ? digestMismatch(manifest, found) : undefined;
     const fault = damage ?? failure;
     if (fault !== undefined) throw damaged(entry, fault);
   } finally {
-    incoming.close();
+    download.close();
   }
 }
 

@@ -16,8 +16,8 @@ const READ_BYTES = 64 * 1024;
  * workers goes straight to its data instead of reading its way there. The file is then, byte for byte, what pg_dump writes
  * itself where it can go back.
  * @param file whole archive in custom format
- * @returns false when it is not an archive as it is known here, or is not whole; then the file is as it was, and what is to be
- * said of it pg_restore says
+ * @returns false when it is not an archive as it is known here, or is not whole; then the file is as it was, and pg_restore
+ * reports what is wrong with it
  */
 export async function fillOffsets(file: string): Promise<boolean> {
   const handle = await open(file, "r+");
@@ -41,7 +41,7 @@ export async function fillOffsets(file: string): Promise<boolean> {
 
 class UnknownFormat extends Error {}
 
-/** Where the offset of each entry stands that has data, but no place of it yet. */
+/** Where the offset field stands of each entry that has data, but no offset yet. */
 async function findOffsetFields(reader: Reader): Promise<Map<number, number>> {
   const magic = Buffer.alloc(5);
   for (let at = 0; at < magic.length; at += 1) magic[at] = await reader.byte();

@@ -4,11 +4,11 @@ import { openObject } from "../../storage/s3/download.ts";
 import { type Decoder, decodeInto } from "./decode.ts";
 
 /**
- * What `pg_restore` can tell of an archive from its table of contents, which stands at the head: only as much of the
- * object is read.
+ * What `pg_restore` prints of an archive from its table of contents, which stands at its start: only as much of the object
+ * is read.
  * @param words words for `pg_restore`, e.g. `--list`
- * @returns undefined when the head cannot be read; the whole object, read to its end, will tell better why
- * @throws Problem when the object was encrypted with another passphrase, or a byte of its head was changed
+ * @returns undefined when the table of contents cannot be read; reading the whole object shows better why
+ * @throws Problem when the object was encrypted with another passphrase, or a byte of its start was changed
  */
 export async function queryToc(
   store: Store,

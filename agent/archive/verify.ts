@@ -18,7 +18,7 @@ export type VerificationDepth = "full" | "stored";
  * Reads a backup from the bucket to its end, as a restore would, without a database: digest, decryption, decompression,
  * every block of the archive, and its list of tables against the manifest.
  *
- * Without the private key of a recipient only the stored bytes and their age framing can be checked. That is said, and
+ * Without the private key of a recipient only the stored bytes and their age framing can be checked. That is reported, and
  * never counts as verified.
  * @param manifest null for the old image's backups
  * @throws Problem when the backup is damaged, or the secret that was given is wrong

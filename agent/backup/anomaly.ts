@@ -5,11 +5,11 @@ import type { Snapshot } from "../postgres/snapshot.ts";
 import type { AgentContext } from "../runtime/context.ts";
 
 const NAMES_SHOWN = 5;
-/** So many manifests are tried before the guard gives up; each failure is said. */
+/** So many manifests are tried; each failure is a warning. */
 const TRIES = 3;
 
 /**
- * The manifest of the newest good backup, with which the next one is compared.
+ * The manifest of the latest good backup, with which the next one is compared.
  * @param entries of one database, newest first
  * @returns null when there is none to compare with
  */
@@ -30,7 +30,7 @@ export async function findReference(
 }
 
 /**
- * Why a dump of this snapshot should be doubted, judged before it is made; null: it should not.
+ * Why a dump of this snapshot is suspect, judged before it is made; null: it is not.
  * Partitions do not count as lost, since they come and go.
  */
 export function snapshotAnomaly(
@@ -59,7 +59,7 @@ export function snapshotAnomaly(
 }
 
 /**
- * Why a stored dump should be doubted for its size; null: it should not. Dumps packed in different ways do not compare.
+ * Why a stored dump is suspect for its size; null: it is not. Dumps packed in different ways do not compare.
  * @param maxShrinkPercent largest share of the earlier size that may be missing
  */
 export function sizeAnomaly(

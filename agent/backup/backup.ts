@@ -31,10 +31,10 @@ export interface BackupOptions {
 }
 
 /**
- * Dumps the context's database into the bucket, and into the second one if a copy is due. The backup exists in a place
- * once its manifest does, which is written last. Each place fails alone.
- * @throws Problem on any failure; then nothing is visible in the places that the error names, or, if only the manifest is
- * missing, it says that the object does not count. Also when the backup was stored as a suspect one, which never counts as
+ * Dumps the context's database into the bucket, and into the second one if a copy is due. The backup exists in a bucket
+ * once its manifest does, which is written last. Each bucket fails alone.
+ * @throws Problem on any failure; then nothing is visible in the buckets that the error names, or, if only the manifest is
+ * missing, the object does not count. Also when the backup was stored as a suspect one, which never counts as
  * latest
  */
 export async function backup(
@@ -65,7 +65,7 @@ export async function backup(
   if (results.hasFailed) throw results.failure();
   if (suspect !== null) {
     throw new Problem(
-      `the backup of "${database}" was stored as suspect and does not count: ${suspect}. If that is as it should be, say so once with: backup --accept`,
+      `the backup of "${database}" was stored as suspect and does not count: ${suspect}. If that is as it should be, accept it once: backup --accept`,
     );
   }
   return results.anyManifest as Manifest;

@@ -7,7 +7,7 @@ import { type Report, readableBytes } from "../runtime/reporter.ts";
 import type { Destination } from "./destinations.ts";
 
 /**
- * Makes a stored dump count: writes its manifest, and says so.
+ * Makes a stored dump count: writes its manifest, and reports it.
  * @throws Problem when it cannot be written; then the dump does not count
  */
 export async function commitBackup(

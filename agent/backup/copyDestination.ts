@@ -8,12 +8,12 @@ import { openStore } from "../../storage/s3/client.ts";
 import type { AgentContext, CopyDestination } from "../runtime/context.ts";
 import type { Report } from "../runtime/reporter.ts";
 
-/** `@every` counts from one copy to the next, and no run takes place at the very second. */
+/** `@every` counts from one copy to the next, and no run starts at the very second. */
 const LONGEST_EARLY_MS = 10 * 60_000;
 
 /**
  * Opens the second bucket; nothing is sent yet. It is faulty when its variables or its address are wrong, it is the first
- * bucket, or its rhythm cannot be read.
+ * bucket, or its schedule cannot be read.
  * @returns undefined when there is none
  */
 export function openCopy(settings: AgentSettings, report: Report): CopyDestination | undefined {
@@ -38,7 +38,7 @@ export function openCopy(settings: AgentSettings, report: Report): CopyDestinati
         if (warned) return;
         warned = true;
         report.warn(
-          `the copy's key may not list its bucket, so that it is not known how old the newest copy is: each backup is copied, whatever COPY_EVERY says.`,
+          `the copy's key may not list its bucket, so that it is not known how old the latest copy is: each backup is copied, whatever COPY_EVERY says.`,
         );
       },
     };

@@ -5,7 +5,7 @@ import { type AgentContext, CopyFailed, type DestinationName } from "../runtime/
 import { errorMessage } from "../runtime/errorMessage.ts";
 import { withCopyVariables } from "./copyDestination.ts";
 
-/** What became of a backup in each of its places. */
+/** How a backup ended in each of its buckets. */
 export class DestinationResults {
   readonly #context: AgentContext;
   readonly #manifests = new Map<DestinationName, Manifest>();
@@ -26,7 +26,7 @@ export class DestinationResults {
     this.#failures.set(name, name === "copy" ? withCopyVariables(error) : error);
   }
 
-  /** Does something about one place. A failure is that place's alone. */
+  /** Does something in one bucket. A failure is that bucket's alone. */
   async attempt(name: DestinationName, work: () => Promise<void>): Promise<void> {
     try {
       await work();
@@ -40,7 +40,7 @@ export class DestinationResults {
     return this.#failures.has(name) ? undefined : this.#manifests.get(name);
   }
 
-  /** The manifest in one place or the other. */
+  /** The manifest in either bucket. */
   get anyManifest(): Manifest | undefined {
     return this.#manifests.get("first") ?? this.#manifests.get("copy");
   }
@@ -62,25 +62,25 @@ export class DestinationResults {
     const there = copy.store && nameOf(copy.store);
     if (second === undefined) {
       return new Problem(
-        `${backup} failed in ${here}: ${this.#told(first)} Its copy in ${there} is complete: list --copy shows it, restore --copy reads it.`,
+        `${backup} failed in ${here}: ${this.#describe(first)} Its copy in ${there} is complete: list --copy shows it, restore --copy reads it.`,
         { cause: first },
       );
     }
     if (first === undefined) {
       return new CopyFailed(
-        `${backup} is stored in ${here}, but its copy${there === undefined ? "" : ` in ${there}`} failed: ${this.#told(second)}`,
+        `${backup} is stored in ${here}, but its copy${there === undefined ? "" : ` in ${there}`} failed: ${this.#describe(second)}`,
         { cause: second },
       );
     }
-    // The source, or whoever stopped the run, is to blame then, and neither place.
+    // The source has failed then, or the run was stopped: neither bucket is to blame.
     if (errorMessage(first) === errorMessage(second)) return first;
     return new Problem(
-      `${backup} failed in both places. ${here}: ${this.#told(first)} ${there ?? "The copy"}: ${this.#told(second)}`,
+      `${backup} failed in both buckets. ${here}: ${this.#describe(first)} ${there ?? "The copy"}: ${this.#describe(second)}`,
       { cause: first },
     );
   }
 
-  #told(error: unknown): string {
+  #describe(error: unknown): string {
     const { signal } = this.#context;
     return signal.aborted && error === signal.reason ? "the run was stopped." : errorMessage(error);
   }

@@ -12,7 +12,7 @@ import type { DestinationResults } from "./destinationResults.ts";
 export interface Destination {
   readonly name: DestinationName;
   readonly store: Store;
-  /** Earlier backups of the same database there; null: the key may not list, or nobody needs to know. */
+  /** Earlier backups of the same database there; null: the key may not list them, or they are not needed. */
   readonly entries: readonly CatalogueEntry[] | null;
   /** Its backups go into folders by calendar. */
   readonly tiers: boolean;
@@ -27,7 +27,7 @@ export interface ChosenDestinations {
 
 /**
  * Looks at the buckets: which of them this backup goes to, and what it is to be compared with. One that cannot be read is
- * left out and has failed in the ledger, as has one whose settings are wrong. Then the other one is to have the backup, due or not.
+ * left out and has failed in the results, as has one whose settings are wrong. Then the other one gets the backup, due or not.
  * @throws Problem when none is left
  */
 export async function chooseDestinations(
@@ -61,7 +61,7 @@ export async function chooseDestinations(
         destinations.push({ name: "copy", store, entries, tiers });
       } else {
         const stamp = entries?.find(isGood)?.stamp;
-        report.line(`No copy is due: the newest is of ${stamp}, COPY_EVERY is ${every}.`);
+        report.line(`No copy is due: the latest is of ${stamp}, COPY_EVERY is ${every}.`);
       }
     });
   }

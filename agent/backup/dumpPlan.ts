@@ -83,7 +83,7 @@ export async function planDump(
   };
 }
 
-/** Says what is dumped and to where. */
+/** Reports what is dumped and to where. */
 export function announceDump(
   report: Report,
   database: string,

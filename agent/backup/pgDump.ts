@@ -60,7 +60,7 @@ export function startDump(
 }
 
 /**
- * What a dump with these options would hold: the table of contents stands at the head of the stream, so only that much
+ * What a dump with these options would hold: the table of contents stands at the start of the stream, so only that much
  * is dumped. Needed because the options may leave tables out, which then must not be counted.
  */
 export async function listDumpContents(
@@ -88,7 +88,7 @@ export function parseContents(list: string) {
   return { tables: new Set(tables), largeObjects: /^\d+; \d+ \d+ BLOBS /m.test(list) };
 }
 
-/** SIGKILL as a shell tells it: what the kernel does to a program when the container's memory is used up. */
+/** SIGKILL as a shell reports it: what the kernel does to a program when the container's memory is used up. */
 const KILLED = 137;
 
 /** How pg_dump ended, with its last words. */

@@ -11,7 +11,7 @@ import type { DestinationResults } from "./destinationResults.ts";
 const DAY_MS = 86_400_000;
 
 /**
- * Which backups of one database may go: older than `keep.days` by their own time, not among the newest `keep.atLeast`
+ * Which backups of one database may go: older than `keep.days` by their own time, not among the latest `keep.atLeast`
  * good ones, and with a newer good one there. Unfinished and suspect ones go by the same rule, without being counted.
  */
 export function expiredBackups(
@@ -26,19 +26,19 @@ export function expiredBackups(
   return entries.filter((entry) => entry.stamp < limit && entry.stamp < latest && !stay.has(entry));
 }
 
-/** How a place is spoken of. */
+/** The words for each destination in messages. */
 const WORDS = {
   first: { key: "the key", one: "backup", many: "backups" },
   copy: { key: "the copy's key", one: "copy", many: "copies" },
 } as const;
 
 /**
- * Deletes the expired backups of the context's database in each place that has got the new one, and only there: a newer
+ * Deletes the expired backups of the context's database in each bucket that has got the new one, and only there: a newer
  * good one is known to be in it. Copies in folders by calendar are left to the folders' own rules, which keep the monthly
- * ones longer. Each place fails alone.
+ * ones longer. Each bucket fails alone.
  * @param stateFolder where the health check looks; absent: outside a container
- * @throws Problem when a place fails for another reason than its key; the new backup is complete all the same. When the run
- * has failed already, that is only said
+ * @throws Problem when a bucket fails for another reason than its key; the new backup is complete all the same. When the
+ * run has failed already, that is only a warning
  */
 export async function deleteExpired(
   context: AgentContext,
@@ -81,7 +81,7 @@ function notDeleted(name: DestinationName, error: Problem): string {
 
 /**
  * Deletes in the context's store. A key that may not delete, or not even list, is no failure: then the bucket's own rule
- * expires them. It is said once for the place in the life of the container, and from then on by its health check.
+ * expires them. It is a warning once for the bucket in the life of the container, and a remark of its health check from then on.
  */
 async function deleteExpiredIn(
   { settings, store, report, signal }: AgentContext,

@@ -3,12 +3,12 @@ import { Problem } from "../../common/problem.ts";
 
 const TRIES = 3;
 const TRY_MS = 5_000;
-/** What a stopped run has left: Docker kills it ten seconds after it has told it to stop. */
+/** What a stopped run has left: `docker stop` kills ten seconds after its first signal. */
 const TRY_MS_AFTER_STOP = 1_500;
 
 /**
  * Posts a text, three times at most. Redirections are not followed: they might end at an address that was never checked.
- * @param signal once it is aborted, there is one short try; when that happens midway, it is the end
+ * @param signal once it is aborted, there is one short try; when that happens between two, there is none
  * @param accepted statuses besides 2xx that are as good
  * @throws Error whose message names the host and never the path, which may be a token
  */
@@ -68,7 +68,7 @@ async function post(
   }
 }
 
-/** fetch itself says only that it failed; why is in the cause. */
+/** The message of `fetch` is only that it failed; why is in the cause. */
 function cause(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.name === "TimeoutError") return "no answer in time";

@@ -8,45 +8,45 @@ import { type DatabaseResult, failuresOf, type RunSummary } from "./runSummary.t
 import { webhookPayload } from "./webhookPayload.ts";
 
 /**
- * Tells those who asked for it how a run of the backup goes: a ping, a webhook, a file of metrics. What cannot be told is
- * said once in the log and never fails the run.
+ * Sends the notifications of a run: a ping, a webhook, a file of metrics. One that cannot be sent is logged once and never
+ * fails the run.
  */
 export class Notifier {
-  readonly #addresses: AgentSettings["notifications"];
+  readonly #settings: AgentSettings["notifications"];
   readonly #report: Report;
   readonly #signal: AbortSignal;
-  readonly #outcomes: RunSummary;
-  readonly #said = new Set<string>();
+  readonly #summary: RunSummary;
+  readonly #warned = new Set<string>();
   #start: Promise<void> = Promise.resolve();
 
   /** @param context the run's; once its signal is aborted, there is no time for second tries */
-  constructor({ settings, report, signal }: Omit<AgentContext, "store">, outcomes: RunSummary) {
-    this.#addresses = settings.notifications;
+  constructor({ settings, report, signal }: Omit<AgentContext, "store">, summary: RunSummary) {
+    this.#settings = settings.notifications;
     this.#report = report;
     this.#signal = signal;
-    this.#outcomes = outcomes;
+    this.#summary = summary;
   }
 
-  /** Says that the run begins, without holding it up. */
+  /** Sends the ping of the start, without holding up the run. */
   runStarted(): void {
-    const { pingUrl } = this.#addresses;
+    const { pingUrl } = this.#settings;
     if (pingUrl === undefined) return;
-    this.#start = this.#tell("PING_URL", () => this.#ping(pingUrl, "/start", "Backup started."));
+    this.#start = this.#send("PING_URL", () => this.#ping(pingUrl, "/start", "Backup started."));
   }
 
   /**
-   * Says how the run ended.
+   * Sends how the run ended.
    * @param error the sentence, free of secrets; absent: it succeeded
    */
   async runEnded(error?: string): Promise<void> {
-    const { pingUrl, webhookUrl, metricsFile } = this.#addresses;
-    const results = this.#outcomes.results(error);
+    const { pingUrl, webhookUrl, metricsFile } = this.#settings;
+    const results = this.#summary.results(error);
     const tasks: Promise<void>[] = [];
     if (pingUrl !== undefined) {
       // After the start, so that the service sees them in their order.
       tasks.push(
         this.#start.then(() =>
-          this.#tell("PING_URL", () =>
+          this.#send("PING_URL", () =>
             this.#ping(
               pingUrl,
               error === undefined ? "" : "/fail",
@@ -67,10 +67,10 @@ export class Notifier {
           await httpPost(address, text, JSON_TYPE, this.#signal);
         }
       };
-      tasks.push(this.#tell("WEBHOOK_URL", send));
+      tasks.push(this.#send("WEBHOOK_URL", send));
     }
     if (metricsFile !== undefined) {
-      tasks.push(this.#tell("METRICS_FILE", () => writeMetrics(metricsFile, results, new Date())));
+      tasks.push(this.#send("METRICS_FILE", () => writeMetrics(metricsFile, results, new Date())));
     }
     await Promise.all(tasks);
   }
@@ -82,14 +82,14 @@ export class Notifier {
     return httpPost(url, sentence, TEXT_TYPE, this.#signal, ending === "/start" ? [404, 405] : []);
   }
 
-  async #tell(name: string, send: () => Promise<void>): Promise<void> {
+  async #send(name: string, send: () => Promise<void>): Promise<void> {
     try {
       await send();
     } catch (error) {
-      if (this.#said.has(name)) return;
-      this.#said.add(name);
+      if (this.#warned.has(name)) return;
+      this.#warned.add(name);
       const message = error instanceof Error ? error.message : String(error);
-      this.#report.warn(`${name}: the notice could not be given: ${message}`);
+      this.#report.warn(`${name}: the notification could not be sent: ${message}`);
     }
   }
 }

@@ -63,7 +63,7 @@ export function renderMetrics(
     // A backup whose copy failed is good, and so is a copy whose backup failed: each has a time of its own.
     const good = error === undefined || result.copyFailed ? manifest : undefined;
     const copied = result.copyFailed || copy?.suspect !== null ? undefined : copy;
-    // A run that ended before it was known which databases there are has failed for those of before.
+    // A run that ended before it was known which databases there are has failed for those in the file.
     for (const label of database === null ? [...byLabel.keys()] : [escaped(database)]) {
       byLabel.set(label, {
         ...byLabel.get(label),
@@ -91,7 +91,7 @@ export function renderMetrics(
   return `${lines.join("\n")}\n`;
 }
 
-/** Lines of another form, e.g. by another program, are dropped: the file is ours. */
+/** Lines of another form, e.g. by another program, are dropped: the file is the agent's alone. */
 function parse(text: string): Map<string, Values> {
   const byLabel = new Map<string, Values>();
   for (const line of text.split("\n")) {

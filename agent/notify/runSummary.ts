@@ -3,7 +3,7 @@ import type { Manifest } from "../../common/contracts/manifest.ts";
 import { type AgentContext, CopyFailed } from "../runtime/context.ts";
 import type { AgentEvent } from "../runtime/reporter.ts";
 
-/** What became of one database in a run. A suspect backup has both: it is stored, and the run has failed. */
+/** How a run ended for one database. A suspect backup has both: it is stored, and the run has failed. */
 export interface DatabaseResult {
   /** Null: a run of every database of the server ended before it was known which there are. */
   readonly database: string | null;
@@ -22,9 +22,9 @@ export interface DatabaseFailure {
   readonly message: string;
 }
 
-/** Gathers what becomes of each database in a run. */
+/** Gathers how a run ends for each database. */
 export class RunSummary {
-  readonly #sentence: (error: unknown) => string;
+  readonly #describe: (error: unknown) => string;
   readonly #started = performance.now();
   readonly #stored = new Map<string, Manifest>();
   readonly #copies = new Map<string, Manifest>();
@@ -32,14 +32,14 @@ export class RunSummary {
   readonly #failures = new Map<string, string>();
   #names: readonly string[];
 
-  /** @param sentence what to say of an error, free of secrets */
-  constructor({ databases }: AgentSettings, sentence: (error: unknown) => string) {
+  /** @param describe an error in a sentence, free of secrets */
+  constructor({ databases }: AgentSettings, describe: (error: unknown) => string) {
     this.#names = databases === "all" ? [] : databases;
-    this.#sentence = sentence;
+    this.#describe = describe;
   }
 
   /**
-   * Listens to the work on each database, for what becomes of it.
+   * Wraps the work on each database, to see how it ends.
    * @param names the databases of the run
    */
   observe(
@@ -59,7 +59,7 @@ export class RunSummary {
         return await work({ ...context, report: { ...context.report, event } });
       } catch (error) {
         if (error instanceof CopyFailed) this.#uncopied.add(database);
-        this.#failures.set(database, this.#sentence(error));
+        this.#failures.set(database, this.#describe(error));
         throw error;
       }
     };
@@ -70,7 +70,7 @@ export class RunSummary {
   }
 
   /**
-   * What has become of them at the end of the run.
+   * How each of them ended, once the run has.
    * @param error the run's sentence, free of secrets; absent: it succeeded
    */
   results(error: string | undefined): DatabaseResult[] {
@@ -83,7 +83,7 @@ export class RunSummary {
       const manifest = this.#stored.get(database);
       // One that was not begun has failed with the run.
       const failure = this.#failures.get(database) ?? (manifest === undefined ? error : undefined);
-      // Neither: another run is making it, and tells its own result.
+      // Neither: another run is making it, and reports its own result.
       if (manifest === undefined && error === undefined) continue;
       const copy = this.#copies.get(database);
       results.push({

@@ -53,8 +53,8 @@ export async function connect(
 }
 
 /**
- * Ends a connection when the run is stopped, also in the middle of a long query, and tells the reason to stop instead of
- * what the cut connection says.
+ * Ends a connection when the run is stopped, also in the middle of a long query, and throws the reason to stop instead of
+ * the error of the cut connection.
  */
 export async function endingOnAbort<T>(
   client: pg.Client,
@@ -100,7 +100,7 @@ export async function readServer(client: pg.Client): Promise<Server> {
     "SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int AS number",
   );
   const [row] = rows;
-  if (row === undefined) throw new Error("the server did not tell its version");
+  if (row === undefined) throw new Error("the server did not report its version");
   return { version: row.version, major: Math.floor(row.number / 10_000) };
 }
 
@@ -116,7 +116,7 @@ export async function readClientVersion(program: "pg_dump" | "pg_restore") {
 }
 
 /**
- * pg_dump refuses a newer server; said here before anything starts.
+ * pg_dump refuses a newer server; this finds it out before anything starts.
  * @throws Problem that names both versions
  */
 export function checkClientVersion(client: { line: string; major: number }, server: Server): void {

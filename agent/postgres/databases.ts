@@ -6,7 +6,7 @@ import { errorMessage } from "../runtime/errorMessage.ts";
 import { AnotherBackupRuns } from "./advisoryLock.ts";
 import { connectMaintenance } from "./connection.ts";
 
-/** Databases that a restore of ours has left beside the one it replaced; they are not backed up with the others. */
+/** Databases that a restore has left beside the one it replaced; they are not backed up with the others. */
 const LEFT_BY_RESTORE = String.raw`_(restore|before|undone)_\d{8}T\d{6}$`;
 
 /** The same context for one database. */
@@ -48,7 +48,7 @@ async function listServer({ postgres, excludedDatabases }: AgentSettings): Promi
 }
 
 /**
- * Says which databases the container backs up.
+ * Prints which databases the container backs up.
  * @param withStored also those that have a backup in the bucket, of which some may be gone from the server
  */
 export async function printDatabases(

@@ -191,7 +191,7 @@ async function readSystemIdentifier(client: pg.Client): Promise<string | null> {
     );
     return rows[0]?.id ?? null;
   } catch (error) {
-    // 42501: the role may not read it; the manifest says so with null.
+    // 42501: the role may not read it; in the manifest that is null.
     if (errorCode(error) === "42501") return null;
     throw error;
   }

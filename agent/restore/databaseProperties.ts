@@ -4,7 +4,7 @@ import { Problem } from "../../common/problem.ts";
 import { connect } from "../postgres/connection.ts";
 import { compactStamp, identifier, literal, siblingName } from "../postgres/identifiers.ts";
 
-/** Says on a database that it is an unfinished restore of ours, which the next try may drop. */
+/** Comment of a database that is an unfinished restore, which the next try may drop. */
 const UNFINISHED = "kamal-postgres-backup: unfinished restore, safe to drop";
 
 /** List settings whose stored value is already quoted; quoting it again would make one element of it. */
@@ -99,7 +99,7 @@ export async function readProperties(
  * Makes the empty database that a restore fills, like the given one. A leftover of an earlier try is dropped; anything
  * else of that name is left alone.
  * @param model null: the cluster's defaults
- * @throws Problem when a database of this name exists that is not ours
+ * @throws Problem when another database of this name exists
  */
 export async function createRestoreDatabase(
   client: pg.Client,
@@ -109,7 +109,7 @@ export async function createRestoreDatabase(
   const existing = await readProperties(client, name);
   if (existing !== null && existing.comment !== UNFINISHED) {
     throw new Problem(
-      `database "${name}" exists already and is not an unfinished restore of ours. Drop or rename it, then restore again.`,
+      `database "${name}" exists already and is not an unfinished restore. Drop or rename it, then restore again.`,
     );
   }
   await dropRestoreDatabase(client, name);

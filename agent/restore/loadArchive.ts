@@ -14,7 +14,7 @@ const PROGRESS_EVERY_MS = 1000;
 /**
  * Fills the plan's new database with the object's content, and checks that the object was whole.
  * @param scratch folder to unpack in; absent: streamed
- * @throws Problem that says what became of the live database
+ * @throws Problem that also names the state of the live database
  */
 export async function loadObject(context: AgentContext, plan: Plan, scratch: string | undefined) {
   const { settings, report } = context;

@@ -16,10 +16,10 @@ export interface LoadResult extends Pick<DecodeResult, "bytes" | "sha256" | "who
 }
 
 /**
- * Streams an archive through its unpacking into `pg_restore`; nothing touches a disk on the way.
+ * Streams an archive through its decoder into `pg_restore`; nothing touches a disk on the way.
  * @param source bytes as stored
  * @param database empty database to fill
- * @param onBytes told the number of bytes read so far
+ * @param onBytes called with the number of bytes read so far
  * @throws what the source or the decryption throws; the programs' own failure is in the result, because a damaged object
  * explains it better
  */
@@ -53,7 +53,7 @@ export function restoreArguments(database: string): string[] {
   return ["--exit-on-error", "--no-password", `--dbname=${connectionString(database)}`];
 }
 
-/** Whether a text of PostgreSQL's says that the server's disk is full. */
+/** Whether a message of PostgreSQL means that the server's disk is full. */
 export function isFullDisk(text: string): boolean {
   return /No space left on device|could not extend file/.test(text);
 }

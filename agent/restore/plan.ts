@@ -26,7 +26,7 @@ import {
 import { planRoles, type RolePlan } from "./roles.ts";
 import { requireFreeSpace } from "./scratch.ts";
 
-/** What a restore will do, settled and checked before it does anything. */
+/** What a restore will do, decided and checked before it does anything. */
 export interface Plan {
   readonly entry: CatalogueEntry;
   /** Null for the old image's objects. */
@@ -35,13 +35,13 @@ export interface Plan {
   readonly database: string;
   /** The name that it has until it is checked. */
   readonly temporaryName: string;
-  /** The database that has the target's name today. */
+  /** The database that has that name today; null: there is none. */
   readonly live: DatabaseProperties | null;
-  /** What the new database is made like: the live one, also when it is restored beside it. */
+  /** Whose owner, locale and settings the new database gets: the live one, also when it is restored beside it. */
   readonly model: DatabaseProperties | null;
-  /** The name that the live database will get. */
+  /** The name under which the live database will stay. */
   readonly previousName: string;
-  /** How the object is read, its secret tried. */
+  /** How the object is decoded; its secret was tried. */
   readonly decoder: Decoder;
   /** Roles that will be made first; null: not asked for. */
   readonly roles: RolePlan | null;
@@ -51,7 +51,7 @@ export interface Plan {
 export interface RestoreRequest {
   /** `latest` or the stamp of a backup, as `list` shows it. */
   readonly wanted: string;
-  /** With `latest`: the newest that was taken at this time or before, ISO 8601; without a zone it is UTC. */
+  /** With `latest`: the latest that was taken at this time or before, ISO 8601; without a zone it is UTC. */
   readonly notAfter?: string;
   /** Name of a new database to restore into, beside the live one; absent: the live one is replaced. */
   readonly into?: string;
@@ -122,7 +122,7 @@ function scratchBytes({ bytes }: CatalogueEntry, manifest: Manifest | null): num
   return manifest?.compression === "zstd" ? manifest.databaseBytes : bytes;
 }
 
-/** A head that cannot be read is left to the restore: it reads the whole object and says what is wrong with it. */
+/** A table of contents that cannot be read is left to the restore: it reads the whole object and finds what is wrong. */
 async function requireServerHasNeeds(
   { store, signal }: AgentContext,
   maintenance: pg.Client,
@@ -163,7 +163,7 @@ async function requireVersions(maintenance: pg.Client, manifest: Manifest | null
   }
 }
 
-/** Says what will happen. */
+/** Reports what will happen. */
 export function announce(report: Report, plan: Plan): void {
   const { entry, manifest, database, live, previousName, roles } = plan;
   report.line(
@@ -172,7 +172,7 @@ export function announce(report: Report, plan: Plan): void {
   report.line(
     live === null
       ? `There is no database "${database}" now; it appears when its content has been checked.`
-      : `The database of now stays as "${previousName}"; until the swap, which closes its connections for a moment, it is not touched.`,
+      : `The current database stays as "${previousName}"; until the swap, which closes its connections for a moment, it is not touched.`,
   );
   if (roles !== null && roles.names.length > 0) {
     report.line(`Roles made first: ${roles.names.map((name) => `"${name}"`).join(", ")}.`);

@@ -23,7 +23,7 @@ import { undoCommand } from "./undo.ts";
 const PROGRESS_EVERY_MS = 1000;
 
 export interface RestoreOptions extends RestoreRequest {
-  /** Checks everything and says what would be done, but makes nothing. @default false */
+  /** Checks everything and reports what would be done, but changes nothing. @default false */
   readonly dryRun?: boolean;
   /** Asked before anything is made; resolves to false to give up. */
   readonly confirm: (question: string, name: string) => Promise<boolean>;
@@ -98,7 +98,7 @@ async function loadAndSwap(
   return compared;
 }
 
-/** What a dry run has found: everything was checked that can be without making anything. */
+/** Everything was checked that can be without changing anything. */
 function reportDryRun(report: Report, plan: Plan): void {
   const { entry, manifest, database, live, previousName, roles } = plan;
   report.line("Dry run: every check has passed, and nothing was made.");
@@ -161,7 +161,7 @@ async function compare(
   });
 }
 
-/** A setting that the role may not copy is said, not fatal: the data is whole, and the old database still has it. */
+/** A setting that the role may not copy is a warning, not a failure: the data is whole, and the old database has it. */
 async function copyProperties(
   maintenance: pg.Client,
   name: string,
@@ -179,7 +179,7 @@ async function copyProperties(
   }
 }
 
-/** Drops the unfinished database; failing to is said, but the cause of the failed restore is what gets thrown. */
+/** Drops the unfinished database; failing to is a warning, since the cause of the failed restore is what gets thrown. */
 async function dropUnfinished(
   { settings, report }: AgentContext,
   maintenance: pg.Client,

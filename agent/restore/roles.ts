@@ -79,7 +79,7 @@ export function rolesToMake(sql: string, existing: ReadonlySet<string>): RolePla
 }
 
 /**
- * Makes the roles, all or none. An attribute that the connection's role may not give is said, not fatal.
+ * Makes the roles, all or none. An attribute that the connection's role may not give is a warning, not a failure.
  * @param client connection outside a transaction
  * @throws Problem when a role cannot be made
  */

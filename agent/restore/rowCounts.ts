@@ -9,8 +9,8 @@ const SHOWN = 5;
 const SAMPLED_TOLERANCE = 0.1;
 
 /**
- * Counts every table of the restored database and compares with what the manifest says of the snapshot.
- * @param onTable told the number of tables compared so far
+ * Counts every table of the restored database and compares with the counts in the manifest.
+ * @param onTable called with the number of tables compared so far
  * @throws Problem that names the first tables which differ
  */
 export async function compareWithManifest(
@@ -43,7 +43,7 @@ export async function compareWithManifest(
   return { tables: manifest.tables.length, rows };
 }
 
-/** Whether a restored table has the rows that the manifest tells. */
+/** Whether a restored table has as many rows as the manifest has for it. */
 export function agrees(found: number, table: Pick<CountedTable, "rows" | "exact">): boolean {
   if (table.exact) return found === table.rows;
   return Math.abs(found - table.rows) <= table.rows * SAMPLED_TOLERANCE;

@@ -38,9 +38,9 @@ export async function requireFreeSpace(folder: string, needed: number): Promise<
 }
 
 /**
- * Unpacks the archive into a file and restores it from there with as many connections as there are cores, which a stream
+ * Decodes the archive into a file and restores it from there with as many connections as there are cores, which a stream
  * cannot. The file, the whole database in clear, is its owner's alone and gone afterwards.
- * @param onFetched told what was read before anything is restored; may throw
+ * @param onFetched called with what was read before anything is restored; may throw
  * @throws what the source, the decryption or `onFetched` throws; the programs' own failure is in the result
  */
 export async function loadFromScratch(

@@ -17,7 +17,7 @@ export function undoCommand(name: string): string {
 
 /**
  * Swaps a database that a restore has replaced back into its place; the one that has the name now stays under another.
- * Which one that is, the name itself tells.
+ * Which one that is stands in the name itself.
  * @param name as the restore has given it, `shop_before_20261124T102110`
  * @param confirm asked before anything is changed; resolves to false to give up
  * @throws Problem for any other name, and when sessions cannot be ended; then nothing has changed
@@ -38,7 +38,7 @@ export async function undo(
     const previous =
       live === null ? null : await freeName(maintenance, database, "undone", new Date());
     report.line(`"${name}" becomes "${database}" again.`);
-    if (previous !== null) report.line(`The database of now stays as "${previous}".`);
+    if (previous !== null) report.line(`The current database stays as "${previous}".`);
     if (!(await confirm(`Swap "${name}" back?`, database))) {
       throw new Problem("not confirmed, so nothing was changed.");
     }
@@ -61,9 +61,9 @@ export async function undo(
   }
 }
 
-/** The database whose name it is; the settings' first one where it is none of ours, to be refused by that name. */
+/** The database that the name was made of; the settings' first one where it was made of none, to be refused by that name. */
 function replacedBy({ databases, postgres }: AgentSettings, name: string): string {
-  // A long name is cut, so that only the settings tell it.
+  // A long name is cut, so that only the settings have it whole.
   const candidates =
     databases === "all" ? [name.replace(FORM, ""), postgres.database] : [...databases];
   return candidates.find((database) => isKept(name, database)) ?? postgres.database;

@@ -30,7 +30,7 @@ interface OpenCopy {
   readonly every?: string;
   /** Its copies go into folders by calendar. */
   readonly tiers: boolean;
-  /** Says, once in a process, that its key may not list and what follows from that. */
+  /** Warns, once in a process, that its key may not list the bucket and what follows from that. */
   readonly warnNotListable: () => void;
 }
 

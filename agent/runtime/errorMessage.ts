@@ -1,6 +1,6 @@
 import { Problem } from "../../common/problem.ts";
 
-/** What a failure says to a person, in one sentence. */
+/** A failure in one sentence, for a person. */
 export function errorMessage(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error instanceof Problem) return error.message;

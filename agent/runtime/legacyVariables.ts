@@ -1,4 +1,4 @@
-/** The environment as our own names have it, and what its owner should know about it, one line each. */
+/** The environment in the agent's own names, and what its owner should know about it, one line each. */
 export interface TranslatedVariables {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly warnings: readonly string[];
@@ -7,7 +7,7 @@ export interface TranslatedVariables {
 /** What schickling's image and its descendants write for "not set". */
 const NOT_SET = "**None**";
 
-/** Other names for our variables: the old name, ours, and how the value is read where it differs. */
+/** Old names of the agent's variables: the old one, the present one, and how the value is read where it differs. */
 const ALIASES: readonly (readonly [from: string, to: string, convert?: Convert])[] = [
   ["POSTGRES_PORT_5432_TCP_ADDR", "POSTGRES_HOST"],
   ["POSTGRES_PORT_5432_TCP_PORT", "POSTGRES_PORT"],
@@ -42,15 +42,15 @@ const IGNORED: Readonly<Record<string, string>> = {
   HOOK_BACKUP_ERROR_URL: "see PING_URL and WEBHOOK_URL",
 };
 
-/** Names of the variables that are understood or ignored with a notice, for the documentation's test. */
+/** Names of the variables that are translated or ignored with a warning, for the documentation's test. */
 export const KNOWN_VARIABLES: readonly string[] = [
   ...ALIASES.map(([from]) => from),
   ...Object.keys(IGNORED),
 ];
 
 /**
- * Reads the variables of `eeshugerman/postgres-backup-s3`, of the image that it came from and of its forks. Our own names
- * win. Nothing that is recognised is passed over in silence; values are never repeated, since some are secrets.
+ * Reads the variables of `eeshugerman/postgres-backup-s3`, of the image that it came from and of its forks. The agent's own
+ * names win. Each old name that is found gives a warning; values are never repeated, since some are secrets.
  */
 export function translateVariables(
   given: Readonly<Record<string, string | undefined>>,

@@ -3,13 +3,13 @@ import type { WrittenEvent } from "../../common/contracts/agentEvents.ts";
 /** One line of `--json` output. Its form is the contract's, so that a change on one side does not compile on the other. */
 export type AgentEvent = WrittenEvent;
 
-/** Where a command says what it does. */
+/** Where a command reports what it does. */
 export interface Report {
   /** For machines: printed with `--json` only. */
   event(event: AgentEvent): void;
   /** For people: printed without `--json` only. */
   line(text: string): void;
-  /** Something the reader should know though the run goes on; standard error in both forms. */
+  /** Something the reader should know though the run goes on: standard error, with `--json` too. */
   warn(text: string): void;
 }
 

@@ -3,11 +3,11 @@ import { encryptStream } from "../../common/age/stream.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
 
-/** The head of an age file to come, and the key of what follows it; undefined: nothing is encrypted. */
+/** The header of an age file to come, and the key of its payload; undefined: nothing is encrypted. */
 export type PendingHeader = ReturnType<typeof makeHeader> | undefined;
 
 /**
- * Begins a head before its stream is there. A passphrase's takes 32 MiB for a moment, which a run has to spare only while
+ * Begins a header before its stream is there. A passphrase's takes 32 MiB for a moment, which a run has to spare only while
  * its part buffers are still to come.
  * @param after is made first, so that only one at a time takes that much
  */
@@ -49,7 +49,7 @@ async function* notEmpty(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> 
   if (empty) throw new Problem("the backup is empty: its source ended without a byte.");
 }
 
-/** What the manifest says about it. */
+/** How the manifest names it. */
 export function describeEncryption(
   encryption: Encryption | undefined,
 ): Pick<Manifest, "encryption" | "recipients"> {

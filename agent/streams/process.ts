@@ -5,7 +5,7 @@ import { PassThrough, pipeline, type Readable, type Writable } from "node:stream
 import { Problem } from "../../common/problem.ts";
 import { release } from "../../common/releaseBuffer.ts";
 
-/** How a program ended. `code` is null when nobody got to say: its shell was killed. */
+/** How a program ended. `code` is null when it is not known: its shell was killed. */
 export interface ExitResult {
   readonly code: number | null;
   /** The last lines that it wrote to standard error. */
@@ -47,7 +47,7 @@ const STDERR_KEPT = 4096;
  * @param text shell text of a single command; `"$@"` stands for `args`. Never put a name or a value into it
  */
 export function runProgram(text: string, { args, env, stdin }: Options): Program {
-  // The program takes the shell's place: what it writes comes here straight, and its end is the child's.
+  // The program replaces the shell: what it writes comes here straight, and its end is the child's.
   const child = spawn("sh", ["-c", text, "program", ...args], {
     env,
     detached: true,
@@ -55,7 +55,7 @@ export function runProgram(text: string, { args, env, stdin }: Options): Program
   });
   const errors = tail(child.stderr as Readable);
   return running(child, (code, signal) => ({
-    // As a shell would tell it.
+    // As a shell reports it.
     code: code ?? (signal === null ? null : 128 + constants.signals[signal]),
     stderr: errors().trim(),
   }));
@@ -63,7 +63,7 @@ export function runProgram(text: string, { args, env, stdin }: Options): Program
 
 /**
  * Runs `first | second` joined by a pipe of the kernel, so that what flows between them never enters this process.
- * The exit code of each side comes back over a descriptor of its own, because a shell's pipeline tells only the last.
+ * The exit code of each side comes back over a descriptor of its own, because a shell's pipeline has only that of the last.
  * @param first shell text; `"$@"` stands for `args`. Never put a name or a value into it
  * @param second shell text
  */
@@ -95,7 +95,7 @@ export function runPipeline(
     ],
   });
   if (secret !== undefined) {
-    // EPIPE: the program ended before it read it; its exit code says why.
+    // EPIPE: the program ended before it read it; its exit code has the reason.
     (child.stdio as unknown as Writable[])[5]?.on("error", () => {}).end(`${secret}\n`);
   }
   const texts = [2, 3, 4].map((fd) => tail(child.stdio[fd] as Readable));
@@ -167,7 +167,7 @@ export function readText(output: Readable, onText: (text: string) => void): Prom
 }
 
 /**
- * A stream that merely ends proves nothing: the programs must say that they were done.
+ * A stream that merely ends proves nothing: the programs must end with code 0.
  * @param describeFailure says in a sentence without its full stop how the first one failed
  * @throws Problem when one of them did not
  */

@@ -1,4 +1,4 @@
-/** Told about the source, so that whoever watches knows who is waited for. */
+/** Hears of the source, so that it is known who is waited for. */
 export interface SourceListener {
   /** The source was asked for its next chunk. */
   readonly onAsked?: () => void;
@@ -6,7 +6,7 @@ export interface SourceListener {
   readonly onAnswered?: () => void;
 }
 
-/** Told about one branch. */
+/** Hears of one branch. */
 export interface BranchListener {
   /** It waits for its next chunk: for the source, or for another branch. */
   readonly onWaiting?: () => void;
@@ -28,7 +28,7 @@ const END: IteratorResult<Buffer> = { done: true, value: undefined };
 /**
  * Reads a source once for several readers, in step: the next chunk is asked for when every branch has asked for it, so
  * that nothing is held back and the slowest one rules. The chunk before is the source's own memory again from then on.
- * A branch that has left is waited for no longer; when all have left, the source is told to stop.
+ * A branch that has left is waited for no longer; when all have left, the source is stopped.
  */
 export class Tee {
   readonly #source: AsyncIterator<Buffer>;
@@ -77,7 +77,7 @@ export class Tee {
     if (this.#asking || this.#ended) return;
     if (this.#readers.size === 0) {
       this.#ended = true;
-      // Not awaited, since a source that hangs would hang us; nobody is left to hear of its failure.
+      // Not awaited, since a source that hangs would hang us; nobody is left for its failure.
       this.#source.return?.()?.catch(() => {});
       return;
     }

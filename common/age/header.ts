@@ -17,7 +17,7 @@ export type Encryption =
   | { readonly recipients: readonly string[] }
   | { readonly passphrase: string };
 
-/** The head of an age file. */
+/** The header of an age file. */
 export interface Header {
   readonly stanzas: readonly Stanza[];
   /** From the file's first byte to the first one of the payload: header and nonce. */
@@ -37,7 +37,7 @@ const COLUMNS = 64;
 export const LONGEST_HEADER = 64 * 1024;
 
 /**
- * Makes the head of an age v1 file and the key of its payload.
+ * Makes the header of an age v1 file, the nonce of its payload behind it, and the key of the payload.
  * @throws Problem when a recipient is not valid
  */
 export async function makeHeader(
@@ -58,7 +58,7 @@ export async function makeHeader(
 }
 
 /**
- * Reads the head of an age v1 file.
+ * Reads the header of an age v1 file.
  * @param start the file's first bytes, at most `LONGEST_HEADER` of them count
  * @returns undefined while more bytes are needed
  * @throws Problem when it is no such file
@@ -66,7 +66,9 @@ export async function makeHeader(
 export function parseHeader(start: Buffer): Header | undefined {
   const text = start.subarray(0, LONGEST_HEADER).toString("latin1");
   const broken = () =>
-    new Problem("its head is not that of an age file: the object is damaged, or none of ours.");
+    new Problem(
+      "its header is not that of an age file: the object is damaged, or not a backup of this tool.",
+    );
   if (!text.startsWith(`${INTRO}\n`.slice(0, text.length))) throw broken();
   const end = /\n--- ([A-Za-z0-9+/]{43})\n/.exec(text);
   if (end === null || start.length < end.index + end[0].length + NONCE_BYTES) {
@@ -91,16 +93,16 @@ export function needsPassphrase({ stanzas }: Header): boolean {
 }
 
 /**
- * Opens the head.
+ * Opens the header.
  * @returns the key of the payload
- * @throws Problem that says which secret is missing or wrong
+ * @throws Problem that names the secret which is missing or wrong
  */
 export async function unlock(header: Header, secrets: AgeSecrets): Promise<Buffer> {
   const fileKey = needsPassphrase(header)
     ? await unwrapByPassphrase(header.stanzas, secrets.passphrase)
     : unwrapByIdentity(header.stanzas, secrets.identities);
   if (!timingSafeEqual(macOf(fileKey, header.macInput), header.mac)) {
-    throw new Problem("its head was changed after it was written: the object is damaged.");
+    throw new Problem("its header was changed after it was written: the object is damaged.");
   }
   return derivePayloadKey(fileKey, header.nonce);
 }

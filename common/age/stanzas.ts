@@ -78,7 +78,7 @@ export async function unwrapByPassphrase(
   const [, salt = "", factor = ""] = stanza?.args ?? [];
   // A passphrase stands alone, so that nobody else can have slipped in a key of their own.
   if (stanza === undefined || stanzas.length !== 1 || !/^[1-9]\d?$/.test(factor)) {
-    throw new Problem("its head mixes a passphrase with something else: the object is damaged.");
+    throw new Problem("its header mixes a passphrase with something else: the object is damaged.");
   }
   if (passphrase === undefined || passphrase === "") {
     throw new Problem(
@@ -94,7 +94,7 @@ export async function unwrapByPassphrase(
   );
 }
 
-/** Killed for lack of memory, the program could not say why. */
+/** Refused beforehand: a program that is killed for lack of memory cannot explain itself. */
 function requireAffordable(factor: number): void {
   const needed = scryptMemory(factor);
   const limit = process.constrainedMemory();

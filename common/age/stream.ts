@@ -45,15 +45,15 @@ function* encryptChunk(plain: Buffer, key: KeyObject, nonce: Buffer): Generator<
   const encrypted = cipher.update(plain);
   cipher.final();
   yield encrypted;
-  // Node gives each output a buffer of its own and cannot write into ours.
+  // Node gives each output a buffer of its own and cannot write into a given one.
   release(encrypted);
   yield cipher.getAuthTag();
 }
 
 /**
- * Decrypts an age v1 file whose head has been unlocked. A chunk is given out only after its tag was checked.
- * @param source the whole object, its head included
- * @param headerBytes how much of it the head is, the nonce included
+ * Decrypts an age v1 file whose header has been unlocked. A chunk is given out only after its tag was checked.
+ * @param source the whole object, its header included
+ * @param headerBytes length of the header, the nonce included
  * @param payloadKey of `unlock`
  * @throws Problem when a chunk was changed, or the object ends before its last one
  */
@@ -95,7 +95,7 @@ function decryptChunk(encrypted: Buffer, key: KeyObject, nonce: Nonce, last: boo
   try {
     decipher.final();
   } catch {
-    // OpenSSL says no more than that it does not fit; cut and changed look the same at the end.
+    // OpenSSL reports only that the tag does not fit; cut and changed look the same at the end.
     throw damaged(number, last ? "was changed, or the object is cut off there" : "was changed");
   }
   return plain;
@@ -124,17 +124,17 @@ class Nonce {
 }
 
 /**
- * What can be said of an encrypted object without its key: that it begins with an age head and is as long as one with
- * whole chunks can be.
+ * Checks what can be checked of an encrypted object without its key: that it begins with an age header and is as long as
+ * one with whole chunks can be.
  * @param start the object's first bytes
  * @param bytes its size
- * @returns number of those who can open it
+ * @returns number of recipients that can open it
  * @throws Problem when it is no such object
  */
 export function checkFraming(start: Buffer, bytes: number): number {
   const header = parseHeader(start);
   if (header === undefined)
-    throw new DamagedObject("the encrypted object is cut off within its head.");
+    throw new DamagedObject("the encrypted object is cut off within its header.");
   const rest = (bytes - header.bytes) % ENCRYPTED_CHUNK;
   const chunks = Math.floor((bytes - header.bytes) / ENCRYPTED_CHUNK);
   const whole = rest === 0 ? chunks > 0 : rest > TAG || (rest === TAG && chunks === 0);

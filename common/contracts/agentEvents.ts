@@ -53,7 +53,7 @@ const plannedSchema = z.object({
   bytes: z.number(),
   /** Name under which the replaced database would stay; null where there is none. */
   previous: z.string().nullable(),
-  /** Null for the old image's backups, which do not say. */
+  /** Null for the old image's backups, which have no manifest. */
   tables: z.number().nullable(),
   rows: z.number().nullable(),
   /** Roles that would be made. */

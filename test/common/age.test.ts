@@ -39,16 +39,17 @@ async function* pieces(bytes: Buffer, most = 30_001): AsyncGenerator<Buffer> {
 }
 
 async function encrypt(plain: Buffer, encryption: Encryption): Promise<Buffer> {
-  const { header: head, payloadKey: key } = await makeHeader(encryption);
+  const { header, payloadKey } = await makeHeader(encryption);
   const out: Buffer[] = [];
   // Copied, as the part buffers copy: what is yielded is taken back.
-  for await (const piece of encryptStream(pieces(plain), head, key)) out.push(Buffer.from(piece));
+  for await (const piece of encryptStream(pieces(plain), header, payloadKey))
+    out.push(Buffer.from(piece));
   return Buffer.concat(out);
 }
 
 async function decrypt(sealed: Buffer, secrets: AgeSecrets): Promise<Buffer> {
   const header = parseHeader(sealed);
-  assert(header !== undefined, "the head is cut off");
+  assert(header !== undefined, "the header is cut off");
   const key = await unlock(header, secrets);
   const out: Buffer[] = [];
   for await (const piece of decryptStream(pieces(sealed), header.bytes, key)) out.push(piece);
@@ -144,7 +145,7 @@ describe("age files", () => {
     await assert.rejects(decrypt(sealed.subarray(0, -65_552), owner), /chunk number 1 .*cut off/);
     await assert.rejects(decrypt(Buffer.concat([sealed, Buffer.alloc(40)]), owner), /damaged/);
     assert.throws(() => checkFraming(sealed, sealed.length - 65_540), /is cut off/);
-    assert.throws(() => checkFraming(sealed.subarray(0, 50), 50), /within its head/);
+    assert.throws(() => checkFraming(sealed.subarray(0, 50), 50), /within its header/);
   });
 
   it("say which secret is missing or wrong", async () => {
@@ -175,13 +176,13 @@ describe("age files", () => {
   });
 
   it("are made in flat memory", async () => {
-    const { header: head, payloadKey: key } = await makeHeader({ recipients: [recipient] });
+    const { header, payloadKey } = await makeHeader({ recipients: [recipient] });
     const piece = Buffer.alloc(65_536, 7);
     const source = async function* () {
       for (let i = 0; i < 6400; i += 1) yield piece;
     };
     let [early, peak, count] = [0, 0, 0];
-    for await (const _ of encryptStream(source(), head, key)) {
+    for await (const _ of encryptStream(source(), header, payloadKey)) {
       count += 1;
       if (count % 200 !== 0) continue;
       const held = process.memoryUsage().arrayBuffers;

@@ -10,7 +10,7 @@ export interface BackupSettings {
   /** Reads each backup back to its end after it was stored. `BACKUP_VERIFY` @default false */
   readonly verify: boolean;
   /**
-   * Deletes own backups of this database older than this, where the key may; the newest `atLeast` always stay. Absent:
+   * Deletes own backups of this database older than this, where the key may; the latest `atLeast` always stay. Absent:
    * the bucket's own rule expires them. `BACKUP_KEEP_DAYS`, `BACKUP_KEEP_AT_LEAST`
    */
   readonly keep?: KeepSettings;

@@ -225,7 +225,7 @@ describe("a copy in a second bucket", { skip: unavailable, timeout: 300_000 }, (
     refused(
       world,
       await agent({ ...env, ...gone }, "backup", "--json"),
-      /^the backup of "shop" failed in both places\. .*:9 refuses connections.*:7 refuses/,
+      /^the backup of "shop" failed in both buckets\. .*:9 refuses connections.*:7 refuses/,
     );
   });
 
@@ -256,7 +256,7 @@ describe("a copy in a second bucket", { skip: unavailable, timeout: 300_000 }, (
     assert.ok(stored(await agent(rare, "backup", "--json"), "copied"));
     const second = await agent(rare, "backup");
     assert.equal(second.code, 0, second.stderr);
-    assert.match(second.stdout, /No copy is due: the newest is of \S+, COPY_EVERY is @yearly\./);
+    assert.match(second.stdout, /No copy is due: the latest is of \S+, COPY_EVERY is @yearly\./);
     assert.equal((await elsewhere.keys(copy)).length, 3);
 
     const keys = await elsewhere.keyThatMayPut(`arn:aws:s3:::${copy}/*`);

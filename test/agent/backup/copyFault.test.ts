@@ -61,7 +61,7 @@ describe("a copy whose variables are wrong", { skip: unavailable, timeout: 240_0
     refused(
       world,
       await agent(wrong, "backup", "--json"),
-      /^the backup of "shop" failed in both places\. s3:.*:9 refuses connections.* The copy: COPY_TIERS must be/,
+      /^the backup of "shop" failed in both buckets\. s3:.*:9 refuses connections.* The copy: COPY_TIERS must be/,
     );
   });
 

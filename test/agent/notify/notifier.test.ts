@@ -166,7 +166,7 @@ describe("notices", { skip: unavailable, timeout: 240_000 }, () => {
     assert.equal(outcome.events.at(-1)?.event, "backup");
     const lines = outcome.stderr.trim().split("\n").sort();
     assert.equal(lines.length, 3, outcome.stderr);
-    assert.match(lines[0] ?? "", /^METRICS_FILE: the notice could not be given: .*\(ENOENT\)/);
+    assert.match(lines[0] ?? "", /^METRICS_FILE: the notification could not be sent: .*\(ENOENT\)/);
     assert.match(lines[1] ?? "", /^PING_URL: .* 127\.0\.0\.1 could not be reached: ECONNREFUSED$/);
     assert.match(
       lines[2] ?? "",
