@@ -20,7 +20,7 @@ const epoch = (date: Date) => Math.floor(date.getTime() / 1000);
 export function nextRunLine(settings: AgentSettings, last: Date | undefined): string {
   const { schedule, jitterSeconds } = settings;
   if (schedule === undefined) throw new Problem("SCHEDULE is not set, so nothing is ever due.");
-  const due = dueAfter(schedule, new Date(), last, process.env["TZ"]);
+  const due = dueAfter(schedule, new Date(), { last, timezone: process.env["TZ"] });
   return `${epoch(due)} ${epoch(withJitter(due, jitterSeconds))}`;
 }
 

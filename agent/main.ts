@@ -68,7 +68,8 @@ command("backup", "dump the database into the bucket now")
   .action(async (options: RunOptions) => {
     if (options.scheduled !== true) printWarnings();
     const describe = (error: unknown) => redact(errorMessage(error));
-    await runBackup(openContext, options, process.env["AGENT_STATE_DIR"], describe);
+    const stateFolder = process.env["AGENT_STATE_DIR"];
+    await runBackup(openContext, options, { stateFolder, describe });
   });
 
 command("restore", "restore into a new database, check it, and swap it with the live one")

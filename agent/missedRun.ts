@@ -25,7 +25,7 @@ export async function missedRun(
   timezone: string | undefined,
 ): Promise<MissedRun | undefined> {
   const { schedule } = settings;
-  const due = schedule === undefined ? undefined : lastDue(schedule, now, timezone);
+  const due = schedule === undefined ? undefined : lastDue(schedule, now, { timezone });
   if (due === undefined) return undefined;
   for (const database of await selectDatabases(settings)) {
     const latest = (await listBackups(store, database)).find(isGood);

@@ -18,7 +18,7 @@ import type { AgentContext } from "./runtime/context.ts";
  */
 export async function probe({ settings, store, copy, report }: AgentContext): Promise<void> {
   if (settings.schedule !== undefined) {
-    const due = dueAfter(settings.schedule, new Date(), undefined, process.env["TZ"]);
+    const due = dueAfter(settings.schedule, new Date(), { timezone: process.env["TZ"] });
     report.line(`schedule  "${settings.schedule}", next backup ${due.toISOString()}`);
   }
   parseExtraOptions(settings.postgres.dumpOptions);

@@ -20,15 +20,20 @@ export interface RunOptions extends BackupOptions {
  * One run of the backup command: makes the backup of each database, leaves the result for the health check and sends the
  * notifications. A run of one database out of several leaves only its failure: the last result of the others still holds.
  * @param open reads the settings; its failure is the run's
- * @param stateFolder where the health check looks; absent: outside a container
- * @param describe an error in a sentence, free of secrets
  * @throws whatever the backup throws
  */
 export async function runBackup(
   open: () => AgentContext,
   options: RunOptions,
-  stateFolder: string | undefined,
-  describe: (error: unknown) => string,
+  {
+    stateFolder,
+    describe,
+  }: {
+    /** Where the health check looks; absent: outside a container. */
+    readonly stateFolder: string | undefined;
+    /** An error in a sentence, free of secrets. */
+    readonly describe: (error: unknown) => string;
+  },
 ): Promise<void> {
   let context: AgentContext | undefined;
   let summary: RunSummary | undefined;

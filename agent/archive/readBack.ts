@@ -29,7 +29,7 @@ export async function readArchive(
   manifest: Manifest | null,
   secrets: AgeSecrets,
 ): Promise<number> {
-  const { store, signal } = context;
+  const { store } = context;
   const decoder = await dumpDecoder(store, entry, manifest, secrets);
   await readWhole(context, entry, manifest, async ({ source, signal: stopping, onBytes }) => {
     const read = await decodeInto(source, decoder, "pg_restore --file=/dev/null", {
@@ -40,7 +40,7 @@ export async function readArchive(
     });
     return { ...read, failure: failureOf(read, decoder) };
   });
-  const list = await queryToc(store, entry.key, decoder, ["--list"], signal);
+  const list = await queryToc(context, entry.key, decoder, ["--list"]);
   if (list === undefined)
     throw new DamagedObject(`${entry.key}: its table of contents cannot be read.`);
   return compareTables(entry.key, list, manifest);

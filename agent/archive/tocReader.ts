@@ -1,6 +1,6 @@
 import { Problem } from "../../common/problem.ts";
-import type { Store } from "../../storage/s3/client.ts";
 import { openObject } from "../../storage/s3/download.ts";
+import type { AgentContext } from "../runtime/context.ts";
 import { type Decoder, decodeInto } from "./decode.ts";
 
 /**
@@ -11,11 +11,10 @@ import { type Decoder, decodeInto } from "./decode.ts";
  * @throws Problem when the object was encrypted with another passphrase, or a byte of its start was changed
  */
 export async function queryToc(
-  store: Store,
+  { store, signal }: Pick<AgentContext, "store" | "signal">,
   key: string,
   decoder: Decoder,
   words: readonly string[],
-  signal: AbortSignal,
 ): Promise<string | undefined> {
   const { stream } = await openObject(store, key);
   let text = "";

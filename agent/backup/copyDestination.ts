@@ -28,7 +28,9 @@ export function openCopy(settings: AgentSettings, report: Report): CopyDestinati
         `COPY_S3_BUCKET is the bucket ${address.bucket} of the backups themselves, and a copy in the same bucket protects from nothing. Name another bucket, best at another provider.`,
       );
     }
-    if (copy.every !== undefined) nextRun(copy.every, new Date(), process.env["TZ"], "COPY_EVERY");
+    if (copy.every !== undefined) {
+      nextRun(copy.every, new Date(), { timezone: process.env["TZ"], variable: "COPY_EVERY" });
+    }
     let warned = false;
     return {
       store: openStore(address, copy.store),
@@ -62,7 +64,7 @@ export function isCopyDue(
   const latest = entries.find(isGood);
   if (every === undefined || latest === undefined) return true;
   const last = new Date(`${latest.stamp}Z`);
-  const due = nextRun(every, last, timezone, "COPY_EVERY").getTime();
+  const due = nextRun(every, last, { timezone, variable: "COPY_EVERY" }).getTime();
   if (!/@every\b/.test(every)) return due <= now.getTime();
   const early = Math.min((due - last.getTime()) / 10, LONGEST_EARLY_MS) + jitterSeconds * 1000;
   return due - early <= now.getTime();

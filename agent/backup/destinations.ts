@@ -43,17 +43,23 @@ export async function chooseDestinations(
     const { tiers } = settings;
     const warnNotListable = () =>
       report.warn("the key may not list the bucket, so this backup is not compared with the last.");
-    const entries = await readEntries(store, database, tiers && "BACKUP_TIERS", warnNotListable);
+    const entries = await readEntries(store, database, {
+      ...(tiers && { needed: "BACKUP_TIERS" }),
+      onNotListable: warnNotListable,
+    });
     destinations.push({ name: "first", store, entries, tiers });
   });
   const alone = destinations.length === 0;
   if (copy !== undefined) {
     await results.attempt("copy", async () => {
       if (copy.fault !== undefined) throw copy.fault;
-      const { store, every, tiers, warnNotListable: sayUnlisted } = copy;
+      const { store, every, tiers, warnNotListable } = copy;
       const entries =
         every !== undefined || tiers || alone
-          ? await readEntries(store, database, tiers && "COPY_TIERS", sayUnlisted)
+          ? await readEntries(store, database, {
+              ...(tiers && { needed: "COPY_TIERS" }),
+              onNotListable: warnNotListable,
+            })
           : null;
       const { jitterSeconds } = settings;
       const timezone = process.env["TZ"] ?? "UTC";
@@ -75,20 +81,25 @@ export async function chooseDestinations(
   return { destinations, reference };
 }
 
-/** @param tiers the variable that asks for tiers, which cannot do without the list; false: none does */
 async function readEntries(
   store: Store,
   database: string,
-  tiers: string | false,
-  onNotListable: () => void,
+  {
+    needed,
+    onNotListable,
+  }: {
+    /** The variable that cannot do without the list; absent: none. */
+    readonly needed?: "BACKUP_TIERS" | "COPY_TIERS";
+    readonly onNotListable: () => void;
+  },
 ): Promise<readonly CatalogueEntry[] | null> {
   try {
     return await listBackups(store, database);
   } catch (error) {
     if (!(error instanceof Problem) || !isDenied(error.cause)) throw error;
-    if (tiers !== false) {
+    if (needed !== undefined) {
       throw new Problem(
-        `${tiers} is set, but the key may not list the bucket, so that it is not known which backup is a month's first. ${error.message}`,
+        `${needed} is set, but the key may not list the bucket, so that it is not known which backup is a month's first. ${error.message}`,
         { cause: error },
       );
     }

@@ -59,12 +59,12 @@ export class Notifier {
       );
     }
     if (webhookUrl !== undefined) {
-      const address = new URL(webhookUrl);
+      const url = new URL(webhookUrl);
       const failures = failuresOf(results);
       const send = async () => {
-        for (const outcome of results) {
-          const text = JSON.stringify(webhookPayload(outcome, failures));
-          await httpPost(address, text, JSON_TYPE, this.#signal);
+        for (const result of results) {
+          const body = JSON.stringify(webhookPayload(result, failures));
+          await httpPost({ url, body, type: JSON_TYPE }, this.#signal);
         }
       };
       tasks.push(this.#send("WEBHOOK_URL", send));
@@ -79,7 +79,8 @@ export class Notifier {
     const url = new URL(address);
     if (ending !== "") url.pathname = url.pathname.replace(/\/$/, "") + ending;
     // A service that knows success and failure only has nothing at the address of the start.
-    return httpPost(url, sentence, TEXT_TYPE, this.#signal, ending === "/start" ? [404, 405] : []);
+    const accepted = ending === "/start" ? [404, 405] : [];
+    return httpPost({ url, body: sentence, type: TEXT_TYPE, accepted }, this.#signal);
   }
 
   async #send(name: string, send: () => Promise<void>): Promise<void> {

@@ -18,7 +18,7 @@ const PROGRESS_EVERY_MS = 1000;
  */
 export async function loadObject(context: AgentContext, plan: Plan, scratch: string | undefined) {
   const { settings, report } = context;
-  const { entry, manifest, decoder: unpacking } = plan;
+  const { entry, manifest, decoder } = plan;
   const started = performance.now();
   const elapsedMs = () => Math.round(performance.now() - started);
   const tables = manifest?.tables.length;
@@ -41,8 +41,8 @@ export async function loadObject(context: AgentContext, plan: Plan, scratch: str
   try {
     const loaded =
       scratch === undefined
-        ? await loadStream(settings.postgres, source, unpacking, options)
-        : await loadFromScratch(settings.postgres, source, unpacking, {
+        ? await loadStream(settings.postgres, source, decoder, options)
+        : await loadFromScratch(settings.postgres, source, decoder, {
             ...options,
             folder: scratch,
             onFetched: (read) => {

@@ -93,7 +93,7 @@ export async function makePlan(
     request.globals === true
       ? await planRoles(context, maintenance, manifest, request.secrets)
       : null;
-  await requireServerHasNeeds(context, maintenance, { entry, manifest, decoder, roles });
+  await checkServerRequirements(context, maintenance, { entry, manifest, decoder, roles });
   return {
     entry,
     manifest,
@@ -123,20 +123,18 @@ function scratchBytes({ bytes }: CatalogueEntry, manifest: Manifest | null): num
 }
 
 /** A table of contents that cannot be read is left to the restore: it reads the whole object and finds what is wrong. */
-async function requireServerHasNeeds(
-  { store, signal }: AgentContext,
+async function checkServerRequirements(
+  context: AgentContext,
   maintenance: pg.Client,
-  {
-    entry,
-    manifest,
-    decoder: unpacking,
-    roles,
-  }: Pick<Plan, "entry" | "manifest" | "decoder" | "roles">,
+  { entry, manifest, decoder, roles }: Pick<Plan, "entry" | "manifest" | "decoder" | "roles">,
 ): Promise<void> {
-  const sql = await queryToc(store, entry.key, unpacking, REQUIREMENTS_WORDS, signal);
+  const sql = await queryToc(context, entry.key, decoder, REQUIREMENTS_WORDS);
   if (sql === undefined) return;
   const needs = parseRequirements(sql);
-  await requireRoles(maintenance, needs, roles?.names ?? [], (manifest?.globals ?? null) !== null);
+  await requireRoles(maintenance, needs, {
+    planned: roles?.names ?? [],
+    inBackup: (manifest?.globals ?? null) !== null,
+  });
   await requireExtensions(maintenance, needs);
 }
 

@@ -54,14 +54,14 @@ export async function restore(context: AgentContext, options: RestoreOptions): P
     }
     if (plan.roles !== null) await makeRoles(maintenance, plan.roles, report);
     await createRestoreDatabase(maintenance, plan.temporaryName, plan.model);
-    const outcome = await loadAndSwap(context, maintenance, plan, options.scratch).catch(
+    const result = await loadAndSwap(context, maintenance, plan, options.scratch).catch(
       async (error: unknown) => {
         await dropUnfinished(context, maintenance, plan.temporaryName, error);
         throw error;
       },
     );
     reportRestored(report, plan, {
-      ...outcome,
+      ...result,
       elapsedMs: Math.round(performance.now() - started),
     });
   } finally {
@@ -201,7 +201,7 @@ async function dropUnfinished(
 function reportRestored(
   report: Report,
   plan: Plan,
-  outcome: { compared: boolean; tables: number; rows: number; elapsedMs: number },
+  result: { compared: boolean; tables: number; rows: number; elapsedMs: number },
 ): void {
   const previous = plan.live === null ? null : plan.previousName;
   const undo = previous === null ? null : undoCommand(previous);
@@ -211,10 +211,10 @@ function reportRestored(
     from: plan.entry.stamp,
     previous,
     undo,
-    ...outcome,
+    ...result,
   });
   report.line(
-    outcome.compared
+    result.compared
       ? `Restored "${plan.database}" from ${plan.entry.stamp}.`
       : `Restored "${plan.database}" from ${plan.entry.stamp}; nothing could be compared.`,
   );

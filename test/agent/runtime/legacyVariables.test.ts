@@ -128,15 +128,15 @@ describe("understand", () => {
   ];
   for (const [what, given, becomes, notices] of table) {
     it(what, () => {
-      const understood = translateVariables({ ...BASE, ...given });
+      const translated = translateVariables({ ...BASE, ...given });
       for (const [name, value] of Object.entries(becomes)) {
-        assert.equal(understood.env[name], value, name);
+        assert.equal(translated.env[name], value, name);
       }
-      assert.equal(understood.warnings.length, notices.length, understood.warnings.join("\n"));
+      assert.equal(translated.warnings.length, notices.length, translated.warnings.join("\n"));
       for (const [index, pattern] of notices.entries()) {
-        assert.match(understood.warnings[index] ?? "", pattern);
+        assert.match(translated.warnings[index] ?? "", pattern);
       }
-      for (const notice of understood.warnings) assert.doesNotMatch(notice, /hush|172\.17/);
+      for (const notice of translated.warnings) assert.doesNotMatch(notice, /hush|172\.17/);
     });
   }
 
