@@ -110,7 +110,7 @@ function damaged({ key }: BackupToVerify, how: string): DamagedObject {
 
 /** @returns number of tables with data in the archive */
 function compareTables(key: string, list: string, manifest: Manifest | null): number {
-  // `3350; 0 16386 TABLE DATA public accounts owner`; names may hold blanks, so the known ones are looked for.
+  // As `pg_restore --list` writes it (see parseContents); names may hold blanks, so the known ones are looked for.
   const found = [...list.matchAll(/^\d+; \d+ \d+ TABLE DATA (.*)$/gm)].map(
     ([, rest]) => rest ?? "",
   );

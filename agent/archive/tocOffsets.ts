@@ -1,12 +1,17 @@
 import { type FileHandle, open } from "node:fs/promises";
 
-/** Format 1.14 is PostgreSQL 12's, 1.15 16's, 1.16 17's and 18's: `K_VERS_...` in PostgreSQL's pg_backup_archiver.h. */
+// pg_dump's custom archive format, as PostgreSQL 17 has it in src/bin/pg_dump: header and table of contents are ReadHead and
+// ReadToc of pg_backup_archiver.c, numbers, texts and offsets its ReadInt, ReadStr and ReadOffset, the data blocks behind
+// them _skipData of pg_backup_custom.c.
+
+/** Format 1.14 is PostgreSQL 12's, 1.15 16's, 1.16 17's and 18's: `K_VERS_...` in pg_backup_archiver.h. */
 const KNOWN_MINORS = [14, 15, 16];
+/** `archCustom` of pg_backup.h. */
 const CUSTOM = 1;
 const [INT_BYTES, OFFSET_BYTES] = [4, 8];
-/** States of an offset in the table of contents, `K_OFFSET_...` in pg_backup_custom.c. */
+/** States of an offset in the table of contents: `K_OFFSET_POS_NOT_SET` and `K_OFFSET_POS_SET` of pg_backup_archiver.h. */
 const [NOT_SET, SET] = [1, 2];
-/** Kinds of data block. */
+/** Kinds of data block: `BLK_DATA` and `BLK_BLOBS` of pg_backup_archiver.h. */
 const [TABLE, LARGE_OBJECTS] = [1, 3];
 const READ_BYTES = 64 * 1024;
 
@@ -139,7 +144,7 @@ class Reader {
     return this.#window.readUInt8(this.#at - 1);
   }
 
-  /** A sign, then the number: the archive's own form. */
+  /** `ReadInt`: a sign, then the number, least significant byte first. */
   async int(): Promise<number> {
     await this.#need(1 + INT_BYTES);
     return this.nextInt() as number;
@@ -154,7 +159,7 @@ class Reader {
     return negative ? -number : number;
   }
 
-  /** Skips a text. @returns false when there is none, which is not the same as an empty one */
+  /** Skips a text, `ReadStr`. @returns false when there is none, which is not the same as an empty one */
   async text(): Promise<boolean> {
     const bytes = await this.int();
     if (bytes > 0) this.skip(bytes);

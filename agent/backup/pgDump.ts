@@ -82,7 +82,10 @@ export async function listDumpContents(
   return parseContents(text);
 }
 
-/** Reads `pg_restore --list`: `3350; 0 16386 TABLE DATA public accounts owner`, the third number being the table's oid. */
+/**
+ * Reads `pg_restore --list`, as PrintTOCSummary of PostgreSQL 17's pg_backup_archiver.c writes it: `3350; 0 16386 TABLE DATA
+ * public accounts owner`, the third number being the table's oid.
+ */
 export function parseContents(list: string) {
   const tables = [...list.matchAll(/^\d+; \d+ (\d+) TABLE DATA /gm)].map(([, oid]) => Number(oid));
   return { tables: new Set(tables), largeObjects: /^\d+; \d+ \d+ BLOBS /m.test(list) };

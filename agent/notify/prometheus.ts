@@ -29,7 +29,7 @@ export async function writeMetrics(
   results: readonly DatabaseResult[],
   now: Date,
 ): Promise<void> {
-  // The exporter reads *.prom only: the unfinished file is invisible to it.
+  // The textfile collector of the node exporter reads *.prom only: the unfinished file is invisible to it.
   const partial = `${path}.new`;
   try {
     const before = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {

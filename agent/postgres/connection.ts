@@ -138,7 +138,7 @@ export function libpqEnvironment(settings: ServerSettings): NodeJS.ProcessEnv {
   };
 }
 
-/** `dbname='...'` with libpq's own quoting, so that a name with "=" in it is not read as a connection string. */
+/** `dbname='...'` with libpq's quoting (https://www.postgresql.org/docs/17/libpq-connect.html, 32.1.1.1), so that a name with "=" in it is not read as a connection string. */
 export function connectionString(database: string): string {
   return `dbname='${database.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
 }

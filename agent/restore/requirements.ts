@@ -7,7 +7,10 @@ export interface Requirements {
   readonly extensions: ReadonlySet<string>;
 }
 
-/** Words for `pg_restore` whose answer `parseRequirements` reads; its comments name each owner in full. */
+/**
+ * Words for `pg_restore` whose answer `parseRequirements` reads. Its comments, by _printTocEntry of PostgreSQL 17's
+ * pg_backup_archiver.c, name each owner in full.
+ */
 export const REQUIREMENTS_WORDS = ["--schema-only", "--file=-"];
 
 const IDENTIFIER = String.raw`"(?:[^"]|"")+"|[^\s";]+`;

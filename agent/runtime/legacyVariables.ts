@@ -4,7 +4,7 @@ export interface TranslatedVariables {
   readonly warnings: readonly string[];
 }
 
-/** What schickling's image and its descendants write for "not set". */
+/** What schickling/postgres-backup-s3 and its descendants write for "not set". */
 const NOT_SET = "**None**";
 
 /** Old names of the agent's variables: the old one, the present one, and how the value is read where it differs. */

@@ -12,6 +12,9 @@ import {
   wrapForRecipient,
 } from "./stanzas.ts";
 
+// The header of an age v1 file, by the specification https://c2sp.org/age, sections "Header" and "Payload"; the words are
+// the specification's: file key, stanza, header MAC, payload key.
+
 /** For whom a file is encrypted: recipients (`age1...`), or whoever knows a passphrase. */
 export type Encryption =
   | { readonly recipients: readonly string[] }
@@ -20,18 +23,20 @@ export type Encryption =
 /** The header of an age file. */
 export interface Header {
   readonly stanzas: readonly Stanza[];
-  /** From the file's first byte to the first one of the payload: header and nonce. */
+  /** From the file's first byte to the first chunk: the header, and the nonce that the payload begins with. */
   readonly bytes: number;
-  /** What the MAC covers. */
+  /** What the MAC covers: up to and including the `---` of the last line. */
   readonly macInput: Buffer;
   readonly mac: Buffer;
   /** First bytes of the payload, from which its key is derived. */
   readonly nonce: Buffer;
 }
 
-const INTRO = "age-encryption.org/v1";
+/** The version line. */
+const VERSION_LINE = "age-encryption.org/v1";
 const NONCE_BYTES = 16;
 const FILE_KEY_BYTES = 16;
+/** The body of a stanza is wrapped at so many. */
 const COLUMNS = 64;
 /** Room for some 500 recipients. */
 export const LONGEST_HEADER = 64 * 1024;
@@ -48,7 +53,7 @@ export async function makeHeader(
     "recipients" in encryption
       ? encryption.recipients.map((text) => wrapForRecipient(fileKey, parseRecipient(text)))
       : [await wrapForPassphrase(fileKey, encryption.passphrase)];
-  const macInput = Buffer.from(`${[INTRO, ...stanzas.map(formatStanza)].join("\n")}\n---`);
+  const macInput = Buffer.from(`${[VERSION_LINE, ...stanzas.map(formatStanza)].join("\n")}\n---`);
   const nonce = randomBytes(NONCE_BYTES);
   const mac = unpadded(macOf(fileKey, macInput));
   return {
@@ -69,13 +74,13 @@ export function parseHeader(start: Buffer): Header | undefined {
     new Problem(
       "its header is not that of an age file: the object is damaged, or not a backup of this tool.",
     );
-  if (!text.startsWith(`${INTRO}\n`.slice(0, text.length))) throw broken();
+  if (!text.startsWith(`${VERSION_LINE}\n`.slice(0, text.length))) throw broken();
   const end = /\n--- ([A-Za-z0-9+/]{43})\n/.exec(text);
   if (end === null || start.length < end.index + end[0].length + NONCE_BYTES) {
     if (start.length >= LONGEST_HEADER) throw broken();
     return undefined;
   }
-  const stanzas = parseStanzas(text.slice(INTRO.length + 1, end.index));
+  const stanzas = parseStanzas(text.slice(VERSION_LINE.length + 1, end.index));
   if (stanzas === undefined) throw broken();
   const bytes = end.index + end[0].length + NONCE_BYTES;
   return {
@@ -107,10 +112,12 @@ export async function unlock(header: Header, secrets: AgeSecrets): Promise<Buffe
   return derivePayloadKey(fileKey, header.nonce);
 }
 
+/** `HKDF-SHA-256(ikm = file key, salt = nonce, info = "payload")`. */
 function derivePayloadKey(fileKey: Buffer, nonce: Buffer): Buffer {
   return derive(fileKey, nonce, "payload");
 }
 
+/** HMAC-SHA-256 with the key `HKDF-SHA-256(ikm = file key, salt = empty, info = "header")`. */
 function macOf(fileKey: Buffer, macInput: Buffer): Buffer {
   return createHmac("sha256", derive(fileKey, Buffer.alloc(0), "header"))
     .update(macInput)
@@ -118,7 +125,7 @@ function macOf(fileKey: Buffer, macInput: Buffer): Buffer {
 }
 
 function formatStanza({ args, body }: Stanza): string {
-  // The last line is shorter than the others, if need be empty: that ends the body.
+  // By the specification the body ends with a line shorter than 64 characters, which may be empty.
   const text = unpadded(body);
   const lines = Array.from({ length: Math.floor(text.length / COLUMNS) + 1 }, (_, i) =>
     text.slice(i * COLUMNS, (i + 1) * COLUMNS),

@@ -13,14 +13,17 @@ import { promisify } from "node:util";
 import { Problem } from "../problem.ts";
 import { privateKeyOf, publicKeyOf } from "./keys.ts";
 
+// Recipient stanzas of an age v1 file, by the specification https://c2sp.org/age, sections "The X25519 recipient type" and
+// "The scrypt recipient type": X25519 is RFC 7748, HKDF RFC 5869, scrypt RFC 7914, ChaCha20-Poly1305 RFC 8439.
+
 /** What may open an encrypted backup. */
 export interface AgeSecrets {
   readonly passphrase?: string;
-  /** X25519 private keys. */
+  /** X25519 private keys, 32 bytes each. */
   readonly identities: readonly Buffer[];
 }
 
-/** One recipient's way to the file key. */
+/** The file key, wrapped for one recipient. */
 export interface Stanza {
   readonly args: readonly string[];
   readonly body: Buffer;
@@ -30,18 +33,19 @@ const LABEL = "age-encryption.org/v1";
 const FILE_KEY_BYTES = 16;
 const TAG_BYTES = 16;
 /**
- * Cost of guessing a passphrase, as a power of two. `age -p` takes 18, which needs 256 MiB at once: the whole container.
- * 15 needs 32 MiB, less than the part buffers that come after it; what is lost, one more random letter in the passphrase
- * makes up for. Every age reads both.
+ * Cost of guessing a passphrase: the base-two logarithm of scrypt's N. `age -p` takes 18 (scrypt.go of age 1.2), which
+ * needs 256 MiB at once: the whole container. 15 needs 32 MiB, less than the part buffers that come after it; what is lost,
+ * one more random letter in the passphrase makes up for. Every age reads both.
  */
 const WORK_FACTOR = 15;
-/** Reading a larger one would take minutes and gigabytes: such a header was not made for a backup. */
+/** The largest that is read: 20 needs 1 GiB. age itself stops at 22. */
 const LARGEST_WORK_FACTOR = 20;
-const PUBLIC_HEAD = Buffer.from("302a300506032b656e032100", "hex");
+/** What stands before the 32 bytes of an X25519 public key as a SubjectPublicKeyInfo: RFC 8410, section 4. */
+const SPKI_PREFIX = Buffer.from("302a300506032b656e032100", "hex");
 
 /**
  * Wraps the file key for one recipient.
- * @throws Problem for a public key that everyone could decrypt for
+ * @throws Problem for a public key of low order, whose shared secret everyone knows
  */
 export function wrapForRecipient(fileKey: Buffer, recipient: Buffer): Stanza {
   const pair = generateKeyPairSync("x25519");
@@ -76,7 +80,7 @@ export async function unwrapByPassphrase(
 ): Promise<Buffer> {
   const [stanza] = stanzas;
   const [, salt = "", factor = ""] = stanza?.args ?? [];
-  // A passphrase stands alone, so that nobody else can have slipped in a key of their own.
+  // By the specification a scrypt stanza stands alone, so that nobody else can have slipped in a key of their own.
   if (stanza === undefined || stanzas.length !== 1 || !/^[1-9]\d?$/.test(factor)) {
     throw new Problem("its header mixes a passphrase with something else: the object is damaged.");
   }
@@ -133,10 +137,10 @@ export function unwrapByIdentity(
   );
 }
 
-/** The shared secret; undefined where the other side's key is of low order, which OpenSSL refuses. */
+/** X25519; undefined where the other side's key is of low order, which OpenSSL refuses, as the specification demands. */
 function sharedSecret(own: KeyObject, other: Buffer): Buffer | undefined {
   const publicKey = createPublicKey({
-    key: Buffer.concat([PUBLIC_HEAD, other]),
+    key: Buffer.concat([SPKI_PREFIX, other]),
     format: "der",
     type: "spki",
   });
@@ -147,6 +151,7 @@ function sharedSecret(own: KeyObject, other: Buffer): Buffer | undefined {
   }
 }
 
+/** The key that wraps the file key: the salt is `ephemeral share || recipient`. */
 function recipientKey(secret: Buffer, share: Buffer, recipient: Buffer): Buffer {
   return derive(secret, Buffer.concat([share, recipient]), `${LABEL}/X25519`);
 }
@@ -158,6 +163,7 @@ const scryptAsync = promisify<
   { N: number; r: number; p: number; maxmem: number },
   Buffer
 >(scrypt);
+/** Of N = 2^factor and r = 8, RFC 7914. */
 const scryptMemory = (factor: number) => 128 * 8 * 2 ** factor;
 
 function passphraseKey(passphrase: string, salt: Buffer, factor: number): Promise<Buffer> {
@@ -166,12 +172,12 @@ function passphraseKey(passphrase: string, salt: Buffer, factor: number): Promis
   return scryptAsync(passphrase, labelled, 32, cost);
 }
 
-/** HKDF-SHA-256, as age derives every key. */
+/** HKDF-SHA-256 with 32 bytes of output, by which age derives every key but that of a passphrase. */
 export function derive(secret: Buffer, salt: Buffer, info: string): Buffer {
   return Buffer.from(hkdfSync("sha256", secret, salt, info, 32));
 }
 
-/** Each such key is used once, so its nonce is zero. */
+/** Each such key is used once, so the specification fixes its nonce as twelve zero bytes. */
 function encryptFileKey(key: Buffer, fileKey: Buffer): Buffer {
   const cipher = createCipheriv("chacha20-poly1305", key, Buffer.alloc(12), {
     authTagLength: TAG_BYTES,
@@ -195,7 +201,7 @@ function decryptFileKey(key: Buffer, body: Buffer): Buffer | undefined {
   }
 }
 
-/** Base64 without padding, as age writes it. */
+/** Base64 without padding, as the specification writes it. */
 export function unpadded(bytes: Buffer): string {
   return bytes.toString("base64").replace(/=+$/, "");
 }

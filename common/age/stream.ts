@@ -3,7 +3,10 @@ import { Problem } from "../problem.ts";
 import { release } from "../releaseBuffer.ts";
 import { parseHeader } from "./header.ts";
 
-/** Plain bytes in each chunk of age's STREAM construction; the last may have fewer. */
+// The payload of an age v1 file, by the specification https://c2sp.org/age, section "Payload": chunks of 64 KiB, each
+// encrypted with ChaCha20-Poly1305 (RFC 8439), a variant of the STREAM construction (https://eprint.iacr.org/2015/189).
+
+/** Plain bytes in each chunk; the last may have fewer. */
 const CHUNK = 64 * 1024;
 const TAG = 16;
 const ENCRYPTED_CHUNK = CHUNK + TAG;
@@ -80,7 +83,7 @@ export async function* decryptStream(
       at += copied;
     }
   }
-  // Only an empty file has an empty last chunk; elsewhere it would hide that something was cut off.
+  // By the specification only an empty file has an empty last chunk; elsewhere it would hide that something was cut off.
   if (filled < TAG || (filled === TAG && nonce.count > 0)) throw damaged(nonce.count, "is cut off");
   yield decryptChunk(chunk.subarray(0, filled), key, nonce, true);
 }
@@ -110,7 +113,7 @@ function damaged(number: number, what: string): DamagedObject {
   );
 }
 
-/** Eleven bytes that count the chunks, and one that marks the last. */
+/** The specification's nonce: eleven bytes that count the chunks, big endian from zero, and one that is 1 for the last. */
 class Nonce {
   readonly #bytes = Buffer.alloc(12);
   count = 0;
