@@ -153,7 +153,7 @@ describe("an encrypted backup", { skip: unavailable, timeout: 300_000 }, () => {
     );
   });
 
-  it("is verified in full with a secret, and never said to be without", async () => {
+  it("is verified in full with a secret, and never called verified without", async () => {
     const { env, manifest, bucket } = await prepare("seen", { AGE_RECIPIENTS: owner.recipient });
     const marks = async () =>
       (await world.keys(bucket)).filter((key) => key.endsWith(".verified.json"));

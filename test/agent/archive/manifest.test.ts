@@ -6,7 +6,7 @@ import { agrees } from "../../../agent/restore/rowCounts.ts";
 import { manifestKeyOf } from "../runtime/watch.ts";
 import { agent, failure, unavailable, World } from "../world.ts";
 
-describe("what the manifest tells", { skip: unavailable, timeout: 240_000 }, () => {
+describe("what the manifest says", { skip: unavailable, timeout: 240_000 }, () => {
   let world: World;
   before(async () => {
     world = await World.start();

@@ -146,7 +146,7 @@ describe("the guard at work", { skip: unavailable, timeout: 240_000 }, () => {
     assert.equal(allowed.code, 0, failure(allowed));
   });
 
-  it("no table: said at the first backup, suspect when there were some before", async () => {
+  it("no table: a warning at the first backup, suspect when there were some before", async () => {
     await world.database("bare");
     const env = await world.environment("bare");
     const first = await agent(env, "backup", "--json");
@@ -162,7 +162,7 @@ describe("the guard at work", { skip: unavailable, timeout: 240_000 }, () => {
     assert.match(failure(outcome), /does not count: the database has no table, 2 in the backup of/);
   });
 
-  it("a key that may only add: not compared, and said", async () => {
+  it("a key that may only add: not compared, with a warning", async () => {
     const env = await shop("blind");
     const keys = await world.keyThatMayPut(`arn:aws:s3:::${env["S3_BUCKET"]}/*`);
     const outcome = await agent({ ...env, ...keys }, "backup", "--json");

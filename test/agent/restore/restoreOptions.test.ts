@@ -93,7 +93,7 @@ describe("options of a restore", { skip: unavailable, timeout: 300_000 }, () => 
     assert.equal(await rows(long), 0);
   });
 
-  it("--not-after takes the newest of that time or before", async () => {
+  it("--not-after takes the latest of that time or before", async () => {
     const { env, manifest: first } = await prepare("times");
     await world.query("times", "DELETE FROM t WHERE i > 10");
     await world.backup(env);

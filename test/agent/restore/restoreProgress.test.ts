@@ -10,11 +10,11 @@ import { agent, failure, unavailable, World } from "../world.ts";
 function told(text: string): { steps: string[]; failure: string } {
   const read = (pieces: Iterable<string>) => {
     const steps: string[] = [];
-    const talk = new RestoreOutput(({ done, table }: TableProgress) =>
+    const output = new RestoreOutput(({ done, table }: TableProgress) =>
       steps.push(`${done} ${table}`),
     );
-    for (const piece of pieces) talk.read(piece);
-    return { steps, failure: talk.failure() };
+    for (const piece of pieces) output.read(piece);
+    return { steps, failure: output.failure() };
   };
   const whole = read([text]);
   assert.deepEqual(read(text), whole);
@@ -84,7 +84,7 @@ describe("what pg_restore says", () => {
   });
 });
 
-describe("a restore tells how far it is", { skip: unavailable, timeout: 300_000 }, () => {
+describe("a restore reports its progress", { skip: unavailable, timeout: 300_000 }, () => {
   let world: World;
   let env: Record<string, string>;
   const scratch = mkdtempSync(join(tmpdir(), "restore-progress-"));

@@ -175,7 +175,7 @@ describe("runPipeline", () => {
     return { out, ...(await pipeline.ended) };
   };
 
-  it("passes arguments whole and tells both exit codes and both errors", async () => {
+  it("passes arguments whole and has both exit codes and both errors", async () => {
     const { out, first, second } = await run(
       'sh -c \'printf "%s|" "$@"; echo one >&2; exit 3\' x "$@"',
       "sh -c 'cat; echo two >&2; exit 4'",
@@ -185,7 +185,7 @@ describe("runPipeline", () => {
     assert.deepEqual(second, { code: 4, stderr: "two" });
   });
 
-  it("tells a signal from an exit", async () => {
+  it("distinguishes a signal from an exit", async () => {
     const { first, second } = await run("sh -c 'kill -9 $$'", "cat");
     assert.equal(first.code, 137);
     assert.equal(second.code, 0);

@@ -87,7 +87,7 @@ describe("one stream, read by several", { timeout: 10_000 }, () => {
   });
 });
 
-describe("one stream, stored in two places", { timeout: 120_000 }, () => {
+describe("one stream, uploaded to two buckets", { timeout: 120_000 }, () => {
   let service: TestStore;
   before(async () => {
     service = await startStore();
@@ -95,7 +95,7 @@ describe("one stream, stored in two places", { timeout: 120_000 }, () => {
   after(() => service?.stop());
 
   const context = { signal: new AbortController().signal };
-  const packing = (text: string): UploadSource<UploadDestination> => ({
+  const sourceOf = (text: string): UploadSource<UploadDestination> => ({
     what: "backup of the test",
     program: runPipeline(text, "cat", { args: [], env: process.env, stdin: "ignore" }),
     header: undefined,
@@ -104,16 +104,16 @@ describe("one stream, stored in two places", { timeout: 120_000 }, () => {
   });
   const place = async (t: TestContext, bucket: string, fateOf?: () => Fate) => {
     const direct = await makeBucket(service, bucket);
-    if (fateOf === undefined) return { direct, target: targetOf(direct) };
+    if (fateOf === undefined) return { direct, target: destinationOf(direct) };
     const relay = await startRelay(service.endpoint, (method, path) =>
       method === "PUT" && path.includes("partNumber=") ? fateOf() : "pass",
     );
     t.after(() => relay.stop());
     const { endpoint } = relay;
     const address = parseAddress({ endpoint, region: "us-east-1", bucket, prefix: "backup" });
-    return { direct, target: targetOf(openStore(address, service)) };
+    return { direct, target: destinationOf(openStore(address, service)) };
   };
-  const targetOf = (store: Store): UploadDestination => ({
+  const destinationOf = (store: Store): UploadDestination => ({
     store,
     key: "backup/x",
     partBytes: PART,
@@ -138,7 +138,7 @@ describe("one stream, stored in two places", { timeout: 120_000 }, () => {
       ];
       const results = await fanOutUpload(
         context,
-        packing(NOISE),
+        sourceOf(NOISE),
         places.map(({ target }) => target),
       );
       const [dead, whole] = [results[stalled], results[1 - stalled]];
@@ -152,7 +152,7 @@ describe("one stream, stored in two places", { timeout: 120_000 }, () => {
     const places = [await place(t, "silent-a"), await place(t, "silent-b")];
     const results = await fanOutUpload(
       context,
-      packing("head -c 9000000 /dev/urandom; sleep 60"),
+      sourceOf("head -c 9000000 /dev/urandom; sleep 60"),
       places.map(({ target }) => target),
     );
     const reasons = results.map((result) => result.status === "rejected" && String(result.reason));
@@ -161,7 +161,7 @@ describe("one stream, stored in two places", { timeout: 120_000 }, () => {
     for (const { direct } of places) await empty(direct);
   });
 
-  it("what must happen before an object is visible is told who is still there", async (t) => {
+  it("what must happen before an object is visible gets the destinations that are left", async (t) => {
     const refusal: Fate = { status: 403, code: "AccessDenied" };
     const places = [
       await place(t, "told-a"),
@@ -173,7 +173,7 @@ describe("one stream, stored in two places", { timeout: 120_000 }, () => {
     const results = await fanOutUpload(
       context,
       {
-        ...packing(NOISE),
+        ...sourceOf(NOISE),
         beforeComplete: async (target, live) => {
           for (const { direct } of places) assert.deepEqual(await keysIn(direct), []);
           seen.push([targets.indexOf(target), live.length]);

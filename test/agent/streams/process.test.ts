@@ -48,7 +48,7 @@ describe("runPipeline", () => {
     assert.equal(await readAll(stdout), "word\n0\n");
   });
 
-  it("tells both exit codes", async () => {
+  it("has both exit codes", async () => {
     const { stdout, ended } = run("sh -c 'echo no >&2; exit 3'", "sh -c 'cat; exit 4'");
     await readAll(stdout);
     const { first, second } = await ended;
@@ -67,7 +67,7 @@ describe("runProgram", () => {
     assert.deepEqual(await ended, { code: 0, stderr: "" });
   });
 
-  it("tells the exit code and the last words, also of one that was killed", async () => {
+  it("has the exit code and the last lines, also of one that was killed", async () => {
     const failed = start("exec sh -c 'echo no >&2; exit 3'");
     await readAll(failed.stdout);
     assert.deepEqual(await failed.ended, { code: 3, stderr: "no" });
