@@ -170,9 +170,7 @@ async function run(): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode;
     const message = errorMessage(readsCopy ? withCopyVariables(error) : error);
-    report.event({ event: "error", message: redact(message) });
-    if (!json) report.warn(`error: ${message}`);
-    if (debug && error instanceof Error) report.warn(error.stack ?? "");
+    report.error(message, debug && error instanceof Error ? error.stack : undefined);
     return stop.exitCode ?? 1;
   }
 }

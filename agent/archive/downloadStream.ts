@@ -6,8 +6,6 @@ import type { AgentContext } from "../runtime/context.ts";
 import { throttled } from "../runtime/reporter.ts";
 import { StallTimeout } from "../streams/stallTimeout.ts";
 
-const PROGRESS_EVERY_MS = 1000;
-
 /** A backup's object on its way from the bucket. */
 export interface Download {
   readonly source: AsyncIterable<Buffer>;
@@ -37,7 +35,7 @@ export async function openDownload(
   return {
     source: stall.watch(stream),
     signal: stopping,
-    onBytes: throttled(PROGRESS_EVERY_MS, (bytes: number) =>
+    onBytes: throttled((bytes: number) =>
       report.event({
         event: "progress",
         step: "download",

@@ -10,15 +10,13 @@ import {
   endingOnAbort,
   readClientVersion,
   readServer,
-  type Server,
 } from "../postgres/connection.ts";
 import type { AgentContext } from "../runtime/context.ts";
-import { sizeAnomaly } from "./anomaly.ts";
-import { commitBackup } from "./commit.ts";
+import { commitUploads, type RunFacts } from "./commit.ts";
 import { DestinationResults } from "./destinationResults.ts";
 import { type ChosenDestinations, chooseDestinations } from "./destinations.ts";
-import { announceDump, type DumpPlan, planDump } from "./dumpPlan.ts";
-import { type UploadedDump, uploadDump } from "./dumpUpload.ts";
+import { announceDump, planDump } from "./dumpPlan.ts";
+import { uploadDump } from "./dumpUpload.ts";
 import { parseExtraOptions } from "./pgDump.ts";
 import { deleteExpired } from "./retention.ts";
 
@@ -54,7 +52,7 @@ export async function backup(
     checkClientVersion(pgDump, server);
     await takeBackupLock(client, database);
     const chosen = await chooseDestinations(context, options, results);
-    await dumpSnapshot(context, { client, server, pgDump, started, results }, chosen);
+    await dumpSnapshot(context, client, { facts: { server, pgDump, started }, chosen, results });
     await sleep(Math.max(0, SHORTEST_RUN_MS - (performance.now() - started)));
   });
   const suspect = results.anyManifest?.suspect ?? null;
@@ -81,74 +79,20 @@ async function verifyStored(context: AgentContext, results: DestinationResults):
   }
 }
 
-/** A backup under way. */
-interface Run {
-  /** Holds the lock, and later the snapshot. */
-  readonly client: pg.Client;
-  readonly server: Server;
-  readonly pgDump: { readonly line: string; readonly major: number };
-  /** By `performance.now()`. */
-  readonly started: number;
-  readonly results: DestinationResults;
-}
-
 /** From the snapshot to the manifests. */
 async function dumpSnapshot(
   context: AgentContext,
-  run: Run,
-  chosen: ChosenDestinations,
+  client: pg.Client,
+  { facts, chosen, results }: Run,
 ): Promise<void> {
-  const { settings, report } = context;
-  const { client, pgDump } = run;
-  const plan = await planDump(context, { client, pgDumpMajor: pgDump.major, chosen });
-  announceDump(report, settings.postgres.database, plan);
+  const plan = await planDump(context, { client, pgDumpMajor: facts.pgDump.major, chosen });
+  announceDump(context.report, context.settings.postgres.database, plan);
   const uploaded = await uploadDump(context, client, plan);
-  await commitUploads(context, run, { plan, uploaded, reference: chosen.reference });
+  await commitUploads(context, { plan, uploaded, facts, reference: chosen.reference }, results);
 }
 
-/** Writes the manifest wherever the dump was stored; only then the backup exists there. */
-async function commitUploads(
-  { settings, report }: AgentContext,
-  { server, pgDump, started, results }: Run,
-  {
-    plan,
-    uploaded: { uploads, tables },
-    reference,
-  }: {
-    readonly plan: DumpPlan;
-    readonly uploaded: UploadedDump;
-    readonly reference: Manifest | null;
-  },
-): Promise<void> {
-  const { snapshot, stamp, treatment, recipients, largeObjects, anomaly } = plan;
-  for (const { destination, dump, globals } of uploads) {
-    const { name, folder } = destination;
-    if (dump.status === "rejected") {
-      results.recordFailure(name, dump.reason);
-      continue;
-    }
-    const packed = { ...treatment, bytes: dump.value.bytes };
-    const manifest: Manifest = {
-      version: 1,
-      database: settings.postgres.database,
-      takenAt: `${stamp}Z`,
-      object: dump.value,
-      globals,
-      format: "pg_dump-custom",
-      ...treatment,
-      recipients: [...recipients],
-      tier: folder === "suspect" ? null : folder,
-      suspect: anomaly ?? (reference && sizeAnomaly(packed, reference, settings.maxShrinkPercent)),
-      server: { ...server, systemIdentifier: snapshot.systemIdentifier, lsn: snapshot.lsn },
-      pgDump: pgDump.line,
-      databaseBytes: snapshot.databaseBytes,
-      tables: await tables,
-      largeObjects,
-      durationMs: Math.round(performance.now() - started),
-    };
-    await results.attempt(name, async () => {
-      await commitBackup(report, destination, manifest);
-      results.recordStored(name, manifest);
-    });
-  }
+interface Run {
+  readonly facts: RunFacts;
+  readonly chosen: ChosenDestinations;
+  readonly results: DestinationResults;
 }

@@ -10,8 +10,6 @@ import type { DumpDestination, DumpPlan } from "./dumpPlan.ts";
 import { type Globals, startGlobalsDump } from "./globals.ts";
 import { dumpFailure, startDump } from "./pgDump.ts";
 
-const PROGRESS_EVERY_MS = 1000;
-
 /** What was stored of a plan. */
 export interface UploadedDump {
   /** How it ended at each destination, in the plan's order. */
@@ -92,7 +90,7 @@ function globalsUpload(globals: Globals, { stamp, treatment }: DumpPlan, databas
 
 function uploadProgress({ report }: AgentContext): (bytes: number) => void {
   const started = performance.now();
-  return throttled(PROGRESS_EVERY_MS, (bytes) =>
+  return throttled((bytes) =>
     report.event({
       event: "progress",
       step: "upload",

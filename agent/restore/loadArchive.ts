@@ -9,8 +9,6 @@ import type { TableProgress } from "./pgRestoreOutput.ts";
 import type { Plan } from "./plan.ts";
 import { loadFromScratch } from "./scratch.ts";
 
-const PROGRESS_EVERY_MS = 1000;
-
 /**
  * Fills the plan's new database with the object's content, and checks that the object was whole.
  * @param scratch folder to unpack in; absent: streamed
@@ -22,7 +20,7 @@ export async function loadObject(context: AgentContext, plan: Plan, scratch: str
   const started = performance.now();
   const elapsedMs = () => Math.round(performance.now() - started);
   const tables = manifest?.tables.length;
-  const onTable = throttled(PROGRESS_EVERY_MS, ({ done, table }: TableProgress) =>
+  const onTable = throttled(({ done, table }: TableProgress) =>
     report.event({
       event: "progress",
       step: "restore",

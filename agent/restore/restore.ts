@@ -20,8 +20,6 @@ import { compareWithManifest } from "./rowCounts.ts";
 import { swap } from "./swap.ts";
 import { undoCommand } from "./undo.ts";
 
-const PROGRESS_EVERY_MS = 1000;
-
 export interface RestoreOptions extends RestoreRequest {
   /** Checks everything and reports what would be done, but changes nothing. @default false */
   readonly dryRun?: boolean;
@@ -144,7 +142,7 @@ async function compare(
   return endingOnAbort(client, signal, async () => {
     const started = performance.now();
     const total = manifest.tables.length;
-    const progress = throttled(PROGRESS_EVERY_MS, (done: number) =>
+    const progress = throttled((done: number) =>
       report.event({
         event: "progress",
         step: "compare",

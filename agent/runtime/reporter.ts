@@ -11,6 +11,11 @@ export interface Report {
   line(text: string): void;
   /** Something the reader should know though the run goes on: standard error, with `--json` too. */
   warn(text: string): void;
+  /**
+   * The failure that ends the command: an event with `--json`, else standard error.
+   * @param stack where it came from, for `--debug`; standard error in both forms
+   */
+  error(message: string, stack?: string): void;
 }
 
 /**
@@ -20,28 +25,37 @@ export interface Report {
  */
 export function openReport(json: boolean, redact: (text: string) => string): Report {
   const out = (text: string) => process.stdout.write(`${redact(text)}\n`);
+  const err = (text: string) => process.stderr.write(`${redact(text)}\n`);
+  const event = (event: AgentEvent) => {
+    if (json) out(JSON.stringify(event));
+  };
   return {
-    event: (event) => {
-      if (json) out(JSON.stringify(event));
-    },
+    event,
     line: (text) => {
       if (!json) out(text);
     },
     warn: (text) => {
-      process.stderr.write(`${redact(text)}\n`);
+      err(text);
+    },
+    error: (message, stack) => {
+      // Redacted before it is escaped as JSON.
+      event({ event: "error", message: redact(message) });
+      if (!json) err(`error: ${message}`);
+      if (stack !== undefined) err(stack);
     },
   };
 }
 
-/** Lets a callback through at most once per interval, so that progress does not flood a log. */
+const PROGRESS_EVERY_MS = 1000;
+
+/** Lets a callback through at most once a second, so that progress does not flood a log. */
 export function throttled<A extends unknown[]>(
-  intervalMs: number,
   callback: (...args: A) => void,
 ): (...args: A) => void {
   let last = Number.NEGATIVE_INFINITY;
   return (...args) => {
     const now = performance.now();
-    if (now - last < intervalMs) return;
+    if (now - last < PROGRESS_EVERY_MS) return;
     last = now;
     callback(...args);
   };

@@ -208,7 +208,7 @@ describe("an encrypted backup", { skip: unavailable, timeout: 300_000 }, () => {
     await world.write(bucket, manifest.object.key, bytes);
     const settings = fromEnvironment(env);
     const store = openStore(parseAddress(settings.store), settings.store);
-    const report = { event: () => {}, line: () => {}, warn: () => {} };
+    const report = { event: () => {}, line: () => {}, warn: () => {}, error: () => {} };
     const signal = new AbortController().signal;
     await assert.rejects(verifyNew({ settings, store, report, signal }, manifest), /is damaged/);
     const outcome = await agent(env, "verify", "--json");

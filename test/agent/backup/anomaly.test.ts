@@ -101,7 +101,7 @@ describe("the guard at work", { skip: unavailable, timeout: 240_000 }, () => {
     assert.equal(outcome.code, 1);
     assert.match(
       failure(outcome),
-      /"losing" was stored as suspect and does not count: table public\.orders is gone.*once with: backup --accept/,
+      /"losing" was stored as suspect and does not count: table public\.orders is gone.*accept it once: backup --accept/,
     );
     const [suspect, first] = await listed(env);
     assert.equal(suspect?.suspect, true);

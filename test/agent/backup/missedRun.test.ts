@@ -69,7 +69,7 @@ describe("a run that was missed", { skip: unavailable, timeout: 180_000 }, () =>
     const env = { ...(await environment(7)), S3_ENDPOINT: "http://127.0.0.1:1" };
     const seen = await agent(env, "missed");
     assert.equal(seen.code, 0);
-    assert.match(seen.stderr, /looked at again in two minutes/);
+    assert.match(seen.stderr, /is not known yet and is checked again in two minutes/);
     assert(Number(seen.stdout) > Date.now() / 1000);
     const again = await agent(env, "backup", "--scheduled", "--catch-up");
     assert.equal(again.code, 0);
