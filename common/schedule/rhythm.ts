@@ -14,11 +14,16 @@ export interface Rhythm {
   readonly perDay: number;
 }
 
+/** Years are walked for each rule, and a program asks about few of them, but often. */
+const known = new Map<string, Rhythm>();
+
 /** Works out how often a rule is due. */
 export function rhythmOf(rule: ScheduleRule): Rhythm {
-  return "everyMs" in rule
-    ? { gapMs: rule.everyMs, perDay: DAY_MS / rule.everyMs }
-    : cronRhythm(rule.pattern, rule.timezone);
+  if ("everyMs" in rule) return { gapMs: rule.everyMs, perDay: DAY_MS / rule.everyMs };
+  const key = `${rule.timezone} ${rule.pattern}`;
+  const rhythm = known.get(key) ?? cronRhythm(rule.pattern, rule.timezone);
+  known.set(key, rhythm);
+  return rhythm;
 }
 
 /**

@@ -1,6 +1,6 @@
 import { Problem } from "../problem.ts";
-import { readSchedule } from "./cron.ts";
-import { type Rhythm, rhythmOf } from "./rhythm.ts";
+import { readSchedule, type ScheduleRule } from "./cron.ts";
+import { rhythmOf } from "./rhythm.ts";
 
 /** Day of the week in cron's own short English. */
 export type Weekday = "sun" | "mon" | "tue" | "wed" | "thu" | "fri" | "sat";
@@ -15,11 +15,11 @@ const HOUR_MS = 3_600_000;
  */
 export class Schedule {
   readonly #text: string;
-  readonly #rhythm: Rhythm;
+  readonly #rule: ScheduleRule;
 
-  private constructor(text: string, rhythm: Rhythm) {
+  private constructor(text: string, rule: ScheduleRule) {
     this.#text = text;
-    this.#rhythm = rhythm;
+    this.#rule = rule;
   }
 
   /**
@@ -81,28 +81,41 @@ export class Schedule {
    */
   static parse(text: string): Schedule {
     const rule = readSchedule(text);
-    if ("fault" in rule) {
-      throw new Problem(
-        `schedule "${text}" cannot be read: ${rule.fault}. Give for instance "15 3 * * *", "@daily" or "@every 6h".`,
-      );
-    }
-    return new Schedule(text.trim().replace(/\s+/g, " "), rhythmOf(rule));
+    if ("fault" in rule) throw unreadable("schedule", text, rule.fault);
+    return new Schedule(text.trim().replace(/\s+/g, " "), rule);
   }
 
   /** Longest time between two runs that follow each other, hours. Seconds within a minute are not looked at. */
   longestGapHours(): number {
-    return this.#rhythm.gapMs / HOUR_MS;
+    return rhythmOf(this.#rule).gapMs / HOUR_MS;
   }
 
   /** Runs in a day, on average over years. */
   runsPerDay(): number {
-    return this.#rhythm.perDay;
+    return rhythmOf(this.#rule).perDay;
   }
 
   /** The expression as the container gets it. */
   toString(): string {
     return this.#text;
   }
+}
+
+/**
+ * Reads a schedule that was given as another setting than `schedule`.
+ * @param setting its name, as whoever gave it writes it
+ * @throws Problem that names the setting, when the text cannot be read or never runs
+ */
+export function parseScheduleOf(setting: string, text: string): Schedule {
+  const rule = readSchedule(text);
+  if ("fault" in rule) throw unreadable(setting, text, rule.fault);
+  return Schedule.parse(text);
+}
+
+function unreadable(setting: string, text: string, fault: string): Problem {
+  return new Problem(
+    `${setting} "${text}" cannot be read: ${fault}. Give for instance "15 3 * * *", "@daily" or "@every 6h".`,
+  );
 }
 
 function readTime(call: string, time: string): [hour: number, minute: number] {
