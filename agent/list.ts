@@ -3,10 +3,10 @@ import { withManifests } from "../storage/catalogue/withManifests.ts";
 import type { Store } from "../storage/s3/client.ts";
 import { type Report, readableBytes } from "./runtime/reporter.ts";
 
-/** Manifests are read of so many of the newest backups: as many as the command line shows at first. */
+/** Manifests are read of so many of the latest backups: as many as the command line shows at first. */
 const WITH_MANIFEST = 50;
 
-/** Lists the backups of one database, newest first. Those that do not count are shown as what they are. */
+/** Lists the backups of one database, newest first. Incomplete and suspect ones are marked as such. */
 export async function list(store: Store, database: string, report: Report): Promise<void> {
   const backups = await withManifests(store, await listBackups(store, database), WITH_MANIFEST);
   report.event({ event: "list", backups });
