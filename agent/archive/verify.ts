@@ -72,9 +72,9 @@ export async function verifyChosen(
 ): Promise<Depth> {
   const { settings, store } = context;
   const { database } = settings.postgres;
-  const { bucket, prefix } = store.address;
+  const { bucket, prefix, names } = store.address;
   const entries = await listBackups(store, database);
-  const entry = chooseBackup(entries, wanted, database, `s3://${bucket}/${prefix}`);
+  const entry = chooseBackup(entries, wanted, database, `s3://${bucket}/${prefix}`, names);
   const manifest = entry.kind === "legacy" ? null : await readManifest(store, entry);
   return verify(context, entry, manifest, secrets);
 }

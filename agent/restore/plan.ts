@@ -113,7 +113,7 @@ async function chooseFor({ settings, store }: AgentContext, request: RestoreRequ
   const location = `s3://${bucket}/${prefix}`;
   const all = await listBackups(store, database);
   const entries = request.notAfter === undefined ? all : notAfter(all, request.notAfter, location);
-  const entry = chooseBackup(entries, request.wanted, database, location);
+  const entry = chooseBackup(entries, request.wanted, database, location, store.address.names);
   return { entry, manifest: entry.kind === "legacy" ? null : await readManifest(store, entry) };
 }
 

@@ -1,6 +1,7 @@
 import { GetObjectCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
 import { type Manifest, parseManifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
+import { type AddressNames, ENVIRONMENT_NAMES } from "../address/addressNames.ts";
 import type { Store } from "../s3/client.ts";
 import { explain, isMissing, notS3 } from "../s3/errors.ts";
 import {
@@ -203,6 +204,7 @@ export async function readManifest(store: Store, entry: CatalogueEntry): Promise
  * @param entries of one database, as `listBackups` returns them
  * @param wanted `latest`, or a stamp such as `2026-11-24T03:15:02`, with or without `Z`
  * @param location where was looked, for the error, e.g. `s3://bucket/folder`
+ * @param names what the reader called the folder, for the error @default the variables of the agent's container
  * @throws Problem when there is none, none with this stamp (it names the nearest), or that one is incomplete. `latest` is
  * never a suspect one; its own time chooses it
  */
@@ -211,6 +213,7 @@ export function chooseBackup(
   wanted: string,
   database: string,
   location: string,
+  names: Pick<AddressNames, "prefix"> = ENVIRONMENT_NAMES,
 ): CatalogueEntry {
   const complete = entries.filter(isComplete).sort(newestFirst);
   if (wanted === "latest") {
@@ -221,7 +224,7 @@ export function chooseBackup(
       leftOut(complete.length, "are suspect, to be chosen by their time only"),
     ].join("");
     throw new Problem(
-      `no backup of ${database} in ${location}${left}. Take one with the backup command, or check S3_PREFIX and the database's name.`,
+      `no backup of ${database} in ${location}${left}. Take one with the backup command, or check ${names.prefix} and the database's name.`,
     );
   }
   const stamp = wanted.replace(/Z$/, "");
