@@ -1,5 +1,5 @@
 import { dueAfter } from "../common/schedule/nextRun.ts";
-import type { Store } from "../storage/s3/client.ts";
+import type { ObjectStore } from "../storage/s3/objectStore.ts";
 import { probeWrite } from "../storage/s3/writeProbe.ts";
 import { extraOptions } from "./backup/pgDump.ts";
 import {
@@ -41,6 +41,6 @@ export async function probe({ settings, store, copy, report }: AgentContext): Pr
   report.line(`copy      ${nameOf(copy.store)}, an upload was begun and dropped; of ${rhythm}`);
 }
 
-function nameOf({ address }: Store): string {
+function nameOf({ address }: ObjectStore): string {
   return `s3://${address.bucket}/${address.prefix}`;
 }

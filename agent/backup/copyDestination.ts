@@ -1,8 +1,11 @@
 import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
 import { Problem } from "../../common/problem.ts";
 import { nextRun } from "../../common/schedule/nextRun.ts";
-import { COPY_ENVIRONMENT_NAMES, parseAddress } from "../../storage/address/address.ts";
-import { isSameBucket } from "../../storage/address/sameBucket.ts";
+import {
+  COPY_ENVIRONMENT_NAMES,
+  isSameBucket,
+  parseAddress,
+} from "../../storage/address/address.ts";
 import { type CatalogueEntry, isGood } from "../../storage/catalogue/catalogue.ts";
 import { openStore } from "../../storage/s3/client.ts";
 import type { AgentContext, CopyPlace } from "../runtime/context.ts";

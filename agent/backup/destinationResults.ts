@@ -1,6 +1,6 @@
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
-import type { Store } from "../../storage/s3/client.ts";
+import type { ObjectStore } from "../../storage/s3/objectStore.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import { sentence } from "../runtime/errorMessage.ts";
 import type { Place } from "./destinations.ts";
@@ -91,7 +91,7 @@ export class Ledger {
   }
 }
 
-function nameOf({ address }: Store): string {
+function nameOf({ address }: ObjectStore): string {
   const { bucket, prefix, endpoint } = address;
   return `s3://${bucket}/${prefix} at ${endpoint ?? "AWS"}`;
 }

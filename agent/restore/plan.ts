@@ -2,13 +2,9 @@ import type pg from "pg";
 import type { Secrets } from "../../common/age/stanzas.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
-import {
-  type CatalogueEntry,
-  chooseBackup,
-  listBackups,
-  readManifest,
-} from "../../storage/catalogue/catalogue.ts";
-import { notAfter } from "../../storage/catalogue/notAfter.ts";
+import { type CatalogueEntry, listBackups } from "../../storage/catalogue/catalogue.ts";
+import { readManifest } from "../../storage/catalogue/readManifest.ts";
+import { chooseBackup, notAfter } from "../../storage/catalogue/selectBackup.ts";
 import { openDump, type Unpacking } from "../archive/decode.ts";
 import { readHead } from "../archive/tocReader.ts";
 import { requireNoBackup } from "../postgres/advisoryLock.ts";

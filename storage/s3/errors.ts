@@ -188,6 +188,8 @@ const rows: readonly Row[] = [
 export function explain(error: unknown, address: StoreAddress, what: string): Error {
   if (!(error instanceof Error)) return new Error(String(error));
   if (error instanceof Problem || error.name === "AbortError") return error;
+  // Without a cause, which callers take for what the service refused.
+  if (error instanceof AnswerError) return new Problem(`cannot ${what}: ${error.message}`);
   const symptoms = symptomsOf(error);
   const row = rows.find(([matches]) => matches(symptoms));
   if (row === undefined) return error;
@@ -201,13 +203,15 @@ export function explain(error: unknown, address: StoreAddress, what: string): Er
   return new Problem(`cannot ${what}: ${row[1](place, symptoms)}`, { cause: error });
 }
 
-/**
- * For an answer without what S3 always says: a web page may pass for an empty one.
- * @param what as for `explain`
- */
-export function notS3({ endpoint, names }: StoreAddress, what: string): Problem {
-  return new Problem(
-    `cannot ${what}: ${endpoint ?? "AWS"} did not answer in S3's language. Check ${names.endpoint}.`,
+/** An answer that cannot be right, though the service calls it a success. Its message ends the sentence of `explain`. */
+export class AnswerError extends Error {
+  override readonly name = "AnswerError";
+}
+
+/** For an answer without what S3 always says: a web page may pass for an empty one. */
+export function notS3({ endpoint, names }: StoreAddress): AnswerError {
+  return new AnswerError(
+    `${endpoint ?? "AWS"} did not answer in S3's language. Check ${names.endpoint}.`,
   );
 }
 

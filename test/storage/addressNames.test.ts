@@ -6,10 +6,10 @@ import {
   COPY_ENVIRONMENT_NAMES,
   checkEndpoint,
   ENVIRONMENT_NAMES,
+  isSameBucket,
   parseAddress,
 } from "../../storage/address/address.ts";
-import { isSameBucket } from "../../storage/address/sameBucket.ts";
-import { chooseBackup } from "../../storage/catalogue/catalogue.ts";
+import { chooseBackup } from "../../storage/catalogue/selectBackup.ts";
 import { proveRetention, rulesOf } from "../../storage/planning/retentionForecast.ts";
 import { cleanCredentials } from "../../storage/s3/credentials.ts";
 import { explain, notS3 } from "../../storage/s3/errors.ts";
@@ -149,10 +149,7 @@ describe("so do the messages about", () => {
   }
 
   it("what is no S3 service", () => {
-    assert.match(
-      notS3(parseAddress(scaleway, ARGUMENTS), "list").message,
-      /Check bucket\.endpoint/,
-    );
+    assert.match(notS3(parseAddress(scaleway, ARGUMENTS)).message, /Check bucket\.endpoint/);
   });
 
   it("keys", () => {
