@@ -104,6 +104,7 @@ function checkTransport(url: URL, allowInsecure: boolean | undefined, names: Add
 }
 
 function addressOf(parts: Omit<StoreAddress, "forcePathStyle"> & { notices: string[] }) {
+  // A wildcard certificate covers one label: https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
   const dotted = parts.bucket.includes(".");
   if (dotted && !parts.provider.pathStyle) {
     parts.notices.push(

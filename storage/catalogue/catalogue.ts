@@ -16,9 +16,9 @@ export interface CatalogueEntry {
   readonly storedAt: string;
   /** `legacy`: written by postgres-backup-s3 or a fork, without manifest. */
   readonly kind: "ours" | "legacy";
-  /** Full key of the manifest; null: there is none, so an entry of ours is incomplete and must not be restored. */
+  /** Full key of the manifest; null: there is none, so an entry of this package is incomplete and must not be restored. */
   readonly manifestKey: string | null;
-  /** Stored, but doubted when it was taken: it never counts as latest. Its manifest says why. */
+  /** Stored, but found suspect when it was taken: it never counts as latest. Its manifest says why. */
   readonly suspect: boolean;
   /** Folder by calendar; null without tiers. */
   readonly tier: Tier | null;
@@ -33,13 +33,13 @@ export function isComplete(entry: CatalogueEntry): boolean {
   return entry.kind === "legacy" || entry.manifestKey !== null;
 }
 
-/** Whether the entry counts as a backup: complete, and not doubted. */
+/** Whether the entry counts as a backup: complete, and not suspect. */
 export function isGood(entry: CatalogueEntry): boolean {
   return isComplete(entry) && !entry.suspect;
 }
 
 /**
- * Lists the dumps of one database, newest first, in all folders. The name counts exactly: `app` never finds
+ * Lists the dumps of one database, latest first, in all folders. The name counts exactly: `app` never finds
  * `app_queue`. What has no dump is left out.
  * @throws Problem when the bucket cannot be listed
  */
@@ -58,7 +58,7 @@ export async function listBackups(store: ObjectStore, database: string): Promise
     if (parsed.kind === "ours" || parsed.kind === "legacy") dumps.push({ object, parsed });
     else parts.set(partName(parsed.kind, parsed.folder, parsed.stamp), object.key);
   }
-  return dumps.map(({ object, parsed }) => entryOf(object, parsed, parts)).sort(newestFirst);
+  return dumps.map(({ object, parsed }) => entryOf(object, parsed, parts)).sort(latestFirst);
 }
 
 /** Names of the databases that have a dump under the prefix, sorted. */
@@ -89,11 +89,11 @@ function entryOf(
   }
   const { folder } = parsed;
   const part = (what: string, where: Folder) => parts.get(partName(what, where, stamp)) ?? null;
-  const doubted = part("manifest", "suspect");
+  const suspectManifest = part("manifest", "suspect");
   return {
     ...common,
-    manifestKey: doubted ?? part("manifest", folder),
-    suspect: doubted !== null,
+    manifestKey: suspectManifest ?? part("manifest", folder),
+    suspect: suspectManifest !== null,
     tier: folder === "suspect" ? null : folder,
     globalsKey: part("globals", folder),
     verifiedKey: part("verified", folder),
@@ -106,8 +106,8 @@ async function collect<T>(source: AsyncIterable<T>): Promise<T[]> {
   return all;
 }
 
-/** Order of a listing. By stamp, the latest first; of two with one stamp the complete one of ours comes first. */
-export function newestFirst(a: CatalogueEntry, b: CatalogueEntry): number {
+/** Order of a listing. By stamp, the latest first; of two with one stamp the complete one with a manifest comes first. */
+export function latestFirst(a: CatalogueEntry, b: CatalogueEntry): number {
   if (a.stamp !== b.stamp) return a.stamp < b.stamp ? 1 : -1;
   const rank = (entry: CatalogueEntry) => (entry.manifestKey === null ? 2 : entry.suspect ? 1 : 0);
   return rank(a) - rank(b) || (a.key < b.key ? -1 : 1);

@@ -5,7 +5,7 @@ import { type ObjectStore, readWhole } from "../s3/objectStore.ts";
 import { type CatalogueEntry, incomplete } from "./catalogue.ts";
 
 /**
- * Reads the manifest of a dump of ours and checks that it speaks of this dump.
+ * Reads the manifest of a dump and checks that it is the manifest of this dump.
  * @throws Problem when there is none, it cannot be read, or it contradicts the entry
  */
 export async function readManifest(store: ObjectStore, entry: CatalogueEntry): Promise<Manifest> {
@@ -40,7 +40,7 @@ export async function readManifest(store: ObjectStore, entry: CatalogueEntry): P
 const READERS = 6;
 
 /**
- * Reads the manifests of the newest complete entries, a few at a time. One that cannot be read (a newer version, damaged)
+ * Reads the manifests of the latest entries that have one, a few at a time. One that cannot be read (a newer version, damaged)
  * must not hide the others: it is null.
  * @param limit of so many entries at most; the older ones get null
  */

@@ -1,6 +1,6 @@
 import { Problem } from "../../common/problem.ts";
 import { type AddressNames, ENVIRONMENT_NAMES } from "../address/addressNames.ts";
-import { type CatalogueEntry, incomplete, isComplete, isGood, newestFirst } from "./catalogue.ts";
+import { type CatalogueEntry, incomplete, isComplete, isGood, latestFirst } from "./catalogue.ts";
 import { isStamp } from "./objectKeys.ts";
 
 /**
@@ -19,10 +19,10 @@ export function chooseBackup(
   location: string,
   names: Pick<AddressNames, "prefix"> = ENVIRONMENT_NAMES,
 ): CatalogueEntry {
-  const complete = entries.filter(isComplete).sort(newestFirst);
+  const complete = entries.filter(isComplete).sort(latestFirst);
   if (wanted === "latest") {
-    const newest = complete.find(isGood);
-    if (newest !== undefined) return newest;
+    const latest = complete.find(isGood);
+    if (latest !== undefined) return latest;
     const left = [
       leftOut(entries.length - complete.length, "without a manifest are incomplete"),
       leftOut(complete.length, "are suspect, to be chosen by their time only"),

@@ -2,7 +2,7 @@ import { Problem } from "../../common/problem.ts";
 import type { StoreAddress } from "../address/address.ts";
 import { type AddressNames, assignment } from "../address/addressNames.ts";
 
-/** The parts of an SDK or network error that tell its cause. */
+/** The parts of an SDK or network error that show its cause. */
 interface Symptoms {
   readonly name: string;
   readonly message: string;
@@ -35,7 +35,11 @@ const named =
   (s: Symptoms) =>
     names.includes(s.name) || names.includes(s.code);
 
-/** The first row that matches speaks. Order: from the most telling sign to the least. */
+/**
+ * The first row that matches gives the sentence. Order: from the clearest sign to the least clear.
+ * Names of S3's errors: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+ * Codes of the network: https://nodejs.org/api/errors.html and https://nodejs.org/api/tls.html
+ */
 const rows: readonly Row[] = [
   [
     named("NoSuchKey"),

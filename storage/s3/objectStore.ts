@@ -52,10 +52,10 @@ export interface ObjectUpload {
 }
 
 /**
- * The objects of one bucket, as far as backups need them: what S3's API says of each request, and no rule of ours.
+ * The objects of one bucket, as far as backups need them: what S3's API says of each request, and no rule above it.
  *
  * Every method fails with the service's own error, or the network's; `explain` makes a sentence of it, and `isMissing`,
- * `isTaken` and `isDenied` tell what it is about.
+ * `isTaken` and `isDenied` recognise three of them.
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
  */
 export interface ObjectStore {

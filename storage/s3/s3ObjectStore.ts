@@ -45,7 +45,7 @@ export class S3ObjectStore implements ObjectStore {
           ...(token !== undefined && { ContinuationToken: token }),
         }),
       );
-      // A web page reads as an empty answer, which must not pass for an empty bucket.
+      // S3 always says whether the list goes on (API_ListObjectsV2). A web page reads as an empty answer, which must not pass for an empty bucket.
       if (page.IsTruncated === undefined) throw notS3(this.address);
       for (const { Key: key, Size: bytes, LastModified: modified } of page.Contents ?? []) {
         if (key !== undefined && bytes !== undefined && modified !== undefined) {

@@ -6,6 +6,7 @@ import type { StoreAddress } from "../address/address.ts";
  * a second time. Nobody on the way can change it there; the rest of the request stays signed; a checksum on the part, where
  * the bucket demands one, stays too; and the SHA-256 over the whole object, in the signed manifest, is what every reader
  * compares. Over plain http the signature is the body's only protection, so it stays.
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
  */
 export function leaveUnsigned(
   command: UploadPartCommand,

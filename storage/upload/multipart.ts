@@ -5,7 +5,7 @@ import type { FullPart } from "./partPool.ts";
 
 const abortTries = 3;
 const abortDeadlineMs = 20_000;
-/** Metadata entry that tells our own upload from somebody else's under the same key. */
+/** Metadata entry that tells this upload from another program's under the same key. */
 const runIdEntry = "run-id";
 
 /** One multipart upload at the service: created, parts sent, then completed or dropped. */
@@ -53,30 +53,30 @@ export class MultipartUpload {
     try {
       await this.#upload.complete(this.#parts.toSorted((a, b) => a.number - b.number));
     } catch (error) {
-      const doubtful = isTaken(error) || !isAnswered(error) || isGone(error);
-      if (doubtful && (await this.#holdsOurs().catch(() => false))) return;
+      const uncertain = isTaken(error) || !isAnswered(error) || isGone(error);
+      if (uncertain && (await this.#holdsThisUpload().catch(() => false))) return;
       throw error;
     }
     // A key without the right to read cannot look; the reader will compare with the manifest then.
-    const ours = await this.#holdsOurs().catch((error: unknown) => {
+    const stored = await this.#holdsThisUpload().catch((error: unknown) => {
       if (isDenied(error)) return true;
       throw error;
     });
-    if (!ours) {
+    if (!stored) {
       throw new Problem(
         `the service acknowledged ${this.#key}, but does not hold the ${this.#bytes} bytes that were sent. The backup does not count.`,
       );
     }
   }
 
-  async #holdsOurs(): Promise<boolean> {
+  async #holdsThisUpload(): Promise<boolean> {
     const { bytes, metadata } = await this.#store.head(this.#key);
     return bytes === this.#bytes && metadata[runIdEntry] === this.#runId;
   }
 
   /**
    * Drops the upload and its parts, within 20 s. Looks afterwards, because a part that arrives at the same moment may
-   * survive the first try.
+   * survive the first try: https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html
    */
   async abort(): Promise<void> {
     const abortSignal = AbortSignal.timeout(abortDeadlineMs);
@@ -107,7 +107,7 @@ function isGone(error: unknown): boolean {
   return (error instanceof Error && error.name === "NoSuchUpload") || isMissing(error);
 }
 
-/** Whether the service itself said no, so that nothing is in doubt. */
+/** Whether the service itself said no, so that the outcome is certain. */
 function isAnswered(error: unknown): boolean {
   const status = (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode;
   return status !== undefined && status < 500;
