@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import { parseAddress, type StoreAddress } from "../../storage/address/address.ts";
+import type { Provider } from "../../storage/address/providers.ts";
 import type {
   ListedObject,
   ObjectBody,
@@ -33,9 +34,18 @@ export class MemoryStore implements ObjectStore {
   readonly #uploads = new Set<MemoryUpload>();
   readonly #failures = new Map<Operation, (key: string) => Error | undefined>();
 
-  constructor({ bucket = "memory", prefix = "backup" } = {}) {
+  /** @param where `provider` changes single traits of the service */
+  constructor(
+    where: {
+      readonly bucket?: string;
+      readonly prefix?: string;
+      readonly provider?: Partial<Provider>;
+    } = {},
+  ) {
+    const { bucket = "memory", prefix = "backup", provider } = where;
     const endpoint = "http://localhost:1";
-    this.address = parseAddress({ endpoint, region: "us-east-1", bucket, prefix });
+    const address = parseAddress({ endpoint, region: "us-east-1", bucket, prefix });
+    this.address = { ...address, provider: { ...address.provider, ...provider } };
   }
 
   /** Every key, sorted. */
