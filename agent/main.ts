@@ -7,7 +7,7 @@ import {
 import { parseAddress } from "../storage/address/address.ts";
 import { openStore } from "../storage/s3/client.ts";
 import { verifyChosen } from "./archive/verify.ts";
-import { contextForCopy, openCopy, withCopyVariables } from "./backup/copyDestination.ts";
+import { contextForCopy, openCopy } from "./backup/copyDestination.ts";
 import { catchUpLine, nextRunLine } from "./clock.ts";
 import { list } from "./list.ts";
 import { chooseDatabase, forDatabase, printDatabases } from "./postgres/databases.ts";
@@ -46,8 +46,6 @@ const IDENTITY_OPTION =
 const EXIT_NOT_DECRYPTED = 2;
 /** Set when a backup was verified as far as it can be here, which is less than verified. */
 let notDecrypted = false;
-/** Set when the command is about the second bucket. */
-let readsCopy = false;
 const DATABASE_OPTION = "which database, where the container backs up several";
 const COPY_OPTION = "of the copies in the second bucket";
 
@@ -169,7 +167,7 @@ async function run(): Promise<number> {
     return notDecrypted ? EXIT_NOT_DECRYPTED : 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode;
-    const message = errorMessage(readsCopy ? withCopyVariables(error) : error);
+    const message = errorMessage(error);
     report.error(message, debug && error instanceof Error ? error.stack : undefined);
     return stop.exitCode ?? 1;
   }
@@ -195,9 +193,8 @@ function openContext(): AgentContext {
 /** For the one database that the command is about, in the bucket that it is about. */
 function openContextFor({ database, copy }: ReadFlags): AgentContext {
   const context = openContext();
-  readsCopy = copy === true;
   return forDatabase(
-    readsCopy ? contextForCopy(context) : context,
+    copy === true ? contextForCopy(context) : context,
     chooseDatabase(context.settings, database),
   );
 }

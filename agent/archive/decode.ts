@@ -6,8 +6,8 @@ import { decryptStream } from "../../common/age/stream.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
 import type { CatalogueEntry } from "../../storage/catalogue/catalogue.ts";
-import type { Store } from "../../storage/s3/client.ts";
 import { readStart } from "../../storage/s3/download.ts";
+import type { ObjectStore } from "../../storage/s3/objectStore.ts";
 import { type ExitResult, readText, runPipeline, runProgram, SIGPIPE } from "../streams/process.ts";
 
 /** How the bytes of a stored object become the archive, or the text, that was stored. */
@@ -40,7 +40,7 @@ const NO_DECODER: Decoder = { program: "none" };
  * @throws Problem when it is encrypted and the secret is missing or wrong
  */
 export async function dumpDecoder(
-  store: Store,
+  store: ObjectStore,
   { key }: Pick<CatalogueEntry, "key">,
   manifest: Manifest | null,
   secrets: AgeSecrets,
@@ -55,7 +55,7 @@ export async function dumpDecoder(
  * @throws Problem when it is encrypted and the secret is missing or wrong
  */
 export async function objectDecoder(
-  store: Store,
+  store: ObjectStore,
   key: string,
   { compression, encryption }: Pick<Manifest, "compression" | "encryption">,
   secrets: AgeSecrets,

@@ -1,8 +1,8 @@
 import { type Manifest, totalRows } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
 import { manifestKey } from "../../storage/catalogue/objectKeys.ts";
-import type { Store } from "../../storage/s3/client.ts";
-import { putNew } from "../../storage/s3/conditionalPut.ts";
+import type { ObjectStore } from "../../storage/s3/objectStore.ts";
+import { putNew } from "../../storage/upload/conditionalPut.ts";
 import type { Server } from "../postgres/connection.ts";
 import type { CountedTable } from "../postgres/snapshot.ts";
 import type { AgentContext } from "../runtime/context.ts";
@@ -111,7 +111,7 @@ async function commitBackup(
   report.event({ event: name === "copy" ? "copied" : "backup", manifest });
 }
 
-async function putManifest(store: Store, key: string, manifest: Manifest): Promise<void> {
+async function putManifest(store: ObjectStore, key: string, manifest: Manifest): Promise<void> {
   try {
     await putNew(store, key, `${JSON.stringify(manifest, null, 2)}\n`, "application/json");
   } catch (error) {

@@ -1,9 +1,8 @@
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
-import type { Store } from "../../storage/s3/client.ts";
+import type { ObjectStore } from "../../storage/s3/objectStore.ts";
 import { type AgentContext, CopyFailed, type DestinationName } from "../runtime/context.ts";
 import { errorMessage } from "../runtime/errorMessage.ts";
-import { withCopyVariables } from "./copyDestination.ts";
 
 /** How a backup ended in each of its buckets. */
 export class DestinationResults {
@@ -23,7 +22,7 @@ export class DestinationResults {
   /** It has failed there; of several failures the first one stays. */
   recordFailure(name: DestinationName, error: unknown): void {
     if (this.#failures.has(name)) return;
-    this.#failures.set(name, name === "copy" ? withCopyVariables(error) : error);
+    this.#failures.set(name, error);
   }
 
   /** Does something in one bucket. A failure is that bucket's alone. */
@@ -86,7 +85,7 @@ export class DestinationResults {
   }
 }
 
-function nameOf({ address }: Store): string {
+function nameOf({ address }: ObjectStore): string {
   const { bucket, prefix, endpoint } = address;
   return `s3://${bucket}/${prefix} at ${endpoint ?? "AWS"}`;
 }

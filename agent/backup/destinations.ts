@@ -1,8 +1,8 @@
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
 import { type CatalogueEntry, isGood, listBackups } from "../../storage/catalogue/catalogue.ts";
-import type { Store } from "../../storage/s3/client.ts";
 import { isDenied } from "../../storage/s3/errors.ts";
+import type { ObjectStore } from "../../storage/s3/objectStore.ts";
 import type { AgentContext, DestinationName } from "../runtime/context.ts";
 import { findReference } from "./anomaly.ts";
 import { isCopyDue } from "./copyDestination.ts";
@@ -11,7 +11,7 @@ import type { DestinationResults } from "./destinationResults.ts";
 /** One of the buckets that a backup goes to. */
 export interface Destination {
   readonly name: DestinationName;
-  readonly store: Store;
+  readonly store: ObjectStore;
   /** Earlier backups of the same database there; null: the key may not list them, or they are not needed. */
   readonly entries: readonly CatalogueEntry[] | null;
   /** Its backups go into folders by calendar. */
@@ -82,7 +82,7 @@ export async function chooseDestinations(
 }
 
 async function readEntries(
-  store: Store,
+  store: ObjectStore,
   database: string,
   {
     needed,

@@ -5,7 +5,6 @@ import { deleteBackup } from "../../storage/catalogue/deleteBackup.ts";
 import { isDenied } from "../../storage/s3/errors.ts";
 import { type AgentContext, CopyFailed, type DestinationName } from "../runtime/context.ts";
 import { clearRemark, setRemark } from "../runtime/healthState.ts";
-import { withCopyVariables } from "./copyDestination.ts";
 import type { DestinationResults } from "./destinationResults.ts";
 
 const DAY_MS = 86_400_000;
@@ -75,8 +74,7 @@ export async function deleteExpired(
 
 function notDeleted(name: DestinationName, error: Problem): string {
   const { one, many } = WORDS[name];
-  const { message } = name === "copy" ? withCopyVariables(error) : error;
-  return `the new ${one} is complete, but old ${many} stay: ${message}`;
+  return `the new ${one} is complete, but old ${many} stay: ${error.message}`;
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
 import { Problem } from "../../common/problem.ts";
-import type { Store } from "../../storage/s3/client.ts";
+import type { ObjectStore } from "../../storage/s3/objectStore.ts";
 import type { Report } from "./reporter.ts";
 
 /** The buckets that a backup goes to: the one of `S3_...`, and the second one of `COPY_S3_...`. */
@@ -12,7 +12,7 @@ export class CopyFailed extends Problem {}
 /** What every command of the agent works with. */
 export interface AgentContext {
   readonly settings: AgentSettings;
-  readonly store: Store;
+  readonly store: ObjectStore;
   /** The second bucket, if there is one. */
   readonly copy?: CopyDestination;
   readonly report: Report;
@@ -24,7 +24,7 @@ export interface AgentContext {
 export type CopyDestination = OpenCopy | FaultyCopy;
 
 interface OpenCopy {
-  readonly store: Store;
+  readonly store: ObjectStore;
   readonly fault?: never;
   /** When a copy is due; absent: with each backup. */
   readonly every?: string;

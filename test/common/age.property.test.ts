@@ -49,8 +49,8 @@ async function joined(stream: AsyncIterable<Buffer>): Promise<Buffer> {
 }
 
 async function encrypt(bytes: Buffer, recipients: string[], lengths: number[]): Promise<Buffer> {
-  const { head, key: payloadKey } = await makeHeader({ recipients });
-  return joined(encryptStream(pieces(bytes, lengths), head, payloadKey));
+  const { header, payloadKey } = await makeHeader({ recipients });
+  return joined(encryptStream(pieces(bytes, lengths), header, payloadKey));
 }
 
 async function decrypt(file: Buffer, identity: Buffer, lengths: number[]): Promise<Buffer> {

@@ -51,7 +51,7 @@ test("a schedule's text, read again, is the same schedule", () => {
 test("the container runs by a schedule's text as by the text that was given", () => {
   fc.assert(
     fc.property(language, (text) => {
-      const due = (schedule: string) => nextRun(schedule, NOW, "UTC");
+      const due = (schedule: string) => nextRun(schedule, NOW, { timezone: "UTC" });
       assert.deepEqual(due(Schedule.parse(text).toString()), due(text));
     }),
     { numRuns: 40 },
