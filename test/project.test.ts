@@ -48,6 +48,21 @@ for (const [room, allowed] of Object.entries(ROOMS)) {
   });
 }
 
+test("CONTRIBUTING states the same rules", () => {
+  const page = readFileSync("CONTRIBUTING.md", "utf8");
+  const rows = [...page.matchAll(/^\| `(\w+)\/` \|.*\| (.+) \|$/gm)];
+  const stated = rows.map(
+    ([, room = "", may = ""]) => [room, may === "nothing" ? [] : may.split(", ")] as const,
+  );
+  const rules = Object.entries(ROOMS).map(([room, allowed]) => [room, allowed.toSorted()] as const);
+  assert.deepEqual(
+    Object.fromEntries(
+      stated.filter(([room]) => room in ROOMS).map(([room, may]) => [room, may.toSorted()]),
+    ),
+    Object.fromEntries(rules),
+  );
+});
+
 test("no file of the product imports itself by way of others; imports of types count", () => {
   assert.deepEqual(circlesOf(filesGraph(PRODUCT)), []);
 });

@@ -194,5 +194,6 @@ function constant(text: string): string {
   if (tag === undefined) return text;
   return text
     .replaceAll(tag, "(of-the-agents-sources)")
-    .replace(/(postgres-backup\.digest(?:: |="))"?[0-9a-f]{16}/g, "$1(of-all-this)");
+    .replace(/(?<=postgres-backup\.digest: )"?[0-9a-f]{16}"?/, "(of-all-this)")
+    .replace(/(?<=postgres-backup\.digest=")[0-9a-f]{16}/, "(of-all-this)");
 }
