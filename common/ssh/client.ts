@@ -46,7 +46,7 @@ export async function runOnHost(
     if (privateKey !== undefined) await writePrivateKey(key, privateKey);
     const files = { knownHosts, ...(privateKey !== undefined && { privateKey: key }) };
     // With one that does not exist here, ssh would no longer try those of ~/.ssh.
-    const there = { ...route, identityFiles: identityFiles.filter((file) => existsSync(file)) };
+    const there = { ...route, identityFiles: identityFiles.filter(isHere) };
     const outcome = await runProgram("ssh", sshArguments(there, files, configuration, command), {
       missing: "ssh is not on PATH. Install the OpenSSH client.",
       interrupted,
@@ -68,4 +68,9 @@ export async function runOnHost(
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** Whose home a ~ means, ssh itself finds out. */
+function isHere(file: string): boolean {
+  return file.startsWith("~") || existsSync(file);
 }
