@@ -27,7 +27,7 @@ export interface RemoteCommand {
  */
 export class HostConnection {
   #route: Route;
-  #keySource: KeySource | undefined;
+  readonly #keySource: KeySource | undefined;
   #lookUp: Promise<Route> | undefined;
 
   constructor(route: Route, keySource?: KeySource) {
@@ -41,14 +41,15 @@ export class HostConnection {
 
   /** @throws Problem when the connection could not be made or was lost */
   async run(command: RemoteCommand): Promise<Outcome> {
+    const route = this.#route;
     try {
-      return await run(this.#route, command);
+      return await run(route, command);
     } catch (error) {
-      if (!(error instanceof KeysRefused) || this.#keySource === undefined) throw error;
+      if (!(error instanceof KeysRefused) || route.privateKey !== undefined) throw error;
+      if (this.#keySource === undefined) throw error;
       // Nothing was run, so it is no second time.
-      this.#lookUp ??= withKey(this.#route, this.#keySource, error);
+      this.#lookUp ??= withKey(route, this.#keySource, error);
       this.#route = await this.#lookUp;
-      this.#keySource = undefined;
       return run(this.#route, command);
     }
   }

@@ -125,7 +125,7 @@ test("the key is never an argument, and its file is for this user alone", async 
   await mkdir(bin);
   const script = `#!/bin/sh
 printf '%s\\n' "$@" > '${bin}/arguments'
-stat -c '%a %n' "$TMPDIR" "$TMPDIR"/* "$TMPDIR"/*/* > '${bin}/modes'
+ls -ld "$TMPDIR"/* "$TMPDIR"/*/* > '${bin}/modes'
 cat "$TMPDIR"/*/key > '${bin}/key'
 `;
   await writeFile(join(bin, "ssh"), script);
@@ -144,9 +144,9 @@ cat "$TMPDIR"/*/key > '${bin}/key'
   assert.doesNotMatch(await readFile(join(bin, "arguments"), "utf8"), /THEKEY/);
   assert.equal(await readFile(join(bin, "key"), "utf8"), `${privateKey}\n`);
   const modes = await readFile(join(bin, "modes"), "utf8");
-  assert.match(modes, /^700 .*kamal-postgres-backup-\w+$/m);
-  assert.match(modes, /^600 .*\/key$/m);
-  assert.match(modes, /^600 .*\/known_hosts$/m);
+  assert.match(modes, /^drwx------.*kamal-postgres-backup-\w+$/m);
+  assert.match(modes, /^-rw-------.*\/key$/m);
+  assert.match(modes, /^-rw-------.*\/known_hosts$/m);
 });
 
 test("refused keys are told apart, and the server that refused is named", { skip }, async () => {

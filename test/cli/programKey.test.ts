@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { chmod, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, type TestContext, test } from "node:test";
-import { hasSshd, startSshd, type TestSshd } from "../../support/sshd.ts";
-import { entryOf, hoursAgo, inspected, Outside, outputs, recorded } from "../support.ts";
+import { HostConnection } from "../../cli/session/hostConnection.ts";
+import { hasSshd, startSshd, type TestSshd } from "../support/sshd.ts";
+import { entryOf, hoursAgo, inspected, Outside, outputs, recorded } from "./support.ts";
 
 /**
  * The command line with the real `ssh` and a real server, which lets in the key alone that the program was given: as in
@@ -113,6 +114,30 @@ test("with a key that the server lets in the state is not read", { skip }, async
   assert.equal(stderr, "");
   assert.equal(code, 0);
   assert.equal(await exports(outside), 0);
+});
+
+test("what a command reads arrives with the second key too, which is looked up once", {
+  skip,
+}, async () => {
+  const { host, port, user, hostKey, privateKey } = stranger;
+  let lookedUp = 0;
+  const connection = new HostConnection({ host: { host, port, user, hostKey } }, async () => {
+    lookedUp += 1;
+    return { key: privateKey };
+  });
+  const read = async (input: string) => {
+    const lines: string[] = [];
+    const { code } = await connection.run({
+      words: ["cat"],
+      input,
+      onLine: (line) => lines.push(line),
+    });
+    assert.equal(code, 0);
+    return lines.join("\n");
+  };
+  assert.deepEqual(await Promise.all([read("one"), read("two")]), ["one", "two"]);
+  assert.equal(await read("three"), "three");
+  assert.equal(lookedUp, 1);
 });
 
 test("where no key helps, the sentence says where was looked", { skip }, async (t) => {
