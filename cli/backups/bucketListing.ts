@@ -7,7 +7,7 @@ import { openStore } from "../../storage/s3/client.ts";
 import type { Databases } from "../session/databases.ts";
 import type { Session } from "../session/session.ts";
 import type { StackChoice } from "../stack/pulumi.ts";
-import { readerKey } from "../stack/readerKey.ts";
+import { readerKey } from "../stack/stateSecrets.ts";
 import { listBackups } from "./catalogue.ts";
 
 /**

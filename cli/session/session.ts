@@ -2,9 +2,11 @@ import { readFile } from "node:fs/promises";
 import { type BackupOutputs, findBackupOutputs } from "../../common/contracts/stackOutputs.ts";
 import { Problem } from "../../common/problem.ts";
 import { stackOutputs } from "../stack/pulumi.ts";
+import { sshPrivateKey } from "../stack/stateSecrets.ts";
 import { Screen } from "../terminal/screen.ts";
 import { type Container, containerOn } from "./agentCall.ts";
 import { chooseDatabases, type Databases } from "./databases.ts";
+import type { KeySource } from "./hostConnection.ts";
 
 /** Options that every command takes. */
 export interface CommonOptions {
@@ -51,8 +53,23 @@ export async function openSession(options: CommonOptions): Promise<Session> {
   return {
     backup: { ...backup, database: first },
     databases,
-    container: containerOn(backup, host),
+    container: containerOn(backup, host, keyInState(options, backup, host.host)),
     screen: new Screen(options.json ?? false),
+  };
+}
+
+/** The key that the program was given, as the stack's state holds it. Saved outputs do not say of which stack they are. */
+function keyInState(options: CommonOptions, { container }: BackupOutputs, host: string): KeySource {
+  return async () => {
+    if (options.outputs !== undefined && options.stack === undefined) {
+      return {
+        none: "A key that the program was given was not looked for: with --outputs alone there is no state to take it from. Name the stack too: --stack.",
+      };
+    }
+    const key = await sshPrivateKey(options, container, host);
+    return key === undefined
+      ? { none: `The stack's state holds no key for ${container} on ${host} either.` }
+      : { key };
   };
 }
 
