@@ -92,11 +92,7 @@ export class Schedule {
    */
   static parse(text: string): Schedule {
     const rule = readSchedule(text);
-    if ("fault" in rule) {
-      throw new Problem(
-        `schedule "${text}" cannot be read: ${rule.fault}. Give for instance "15 3 * * *", "@daily" or "@every 6h".`,
-      );
-    }
+    if ("fault" in rule) throw unreadable("schedule", text, rule.fault);
     const rhythm =
       "everyMs" in rule
         ? { gapMs: rule.everyMs, perDay: DAY_MS / rule.everyMs }
@@ -118,6 +114,23 @@ export class Schedule {
   toString(): string {
     return this.#text;
   }
+}
+
+/**
+ * Reads a schedule that was given as some other setting than `schedule`.
+ * @param setting how whoever gave it calls it
+ * @throws Problem that names the setting, when it cannot be read or never runs
+ */
+export function parseScheduleOf(setting: string, text: string): Schedule {
+  const rule = readSchedule(text);
+  if ("fault" in rule) throw unreadable(setting, text, rule.fault);
+  return Schedule.parse(text);
+}
+
+function unreadable(setting: string, text: string, fault: string): Problem {
+  return new Problem(
+    `${setting} "${text}" cannot be read: ${fault}. Give for instance "15 3 * * *", "@daily" or "@every 6h".`,
+  );
 }
 
 function readTime(call: string, time: string): [hour: number, minute: number] {

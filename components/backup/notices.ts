@@ -1,11 +1,10 @@
 import { posix } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
-import {
-  type AgentSettings,
-  noticeFault,
-} from "../../common/contracts/agentEnvironment/environment.ts";
+import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
+import { noticeFault } from "../../common/contracts/agentEnvironment/notices.ts";
 import { Problem } from "../../common/problem.ts";
-import { explainedApply } from "../pulumi/resourceError.ts";
+import { applyReportingProblems } from "../pulumi/resourceMessages.ts";
+import type { SettingName } from "../pulumi/settingNames.ts";
 import { isHostPath } from "./mounts.ts";
 
 /** Who is told after each run of the backup. What cannot be told is logged and never fails the backup. */
@@ -35,33 +34,40 @@ export interface NoticesArgs {
 }
 
 /**
- * The notices as the container knows them. A wrong one is explained on the component that it was given to.
+ * Judges what is known already.
  * @throws Problem that names the argument
  */
-export function settleNotices(
+export function checkNotices(
+  { pingUrl, webhookUrl, metricsFile }: NoticesArgs,
+  name: SettingName,
+): void {
+  if (metricsFile !== undefined) checkMetricsFile(metricsFile, name("notices.metricsFile"));
+  if (typeof pingUrl === "string") checkedUrl(pingUrl, name("notices.pingUrl"));
+  if (typeof webhookUrl === "string") checkedUrl(webhookUrl, name("notices.webhookUrl"));
+}
+
+/** The notices as the container knows them; an address that is known later is judged then, on the resource. */
+export function noticeSettings(
   resource: pulumi.Resource,
-  { pingUrl, webhookUrl, metricsFile }: NoticesArgs = {},
+  { pingUrl, webhookUrl, metricsFile }: NoticesArgs,
+  name: SettingName,
 ): pulumi.Output<AgentSettings["notices"]> {
-  if (metricsFile !== undefined) checkPath(metricsFile);
-  // What is known already fails at once, what is not, when it is.
-  if (typeof pingUrl === "string") checked("notices.pingUrl", pingUrl);
-  if (typeof webhookUrl === "string") checked("notices.webhookUrl", webhookUrl);
-  return explainedApply(resource, pulumi.all([pingUrl, webhookUrl]), ([ping, webhook]) => ({
-    ...(ping !== undefined && { pingUrl: checked("notices.pingUrl", ping) }),
-    ...(webhook !== undefined && { webhookUrl: checked("notices.webhookUrl", webhook) }),
+  return applyReportingProblems(resource, pulumi.all([pingUrl, webhookUrl]), ([ping, webhook]) => ({
+    ...(ping !== undefined && { pingUrl: checkedUrl(ping, name("notices.pingUrl")) }),
+    ...(webhook !== undefined && { webhookUrl: checkedUrl(webhook, name("notices.webhookUrl")) }),
     ...(metricsFile !== undefined && { metricsFile }),
   }));
 }
 
-function checked(argument: string, address: string): string {
+function checkedUrl(address: string, setting: string): string {
   const fault = noticeFault(address);
-  if (fault !== undefined) throw new Problem(`${argument} ${fault}.`);
+  if (fault !== undefined) throw new Problem(`${setting} ${fault}.`);
   return address;
 }
 
-function checkPath(path: string): void {
+function checkMetricsFile(path: string, setting: string): void {
   if (isHostPath(path) && posix.dirname(path) !== "/" && path.endsWith(".prom")) return;
   throw new Problem(
-    `notices.metricsFile "${path}" must be an absolute path of a .prom file in a folder of the host, without blanks, colons, quotes and the like, such as /var/lib/node_exporter/textfile/shop.prom.`,
+    `${setting} "${path}" must be an absolute path of a .prom file in a folder of the host, without blanks, colons, quotes and the like, such as /var/lib/node_exporter/textfile/shop.prom.`,
   );
 }

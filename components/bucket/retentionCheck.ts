@@ -1,4 +1,4 @@
-import * as pulumi from "@pulumi/pulumi";
+import type * as pulumi from "@pulumi/pulumi";
 import { Problem } from "../../common/problem.ts";
 import type { Schedule } from "../../common/schedule/schedule.ts";
 import { aws, matchHost, other, type Provider } from "../../storage/address/providers.ts";
@@ -6,10 +6,11 @@ import { describeLockBill } from "../../storage/planning/lockCost.ts";
 import {
   describeForecast,
   proveRetention,
+  type RetentionForecast,
   type RetentionPlan,
   rulesOf,
 } from "../../storage/planning/retentionForecast.ts";
-import { explained } from "../pulumi/resourceError.ts";
+import type { ResourceLog } from "../pulumi/resourceMessages.ts";
 
 /** How long a bucket of ours keeps what it is given. */
 export interface BucketKeeping
@@ -28,40 +29,49 @@ export type Rhythm = Pick<Schedule, "longestGapHours" | "runsPerDay" | "toString
 /** What the user knows and the bucket does not. */
 export type Amounts = Pick<RetentionPlan, "backupBytes" | "usdPerGbMonth">;
 
+export interface RetentionCheck {
+  readonly rhythm: Rhythm;
+  readonly keeping: BucketKeeping;
+  readonly amounts: Amounts;
+  /** The bucket's name in front of each message. @default nothing, for the bucket of the backups */
+  readonly subject?: string;
+}
+
 /**
- * Proves, before anything is made, that the bucket's rules keep backups of this schedule as they promise, and says at
+ * Proves, before anything is made, that the bucket's rules keep backups of this rhythm as they promise, and says at
  * preview what that comes to, and what a lock that nobody can lift obliges to.
- * @param what the bucket is, in front of each message @default nothing, for the bucket of the backups
+ * @throws Problem when rhythm and rules contradict each other
  */
 export function checkRetention(
-  resource: pulumi.Resource,
-  schedule: Rhythm,
-  keeping: BucketKeeping,
-  amounts: Amounts,
-  what = "",
+  { rhythm, keeping, amounts, subject }: RetentionCheck,
+  log: ResourceLog,
 ): void {
   const { days, tiers, ...rest } = keeping;
-  const rhythm = { longestGapHours: schedule.longestGapHours(), perDay: schedule.runsPerDay() };
   const plan: RetentionPlan = {
     ...rest,
     ...amounts,
-    schedule: schedule.toString(),
-    rules: rulesOf(rhythm, days, tiers),
+    schedule: rhythm.toString(),
+    rules: rulesOf(
+      { longestGapHours: rhythm.longestGapHours(), perDay: rhythm.runsPerDay() },
+      days,
+      tiers,
+    ),
   };
-  const forecast = explained(resource, () => named(what, () => proveRetention(plan)));
-  for (const warning of forecast.warnings) pulumi.log.warn(`${what}${warning}`, resource);
-  if (!pulumi.runtime.isDryRun()) return;
-  pulumi.log.info(`${what}${describeForecast(forecast)}`, resource);
+  const about = subject === undefined ? "" : `${subject}: `;
+  const forecast = prove(plan, about);
+  for (const warning of forecast.warnings) log.warn(`${about}${warning}`);
+  if (!log.preview) return;
+  log.info(`${about}${describeForecast(forecast)}`);
   const bill = describeLockBill(plan);
-  if (bill !== undefined) pulumi.log.warn(`${what}${bill}`, resource);
+  if (bill !== undefined) log.warn(`${about}${bill}`);
 }
 
-function named<T>(what: string, prove: () => T): T {
+function prove(plan: RetentionPlan, about: string): RetentionForecast {
   try {
-    return prove();
+    return proveRetention(plan);
   } catch (error) {
-    if (what === "" || !(error instanceof Problem)) throw error;
-    throw new Problem(`${what}${error.message}`, { cause: error });
+    if (about === "" || !(error instanceof Problem)) throw error;
+    throw new Problem(`${about}${error.message}`, { cause: error });
   }
 }
 

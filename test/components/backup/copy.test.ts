@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { backupOutputsSchema } from "../../../common/contracts/stackOutputs.ts";
 import { Schedule } from "../../../common/schedule/schedule.ts";
-import { copyRhythm } from "../../../components/backup/copyRhythm.ts";
+import { copyRhythm } from "../../../components/backup/rhythm.ts";
 import type * as Components from "../../../components/index.ts";
 import { layOutApplication } from "../application.ts";
 import { type Declared, declare, plainText, SECRET_KEY } from "../mocks.ts";
