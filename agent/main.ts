@@ -7,7 +7,7 @@ import {
 import { parseAddress } from "../storage/address/address.ts";
 import { openStore } from "../storage/s3/client.ts";
 import { verifyChosen } from "./archive/verify.ts";
-import { forCopy, ofCopysStore, openCopy } from "./backup/copyDestination.ts";
+import { forCopy, openCopy } from "./backup/copyDestination.ts";
 import { catchUpLine, nextLine } from "./clock.ts";
 import { list } from "./list.ts";
 import { chooseDatabase, forDatabase, tellDatabases } from "./postgres/databases.ts";
@@ -45,8 +45,6 @@ const IDENTITY = "read the private key (AGE-SECRET-KEY-1...), or a passphrase, f
 const UNREADABLE = 2;
 /** Set when a backup was verified as far as it can be here, which is less than verified. */
 let unreadable = false;
-/** Set when the command is about the second bucket. */
-let readsCopy = false;
 const DATABASE = "which database, where the container backs up several";
 const COPY = "of the copies in the second bucket";
 
@@ -165,7 +163,7 @@ async function run(): Promise<number> {
     return unreadable ? UNREADABLE : 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode;
-    const message = sentence(readsCopy ? ofCopysStore(error) : error);
+    const message = sentence(error);
     report.event({ event: "error", message: clean(message) });
     if (!json) report.notice(`error: ${message}`);
     if (debug && error instanceof Error) report.notice(error.stack ?? "");
@@ -193,9 +191,8 @@ function open(): AgentContext {
 /** For the one database that the command is about, in the bucket that it is about. */
 function openFor({ database, copy }: ReadFlags): AgentContext {
   const context = open();
-  readsCopy = copy === true;
   return forDatabase(
-    readsCopy ? forCopy(context) : context,
+    copy === true ? forCopy(context) : context,
     chooseDatabase(context.settings, database),
   );
 }

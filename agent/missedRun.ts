@@ -1,7 +1,7 @@
 import type { AgentSettings } from "../common/contracts/agentEnvironment/environment.ts";
 import { lastDue } from "../common/schedule/nextRun.ts";
 import { isGood, listBackups } from "../storage/catalogue/catalogue.ts";
-import type { Store } from "../storage/s3/client.ts";
+import type { ObjectStore } from "../storage/s3/objectStore.ts";
 import { databasesOf } from "./postgres/databases.ts";
 
 /** A scheduled run that was due and left no backup, because no container was there to make it. */
@@ -19,7 +19,7 @@ export interface MissedRun {
  * @throws Problem when the schedule cannot be read, the bucket cannot be listed, or the databases are not known
  */
 export async function missedRun(
-  store: Store,
+  store: ObjectStore,
   settings: AgentSettings,
   now: Date,
   timezone: string | undefined,

@@ -1,7 +1,6 @@
 import { dueAfter } from "../common/schedule/nextRun.ts";
-import type { Store } from "../storage/s3/client.ts";
+import type { ObjectStore } from "../storage/s3/objectStore.ts";
 import { probeWrite } from "../storage/s3/writeProbe.ts";
-import { ofCopysStore } from "./backup/copyDestination.ts";
 import { extraOptions } from "./backup/pgDump.ts";
 import {
   checkClientVersion,
@@ -37,13 +36,11 @@ export async function probe({ settings, store, copy, report }: AgentContext): Pr
   report.line(`bucket    ${nameOf(store)}, an upload was begun and dropped`);
   if (copy === undefined) return;
   if (copy.fault !== undefined) throw copy.fault;
-  await probeWrite(copy.store).catch((error: unknown) => {
-    throw ofCopysStore(error);
-  });
+  await probeWrite(copy.store);
   const rhythm = copy.every === undefined ? "each backup" : `a backup "${copy.every}"`;
   report.line(`copy      ${nameOf(copy.store)}, an upload was begun and dropped; of ${rhythm}`);
 }
 
-function nameOf({ address }: Store): string {
+function nameOf({ address }: ObjectStore): string {
   return `s3://${address.bucket}/${address.prefix}`;
 }

@@ -6,8 +6,8 @@ import { decryptStream } from "../../common/age/stream.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
 import type { CatalogueEntry } from "../../storage/catalogue/catalogue.ts";
-import type { Store } from "../../storage/s3/client.ts";
 import { readStart } from "../../storage/s3/download.ts";
+import type { ObjectStore } from "../../storage/s3/objectStore.ts";
 import { type Ending, readText, runPipeline, runProgram, SIGPIPE } from "../streams/process.ts";
 
 /** How the bytes of a stored object become what was packed. */
@@ -40,7 +40,7 @@ const UNPACKED: Unpacking = { program: "none" };
  * @throws Problem when it is encrypted and the secret is missing or wrong
  */
 export async function openDump(
-  store: Store,
+  store: ObjectStore,
   { key }: Pick<CatalogueEntry, "key">,
   manifest: Manifest | null,
   secrets: Secrets,
@@ -55,7 +55,7 @@ export async function openDump(
  * @throws Problem when it is encrypted and the secret is missing or wrong
  */
 export async function openPacked(
-  store: Store,
+  store: ObjectStore,
   key: string,
   { compression, encryption }: Pick<Manifest, "compression" | "encryption">,
   secrets: Secrets,

@@ -1,6 +1,6 @@
 import { Problem } from "../../common/problem.ts";
-import type { Store } from "../../storage/s3/client.ts";
 import { openObject } from "../../storage/s3/download.ts";
+import type { ObjectStore } from "../../storage/s3/objectStore.ts";
 import { type Unpacking, unpackInto } from "./decode.ts";
 
 /**
@@ -11,7 +11,7 @@ import { type Unpacking, unpackInto } from "./decode.ts";
  * @throws Problem when the object was encrypted with another passphrase, or a byte of its head was changed
  */
 export async function readHead(
-  store: Store,
+  store: ObjectStore,
   key: string,
   unpacking: Unpacking,
   question: readonly string[],

@@ -3,10 +3,12 @@ import type { Secrets } from "../../common/age/stanzas.ts";
 import { Damaged } from "../../common/age/stream.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
-import { chooseBackup, listBackups, readManifest } from "../../storage/catalogue/catalogue.ts";
+import { listBackups } from "../../storage/catalogue/catalogue.ts";
 import { manifestKey, parseKey, verifiedKey } from "../../storage/catalogue/objectKeys.ts";
-import { putNew } from "../../storage/s3/conditionalPut.ts";
+import { readManifest } from "../../storage/catalogue/readManifest.ts";
+import { chooseBackup } from "../../storage/catalogue/selectBackup.ts";
 import { readStart } from "../../storage/s3/download.ts";
+import { putNew } from "../../storage/upload/conditionalPut.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import { readableBytes } from "../runtime/reporter.ts";
 import { readAll, readStored, type Subject } from "./readBack.ts";
@@ -72,9 +74,9 @@ export async function verifyChosen(
 ): Promise<Depth> {
   const { settings, store } = context;
   const { database } = settings.postgres;
-  const { bucket, prefix } = store.address;
+  const { bucket, prefix, names } = store.address;
   const entries = await listBackups(store, database);
-  const entry = chooseBackup(entries, wanted, database, `s3://${bucket}/${prefix}`);
+  const entry = chooseBackup(entries, wanted, database, `s3://${bucket}/${prefix}`, names);
   const manifest = entry.kind === "legacy" ? null : await readManifest(store, entry);
   return verify(context, entry, manifest, secrets);
 }

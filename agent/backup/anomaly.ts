@@ -1,6 +1,7 @@
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
-import { type CatalogueEntry, isGood, readManifest } from "../../storage/catalogue/catalogue.ts";
+import { type CatalogueEntry, isGood } from "../../storage/catalogue/catalogue.ts";
+import { readManifest } from "../../storage/catalogue/readManifest.ts";
 import type { Snapshot } from "../postgres/snapshot.ts";
 import type { AgentContext } from "../runtime/context.ts";
 

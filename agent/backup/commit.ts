@@ -1,8 +1,8 @@
 import { type Manifest, totalRows } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
 import { manifestKey } from "../../storage/catalogue/objectKeys.ts";
-import type { Store } from "../../storage/s3/client.ts";
-import { putNew } from "../../storage/s3/conditionalPut.ts";
+import type { ObjectStore } from "../../storage/s3/objectStore.ts";
+import { putNew } from "../../storage/upload/conditionalPut.ts";
 import { type Report, readableBytes } from "../runtime/reporter.ts";
 import type { Place } from "./destinations.ts";
 
@@ -26,7 +26,7 @@ export async function record(
   report.event({ event: name === "copy" ? "copied" : "backup", manifest });
 }
 
-async function write(store: Store, key: string, manifest: Manifest): Promise<void> {
+async function write(store: ObjectStore, key: string, manifest: Manifest): Promise<void> {
   try {
     await putNew(store, key, `${JSON.stringify(manifest, null, 2)}\n`, "application/json");
   } catch (error) {

@@ -1,8 +1,11 @@
 import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
 import { Problem } from "../../common/problem.ts";
 import { nextRun } from "../../common/schedule/nextRun.ts";
-import { parseAddress } from "../../storage/address/address.ts";
-import { isSameBucket } from "../../storage/address/sameBucket.ts";
+import {
+  COPY_ENVIRONMENT_NAMES,
+  isSameBucket,
+  parseAddress,
+} from "../../storage/address/address.ts";
 import { type CatalogueEntry, isGood } from "../../storage/catalogue/catalogue.ts";
 import { openStore } from "../../storage/s3/client.ts";
 import type { AgentContext, CopyPlace } from "../runtime/context.ts";
@@ -21,8 +24,8 @@ export function openCopy(settings: AgentSettings, report: Report): CopyPlace | u
   if (copyFault !== undefined) return { fault: copyFault };
   if (copy === undefined) return undefined;
   try {
-    const address = parseAddress(copy.store);
-    for (const notice of address.notices) report.notice(ofCopy(notice));
+    const address = parseAddress(copy.store, COPY_ENVIRONMENT_NAMES);
+    for (const notice of address.notices) report.notice(notice);
     if (isSameBucket(parseAddress(store), address)) {
       throw new Problem(
         `COPY_S3_BUCKET is the bucket ${address.bucket} of the backups themselves, and a copy in the same bucket protects from nothing. Name another bucket, best at another provider.`,
@@ -44,7 +47,7 @@ export function openCopy(settings: AgentSettings, report: Report): CopyPlace | u
     };
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    return { fault: ofCopysStore(error) };
+    return { fault: error };
   }
 }
 
@@ -79,14 +82,4 @@ export function forCopy(context: AgentContext): AgentContext {
   throw new Problem(
     "--copy: this container makes no copy, since COPY_S3_BUCKET is not set. Leave --copy away, or declare a copy.",
   );
-}
-
-/** A failure at the second bucket, with the names of its own variables. */
-export function ofCopysStore<E>(error: E): E | Problem {
-  if (!(error instanceof Problem)) return error;
-  return new Problem(ofCopy(error.message), { cause: error.cause ?? error });
-}
-
-function ofCopy(text: string): string {
-  return text.replace(/(?<![A-Z_])S3_(?=[A-Z])/g, "COPY_S3_");
 }

@@ -1,9 +1,8 @@
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
-import type { Store } from "../../storage/s3/client.ts";
+import type { ObjectStore } from "../../storage/s3/objectStore.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import { sentence } from "../runtime/errorMessage.ts";
-import { ofCopysStore } from "./copyDestination.ts";
 import type { Place } from "./destinations.ts";
 
 type Name = Place["name"];
@@ -29,7 +28,7 @@ export class Ledger {
   /** It has failed there; of several failures the first one stays. */
   failed(name: Name, error: unknown): void {
     if (this.#failures.has(name)) return;
-    this.#failures.set(name, name === "copy" ? ofCopysStore(error) : error);
+    this.#failures.set(name, error);
   }
 
   /** Does something about one place. A failure is that place's alone. */
@@ -92,7 +91,7 @@ export class Ledger {
   }
 }
 
-function nameOf({ address }: Store): string {
+function nameOf({ address }: ObjectStore): string {
   const { bucket, prefix, endpoint } = address;
   return `s3://${bucket}/${prefix} at ${endpoint ?? "AWS"}`;
 }

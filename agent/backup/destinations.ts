@@ -1,8 +1,8 @@
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
 import { type CatalogueEntry, isGood, listBackups } from "../../storage/catalogue/catalogue.ts";
-import type { Store } from "../../storage/s3/client.ts";
 import { isDenied } from "../../storage/s3/errors.ts";
+import type { ObjectStore } from "../../storage/s3/objectStore.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import { findReference } from "./anomaly.ts";
 import { isCopyDue } from "./copyDestination.ts";
@@ -11,7 +11,7 @@ import type { Ledger } from "./destinationResults.ts";
 /** One of the buckets that a backup goes to. */
 export interface Place {
   readonly name: "first" | "copy";
-  readonly store: Store;
+  readonly store: ObjectStore;
   /** Earlier backups of the same database there; null: the key may not list, or nobody needs to know. */
   readonly entries: readonly CatalogueEntry[] | null;
   /** Its backups go into folders by calendar. */
@@ -79,7 +79,7 @@ export async function choosePlaces(
 
 /** @param tiers the variable that asks for tiers, which cannot do without the list; false: none does */
 async function readEntries(
-  store: Store,
+  store: ObjectStore,
   database: string,
   tiers: string | false,
   onUnlisted: () => void,

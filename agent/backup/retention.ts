@@ -5,7 +5,6 @@ import { deleteBackup } from "../../storage/catalogue/deleteBackup.ts";
 import { isDenied } from "../../storage/s3/errors.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import { dropRemark, leaveRemark } from "../runtime/healthState.ts";
-import { ofCopysStore } from "./copyDestination.ts";
 import { CopyFailed, type Ledger } from "./destinationResults.ts";
 
 type Keep = NonNullable<AgentSettings["keep"]>;
@@ -79,8 +78,7 @@ export async function prune(
 
 function stayed(name: Name, error: Problem): string {
   const { one, many } = WORDS[name];
-  const { message } = name === "copy" ? ofCopysStore(error) : error;
-  return `the new ${one} is complete, but old ${many} stay: ${message}`;
+  return `the new ${one} is complete, but old ${many} stay: ${error.message}`;
 }
 
 /**

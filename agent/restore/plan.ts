@@ -2,13 +2,9 @@ import type pg from "pg";
 import type { Secrets } from "../../common/age/stanzas.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
-import {
-  type CatalogueEntry,
-  chooseBackup,
-  listBackups,
-  readManifest,
-} from "../../storage/catalogue/catalogue.ts";
-import { notAfter } from "../../storage/catalogue/notAfter.ts";
+import { type CatalogueEntry, listBackups } from "../../storage/catalogue/catalogue.ts";
+import { readManifest } from "../../storage/catalogue/readManifest.ts";
+import { chooseBackup, notAfter } from "../../storage/catalogue/selectBackup.ts";
 import { openDump, type Unpacking } from "../archive/decode.ts";
 import { readHead } from "../archive/tocReader.ts";
 import { requireNoBackup } from "../postgres/advisoryLock.ts";
@@ -113,7 +109,7 @@ async function chooseFor({ settings, store }: AgentContext, request: RestoreRequ
   const location = `s3://${bucket}/${prefix}`;
   const all = await listBackups(store, database);
   const entries = request.notAfter === undefined ? all : notAfter(all, request.notAfter, location);
-  const entry = chooseBackup(entries, request.wanted, database, location);
+  const entry = chooseBackup(entries, request.wanted, database, location, store.address.names);
   return { entry, manifest: entry.kind === "legacy" ? null : await readManifest(store, entry) };
 }
 

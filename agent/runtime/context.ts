@@ -1,12 +1,12 @@
 import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
 import type { Problem } from "../../common/problem.ts";
-import type { Store } from "../../storage/s3/client.ts";
+import type { ObjectStore } from "../../storage/s3/objectStore.ts";
 import type { Report } from "./reporter.ts";
 
 /** What every command of the agent works with. */
 export interface AgentContext {
   readonly settings: AgentSettings;
-  readonly store: Store;
+  readonly store: ObjectStore;
   /** The second bucket, if there is one. */
   readonly copy?: CopyPlace;
   readonly report: Report;
@@ -18,7 +18,7 @@ export interface AgentContext {
 export type CopyPlace = OpenCopy | FaultyCopy;
 
 interface OpenCopy {
-  readonly store: Store;
+  readonly store: ObjectStore;
   readonly fault?: never;
   /** When a copy is due; absent: with each backup. */
   readonly every?: string;

@@ -1,4 +1,4 @@
-import type { Store } from "../../storage/s3/client.ts";
+import type { ObjectStore } from "../../storage/s3/objectStore.ts";
 import { uploadStream } from "../../storage/upload/upload.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import { encrypted, type Head } from "./encrypt.ts";
@@ -8,7 +8,7 @@ import { Tee } from "./tee.ts";
 
 /** Where a stream is stored. */
 export interface Target {
-  readonly store: Store;
+  readonly store: ObjectStore;
   readonly key: string;
   readonly partBytes: number;
 }

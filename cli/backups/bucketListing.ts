@@ -2,7 +2,7 @@ import type { Entry } from "../../common/contracts/agentEvents.ts";
 import { Problem } from "../../common/problem.ts";
 import { parseAddress } from "../../storage/address/address.ts";
 import { listDatabases, listBackups as listObjects } from "../../storage/catalogue/catalogue.ts";
-import { withManifests } from "../../storage/catalogue/withManifests.ts";
+import { withManifests } from "../../storage/catalogue/readManifest.ts";
 import { openStore } from "../../storage/s3/client.ts";
 import type { Databases } from "../session/databases.ts";
 import type { Session } from "../session/session.ts";

@@ -1,11 +1,7 @@
 import type { Entry } from "../../common/contracts/agentEvents.ts";
 import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
-import {
-  type CatalogueEntry,
-  chooseBackup,
-  isComplete,
-} from "../../storage/catalogue/catalogue.ts";
-import { notAfter as takenBy } from "../../storage/catalogue/notAfter.ts";
+import { type CatalogueEntry, isComplete } from "../../storage/catalogue/catalogue.ts";
+import { chooseBackup, notAfter as takenBy } from "../../storage/catalogue/selectBackup.ts";
 import { runAgent } from "../session/agentCall.ts";
 import { placeArguments } from "../session/copy.ts";
 import { databaseArguments } from "../session/databases.ts";

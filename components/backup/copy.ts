@@ -3,9 +3,8 @@ import type { AgentSettings } from "../../common/contracts/agentEnvironment/envi
 import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
 import { Problem } from "../../common/problem.ts";
 import type { Schedule } from "../../common/schedule/schedule.ts";
-import { parseAddress } from "../../storage/address/address.ts";
+import { isSameBucket, parseAddress } from "../../storage/address/address.ts";
 import { other } from "../../storage/address/providers.ts";
-import { isSameBucket } from "../../storage/address/sameBucket.ts";
 import type { KeyAccess } from "../../storage/bucket/keyPermissions.ts";
 import type { BackupKeys, BackupKeysArgs, KeysArgs } from "../bucket/backupKeys.ts";
 import type { BackupBucket, Location } from "../bucket/bucket.ts";

@@ -1,5 +1,5 @@
 import type { UploadPartCommand } from "@aws-sdk/client-s3";
-import type { Store } from "./client.ts";
+import type { StoreAddress } from "../address/address.ts";
 
 /**
  * Leaves the body of a part out of the request's signature where TLS protects it, which saves hashing every byte of a backup
@@ -7,8 +7,11 @@ import type { Store } from "./client.ts";
  * the bucket demands one, stays too; and the SHA-256 over the whole object, in the signed manifest, is what every reader
  * compares. Over plain http the signature is the body's only protection, so it stays.
  */
-export function leaveUnsigned(command: UploadPartCommand, { address }: Store): UploadPartCommand {
-  if (address.endpoint?.startsWith("http:") === true) return command;
+export function leaveUnsigned(
+  command: UploadPartCommand,
+  { endpoint }: StoreAddress,
+): UploadPartCommand {
+  if (endpoint?.startsWith("http:") === true) return command;
   command.middlewareStack.add(
     (next) => (args) => {
       // The signer takes what stands here instead of computing it.

@@ -2,13 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { DeleteObjectCommand, PutObjectCommand } from "@aws-sdk/client-s3";
 import type { Manifest } from "../../common/contracts/manifest.ts";
-import {
-  type CatalogueEntry,
-  chooseBackup,
-  isComplete,
-  listBackups,
-  readManifest,
-} from "../../storage/catalogue/catalogue.ts";
+import { type CatalogueEntry, isComplete, listBackups } from "../../storage/catalogue/catalogue.ts";
 import {
   dumpKey,
   type Folder,
@@ -17,7 +11,8 @@ import {
   stampOf,
   verifiedKey,
 } from "../../storage/catalogue/objectKeys.ts";
-import { withManifests } from "../../storage/catalogue/withManifests.ts";
+import { readManifest, withManifests } from "../../storage/catalogue/readManifest.ts";
+import { chooseBackup } from "../../storage/catalogue/selectBackup.ts";
 import type { Store } from "../../storage/s3/client.ts";
 import { makeBucket } from "../support/bucket.ts";
 import { startStore, type TestStore } from "../support/store.ts";

@@ -5,8 +5,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { HeadObjectCommand } from "@aws-sdk/client-s3";
 import { aws } from "../../storage/address/providers.ts";
 import { openStore, type Store } from "../../storage/s3/client.ts";
-import { putNew } from "../../storage/s3/conditionalPut.ts";
 import { openObject } from "../../storage/s3/download.ts";
+import { S3ObjectStore } from "../../storage/s3/s3ObjectStore.ts";
+import { putNew } from "../../storage/upload/conditionalPut.ts";
 import { type UploadOptions, uploadStream } from "../../storage/upload/upload.ts";
 import { keysIn, makeBucket, openBucket, unfinishedIn } from "../support/bucket.ts";
 import { startRelay } from "../support/relay.ts";
@@ -90,7 +91,7 @@ describe("upload", () => {
       ["https://by.tls", aws, true],
     ] as const) {
       // The service is spoken to as it is; the address alone says that TLS lies around it.
-      const store = { ...openStore({ ...address, provider }, service) };
+      const store = openStore({ ...address, provider }, service);
       const seen: Record<string, string>[] = [];
       store.client.middlewareStack.add(
         (next, context) => (args) => {
@@ -101,10 +102,13 @@ describe("upload", () => {
         { step: "finalizeRequest", priority: "low" },
       );
       const key = `backup/${randomBytes(8).toString("hex")}`;
-      const told = { client: store.client, address: { ...store.address, endpoint } };
-      const result = await uploadStream(told as Store, key, chunks(content), options);
+      const addressed = new S3ObjectStore(store.client, {
+        ...store.address,
+        ...(endpoint !== undefined && { endpoint }),
+      });
+      const result = await uploadStream(addressed, key, chunks(content), options);
       assert.equal(result.sha256, sha256(content));
-      await putNew(told as Store, `${key}.json`, "{}", "application/json");
+      await putNew(addressed, `${key}.json`, "{}", "application/json");
       const parts = seen.filter(({ command }) => command === "UploadPartCommand");
       assert.equal(parts.length, 2);
       for (const part of parts) {
