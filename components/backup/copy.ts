@@ -78,7 +78,11 @@ export function resolveCopy(options: CopyOptions, log: ResourceLog): ResolvedCop
   if (keeping) {
     // The price that the user gives for a gigabyte is that of the first bucket.
     const amounts = backupBytes === undefined ? {} : { backupBytes };
-    checkRetention({ rhythm, keeping, amounts, subject: name("copy.bucket") }, log);
+    const names = {
+      schedule: name(every === undefined ? "schedule" : "copy.every"),
+      retention: name("copy.bucket.retention"),
+    };
+    checkRetention({ rhythm, keeping, amounts, names, subject: name("copy.bucket") }, log);
   }
   const { keys = {} } = args;
   const fixed = "keyAccess" in args.bucket ? args.bucket.keyAccess : undefined;

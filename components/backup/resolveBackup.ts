@@ -9,7 +9,12 @@ import {
   registryLogin,
 } from "../accessory/kamalProject.ts";
 import { resolveSshAccess, type SshAccess } from "../accessory/sshConnection.ts";
-import { keepingIn, type ResolvedBucket, resolveBucket } from "../bucket/resolveBucket.ts";
+import {
+  keepingIn,
+  type ResolvedBucket,
+  resolveBucket,
+  retentionName,
+} from "../bucket/resolveBucket.ts";
 import { checkRetention } from "../bucket/retentionCheck.ts";
 import { isBuiltOnHost } from "../image/imageSource.ts";
 import type { ResourceLog } from "../pulumi/resourceMessages.ts";
@@ -56,7 +61,7 @@ export function resolveBackup(args: PostgresBackupArgs, log: ResourceLog): Resol
   const name = settingNamesOf(args);
   const schedule = resolveSchedule(name("schedule"), args.schedule);
   checkArgs(args, name);
-  checkBucketRetention(args, schedule, log);
+  checkBucketRetention(args, schedule, name, log);
   const project = readKamalProject(args.kamal, name);
   for (const warning of project.config.warnings) log.warn(warning);
   const accessory = accessoryNames(args.kamal, project.config.service);
@@ -89,6 +94,7 @@ export function resolveBackup(args: PostgresBackupArgs, log: ResourceLog): Resol
 function checkBucketRetention(
   { bucket, backupBytes, usdPerGbMonth }: PostgresBackupArgs,
   rhythm: Schedule,
+  name: SettingName,
   log: ResourceLog,
 ): void {
   const keeping = keepingIn(bucket);
@@ -97,7 +103,8 @@ function checkBucketRetention(
     ...(backupBytes !== undefined && { backupBytes }),
     ...(usdPerGbMonth !== undefined && { usdPerGbMonth }),
   };
-  checkRetention({ rhythm, keeping, amounts }, log);
+  const names = { schedule: name("schedule"), retention: retentionName(bucket, name) };
+  checkRetention({ rhythm, keeping, amounts, names }, log);
 }
 
 function prefixOf(project: KamalProject, { kamal }: PostgresBackupArgs): string {

@@ -6,7 +6,7 @@ import { lockNotice } from "../../storage/bucket/objectLock.ts";
 import type { TierDays } from "../../storage/planning/retention.ts";
 import { awsSdk } from "../pulumi/loadAws.ts";
 import { logOf, type ResourceLog, reportProblems } from "../pulumi/resourceMessages.ts";
-import { settingNamesOf } from "../pulumi/settingNames.ts";
+import { addressNames, settingNamesOf } from "../pulumi/settingNames.ts";
 import { type Transform, transformed } from "../pulumi/transform.ts";
 import { encryptionRules, lockRule, policyText, toAwsRule } from "./awsBucketSettings.ts";
 import { type BackupBucketArgs, keepingOf, resolveRules } from "./bucketArgs.ts";
@@ -140,6 +140,9 @@ export class AwsBackupBucket extends pulumi.ComponentResource {
   }
 }
 
+/** Where the AWS provider has its keys from, in a stack's configuration. */
+const PROVIDER_KEYS = { accessKeyId: "aws:accessKey", secretAccessKey: "aws:secretKey" };
+
 /**
  * Checks the arguments before anything is made.
  * @returns the rules of the bucket
@@ -149,7 +152,9 @@ function resolveAwsBucket(args: AwsBackupBucketArgs, log: ResourceLog): Lifecycl
   const { endpoint, allowInsecure, lock } = args;
   const name = settingNamesOf(args);
   // Judged at once where it can be: an error in a value that others wait for is reported with all their names.
-  if (typeof endpoint === "string") checkEndpoint(endpoint, allowInsecure);
+  if (typeof endpoint === "string") {
+    checkEndpoint(endpoint, allowInsecure, addressNames(name, PROVIDER_KEYS));
+  }
   const takenBy = args.import === undefined ? undefined : "import";
   const rules = resolveRules(args, { takenBy, name });
   const notice = lock && lockNotice(lock);

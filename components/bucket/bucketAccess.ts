@@ -77,7 +77,7 @@ function createKeys(
 
 function createLocation(
   parent: pulumi.Resource,
-  { place, location, name }: ResolvedBucket,
+  { place, location, names }: ResolvedBucket,
 ): pulumi.Output<Location> {
   if (location) return pulumi.output(location);
   const { prefix, allowInsecure } = place;
@@ -85,6 +85,6 @@ function createLocation(
     parent,
     pulumi.all([place.endpoint, place.region, place.bucket]),
     ([endpoint, region, bucket]) =>
-      locate({ endpoint, region, bucket, prefix, allowInsecure }, name, logOf(parent)),
+      locate({ endpoint, region, bucket, prefix, allowInsecure }, names, logOf(parent)),
   );
 }

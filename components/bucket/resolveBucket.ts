@@ -1,10 +1,14 @@
 import * as pulumi from "@pulumi/pulumi";
 import { Problem } from "../../common/problem.ts";
-import { parseAddress } from "../../storage/address/address.ts";
+import {
+  type AddressInput,
+  type AddressNames,
+  parseAddress,
+} from "../../storage/address/address.ts";
 import type { KeyAccess } from "../../storage/bucket/keyPermissions.ts";
 import type { Retention, TierDays } from "../../storage/planning/retention.ts";
 import type { ResourceLog } from "../pulumi/resourceMessages.ts";
-import type { SettingName } from "../pulumi/settingNames.ts";
+import { addressNames, below, type SettingName } from "../pulumi/settingNames.ts";
 import { AwsBackupBucket } from "./awsBackupBucket.ts";
 import type { KeysArgs } from "./backupKeys.ts";
 import type { BackupBucket, BucketWithKeys, ExistingBucket, Location } from "./bucket.ts";
@@ -26,8 +30,8 @@ export interface ResolvedBucket {
   readonly tiered: boolean;
   /** When a checksum goes with each part, where the provider's habit does not do. */
   readonly checksums?: "when-supported";
-  /** How messages name the arguments. */
-  readonly name: SettingName;
+  /** How messages name the parts of the address. */
+  readonly names: AddressNames;
 }
 
 /** Where the bucket is, as far as it was given. */
@@ -82,15 +86,16 @@ function resolveOnAws(
   checkFolder(bucket, prefix, name);
   const { endpoint, region, bucketName, allowInsecure, retentionDays, tierDays, tiered } = bucket;
   const place = { endpoint, region, bucket: bucketName, prefix, allowInsecure };
+  const names = namesBelow(name, { bucket: "bucketName" });
   return {
     place,
-    location: locatePlain(place, name, log),
+    location: locatePlain(place, names, log),
     keys: { from: "backup", bucket, args: keys },
     access: keys.access ?? "restorable",
     retentionDays,
     ...(tierDays && { tierDays }),
     tiered,
-    name,
+    names,
   };
 }
 
@@ -106,16 +111,21 @@ function resolveWithKeys(
   else refuseKeys(keys, name);
   const { endpoint, region, bucketName, allowInsecure } = bucket;
   const place = { endpoint, region, bucket: bucketName, prefix, allowInsecure };
+  const names = namesBelow(name, {
+    bucket: "bucketName",
+    accessKeyId: "writer.accessKeyId",
+    secretAccessKey: "writer.secretAccessKey",
+  });
   return {
     place,
-    location: locatePlain(place, name, log),
+    location: locatePlain(place, names, log),
     keys: { from: keyAccess === undefined ? "owner" : "bucket", ...writer },
     access: keyAccess ?? keys.access ?? "restorable",
     ...(retentionDays !== undefined && { retentionDays }),
     ...(tierDays && { tierDays }),
     tiered,
     ...(bucket.lock && { checksums: "when-supported" }),
-    name,
+    names,
   };
 }
 
@@ -128,9 +138,10 @@ function resolveExisting(
   const { endpoint, region, allowInsecure = false, retention } = bucket;
   if (retention) describeRules(retention, prefix, name, log);
   const place = { endpoint, region, bucket: bucket.name, prefix, allowInsecure };
+  const names = namesBelow(name);
   return {
     place,
-    location: locatePlain(place, name, log),
+    location: locatePlain(place, names, log),
     keys: {
       from: "owner",
       accessKeyId: pulumi.output(bucket.accessKeyId),
@@ -140,8 +151,14 @@ function resolveExisting(
     ...(retention && { retentionDays: retention.days }),
     ...(retention?.tierDays && { tierDays: retention.tierDays }),
     tiered: retention?.tierDays !== undefined,
-    name,
+    names,
   };
+}
+
+/** The name of the argument that says how long a bucket keeps what it is given. */
+export function retentionName(bucket: BackupBucket, name: SettingName): string {
+  // A bucket that was made here has it among its own arguments.
+  return name("keeping" in bucket ? "retention" : "bucket.retention");
 }
 
 /** How long a bucket keeps what it is given; undefined where that is not known, or nothing expires. */
@@ -212,24 +229,25 @@ function refuseKeys({ access, rotateAfter }: KeysArgs, name: SettingName): void 
   );
 }
 
+/** The folder is an argument of the backup's, all else of the bucket's. */
+function namesBelow(name: SettingName, others: Partial<AddressNames> = {}): AddressNames {
+  return { ...addressNames(below("bucket", name), others), prefix: name("prefix") };
+}
+
 /** Plain values are judged at once: an error in a value that others wait for is reported with all their names. */
-function locatePlain(place: Place, name: SettingName, log: ResourceLog): Location | undefined {
+function locatePlain(place: Place, names: AddressNames, log: ResourceLog): Location | undefined {
   const { endpoint, region, bucket, prefix, allowInsecure } = place;
   if (endpoint !== undefined && typeof endpoint !== "string") return undefined;
   if (typeof region !== "string" || typeof bucket !== "string") return undefined;
-  return locate({ endpoint, region, bucket, prefix, allowInsecure }, name, log);
+  return locate({ endpoint, region, bucket, prefix, allowInsecure }, names, log);
 }
 
 /**
  * The address as the agent will use it; what was put right on the way is logged.
  * @throws Problem that names the argument
  */
-export function locate(
-  input: Parameters<typeof parseAddress>[0],
-  _name: SettingName,
-  log: ResourceLog,
-): Location {
-  const { notices, endpoint, region, bucket, prefix } = parseAddress(input);
+export function locate(input: AddressInput, names: AddressNames, log: ResourceLog): Location {
+  const { notices, endpoint, region, bucket, prefix } = parseAddress(input, names);
   for (const notice of notices) log.warn(notice);
   return { ...(endpoint !== undefined && { endpoint }), region, bucket, prefix };
 }

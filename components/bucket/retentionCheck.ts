@@ -1,12 +1,11 @@
 import type * as pulumi from "@pulumi/pulumi";
-import { Problem } from "../../common/problem.ts";
 import type { Schedule } from "../../common/schedule/schedule.ts";
 import { aws, matchHost, other, type Provider } from "../../storage/address/providers.ts";
 import { describeLockBill } from "../../storage/planning/lockCost.ts";
 import {
   describeForecast,
   proveRetention,
-  type RetentionForecast,
+  type RetentionNames,
   type RetentionPlan,
   rulesOf,
 } from "../../storage/planning/retentionForecast.ts";
@@ -33,7 +32,9 @@ export interface RetentionCheck {
   readonly rhythm: Rhythm;
   readonly keeping: BucketKeeping;
   readonly amounts: Amounts;
-  /** The bucket's name in front of each message. @default nothing, for the bucket of the backups */
+  /** How messages name the two settings. */
+  readonly names: RetentionNames;
+  /** The bucket in front of each message that is no error. @default nothing, for the bucket of the backups */
   readonly subject?: string;
 }
 
@@ -43,7 +44,7 @@ export interface RetentionCheck {
  * @throws Problem when rhythm and rules contradict each other
  */
 export function checkRetention(
-  { rhythm, keeping, amounts, subject }: RetentionCheck,
+  { rhythm, keeping, amounts, names, subject }: RetentionCheck,
   log: ResourceLog,
 ): void {
   const { days, tiers, ...rest } = keeping;
@@ -58,21 +59,12 @@ export function checkRetention(
     ),
   };
   const about = subject === undefined ? "" : `${subject}: `;
-  const forecast = prove(plan, about);
+  const forecast = proveRetention(plan, names);
   for (const warning of forecast.warnings) log.warn(`${about}${warning}`);
   if (!log.preview) return;
   log.info(`${about}${describeForecast(forecast)}`);
   const bill = describeLockBill(plan);
   if (bill !== undefined) log.warn(`${about}${bill}`);
-}
-
-function prove(plan: RetentionPlan, about: string): RetentionForecast {
-  try {
-    return proveRetention(plan);
-  } catch (error) {
-    if (about === "" || !(error instanceof Problem)) throw error;
-    throw new Problem(`${about}${error.message}`, { cause: error });
-  }
 }
 
 /** Whose prices, minimum storage periods and parts hold, as far as that is known before anything is made. */

@@ -9,7 +9,7 @@ import { ownedBy } from "../../storage/bucket/lifecycleS3.ts";
 import { lockNotice, type ObjectLock } from "../../storage/bucket/objectLock.ts";
 import type { S3Connection } from "../internal/s3Connection.ts";
 import type { ResourceLog } from "../pulumi/resourceMessages.ts";
-import { settingNamesOf } from "../pulumi/settingNames.ts";
+import { addressNames, settingNamesOf } from "../pulumi/settingNames.ts";
 import { type BackupBucketArgs, resolveRules } from "./bucketArgs.ts";
 
 /** A pair of S3 keys. */
@@ -98,6 +98,12 @@ export interface ResolvedS3Bucket {
   readonly rules: readonly LifecycleRule[];
 }
 
+/** Whose keys set the bucket up. */
+const ADMINISTRATOR = {
+  accessKeyId: "administrator.accessKeyId",
+  secretAccessKey: "administrator.secretAccessKey",
+};
+
 /**
  * Checks the arguments, and plans what the service is asked for.
  * @throws Problem that names the argument
@@ -105,13 +111,11 @@ export interface ResolvedS3Bucket {
 export function resolveS3Bucket(args: S3ServiceArgs, log: ResourceLog): ResolvedS3Bucket {
   const { endpoint, region, service, allowInsecure, lock } = args;
   // The bucket as a whole is set up; its folder matters to the rules only.
-  const found = parseAddress({
-    endpoint,
-    region,
-    bucket: args.name,
-    prefix: "settings",
-    allowInsecure,
-  });
+  const name = settingNamesOf(args);
+  const found = parseAddress(
+    { endpoint, region, bucket: args.name, prefix: "settings", allowInsecure },
+    addressNames(name, ADMINISTRATOR),
+  );
   const provider = service === undefined ? found.provider : software[service];
   const abilities = { ...provider.buckets, ...args.abilities };
   const plan = planBucket(provider.name, abilities, {
@@ -119,7 +123,7 @@ export function resolveS3Bucket(args: S3ServiceArgs, log: ResourceLog): Resolved
     tags: args.tags !== undefined,
   });
   const takenBy = args.adopt === true ? "adopt" : undefined;
-  const rules = resolveRules(args, { takenBy, name: settingNamesOf(args) });
+  const rules = resolveRules(args, { takenBy, name });
   for (const sentence of warningsOf(args, found, plan)) log.warn(sentence);
   return { address: { ...found, provider }, abilities, plan, rules };
 }

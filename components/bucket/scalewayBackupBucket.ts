@@ -8,7 +8,7 @@ import { scalewayPermissionSets, scalewayPolicy } from "../../storage/bucket/sca
 import type { TierDays } from "../../storage/planning/retention.ts";
 import { logOf, type ResourceLog, reportProblems } from "../pulumi/resourceMessages.ts";
 import { scaleway } from "../pulumi/scalewayPackage.ts";
-import { settingNamesOf } from "../pulumi/settingNames.ts";
+import { addressNames, settingNamesOf } from "../pulumi/settingNames.ts";
 import { type Transform, transformed } from "../pulumi/transform.ts";
 import type { KeysArgs } from "./backupKeys.ts";
 import type { BucketWithKeys } from "./bucket.ts";
@@ -157,8 +157,11 @@ function resolveScalewayBucket(
   const { region, prefix = "", lock, keys } = args;
   checkRegion(region);
   const endpoint = `https://s3.${region}.scw.cloud`;
-  parseAddress({ endpoint, region, bucket: args.name, prefix: "settings" });
-  const rules = resolveRules(args, { name: settingNamesOf(args) });
+  const name = settingNamesOf(args);
+  // The address is made from the region.
+  const names = addressNames(name, { endpoint: "region" });
+  parseAddress({ endpoint, region, bucket: args.name, prefix: "settings" }, names);
+  const rules = resolveRules(args, { name });
   checkAdministrators(args.administrators);
   const notice = lock && lockNotice(lock);
   if (notice !== undefined) log.warn(notice);

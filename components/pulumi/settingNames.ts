@@ -1,3 +1,5 @@
+import type { AddressNames } from "../../storage/address/addressNames.ts";
+
 /**
  * What the reader of a message calls an argument, which is given by its path: `bucket.endpoint`, `keep.days`. Whoever
  * wrote a program knows that path; whoever set a stack's configuration knows a key of it.
@@ -39,4 +41,32 @@ export function settingNamesOf(args: object): SettingName {
 /** The names of the arguments below a path. */
 export function below(path: string, name: SettingName): SettingName {
   return (argument) => name(`${path}.${argument}`);
+}
+
+/** Arguments in which the parts of a bucket's address are given. */
+const ADDRESS: AddressNames = {
+  endpoint: "endpoint",
+  region: "region",
+  bucket: "name",
+  prefix: "prefix",
+  allowInsecure: "allowInsecure",
+  accessKeyId: "accessKeyId",
+  secretAccessKey: "secretAccessKey",
+};
+
+/**
+ * The names of the parts of a bucket's address.
+ * @param others arguments with another path than that of `ExistingBucket`
+ */
+export function addressNames(name: SettingName, others: Partial<AddressNames> = {}): AddressNames {
+  const paths = { ...ADDRESS, ...others };
+  return {
+    endpoint: name(paths.endpoint),
+    region: name(paths.region),
+    bucket: name(paths.bucket),
+    prefix: name(paths.prefix),
+    allowInsecure: name(paths.allowInsecure),
+    accessKeyId: name(paths.accessKeyId),
+    secretAccessKey: name(paths.secretAccessKey),
+  };
 }
