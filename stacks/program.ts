@@ -119,7 +119,7 @@ export function declareBackup(): PostgresBackup {
   return new PostgresBackup(name, nameSettings(args, { ...WORDS, ...bucketWords(config) }));
 }
 
-/** A published image, else one that is built; "registry" is no choice, as Pulumi fills it in where nothing is said. */
+/** A published image, else one that is built; "registry" is no choice, as Pulumi fills it in where nothing is set. */
 function imageOf(config: pulumi.Config): Pick<PostgresBackupArgs, "image" | "build" | "baseImage"> {
   const image = config.get("image");
   const build =

@@ -42,7 +42,10 @@ export interface KamalProject {
 /** What an accessory is called. Plain values: they are known at preview, when image and keys may not be. */
 export type AccessoryNames = Pick<Accessory, "key" | "service" | "destination" | "container">;
 
-/** Kamal's container names lack the destination, so that two on one host would collide: ours has it. */
+/**
+ * Kamal's container names lack the destination, so that two on one host would collide: this one has it (Kamal 2.12,
+ * `service_name` in lib/kamal/configuration/accessory.rb; basecamp/kamal#1415).
+ */
 export function accessoryNames(kamal: KamalArgs, service: string): AccessoryNames {
   const key = kamal.accessory ?? "db_backup";
   const { destination } = kamal;
@@ -106,7 +109,7 @@ export function registryLogin(project: KamalProject): RegistryLogin | undefined 
   };
 }
 
-/** `config/deploy.yml` with destination `staging` is `config/deploy.staging.yml` (Kamal's own rule). */
+/** `config/deploy.yml` with destination `staging` is `config/deploy.staging.yml` (Kamal 2.12, lib/kamal/configuration.rb). */
 function destinationPath(config: string, destination: string): string {
   const extension = extname(config);
   return `${config.slice(0, config.length - extension.length)}.${destination}.yml`;

@@ -46,7 +46,7 @@ export class Encryption {
   }
 
   /**
-   * With a passphrase, kept as a secret. One that is changed later does not open the backups of before.
+   * With a passphrase, kept as a secret. One that is changed later does not open earlier backups.
    * @throws Problem when it is empty; one that is known later is refused in the preview
    * @example Encryption.passphrase(config.requireSecret("passphrase"))
    */

@@ -47,7 +47,7 @@ export function memoryBytes(memory: string, name: SettingName = asArgument): num
   );
 }
 
-/** Warns at preview when the parts of a database as large as `backupBytes` tells do not fit into the memory. */
+/** Warns at preview when the parts of a database as large as `backupBytes` implies do not fit into the memory. */
 export function checkMemory(
   { backupBytes = 0, memory = DEFAULT_MEMORY }: MemoryArgs,
   buckets: readonly BackupBucket[],

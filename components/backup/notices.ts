@@ -7,13 +7,13 @@ import { applyReportingProblems } from "../pulumi/resourceMessages.ts";
 import type { SettingName } from "../pulumi/settingNames.ts";
 import { isHostPath } from "./mounts.ts";
 
-/** Who is told after each run of the backup. What cannot be told is logged and never fails the backup. */
+/** Who is notified after each run of the backup. A notification that cannot be sent is logged and never fails the backup. */
 export interface NoticesArgs {
   /**
    * Address that gets a POST with one sentence after each success, with `/fail` behind it after a failure and `/start`
    * at the start, as healthchecks.io has it. Such a service also speaks up when nothing comes, which no container can.
    * Kept as a secret; https, or http to a host of one word, such as a container beside this one.
-   * @default nobody is told
+   * @default nobody is notified
    * @example config.requireSecret("pingUrl")
    */
   readonly pingUrl?: pulumi.Input<string>;
@@ -21,7 +21,7 @@ export interface NoticesArgs {
    * Address that gets a POST with a JSON document after each run: `version`, `event`, `result` (`ok` or `failed`),
    * `database`, `host`, `durationMs`, and `stamp`, `key`, `bytes`, `rows`, `error` where there are any, and `failures`, a
    * `database` and `message` for each that failed in the run. Kept as a secret; https, as for `pingUrl`.
-   * @default nobody is told
+   * @default nobody is notified
    */
   readonly webhookUrl?: pulumi.Input<string>;
   /**

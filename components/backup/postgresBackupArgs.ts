@@ -46,7 +46,7 @@ export interface PostgresBackupArgs
    * @default the Kamal service, and below it the destination: "shop/production"
    */
   readonly prefix?: string;
-  /** How the hosts are reached, where deploy.yml and this machine do not tell. */
+  /** How the hosts are reached, where neither deploy.yml nor this machine says it. */
   readonly ssh?: SshArgs;
   /**
    * How backups are encrypted.
@@ -85,7 +85,7 @@ export interface PostgresBackupArgs
    */
   readonly dumpOptions?: readonly string[];
   /**
-   * Who is told how each run ended.
+   * Who is notified how each run ended.
    * @default nobody
    * @example { pingUrl: config.requireSecret("pingUrl") }
    */

@@ -36,7 +36,7 @@ export interface DatabaseArgs {
    * @example ["shop_production_cache"]
    */
   readonly excludeDatabases?: readonly string[];
-  /** What deploy.yml does not tell about the server. */
+  /** What deploy.yml does not say about the server. */
   readonly postgres?: PostgresArgs;
 }
 
@@ -90,7 +90,7 @@ export function resolveDatabase({ project, kamal, args, name }: DatabaseOptions)
   const major = postgres.major ?? postgresMajor(accessory.image ?? "");
   if (major === undefined) {
     throw new Problem(
-      `${name("postgres.major")}: the image ${accessory.image} of accessory ${accessory.name} does not tell PostgreSQL's major version. Give it, for instance 17.`,
+      `${name("postgres.major")}: the image ${accessory.image} of accessory ${accessory.name} does not say PostgreSQL's major version. Give it, for instance 17.`,
     );
   }
   if (accessory.hosts.length !== 1) {

@@ -262,7 +262,7 @@ function createEncryption({
   );
 }
 
-/** S3 refuses two changes of a bucket's access at the same time. */
+/** After the block of public access: S3 refuses two changes of a bucket's access at the same time (OperationAborted). */
 function createPolicy(
   { s3, name, args, bucket, of, opts }: Settings,
   publicAccessBlock: aws.s3.BucketPublicAccessBlock,
@@ -298,7 +298,7 @@ function createLifecycle(
   );
 }
 
-/** So is a lock. */
+/** So is a lock (Amazon S3 User Guide, "Configuring S3 Object Lock": it works only in buckets with versioning). */
 function createLock(
   { s3, name, args, of, opts }: Settings,
   versioning: aws.s3.BucketVersioning,

@@ -11,7 +11,7 @@ import {
 } from "../../storage/planning/retentionForecast.ts";
 import type { ResourceLog } from "../pulumi/resourceMessages.ts";
 
-/** How long a bucket of ours keeps what it is given. */
+/** How long a bucket keeps what it is given. */
 export interface BucketKeeping
   extends Pick<
     RetentionPlan,

@@ -41,7 +41,7 @@ export interface S3CompatibleBucketArgs extends S3ServiceArgs {
     /** The rules before they get their owner's name. */
     readonly lifecycle?: Transform<{ readonly rules: readonly LifecycleRule[] }>;
     readonly publicAccessBlock?: Transform<PublicAccessSetting>;
-    /** A statement is known for ours in a bucket taken over by its `Sid`, which begins with `KamalPostgresBackup`. */
+    /** In a bucket taken over the statements of this package are known by their `Sid`, which begins with `KamalPostgresBackup`. */
     readonly policy?: Transform<{ readonly policy: string }>;
     readonly lock?: Transform<LockSetting>;
     readonly tagging?: Transform<{ readonly tags: Readonly<Record<string, pulumi.Input<string>>> }>;

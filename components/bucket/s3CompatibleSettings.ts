@@ -41,7 +41,7 @@ export interface S3ServiceArgs extends BackupBucketArgs {
    */
   readonly caFile?: string;
   /**
-   * What runs at the endpoint, where the address does not tell.
+   * What runs at the endpoint, where it does not follow from the address.
    * @default the provider to whom the address belongs, else a service that is asked for everything
    * @example "minio"
    */

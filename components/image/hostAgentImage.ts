@@ -9,7 +9,7 @@ import { type SettingName, settingNamesOf } from "../pulumi/settingNames.ts";
 import { HostImage } from "./hostImage.ts";
 
 export interface HostAgentImageArgs {
-  /** What tells this image from others on the host. @example "shop-db-backup" */
+  /** What distinguishes this image from others on the host. @example "shop-db-backup" */
   readonly name: string;
   /** Major version of the PostgreSQL client, that of the server. @example 17 */
   readonly postgresMajor: number;

@@ -20,7 +20,7 @@ export function logOf(resource: pulumi.Resource): ResourceLog {
 
 /**
  * Runs a step of a component. A failure that the user can mend becomes one sentence on that component, without a stack;
- * a defect of ours keeps its stack.
+ * a defect of this package keeps its stack.
  */
 export function reportProblems<T>(resource: pulumi.Resource, step: () => T): T {
   try {
