@@ -17,8 +17,7 @@ export { Encryption } from "./backup/encryption.ts";
 export type { NoticesArgs } from "./backup/notices.ts";
 export { PostgresBackup } from "./backup/postgresBackup.ts";
 export type { PostgresBackupArgs } from "./backup/postgresBackupArgs.ts";
-export { AwsBackupBucket } from "./bucket/awsBackupBucket.ts";
-export type { AwsBackupBucketArgs } from "./bucket/awsBackupBucketArgs.ts";
+export { AwsBackupBucket, type AwsBackupBucketArgs } from "./bucket/awsBackupBucket.ts";
 export {
   type BackupKey,
   BackupKeys,
@@ -27,12 +26,9 @@ export {
 } from "./bucket/backupKeys.ts";
 export type { BackupBucket, BucketWithKeys, ExistingBucket } from "./bucket/bucket.ts";
 export type { BackupBucketArgs } from "./bucket/bucketArgs.ts";
-export { S3CompatibleBucket } from "./bucket/s3CompatibleBucket.ts";
-export type { S3CompatibleBucketArgs, S3Keys } from "./bucket/s3CompatibleBucketArgs.ts";
+export { S3CompatibleBucket, type S3CompatibleBucketArgs } from "./bucket/s3CompatibleBucket.ts";
+export type { S3Keys } from "./bucket/s3CompatibleSettings.ts";
 export { AgentImage, type AgentImageArgs } from "./image/agentImage.ts";
-export {
-  type AgentBuild,
-  HostAgentImage,
-  type HostAgentImageArgs,
-} from "./image/hostAgentImage.ts";
+export { HostAgentImage, type HostAgentImageArgs } from "./image/hostAgentImage.ts";
+export type { AgentBuild } from "./image/imageSource.ts";
 export type { Transform } from "./pulumi/transform.ts";

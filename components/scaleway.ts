@@ -3,5 +3,7 @@
  *
  * @packageDocumentation
  */
-export { ScalewayBackupBucket } from "./bucket/scalewayBackupBucket.ts";
-export type { ScalewayBackupBucketArgs } from "./bucket/scalewayBackupBucketArgs.ts";
+export {
+  ScalewayBackupBucket,
+  type ScalewayBackupBucketArgs,
+} from "./bucket/scalewayBackupBucket.ts";

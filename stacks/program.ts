@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import {
   type AgentBuild,
   AwsBackupBucket,
+  type AwsBackupBucketArgs,
   type BackupBucket,
   type CopyArgs,
   Encryption,
@@ -13,6 +14,54 @@ import {
   Retention,
   type TierDays,
 } from "../components/index.ts";
+import { nameSettings } from "../components/pulumi/settingNames.ts";
+
+/** A key of the configuration, as a file of a stack and `pulumi config` have it. */
+const key = (name: string) => `kamal-postgres-backup:${name}`;
+
+/** Keys that are called like the argument that they become. */
+const SAME = [
+  "database",
+  "excludeDatabases",
+  "prefix",
+  "schedule",
+  "backupBytes",
+  "image",
+  "build",
+  "baseImage",
+  "memory",
+  "scratch",
+  "jitterSeconds",
+  "compressionLevel",
+  "verify",
+  "maxShrinkPercent",
+  "globals",
+  "dumpOptions",
+];
+
+/** The configuration's word for each argument, so that a message names what its reader has set. */
+const WORDS: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(SAME.map((name) => [name, key(name)])),
+  "kamal.config": key("kamalConfig"),
+  "kamal.destination": key("destination"),
+  "kamal.secretsFile": key("secretsFile"),
+  "keys.access": key("keyAccess"),
+  "keys.rotateAfter": key("rotateAfter"),
+  "postgres.password": key("databasePassword"),
+  "ssh.hostKeys": key("hostKeys"),
+  "ssh.privateKey": key("sshPrivateKey"),
+  keep: key("keepDays"),
+  "keep.days": key("keepDays"),
+  "keep.atLeast": key("keepAtLeast"),
+  "notices.pingUrl": key("pingUrl"),
+  "notices.webhookUrl": key("webhookUrl"),
+  "notices.metricsFile": key("metricsFile"),
+  copy: key("copyBucket"),
+  "copy.bucket": key("copyBucket"),
+  "copy.bucket.accessKeyId": key("copyAccessKeyId"),
+  "copy.bucket.secretAccessKey": key("copySecretAccessKey"),
+  "copy.every": key("copyEvery"),
+};
 
 /**
  * Declares the backup that the stack's configuration describes. The settings and what they mean stand in `Pulumi.yaml`;
@@ -27,7 +76,7 @@ export function declareBackup(): PostgresBackup {
   const webhookUrl = config.getSecret("webhookUrl");
   const hostKeys = config.getObject<Record<string, string>>("hostKeys");
 
-  return new PostgresBackup(name, {
+  const args: PostgresBackupArgs = {
     kamal: {
       config: config.require("kamalConfig"),
       ...given("destination", config.get("destination")),
@@ -66,10 +115,11 @@ export function declareBackup(): PostgresBackup {
       ...(webhookUrl && { webhookUrl }),
       ...given("metricsFile", config.get("metricsFile")),
     },
-  });
+  };
+  return new PostgresBackup(name, nameSettings(args, { ...WORDS, ...bucketWords(config) }));
 }
 
-/** A published image, else one that is built; "registry" is no choice, as Pulumi fills it in where nothing is said. */
+/** A published image, else one that is built; "registry" is no choice, as Pulumi fills it in where nothing is set. */
 function imageOf(config: pulumi.Config): Pick<PostgresBackupArgs, "image" | "build" | "baseImage"> {
   const image = config.get("image");
   const build =
@@ -153,7 +203,7 @@ function chooseBucket(name: string, config: pulumi.Config): BackupBucket {
       secretAccessKey: config.requireSecret("secretAccessKey"),
     } as ExistingBucket;
   }
-  return new AwsBackupBucket(`${name}-backups`, {
+  const args: AwsBackupBucketArgs = {
     retention: tiers
       ? Retention.tiers(tiers)
       : Retention.days(config.getNumber("retentionDays") ?? 30),
@@ -162,7 +212,33 @@ function chooseBucket(name: string, config: pulumi.Config): BackupBucket {
     forceDestroy: config.getBoolean("forceDestroy") ?? false,
     ...given("endpoint", config.get("s3Endpoint")),
     allowInsecure: config.getBoolean("s3AllowInsecure") ?? false,
-  });
+  };
+  const words = {
+    prefix: key("prefix"),
+    endpoint: key("s3Endpoint"),
+    allowInsecure: key("s3AllowInsecure"),
+  };
+  return new AwsBackupBucket(`${name}-backups`, nameSettings(args, words));
+}
+
+/** The words for the arguments of the bucket, which is the user's or made here. */
+function bucketWords(config: pulumi.Config): Record<string, string> {
+  const existing = config.getObject<ConfiguredBucket>("existingBucket");
+  const retention = (tiers: unknown) => (tiers ? "retentionTiers" : "retentionDays");
+  if (existing) {
+    return {
+      bucket: key("existingBucket"),
+      "bucket.accessKeyId": key("accessKeyId"),
+      "bucket.secretAccessKey": key("secretAccessKey"),
+      "bucket.retention": key(`existingBucket.${retention(existing.retentionTiers)}`),
+    };
+  }
+  return {
+    retention: key(retention(config.getObject("retentionTiers"))),
+    "bucket.endpoint": key("s3Endpoint"),
+    "bucket.region": "aws:region",
+    "bucket.allowInsecure": key("s3AllowInsecure"),
+  };
 }
 
 /** A copy in a second bucket that exists, if the configuration names one. */

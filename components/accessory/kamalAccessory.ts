@@ -7,12 +7,12 @@ import { accessoryDigest } from "../../kamal/digest.ts";
 import { dockerRunCommand, envFilePath, renderEnvFile } from "../../kamal/dockerRun.ts";
 import { renderAccessoryBlock } from "../../kamal/renderBlock.ts";
 import { renderSecretsBlock } from "../../kamal/secrets.ts";
-import type { AccessoryNames } from "../backup/accessory.ts";
 import { sha256 } from "../internal/accessoryState.ts";
 import { withDynamicProvider } from "../pulumi/dynamicPackage.ts";
-import { explainedApply } from "../pulumi/resourceError.ts";
+import { applyReportingProblems } from "../pulumi/resourceMessages.ts";
 import { type Transform, transformed } from "../pulumi/transform.ts";
-import { AccessoryState, RenderedBlock, SecretsBlock } from "./hostResources.ts";
+import { AccessoryState, RenderedBlock, SecretsBlock } from "./accessoryResources.ts";
+import type { AccessoryNames, RegistryLogin } from "./kamalProject.ts";
 import { showRenderedDiff } from "./renderPreview.ts";
 import { type SshAccess, toCommandConnection, toSshTarget } from "./sshConnection.ts";
 
@@ -32,11 +32,7 @@ export interface KamalAccessoryArgs {
   /** Seconds for which a refused access key is tried again at boot. @default 0 */
   readonly patience?: number;
   /** Login with which the hosts pull the image. @default none */
-  readonly registry?: {
-    readonly server: string;
-    readonly username: string;
-    readonly password: pulumi.Input<string>;
-  };
+  readonly registry?: RegistryLogin;
   readonly transform?: { readonly boot?: Transform<command.remote.CommandArgs> };
 }
 
@@ -58,7 +54,7 @@ export class KamalAccessory extends pulumi.ComponentResource {
     const secrets = pulumi.secret(args.secrets);
     const accessory = labelled(pulumi.output(args.accessory), secrets);
 
-    this.rendered = explainedApply(this, accessory, (a) => renderAccessoryBlock(a));
+    this.rendered = applyReportingProblems(this, accessory, (a) => renderAccessoryBlock(a));
     showRenderedDiff(this, args.deployFile, name, this.rendered);
     this.block = new RenderedBlock(
       `${name}-block`,
@@ -79,7 +75,7 @@ export class KamalAccessory extends pulumi.ComponentResource {
         name,
         under: "",
         key: "",
-        block: explainedApply(this, pulumi.output(args.kamalSecrets), renderSecretsBlock),
+        block: applyReportingProblems(this, pulumi.output(args.kamalSecrets), renderSecretsBlock),
         confidential: true,
       },
       { parent: this },
@@ -159,7 +155,7 @@ function bootInputFor(
 ): pulumi.Output<string> {
   const password = pulumi.output(registry?.password ?? "");
   return pulumi.secret(
-    explainedApply(resource, pulumi.all([accessory, secrets, password]), ([a, s, p]) =>
+    applyReportingProblems(resource, pulumi.all([accessory, secrets, password]), ([a, s, p]) =>
       bootInput({
         container: a.container,
         digest: a.labels[DIGEST_LABEL] ?? "",

@@ -1,8 +1,11 @@
 import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, extname, join } from "node:path";
+import * as pulumi from "@pulumi/pulumi";
 import { Problem } from "../../common/problem.ts";
+import type { Accessory } from "../../kamal/accessory.ts";
 import { type KamalConfig, readKamalConfig } from "../../kamal/config.ts";
 import { parseSecrets, secretFilePaths } from "../../kamal/secrets.ts";
+import { asArgument, type SettingName } from "../pulumi/settingNames.ts";
 
 export interface KamalArgs {
   /**
@@ -36,12 +39,31 @@ export interface KamalProject {
   readonly secret: (name: string, instead: string) => string;
 }
 
+/** What an accessory is called. Plain values: they are known at preview, when image and keys may not be. */
+export type AccessoryNames = Pick<Accessory, "key" | "service" | "destination" | "container">;
+
+/**
+ * Kamal's container names lack the destination, so that two on one host would collide: this one has it (Kamal 2.12,
+ * `service_name` in lib/kamal/configuration/accessory.rb; basecamp/kamal#1415).
+ */
+export function accessoryNames(kamal: KamalArgs, service: string): AccessoryNames {
+  const key = kamal.accessory ?? "db_backup";
+  const { destination } = kamal;
+  return {
+    key,
+    service,
+    ...(destination !== undefined && { destination }),
+    container: [service, destination, key].filter(Boolean).join("-"),
+  };
+}
+
 /**
  * Reads a Kamal application from disk.
+ * @param name how messages name the arguments below `kamal`
  * @throws Problem that names the setting, the path and what to do
  */
-export function readKamalProject(args: KamalArgs): KamalProject {
-  const base = { path: args.config, text: readSetting("kamal.config", args.config) };
+export function readKamalProject(args: KamalArgs, name: SettingName = asArgument): KamalProject {
+  const base = { path: args.config, text: readSetting(name("kamal.config"), args.config) };
   const destinationFile = args.destination && destinationPath(args.config, args.destination);
   const config = readKamalConfig({
     base,
@@ -50,7 +72,7 @@ export function readKamalProject(args: KamalArgs): KamalProject {
         destination: {
           name: args.destination,
           path: destinationFile,
-          text: readSetting("kamal.destination", destinationFile),
+          text: readSetting(name("kamal.destination"), destinationFile),
         },
       }),
     env: process.env,
@@ -68,7 +90,26 @@ export function readKamalProject(args: KamalArgs): KamalProject {
   };
 }
 
-/** `config/deploy.yml` with destination `staging` is `config/deploy.staging.yml` (Kamal's own rule). */
+/** A login of one registry. */
+export interface RegistryLogin {
+  readonly server: string;
+  readonly username: string;
+  readonly password: pulumi.Input<string>;
+}
+
+/** Kamal's own login, so that what Kamal can pull after us, we pushed; undefined where it has none. */
+export function registryLogin(project: KamalProject): RegistryLogin | undefined {
+  const { server, username, password } = project.config.registry;
+  if (username === undefined || password === undefined) return undefined;
+  const instead = "registry.password as a literal in Kamal's secrets";
+  return {
+    server: server ?? "docker.io",
+    username: typeof username === "string" ? username : project.secret(username.secret, instead),
+    password: pulumi.secret(project.secret(password.secret, instead)),
+  };
+}
+
+/** `config/deploy.yml` with destination `staging` is `config/deploy.staging.yml` (Kamal 2.12, lib/kamal/configuration.rb). */
 function destinationPath(config: string, destination: string): string {
   const extension = extname(config);
   return `${config.slice(0, config.length - extension.length)}.${destination}.yml`;

@@ -10,6 +10,7 @@ import { hasPassphrase } from "../../common/ssh/keys.ts";
 import { knownHostName } from "../../common/ssh/knownHosts.ts";
 import type { KamalConfig } from "../../kamal/config.ts";
 import type { SshTarget } from "../internal/hostScript.ts";
+import { asArgument, type SettingName } from "../pulumi/settingNames.ts";
 
 export interface SshArgs {
   /**
@@ -34,25 +35,34 @@ export interface SshAccess {
 }
 
 /**
- * Settles the SSH access from deploy.yml's `ssh:` block and the host keys that are known.
+ * Resolves the SSH access from deploy.yml's `ssh:` block and the host keys that are known.
+ * @param name how messages name the arguments below `ssh`
  * @throws Problem when a host's key is not known: without it anyone between could read the secrets
  */
-export function settleSshAccess(
+export function resolveSshAccess(
   config: KamalConfig,
   hosts: readonly string[],
   args: SshArgs = {},
+  name: SettingName = asArgument,
 ): SshAccess {
   const { user, port, proxy } = config.ssh;
   const hop = (host: string, hopPort: number, hopUser: string): SshHop => ({
     host,
     port: hopPort,
     user: hopUser,
-    hostKey: checkedHostKey(host, args.hostKeys?.[host] ?? knownHostKey(host, hopPort)),
+    hostKey: checkedHostKey(
+      host,
+      args.hostKeys?.[host] ?? knownHostKey(host, hopPort, name("ssh.hostKeys")),
+      name("ssh.hostKeys"),
+    ),
   });
   const identityFiles = config.ssh.keys.map((path) => path.replace(/^~(?=\/)/, homedir()));
   const key =
     args.privateKey ??
-    firstPrivateKey(identityFiles.length > 0 ? identityFiles : defaultIdentityFiles());
+    firstPrivateKey(
+      identityFiles.length > 0 ? identityFiles : defaultIdentityFiles(),
+      name("ssh.privateKey"),
+    );
   return {
     hosts: hosts.map((host) => hop(host, port, user)),
     ...(proxy && { proxy: hop(proxy.host, proxy.port, proxy.user) }),
@@ -95,7 +105,7 @@ export function toSshTarget(access: SshAccess, host: SshHop): pulumi.Output<SshT
   }));
 }
 
-function knownHostKey(host: string, port: number): string {
+function knownHostKey(host: string, port: number, setting: string): string {
   const name = knownHostName(host, port);
   const file = join(homedir(), ".ssh", "known_hosts");
   const lines = existsSync(file) ? lookUp(name, file) : [];
@@ -105,7 +115,7 @@ function knownHostKey(host: string, port: number): string {
     lines[0];
   if (line === undefined) {
     throw new Problem(
-      `ssh.hostKeys: the host key of ${name} is not known. Log in once with ssh so that it stands in ${file}, or give it as ssh.hostKeys (ssh-keyscan -p ${port} ${host} prints it; compare it with the server's).`,
+      `${setting}: the host key of ${name} is not known. Log in once with ssh so that it stands in ${file}, or give it as ${setting} (ssh-keyscan -p ${port} ${host} prints it; compare it with the server's).`,
     );
   }
   return line.split(" ").slice(1, 3).join(" ");
@@ -124,10 +134,10 @@ function lookUp(name: string, file: string): string[] {
 }
 
 /** The command provider asks for RSA host keys only with SHA-1 signatures, which servers since OpenSSH 8.8 refuse. */
-function checkedHostKey(host: string, hostKey: string): string {
+function checkedHostKey(host: string, hostKey: string, setting: string): string {
   if (hostKey.trim().startsWith("ssh-rsa ")) {
     throw new Problem(
-      `ssh.hostKeys: the host key of ${host} is of type ssh-rsa, which cannot be checked here. Give the server's ssh-ed25519 or ecdsa key (ssh-keyscan -t ed25519 ${host} prints it; compare it with the server's).`,
+      `${setting}: the host key of ${host} is of type ssh-rsa, which cannot be checked here. Give the server's ssh-ed25519 or ecdsa key (ssh-keyscan -t ed25519 ${host} prints it; compare it with the server's).`,
     );
   }
   return hostKey;
@@ -139,13 +149,13 @@ function defaultIdentityFiles(): string[] {
 }
 
 /** A key with a passphrase is left to the SSH agent; undefined where the agent has to do. */
-function firstPrivateKey(files: readonly string[]): string | undefined {
+function firstPrivateKey(files: readonly string[], setting: string): string | undefined {
   const keys = files.filter((path) => existsSync(path)).map((path) => readFileSync(path, "utf8"));
   const key = keys.find((text) => !hasPassphrase(text));
   if (key === undefined && process.env["SSH_AUTH_SOCK"] === undefined) {
     const reason = keys.length > 0 ? "is protected by a passphrase" : "does not exist here";
     throw new Problem(
-      `ssh.keys of deploy.yml: ${files.join(", ")} ${reason} and no SSH agent runs. Give ssh.privateKey to the program, or start an agent.`,
+      `ssh.keys of deploy.yml: ${files.join(", ")} ${reason} and no SSH agent runs. Give ${setting} to the program, or start an agent.`,
     );
   }
   return key;

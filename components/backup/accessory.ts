@@ -4,31 +4,14 @@ import {
 } from "../../common/contracts/agentEnvironment/environment.ts";
 import type { Accessory } from "../../kamal/accessory.ts";
 import type { KamalConfig } from "../../kamal/config.ts";
-import type { KamalArgs } from "../accessory/kamalProject.ts";
-import { trustOf } from "./certificateAuthority.ts";
-import { DEFAULT_MEMORY } from "./memory.ts";
-import { volumesOf } from "./mounts.ts";
-import type { PostgresBackupArgs } from "./postgresBackupArgs.ts";
+import type { AccessoryNames } from "../accessory/kamalProject.ts";
+import { type Buckets, trustOf } from "./certificateAuthority.ts";
+import { DEFAULT_MEMORY, type MemoryArgs } from "./memory.ts";
+import { type ScratchArgs, volumesOf } from "./mounts.ts";
 import type { Database } from "./resolveDatabase.ts";
 
-/** What an accessory is called. Plain values: they are known at preview, when image and keys may not be. */
-export type AccessoryNames = Pick<Accessory, "key" | "service" | "destination" | "container">;
-
-/** Kamal's container names lack the destination, so that two on one host would collide: ours has it. */
-export function accessoryNames(kamal: KamalArgs, service: string): AccessoryNames {
-  const key = kamal.accessory ?? "db_backup";
-  const { destination } = kamal;
-  return {
-    key,
-    service,
-    ...(destination !== undefined && { destination }),
-    container: [service, destination, key].filter(Boolean).join("-"),
-  };
-}
-
 /** What the container is besides its settings. */
-export interface ContainerArgs
-  extends Pick<PostgresBackupArgs, "memory" | "scratch" | "bucket" | "copy"> {
+export interface ContainerArgs extends Buckets, ScratchArgs, Pick<MemoryArgs, "memory"> {
   readonly image: string;
   readonly logging: KamalConfig["logging"];
 }

@@ -3,32 +3,44 @@ import {
   type AgentSettings,
   toEnvironment,
 } from "../../common/contracts/agentEnvironment/environment.ts";
-import type { Schedule } from "../../common/schedule/schedule.ts";
 import { checkSecret } from "../../kamal/secrets.ts";
-import type { SettledBucket } from "../bucket/resolveBucket.ts";
-import type { PostgresBackupArgs } from "./postgresBackupArgs.ts";
-import type { Database } from "./resolveDatabase.ts";
+import type { BucketAccess } from "../bucket/bucketAccess.ts";
+import type { CreatedCopy } from "./copy.ts";
+import type { ResolvedBackup } from "./resolveBackup.ts";
+
+/** What the container's settings are made from. */
+export interface SettingsOptions {
+  readonly resolved: ResolvedBackup;
+  readonly access: BucketAccess;
+  readonly copy: CreatedCopy | undefined;
+  readonly notices: pulumi.Output<AgentSettings["notifications"]>;
+  readonly encryption: pulumi.Output<AgentSettings["encryption"]>;
+}
 
 /** The one value from which environment, secrets, block, `docker run` line and digest are made. */
-export function settingsOf(
-  schedule: Schedule,
-  database: Database,
-  bucket: SettledBucket,
-  args: PostgresBackupArgs,
-  notices: pulumi.Output<AgentSettings["notifications"]>,
-  encryption: pulumi.Output<AgentSettings["encryption"]>,
-): pulumi.Output<AgentSettings> {
+export function settingsOf(options: SettingsOptions): pulumi.Output<AgentSettings> {
+  const { resolved, access, copy } = options;
+  const { args, schedule, database, bucket } = resolved;
   return pulumi
     .all([
       database.password,
-      bucket.location,
-      bucket.accessKeyId,
-      bucket.secretAccessKey,
-      notices,
-      encryption,
+      access.location,
+      access.accessKeyId,
+      access.secretAccessKey,
+      options.notices,
+      options.encryption,
+      copy?.settings,
     ])
     .apply(
-      ([password, location, accessKeyId, secretAccessKey, told, sealed]): AgentSettings => ({
+      ([
+        password,
+        location,
+        accessKeyId,
+        secretAccessKey,
+        notifications,
+        encryption,
+        copySettings,
+      ]): AgentSettings => ({
         schedule: schedule.toString(),
         jitterSeconds: args.jitterSeconds ?? 0,
         postgres: {
@@ -46,17 +58,18 @@ export function settingsOf(
           ...location,
           accessKeyId,
           secretAccessKey,
-          allowInsecure: bucket.allowInsecure,
+          allowInsecure: bucket.place.allowInsecure,
           ...(bucket.checksums && { checksums: bucket.checksums }),
         },
-        ...(sealed && { encryption: sealed }),
+        ...(encryption && { encryption }),
         compressionLevel: args.compressionLevel ?? 1,
         globals: args.globals ?? true,
         verify: args.verify ?? false,
-        tiers: bucket.tiered ?? false,
+        tiers: bucket.tiered,
         ...(args.keep && { keep: { days: args.keep.days, atLeast: args.keep.atLeast ?? 7 } }),
         maxShrinkPercent: args.maxShrinkPercent ?? 50,
-        notifications: told,
+        notifications,
+        ...(copySettings && { copy: copySettings }),
       }),
     );
 }

@@ -1,20 +1,25 @@
 import { Problem } from "../../common/problem.ts";
 import type { BackupBucket } from "../bucket/bucket.ts";
+import { asArgument, type SettingName } from "../pulumi/settingNames.ts";
 import { isHostPath } from "./mounts.ts";
-import type { PostgresBackupArgs } from "./postgresBackupArgs.ts";
 
 /** Where the container finds the file, in no folder that the image keeps certificates of its own in. */
 const IN_CONTAINER = "/etc/ssl/authority-of-the-bucket.pem";
 
-type Buckets = Pick<PostgresBackupArgs, "bucket" | "copy">;
+/** The buckets that the container reaches. */
+export interface Buckets {
+  readonly bucket: BackupBucket;
+  readonly copy?: { readonly bucket: BackupBucket };
+}
 
 /** @throws Problem when a file cannot be mounted, or there are two */
-export function checkAuthority({ bucket, copy }: Buckets): void {
-  const first = checked("bucket.caFile", bucket);
-  const second = copy && checked("copy.bucket.caFile", copy.bucket);
+export function checkAuthority({ bucket, copy }: Buckets, name: SettingName = asArgument): void {
+  const [setting, settingOfCopy] = [name("bucket.caFile"), name("copy.bucket.caFile")];
+  const first = checkedFile(setting, bucket);
+  const second = copy && checkedFile(settingOfCopy, copy.bucket);
   if (first === undefined || second === undefined || first === second) return;
   throw new Problem(
-    `bucket.caFile ${first} and copy.bucket.caFile ${second} are two files, but the container reads one. Put the certificates of both authorities into one file, one behind the other, and name it in both places.`,
+    `${setting} ${first} and ${settingOfCopy} ${second} are two files, but the container reads one. Put the certificates of both authorities into one file, one behind the other, and name it in both places.`,
   );
 }
 
@@ -32,12 +37,12 @@ export function trustOf({ bucket, copy }: Buckets): {
   };
 }
 
-function checked(argument: string, bucket: BackupBucket): string | undefined {
+function checkedFile(setting: string, bucket: BackupBucket): string | undefined {
   const caFile = caFileOf(bucket);
   // A comma ends a word of the option.
   if (caFile === undefined || (isHostPath(caFile) && !caFile.includes(","))) return caFile;
   throw new Problem(
-    `${argument} "${caFile}" must be an absolute path of a PEM file on the database's host, such as /etc/ssl/our-authority.pem, without blanks, commas, colons, quotes and the like.`,
+    `${setting} "${caFile}" must be an absolute path of a PEM file on the database's host, such as /etc/ssl/our-authority.pem, without blanks, commas, colons, quotes and the like.`,
   );
 }
 

@@ -2,23 +2,18 @@ import * as pulumi from "@pulumi/pulumi";
 import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
 import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
 import { Problem } from "../../common/problem.ts";
-import { Schedule } from "../../common/schedule/schedule.ts";
-import { isSameBucket, parseAddress, type StoreAddress } from "../../storage/address/address.ts";
+import type { Schedule } from "../../common/schedule/schedule.ts";
+import { isSameBucket, parseAddress } from "../../storage/address/address.ts";
 import { other } from "../../storage/address/providers.ts";
-import { AwsBackupBucket } from "../bucket/awsBackupBucket.ts";
+import type { KeyAccess } from "../../storage/bucket/keyPermissions.ts";
 import type { BackupKeys, BackupKeysArgs, KeysArgs } from "../bucket/backupKeys.ts";
-import type { BackupBucket } from "../bucket/bucket.ts";
-import {
-  keepingIn,
-  type Location,
-  type SettledBucket,
-  settleBucket,
-} from "../bucket/resolveBucket.ts";
-import { checkRetention } from "../bucket/retentionCheck.ts";
-import { explained, explainedApply } from "../pulumi/resourceError.ts";
-import { copyRhythm } from "./copyRhythm.ts";
-import type { PostgresBackupArgs } from "./postgresBackupArgs.ts";
-import { rpoHours } from "./recoveryPoint.ts";
+import type { BackupBucket, Location } from "../bucket/bucket.ts";
+import { type BucketAccess, createBucketAccess } from "../bucket/bucketAccess.ts";
+import { keepingIn, type ResolvedBucket, resolveBucket } from "../bucket/resolveBucket.ts";
+import { checkRetention, type Rhythm } from "../bucket/retentionCheck.ts";
+import { applyReportingProblems, logOf, type ResourceLog } from "../pulumi/resourceMessages.ts";
+import { below, type SettingName } from "../pulumi/settingNames.ts";
+import { copyRhythm, resolveSchedule, rpoHours } from "./rhythm.ts";
 
 /** A second bucket that gets the same backups from the same stream, for the day on which the first one is gone. */
 export interface CopyArgs {
@@ -43,90 +38,145 @@ export interface CopyArgs {
   readonly transform?: { readonly keys?: NonNullable<BackupKeysArgs["transform"]> };
 }
 
-export interface SettledCopy {
-  /** Keys that were made; absent for a bucket of the user's. */
+/** A copy, as far as it is known before a resource is made. */
+export interface ResolvedCopy {
+  readonly args: CopyArgs;
+  readonly every: Schedule | undefined;
+  readonly rhythm: Rhythm;
+  readonly bucket: ResolvedBucket;
+  /** Days until a copy expires, or the container deletes it. */
+  readonly retentionDays: number | undefined;
+}
+
+export interface CopyOptions {
+  readonly args: CopyArgs;
+  /** The first bucket, as it was given and as it was resolved. */
+  readonly original: BackupBucket;
+  readonly originalBucket: ResolvedBucket;
+  /** Rhythm of the backups. */
+  readonly schedule: Schedule;
+  /** What the key for the backups may do, if that was given. */
+  readonly access: KeyAccess | undefined;
+  readonly backupBytes: number | undefined;
+  /** Days after which the container deletes. */
+  readonly keepDays: number | undefined;
+  /** How messages name the arguments. */
+  readonly name: SettingName;
+}
+
+/**
+ * Resolves the second bucket as the first one is resolved, and proves its retention with the copies' rhythm.
+ * @throws Problem that names the argument
+ */
+export function resolveCopy(options: CopyOptions, log: ResourceLog): ResolvedCopy {
+  const { args, original, originalBucket, schedule, backupBytes, keepDays, name } = options;
+  const every =
+    args.every === undefined ? undefined : resolveSchedule(name("copy.every"), args.every);
+  if (args.bucket === original) throw sameBucket(undefined, name);
+  const rhythm = copyRhythm(schedule, every);
+  const keeping = keepingIn(args.bucket);
+  if (keeping) {
+    // The price that the user gives for a gigabyte is that of the first bucket.
+    const amounts = backupBytes === undefined ? {} : { backupBytes };
+    const names = {
+      schedule: name(every === undefined ? "schedule" : "copy.every"),
+      retention: name("copy.bucket.retention"),
+    };
+    checkRetention({ rhythm, keeping, amounts, names, subject: name("copy.bucket") }, log);
+  }
+  const { keys = {} } = args;
+  const fixed = "keyAccess" in args.bucket ? args.bucket.keyAccess : undefined;
+  const access = fixed ?? keys.access ?? options.access ?? "restorable";
+  if (access === "append-only" && every !== undefined) {
+    const setting = name("copy.every");
+    log.warn(
+      `${setting}: the key for the copies is append-only and cannot see how old the newest copy is, so every backup is copied. Leave ${setting} out, or set ${name("copy.keys.access")} to "restorable".`,
+    );
+  }
+  const bucket = resolveBucket(
+    {
+      bucket: args.bucket,
+      prefix: args.prefix ?? originalBucket.place.prefix,
+      keys: fixed === undefined ? { ...keys, access } : keys,
+      name: below("copy", name),
+    },
+    log,
+  );
+  if (access === "append-only" && bucket.tiered) {
+    throw new Problem(
+      `${name("copy")}: a key that is "append-only" and retention tiers contradict each other: a key that may not list the bucket cannot know which copy is a month's first. Set ${name("copy.keys.access")} to "restorable", or take the tiers out.`,
+    );
+  }
+  if (originalBucket.location && bucket.location) {
+    compare(originalBucket.location, bucket.location, name);
+  }
+  return { args, every, rhythm, bucket, retentionDays: keptDays(bucket, keepDays) };
+}
+
+/** A copy whose keys are made or tried. */
+export interface CreatedCopy {
+  /** Keys that were made; undefined for a bucket with keys of its own or of its owner. */
   readonly keys: BackupKeys | undefined;
-  /** The keys were made just now, so that the service may not know them everywhere yet. */
-  readonly madeKeys: boolean;
   readonly settings: pulumi.Output<NonNullable<AgentSettings["copy"]>>;
   readonly outputs: pulumi.Output<NonNullable<BackupOutputs["copy"]>>;
 }
 
-/**
- * Takes the second bucket as the first one is taken: its keys made or tried, its retention proved with the copies' rhythm.
- * @param original the first bucket
- * @returns undefined when no copy is asked for
- */
-export function settleCopy(
-  parent: pulumi.Resource,
-  name: string,
-  backup: PostgresBackupArgs,
-  original: SettledBucket,
-  backupPrefix: string,
-  schedule: Schedule,
-): SettledCopy | undefined {
-  const args = backup.copy;
-  if (args === undefined) return undefined;
-  const { jitterSeconds, backupBytes } = backup;
-  const every = explained(parent, () => toSchedule(args.every));
-  explained(parent, () => refuseSame(args.bucket, backup.bucket));
-  const rhythm = copyRhythm(schedule, every);
-  const keeping = explained(parent, () => keepingIn(args.bucket));
-  if (keeping) {
-    // The price that the user gives for a gigabyte is that of the first bucket.
-    const amounts = backupBytes === undefined ? {} : { backupBytes };
-    checkRetention(parent, rhythm, keeping, amounts, "copy.bucket: ");
-  }
-  const { keys = {} } = args;
-  const made = "keyAccess" in args.bucket ? args.bucket.keyAccess : undefined;
-  const access = made ?? keys.access ?? backup.keys?.access ?? "restorable";
-  if (access === "append-only" && every !== undefined) {
-    pulumi.log.warn(
-      `copy.every: the key for the copies is append-only and cannot see how old the newest copy is, so every backup is copied. Leave copy.every out, or set copy.keys.access to "restorable".`,
-      parent,
-    );
-  }
-  const prefix = args.prefix ?? backupPrefix;
-  const settled = settleBucket(
+export interface CopyCreation {
+  readonly parent: pulumi.Resource;
+  /** Name of the backup. */
+  readonly name: string;
+  readonly copy: ResolvedCopy;
+  readonly original: BucketAccess;
+  readonly jitterSeconds: number | undefined;
+  /** How messages name the arguments. */
+  readonly settingName: SettingName;
+}
+
+/** Makes or tries the keys for the copies. */
+export function createCopy(options: CopyCreation): CreatedCopy {
+  const { parent, name, copy, original, jitterSeconds, settingName } = options;
+  const { every, bucket, rhythm, retentionDays } = copy;
+  const access = createBucketAccess({
     parent,
-    `${name}-copy`,
-    args.bucket,
-    prefix,
-    made === undefined ? { ...keys, access } : keys,
-    args.transform?.keys,
+    name: `${name}-copy`,
+    bucket,
+    transform: copy.args.transform?.keys,
+  });
+  const location = applyReportingProblems(
+    parent,
+    pulumi.all([original.location, access.location]),
+    ([first, second]) => {
+      const { sharedService } = compare(first, second, settingName);
+      if (sharedService !== undefined) {
+        logOf(parent).warn(
+          `${settingName("copy.bucket")} is at ${sharedService} as the first one is: what closes the account or takes the provider down takes both. A copy at another provider outlives that.`,
+        );
+      }
+      return second;
+    },
   );
-  if (access === "append-only" && settled.tiered) {
-    explained(parent, () => {
-      throw new Problem(
-        `copy: a key that is "append-only" and retention tiers contradict each other: a key that may not list the bucket cannot know which copy is a month's first. Set copy.keys.access to "restorable", or take the tiers out.`,
-      );
-    });
-  }
-  const location = apart(parent, original, settled);
-  const retentionDays = keptDays(settled, backup.keep);
   return {
-    keys: settled.keys,
-    madeKeys: settled.keys !== undefined || settled.madeKeys === true,
+    keys: access.keys,
     settings: pulumi
-      .all([location, settled.accessKeyId, settled.secretAccessKey])
+      .all([location, access.accessKeyId, access.secretAccessKey])
       .apply(([place, accessKeyId, secretAccessKey]) => ({
         store: {
           ...place,
           accessKeyId,
           secretAccessKey,
-          allowInsecure: settled.allowInsecure,
-          ...(settled.checksums && { checksums: settled.checksums }),
+          allowInsecure: bucket.place.allowInsecure,
+          ...(bucket.checksums && { checksums: bucket.checksums }),
         },
         ...(every && { every: every.toString() }),
-        tiers: settled.tiered ?? false,
+        tiers: bucket.tiered,
       })),
-    outputs: pulumi.all([location, pulumi.unsecret(settled.accessKeyId)]).apply(
+    outputs: pulumi.all([location, pulumi.unsecret(access.accessKeyId)]).apply(
       ([place, writerKeyId]): NonNullable<BackupOutputs["copy"]> => ({
         location: place,
         writerKeyId,
         rpoHours: rpoHours(rhythm, jitterSeconds),
         ...(retentionDays !== undefined && { retentionDays }),
-        ...(settled.tierDays && { tierDays: settled.tierDays }),
+        ...(bucket.tierDays && { tierDays: bucket.tierDays }),
       }),
     ),
   };
@@ -134,77 +184,33 @@ export function settleCopy(
 
 /** A key that was made cannot delete, and copies in tiers are left to the folders' own rules. */
 function keptDays(
-  { retentionDays, keys, madeKeys, tiered }: SettledBucket,
-  keep: PostgresBackupArgs["keep"],
+  { retentionDays, keys, tiered }: ResolvedBucket,
+  keepDays: number | undefined,
 ): number | undefined {
-  if (retentionDays === undefined || keep === undefined) return retentionDays;
-  return keys || madeKeys || tiered ? retentionDays : Math.min(retentionDays, keep.days);
+  if (retentionDays === undefined || keepDays === undefined) return retentionDays;
+  return keys.from !== "owner" || tiered ? retentionDays : Math.min(retentionDays, keepDays);
 }
 
-/** The container's settings with those of the copy, if there is one. */
-export function withCopy(
-  settings: pulumi.Output<AgentSettings>,
-  copy: SettledCopy | undefined,
-): pulumi.Output<AgentSettings> {
-  if (copy === undefined) return settings;
-  return pulumi.all([settings, copy.settings]).apply(([all, own]) => ({ ...all, copy: own }));
+/**
+ * Compares the two places.
+ * @returns the service that both buckets are at, if it is one
+ * @throws Problem when they are the same bucket
+ */
+function compare(
+  original: Location,
+  copy: Location,
+  name: SettingName,
+): { readonly sharedService: string | undefined } {
+  const a = parseAddress({ ...original, allowInsecure: true });
+  const b = parseAddress({ ...copy, allowInsecure: true });
+  if (isSameBucket(a, b)) throw sameBucket(copy.bucket, name);
+  const unknown = a.provider.name === other.name;
+  const same = unknown ? a.endpoint === b.endpoint : a.provider.name === b.provider.name;
+  return { sharedService: same ? (unknown ? a.endpoint : a.provider.name) : undefined };
 }
 
-function toSchedule(every: CopyArgs["every"]): Schedule | undefined {
-  if (typeof every !== "string") return every;
-  try {
-    return Schedule.parse(every);
-  } catch (error) {
-    if (!(error instanceof Problem)) throw error;
-    throw new Problem(error.message.replace(/^schedule/, "copy.every"), { cause: error });
-  }
-}
-
-/** What is plain is judged at once: an error in a value that others wait for is reported with all their names. */
-function refuseSame(copy: BackupBucket, original: BackupBucket): void {
-  const [a, b] = [plainAddress(copy), plainAddress(original)];
-  if (copy === original || (a && b && isSameBucket(a, b))) throw sameBucket(a?.bucket);
-}
-
-function plainAddress(bucket: BackupBucket): StoreAddress | undefined {
-  if (bucket instanceof AwsBackupBucket || "writer" in bucket) return undefined;
-  const { name, endpoint, region, allowInsecure } = bucket;
-  if (typeof name !== "string" || typeof region !== "string") return undefined;
-  if (endpoint !== undefined && typeof endpoint !== "string") return undefined;
-  return parseAddress({ endpoint, region, bucket: name, prefix: "any", allowInsecure });
-}
-
-/** The copy's location, once it is known to be another one; a warning where one failure may take both. */
-function apart(
-  parent: pulumi.Resource,
-  original: SettledBucket,
-  copy: SettledBucket,
-): pulumi.Output<Location> {
-  return explainedApply(
-    parent,
-    pulumi.all([original.location, copy.location]),
-    ([first, second]): Location => {
-      const a = parseAddress({ ...first, allowInsecure: true });
-      const b = parseAddress({ ...second, allowInsecure: true });
-      if (isSameBucket(a, b)) throw sameBucket(second.bucket);
-      const sameService =
-        a.provider.name === other.name
-          ? a.endpoint === b.endpoint
-          : a.provider.name === b.provider.name;
-      if (sameService) {
-        const service = a.provider.name === other.name ? a.endpoint : a.provider.name;
-        pulumi.log.warn(
-          `copy.bucket is at ${service} as the first one is: what closes the account or takes the provider down takes both. A copy at another provider outlives that.`,
-          parent,
-        );
-      }
-      return second;
-    },
-  );
-}
-
-function sameBucket(name: string | undefined): Problem {
+function sameBucket(bucket: string | undefined, name: SettingName): Problem {
   return new Problem(
-    `copy.bucket is the bucket ${name === undefined ? "" : `"${name}" `}of the backups themselves, and a copy in the same bucket protects from nothing. Give another bucket, best at another provider.`,
+    `${name("copy.bucket")} is the bucket ${bucket === undefined ? "" : `"${bucket}" `}of the backups themselves, and a copy in the same bucket protects from nothing. Give another bucket, best at another provider.`,
   );
 }

@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { parseRecipient } from "../../common/age/keys.ts";
 import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
 import { Problem } from "../../common/problem.ts";
-import { explainedApply } from "../pulumi/resourceError.ts";
+import { applyReportingProblems } from "../pulumi/resourceMessages.ts";
 
 type Settings = AgentSettings["encryption"];
 
@@ -46,7 +46,7 @@ export class Encryption {
   }
 
   /**
-   * With a passphrase, kept as a secret. One that is changed later does not open the backups of before.
+   * With a passphrase, kept as a secret. One that is changed later does not open earlier backups.
    * @throws Problem when it is empty; one that is known later is refused in the preview
    * @example Encryption.passphrase(config.requireSecret("passphrase"))
    */
@@ -66,25 +66,23 @@ export class Encryption {
   }
 
   /**
-   * What the container is told; a wrong passphrase is explained on the component that it was given to.
+   * What the container is given; a wrong passphrase is reported on the component that it was given to.
    * @internal
    */
-  static settle(
+  static settingsOf(
     resource: pulumi.Resource,
     encryption: Encryption | undefined,
   ): pulumi.Output<Settings> {
-    if (encryption === undefined) {
-      if (pulumi.runtime.isDryRun()) pulumi.log.warn(IN_CLEAR, resource);
-      return pulumi.output(undefined);
-    }
-    return explainedApply(resource, encryption.#settings, (settings) => {
+    if (encryption === undefined) return pulumi.output(undefined);
+    return applyReportingProblems(resource, encryption.#settings, (settings) => {
       if (settings && "passphrase" in settings) requireText(settings.passphrase);
       return settings;
     });
   }
 }
 
-const IN_CLEAR =
+/** For the preview of a backup that declares no encryption. */
+export const NOT_ENCRYPTED =
   'encryption is not declared, so whoever can read the bucket can read the backups: give Encryption.recipient("age1...") the public key that age-keygen prints (ageRecipients in a stack\'s configuration), or Encryption.none() (there ageRecipients: none) if that is meant.';
 
 function requireText(passphrase: string): void {

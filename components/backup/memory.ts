@@ -1,4 +1,3 @@
-import * as pulumi from "@pulumi/pulumi";
 import { Problem } from "../../common/problem.ts";
 import { aws, type Provider } from "../../storage/address/providers.ts";
 import { gigabytes } from "../../storage/planning/costs.ts";
@@ -6,7 +5,25 @@ import { leastQueue, partBytesFor } from "../../storage/upload/partSize.ts";
 import { AwsBackupBucket } from "../bucket/awsBackupBucket.ts";
 import type { BackupBucket } from "../bucket/bucket.ts";
 import { providerOf } from "../bucket/retentionCheck.ts";
-import type { PostgresBackupArgs } from "./postgresBackupArgs.ts";
+import type { ResourceLog } from "../pulumi/resourceMessages.ts";
+import { asArgument, type SettingName } from "../pulumi/settingNames.ts";
+
+export interface MemoryArgs {
+  /**
+   * Memory limit of the container, as `docker run` takes it. The default suffices for a database of some 600 GB, of 60 GB at
+   * Scaleway: as a service takes a number of parts, those of a larger one are larger, and two of each bucket's are held at a
+   * time. With `backupBytes` the preview says what it takes. Nor does it suffice for one huge row: pg_dump needs about twice
+   * the row's text form on top, where a `bytea` takes two characters a byte.
+   * @default "256m"
+   * @example "640m" // rows of up to 200 MiB of text
+   */
+  readonly memory?: string;
+  /**
+   * Size of one stored backup, bytes: about a fifth of the database. For the estimate of space, cost and memory at preview.
+   * @default none: the preview estimates the number of backups alone
+   */
+  readonly backupBytes?: number;
+}
 
 /** Limit of the container where none is given. */
 export const DEFAULT_MEMORY = "256m";
@@ -22,32 +39,34 @@ const UNITS = "bkmgt";
  * Bytes of a size as `docker run` takes it.
  * @throws Problem when it is none
  */
-export function memoryBytes(memory: string): number {
+export function memoryBytes(memory: string, name: SettingName = asArgument): number {
   const [, number, unit = "b"] = /^(\d+(?:\.\d+)?) ?(?:([kmgt])i?)?b?$/i.exec(memory) ?? [];
   if (number !== undefined) return Number(number) * 1024 ** UNITS.indexOf(unit.toLowerCase());
   throw new Problem(
-    `memory "${memory}" is no size that Docker takes. Give a number with its unit, for instance "256m" or "1g".`,
+    `${name("memory")} "${memory}" is no size that Docker takes. Give a number with its unit, for instance "256m" or "1g".`,
   );
 }
 
-/** Says at preview when the parts of a database as large as `backupBytes` tells do not fit into the memory. */
-export function tellMemory(
-  resource: pulumi.Resource,
-  { backupBytes = 0, memory = DEFAULT_MEMORY, bucket, copy }: PostgresBackupArgs,
+/** Warns at preview when the parts of a database as large as `backupBytes` implies do not fit into the memory. */
+export function checkMemory(
+  { backupBytes = 0, memory = DEFAULT_MEMORY }: MemoryArgs,
+  buckets: readonly BackupBucket[],
+  name: SettingName,
+  log: ResourceLog,
 ): void {
-  const limit = memoryBytes(memory);
-  if (!pulumi.runtime.isDryRun() || limit === 0 || !(backupBytes > 0)) return;
+  const limit = memoryBytes(memory, name);
+  if (!log.preview || limit === 0 || !(backupBytes > 0)) return;
   const databaseBytes = DATABASE_PER_BACKUP * backupBytes;
-  const parts = [bucket, ...(copy ? [copy.bucket] : [])].map(serviceOf).map((service) => ({
+  const parts = buckets.map(serviceOf).map((service) => ({
     service: service.name,
     mib: partBytesFor(service, databaseBytes) / MiB,
   }));
   const needed = parts.reduce((sum, { mib }) => sum + leastQueue * mib, USUAL_MIB);
   if (needed * MiB <= limit) return;
   const held = parts.map(({ service, mib }) => `${mib} MiB for ${service}`).join(" and two of ");
-  pulumi.log.warn(
-    `memory "${memory}" does not suffice for a database of ${gigabytes(databaseBytes)}, which is ${DATABASE_PER_BACKUP} times backupBytes: the container holds two parts of ${held} besides its usual ${USUAL_MIB} MiB, ${needed} MiB in all. Give at least memory: "${Math.ceil(needed / 64) * 64}m".`,
-    resource,
+  const setting = name("memory");
+  log.warn(
+    `${setting} "${memory}" does not suffice for a database of ${gigabytes(databaseBytes)}, which is ${DATABASE_PER_BACKUP} times ${name("backupBytes")}: the container holds two parts of ${held} besides its usual ${USUAL_MIB} MiB, ${needed} MiB in all. Give at least ${setting}: "${Math.ceil(needed / 64) * 64}m".`,
   );
 }
 

@@ -1,8 +1,22 @@
 import { posix } from "node:path";
 import { Problem } from "../../common/problem.ts";
+import { asArgument, type SettingName } from "../pulumi/settingNames.ts";
 
 /** Folder of the image that belongs to the container's user; a named volume that is mounted there takes that over. */
 const SCRATCH = "/scratch";
+
+export interface ScratchArgs {
+  /**
+   * Where `restore --scratch /scratch` unpacks the archive, to restore it with every core: a named volume of Docker's, or
+   * an absolute folder of the host. It is mounted at /scratch, needs the room of the whole database in clear while a restore
+   * runs, and stays on `pulumi destroy`. A volume belongs to the container's user by itself; a folder must be given to it:
+   * `chown 10001:10001 FOLDER`.
+   * @default none: a restore is a stream, which needs no room and goes through one core
+   * @example "shop-scratch"
+   * @example "/srv/scratch"
+   */
+  readonly scratch?: string;
+}
 
 /** What the container gets of its host. */
 export interface Mounts {
@@ -22,12 +36,12 @@ export function volumesOf({ metricsFile, scratch }: Mounts): string[] | undefine
 }
 
 /** @throws Problem when it can be neither a volume nor a folder */
-export function checkScratch(scratch: string): void {
+export function checkScratch(scratch: string, name: SettingName = asArgument): void {
   // As Docker has it, which takes what begins with another sign for a path.
   const isVolume = /^[A-Za-z0-9][\w.-]+$/.test(scratch);
   if (isVolume || isHostPath(scratch)) return;
   throw new Problem(
-    `scratch "${scratch}" must be the name of a Docker volume, such as shop-scratch, or an absolute path of a folder of the host, such as /srv/scratch, without blanks, colons, quotes and the like.`,
+    `${name("scratch")} "${scratch}" must be the name of a Docker volume, such as shop-scratch, or an absolute path of a folder of the host, such as /srv/scratch, without blanks, colons, quotes and the like.`,
   );
 }
 

@@ -5,16 +5,17 @@ import {
   notificationUrlFault,
 } from "../../common/contracts/agentEnvironment/notifications.ts";
 import { Problem } from "../../common/problem.ts";
-import { explainedApply } from "../pulumi/resourceError.ts";
+import { applyReportingProblems } from "../pulumi/resourceMessages.ts";
+import type { SettingName } from "../pulumi/settingNames.ts";
 import { isHostPath } from "./mounts.ts";
 
-/** Who is told after each run of the backup. What cannot be told is logged and never fails the backup. */
+/** Who is notified after each run of the backup. A notification that cannot be sent is logged and never fails the backup. */
 export interface NoticesArgs {
   /**
    * Address that gets a POST with one sentence after each success, with `/fail` behind it after a failure and `/start`
    * at the start, as healthchecks.io has it. Such a service also speaks up when nothing comes, which no container can.
    * Kept as a secret; https, or http to a host of one word, such as a container beside this one.
-   * @default nobody is told
+   * @default nobody is notified
    * @example config.requireSecret("pingUrl")
    */
   readonly pingUrl?: pulumi.Input<string>;
@@ -22,7 +23,7 @@ export interface NoticesArgs {
    * Address that gets a POST with a JSON document after each run: `version`, `event`, `result` (`ok` or `failed`),
    * `database`, `host`, `durationMs`, and `stamp`, `key`, `bytes`, `rows`, `error` where there are any, and `failures`, a
    * `database` and `message` for each that failed in the run. Kept as a secret; https, as for `pingUrl`.
-   * @default nobody is told
+   * @default nobody is notified
    */
   readonly webhookUrl?: pulumi.Input<string>;
   /**
@@ -35,33 +36,40 @@ export interface NoticesArgs {
 }
 
 /**
- * The notices as the container knows them. A wrong one is explained on the component that it was given to.
+ * Judges what is known already.
  * @throws Problem that names the argument
  */
-export function settleNotices(
+export function checkNotices(
+  { pingUrl, webhookUrl, metricsFile }: NoticesArgs,
+  name: SettingName,
+): void {
+  if (metricsFile !== undefined) checkMetricsFile(metricsFile, name("notices.metricsFile"));
+  if (typeof pingUrl === "string") checkedUrl(pingUrl, name("notices.pingUrl"));
+  if (typeof webhookUrl === "string") checkedUrl(webhookUrl, name("notices.webhookUrl"));
+}
+
+/** The notices as the container knows them; an address that is known later is judged then, on the resource. */
+export function noticeSettings(
   resource: pulumi.Resource,
-  { pingUrl, webhookUrl, metricsFile }: NoticesArgs = {},
+  { pingUrl, webhookUrl, metricsFile }: NoticesArgs,
+  name: SettingName,
 ): pulumi.Output<NotificationSettings> {
-  if (metricsFile !== undefined) checkPath(metricsFile);
-  // What is known already fails at once, what is not, when it is.
-  if (typeof pingUrl === "string") checked("notices.pingUrl", pingUrl);
-  if (typeof webhookUrl === "string") checked("notices.webhookUrl", webhookUrl);
-  return explainedApply(resource, pulumi.all([pingUrl, webhookUrl]), ([ping, webhook]) => ({
-    ...(ping !== undefined && { pingUrl: checked("notices.pingUrl", ping) }),
-    ...(webhook !== undefined && { webhookUrl: checked("notices.webhookUrl", webhook) }),
+  return applyReportingProblems(resource, pulumi.all([pingUrl, webhookUrl]), ([ping, webhook]) => ({
+    ...(ping !== undefined && { pingUrl: checkedUrl(ping, name("notices.pingUrl")) }),
+    ...(webhook !== undefined && { webhookUrl: checkedUrl(webhook, name("notices.webhookUrl")) }),
     ...(metricsFile !== undefined && { metricsFile }),
   }));
 }
 
-function checked(argument: string, address: string): string {
+function checkedUrl(address: string, setting: string): string {
   const fault = notificationUrlFault(address);
-  if (fault !== undefined) throw new Problem(`${argument} ${fault}.`);
+  if (fault !== undefined) throw new Problem(`${setting} ${fault}.`);
   return address;
 }
 
-function checkPath(path: string): void {
+function checkMetricsFile(path: string, setting: string): void {
   if (isHostPath(path) && posix.dirname(path) !== "/" && path.endsWith(".prom")) return;
   throw new Problem(
-    `notices.metricsFile "${path}" must be an absolute path of a .prom file in a folder of the host, without blanks, colons, quotes and the like, such as /var/lib/node_exporter/textfile/shop.prom.`,
+    `${setting} "${path}" must be an absolute path of a .prom file in a folder of the host, without blanks, colons, quotes and the like, such as /var/lib/node_exporter/textfile/shop.prom.`,
   );
 }

@@ -1,28 +1,28 @@
 import * as pulumi from "@pulumi/pulumi";
-import { toEnvironment } from "../../common/contracts/agentEnvironment/environment.ts";
+import {
+  type AgentSettings,
+  toEnvironment,
+} from "../../common/contracts/agentEnvironment/environment.ts";
 import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
-import { Schedule } from "../../common/schedule/schedule.ts";
-import { KamalAccessory, type KamalAccessoryArgs } from "../accessory/kamalAccessory.ts";
-import { type KamalProject, readKamalProject } from "../accessory/kamalProject.ts";
-import { type SshAccess, settleSshAccess } from "../accessory/sshConnection.ts";
+import type { Accessory } from "../../kamal/accessory.ts";
+import { KamalAccessory } from "../accessory/kamalAccessory.ts";
 import type { BackupKeys } from "../bucket/backupKeys.ts";
-import { keepingIn, settleBucket } from "../bucket/resolveBucket.ts";
-import { checkRetention } from "../bucket/retentionCheck.ts";
-import { AgentImage } from "../image/agentImage.ts";
-import { HostAgentImage, isBuiltOnHost } from "../image/hostAgentImage.ts";
+import { type BucketAccess, createBucketAccess } from "../bucket/bucketAccess.ts";
+import { hasNewKeys } from "../bucket/resolveBucket.ts";
+import type { AgentImage } from "../image/agentImage.ts";
+import type { HostAgentImage } from "../image/hostAgentImage.ts";
+import { createHostImage, createRegistryImage } from "../image/imageSource.ts";
 import { pinnedImage } from "../image/publishedImage.ts";
 import { withDynamicProvider } from "../pulumi/dynamicPackage.ts";
-import { explained, explainedApply } from "../pulumi/resourceError.ts";
-import { type AccessoryNames, accessoryNames, accessoryOf, kamalSecretsOf } from "./accessory.ts";
+import { applyReportingProblems, logOf, reportProblems } from "../pulumi/resourceMessages.ts";
+import { accessoryOf, kamalSecretsOf } from "./accessory.ts";
 import { checkedSettings, settingsOf } from "./agentSettings.ts";
-import { settleCopy, withCopy } from "./copy.ts";
+import { type CreatedCopy, createCopy } from "./copy.ts";
 import { Encryption } from "./encryption.ts";
-import { tellMemory } from "./memory.ts";
-import { settleNotices } from "./notices.ts";
+import { noticeSettings } from "./notices.ts";
+import { outputsOf } from "./outputs.ts";
 import type { PostgresBackupArgs } from "./postgresBackupArgs.ts";
-import { rpoHours } from "./recoveryPoint.ts";
-import { type Database, settleDatabase } from "./resolveDatabase.ts";
-import { checkArgs } from "./validateArgs.ts";
+import { type ResolvedBackup, resolveBackup } from "./resolveBackup.ts";
 
 /**
  * Backs up the PostgreSQL databases of a Kamal application: makes the container's key, builds its image, renders the
@@ -59,112 +59,30 @@ export class PostgresBackup extends pulumi.ComponentResource {
 
   constructor(name: string, args: PostgresBackupArgs, opts?: pulumi.ComponentResourceOptions) {
     super("kamal-postgres-backup:index:PostgresBackup", name, {}, withDynamicProvider(opts));
-    const { transform } = args;
+    const resolved = reportProblems(this, () => resolveBackup(args, logOf(this)));
 
-    const schedule = explained(this, () => toSchedule(args.schedule));
-    explained(this, () => checkArgs(args));
-    const keeping = keepingIn(args.bucket);
-    if (keeping) {
-      checkRetention(this, schedule, keeping, {
-        ...(args.backupBytes !== undefined && { backupBytes: args.backupBytes }),
-        ...(args.usdPerGbMonth !== undefined && { usdPerGbMonth: args.usdPerGbMonth }),
-      });
-    }
-    const project = explained(this, () => readKamalProject(args.kamal));
-    for (const warning of project.config.warnings) pulumi.log.warn(warning, this);
-    const names = explained(this, () => accessoryNames(args.kamal, project.config.service));
-    const database = explained(this, () =>
-      settleDatabase(project, args.kamal, args, args.postgres),
-    );
-    const access = explained(this, () => settleSshAccess(project.config, database.hosts, args.ssh));
-    const onHost = explained(this, () => isBuiltOnHost(args.build, args.image));
-    const registry = onHost ? undefined : explained(this, () => registryLogin(project));
-    const bucket = settleBucket(
-      this,
-      name,
-      args.bucket,
-      prefixOf(project, args),
-      args.keys,
-      transform?.keys,
-    );
-    const copy = settleCopy(this, name, args, bucket, prefixOf(project, args), schedule);
-    const image =
-      args.image !== undefined
-        ? undefined
-        : onHost
-          ? this.buildOnHosts(name, args, names, database, access)
-          : this.buildImage(name, args, project, names, database, registry);
-
-    const notices = explained(this, () => settleNotices(this, args.notices));
-    const encryption = Encryption.settle(this, args.encryption);
-    const own = settingsOf(schedule, database, bucket, args, notices, encryption);
-    const settings = explainedApply(this, withCopy(own, copy), checkedSettings);
-    const secrets = settings.apply((s) => ({ ...toEnvironment(s).secret }));
-    tellMemory(this, args);
-    const accessory = pulumi.unsecret(
-      pulumi
-        .all([
-          settings,
-          image?.reference ?? pinnedImage(this, "image", args.image as string, registry),
-        ])
-        .apply(([s, reference]) =>
-          accessoryOf(names, s, database, {
-            ...args,
-            image: reference,
-            logging: project.config.logging,
-          }),
-        ),
-    );
-
-    this.accessory = new KamalAccessory(
-      name,
-      {
-        names,
-        accessory,
-        secrets,
-        kamalSecrets: settings.apply((s) => kamalSecretsOf(names, s, database)),
-        deployFile: project.deployFile,
-        secretsFile: project.secretsFile,
-        access,
-        // The probe has waited for the key too, but from here: the host may ask another server of AWS, or be the only one
-        // that reaches the bucket.
-        patience: bucket.keys || bucket.madeKeys || copy?.madeKeys ? 60 : 0,
-        ...(registry && { registry }),
-        ...(transform?.accessory && { transform: transform.accessory }),
-      },
-      { parent: this },
-    );
+    const site = { parent: this, name, resolved };
+    const bucket = createBackupAccess(site);
+    const copy = createCopyAccess(site, bucket);
+    const built = createImage(site);
+    const settings = createSettings(site, bucket, copy);
+    const declared = declareAccessory(site, settings, built);
+    this.accessory = createAccessory(site, settings, declared);
 
     this.keys = bucket.keys;
     this.copyKeys = copy?.keys;
-    this.image = image;
+    this.image = built;
     this.location = bucket.location;
     this.writerKeyId = pulumi.unsecret(bucket.accessKeyId);
     this.readerKeyId = bucket.keys?.reader.accessKeyId;
     this.readerSecretKey = bucket.keys?.reader.secretAccessKey;
-    this.outputs = pulumi.all([accessory, bucket.location, this.writerKeyId, copy?.outputs]).apply(
-      ([{ image: reference }, location, writerKeyId, copied]): BackupOutputs => ({
-        kind: "kamal-postgres-backup",
-        version: 1,
-        name,
-        ...databaseOutputs(database),
-        accessory: names.key,
-        container: names.container,
-        hosts: [...access.hosts],
-        ...(access.proxy && { proxy: access.proxy }),
-        identityFiles: [...access.identityFiles],
-        location,
-        writerKeyId,
-        image: reference,
-        schedule: schedule.toString(),
-        ...(bucket.retentionDays !== undefined && {
-          retentionDays: args.keep?.days ?? bucket.retentionDays,
-        }),
-        ...(bucket.tierDays && { tierDays: bucket.tierDays }),
-        rpoHours: rpoHours(schedule, args.jitterSeconds),
-        ...(copied && { copy: copied }),
-      }),
-    );
+    this.outputs = outputsOf({
+      name,
+      resolved,
+      bucket,
+      copy,
+      image: declared.apply(({ image }) => image),
+    });
     this.registerOutputs({
       outputs: this.outputs,
       location: this.location,
@@ -173,73 +91,99 @@ export class PostgresBackup extends pulumi.ComponentResource {
       readerSecretKey: this.readerSecretKey,
     });
   }
+}
 
-  private buildOnHosts(
-    name: string,
-    { baseImage }: PostgresBackupArgs,
-    { container }: AccessoryNames,
-    { major }: Database,
-    access: SshAccess,
-  ): HostAgentImage {
-    return new HostAgentImage(
-      `${name}-agent`,
-      {
-        name: container,
-        postgresMajor: major,
-        ...(baseImage !== undefined && { baseImage }),
-        access,
-      },
-      { parent: this },
-    );
+/** What the children are made from. */
+interface Site {
+  readonly parent: pulumi.Resource;
+  readonly name: string;
+  readonly resolved: ResolvedBackup;
+}
+
+function createBackupAccess({ parent, name, resolved }: Site): BucketAccess {
+  const { bucket, args } = resolved;
+  return createBucketAccess({ parent, name, bucket, transform: args.transform?.keys });
+}
+
+function createCopyAccess(
+  { parent, name, resolved }: Site,
+  original: BucketAccess,
+): CreatedCopy | undefined {
+  const { copy, args } = resolved;
+  if (copy === undefined) return undefined;
+  const { jitterSeconds } = args;
+  return createCopy({ parent, name, copy, original, jitterSeconds, settingName: resolved.name });
+}
+
+/** @returns undefined for an image that is published already */
+function createImage({ parent, name, resolved }: Site): AgentImage | HostAgentImage | undefined {
+  const { args, image, registry, accessory, access } = resolved;
+  const { baseImage, transform } = args;
+  const built = { parent, name, postgresMajor: resolved.database.major, baseImage };
+  if (image.from === "published") return undefined;
+  if (image.from === "host") {
+    return createHostImage(built, { container: accessory.container, access });
   }
-
-  private buildImage(
-    name: string,
-    args: PostgresBackupArgs,
-    project: KamalProject,
-    { service, key }: AccessoryNames,
-    database: Database,
-    registry: RegistryLogin | undefined,
-  ): AgentImage {
-    const repository = `${service}-${key.replaceAll("_", "-")}`;
-    return new AgentImage(
-      `${name}-agent`,
-      {
-        repository: [project.config.registry.server, repository].filter(Boolean).join("/"),
-        ...(registry && { registry }),
-        postgresMajor: database.major,
-        ...(args.baseImage !== undefined && { baseImage: args.baseImage }),
-        ...(args.transform?.image && { transform: args.transform.image }),
-      },
-      { parent: this },
-    );
-  }
+  const { repository } = image;
+  return createRegistryImage(built, { repository, registry, transform: transform?.image });
 }
 
-type RegistryLogin = NonNullable<KamalAccessoryArgs["registry"]>;
-
-function databaseOutputs({ names }: Database): Pick<BackupOutputs, "database" | "databases"> {
-  return names === "all"
-    ? { database: "", databases: "all" }
-    : { database: names[0], databases: [...names] };
+function createSettings(
+  { parent, resolved }: Site,
+  access: BucketAccess,
+  copy: CreatedCopy | undefined,
+): pulumi.Output<AgentSettings> {
+  const { args, name } = resolved;
+  const notices = noticeSettings(parent, args.notices ?? {}, name);
+  const encryption = Encryption.settingsOf(parent, args.encryption);
+  const settings = settingsOf({ resolved, access, copy, notices, encryption });
+  return applyReportingProblems(parent, settings, checkedSettings);
 }
 
-function toSchedule(schedule: Schedule | string): Schedule {
-  return typeof schedule === "string" ? Schedule.parse(schedule) : schedule;
+/** The accessory as every view of it is made from. */
+function declareAccessory(
+  { parent, resolved }: Site,
+  settings: pulumi.Output<AgentSettings>,
+  built: AgentImage | HostAgentImage | undefined,
+): pulumi.Output<Accessory> {
+  const { args, accessory, database, project, registry, image } = resolved;
+  const reference =
+    image.from === "published"
+      ? pinnedImage(parent, { setting: resolved.name("image"), image: image.reference, registry })
+      : (built as AgentImage | HostAgentImage).reference;
+  const { logging } = project.config;
+  return pulumi.unsecret(
+    pulumi
+      .all([settings, reference])
+      .apply(([known, pinned]) =>
+        accessoryOf(accessory, known, database, { ...args, image: pinned, logging }),
+      ),
+  );
 }
 
-function prefixOf(project: KamalProject, args: PostgresBackupArgs): string {
-  return args.prefix ?? [project.config.service, args.kamal.destination].filter(Boolean).join("/");
-}
-
-/** Kamal's own login, so that what Kamal can pull after us, we pushed. */
-function registryLogin(project: KamalProject): RegistryLogin | undefined {
-  const { server, username, password } = project.config.registry;
-  if (username === undefined || password === undefined) return undefined;
-  const instead = "registry.password as a literal in Kamal's secrets";
-  return {
-    server: server ?? "docker.io",
-    username: typeof username === "string" ? username : project.secret(username.secret, instead),
-    password: pulumi.secret(project.secret(password.secret, instead)),
-  };
+function createAccessory(
+  { parent, name, resolved }: Site,
+  settings: pulumi.Output<AgentSettings>,
+  accessory: pulumi.Output<Accessory>,
+): KamalAccessory {
+  const { args, accessory: names, database, project, access, registry, bucket, copy } = resolved;
+  const { transform } = args;
+  return new KamalAccessory(
+    name,
+    {
+      names,
+      accessory,
+      secrets: settings.apply((known) => ({ ...toEnvironment(known).secret })),
+      kamalSecrets: settings.apply((known) => kamalSecretsOf(names, known, database)),
+      deployFile: project.deployFile,
+      secretsFile: project.secretsFile,
+      access,
+      // The probe has waited for the key too, but from here: the host may ask another server of AWS, or be the only one
+      // that reaches the bucket.
+      patience: hasNewKeys(bucket) || (copy && hasNewKeys(copy.bucket)) ? 60 : 0,
+      ...(registry && { registry }),
+      ...(transform?.accessory && { transform: transform.accessory }),
+    },
+    { parent },
+  );
 }

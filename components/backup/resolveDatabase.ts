@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { Problem } from "../../common/problem.ts";
 import { databaseAccessory, databaseDefaults, postgresMajor } from "../../kamal/database.ts";
 import type { KamalArgs, KamalProject } from "../accessory/kamalProject.ts";
-import type { PostgresBackupArgs } from "./postgresBackupArgs.ts";
+import type { SettingName } from "../pulumi/settingNames.ts";
 
 /** What cannot be read from deploy.yml, or should not be. Each setting given here wins. */
 export interface PostgresArgs {
@@ -19,6 +19,25 @@ export interface PostgresArgs {
   readonly password?: pulumi.Input<string>;
   /** Major version of the server. @default that of the accessory's image tag */
   readonly major?: number;
+}
+
+export interface DatabaseArgs {
+  /**
+   * Exact name of the database, or of several on the same server; each gets its own objects. `"all"`: every database that
+   * the server has when a backup begins, without templates and `postgres`; one that is called "all" is `["all"]`.
+   * @default POSTGRES_DB of the database accessory
+   * @example "shop_production"
+   * @example ["shop_production", "shop_production_cache", "shop_production_queue", "shop_production_cable"]
+   */
+  readonly database?: string | readonly string[];
+  /**
+   * With `database: "all"`: exact names of those left out.
+   * @default none
+   * @example ["shop_production_cache"]
+   */
+  readonly excludeDatabases?: readonly string[];
+  /** What deploy.yml does not say about the server. */
+  readonly postgres?: PostgresArgs;
 }
 
 export interface Database {
@@ -38,67 +57,71 @@ export interface Database {
   readonly hosts: readonly string[];
 }
 
+export interface DatabaseOptions {
+  readonly project: KamalProject;
+  readonly kamal: KamalArgs;
+  readonly args: DatabaseArgs;
+  /** How messages name the arguments. */
+  readonly name: SettingName;
+}
+
 /**
- * Settles which database is backed up, from deploy.yml's database accessory and what the program says.
+ * Resolves which database is backed up, from deploy.yml's database accessory and what the program says.
  * @throws Problem that names the setting which is missing or cannot work
  */
-export function settleDatabase(
-  project: KamalProject,
-  kamal: KamalArgs,
-  wanted: Pick<PostgresBackupArgs, "database" | "excludeDatabases">,
-  args: PostgresArgs = {},
-): Database {
+export function resolveDatabase({ project, kamal, args, name }: DatabaseOptions): Database {
+  const { postgres = {} } = args;
   const accessory = databaseAccessory(project.config, kamal.databaseAccessory);
   const defaults = databaseDefaults(accessory);
   const names =
-    wanted.database === "all" ? "all" : namesOf("database", wanted.database ?? defaults.database);
-  const excluded = namesOf("excludeDatabases", wanted.excludeDatabases) ?? [];
+    args.database === "all" ? "all" : namesOf(name("database"), args.database ?? defaults.database);
+  const excluded = namesOf(name("excludeDatabases"), args.excludeDatabases) ?? [];
   if (excluded.length > 0 && names !== "all") {
+    const all = `${name("database")}: "all"`;
     throw new Problem(
-      'excludeDatabases goes with database: "all" only; here the databases are named. Leave it out, or say database: "all".',
+      `${name("excludeDatabases")} goes with ${all} only; here the databases are named. Leave it out, or say ${all}.`,
     );
   }
   if (names === undefined) {
     throw new Problem(
-      `database: accessory ${accessory.name} of ${kamal.config} sets no POSTGRES_DB. Give the exact name of the database.`,
+      `${name("database")}: accessory ${accessory.name} of ${kamal.config} sets no POSTGRES_DB. Give the exact name of the database.`,
     );
   }
-  const major = args.major ?? postgresMajor(accessory.image ?? "");
+  const major = postgres.major ?? postgresMajor(accessory.image ?? "");
   if (major === undefined) {
     throw new Problem(
-      `postgres.major: the image ${accessory.image} of accessory ${accessory.name} does not tell PostgreSQL's major version. Give it, for instance 17.`,
+      `${name("postgres.major")}: the image ${accessory.image} of accessory ${accessory.name} does not say PostgreSQL's major version. Give it, for instance 17.`,
     );
   }
   if (accessory.hosts.length !== 1) {
     throw new Problem(
-      `accessory ${accessory.name} of ${kamal.config} runs on ${accessory.hosts.length} hosts; a backup on each would run several times. Give kamal.databaseAccessory one that has a single host.`,
+      `accessory ${accessory.name} of ${kamal.config} runs on ${accessory.hosts.length} hosts; a backup on each would run several times. Give ${name("kamal.databaseAccessory")} one that has a single host.`,
     );
   }
   const { passwordSecret } = defaults;
-  if (args.password === undefined && passwordSecret === undefined) {
+  const setting = name("postgres.password");
+  if (postgres.password === undefined && passwordSecret === undefined) {
     throw new Problem(
-      `postgres.password: accessory ${accessory.name} of ${kamal.config} has no secret POSTGRES_PASSWORD. Give the password.`,
+      `${setting}: accessory ${accessory.name} of ${kamal.config} has no secret POSTGRES_PASSWORD. Give the password.`,
     );
   }
   return {
-    host: args.host ?? defaults.host,
-    port: args.port ?? defaults.port,
-    user: args.user ?? defaults.user,
+    host: postgres.host ?? defaults.host,
+    port: postgres.port ?? defaults.port,
+    user: postgres.user ?? defaults.user,
     names,
     excluded,
     major,
     hosts: accessory.hosts,
-    password: pulumi.secret(
-      args.password ?? project.secret(passwordSecret as string, "postgres.password"),
-    ),
-    ...(args.password === undefined &&
+    password: pulumi.secret(postgres.password ?? project.secret(passwordSecret as string, setting)),
+    ...(postgres.password === undefined &&
       passwordSecret !== undefined && { passwordFrom: passwordSecret }),
   };
 }
 
 /** @throws Problem for a name that the container's list of names cannot carry, or one given twice */
 function namesOf(
-  argument: string,
+  setting: string,
   wanted: string | readonly string[] | undefined,
 ): readonly [string, ...string[]] | undefined {
   const [first, ...others] = typeof wanted === "string" ? [wanted] : (wanted ?? []);
@@ -107,11 +130,11 @@ function namesOf(
   for (const name of names) {
     if (name === "" || name !== name.trim() || name.includes(",")) {
       throw new Problem(
-        `${argument}: "${name}" is no name that can be given to the container: it must not be empty, hold a comma, or begin or end with white space.`,
+        `${setting}: "${name}" is no name that can be given to the container: it must not be empty, hold a comma, or begin or end with white space.`,
       );
     }
   }
   const twice = names.find((name, index) => names.indexOf(name) !== index);
-  if (twice !== undefined) throw new Problem(`${argument}: "${twice}" is given twice.`);
+  if (twice !== undefined) throw new Problem(`${setting}: "${twice}" is given twice.`);
   return names;
 }

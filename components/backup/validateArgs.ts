@@ -2,7 +2,8 @@ import { readDumpOptions } from "../../common/contracts/agentEnvironment/dumpOpt
 import { Problem } from "../../common/problem.ts";
 import type { KeyAccess } from "../../storage/bucket/keyPermissions.ts";
 import { AwsBackupBucket } from "../bucket/awsBackupBucket.ts";
-import type { BackupBucket } from "../bucket/bucket.ts";
+import { isTiered } from "../bucket/resolveBucket.ts";
+import type { SettingName } from "../pulumi/settingNames.ts";
 import { checkAuthority } from "./certificateAuthority.ts";
 import { memoryBytes } from "./memory.ts";
 import { checkScratch } from "./mounts.ts";
@@ -11,66 +12,69 @@ import type { PostgresBackupArgs } from "./postgresBackupArgs.ts";
 /**
  * Judges what the types do not: a program in TypeScript may have its values from a configuration, and two of them may
  * contradict each other.
+ * @param name how messages name the arguments
  * @throws Problem that names the argument, what was given and what to do
  */
-export function checkArgs(args: PostgresBackupArgs): void {
+export function checkArgs(args: PostgresBackupArgs, name: SettingName): void {
   const { jitterSeconds = 0, compressionLevel = 1, maxShrinkPercent = 50, keep } = args;
-  checkNumber("jitterSeconds", jitterSeconds, 0, 86_400);
-  checkNumber("compressionLevel", compressionLevel, 1, 3);
-  checkNumber("maxShrinkPercent", maxShrinkPercent, 1, 100);
-  checkDumpOptions(args.dumpOptions ?? []);
-  if (args.memory !== undefined) memoryBytes(args.memory);
-  checkAuthority(args);
-  if (args.scratch !== undefined) checkScratch(args.scratch);
-  if (keep !== undefined) checkKeep(keep, args);
-  if (accessOf(args) === "append-only" && tiersOf(args.bucket)) {
+  checkNumber(name("jitterSeconds"), jitterSeconds, 0, 86_400);
+  checkNumber(name("compressionLevel"), compressionLevel, 1, 3);
+  checkNumber(name("maxShrinkPercent"), maxShrinkPercent, 1, 100);
+  checkDumpOptions(args.dumpOptions ?? [], name("dumpOptions"));
+  if (args.memory !== undefined) memoryBytes(args.memory, name);
+  checkAuthority(args, name);
+  if (args.scratch !== undefined) checkScratch(args.scratch, name);
+  if (keep !== undefined) checkKeep(keep, args, name);
+  if (accessOf(args) === "append-only" && isTiered(args.bucket)) {
     throw new Problem(
       `key access "append-only" and retention tiers contradict each other: a key that may not list the bucket cannot know which backup is a month's first. Declare "restorable", or take the tiers out.`,
     );
   }
 }
 
-function checkNumber(argument: string, value: number, least: number, most: number): void {
+function checkNumber(setting: string, value: number, least: number, most: number): void {
   if (Number.isInteger(value) && value >= least && value <= most) return;
-  throw new Problem(`${argument} ${value} must be a whole number from ${least} to ${most}.`);
+  throw new Problem(`${setting} ${value} must be a whole number from ${least} to ${most}.`);
 }
 
-function checkDumpOptions(options: readonly string[]): void {
+function checkDumpOptions(options: readonly string[], setting: string): void {
   const spaced = options.find((word) => word === "" || /\s/.test(word));
   if (spaced !== undefined) {
     throw new Problem(
-      `dumpOptions: "${spaced}" must be one word, since the container splits its options at white space. Write --name=value, each option by itself.`,
+      `${setting}: "${spaced}" must be one word, since the container splits its options at white space. Write --name=value, each option by itself.`,
     );
   }
   const read = readDumpOptions(options.join(" "));
-  if ("fault" in read) throw new Problem(`dumpOptions ${read.fault}`);
+  if ("fault" in read) throw new Problem(`${setting} ${read.fault}`);
 }
 
 function checkKeep(
   { days, atLeast = 7 }: NonNullable<PostgresBackupArgs["keep"]>,
   { bucket, keys }: PostgresBackupArgs,
+  name: SettingName,
 ): void {
-  checkNumber("keep.days", days, 1, 36_500);
-  checkNumber("keep.atLeast", atLeast, 1, 10_000);
+  const setting = name("keep");
+  checkNumber(name("keep.days"), days, 1, 36_500);
+  checkNumber(name("keep.atLeast"), atLeast, 1, 10_000);
   if (bucket instanceof AwsBackupBucket || ("keyAccess" in bucket && bucket.keyAccess)) {
     throw new Problem(
-      "keep: the key that is made for the container cannot delete, so that nobody who steals the host can remove backups. Take keep out: the bucket's own retention expires them.",
+      `${setting}: the key that is made for the container cannot delete, so that nobody who steals the host can remove backups. Take ${setting} out: the bucket's own retention expires them.`,
     );
   }
   if (keys?.access === "append-only") {
     throw new Problem(
-      `keep and keys.access "append-only" contradict each other: the container would delete backups that it may not even list. Take keep out, or declare "restorable" with a key that may delete.`,
+      `${setting} and ${name("keys.access")} "append-only" contradict each other: the container would delete backups that it may not even list. Take ${setting} out, or declare "restorable" with a key that may delete.`,
     );
   }
-  if (tiersOf(bucket)) {
+  if (isTiered(bucket)) {
     throw new Problem(
-      `keep and retention tiers contradict each other: weekly and monthly backups would go after ${days} days, too. Take keep out: the rules of the tiers' folders expire them.`,
+      `${setting} and retention tiers contradict each other: weekly and monthly backups would go after ${days} days, too. Take ${setting} out: the rules of the tiers' folders expire them.`,
     );
   }
   const longest = "writer" in bucket ? bucket.retentionDays : bucket.retention?.days;
   if (longest !== undefined && longest < days) {
     throw new Problem(
-      `keep and retention contradict each other: keep.days is ${days}, but the bucket's own rule expires every backup after ${longest} days. Keep at most ${longest} days, or give the bucket a longer retention.`,
+      `${setting} and retention contradict each other: ${name("keep.days")} is ${days}, but the bucket's own rule expires every backup after ${longest} days. Keep at most ${longest} days, or give the bucket a longer retention.`,
     );
   }
 }
@@ -78,8 +82,4 @@ function checkKeep(
 /** What the container's key may do; a bucket that makes the keys decides it. */
 function accessOf({ bucket, keys }: PostgresBackupArgs): KeyAccess | undefined {
   return ("keyAccess" in bucket ? bucket.keyAccess : undefined) ?? keys?.access;
-}
-
-function tiersOf(bucket: BackupBucket): boolean {
-  return "tiered" in bucket ? bucket.tiered : bucket.retention?.tierDays !== undefined;
 }

@@ -3,7 +3,6 @@ import * as pulumi from "@pulumi/pulumi";
 import { bucketPolicy } from "../../storage/bucket/bucketPolicy.ts";
 import type { LifecycleRule } from "../../storage/bucket/lifecycle.ts";
 import type { ObjectLock } from "../../storage/bucket/objectLock.ts";
-import type { AwsBackupBucketArgs } from "./awsBackupBucketArgs.ts";
 
 /** A lifecycle rule in the words of the AWS provider. */
 export function toAwsRule(
@@ -39,17 +38,23 @@ export function encryptionRules(
   return [{ applyServerSideEncryptionByDefault: byDefault, bucketKeyEnabled: true }];
 }
 
+/** What the policy depends on. */
+interface PolicyArgs {
+  readonly endpoint?: pulumi.Input<string>;
+  readonly prefix?: string;
+  readonly denyOverwrite?: boolean;
+}
+
 /** The policy's text. A service that is reached over plain http gets no statement against it. */
 export function policyText(
   arn: pulumi.Output<string>,
-  args: Pick<AwsBackupBucketArgs, "endpoint" | "prefix" | "denyOverwrite">,
+  { endpoint, prefix = "", denyOverwrite = true }: PolicyArgs,
 ): pulumi.Output<string> {
-  const { prefix = "", denyOverwrite = true } = args;
   return pulumi
-    .all([arn, args.endpoint])
-    .apply(([bucket, endpoint]) =>
+    .all([arn, endpoint])
+    .apply(([bucket, address]) =>
       JSON.stringify(
-        bucketPolicy({ bucket, prefix, tlsOnly: !endpoint?.startsWith("http:"), denyOverwrite }),
+        bucketPolicy({ bucket, prefix, tlsOnly: !address?.startsWith("http:"), denyOverwrite }),
       ),
     );
 }

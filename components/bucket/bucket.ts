@@ -82,5 +82,13 @@ export interface BucketWithKeys {
   readonly lock: pulumi.Resource | undefined;
 }
 
+/** Where the container writes, in the words of its environment. */
+export interface Location {
+  readonly endpoint?: string;
+  readonly region: string;
+  readonly bucket: string;
+  readonly prefix: string;
+}
+
 /** Where backups go. */
 export type BackupBucket = AwsBackupBucket | S3CompatibleBucket | BucketWithKeys | ExistingBucket;

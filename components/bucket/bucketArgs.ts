@@ -6,6 +6,7 @@ import {
 } from "../../storage/bucket/lifecycle.ts";
 import { checkLock, type ObjectLock } from "../../storage/bucket/objectLock.ts";
 import { Retention } from "../../storage/planning/retention.ts";
+import { asArgument, type SettingName } from "../pulumi/settingNames.ts";
 import type { BucketKeeping } from "./retentionCheck.ts";
 
 /** What a bucket of backups is asked for, wherever it is. */
@@ -48,25 +49,36 @@ export interface BackupBucketArgs {
 
 type RulesArgs = BackupBucketArgs & { readonly transitions?: readonly Transition[] };
 
+/** How the rules of a bucket are resolved. */
+export interface RulesOptions {
+  /** Argument that says that the bucket is there already. @default a new one */
+  readonly takenBy?: string | undefined;
+  /** How the messages name the arguments. @default as they are */
+  readonly name?: SettingName;
+}
+
 /**
- * Judges what a bucket is asked for, and makes its rules.
- * @param exists argument that says that the bucket is there already; undefined for a new one
+ * Checks what a bucket is asked for, and makes its rules.
  * @throws Problem that names the argument
  */
-export function settleRules(args: RulesArgs, exists: string | undefined): LifecycleRule[] {
+export function resolveRules(
+  args: RulesArgs,
+  { takenBy, name = asArgument }: RulesOptions = {},
+): LifecycleRule[] {
   const { prefix = "", transitions, lock } = args;
   const { days, tiers, noncurrentDays } = daysOf(args);
-  if (prefix === "" && (tiers || exists !== undefined)) {
+  const setting = name("prefix");
+  if (prefix === "" && (tiers || takenBy !== undefined)) {
     const why = tiers
       ? "the tiers are folders below it"
-      : `${exists} takes a bucket that exists, where a rule without a folder would expire whatever else is in it`;
+      : `${takenBy} takes a bucket that exists, where a rule without a folder would expire whatever else is in it`;
     throw new Problem(
-      `prefix: give the folder of the backups, for instance "shop/production": ${why}.`,
+      `${setting}: give the folder of the backups, for instance "shop/production": ${why}.`,
     );
   }
   if (prefix.startsWith("/") || prefix.endsWith("/")) {
     throw new Problem(
-      `prefix: "${prefix}" must be a folder without slash at either end, for instance "shop/production".`,
+      `${setting}: "${prefix}" must be a folder without slash at either end, for instance "shop/production".`,
     );
   }
   if (lock) checkLock(lock, days);

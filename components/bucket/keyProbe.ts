@@ -1,10 +1,13 @@
 import * as pulumi from "@pulumi/pulumi";
 import { thinProvider } from "../dynamicProvider.ts";
 import type { KeyProbeInputs } from "../internal/keyProbe.ts";
+import type { DynamicInputs } from "../pulumi/dynamicPackage.ts";
+import type { Location } from "./bucket.ts";
 
-type Args = {
-  readonly [P in Exclude<keyof KeyProbeInputs, "verdict">]: pulumi.Input<KeyProbeInputs[P]>;
-};
+/** A service tells all its servers about a new key within seconds, but not at once. */
+const NEW_KEY_PATIENCE_SECONDS = 60;
+
+export type KeyProbeArgs = DynamicInputs<Omit<KeyProbeInputs, "verdict">>;
 
 /**
  * An access key tried for what it must and must not be able to do, without leaving anything in the bucket. One that
@@ -13,7 +16,7 @@ type Args = {
 export class KeyProbe extends pulumi.dynamic.Resource {
   declare readonly warnings: pulumi.Output<readonly string[]>;
 
-  constructor(name: string, args: Args, opts?: pulumi.CustomResourceOptions) {
+  constructor(name: string, args: KeyProbeArgs, opts?: pulumi.CustomResourceOptions) {
     super(
       thinProvider("keyProbe"),
       name,
@@ -31,4 +34,32 @@ export class KeyProbe extends pulumi.dynamic.Resource {
       for (const warning of warnings ?? []) pulumi.log.warn(warning, this);
     });
   }
+}
+
+/** A key and the place that it is for. */
+export interface ProbedKey
+  extends Pick<KeyProbeArgs, "allowInsecure" | "accessKeyId" | "secretAccessKey" | "access"> {
+  readonly location: pulumi.Output<Location>;
+  /** It was just made, so that the service may not know it everywhere yet. */
+  readonly isNew: boolean;
+}
+
+/** Has a container's key tried. */
+export function createKeyProbe(
+  name: string,
+  { location, isNew, ...key }: ProbedKey,
+  opts: pulumi.CustomResourceOptions,
+): KeyProbe {
+  return new KeyProbe(
+    `${name}-key-probe`,
+    {
+      endpoint: location.endpoint,
+      region: location.region,
+      bucket: location.bucket,
+      prefix: location.prefix,
+      ...key,
+      patienceSeconds: isNew ? NEW_KEY_PATIENCE_SECONDS : 0,
+    },
+    opts,
+  );
 }

@@ -1,17 +1,17 @@
-import * as pulumi from "@pulumi/pulumi";
-import { Problem } from "../../common/problem.ts";
+import type * as pulumi from "@pulumi/pulumi";
 import type { Schedule } from "../../common/schedule/schedule.ts";
 import { aws, matchHost, other, type Provider } from "../../storage/address/providers.ts";
 import { describeLockBill } from "../../storage/planning/lockCost.ts";
 import {
   describeForecast,
   proveRetention,
+  type RetentionNames,
   type RetentionPlan,
   rulesOf,
 } from "../../storage/planning/retentionForecast.ts";
-import { explained } from "../pulumi/resourceError.ts";
+import type { ResourceLog } from "../pulumi/resourceMessages.ts";
 
-/** How long a bucket of ours keeps what it is given. */
+/** How long a bucket keeps what it is given. */
 export interface BucketKeeping
   extends Pick<
     RetentionPlan,
@@ -28,41 +28,43 @@ export type Rhythm = Pick<Schedule, "longestGapHours" | "runsPerDay" | "toString
 /** What the user knows and the bucket does not. */
 export type Amounts = Pick<RetentionPlan, "backupBytes" | "usdPerGbMonth">;
 
+export interface RetentionCheck {
+  readonly rhythm: Rhythm;
+  readonly keeping: BucketKeeping;
+  readonly amounts: Amounts;
+  /** How messages name the two settings. */
+  readonly names: RetentionNames;
+  /** The bucket in front of each message that is no error. @default nothing, for the bucket of the backups */
+  readonly subject?: string;
+}
+
 /**
- * Proves, before anything is made, that the bucket's rules keep backups of this schedule as they promise, and says at
+ * Proves, before anything is made, that the bucket's rules keep backups of this rhythm as they promise, and says at
  * preview what that comes to, and what a lock that nobody can lift obliges to.
- * @param what the bucket is, in front of each message @default nothing, for the bucket of the backups
+ * @throws Problem when rhythm and rules contradict each other
  */
 export function checkRetention(
-  resource: pulumi.Resource,
-  schedule: Rhythm,
-  keeping: BucketKeeping,
-  amounts: Amounts,
-  what = "",
+  { rhythm, keeping, amounts, names, subject }: RetentionCheck,
+  log: ResourceLog,
 ): void {
   const { days, tiers, ...rest } = keeping;
-  const rhythm = { longestGapHours: schedule.longestGapHours(), perDay: schedule.runsPerDay() };
   const plan: RetentionPlan = {
     ...rest,
     ...amounts,
-    schedule: schedule.toString(),
-    rules: rulesOf(rhythm, days, tiers),
+    schedule: rhythm.toString(),
+    rules: rulesOf(
+      { longestGapHours: rhythm.longestGapHours(), perDay: rhythm.runsPerDay() },
+      days,
+      tiers,
+    ),
   };
-  const forecast = explained(resource, () => named(what, () => proveRetention(plan)));
-  for (const warning of forecast.warnings) pulumi.log.warn(`${what}${warning}`, resource);
-  if (!pulumi.runtime.isDryRun()) return;
-  pulumi.log.info(`${what}${describeForecast(forecast)}`, resource);
+  const about = subject === undefined ? "" : `${subject}: `;
+  const forecast = proveRetention(plan, names);
+  for (const warning of forecast.warnings) log.warn(`${about}${warning}`);
+  if (!log.preview) return;
+  log.info(`${about}${describeForecast(forecast)}`);
   const bill = describeLockBill(plan);
-  if (bill !== undefined) pulumi.log.warn(`${what}${bill}`, resource);
-}
-
-function named<T>(what: string, prove: () => T): T {
-  try {
-    return prove();
-  } catch (error) {
-    if (what === "" || !(error instanceof Problem)) throw error;
-    throw new Problem(`${what}${error.message}`, { cause: error });
-  }
+  if (bill !== undefined) log.warn(`${about}${bill}`);
 }
 
 /** Whose prices, minimum storage periods and parts hold, as far as that is known before anything is made. */

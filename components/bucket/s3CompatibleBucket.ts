@@ -1,21 +1,27 @@
 import * as pulumi from "@pulumi/pulumi";
+import type { LifecycleRule } from "../../storage/bucket/lifecycle.ts";
 import { rulesFor } from "../../storage/bucket/lifecycleS3.ts";
 import type { TierDays } from "../../storage/planning/retention.ts";
+import type { BucketInputs } from "../internal/s3Bucket.ts";
+import type { S3Connection } from "../internal/s3Connection.ts";
+import type { LockSetting } from "../internal/s3Lock.ts";
+import type { PublicAccessSetting } from "../internal/s3PublicAccessBlock.ts";
+import type { VersioningSetting } from "../internal/s3Versioning.ts";
 import { withDynamicProvider } from "../pulumi/dynamicPackage.ts";
-import { explained } from "../pulumi/resourceError.ts";
-import { transformed } from "../pulumi/transform.ts";
+import { logOf, reportProblems } from "../pulumi/resourceMessages.ts";
+import { type Transform, transformed } from "../pulumi/transform.ts";
 import { keepingOf } from "./bucketArgs.ts";
 import type { BucketKeeping } from "./retentionCheck.ts";
-import type { S3CompatibleBucketArgs } from "./s3CompatibleBucketArgs.ts";
 import {
-  connect,
+  connectionOf,
   modeOf,
   nothingPublic,
   ownRules,
   policyText,
+  type ResolvedS3Bucket,
+  resolveS3Bucket,
+  type S3ServiceArgs,
   secretKeys,
-  settle,
-  warningsOf,
 } from "./s3CompatibleSettings.ts";
 import {
   S3Bucket,
@@ -26,6 +32,21 @@ import {
   S3BucketTagging,
   S3BucketVersioning,
 } from "./s3Resources.ts";
+
+export interface S3CompatibleBucketArgs extends S3ServiceArgs {
+  /** Changes to what each child is asked for. How the bucket is reached cannot be changed here. */
+  readonly transform?: {
+    readonly bucket?: Transform<Omit<BucketInputs, "connection">>;
+    readonly versioning?: Transform<VersioningSetting>;
+    /** The rules before they get their owner's name. */
+    readonly lifecycle?: Transform<{ readonly rules: readonly LifecycleRule[] }>;
+    readonly publicAccessBlock?: Transform<PublicAccessSetting>;
+    /** In a bucket taken over the statements of this package are known by their `Sid`, which begins with `KamalPostgresBackup`. */
+    readonly policy?: Transform<{ readonly policy: string }>;
+    readonly lock?: Transform<LockSetting>;
+    readonly tagging?: Transform<{ readonly tags: Readonly<Record<string, pulumi.Input<string>>> }>;
+  };
+}
 
 /**
  * A bucket for backups at any service that speaks S3: Scaleway, R2, B2, Hetzner, DigitalOcean, OVHcloud, MinIO, Ceph ...
@@ -84,99 +105,19 @@ export class S3CompatibleBucket extends pulumi.ComponentResource {
 
   constructor(name: string, args: S3CompatibleBucketArgs, opts?: pulumi.ComponentResourceOptions) {
     super("kamal-postgres-backup:index:S3CompatibleBucket", name, {}, withDynamicProvider(opts));
-    const { address, abilities, plan, rules } = explained(this, () => settle(args));
-    for (const sentence of warningsOf(args, address, plan)) pulumi.log.warn(sentence, this);
+    const resolved = reportProblems(this, () => resolveS3Bucket(args, logOf(this)));
+    const { address, abilities, plan } = resolved;
 
-    const { transform, lock, tags } = args;
-    const connection = connect(args, address);
-    const kept = { parent: this, retainOnDelete: args.forceDestroy !== true };
-    this.bucket = new S3Bucket(
-      name,
-      {
-        connection,
-        ...transformed(transform?.bucket, {
-          adopt: args.adopt ?? false,
-          objectLock: lock !== undefined,
-          versioned: abilities.versioning !== "none",
-          forceDestroy: args.forceDestroy ?? false,
-        }),
-      },
-      kept,
-    );
-    // Settings go with their bucket; one by one they would open it while it is being emptied. They are made one after
-    // the other: services keep them in one record, and two changes at the same time can lose one. Versioning is first,
-    // because expiry of old versions and lock need it.
-    const made: pulumi.Resource[] = [this.bucket];
-    const next = <T extends pulumi.Resource>(
-      declare: ((opts: pulumi.CustomResourceOptions) => T) | false | undefined,
-    ): T | undefined => {
-      if (!declare) return undefined;
-      const setting = declare({ ...kept, deletedWith: this.bucket, dependsOn: [...made] });
-      made.push(setting);
-      return setting;
-    };
-    this.versioning = next(
-      plan.versioning &&
-        ((child) =>
-          new S3BucketVersioning(
-            `${name}-versioning`,
-            { connection, ...transformed(transform?.versioning, { status: "Enabled" }) },
-            child,
-          )),
-    );
-    const asked = transformed(transform?.lifecycle, { rules: rulesFor(abilities, rules) });
-    this.lifecycle = next(
-      plan.lifecycle &&
-        ((child) =>
-          new S3BucketLifecycleConfiguration(
-            `${name}-lifecycle`,
-            { connection, ...ownRules(name, asked.rules) },
-            child,
-          )),
-    );
-    this.publicAccessBlock = next(
-      plan.publicAccessBlock &&
-        ((child) =>
-          new S3BucketPublicAccessBlock(
-            `${name}-public-access-block`,
-            { connection, ...transformed(transform?.publicAccessBlock, nothingPublic) },
-            child,
-          )),
-    );
-    this.policy = next(
-      plan.policy &&
-        ((child) =>
-          new S3BucketPolicy(
-            `${name}-policy`,
-            {
-              connection,
-              ...transformed(transform?.policy, { policy: policyText(args, address) }),
-              shared: args.adopt ?? false,
-            },
-            child,
-          )),
-    );
-    this.lock = next(
-      lock &&
-        ((child) =>
-          new S3BucketObjectLock(
-            `${name}-lock`,
-            {
-              connection,
-              ...transformed(transform?.lock, { mode: modeOf(lock), days: lock.days }),
-            },
-            child,
-          )),
-    );
-    this.tagging = next(
-      tags &&
-        ((child) =>
-          new S3BucketTagging(
-            `${name}-tagging`,
-            { connection, tags: pulumi.output(transformed(transform?.tagging, { tags }).tags) },
-            child,
-          )),
-    );
+    const site = { parent: this, name, args, resolved, connection: connectionOf(args, address) };
+    this.bucket = createBucket(site);
+    // One after the other, in this order: expiry of old versions and lock need versioning.
+    const settings = new Settings(site, this.bucket);
+    this.versioning = createVersioning(settings);
+    this.lifecycle = createLifecycle(settings);
+    this.publicAccessBlock = createPublicAccessBlock(settings);
+    this.policy = createPolicy(settings);
+    this.lock = createLock(settings);
+    this.tagging = createTagging(settings);
 
     this.bucketName = this.bucket.urn.apply(() => address.bucket);
     this.region = address.region;
@@ -198,4 +139,132 @@ export class S3CompatibleBucket extends pulumi.ComponentResource {
       retentionDays: this.retentionDays,
     });
   }
+}
+
+/** What the children are made from. */
+interface Site {
+  readonly parent: pulumi.Resource;
+  readonly name: string;
+  readonly args: S3CompatibleBucketArgs;
+  readonly resolved: ResolvedS3Bucket;
+  readonly connection: pulumi.Output<S3Connection>;
+}
+
+/** A bucket that survives must stay as safe as it was, so its settings survive with it. */
+function optionsOf({ parent, args }: Site): pulumi.CustomResourceOptions {
+  return { parent, retainOnDelete: args.forceDestroy !== true };
+}
+
+function createBucket(site: Site): S3Bucket {
+  const { name, args, resolved, connection } = site;
+  return new S3Bucket(
+    name,
+    {
+      connection,
+      ...transformed(args.transform?.bucket, {
+        adopt: args.adopt ?? false,
+        objectLock: args.lock !== undefined,
+        versioned: resolved.abilities.versioning !== "none",
+        forceDestroy: args.forceDestroy ?? false,
+      }),
+    },
+    optionsOf(site),
+  );
+}
+
+/**
+ * The bucket's settings, made one after the other: services keep them in one record, and two changes at the same time can
+ * lose one. They go with their bucket; one by one they would open it while it is being emptied.
+ */
+class Settings {
+  readonly #made: pulumi.Resource[];
+  readonly site: Site;
+  readonly bucket: S3Bucket;
+
+  constructor(site: Site, bucket: S3Bucket) {
+    this.site = site;
+    this.bucket = bucket;
+    this.#made = [bucket];
+  }
+
+  next<T extends pulumi.Resource>(declare: (opts: pulumi.CustomResourceOptions) => T): T {
+    const setting = declare({
+      ...optionsOf(this.site),
+      deletedWith: this.bucket,
+      dependsOn: [...this.#made],
+    });
+    this.#made.push(setting);
+    return setting;
+  }
+}
+
+function createVersioning(settings: Settings): S3BucketVersioning | undefined {
+  const { name, args, resolved, connection } = settings.site;
+  if (!resolved.plan.versioning) return undefined;
+  const setting = transformed(args.transform?.versioning, { status: "Enabled" });
+  return settings.next(
+    (opts) => new S3BucketVersioning(`${name}-versioning`, { connection, ...setting }, opts),
+  );
+}
+
+function createLifecycle(settings: Settings): S3BucketLifecycleConfiguration | undefined {
+  const { name, args, resolved, connection } = settings.site;
+  const { plan, abilities, rules } = resolved;
+  // A transform is called also where the service is not asked for it.
+  const asked = transformed(args.transform?.lifecycle, { rules: rulesFor(abilities, rules) });
+  if (!plan.lifecycle) return undefined;
+  return settings.next(
+    (opts) =>
+      new S3BucketLifecycleConfiguration(
+        `${name}-lifecycle`,
+        { connection, ...ownRules(name, asked.rules) },
+        opts,
+      ),
+  );
+}
+
+function createPublicAccessBlock(settings: Settings): S3BucketPublicAccessBlock | undefined {
+  const { name, args, resolved, connection } = settings.site;
+  if (!resolved.plan.publicAccessBlock) return undefined;
+  const setting = transformed(args.transform?.publicAccessBlock, nothingPublic);
+  return settings.next(
+    (opts) =>
+      new S3BucketPublicAccessBlock(
+        `${name}-public-access-block`,
+        { connection, ...setting },
+        opts,
+      ),
+  );
+}
+
+function createPolicy(settings: Settings): S3BucketPolicy | undefined {
+  const { name, args, resolved, connection } = settings.site;
+  if (!resolved.plan.policy) return undefined;
+  const setting = transformed(args.transform?.policy, {
+    policy: policyText(args, resolved.address),
+  });
+  const shared = args.adopt ?? false;
+  return settings.next(
+    (opts) => new S3BucketPolicy(`${name}-policy`, { connection, ...setting, shared }, opts),
+  );
+}
+
+function createLock(settings: Settings): S3BucketObjectLock | undefined {
+  const { name, args, connection } = settings.site;
+  const { lock, transform } = args;
+  if (lock === undefined) return undefined;
+  const setting = transformed(transform?.lock, { mode: modeOf(lock), days: lock.days });
+  return settings.next(
+    (opts) => new S3BucketObjectLock(`${name}-lock`, { connection, ...setting }, opts),
+  );
+}
+
+function createTagging(settings: Settings): S3BucketTagging | undefined {
+  const { name, args, connection } = settings.site;
+  if (args.tags === undefined) return undefined;
+  const { tags } = transformed(args.transform?.tagging, { tags: args.tags });
+  return settings.next(
+    (opts) =>
+      new S3BucketTagging(`${name}-tagging`, { connection, tags: pulumi.output(tags) }, opts),
+  );
 }

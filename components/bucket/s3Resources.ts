@@ -8,9 +8,9 @@ import type { PolicySetting } from "../internal/s3Policy.ts";
 import type { PublicAccessSetting } from "../internal/s3PublicAccessBlock.ts";
 import type { TaggingSetting } from "../internal/s3Tagging.ts";
 import type { VersioningSetting } from "../internal/s3Versioning.ts";
+import type { DynamicInputs } from "../pulumi/dynamicPackage.ts";
 
-type Inputs<T> = { readonly [P in keyof T]: pulumi.Input<T[P]> };
-type OnBucket<T> = Inputs<T & { readonly connection: S3Connection }>;
+type OnBucket<T> = DynamicInputs<T & { readonly connection: S3Connection }>;
 
 /** A bucket, or one of its settings, through the S3 API itself. Its connection carries an administrator's key. */
 abstract class S3Resource extends pulumi.dynamic.Resource {
@@ -33,7 +33,7 @@ abstract class S3Resource extends pulumi.dynamic.Resource {
 }
 
 export class S3Bucket extends S3Resource {
-  constructor(name: string, args: Inputs<BucketInputs>, opts: pulumi.CustomResourceOptions) {
+  constructor(name: string, args: DynamicInputs<BucketInputs>, opts: pulumi.CustomResourceOptions) {
     super("s3Bucket", "S3Bucket", name, args, opts);
   }
 }

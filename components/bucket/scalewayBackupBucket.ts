@@ -2,17 +2,55 @@ import * as pulumi from "@pulumi/pulumi";
 import type { iam, object } from "@pulumiverse/scaleway";
 import { parseAddress } from "../../storage/address/address.ts";
 import type { KeyAccess } from "../../storage/bucket/keyPermissions.ts";
+import type { LifecycleRule } from "../../storage/bucket/lifecycle.ts";
 import { lockNotice } from "../../storage/bucket/objectLock.ts";
 import { scalewayPermissionSets, scalewayPolicy } from "../../storage/bucket/scalewayPolicy.ts";
 import type { TierDays } from "../../storage/planning/retention.ts";
-import { explained } from "../pulumi/resourceError.ts";
+import { logOf, type ResourceLog, reportProblems } from "../pulumi/resourceMessages.ts";
 import { scaleway } from "../pulumi/scalewayPackage.ts";
-import { transformed } from "../pulumi/transform.ts";
+import { addressNames, settingNamesOf } from "../pulumi/settingNames.ts";
+import { type Transform, transformed } from "../pulumi/transform.ts";
+import type { KeysArgs } from "./backupKeys.ts";
 import type { BucketWithKeys } from "./bucket.ts";
-import { keepingOf, settleRules } from "./bucketArgs.ts";
+import { type BackupBucketArgs, keepingOf, resolveRules } from "./bucketArgs.ts";
 import { type BucketKeeping, providerOf } from "./retentionCheck.ts";
-import type { ScalewayBackupBucketArgs } from "./scalewayBackupBucketArgs.ts";
-import { checkRegion, settleAdministrators, toScalewayRule } from "./scalewaySettings.ts";
+import {
+  administratorsOf,
+  checkAdministrators,
+  checkRegion,
+  toScalewayRule,
+} from "./scalewaySettings.ts";
+
+export interface ScalewayBackupBucketArgs extends Omit<BackupBucketArgs, "allowInsecure"> {
+  /** Name of the bucket. */
+  readonly name: string;
+  /** @example "fr-par" */
+  readonly region: string;
+  /**
+   * Project of the bucket and of the container's key. One for backups alone: Scaleway's permission sets hold for a whole
+   * project, so the key may also add and delete in every other bucket there that has no policy.
+   */
+  readonly projectId: pulumi.Input<string>;
+  /**
+   * Who keeps every right in the bucket, which shuts out all others: at least whoever runs Pulumi, as `user_id:ID` or
+   * `application_id:ID`. If that one is missing, only the owner of the organisation can mend it.
+   * @example ["application_id:11111111-1111-1111-1111-111111111111"]
+   */
+  readonly administrators: readonly pulumi.Input<string>[];
+  /** What the container's key may do, and when it is replaced. @default it may add, list and read backups */
+  readonly keys?: KeysArgs;
+  /** @default none */
+  readonly tags?: Readonly<Record<string, pulumi.Input<string>>>;
+  /** Changes to the children's arguments. */
+  readonly transform?: {
+    readonly bucket?: Transform<object.BucketArgs>;
+    readonly lock?: Transform<object.BucketLockConfigurationArgs>;
+    readonly bucketPolicy?: Transform<object.BucketPolicyArgs>;
+    readonly application?: Transform<iam.ApplicationArgs>;
+    readonly policy?: Transform<iam.PolicyArgs>;
+    readonly key?: Transform<iam.ApiKeyArgs>;
+  };
+}
 
 /**
  * A bucket for backups at Scaleway together with the container's key: versioned, expiring what is older than the
@@ -71,112 +109,29 @@ export class ScalewayBackupBucket extends pulumi.ComponentResource implements Bu
     opts?: pulumi.ComponentResourceOptions,
   ) {
     super("kamal-postgres-backup:index:ScalewayBackupBucket", name, {}, opts);
-    const { region, projectId, prefix = "", lock, transform, keys = {} } = args;
-    const { access = "restorable", rotateAfter } = keys;
-    const endpoint = `https://s3.${region}.scw.cloud`;
-    const rules = explained(this, () => {
-      checkRegion(region);
-      parseAddress({ endpoint, region, bucket: args.name, prefix: "settings" });
-      return settleRules(args, undefined);
-    });
-    const administrators = settleAdministrators(this, args.administrators);
-    const notice = lock && lockNotice(lock);
-    if (notice !== undefined) pulumi.log.warn(notice, this);
-    if (pulumi.runtime.isDryRun()) pulumi.log.info(PROJECT, this);
+    const resolved = reportProblems(this, () => resolveScalewayBucket(args, logOf(this)));
 
-    const kept = { parent: this, retainOnDelete: args.forceDestroy !== true };
-    this.bucket = new scaleway.object.Bucket(
-      name,
-      transformed<object.BucketArgs>(transform?.bucket, {
-        name: args.name,
-        region,
-        projectId,
-        versioning: { enabled: true },
-        lifecycleRules: rules.map(toScalewayRule),
-        forceDestroy: args.forceDestroy ?? false,
-        ...(lock && { objectLockEnabled: true }),
-        ...(args.tags && { tags: args.tags }),
-      }),
-      kept,
-    );
-    const settingsOf = { bucket: this.bucket.name, region, projectId };
-    const child = { ...kept, deletedWith: this.bucket };
-    this.lock =
-      lock &&
-      new scaleway.object.BucketLockConfiguration(
-        `${name}-lock`,
-        transformed<object.BucketLockConfigurationArgs>(transform?.lock, {
-          ...settingsOf,
-          rule: { defaultRetention: { mode: lock.mode.toUpperCase(), days: lock.days } },
-        }),
-        child,
-      );
-
-    this.application = new scaleway.iam.Application(
-      `${name}-writer`,
-      transformed<iam.ApplicationArgs>(transform?.application, {
-        description: `Adds backups to ${args.name}`,
-      }),
-      { parent: this },
-    );
-    this.policy = new scaleway.iam.Policy(
-      `${name}-writer-policy`,
-      transformed<iam.PolicyArgs>(transform?.policy, {
-        description: `What the policy of the bucket ${args.name} can grant`,
-        applicationId: this.application.id,
-        rules: [{ projectIds: [projectId], permissionSetNames: scalewayPermissionSets(access) }],
-      }),
-      { parent: this },
-    );
-    this.bucketPolicy = new scaleway.object.BucketPolicy(
-      `${name}-policy`,
-      transformed<object.BucketPolicyArgs>(transform?.bucketPolicy, {
-        ...settingsOf,
-        policy: pulumi.all([administrators, this.application.id]).apply(([principals, writer]) =>
-          JSON.stringify(
-            scalewayPolicy({
-              bucket: args.name,
-              prefix,
-              administrators: principals,
-              writer,
-              access,
-            }),
-          ),
-        ),
-      }),
-      // Last of the settings: who is not among the administrators can make none after it.
-      { ...child, dependsOn: [this.bucket, ...(this.lock ? [this.lock] : [])] },
-    );
-    this.key = new scaleway.iam.ApiKey(
-      `${name}-writer-key`,
-      transformed<iam.ApiKeyArgs>(transform?.key, {
-        applicationId: this.application.id,
-        // S3 looks for a key's buckets in this project only.
-        defaultProjectId: projectId,
-        description: `Adds backups to ${args.name}`,
-      }),
-      {
-        parent: this,
-        // The key is of no use before both policies are there, and too strong before the bucket's is.
-        dependsOn: [this.policy, this.bucketPolicy],
-        // As in BackupKeys: the new key first, the old one deleted last; and always a trigger.
-        replacementTrigger: String(rotateAfter ?? ""),
-      },
-    );
+    const site = { parent: this, name, args, resolved };
+    this.bucket = createBucket(site);
+    this.lock = createLock(site, this.bucket);
+    this.application = createApplication(site);
+    this.policy = createPolicy(site, this.application);
+    this.bucketPolicy = createBucketPolicy(site, this);
+    this.key = createKey(site, this);
 
     this.bucketName = this.bucket.name;
-    this.region = region;
-    this.endpoint = endpoint;
+    this.region = args.region;
+    this.endpoint = resolved.endpoint;
     this.writer = {
       accessKeyId: this.key.accessKey,
       secretAccessKey: pulumi.secret(this.key.secretKey),
     };
-    this.keyAccess = access;
+    this.keyAccess = resolved.access;
     this.retentionDays = args.retention.days;
     this.tierDays = args.retention.tierDays;
-    this.prefix = prefix;
+    this.prefix = resolved.prefix;
     this.tiered = this.tierDays !== undefined;
-    this.keeping = keepingOf(args, providerOf(endpoint).name);
+    this.keeping = keepingOf(args, providerOf(resolved.endpoint).name);
     this.registerOutputs({
       bucketName: this.bucketName,
       region: this.region,
@@ -186,5 +141,159 @@ export class ScalewayBackupBucket extends pulumi.ComponentResource implements Bu
   }
 }
 
+/** What is known before anything is made. */
+interface ResolvedScalewayBucket {
+  readonly endpoint: string;
+  readonly prefix: string;
+  readonly access: KeyAccess;
+  readonly rules: readonly LifecycleRule[];
+}
+
+/** @throws Problem that names the argument */
+function resolveScalewayBucket(
+  args: ScalewayBackupBucketArgs,
+  log: ResourceLog,
+): ResolvedScalewayBucket {
+  const { region, prefix = "", lock, keys } = args;
+  checkRegion(region);
+  const endpoint = `https://s3.${region}.scw.cloud`;
+  const name = settingNamesOf(args);
+  // The address is made from the region.
+  const names = addressNames(name, { endpoint: "region" });
+  parseAddress({ endpoint, region, bucket: args.name, prefix: "settings" }, names);
+  const rules = resolveRules(args, { name });
+  checkAdministrators(args.administrators);
+  const notice = lock && lockNotice(lock);
+  if (notice !== undefined) log.warn(notice);
+  if (log.preview) log.info(PROJECT);
+  return { endpoint, prefix, access: keys?.access ?? "restorable", rules };
+}
+
 const PROJECT =
   "projectId: Scaleway's permission sets hold for a whole project. The container's key may also add and delete in every other bucket of this one that has no policy, so give the backups a project of their own.";
+
+/** What the children are made from. */
+interface Site {
+  readonly parent: pulumi.Resource;
+  readonly name: string;
+  readonly args: ScalewayBackupBucketArgs;
+  readonly resolved: ResolvedScalewayBucket;
+}
+
+/** A bucket that survives must stay as safe as it was, so its settings survive with it. */
+function optionsOf({ parent, args }: Site): pulumi.CustomResourceOptions {
+  return { parent, retainOnDelete: args.forceDestroy !== true };
+}
+
+function createBucket(site: Site): object.Bucket {
+  const { name, args, resolved } = site;
+  return new scaleway.object.Bucket(
+    name,
+    transformed<object.BucketArgs>(args.transform?.bucket, {
+      name: args.name,
+      region: args.region,
+      projectId: args.projectId,
+      versioning: { enabled: true },
+      lifecycleRules: resolved.rules.map(toScalewayRule),
+      forceDestroy: args.forceDestroy ?? false,
+      ...(args.lock && { objectLockEnabled: true }),
+      ...(args.tags && { tags: args.tags }),
+    }),
+    optionsOf(site),
+  );
+}
+
+/** Which bucket a setting is of. */
+function placeOf(bucket: object.Bucket, { region, projectId }: ScalewayBackupBucketArgs) {
+  return { bucket: bucket.name, region, projectId };
+}
+
+function createLock(site: Site, bucket: object.Bucket): object.BucketLockConfiguration | undefined {
+  const { name, args } = site;
+  const { lock, transform } = args;
+  if (lock === undefined) return undefined;
+  return new scaleway.object.BucketLockConfiguration(
+    `${name}-lock`,
+    transformed<object.BucketLockConfigurationArgs>(transform?.lock, {
+      ...placeOf(bucket, args),
+      rule: { defaultRetention: { mode: lock.mode.toUpperCase(), days: lock.days } },
+    }),
+    { ...optionsOf(site), deletedWith: bucket },
+  );
+}
+
+function createApplication({ parent, name, args }: Site): iam.Application {
+  return new scaleway.iam.Application(
+    `${name}-writer`,
+    transformed<iam.ApplicationArgs>(args.transform?.application, {
+      description: `Adds backups to ${args.name}`,
+    }),
+    { parent },
+  );
+}
+
+function createPolicy(
+  { parent, name, args, resolved }: Site,
+  application: iam.Application,
+): iam.Policy {
+  return new scaleway.iam.Policy(
+    `${name}-writer-policy`,
+    transformed<iam.PolicyArgs>(args.transform?.policy, {
+      description: `What the policy of the bucket ${args.name} can grant`,
+      applicationId: application.id,
+      rules: [
+        {
+          projectIds: [args.projectId],
+          permissionSetNames: scalewayPermissionSets(resolved.access),
+        },
+      ],
+    }),
+    { parent },
+  );
+}
+
+/** Last of the settings: who is not among the administrators can make none after it. */
+function createBucketPolicy(
+  site: Site,
+  made: Pick<ScalewayBackupBucket, "bucket" | "lock" | "application">,
+): object.BucketPolicy {
+  const { parent, name, args, resolved } = site;
+  const { bucket, lock, application } = made;
+  const { prefix, access } = resolved;
+  return new scaleway.object.BucketPolicy(
+    `${name}-policy`,
+    transformed<object.BucketPolicyArgs>(args.transform?.bucketPolicy, {
+      ...placeOf(bucket, args),
+      policy: pulumi
+        .all([administratorsOf(parent, args.administrators), application.id])
+        .apply(([administrators, writer]) =>
+          JSON.stringify(
+            scalewayPolicy({ bucket: args.name, prefix, administrators, writer, access }),
+          ),
+        ),
+    }),
+    { ...optionsOf(site), deletedWith: bucket, dependsOn: [bucket, ...(lock ? [lock] : [])] },
+  );
+}
+
+function createKey(
+  { parent, name, args }: Site,
+  made: Pick<ScalewayBackupBucket, "application" | "policy" | "bucketPolicy">,
+): iam.ApiKey {
+  return new scaleway.iam.ApiKey(
+    `${name}-writer-key`,
+    transformed<iam.ApiKeyArgs>(args.transform?.key, {
+      applicationId: made.application.id,
+      // S3 looks for a key's buckets in this project only.
+      defaultProjectId: args.projectId,
+      description: `Adds backups to ${args.name}`,
+    }),
+    {
+      parent,
+      // The key is of no use before both policies are there, and too strong before the bucket's is.
+      dependsOn: [made.policy, made.bucketPolicy],
+      // As in BackupKeys: the new key first, the old one deleted last; and always a trigger.
+      replacementTrigger: String(args.keys?.rotateAfter ?? ""),
+    },
+  );
+}

@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { types } from "@pulumiverse/scaleway";
 import { Problem } from "../../common/problem.ts";
 import type { LifecycleRule } from "../../storage/bucket/lifecycle.ts";
-import { explained, explainedApply } from "../pulumi/resourceError.ts";
+import { applyReportingProblems } from "../pulumi/resourceMessages.ts";
 
 /** @throws Problem for what is no region there, from which no address could be made */
 export function checkRegion(region: string): void {
@@ -29,24 +29,22 @@ export function toScalewayRule(rule: LifecycleRule): types.input.object.BucketLi
   };
 }
 
-/**
- * The principals that keep every right.
- * @throws ResourceError when there is none, or one is no principal
- */
-export function settleAdministrators(
+/** @throws Problem when there is no administrator, or one that is known already is no principal */
+export function checkAdministrators(administrators: readonly pulumi.Input<string>[]): void {
+  if (administrators.length === 0) {
+    throw new Problem(
+      "administrators is empty, so the bucket's policy would shut out whoever runs Pulumi. Name at least that one, as user_id:ID or application_id:ID.",
+    );
+  }
+  for (const one of administrators) if (typeof one === "string") checkPrincipal(one);
+}
+
+/** The principals that keep every right; one that is known later is checked then, on the resource. */
+export function administratorsOf(
   resource: pulumi.Resource,
   administrators: readonly pulumi.Input<string>[],
 ): pulumi.Output<string[]> {
-  explained(resource, () => {
-    if (administrators.length === 0) {
-      throw new Problem(
-        "administrators is empty, so the bucket's policy would shut out whoever runs Pulumi. Name at least that one, as user_id:ID or application_id:ID.",
-      );
-    }
-    // What is known already fails at once, what is not, when it is.
-    for (const one of administrators) if (typeof one === "string") checkPrincipal(one);
-  });
-  return explainedApply(resource, pulumi.all([...administrators]), (all) =>
+  return applyReportingProblems(resource, pulumi.all([...administrators]), (all) =>
     all.map(checkPrincipal),
   );
 }

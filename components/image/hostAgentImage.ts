@@ -2,13 +2,14 @@ import * as pulumi from "@pulumi/pulumi";
 import { agentContext } from "../../common/agentContext.ts";
 import { Problem } from "../../common/problem.ts";
 import { HOST_IMAGES } from "../../kamal/bootScript.ts";
-import { HostImage } from "../accessory/hostResources.ts";
 import { type SshAccess, toSshTarget } from "../accessory/sshConnection.ts";
 import { buildDigest } from "../internal/hostImage.ts";
-import { explained } from "../pulumi/resourceError.ts";
+import { logOf, reportProblems } from "../pulumi/resourceMessages.ts";
+import { type SettingName, settingNamesOf } from "../pulumi/settingNames.ts";
+import { HostImage } from "./hostImage.ts";
 
 export interface HostAgentImageArgs {
-  /** What tells this image from others on the host. @example "shop-db-backup" */
+  /** What distinguishes this image from others on the host. @example "shop-db-backup" */
   readonly name: string;
   /** Major version of the PostgreSQL client, that of the server. @example 17 */
   readonly postgresMajor: number;
@@ -46,8 +47,9 @@ export class HostAgentImage extends pulumi.ComponentResource {
   constructor(name: string, args: HostAgentImageArgs, opts?: pulumi.ComponentResourceOptions) {
     super("kamal-postgres-backup:index:HostAgentImage", name, {}, opts);
     const { postgresMajor, baseImage = "" } = args;
-    explained(this, () => checkBaseImage(baseImage));
-    if (pulumi.runtime.isDryRun()) pulumi.log.info(REBOOT, this);
+    reportProblems(this, () => checkBaseImage(baseImage, settingNamesOf(args)));
+    const log = logOf(this);
+    if (log.preview) log.info(REBOOT);
 
     const repository = `${HOST_IMAGES}/${plainName(args.name)}`;
     const build = { postgresMajor, baseImage };
@@ -73,23 +75,6 @@ export class HostAgentImage extends pulumi.ComponentResource {
 const REBOOT =
   'build: "host": the image is in no registry. kamal accessory reboot fails at its pull and leaves the container running; use pulumi up instead. kamal accessory remove takes the image away too; pulumi up builds it again.';
 
-/** Where the image of a backup comes from when none is named. */
-export type AgentBuild = "registry" | "host";
-
-/** @throws Problem for another word, or beside an image that is named */
-export function isBuiltOnHost(build: AgentBuild | undefined, image: string | undefined): boolean {
-  if (build === undefined) return false;
-  if (build !== "registry" && build !== "host") {
-    throw new Problem(`build "${build}" must be "registry" or "host".`);
-  }
-  if (image !== undefined) {
-    throw new Problem(
-      `build "${build}" and image "${image}" are both given, but an image that is published is not built. Keep one of them.`,
-    );
-  }
-  return build === "host";
-}
-
 /** Docker takes lower case only, Kamal also others. */
 function plainName(name: string): string {
   return name
@@ -100,9 +85,9 @@ function plainName(name: string): string {
 }
 
 /** It becomes a word of a shell line on the host. */
-function checkBaseImage(image: string): void {
+function checkBaseImage(image: string, name: SettingName): void {
   if (image === "" || /^[A-Za-z0-9][\w./:@-]*$/.test(image)) return;
   throw new Problem(
-    `baseImage "${image}" is no image reference. Give for instance "node:24-trixie-slim".`,
+    `${name("baseImage")} "${image}" is no image reference. Give for instance "node:24-trixie-slim".`,
   );
 }

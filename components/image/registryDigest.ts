@@ -20,9 +20,10 @@ export interface RegistryCredentials {
 }
 
 /**
- * Asks a registry for the digest that a tag has now.
+ * Asks a registry for the digest that a tag has now (OCI Distribution Specification 1.1, "Checking if content exists in
+ * the registry").
  * @param credentials sent where the registry asks for them; absent: as anyone
- * @throws Problem when the registry does not tell it
+ * @throws Problem when the registry does not give it
  */
 export async function registryDigest(
   image: ImageReference,
@@ -56,11 +57,14 @@ export async function registryDigest(
     );
   }
   throw new Problem(
-    `${registry} did not tell the digest of ${place} (status ${answer.status}). Try again later, or give the image by digest.`,
+    `${registry} did not give the digest of ${place} (status ${answer.status}). Try again later, or give the image by digest.`,
   );
 }
 
-/** Answers the registry's challenge: the login itself, or a token that its own service gives out for it. */
+/**
+ * Answers the registry's challenge: the login itself, or a token that its own service gives out for it ("Token
+ * Authentication Specification" of the CNCF's Distribution project).
+ */
 async function authorize(
   registry: string,
   challenge: string,

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import type * as pulumi from "@pulumi/pulumi";
 import { said } from "../../common/withoutStack.ts";
 import { bootCommand } from "../../kamal/bootScript.ts";
 import { runScript, type SshTarget } from "./hostScript.ts";
+import { watched } from "./watchedResource.ts";
 
 /** What can be seen of the container on its host, and equally what is declared of it. */
 export interface Observed {
@@ -27,59 +27,29 @@ export interface AccessoryStateInputs extends Observed {
 
 const OBSERVED = ["status", "image", "digest", "envDigest"] as const;
 
-export async function check(
-  _olds: unknown,
-  news: AccessoryStateInputs,
-): Promise<pulumi.dynamic.CheckResult> {
-  return { inputs: news };
-}
+const { check, create, read, diff, update, remove } = watched<AccessoryStateInputs>({
+  idOf: ({ target, container }) => `${target.host}/${container}`,
+  // An unreachable host throws, because then nothing is known.
+  observe,
+  apply: bootUnlessDeclared,
 
-export async function create(inputs: AccessoryStateInputs): Promise<pulumi.dynamic.CreateResult> {
-  await settle(inputs);
-  return { id: `${inputs.target.host}/${inputs.container}`, outs: inputs };
-}
+  diff(olds, news) {
+    const moved = olds.container !== news.container || olds.target.host !== news.target.host;
+    const changed = OBSERVED.some((field) => olds[field] !== news[field]);
+    return {
+      changes: moved || changed || JSON.stringify(olds.target) !== JSON.stringify(news.target),
+      replaces: moved ? ["container", "target"] : [],
+    };
+  },
 
-/** Empty id: the container is gone. An unreachable host throws, because then nothing is known. */
-export async function read(
-  id: string,
-  props: AccessoryStateInputs,
-): Promise<pulumi.dynamic.ReadResult<AccessoryStateInputs>> {
-  const observed = await observe(props);
-  if (observed === undefined) return { id: "" };
-  const found = { ...props, ...observed };
-  // Without `inputs` the engine would compare the declared values with themselves.
-  return { id, props: found, inputs: found } as pulumi.dynamic.ReadResult<AccessoryStateInputs>;
-}
+  /** The command that booted the container removes it; this resource only watches. */
+  async remove() {},
+});
 
-export async function diff(
-  _id: string,
-  olds: AccessoryStateInputs,
-  news: AccessoryStateInputs,
-): Promise<pulumi.dynamic.DiffResult> {
-  const moved = olds.container !== news.container || olds.target.host !== news.target.host;
-  const changed = OBSERVED.some((field) => olds[field] !== news[field]);
-  return {
-    changes: moved || changed || JSON.stringify(olds.target) !== JSON.stringify(news.target),
-    replaces: moved ? ["container", "target"] : [],
-  };
-}
-
-export async function update(
-  _id: string,
-  _olds: AccessoryStateInputs,
-  news: AccessoryStateInputs,
-): Promise<pulumi.dynamic.UpdateResult> {
-  await settle(news);
-  return { outs: news };
-}
-
-/** The command that booted the container removes it; this resource only watched. */
-async function remove(): Promise<void> {}
-
-export { remove as delete };
+export { check, create, diff, read, remove as delete, update };
 
 /** Puts the declared container back if something else is there. */
-async function settle(inputs: AccessoryStateInputs): Promise<void> {
+async function bootUnlessDeclared(inputs: AccessoryStateInputs): Promise<void> {
   if (differences(inputs, await observe(inputs)).length === 0) return;
   const boot = await runScript(inputs.target, bootCommand, inputs.bootInput);
   if (boot.code !== 0) {

@@ -2,10 +2,10 @@ import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readdir } from "node:fs/promises";
 import { promisify } from "node:util";
-import type * as pulumi from "@pulumi/pulumi";
 import { type AgentContext, agentContext } from "../../common/agentContext.ts";
 import { said } from "../../common/withoutStack.ts";
 import { runScript, type ScriptResult, type SshTarget } from "./hostScript.ts";
+import { watched } from "./watchedResource.ts";
 
 /** What decides about an image, besides the build context. */
 export interface HostBuild {
@@ -34,65 +34,40 @@ export function buildDigest(context: AgentContext, build: HostBuild): string {
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
 }
 
-export async function check(
-  _olds: unknown,
-  news: HostImageInputs,
-): Promise<pulumi.dynamic.CheckResult> {
-  return { inputs: news };
-}
+const { check, create, read, diff, update, remove } = watched<HostImageInputs>({
+  idOf: ({ target, repository }) => `${target.host}/${repository}`,
 
-export async function create(inputs: HostImageInputs): Promise<pulumi.dynamic.CreateResult> {
-  await settle(inputs);
-  return { id: `${inputs.target.host}/${inputs.repository}`, outs: inputs };
-}
+  /** An unreachable host throws, because then nothing is known. */
+  async observe(inputs) {
+    const digest = await digestOnHost(inputs);
+    return digest === undefined ? undefined : { digest };
+  },
 
-/** Empty id: the image is gone. An unreachable host throws, because then nothing is known. */
-export async function read(
-  id: string,
-  props: HostImageInputs,
-): Promise<pulumi.dynamic.ReadResult<HostImageInputs>> {
-  const digest = await observe(props);
-  if (digest === undefined) return { id: "" };
-  const found = { ...props, digest };
-  // Without `inputs` the engine would compare the declared values with themselves.
-  return { id, props: found, inputs: found } as pulumi.dynamic.ReadResult<HostImageInputs>;
-}
+  apply: buildUnlessThere,
 
-export async function diff(
-  _id: string,
-  olds: HostImageInputs,
-  news: HostImageInputs,
-): Promise<pulumi.dynamic.DiffResult> {
-  const replaces = [
-    ...(olds.repository === news.repository ? [] : ["repository"]),
-    ...(olds.target.host === news.target.host ? [] : ["target"]),
-  ];
-  const changes =
-    replaces.length > 0 ||
-    olds.tag !== news.tag ||
-    olds.digest !== news.digest ||
-    JSON.stringify(olds.target) !== JSON.stringify(news.target);
-  return { changes, replaces };
-}
+  diff(olds, news) {
+    const replaces = [
+      ...(olds.repository === news.repository ? [] : ["repository"]),
+      ...(olds.target.host === news.target.host ? [] : ["target"]),
+    ];
+    const changes =
+      replaces.length > 0 ||
+      olds.tag !== news.tag ||
+      olds.digest !== news.digest ||
+      JSON.stringify(olds.target) !== JSON.stringify(news.target);
+    return { changes, replaces };
+  },
 
-export async function update(
-  _id: string,
-  _olds: HostImageInputs,
-  news: HostImageInputs,
-): Promise<pulumi.dynamic.UpdateResult> {
-  await settle(news);
-  return { outs: news };
-}
+  async remove(inputs) {
+    await clear(inputs, "");
+  },
+});
 
-async function remove(_id: string, props: HostImageInputs): Promise<void> {
-  await clear(props, "");
-}
-
-export { remove as delete };
+export { check, create, diff, read, remove as delete, update };
 
 /** Builds the declared image unless it is there, and removes earlier ones that no container is made from. */
-async function settle(inputs: HostImageInputs): Promise<void> {
-  if ((await observe(inputs)) !== inputs.digest) {
+async function buildUnlessThere(inputs: HostImageInputs): Promise<void> {
+  if ((await digestOnHost(inputs)) !== inputs.digest) {
     const context = await agentContext();
     if (buildDigest(context, inputs) !== inputs.digest) {
       throw said(
@@ -106,7 +81,7 @@ async function settle(inputs: HostImageInputs): Promise<void> {
         `the image could not be built on ${inputs.target.host}:\n${lastLines(built, 15)}\nThe host must reach Debian's and PostgreSQL's package servers, and the registry of the base image.`,
       );
     }
-    if ((await observe(inputs)) !== inputs.digest) {
+    if ((await digestOnHost(inputs)) !== inputs.digest) {
       throw said(
         `${nameOf(inputs)} was built on ${inputs.target.host}, but docker does not have it. Look at docker image ls there.`,
       );
@@ -131,7 +106,7 @@ function buildScript(inputs: HostImageInputs): string {
 }
 
 /** @returns the label of the image under the declared name; undefined when there is none */
-async function observe(inputs: HostImageInputs): Promise<string | undefined> {
+async function digestOnHost(inputs: HostImageInputs): Promise<string | undefined> {
   const script = `docker image inspect -f '{{index .Config.Labels "${LABEL}"}}' '${nameOf(inputs)}'`;
   const result = await runScript(inputs.target, script);
   if (result.code === 1 && /no such image/i.test(result.stderr)) return undefined;

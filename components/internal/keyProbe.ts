@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type * as pulumi from "@pulumi/pulumi";
 import { Problem } from "../../common/problem.ts";
-import { parseAddress } from "../../storage/address/address.ts";
+import { type AddressNames, parseAddress } from "../../storage/address/address.ts";
 import { describeExcess, type KeyAccess, probeKey } from "../../storage/bucket/keyPermissions.ts";
 import { openStore } from "../../storage/s3/client.ts";
 
@@ -39,6 +39,16 @@ const COMPARED = [
   "access",
   "verdict",
 ] as const;
+/** The resource does not know whether its bucket is the first one or that of the copies, or who gave the key. */
+const NAMES: AddressNames = {
+  endpoint: "the bucket's endpoint",
+  region: "the bucket's region",
+  bucket: "the bucket's name",
+  prefix: "the prefix",
+  allowInsecure: "allowInsecure",
+  accessKeyId: "the key's accessKeyId",
+  secretAccessKey: "the key's secretAccessKey",
+};
 const BETWEEN_TRIES_MS = 2_000;
 
 type Findings = Pick<KeyProbeState, "verdict" | "warnings">;
@@ -95,7 +105,7 @@ async function prove(inputs: KeyProbeInputs): Promise<KeyProbeState> {
 }
 
 async function findings(inputs: KeyProbeInputs, deadline: number): Promise<Findings> {
-  const store = openStore(parseAddress(inputs), inputs);
+  const store = openStore(parseAddress(inputs, NAMES), inputs);
   const service = inputs.endpoint ?? "AWS";
   try {
     for (;;) {

@@ -9,7 +9,7 @@ import { Problem } from "../../common/problem.ts";
 import { said } from "../../common/withoutStack.ts";
 import { readMarkedBlock, removeMarkedBlock, writeMarkedBlock } from "../../kamal/markedBlock.ts";
 
-/** Inputs of the resource: one block of text of ours in a file of the user's. */
+/** Inputs of the resource: one block of text in a file of the user's. */
 export interface MarkedBlockInputs {
   /** Path from the program's folder. */
   readonly file: string;
@@ -24,7 +24,7 @@ export interface MarkedBlockInputs {
   readonly confidential: boolean;
 }
 
-/** Runs at preview too, so that what cannot be written is said before anything is made. */
+/** Runs at preview too, so that what cannot be written is reported before anything is made. */
 export async function check(
   _olds: unknown,
   news: MarkedBlockInputs,
@@ -106,8 +106,8 @@ const writers = new Map<string, Promise<void>>();
 function alone(file: string, work: () => Promise<void>): Promise<void> {
   const path = resolve(file);
   const done = (writers.get(path) ?? Promise.resolve()).then(work);
-  const settled = done.catch(() => {});
-  writers.set(path, settled);
+  const finished = done.catch(() => {});
+  writers.set(path, finished);
   return done;
 }
 

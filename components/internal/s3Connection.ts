@@ -1,5 +1,5 @@
 import { Problem } from "../../common/problem.ts";
-import { parseAddress } from "../../storage/address/address.ts";
+import { type AddressNames, parseAddress } from "../../storage/address/address.ts";
 import { type Software, software } from "../../storage/address/providers.ts";
 import { openStore, type Store } from "../../storage/s3/client.ts";
 import { useContentMd5 } from "../../storage/s3/contentMd5.ts";
@@ -16,6 +16,17 @@ export interface S3Connection {
   readonly secretAccessKey: string;
 }
 
+/** Names of the settings for a reader who wrote them as arguments of an `S3CompatibleBucket`. */
+const NAMES: AddressNames = {
+  endpoint: "endpoint",
+  region: "region",
+  bucket: "name",
+  prefix: "prefix",
+  allowInsecure: "allowInsecure",
+  accessKeyId: "administrator.accessKeyId",
+  secretAccessKey: "administrator.secretAccessKey",
+};
+
 /** Runs one piece of work on the bucket. A failure says what was being done. */
 export async function onBucket<T>(
   connection: S3Connection,
@@ -24,7 +35,7 @@ export async function onBucket<T>(
 ): Promise<T> {
   const { service, accessKeyId, secretAccessKey, ...where } = connection;
   // A bucket's settings have no folder, which an address must have.
-  const address = parseAddress({ ...where, prefix: "settings" });
+  const address = parseAddress({ ...where, prefix: "settings" }, NAMES);
   const provider = service === undefined ? address.provider : software[service];
   const store = openStore({ ...address, provider }, { accessKeyId, secretAccessKey });
   useContentMd5(store.client);

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
-import type * as pulumi from "@pulumi/pulumi";
 import { Problem } from "../../common/problem.ts";
 import type { Store } from "../../storage/s3/client.ts";
 import { onBucket, type S3Connection, sameBucket, unless } from "./s3Connection.ts";
+import { watched } from "./watchedResource.ts";
 
 /** One setting of a bucket: how it is looked at and changed. */
 export interface Setting<T extends object> {
@@ -33,44 +33,33 @@ export function watch<T extends object>(setting: Setting<T>) {
     return found !== undefined && same(found, declared) ? declared : found;
   }
 
-  /** A service that takes a setting and drops it would otherwise be found out on the day of the disaster. */
-  async function settle(inputs: Inputs, before: Inputs | undefined): Promise<void> {
-    const { connection } = inputs;
-    const declared = settingIn<T>(inputs);
-    await onBucket(connection, `set the ${setting.what}`, async (store) => {
-      await setting.write(store, declared, before && settingIn<T>(before));
-      for (let i = 0; i < looks; i++) {
-        if ((await look(store, declared)) === declared) return;
-        await sleep(1_000);
-      }
-      throw new Problem(
-        `${store.address.provider.name} took the ${setting.what} of bucket ${store.address.bucket}, but does not show it: it ignores this. Take it out of what is asked with the argument abilities.`,
-      );
-    });
-  }
+  return watched<Inputs>({
+    idOf: ({ connection }) => connection.bucket,
 
-  return {
-    async check(_olds: unknown, news: Inputs): Promise<pulumi.dynamic.CheckResult> {
-      return { inputs: news };
-    },
-
-    async create(inputs: Inputs): Promise<pulumi.dynamic.CreateResult> {
-      await settle(inputs, undefined);
-      return { id: inputs.connection.bucket, outs: inputs };
-    },
-
-    async read(id: string, props: Inputs): Promise<pulumi.dynamic.ReadResult<Inputs>> {
+    async observe(inputs) {
       // Where the bucket is gone, so are its settings.
-      const found = await onBucket(props.connection, `read the ${setting.what}`, (store) =>
-        unless(["NoSuchBucket"], () => look(store, settingIn<T>(props))),
+      const found = await onBucket(inputs.connection, `read the ${setting.what}`, (store) =>
+        unless(["NoSuchBucket"], () => look(store, settingIn<T>(inputs))),
       );
-      if (found === undefined) return { id: "" };
-      // Without `inputs` the engine would compare the declared values with themselves.
-      const seen = { ...props, ...found };
-      return { id, props: seen, inputs: seen } as pulumi.dynamic.ReadResult<Inputs>;
+      return found as Partial<Inputs> | undefined;
     },
 
-    async diff(_id: string, olds: Inputs, news: Inputs): Promise<pulumi.dynamic.DiffResult> {
+    /** A service that takes a setting and drops it would otherwise be found out on the day of the disaster. */
+    async apply(inputs, before) {
+      const declared = settingIn<T>(inputs);
+      await onBucket(inputs.connection, `set the ${setting.what}`, async (store) => {
+        await setting.write(store, declared, before && settingIn<T>(before));
+        for (let i = 0; i < looks; i++) {
+          if ((await look(store, declared)) === declared) return;
+          await sleep(1_000);
+        }
+        throw new Problem(
+          `${store.address.provider.name} took the ${setting.what} of bucket ${store.address.bucket}, but does not show it: it ignores this. Take it out of what is asked with the argument abilities.`,
+        );
+      });
+    },
+
+    diff(olds, news) {
       const moved = !sameBucket(olds.connection, news.connection);
       const changed =
         !same(settingIn<T>(olds), settingIn<T>(news)) ||
@@ -78,17 +67,12 @@ export function watch<T extends object>(setting: Setting<T>) {
       return { changes: moved || changed, replaces: moved ? ["connection"] : [] };
     },
 
-    async update(_id: string, olds: Inputs, news: Inputs): Promise<pulumi.dynamic.UpdateResult> {
-      await settle(news, olds);
-      return { outs: news };
-    },
-
-    async remove(_id: string, props: Inputs): Promise<void> {
-      await onBucket(props.connection, `remove the ${setting.what}`, (store) =>
-        setting.remove(store, settingIn<T>(props)),
+    async remove(inputs) {
+      await onBucket(inputs.connection, `remove the ${setting.what}`, (store) =>
+        setting.remove(store, settingIn<T>(inputs)),
       );
     },
-  };
+  });
 }
 
 /** The setting alone, without the connection and the text of the provider that Pulumi keeps beside the properties. */

@@ -8,7 +8,7 @@ import { unless } from "./s3Connection.ts";
 import { watch } from "./s3Setting.ts";
 
 export interface TaggingSetting {
-  /** Ours; tags of the bucket under other keys are left alone. */
+  /** Those declared; tags of the bucket under other keys are left alone. */
   readonly tags: Readonly<Record<string, string>>;
 }
 
@@ -33,8 +33,8 @@ export { check, create, diff, read, remove as delete, update };
 
 type Tags = Readonly<Record<string, string>>;
 
-function without(tags: Tags, ours: Tags): Tags {
-  return Object.fromEntries(Object.entries(tags).filter(([key]) => !(key in ours)));
+function without(tags: Tags, declared: Tags): Tags {
+  return Object.fromEntries(Object.entries(tags).filter(([key]) => !(key in declared)));
 }
 
 async function tagsOf({ client, address }: Store): Promise<Tags> {

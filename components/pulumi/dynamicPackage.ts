@@ -1,5 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 
+/** What a dynamic resource is declared with, given what its provider gets. */
+export type DynamicInputs<T> = { readonly [P in keyof T]: pulumi.Input<T[P]> };
+
 /** Package that every dynamic resource belongs to. */
 const PACKAGE = "pulumi-nodejs";
 

@@ -88,7 +88,7 @@ test("a published image is taken instead of one that is built; Pulumi fills the 
   }
   await assert.rejects(
     configured({ ...settings, build: "host" }),
-    /build "host" and image "ghcr.* are both given/,
+    /postgres-backup:build "host" and kamal-postgres-backup:image "ghcr.* are both given/,
   );
   await assert.rejects(
     configured({ ...settings, image: "ghcr.io/you/db-backup" }),
@@ -126,3 +126,59 @@ test("an existing bucket's own rules, in days or tiers", async () => {
     /retentionTiers is for a bucket made here/,
   );
 });
+
+const COPY = { copyAccessKeyId: "a", copySecretAccessKey: "b" };
+const WRONG: Record<string, [Record<string, string>, RegExp]> = {
+  "existingBucket's endpoint": [
+    { existingBucket: `{ ${BUCKET}, "endpoint": "s3.example.com" }` },
+    /^kamal-postgres-backup:existingBucket\.endpoint "s3\.example\.com" has no scheme/,
+  ],
+  "existingBucket's name": [
+    { existingBucket: `{ ${BUCKET}, "name": "Shop" }` },
+    /^kamal-postgres-backup:existingBucket\.name "Shop" cannot be a bucket/,
+  ],
+  "existingBucket's days": [
+    { existingBucket: `{ ${BUCKET}, "retentionDays": 1 }` },
+    /^kamal-postgres-backup:schedule and kamal-postgres-backup:existingBucket\.retentionDays contradict/,
+  ],
+  "a bucket made here, its days": [
+    { retentionDays: "1" },
+    /^kamal-postgres-backup:schedule and kamal-postgres-backup:retentionDays contradict/,
+  ],
+  "a bucket made here, its address": [
+    { s3Endpoint: "http://s3.example.com" },
+    /^kamal-postgres-backup:s3Endpoint .* plain http.* set kamal-postgres-backup:s3AllowInsecure: true/,
+  ],
+  "a bucket made here, its tiers without a folder": [
+    { retentionTiers: '{ "daily": 7, "weekly": 35, "monthly": 365 }' },
+    /^kamal-postgres-backup:prefix: give the folder/,
+  ],
+  copyBucket: [
+    { existingBucket: `{ ${BUCKET} }`, copyBucket: `{ ${BUCKET}, "region": "nl-ams" }`, ...COPY },
+    /^kamal-postgres-backup:copyBucket\.endpoint says fr-par, kamal-postgres-backup:copyBucket\.region says nl-ams/,
+  ],
+  copyEvery: [
+    { copyBucket: `{ ${BUCKET} }`, copyEvery: "sometimes", ...COPY },
+    /^kamal-postgres-backup:copyEvery "sometimes" cannot be read/,
+  ],
+  schedule: [{ schedule: "sometimes" }, /^kamal-postgres-backup:schedule "sometimes" cannot/],
+  keepDays: [
+    { existingBucket: `{ ${BUCKET} }`, keepDays: "-1" },
+    /^kamal-postgres-backup:keepDays -1 must be/,
+  ],
+  metricsFile: [{ metricsFile: "x" }, /^kamal-postgres-backup:metricsFile "x" must be an absolute/],
+  memory: [{ memory: "lots" }, /^kamal-postgres-backup:memory "lots" is no size/],
+  hostKeys: [{ hostKeys: "{}" }, /^kamal-postgres-backup:hostKeys: the host key of 192\.0\.2\.10/],
+  kamalConfig: [{ kamalConfig: "nowhere.yml" }, /^kamal-postgres-backup:kamalConfig: nowhere\.yml/],
+  rotateAfter: [
+    { existingBucket: `{ ${BUCKET} }`, rotateAfter: "2" },
+    /^kamal-postgres-backup:rotateAfter: .* take kamal-postgres-backup:rotateAfter out/,
+  ],
+};
+for (const [what, [settings, sentence]] of Object.entries(WRONG)) {
+  test(`refused under the name that the configuration has for it: ${what}`, () =>
+    assert.rejects(configured(settings, true), (error: Error) => {
+      assert.match(error.message, sentence);
+      return true;
+    }));
+}

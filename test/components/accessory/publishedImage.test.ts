@@ -4,7 +4,8 @@ import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import { after, before, test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
-import { pinnedImage, type RegistryLogin } from "../../../components/image/publishedImage.ts";
+import type { RegistryLogin } from "../../../components/accessory/kamalProject.ts";
+import { pinnedImage } from "../../../components/image/publishedImage.ts";
 import { registryDigest } from "../../../components/image/registryDigest.ts";
 import { parseImageReference } from "../../../kamal/imageReference.ts";
 import { startRegistry, type TestRegistry } from "../../support/registry.ts";
@@ -59,12 +60,11 @@ async function push(repository: string, tag: string, label: string): Promise<str
 async function pin(reference: string, login?: RegistryLogin, preview = false): Promise<string> {
   let pinned = "";
   await declare(preview, () => [
-    pinnedImage(
-      new pulumi.ComponentResource("test:index:Parent", "parent"),
-      "image",
-      reference,
-      login,
-    ).apply((value) => {
+    pinnedImage(new pulumi.ComponentResource("test:index:Parent", "parent"), {
+      setting: "image",
+      image: parseImageReference(reference, "image"),
+      registry: login,
+    }).apply((value) => {
       pinned = value;
     }),
   ]);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { backupOutputsSchema } from "../../../common/contracts/stackOutputs.ts";
 import { Schedule } from "../../../common/schedule/schedule.ts";
-import { copyRhythm } from "../../../components/backup/copyRhythm.ts";
+import { copyRhythm } from "../../../components/backup/rhythm.ts";
 import type * as Components from "../../../components/index.ts";
 import { layOutApplication } from "../application.ts";
 import { type Declared, declare, plainText, SECRET_KEY } from "../mocks.ts";
@@ -191,12 +191,12 @@ const REFUSED: Record<string, [() => Args["copy"], Partial<Args>, RegExp]> = {
   "a rhythm that is none": [
     () => ({ bucket: elsewhere(), every: "sometimes" }),
     {},
-    /copy\.every "sometimes" cannot be read/,
+    /^copy\.every "sometimes" cannot be read/,
   ],
   "keys that only their owner can rotate": [
     () => ({ bucket: elsewhere(), keys: { rotateAfter: 2 } }),
     {},
-    /only their owner can rotate them/,
+    /^copy\.keys\.rotateAfter: .*only their owner can rotate them.*take copy\.keys\.rotateAfter out/,
   ],
   "tiers with a key that cannot list": [
     () => ({
@@ -215,7 +215,7 @@ const REFUSED: Record<string, [() => Args["copy"], Partial<Args>, RegExp]> = {
       return { bucket, every: "@weekly" };
     },
     {},
-    /^copy\.bucket: .*schedule and retention contradict each other/,
+    /^copy\.every and copy\.bucket\.retention contradict each other\n {2}given {3}copy\.every "@weekly/,
   ],
 };
 for (const [what, [copy, changes, message]] of Object.entries(REFUSED)) {

@@ -1,0 +1,148 @@
+import type { Schedule } from "../../common/schedule/schedule.ts";
+import { type ImageReference, parseImageReference } from "../../kamal/imageReference.ts";
+import {
+  type AccessoryNames,
+  accessoryNames,
+  type KamalProject,
+  type RegistryLogin,
+  readKamalProject,
+  registryLogin,
+} from "../accessory/kamalProject.ts";
+import { resolveSshAccess, type SshAccess } from "../accessory/sshConnection.ts";
+import {
+  keepingIn,
+  type ResolvedBucket,
+  resolveBucket,
+  retentionName,
+} from "../bucket/resolveBucket.ts";
+import { checkRetention } from "../bucket/retentionCheck.ts";
+import { isBuiltOnHost } from "../image/imageSource.ts";
+import type { ResourceLog } from "../pulumi/resourceMessages.ts";
+import { type SettingName, settingNamesOf } from "../pulumi/settingNames.ts";
+import { type ResolvedCopy, resolveCopy } from "./copy.ts";
+import { NOT_ENCRYPTED } from "./encryption.ts";
+import { checkMemory } from "./memory.ts";
+import { checkNotices } from "./notices.ts";
+import type { PostgresBackupArgs } from "./postgresBackupArgs.ts";
+import { type Database, resolveDatabase } from "./resolveDatabase.ts";
+import { resolveSchedule } from "./rhythm.ts";
+import { checkArgs } from "./validateArgs.ts";
+
+/** A backup, as far as it is known before a resource is made. */
+export interface ResolvedBackup {
+  readonly args: PostgresBackupArgs;
+  /** How messages name the arguments. */
+  readonly name: SettingName;
+  readonly schedule: Schedule;
+  readonly project: KamalProject;
+  readonly accessory: AccessoryNames;
+  readonly database: Database;
+  readonly access: SshAccess;
+  readonly image: ResolvedImage;
+  /** Login of the registry; undefined where there is none, or none is needed. */
+  readonly registry: RegistryLogin | undefined;
+  readonly bucket: ResolvedBucket;
+  /** Undefined when no copy is asked for. */
+  readonly copy: ResolvedCopy | undefined;
+}
+
+/** A published image, or where one is built. */
+export type ResolvedImage =
+  | { readonly from: "published"; readonly reference: ImageReference }
+  | { readonly from: "host" }
+  | { readonly from: "registry"; readonly repository: string };
+
+/**
+ * Resolves arguments, deploy.yml, Kamal's secrets and this machine's SSH settings into what is to be made. It makes
+ * nothing, so a program that contradicts itself fails before its first resource.
+ * @throws Problem that names the setting as the caller knows it
+ */
+export function resolveBackup(args: PostgresBackupArgs, log: ResourceLog): ResolvedBackup {
+  const name = settingNamesOf(args);
+  const schedule = resolveSchedule(name("schedule"), args.schedule);
+  checkArgs(args, name);
+  checkBucketRetention(args, schedule, name, log);
+  const project = readKamalProject(args.kamal, name);
+  for (const warning of project.config.warnings) log.warn(warning);
+  const accessory = accessoryNames(args.kamal, project.config.service);
+  const database = resolveDatabase({ project, kamal: args.kamal, args, name });
+  const access = resolveSshAccess(project.config, database.hosts, args.ssh, name);
+  const onHost = isBuiltOnHost(args, name);
+  const registry = onHost ? undefined : registryLogin(project);
+  const prefix = args.prefix ?? prefixOf(project, args);
+  const bucket = resolveBucket({ bucket: args.bucket, prefix, keys: args.keys, name }, log);
+  const copy = args.copy && resolveCopyOf(args, args.copy, { schedule, bucket, name }, log);
+  const image = resolveImage(args, onHost, project, accessory, name);
+  if (args.notices) checkNotices(args.notices, name);
+  if (args.encryption === undefined && log.preview) log.warn(NOT_ENCRYPTED);
+  checkMemory(args, [args.bucket, ...(args.copy ? [args.copy.bucket] : [])], name, log);
+  return {
+    args,
+    name,
+    schedule,
+    project,
+    accessory,
+    database,
+    access,
+    image,
+    registry,
+    bucket,
+    copy,
+  };
+}
+
+function checkBucketRetention(
+  { bucket, backupBytes, usdPerGbMonth }: PostgresBackupArgs,
+  rhythm: Schedule,
+  name: SettingName,
+  log: ResourceLog,
+): void {
+  const keeping = keepingIn(bucket);
+  if (keeping === undefined) return;
+  const amounts = {
+    ...(backupBytes !== undefined && { backupBytes }),
+    ...(usdPerGbMonth !== undefined && { usdPerGbMonth }),
+  };
+  const names = { schedule: name("schedule"), retention: retentionName(bucket, name) };
+  checkRetention({ rhythm, keeping, amounts, names }, log);
+}
+
+function prefixOf(project: KamalProject, { kamal }: PostgresBackupArgs): string {
+  return [project.config.service, kamal.destination].filter(Boolean).join("/");
+}
+
+function resolveCopyOf(
+  args: PostgresBackupArgs,
+  copy: NonNullable<PostgresBackupArgs["copy"]>,
+  { schedule, bucket, name }: Pick<ResolvedBackup, "schedule" | "bucket" | "name">,
+  log: ResourceLog,
+): ResolvedCopy {
+  return resolveCopy(
+    {
+      args: copy,
+      original: args.bucket,
+      originalBucket: bucket,
+      schedule,
+      access: args.keys?.access,
+      backupBytes: args.backupBytes,
+      keepDays: args.keep?.days,
+      name,
+    },
+    log,
+  );
+}
+
+function resolveImage(
+  { image }: PostgresBackupArgs,
+  onHost: boolean,
+  { config }: KamalProject,
+  { service, key }: AccessoryNames,
+  name: SettingName,
+): ResolvedImage {
+  if (image !== undefined) {
+    return { from: "published", reference: parseImageReference(image, name("image")) };
+  }
+  if (onHost) return { from: "host" };
+  const repository = [config.registry.server, `${service}-${key.replaceAll("_", "-")}`];
+  return { from: "registry", repository: repository.filter(Boolean).join("/") };
+}
