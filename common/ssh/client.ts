@@ -46,8 +46,8 @@ export async function runOnHost(
     if (privateKey !== undefined) await writePrivateKey(key, privateKey);
     const files = { knownHosts, ...(privateKey !== undefined && { privateKey: key }) };
     // With one that does not exist here, ssh would no longer try those of ~/.ssh.
-    const there = { ...route, identityFiles: identityFiles.filter(isHere) };
-    const outcome = await runProgram("ssh", sshArguments(there, files, configuration, command), {
+    const tried = { ...route, identityFiles: identityFiles.filter(isHere) };
+    const outcome = await runProgram("ssh", sshArguments(tried, files, configuration, command), {
       missing: "ssh is not on PATH. Install the OpenSSH client.",
       interrupted,
       onLine,
@@ -61,7 +61,7 @@ export async function runOnHost(
     });
     // The code is ssh's own; a command that ends with it is taken for a broken connection.
     if (outcome.code === 255) {
-      const missing = identityFiles.filter((file) => !there.identityFiles.includes(file));
+      const missing = identityFiles.filter((file) => !tried.identityFiles.includes(file));
       throw sshProblem(route, outcome.stderr, missing);
     }
     return outcome;

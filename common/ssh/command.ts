@@ -37,7 +37,7 @@ export function sshArguments(
       // A peer that is gone without a word is noticed after a minute.
       ServerAliveInterval: "15",
       ServerAliveCountMax: "4",
-      // What is told from standard error must not depend on a LogLevel of the user's, and holds no banner.
+      // Standard error is searched for the reason, so that no LogLevel of the user's, and no banner, may change it.
       LogLevel: "ERROR",
     }),
   ];

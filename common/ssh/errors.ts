@@ -44,7 +44,7 @@ export function sshProblem(route: Route, stderr: string, missing: readonly strin
     (lines.includes("stdio forwarding failed")
       ? `${route.proxy?.host} cannot connect to it`
       : lines[0]);
-  if (reason !== undefined && isLoss(reason)) {
+  if (reason !== undefined && isLoss(reason, lines)) {
     return new Problem(
       `${where}: the connection was lost (${reason}). What was started there may still be running: look before you try again, with docker ps on the host or kamal-postgres-backup list.`,
     );
@@ -55,10 +55,10 @@ export function sshProblem(route: Route, stderr: string, missing: readonly strin
 }
 
 /** Of a connection that was there. One that broke off before the keys were exchanged has run nothing. */
-function isLoss(reason: string): boolean {
+function isLoss(reason: string, lines: readonly string[]): boolean {
   return (
     /closed by remote host|connection reset|broken pipe|not responding/i.test(reason) &&
-    !AFTERMATH.test(reason)
+    !lines.some((line) => line.startsWith("kex_exchange_identification:"))
   );
 }
 

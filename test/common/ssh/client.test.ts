@@ -149,7 +149,9 @@ cat "$TMPDIR"/*/key > '${bin}/key'
   assert.match(modes, /^-rw-------.*\/known_hosts$/m);
 });
 
-test("refused keys are told apart, and the server that refused is named", { skip }, async () => {
+test("refused keys are an error of their own, and the server that refused is named", {
+  skip,
+}, async () => {
   const other = await startSshd();
   try {
     const asked = (route: Route) => output({ ...route, privateKey: other.privateKey }, "true");

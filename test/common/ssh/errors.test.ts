@@ -31,6 +31,10 @@ test("what exit code 255 means", () => {
       "kex_exchange_identification: Connection closed by remote host",
       /cannot be reached \(kex_exchange_identification: /,
     ],
+    [
+      "kex_exchange_identification: read: Connection reset by peer\nConnection reset by 192.0.2.10 port 22",
+      /cannot be reached \(Connection reset by 192\.0\.2\.10 port 22\)/,
+    ],
     ["Connection to x closed by remote host.", /connection was lost.*may still be running/],
     ["client_loop: send disconnect: Broken pipe", /connection was lost/],
     ["Timeout, server 192.0.2.10 not responding.", /connection was lost/],
