@@ -4,8 +4,8 @@ import { parseAddress } from "../../storage/address/address.ts";
 import { listDatabases, listBackups as listObjects } from "../../storage/catalogue/catalogue.ts";
 import { withManifests } from "../../storage/catalogue/withManifests.ts";
 import { openStore } from "../../storage/s3/client.ts";
-import type { Databases } from "../session/databases.ts";
-import type { Session } from "../session/session.ts";
+
+import type { Databases, Session } from "../session/session.ts";
 import type { StackChoice } from "../stack/pulumi.ts";
 import { readerKey } from "../stack/readerKey.ts";
 import { listBackups } from "./catalogue.ts";

@@ -31,7 +31,7 @@ export async function listBackups(session: Session): Promise<Entry[]> {
   const { backup, container, screen } = session;
   const args = ["list", ...databaseArguments(backup), ...placeArguments(session)];
   const { backups } = await runAgent(container, args, "list", {
-    onNotice: (line) => screen.notice(line),
+    onStderrLine: (line) => screen.warn(line),
   });
   return backups
     .filter((entry) => entry.database === backup.database)

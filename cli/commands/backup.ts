@@ -34,7 +34,7 @@ export async function backup(session: Session, options: BackupOptions): Promise<
     for (const one of copies) sayStored(screen, "Copied", one, bucket);
   };
   const running = runAgent(container, args, "backup", {
-    onNotice: (line) => screen.notice(line),
+    onStderrLine: (line) => screen.warn(line),
     onProgress: (event) => {
       const bytes = event.bytes ?? 0;
       const parts = [

@@ -38,7 +38,7 @@ export async function list(
   const { backup, screen } = session;
   const now = Date.now();
   const { entries, seen, reason } = await listAnywhere(session, stack, shown);
-  if (reason !== undefined) screen.notice(`looked up in the bucket itself: ${reason}`);
+  if (reason !== undefined) screen.warn(`looked up in the bucket itself: ${reason}`);
   const verdict = judgeAge(backup, entries, now);
   const { bucket, prefix } = backup.location;
   const location = `s3://${bucket}/${prefix}`;

@@ -12,6 +12,7 @@ import { type CopyOption, forPlace, placeArguments } from "../session/copy.ts";
 import { databaseArguments, forOne } from "../session/databases.ts";
 import { agentSecret } from "../session/identity.ts";
 import type { Session } from "../session/session.ts";
+import { confirm, requireTerminal } from "../terminal/confirm.ts";
 import { formatBytes, formatDuration, formatStamp, plural } from "../terminal/format.ts";
 import { restoreLine } from "../terminal/progress.ts";
 import { paint, renderTable } from "../terminal/render.ts";
@@ -52,15 +53,11 @@ export async function restore(
     );
   }
   const ask = !options.yes && !options.dryRun;
-  if (ask && !process.stdin.isTTY) {
-    throw new Problem(
-      "restore asks before it replaces a database, and standard input is no terminal. Run it in a terminal, or add --yes.",
-    );
-  }
+  if (ask) requireTerminal(screen, "restore asks before it replaces a database");
   const secret = await agentSecret(options.identity);
   const entry = chooseEntry(backup, await listBackups(session), wanted, options.notAfter);
   const plan = describePlan(database, container.host, entry, into);
-  if (ask) await confirm(plan, into ?? database);
+  if (ask) await confirm(screen, plan, into ?? database);
   else for (const line of plan) screen.line(line);
 
   const args = [
@@ -79,7 +76,7 @@ export async function restore(
   const call = {
     ...secret.call,
     onProgress: (event: ProgressEvent) => screen.progress(`  ${line(event)}`),
-    onNotice: (line: string) => screen.notice(line),
+    onStderrLine: (line: string) => screen.warn(line),
   };
   if (options.dryRun) {
     const planned = await runAgent(container, args, "planned", call);
@@ -149,22 +146,4 @@ export function describePlanned({ previous, roles }: PlannedEvent): string[] {
     ...(roles.length === 0 ? [] : [`Roles that would be made: ${roles.join(", ")}.`]),
     `${paint.good("Dry run")}: every check has passed, and nothing was made.`,
   ];
-}
-
-/** Shows a plan and lets the operator type the name of the database that it concerns. */
-export async function confirm(plan: readonly string[], name: string): Promise<void> {
-  const { default: input } = await import("@inquirer/input");
-  // The plan and the question go to standard error, so that --json stays one document.
-  process.stderr.write(`${plan[0]}?\n${plan.slice(1).join("\n")}\n`);
-  let answer: string;
-  try {
-    answer = await input(
-      { message: "Type the database's name to go on:" },
-      { output: process.stderr },
-    );
-  } catch (error) {
-    if ((error as Error).name === "ExitPromptError") throw new Problem("nothing was changed.");
-    throw error;
-  }
-  if (answer !== name) throw new Problem(`"${answer}" is not "${name}"; nothing was changed.`);
 }

@@ -43,8 +43,8 @@ export async function verify(
     codes: [0, UNREADABLE],
     onProgress: (event) => screen.progress(`  ${describeProgress(event)}`),
     // What was not checked is said below; the agent says it for those who read only its text.
-    onNotice: (line) => {
-      if (!line.startsWith("not checked:")) screen.notice(line);
+    onStderrLine: (line) => {
+      if (!line.startsWith("not checked:")) screen.warn(line);
     },
   });
   const { depth, bytes, tables, unchecked, elapsedMs } = verified;

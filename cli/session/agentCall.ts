@@ -37,7 +37,7 @@ export interface AgentCall {
   /** Called for each copy of a backup. */
   readonly onCopied?: (event: CopiedEvent) => void;
   /** Called for each line that the agent, or ssh, has for a person beside the result. */
-  readonly onNotice?: (line: string) => void;
+  readonly onStderrLine?: (line: string) => void;
 }
 
 /**
@@ -49,7 +49,7 @@ export async function runAgent<Name extends FinalEvent["event"]>(
   container: Container,
   args: readonly string[],
   final: Name,
-  { input, codes = [0], onProgress, onResult, onCopied, onNotice }: AgentCall = {},
+  { input, codes = [0], onProgress, onResult, onCopied, onStderrLine }: AgentCall = {},
 ): Promise<Extract<FinalEvent, { event: Name }>> {
   let result: Extract<FinalEvent, { event: Name }> | undefined;
   let failure: string | undefined;
@@ -67,7 +67,7 @@ export async function runAgent<Name extends FinalEvent["event"]>(
   };
   const { code, stderr } = await runOnHost(container.route, command, onLine, input);
   if (failure !== undefined || (result !== undefined && codes.includes(code))) {
-    for (const line of stderr.split("\n").filter(Boolean)) onNotice?.(line);
+    for (const line of stderr.split("\n").filter(Boolean)) onStderrLine?.(line);
   }
   if (failure !== undefined) throw new Problem(failure);
   if (!codes.includes(code)) throw dockerProblem(container, code, stderr);

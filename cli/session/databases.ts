@@ -3,25 +3,6 @@ import { Problem } from "../../common/problem.ts";
 import { runAgent } from "./agentCall.ts";
 import type { Session } from "./session.ts";
 
-/** The databases that a command is about; null: every one of the server, whose names the container knows. */
-export type Databases = readonly string[] | null;
-
-/**
- * The databases that a command is about.
- * @param wanted the one to take; absent: all
- * @throws Problem when the backup does not hold it
- */
-export function chooseDatabases(
-  { name, database, databases = [database] }: BackupOutputs,
-  wanted?: string,
-): Databases {
-  // One that is gone from the server may still be in the bucket.
-  if (databases === "all") return wanted === undefined ? null : [wanted];
-  if (wanted === undefined) return databases;
-  if (databases.includes(wanted)) return [wanted];
-  throw new Problem(`--database ${wanted}: the backup ${name} has ${databases.join(", ")}.`);
-}
-
 /** Whether the command is about one of several, so that it must be named. */
 export function isOneOfSeveral({ databases = [] }: BackupOutputs): boolean {
   return databases === "all" || databases.length > 1;
@@ -43,7 +24,7 @@ export async function namesOf({
 }: Session): Promise<readonly string[]> {
   if (databases !== null) return databases;
   const found = await runAgent(container, ["databases"], "databases", {
-    onNotice: (line) => screen.notice(line),
+    onStderrLine: (line) => screen.warn(line),
   });
   return found.databases;
 }
@@ -64,7 +45,7 @@ export async function forOne(session: Session): Promise<Session> {
 
 async function whichOfAll({ backup, container, screen }: Session): Promise<Problem> {
   const { databases, stored } = await runAgent(container, ["databases", "--stored"], "databases", {
-    onNotice: (line) => screen.notice(line),
+    onStderrLine: (line) => screen.warn(line),
   });
   const gone = (stored ?? []).filter((name) => !databases.includes(name));
   const names = [

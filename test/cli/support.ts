@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { Writable } from "node:stream";
 import type { TestContext } from "node:test";
 import type { Entry } from "../../common/contracts/agentEvents.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
@@ -209,17 +210,37 @@ export class Outside {
       .map((call) => call.trimEnd().split("\n"));
   }
 
-  /** Types a command; standard input is no terminal. */
-  run(args: readonly string[], env: Record<string, string> = {}): Promise<Result> {
+  /**
+   * Types a command, within this process; standard input is no terminal. The folder and the environment are this process's
+   * while it runs, so only one runs at a time.
+   */
+  async run(args: readonly string[], env: Record<string, string> = {}): Promise<Result> {
+    // Loaded here, so that tests that only make backups and outputs of it start faster.
+    const { runCommandLine } = await import("../../cli/program.ts");
+    const before = { cwd: process.cwd(), env: { ...process.env } };
+    const [out, err] = [new Text(), new Text()];
+    try {
+      process.chdir(this.folder);
+      Object.assign(process.env, this.#environment(env));
+      const code = await runCommandLine(args, { out, err, interactive: false });
+      return { code, stdout: out.text, stderr: err.text };
+    } finally {
+      process.chdir(before.cwd);
+      for (const name of Object.keys(this.#environment(env))) {
+        const value = before.env[name];
+        if (value === undefined) delete process.env[name];
+        else process.env[name] = value;
+      }
+    }
+  }
+
+  /** Types a command in a process of its own, as a user does: for what only the whole program can show. */
+  spawn(args: readonly string[]): Promise<Result> {
     const main = resolve(import.meta.dirname, "../../cli/main.ts");
     return new Promise((done, failed) => {
       const child = spawn(process.execPath, [main, ...args], {
         cwd: this.folder,
-        env: {
-          PATH: `${this.folder}:${dirname(process.execPath)}:/usr/bin:/bin`,
-          TMPDIR: this.folder,
-          ...env,
-        },
+        env: this.#environment({}),
         stdio: ["ignore", "pipe", "pipe"],
         timeout: 30_000,
       });
@@ -233,6 +254,25 @@ export class Outside {
       child.on("error", failed);
       child.on("close", (code) => done({ code, stdout, stderr }));
     });
+  }
+
+  #environment(more: Record<string, string>): Record<string, string> {
+    return {
+      PATH: `${this.folder}:${dirname(process.execPath)}:/usr/bin:/bin`,
+      TMPDIR: this.folder,
+      NO_COLOR: "1",
+      ...more,
+    };
+  }
+}
+
+/** A stream that keeps what is written. */
+class Text extends Writable {
+  text = "";
+
+  override _write(chunk: Buffer, _: BufferEncoding, done: () => void): void {
+    this.text += chunk.toString();
+    done();
   }
 }
 
