@@ -153,7 +153,7 @@ function describeProgram(terminal: Terminal, exit: (code: number) => void): Comm
     .description("show the container, the newest backup and whether it is young enough")
     .action(async (_, command: Command) => {
       const stack = common(command);
-      await status(await open(stack), stack);
+      exit(await status(await open(stack), stack));
     })
     .addHelpText("after", examples("status", "status --json"));
 

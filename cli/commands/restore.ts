@@ -6,10 +6,12 @@ import type {
 } from "../../common/contracts/agentEvents.ts";
 import { totalRows } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
-import { chooseEntry, listBackups, stateOf } from "../backups/catalogue.ts";
+import { selectBackup } from "../backups/selectBackup.ts";
+import { listByAgent } from "../backups/source.ts";
+import { stateOf } from "../backups/states.ts";
 import { runAgent } from "../session/agentCall.ts";
-import { type CopyOption, forPlace, placeArguments } from "../session/copy.ts";
-import { databaseArguments, forOne } from "../session/databases.ts";
+import { type CopyOption, chooseBucket, copyArguments } from "../session/copy.ts";
+import { databaseArguments, forOneDatabase } from "../session/databases.ts";
 import { agentSecret } from "../session/identity.ts";
 import type { Session } from "../session/session.ts";
 import { confirm, requireTerminal } from "../terminal/confirm.ts";
@@ -43,7 +45,7 @@ export async function restore(
   wanted: string,
   options: RestoreOptions,
 ): Promise<void> {
-  const session = forPlace(await forOne(opened), options);
+  const session = chooseBucket(await forOneDatabase(opened), options);
   const { backup, container, screen } = session;
   const { database } = backup;
   const { into } = options;
@@ -55,7 +57,8 @@ export async function restore(
   const ask = !options.yes && !options.dryRun;
   if (ask) requireTerminal(screen, "restore asks before it replaces a database");
   const secret = await agentSecret(options.identity);
-  const entry = chooseEntry(backup, await listBackups(session), wanted, options.notAfter);
+  const { notAfter } = options;
+  const entry = selectBackup(backup, await listByAgent(session), { wanted, notAfter });
   const plan = describePlan(database, container.host, entry, into);
   if (ask) await confirm(screen, plan, into ?? database);
   else for (const line of plan) screen.line(line);
@@ -64,7 +67,7 @@ export async function restore(
     "restore",
     entry.stamp,
     ...databaseArguments(backup),
-    ...placeArguments(session),
+    ...copyArguments(session),
     ...(into === undefined ? [] : ["--into", into]),
     ...(options.globals ? ["--globals"] : []),
     ...(options.scratch === undefined ? [] : ["--scratch", options.scratch]),

@@ -1,7 +1,8 @@
-import { chooseEntry, listBackups } from "../backups/catalogue.ts";
+import { selectBackup } from "../backups/selectBackup.ts";
+import { listByAgent } from "../backups/source.ts";
 import { runAgent } from "../session/agentCall.ts";
-import { type CopyOption, forPlace, placeArguments } from "../session/copy.ts";
-import { databaseArguments, forOne } from "../session/databases.ts";
+import { type CopyOption, chooseBucket, copyArguments } from "../session/copy.ts";
+import { databaseArguments, forOneDatabase } from "../session/databases.ts";
 import { agentSecret } from "../session/identity.ts";
 import type { Session } from "../session/session.ts";
 import { formatBytes, formatDuration, formatStamp, plural } from "../terminal/format.ts";
@@ -27,15 +28,15 @@ export async function verify(
   wanted: string,
   options: VerifyOptions,
 ): Promise<number> {
-  const session = forPlace(await forOne(opened), options);
+  const session = chooseBucket(await forOneDatabase(opened), options);
   const { backup, container, screen } = session;
   const secret = await agentSecret(options.identity);
-  const { stamp } = chooseEntry(backup, await listBackups(session), wanted);
+  const { stamp } = selectBackup(backup, await listByAgent(session), { wanted });
   const args = [
     "verify",
     stamp,
     ...databaseArguments(backup),
-    ...placeArguments(session),
+    ...copyArguments(session),
     ...secret.args,
   ];
   const { event: _, ...verified } = await runAgent(container, args, "verified", {

@@ -20,6 +20,9 @@ export interface Container {
 /** The container is not there or does not run, so nothing can be asked of it. */
 export class ContainerDown extends Problem {}
 
+/** The agent has run, and says itself why it failed. */
+export class AgentError extends Problem {}
+
 /** The container of a backup on one of its hosts. */
 export function containerOn(backup: BackupOutputs, host: SshHop): Container {
   const { container: name, proxy, identityFiles } = backup;
@@ -69,7 +72,7 @@ export async function runAgent<Name extends FinalEvent["event"]>(
   if (failure !== undefined || (result !== undefined && codes.includes(code))) {
     for (const line of stderr.split("\n").filter(Boolean)) onStderrLine?.(line);
   }
-  if (failure !== undefined) throw new Problem(failure);
+  if (failure !== undefined) throw new AgentError(failure);
   if (!codes.includes(code)) throw dockerProblem(container, code, stderr);
   if (result === undefined) {
     throw new Problem(

@@ -12,7 +12,7 @@ export interface CopyOption {
  * The session of a command that may be about the copies.
  * @throws Problem when there are none
  */
-export function forPlace(session: Session, { copy }: CopyOption): Session {
+export function chooseBucket(session: Session, { copy }: CopyOption): Session {
   if (copy !== true) return session;
   const copied = forCopy(session);
   if (copied !== undefined) return copied;
@@ -30,6 +30,6 @@ export function forCopy(session: Session): Session | undefined {
 }
 
 /** Tells the agent; nothing for the first bucket, so that an older agent understands it too. */
-export function placeArguments({ ofCopy }: Session): string[] {
+export function copyArguments({ ofCopy }: Session): string[] {
   return ofCopy ? ["--copy"] : [];
 }
