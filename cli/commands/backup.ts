@@ -1,14 +1,9 @@
 import { type Manifest, totalRows } from "../../common/contracts/manifest.ts";
+import { formatBytes } from "../../common/format.ts";
 import { runAgent } from "../session/agentCall.ts";
 import { databaseArguments } from "../session/databases.ts";
 import type { Session } from "../session/session.ts";
-import {
-  formatBytes,
-  formatDuration,
-  formatRate,
-  formatStamp,
-  plural,
-} from "../terminal/format.ts";
+import { formatDuration, formatRate, formatStamp, plural } from "../terminal/format.ts";
 import { paint } from "../terminal/render.ts";
 import type { Screen } from "../terminal/screen.ts";
 

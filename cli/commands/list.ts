@@ -1,6 +1,7 @@
 import type { Entry } from "../../common/contracts/agentEvents.ts";
 import { totalRows } from "../../common/contracts/manifest.ts";
 import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
+import { formatBytes } from "../../common/format.ts";
 import { databasesInBucket } from "../backups/bucketSource.ts";
 import { judgeAge } from "../backups/freshness.ts";
 import { type Listing, readBackups, sourcesOf } from "../backups/source.ts";
@@ -9,7 +10,7 @@ import { type CopyOption, chooseBucket } from "../session/copy.ts";
 import { forOneDatabase } from "../session/databases.ts";
 import type { Session } from "../session/session.ts";
 import type { StackChoice } from "../stack/pulumi.ts";
-import { ageHours, formatBytes, formatCount, formatStamp, plural } from "../terminal/format.ts";
+import { ageHours, formatCount, formatStamp, plural } from "../terminal/format.ts";
 import { type Column, paint, renderTable } from "../terminal/render.ts";
 
 /** Rows shown without `--all`; the agent reads the manifests of as many. */

@@ -5,6 +5,7 @@ import type {
   RestoredEvent,
 } from "../../common/contracts/agentEvents.ts";
 import { totalRows } from "../../common/contracts/manifest.ts";
+import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
 import { selectBackup } from "../backups/selectBackup.ts";
 import { listByAgent } from "../backups/source.ts";
@@ -15,7 +16,7 @@ import { databaseArguments, forOneDatabase } from "../session/databases.ts";
 import { agentSecret } from "../session/identity.ts";
 import type { Session } from "../session/session.ts";
 import { confirm, requireTerminal } from "../terminal/confirm.ts";
-import { formatBytes, formatDuration, formatStamp, plural } from "../terminal/format.ts";
+import { formatDuration, formatStamp, plural } from "../terminal/format.ts";
 import { restoreLine } from "../terminal/progress.ts";
 import { paint, renderTable } from "../terminal/render.ts";
 

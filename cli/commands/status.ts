@@ -1,3 +1,4 @@
+import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
 import { type DatabaseFreshness, judgeDatabases } from "../backups/freshness.ts";
 import { readBackups, sourcesOf } from "../backups/source.ts";
@@ -7,7 +8,7 @@ import { forCopy } from "../session/copy.ts";
 import { describeDatabases } from "../session/databases.ts";
 import type { Databases, Session } from "../session/session.ts";
 import type { StackChoice } from "../stack/pulumi.ts";
-import { formatBytes, formatStamp } from "../terminal/format.ts";
+import { formatStamp } from "../terminal/format.ts";
 import { paint, renderTable } from "../terminal/render.ts";
 
 /**

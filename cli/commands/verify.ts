@@ -1,3 +1,4 @@
+import { formatBytes } from "../../common/format.ts";
 import { selectBackup } from "../backups/selectBackup.ts";
 import { listByAgent } from "../backups/source.ts";
 import { runAgent } from "../session/agentCall.ts";
@@ -5,7 +6,7 @@ import { type CopyOption, chooseBucket, copyArguments } from "../session/copy.ts
 import { databaseArguments, forOneDatabase } from "../session/databases.ts";
 import { agentSecret } from "../session/identity.ts";
 import type { Session } from "../session/session.ts";
-import { formatBytes, formatDuration, formatStamp, plural } from "../terminal/format.ts";
+import { formatDuration, formatStamp, plural } from "../terminal/format.ts";
 import { describeProgress } from "../terminal/progress.ts";
 import { paint } from "../terminal/render.ts";
 

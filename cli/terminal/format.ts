@@ -1,23 +1,11 @@
-/** Numbers, sizes and times as an operator reads them. Pure. */
+import { formatBytes } from "../../common/format.ts";
+
+/** Numbers and times as an operator reads them. Pure. */
 
 const second = 1000;
 const minute = 60 * second;
 const hour = 60 * minute;
 const day = 24 * hour;
-
-/** Decimal units, two significant figures below ten: `1.1 MB`, `412 MB`, `0 bytes`. */
-export function formatBytes(bytes: number): string {
-  const units = ["bytes", "kB", "MB", "GB", "TB", "PB"];
-  let value = bytes;
-  let unit = 0;
-  // 999.5 would be shown as 1000.
-  while (value >= 999.5 && unit < units.length - 1) {
-    value /= 1000;
-    unit += 1;
-  }
-  const digits = unit > 0 && value < 9.95 ? 1 : 0;
-  return `${value.toFixed(digits)} ${units[unit]}`;
-}
 
 /** Bytes a second over a time: `38 MB/s`; empty where the time is too short to tell. */
 export function formatRate(bytes: number, elapsedMs: number): string {
