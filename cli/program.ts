@@ -104,7 +104,7 @@ function describeProgram(terminal: Terminal, exit: (code: number) => void): Comm
       "--scratch <folder>",
       "folder in the container to unpack in, for a restore with every core",
     )
-    .option("--dry-run", "check everything and say what would be done, but make nothing")
+    .option("--dry-run", "check everything and show what would be done, but change nothing")
     .option("--yes", "do not ask")
     .action(async (time: string[], options, command: Command) =>
       // The list shows date and time as two words.

@@ -44,7 +44,7 @@ async function withReader<Result>(
 ): Promise<Result> {
   const key = await readerKey(stack, writerKeyId);
   if (key === undefined) throw new Problem("the stack has made no key for reading it.");
-  // Whether plain http is allowed was judged when the bucket was declared.
+  // Whether plain http is allowed was checked when the bucket was declared.
   const store = openStore(parseAddress({ ...location, allowInsecure: true }), key);
   try {
     return await read(store);

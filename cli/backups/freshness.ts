@@ -8,7 +8,7 @@ import { isTrusted } from "./states.ts";
 export interface Freshness {
   readonly latest: CatalogueEntry | undefined;
   readonly withinRpo: boolean;
-  /** `newest 7 h old, RPO 26 h: ok` */
+  /** `newest backup 7 h old, RPO 26 h: ok` */
   readonly text: string;
 }
 
@@ -16,7 +16,7 @@ export interface Freshness {
 export interface DatabaseFreshness extends Freshness {
   /** Empty where not even the databases are known. */
   readonly database: string;
-  /** null: nobody; `text` says why, and `withinRpo` is false for want of knowledge. */
+  /** null: nobody; `text` says why, and `withinRpo` means nothing then. */
   readonly source: Source | null;
 }
 
@@ -36,7 +36,11 @@ export function judgeAge(
   }
   const withinRpo = ageHours(latest.stamp, now) <= backup.rpoHours;
   const age = formatAge(now - stampTime(latest.stamp));
-  return { latest, withinRpo, text: `newest ${age} old, ${rpo}: ${withinRpo ? "ok" : "missed"}` };
+  return {
+    latest,
+    withinRpo,
+    text: `newest backup ${age} old, ${rpo}: ${withinRpo ? "ok" : "missed"}`,
+  };
 }
 
 /** Judges each database, also those whose backups nobody has listed. */

@@ -20,7 +20,7 @@ export interface Listing {
 
 /** What is known of the backups of a session's databases. */
 export interface StoredBackups {
-  /** The databases that should have backups; null: the server has not said which it has. */
+  /** The databases that should have backups; null: which the server has is not known. */
   readonly databases: Databases;
   readonly listings: readonly Listing[];
   /** Why the agent has not listed all of them; absent: it has. */
@@ -66,8 +66,8 @@ export async function readBackups(
       agentFailure = error;
     }
   }
-  // The agent runs, but the server does not say which databases it has. Those in the bucket would be a false answer: one
-  // that has no backup at all would not be missed.
+  // The agent runs, but cannot get the names of the databases from the server. Those in the bucket would be a false answer:
+  // a database without any backup would not be missed.
   if (databases === null && agentFailure instanceof AgentError) {
     return { databases, listings, agentFailure, failure: agentFailure };
   }

@@ -5,12 +5,12 @@ import { type Container, ContainerDown } from "../session/agentCall.ts";
 import { forCopy } from "../session/copy.ts";
 import { describeDatabases, isOneOfSeveral } from "../session/databases.ts";
 import type { Session } from "../session/session.ts";
-import { type Difference, judge } from "../stack/differences.ts";
+import { type Difference, findDifferences } from "../stack/differences.ts";
 import { previewRefresh, type StackChoice } from "../stack/pulumi.ts";
 import { formatAge, plural, stampTime } from "../terminal/format.ts";
 import { paint, renderMarkdown, renderTable } from "../terminal/render.ts";
 
-/** Exit code that says "reality differs", the same that Pulumi uses for --expect-no-changes. */
+/** Exit code for drift, the same that Pulumi uses for --expect-no-changes. */
 export const driftExitCode = 7;
 
 interface Report {
@@ -28,21 +28,21 @@ interface Report {
 export async function drift(session: Session, stack: StackChoice): Promise<number> {
   const { screen } = session;
   screen.progress("  reading every resource of the stack");
-  const reality = judge(await previewRefresh(stack));
+  const refreshed = findDifferences(await previewRefresh(stack));
   screen.progress("  reading the backups");
-  const backups = await judgeBackups(session, stack, reality.differences);
+  const backups = await judgeBackups(session, stack, refreshed.differences);
   const copy = forCopy(session);
-  const known = [...reality.differences, ...backups.differences];
+  const known = [...refreshed.differences, ...backups.differences];
   const copies = copy && (await judgeBackups(copy, stack, known));
   const report: Report = {
     differences: [...known, ...(copies?.differences ?? [])],
     notes: [
       ...backups.notes,
       ...(copies?.notes ?? []),
-      ...(reality.others === 0
+      ...(refreshed.others === 0
         ? []
         : [
-            `${plural(reality.others, "resource")} of the stack outside the backup also differ from the state: pulumi refresh --preview-only`,
+            `${plural(refreshed.others, "resource")} of the stack outside the backup also differ from the state: pulumi refresh --preview-only`,
           ]),
     ],
   };
@@ -61,8 +61,8 @@ interface DataReport extends Report {
 }
 
 /**
- * Judges the age of the newest backup of each database. Not to know it is itself a broken check, unless drift explains it:
- * that which is known already, or the missing container.
+ * Judges the age of the newest backup of each database. Not to know it breaks the check, unless drift explains it: the
+ * known differences, or the missing container.
  * @throws Problem when the check is broken
  */
 async function judgeBackups(

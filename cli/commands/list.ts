@@ -102,5 +102,5 @@ export function renderBackups(backup: BackupOutputs, entries: readonly Entry[]):
 
 function paintState(state: State): string {
   if (state === "complete" || state === "verified") return paint.good(state);
-  return state === "legacy" ? paint.faint(state) : paint.doubtful(state);
+  return state === "legacy" ? paint.faint(state) : paint.uncertain(state);
 }

@@ -23,7 +23,7 @@ import { paint, renderTable } from "../terminal/render.ts";
 export interface RestoreOptions extends CopyOption {
   /** Restores beside, into a new database of this name; the live one is not touched. */
   readonly into?: string;
-  /** With `latest`: the newest that was taken at this time or before it. */
+  /** With `latest`: the newest backup that was taken at this time or before it. */
   readonly notAfter?: string;
   /** File with the private key, as `age-keygen` writes it. */
   readonly identity?: string;
@@ -31,14 +31,14 @@ export interface RestoreOptions extends CopyOption {
   readonly globals?: boolean;
   /** Folder in the container for the unpacked archive. */
   readonly scratch?: string;
-  /** Checks everything and makes nothing. @default false */
+  /** Checks everything and changes nothing. @default false */
   readonly dryRun?: boolean;
   /** Goes on without asking. @default false */
   readonly yes?: boolean;
 }
 
 /**
- * Restores one backup, after the operator has seen which and has typed the name of the database that it goes into.
+ * Restores one backup, after the operator has read the plan and typed the name of the database that it goes into.
  * @param wanted `latest` or the time of a backup
  */
 export async function restore(
@@ -111,18 +111,18 @@ export function describePlan(
     state === "legacy"
       ? ", made by the old image: nothing to compare it with"
       : state === "suspect"
-        ? `, suspect: ${manifest?.suspect ?? "its manifest says why"}`
+        ? `, suspect: ${manifest?.suspect ?? "see its manifest"}`
         : "";
   const from = `from ${formatStamp(entry.stamp)} UTC (${formatBytes(entry.bytes)}${rows}${note})`;
   return into === undefined
     ? [
         `Restore ${database} on ${host} ${from}`,
-        `The database of now stays as ${database}_before_<time>.`,
+        `The current database is kept as ${database}_before_<time>.`,
       ]
     : [`Restore ${database} on ${host} into ${into} ${from}`, `${database} is not touched.`];
 }
 
-/** The steps that are behind us, and the sentence that it is done. */
+/** The finished steps, and the sentence that the restore is done. */
 export function describeResult(entry: Entry, restored: RestoredEvent): string[] {
   const { compared, previous } = restored;
   const tables = plural(restored.tables, "table");
@@ -135,7 +135,7 @@ export function describeResult(entry: Entry, restored: RestoredEvent): string[] 
           ["compared", `${tables}, ${plural(restored.rows, "row")}: equal to the snapshot`],
         ]
       : [["read and restored", `${size}; without a manifest there is nothing to compare with`]]),
-    ...(previous === null ? [] : [["swapped", `the database of before is ${previous}`]]),
+    ...(previous === null ? [] : [["swapped", `the previous database is kept as ${previous}`]]),
   ];
   return [
     ...renderTable([{}, {}], steps).map((line) => `  ${line}`),
@@ -146,8 +146,8 @@ export function describeResult(entry: Entry, restored: RestoredEvent): string[] 
 /** What a dry run has found. */
 export function describePlanned({ previous, roles }: PlannedEvent): string[] {
   return [
-    ...(previous === null ? [] : [`The database of now would stay as ${previous}.`]),
+    ...(previous === null ? [] : [`The current database would be kept as ${previous}.`]),
     ...(roles.length === 0 ? [] : [`Roles that would be made: ${roles.join(", ")}.`]),
-    `${paint.good("Dry run")}: every check has passed, and nothing was made.`,
+    `${paint.good("Dry run")}: every check has passed, and nothing was changed.`,
   ];
 }

@@ -34,15 +34,15 @@ export async function status(session: Session, stack: StackChoice): Promise<numb
   // Of a container that is down, an unknown age is part of the answer.
   const error = down ? undefined : (stored.failure ?? (inspected ? undefined : state));
   const several = databases === null || databases.length > 1;
-  const describe = (of: string) => (one: DatabaseFreshness) =>
-    describeFreshness(one, several && one.database !== "" ? `${of} ${one.database}` : of);
+  const describe = (what: "backup" | "copy") => (one: DatabaseFreshness) =>
+    describeFreshness(one, what, several ? one.database : "");
   const rows = [
     ["container", `${container.name} on ${container.host}`],
     ...(inspected ? describeState(state) : [["state", paint.bad("not known")]]),
     ["image", (inspected && state.image) || backup.image],
     ["schedule", backup.schedule.includes("TZ=") ? backup.schedule : `${backup.schedule} (UTC)`],
-    ...judged.flatMap(describe("")),
-    ...copies.flatMap(describe(" copy")),
+    ...judged.flatMap(describe("backup")),
+    ...copies.flatMap(describe("copy")),
   ];
   const names = stored.databases?.join(", ") || describeDatabases(session);
   const { bucket, prefix } = backup.location;
@@ -89,15 +89,23 @@ function describeState(state: ContainerState): string[][] {
   ];
 }
 
-/** @param of what it is the newest of, for the labels: a copy, one of several databases */
+/** @param database empty where the backup has only one */
 function describeFreshness(
   { latest, withinRpo, text, source }: DatabaseFreshness,
-  of: string,
+  what: "backup" | "copy",
+  database: string,
 ): string[][] {
-  const verdict = [`verdict${of}`, (withinRpo ? paint.good : paint.bad)(text)];
+  const of = database === "" ? "" : ` of ${database}`;
+  const verdict = [
+    what === "copy" ? `verdict on copy${of}` : `verdict${of}`,
+    (withinRpo ? paint.good : paint.bad)(text),
+  ];
   if (source === null) return [verdict];
   const found = latest ? `${formatStamp(latest.stamp)} UTC, ${formatBytes(latest.bytes)}` : "none";
-  return [[`newest${of}`, source === "bucket" ? `${found}, read from the bucket` : found], verdict];
+  return [
+    [`newest ${what}${of}`, source === "bucket" ? `${found}, read from the bucket` : found],
+    verdict,
+  ];
 }
 
 function documentOf(judged: DatabaseFreshness | undefined) {

@@ -44,7 +44,7 @@ export async function verify(
     ...secret.call,
     codes: [0, UNREADABLE],
     onProgress: (event) => screen.progress(`  ${describeProgress(event)}`),
-    // What was not checked is said below; the agent says it for those who read only its text.
+    // What was not checked is printed below; the agent prints it for those who read only its text.
     onStderrLine: (line) => {
       if (!line.startsWith("not checked:")) screen.warn(line);
     },
@@ -54,7 +54,7 @@ export async function verify(
   screen.line(
     depth === "full"
       ? `${paint.good("Verified")} ${what}: read to the end, ${plural(tables ?? 0, "table")}, in ${formatDuration(elapsedMs)}.`
-      : `${paint.doubtful("Unreadable here")} ${what}: the stored bytes are as they were written.`,
+      : `${paint.uncertain("Unreadable here")} ${what}: the stored bytes are as they were written.`,
   );
   if (unchecked !== null) screen.line(`  not checked: ${unchecked}`);
   screen.document({ ...verified, host: container.host });

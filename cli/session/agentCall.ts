@@ -20,7 +20,7 @@ export interface Container {
 /** The container is not there or does not run, so nothing can be asked of it. */
 export class ContainerDown extends Problem {}
 
-/** The agent has run, and says itself why it failed. */
+/** The agent has run and reports why it failed, in its own sentence. */
 export class AgentError extends Problem {}
 
 /** The container of a backup on one of its hosts. */
@@ -45,7 +45,7 @@ export interface AgentCall {
 
 /**
  * Runs the agent in the container.
- * @param final name of the event that ends a good run; without it there is no success, whatever the exit code says
+ * @param final name of the event that ends a good run; without it there is no success, whatever the exit code is
  * @throws Problem with the agent's own sentence, or with what kept the agent from running
  */
 export async function runAgent<Name extends FinalEvent["event"]>(

@@ -7,7 +7,7 @@ const minute = 60 * second;
 const hour = 60 * minute;
 const day = 24 * hour;
 
-/** Bytes a second over a time: `38 MB/s`; empty where the time is too short to tell. */
+/** Bytes a second over a time: `38 MB/s`; empty where the time is too short to measure. */
 export function formatRate(bytes: number, elapsedMs: number): string {
   return elapsedMs < 100 ? "" : `${formatBytes((bytes / elapsedMs) * second)}/s`;
 }
@@ -31,7 +31,7 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(whole / hour)} h ${Math.floor((whole % hour) / minute)} min`;
 }
 
-/** How old something is, rounded down: `45 s`, `12 min`, `31 h`, `4 d`. Hours up to three days, as an RPO is said in hours. */
+/** How old something is, rounded down: `45 s`, `12 min`, `31 h`, `4 d`. Hours up to three days, as an RPO is given in hours. */
 export function formatAge(ms: number): string {
   const age = Math.max(0, ms);
   if (age < minute) return `${Math.floor(age / second)} s`;

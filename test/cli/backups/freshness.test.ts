@@ -12,8 +12,16 @@ const now = Date.UTC(2026, 10, 24, 10, 15, 2);
 
 test("only a complete backup counts for the RPO", () => {
   const rows = [
-    { entries: [unfinished, legacy, newest], ok: true, text: "newest 7 h old, RPO 26 h: ok" },
-    { entries: [unfinished, legacy, older], ok: false, text: "newest 31 h old, RPO 26 h: missed" },
+    {
+      entries: [unfinished, legacy, newest],
+      ok: true,
+      text: "newest backup 7 h old, RPO 26 h: ok",
+    },
+    {
+      entries: [unfinished, legacy, older],
+      ok: false,
+      text: "newest backup 31 h old, RPO 26 h: missed",
+    },
     { entries: [unfinished, legacy], ok: false, text: "no complete backup, RPO 26 h: missed" },
     { entries: [], ok: false, text: "no complete backup, RPO 26 h: missed" },
   ];
@@ -40,8 +48,8 @@ test("a database whose backups nobody has listed is not known, and the others ar
       ({ database, withinRpo, source, text }) => [database, withinRpo, source, text],
     );
   const known = [
-    ["shop", true, "container", "newest 7 h old, RPO 26 h: ok"],
-    ["blog", false, "container", "newest 31 h old, RPO 26 h: missed"],
+    ["shop", true, "container", "newest backup 7 h old, RPO 26 h: ok"],
+    ["blog", false, "container", "newest backup 31 h old, RPO 26 h: missed"],
   ];
   const names = ["shop", "blog", "queue"];
   assert.deepEqual(judge(names), known);

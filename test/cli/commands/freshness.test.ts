@@ -220,9 +220,9 @@ test("status: while the container does not run, the bucket tells the age", async
   assert.equal(code, 0);
   const exports = (await outside.calls("pulumi")).filter(([, word]) => word === "export");
   assert.equal(exports.length, 1, "both places are read with one look into the state");
-  assert.match(stdout, /newest +\S+ \S+ UTC, 1 bytes, read from the bucket\n/);
-  assert.match(stdout, /verdict +newest 7 h old, RPO 26 h: ok\n/);
-  assert.match(stdout, /verdict copy +no complete backup, RPO 30 h: missed\n/);
+  assert.match(stdout, /newest backup +\S+ \S+ UTC, 1 bytes, read from the bucket\n/);
+  assert.match(stdout, /verdict +newest backup 7 h old, RPO 26 h: ok\n/);
+  assert.match(stdout, /verdict on copy +no complete backup, RPO 30 h: missed\n/);
   const { seen, withinRpo, copy } = JSON.parse((await outside.run(["status", "--json"])).stdout);
   assert.deepEqual([seen, withinRpo], ["bucket", true]);
   assert.equal(copy.databases[0].withinRpo, false);
@@ -237,7 +237,7 @@ test("status: the bucket tells too where the container's key may only add", asyn
   await outside.answer("list", { out: [{ event: "error", message }], code: 1 });
   const { stdout, code } = await outside.run(["status"]);
   assert.equal(code, 0);
-  assert.match(stdout, /verdict {5}newest 31 h old, RPO 26 h: missed\n/);
+  assert.match(stdout, /verdict {9}newest backup 31 h old, RPO 26 h: missed\n/);
   await outside.answer("state", { out: stateOf() });
   const blind = await outside.run(["status"]);
   assert.equal(blind.code, 1);
@@ -257,7 +257,7 @@ test("list: while the container is gone, what lies in the bucket", async (t) => 
   await outside.answer("list", GONE);
   const { stdout, stderr, code } = await outside.run(["list"]);
   assert.equal(code, 0, stderr);
-  assert.match(stdout, /newest 7 h old, RPO 26 h: ok\n/);
+  assert.match(stdout, /newest backup 7 h old, RPO 26 h: ok\n/);
   assert.equal(stdout.match(/complete/g)?.length, 2);
   assert.match(stderr, /^read from the bucket: there is no container/);
   const json = JSON.parse((await outside.run(["list", "--json"])).stdout);
@@ -274,9 +274,9 @@ test("status: while the host cannot be reached, the bucket tells the age and the
   const { stdout, stderr, code } = await outside.run(["status"]);
   assert.equal(code, 1);
   assert.match(stdout, /state +not known\n/);
-  assert.match(stdout, /newest +\S+ \S+ UTC, 1 bytes, read from the bucket\n/);
-  assert.match(stdout, /verdict +newest 7 h old, RPO 26 h: ok\n/);
-  assert.match(stdout, /verdict copy +no complete backup, RPO 30 h: missed\n/);
+  assert.match(stdout, /newest backup +\S+ \S+ UTC, 1 bytes, read from the bucket\n/);
+  assert.match(stdout, /verdict +newest backup 7 h old, RPO 26 h: ok\n/);
+  assert.match(stdout, /verdict on copy +no complete backup, RPO 30 h: missed\n/);
   assert.match(stderr, /^error: ssh deploy@192\.0\.2\.10:2222: the host cannot be reached.*\n$/);
   const calls = await outside.calls("ssh");
   assert.equal(calls.length, 1, "a host that was not reached is not asked again");
@@ -307,13 +307,13 @@ test("every database while the host cannot be reached: the bucket says which the
   const status = await outside.run(["status"]);
   assert.equal(status.code, 1);
   assert.match(status.stdout, /^every database {3}s3:/);
-  assert.match(status.stdout, /verdict blog +newest 50 h old, RPO 26 h: missed\n/);
-  assert.match(status.stdout, /verdict shop +newest 7 h old, RPO 26 h: ok\n/);
+  assert.match(status.stdout, /verdict of blog +newest backup 50 h old, RPO 26 h: missed\n/);
+  assert.match(status.stdout, /verdict of shop +newest backup 7 h old, RPO 26 h: ok\n/);
 
   const list = await outside.run(["list"]);
   assert.equal(list.code, 1);
   assert.match(list.stderr, /in the bucket blog, shop\. .*Choose one with --database/s);
   const shop = await outside.run(["list", "--database", "shop"]);
   assert.equal(shop.code, 0);
-  assert.match(shop.stdout, /^shop .*newest 7 h old, RPO 26 h: ok/);
+  assert.match(shop.stdout, /^shop .*newest backup 7 h old, RPO 26 h: ok/);
 });

@@ -12,7 +12,7 @@ test("list: header, table, and what is left out", async (t) => {
   const lines = text.stdout.split("\n");
   assert.equal(
     lines[0],
-    "shop_production   s3://shop-backups-4f2a/shop/production   newest 7 h old, RPO 26 h: ok",
+    "shop_production   s3://shop-backups-4f2a/shop/production   newest backup 7 h old, RPO 26 h: ok",
   );
   assert.match(lines[2] ?? "", /^ {2}taken \(UTC\)/);
   assert.match(lines[3] ?? "", new RegExp(`^ {2}${newest.replace("T", " ")} .*complete`));

@@ -42,11 +42,11 @@ test("restore: what will be done, what was done, and the way back", async (t) =>
   const { stdout, stderr, code } = await outside.run(["restore", "--yes"]);
   assert.deepEqual(stdout.split("\n"), [
     "Restore shop_production on 192.0.2.10 from 2026-11-24 03:15:02 UTC (412 MB, 18,204,117 rows)",
-    "The database of now stays as shop_production_before_<time>.",
+    "The current database is kept as shop_production_before_<time>.",
     "  read and checked   412 MB",
     "  restored           2 tables",
     "  compared           2 tables, 18,204,117 rows: equal to the snapshot",
-    "  swapped            the database of before is shop_production_before_20261124T102110",
+    "  swapped            the previous database is kept as shop_production_before_20261124T102110",
     "Restored shop_production from 2026-11-24 03:15:02 UTC in 36 s.",
     "To swap back: npx kamal-postgres-backup undo shop_production_before_20261124T102110",
     "",
@@ -172,9 +172,9 @@ test("restore --dry-run asks nothing and says what would be done", async (t) => 
   await outside.answer("restore", { out: [planned] });
   const { code, stdout } = await outside.run(["restore", "--dry-run"]);
   assert.equal(code, 0);
-  assert.match(stdout, /would stay as shop_production_before_20261124T102110/);
+  assert.match(stdout, /would be kept as shop_production_before_20261124T102110/);
   assert.match(stdout, /Roles that would be made: reporter/);
-  assert.match(stdout, /Dry run: every check has passed, and nothing was made\./);
+  assert.match(stdout, /Dry run: every check has passed, and nothing was changed\./);
   assert.doesNotMatch(stdout, /Restored/);
   const call = (await outside.calls("ssh")).at(-1) ?? [];
   assert(call.includes("--dry-run"));

@@ -9,7 +9,7 @@ import {
   formatRate,
   formatStamp,
   plural,
-} from "../../cli/terminal/format.ts";
+} from "../../../cli/terminal/format.ts";
 
 test("durations", () => {
   const rows: [number, string][] = [
