@@ -13,7 +13,7 @@ import { stateOf } from "../backups/states.ts";
 import { runAgent } from "../session/agentCall.ts";
 import { type CopyOption, chooseBucket, copyArguments } from "../session/copy.ts";
 import { databaseArguments, forOneDatabase } from "../session/databases.ts";
-import { agentSecret } from "../session/identity.ts";
+import { readIdentity } from "../session/identity.ts";
 import type { Session } from "../session/session.ts";
 import { confirm, requireTerminal } from "../terminal/confirm.ts";
 import { formatDuration, formatStamp, plural } from "../terminal/format.ts";
@@ -57,7 +57,7 @@ export async function restore(
   }
   const ask = !options.yes && !options.dryRun;
   if (ask) requireTerminal(screen, "restore asks before it replaces a database");
-  const secret = await agentSecret(options.identity);
+  const identity = await readIdentity(options.identity);
   const { notAfter } = options;
   const entry = selectBackup(backup, await listByAgent(session), { wanted, notAfter });
   const plan = describePlan(database, container.host, entry, into);
@@ -72,13 +72,13 @@ export async function restore(
     ...(into === undefined ? [] : ["--into", into]),
     ...(options.globals ? ["--globals"] : []),
     ...(options.scratch === undefined ? [] : ["--scratch", options.scratch]),
-    ...secret.args,
+    ...identity.args,
     ...(options.dryRun ? ["--dry-run"] : []),
     "--yes",
   ];
   const line = restoreLine();
   const call = {
-    ...secret.call,
+    ...identity.call,
     onProgress: (event: ProgressEvent) => screen.progress(`  ${line(event)}`),
     onStderrLine: (line: string) => screen.warn(line),
   };

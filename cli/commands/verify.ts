@@ -4,7 +4,7 @@ import { listByAgent } from "../backups/source.ts";
 import { runAgent } from "../session/agentCall.ts";
 import { type CopyOption, chooseBucket, copyArguments } from "../session/copy.ts";
 import { databaseArguments, forOneDatabase } from "../session/databases.ts";
-import { agentSecret } from "../session/identity.ts";
+import { readIdentity } from "../session/identity.ts";
 import type { Session } from "../session/session.ts";
 import { formatDuration, formatStamp, plural } from "../terminal/format.ts";
 import { describeProgress } from "../terminal/progress.ts";
@@ -31,17 +31,17 @@ export async function verify(
 ): Promise<number> {
   const session = chooseBucket(await forOneDatabase(opened), options);
   const { backup, container, screen } = session;
-  const secret = await agentSecret(options.identity);
+  const identity = await readIdentity(options.identity);
   const { stamp } = selectBackup(backup, await listByAgent(session), { wanted });
   const args = [
     "verify",
     stamp,
     ...databaseArguments(backup),
     ...copyArguments(session),
-    ...secret.args,
+    ...identity.args,
   ];
   const { event: _, ...verified } = await runAgent(container, args, "verified", {
-    ...secret.call,
+    ...identity.call,
     codes: [0, UNREADABLE],
     onProgress: (event) => screen.progress(`  ${describeProgress(event)}`),
     // What was not checked is printed below; the agent prints it for those who read only its text.

@@ -7,7 +7,7 @@ import type { Screen } from "./screen.ts";
  * @throws Problem when standard input is no terminal
  */
 export function requireTerminal({ terminal }: Screen, why: string): void {
-  if (terminal.interactive) return;
+  if (terminal.input.isTTY) return;
   throw new Problem(
     `${why}, and standard input is no terminal. Run it in a terminal, or add --yes.`,
   );
@@ -19,17 +19,20 @@ export function requireTerminal({ terminal }: Screen, why: string): void {
  * @throws Problem when the answer is another name, or the question was interrupted
  */
 export async function confirm(
-  { terminal: { err } }: Screen,
+  { terminal }: Screen,
   plan: readonly string[],
   name: string,
 ): Promise<void> {
   // Loaded when it is needed: most commands ask nothing.
-  const { default: input } = await import("@inquirer/input");
+  const { default: prompt } = await import("@inquirer/input");
   // The plan and the question go to standard error, so that --json stays one document.
-  err.write(`${plan[0]}?\n${plan.slice(1).join("\n")}\n`);
+  terminal.err.write(`${plan[0]}?\n${plan.slice(1).join("\n")}\n`);
   let answer: string;
   try {
-    answer = await input({ message: "Type the database's name to go on:" }, { output: err });
+    answer = await prompt(
+      { message: "Type the database's name to go on:" },
+      { input: terminal.input, output: terminal.err },
+    );
   } catch (error) {
     if ((error as Error).name === "ExitPromptError") throw new Problem("nothing was changed.");
     throw error;

@@ -1,11 +1,10 @@
-import type { Writable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
 
-/** Where the program's text goes, and whether somebody can answer a question. */
+/** Where the program's text goes, and where the answer to a question comes from. */
 export interface Terminal {
+  readonly input: Readable & { readonly isTTY?: boolean };
   readonly out: Writable;
   readonly err: Writable & { readonly isTTY?: boolean; readonly columns?: number };
-  /** Standard input is a terminal. */
-  readonly interactive: boolean;
 }
 
 /**

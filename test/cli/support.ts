@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { Writable } from "node:stream";
+import { PassThrough, Writable } from "node:stream";
 import type { TestContext } from "node:test";
 import type { Entry } from "../../common/contracts/agentEvents.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
@@ -211,18 +211,31 @@ export class Outside {
   }
 
   /**
-   * Types a command, within this process; standard input is no terminal. The folder and the environment are this process's
-   * while it runs, so only one runs at a time.
+   * Types a command, within this process. The folder and the environment are this process's while it runs, so only one runs
+   * at a time.
+   * @param answer what is typed at the question, with the key that ends it; absent: standard input is no terminal
    */
-  async run(args: readonly string[], env: Record<string, string> = {}): Promise<Result> {
+  async run(
+    args: readonly string[],
+    env: Record<string, string> = {},
+    answer?: string,
+  ): Promise<Result> {
     // Loaded here, so that tests that only make backups and outputs of it start faster.
     const { runCommandLine } = await import("../../cli/program.ts");
     const before = { cwd: process.cwd(), env: { ...process.env } };
-    const [out, err] = [new Text(), new Text()];
+    const input = Object.assign(new PassThrough(), { isTTY: answer !== undefined });
+    // What is typed before the question is there is dropped; with each key it is drawn again.
+    let asked = false;
+    const ask = (text: string) => {
+      if (asked || answer === undefined || !text.includes("go on:")) return;
+      asked = true;
+      setImmediate(() => input.write(answer));
+    };
+    const [out, err] = [new Text(), new Text(ask)];
     try {
       process.chdir(this.folder);
       Object.assign(process.env, this.#environment(env));
-      const code = await runCommandLine(args, { out, err, interactive: false });
+      const code = await runCommandLine(args, { input, out, err });
       return { code, stdout: out.text, stderr: err.text };
     } finally {
       process.chdir(before.cwd);
@@ -268,10 +281,19 @@ export class Outside {
 
 /** A stream that keeps what is written. */
 class Text extends Writable {
+  /** A prompt ends the stream that it writes to unless it is one of the process's own, which have this mark. */
+  readonly _isStdio = true;
+  readonly #onText: ((text: string) => void) | undefined;
   text = "";
+
+  constructor(onText?: (text: string) => void) {
+    super();
+    this.#onText = onText;
+  }
 
   override _write(chunk: Buffer, _: BufferEncoding, done: () => void): void {
     this.text += chunk.toString();
+    this.#onText?.(chunk.toString());
     done();
   }
 }

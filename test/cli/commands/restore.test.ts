@@ -16,6 +16,28 @@ test("restore refuses without a terminal and without --yes, before anything is a
   assert.deepEqual(await outside.calls("ssh"), []);
 });
 
+test("restore shows the plan and asks for the database's name; another answer changes nothing", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.backups(entryOf("2026-11-24T03:15:02"));
+  await outside.answer("restore", { out: [restored] });
+  const plan =
+    /^Restore shop_production on 192\.0\.2\.10 from .*\?\nThe current database is kept as/;
+  const wrong = await outside.run(["restore"], {}, "shop\n");
+  assert.equal(wrong.code, 1);
+  assert.match(wrong.stderr, plan);
+  assert.match(wrong.stderr, /error: "shop" is not "shop_production"; nothing was changed\.\n$/);
+  const stopped = await outside.run(["restore"], {}, "\u0003");
+  assert.match(stopped.stderr, /error: nothing was changed\.\n$/);
+  assert.ok((await outside.calls("ssh")).every((call) => !call.includes("restore")));
+
+  const right = await outside.run(["restore", "--json"], {}, "shop_production\n");
+  assert.equal(right.code, 0, right.stderr);
+  assert.match(right.stderr, plan);
+  assert.equal(JSON.parse(right.stdout).database, "shop_production");
+  const into = await outside.run(["restore", "--into", "look"], {}, "shop_production\n");
+  assert.match(into.stderr, /"shop_production" is not "look"; nothing was changed/);
+});
+
 const restored = {
   event: "restored",
   database: "shop_production",
@@ -148,7 +170,7 @@ test("restore: a key or a time that is none is refused before the agent is asked
   const rows: [string[], RegExp][] = [
     [["--identity", "none.txt"], /--identity none\.txt cannot be read \(ENOENT\)/],
     [["--identity", "not.txt"], /holds no line that begins with AGE-SECRET-KEY-1/],
-    [["--identity", "broken.txt"], /the age identity is not valid/],
+    [["--identity", "broken.txt"], /--identity broken\.txt: the age identity is not valid/],
     [["--not-after", "yesterday"], /--not-after yesterday is no time/],
     [["--not-after", "2020-01-01T00:00"], /is as old as 2020-01-01T00:00: the oldest is of 2026/],
   ];
