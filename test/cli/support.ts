@@ -234,16 +234,12 @@ export class Outside {
     const [out, err] = [new Text(), new Text(ask)];
     try {
       process.chdir(this.folder);
-      Object.assign(process.env, this.#environment(env));
+      setEnvironment(this.#environment(env));
       const code = await runCommandLine(args, { input, out, err });
       return { code, stdout: out.text, stderr: err.text };
     } finally {
       process.chdir(before.cwd);
-      for (const name of Object.keys(this.#environment(env))) {
-        const value = before.env[name];
-        if (value === undefined) delete process.env[name];
-        else process.env[name] = value;
-      }
+      setEnvironment(before.env);
     }
   }
 
@@ -277,6 +273,12 @@ export class Outside {
       ...more,
     };
   }
+}
+
+/** Replaces the whole of it: a variable of the machine, such as SSH_AUTH_SOCK or GITHUB_STEP_SUMMARY, changes what a command does. */
+function setEnvironment(variables: NodeJS.ProcessEnv): void {
+  for (const name of Object.keys(process.env)) delete process.env[name];
+  Object.assign(process.env, variables);
 }
 
 /** A stream that keeps what is written. */
