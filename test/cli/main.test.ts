@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { entryOf, hoursAgo, Outside, recorded } from "./support.ts";
+import { entryOf, hoursAgo, recorded } from "./factories.ts";
+import { Outside } from "./support.ts";
 
 test("the program itself: its exit codes, and no stack trace without --debug", async (t) => {
   const outside = await Outside.open(t);

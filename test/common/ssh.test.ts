@@ -9,7 +9,7 @@ import {
   sshArguments,
   sshProblem,
 } from "../../common/ssh/command.ts";
-import { outputs } from "../cli/support.ts";
+import { outputs } from "../cli/factories.ts";
 
 const host = { host: "192.0.2.10", port: 22, user: "root", hostKey: "ssh-ed25519 AAAAhost" };
 const proxy = { host: "bastion.example.com", port: 2200, user: "jump", hostKey: "ssh-rsa AAAAp" };

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isTrusted, keptUntil, type State, stateOf } from "../../../cli/backups/states.ts";
 import type { Entry } from "../../../common/contracts/agentEvents.ts";
-import { entryOf, outputs } from "../support.ts";
+import { entryOf, outputs } from "../factories.ts";
 
 const STATES: readonly [State, Partial<Entry>, trusted: boolean][] = [
   ["complete", {}, true],

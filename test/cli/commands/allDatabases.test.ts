@@ -1,14 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import {
-  entryOf,
-  hoursAgo,
-  inspected,
-  manifestOf,
-  Outside,
-  outputs,
-  recorded,
-} from "../support.ts";
+import { entryOf, hoursAgo, inspected, manifestOf, outputs, recorded } from "../factories.ts";
+import { Outside } from "../support.ts";
 
 /** A backup of every database of a server that has `shop` and `blog`; the bucket has one of `old` besides. */
 async function every(t: TestContext): Promise<Outside> {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { readdir } from "node:fs/promises";
 import { test } from "node:test";
-import { manifestOf, Outside } from "../support.ts";
+import { manifestOf } from "../factories.ts";
+import { Outside } from "../support.ts";
 
 const progress = { event: "progress", step: "upload", bytes: 5_000_000, elapsedMs: 1000 };
 

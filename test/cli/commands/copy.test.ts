@@ -1,14 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  entryOf,
-  hoursAgo,
-  inspected,
-  manifestOf,
-  Outside,
-  outputs,
-  recorded,
-} from "../support.ts";
+import { entryOf, hoursAgo, inspected, manifestOf, outputs, recorded } from "../factories.ts";
+import { Outside } from "../support.ts";
 
 const copied = {
   ...outputs,

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { entryOf, hoursAgo, Outside, recorded } from "../support.ts";
+import { entryOf, hoursAgo, recorded } from "../factories.ts";
+import { Outside } from "../support.ts";
 
 test("drift: clean is 0", async (t) => {
   const outside = await Outside.open(t);

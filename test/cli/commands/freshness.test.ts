@@ -14,7 +14,8 @@ import type { Store } from "../../../storage/s3/client.ts";
 import type { Credentials } from "../../../storage/s3/credentials.ts";
 import { makeBucket } from "../../support/bucket.ts";
 import { startStore, type TestStore } from "../../support/store.ts";
-import { entryOf, hoursAgo, inspected, Outside, outputs, recorded } from "../support.ts";
+import { entryOf, hoursAgo, inspected, outputs, recorded } from "../factories.ts";
+import { Outside } from "../support.ts";
 
 const GONE = { err: "Error: No such container: x\n", code: 1 };
 const UNREACHABLE = {

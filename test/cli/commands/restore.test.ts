@@ -3,7 +3,8 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { encodeBech32 } from "../../../common/age/bech32.ts";
-import { entryOf, Outside } from "../support.ts";
+import { entryOf } from "../factories.ts";
+import { Outside } from "../support.ts";
 
 const progress = { event: "progress", step: "upload", bytes: 5_000_000, elapsedMs: 1000 };
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { entryOf, hoursAgo, inspected, Outside } from "../support.ts";
+import { entryOf, hoursAgo, inspected } from "../factories.ts";
+import { Outside } from "../support.ts";
 
 test("status: a container that runs", async (t) => {
   const outside = await Outside.open(t);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { entryOf, Outside } from "../support.ts";
+import { entryOf } from "../factories.ts";
+import { Outside } from "../support.ts";
 
 const verified = {
   event: "verified",
