@@ -90,7 +90,7 @@ export async function readBackups(
 
 /**
  * The agent in the session's container, and the session's bucket.
- * @param manifests number of the newest backups whose manifests are read from the bucket; the agent decides for itself
+ * @param manifests number of the newest backups whose manifests are read from the bucket; the agent has a limit of its own
  */
 export function sourcesOf(session: Session, stack: StackChoice, manifests = 0): Sources {
   return {

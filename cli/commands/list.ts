@@ -30,8 +30,8 @@ export async function list(
   stack: StackChoice,
   options: ListOptions,
 ): Promise<void> {
-  const one = await forOneDatabase(opened, () => databasesInBucket(opened, stack));
-  const session = chooseBucket(one, options);
+  const chosen = chooseBucket(opened, options);
+  const session = await forOneDatabase(chosen, () => databasesInBucket(chosen, stack));
   const { backup, databases, screen } = session;
   const now = Date.now();
   const sources = sourcesOf(session, stack, shown);

@@ -29,7 +29,7 @@ export function forCopy(session: Session): Session | undefined {
   return { ...session, backup, ofCopy: true };
 }
 
-/** Tells the agent; nothing for the first bucket, so that an older agent understands it too. */
+/** The agent's option for the copies; none for the first bucket, so that an older agent understands the call too. */
 export function copyArguments({ ofCopy }: Session): string[] {
   return ofCopy ? ["--copy"] : [];
 }

@@ -75,7 +75,7 @@ export function forDatabase(session: Session, database: string): Session {
   return { ...session, backup: { ...session.backup, database }, databases: [database] };
 }
 
-/** Tells the agent which one; nothing where there is only one, which an older agent knows by itself. */
+/** The agent's option for the database; none where there is only one, so that an older agent understands the call too. */
 export function databaseArguments(backup: BackupOutputs): string[] {
   return isOneOfSeveral(backup) ? ["--database", backup.database] : [];
 }
