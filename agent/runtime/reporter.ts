@@ -61,15 +61,4 @@ export function throttled<A extends unknown[]>(
   };
 }
 
-/** `2.8 GB`, decimal units, for people. */
-export function readableBytes(bytes: number): string {
-  const units = ["B", "kB", "MB", "GB", "TB"];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1000 && unit < units.length - 1) {
-    value /= 1000;
-    unit += 1;
-  }
-  const text = unit === 0 || value >= 100 ? value.toFixed(0) : value.toFixed(1);
-  return `${text} ${units[unit]}`;
-}
+export { formatBytes as readableBytes } from "../../common/format.ts";

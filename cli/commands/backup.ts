@@ -1,14 +1,9 @@
 import { type Manifest, totalRows } from "../../common/contracts/manifest.ts";
+import { formatBytes } from "../../common/format.ts";
 import { runAgent } from "../session/agentCall.ts";
 import { databaseArguments } from "../session/databases.ts";
 import type { Session } from "../session/session.ts";
-import {
-  formatBytes,
-  formatDuration,
-  formatRate,
-  formatStamp,
-  plural,
-} from "../terminal/format.ts";
+import { formatDuration, formatRate, formatStamp, plural } from "../terminal/format.ts";
 import { paint } from "../terminal/render.ts";
 import type { Screen } from "../terminal/screen.ts";
 
@@ -17,7 +12,7 @@ export interface BackupOptions {
   readonly accept?: boolean;
 }
 
-/** Takes a backup of each database now and says what it holds. */
+/** Takes a backup of each database now and prints what it holds. */
 export async function backup(session: Session, options: BackupOptions): Promise<void> {
   const { backup, databases, container, screen } = session;
   const one = databases !== null && databases.length === 1;
@@ -29,12 +24,12 @@ export async function backup(session: Session, options: BackupOptions): Promise<
   const manifests: Manifest[] = [];
   const copies: Manifest[] = [];
   const show = () => {
-    for (const one of manifests) sayStored(screen, "Backed up", one, backup.location.bucket);
+    for (const one of manifests) printStored(screen, "Backed up", one, backup.location.bucket);
     const bucket = backup.copy?.location.bucket ?? "";
-    for (const one of copies) sayStored(screen, "Copied", one, bucket);
+    for (const one of copies) printStored(screen, "Copied", one, bucket);
   };
   const running = runAgent(container, args, "backup", {
-    onNotice: (line) => screen.notice(line),
+    onStderrLine: (line) => screen.warn(line),
     onProgress: (event) => {
       const bytes = event.bytes ?? 0;
       const parts = [
@@ -71,7 +66,7 @@ export async function backup(session: Session, options: BackupOptions): Promise<
   });
 }
 
-function sayStored(screen: Screen, what: string, manifest: Manifest, bucket: string): void {
+function printStored(screen: Screen, what: string, manifest: Manifest, bucket: string): void {
   const { database, takenAt, object, tables, durationMs } = manifest;
   const stamp = formatStamp(takenAt.replace(/Z$/, ""));
   screen.line(

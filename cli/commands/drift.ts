@@ -1,14 +1,16 @@
 import { appendFile } from "node:fs/promises";
-import { judgeNewest } from "../backups/driftFreshness.ts";
+import { judgeDatabases } from "../backups/freshness.ts";
+import { readBackups, type Source, sourcesOf } from "../backups/source.ts";
+import { type Container, ContainerDown } from "../session/agentCall.ts";
 import { forCopy } from "../session/copy.ts";
-import { nameOf } from "../session/databases.ts";
+import { describeDatabases, isOneOfSeveral } from "../session/databases.ts";
 import type { Session } from "../session/session.ts";
-import { type Difference, judge } from "../stack/differences.ts";
+import { type Difference, findDifferences } from "../stack/differences.ts";
 import { previewRefresh, type StackChoice } from "../stack/pulumi.ts";
-import { plural } from "../terminal/format.ts";
+import { formatAge, plural, stampTime } from "../terminal/format.ts";
 import { paint, renderMarkdown, renderTable } from "../terminal/render.ts";
 
-/** Exit code that says "reality differs", the same that Pulumi uses for --expect-no-changes. */
+/** Exit code for drift, the same that Pulumi uses for --expect-no-changes. */
 export const driftExitCode = 7;
 
 interface Report {
@@ -18,38 +20,101 @@ interface Report {
 }
 
 /**
- * Compares reality with what was declared: cloud and host through the Pulumi engine, data through the agent, or in the
- * bucket while the container does not answer.
+ * Compares reality with what was declared: cloud and host through the Pulumi engine, data through the agent or, where it
+ * cannot list, in the bucket.
  * @returns the exit code: 0 clean, 7 drift
  * @throws Problem when the check itself could not be made
  */
 export async function drift(session: Session, stack: StackChoice): Promise<number> {
   const { screen } = session;
   screen.progress("  reading every resource of the stack");
-  const reality = judge(await previewRefresh(stack));
+  const refreshed = findDifferences(await previewRefresh(stack));
   screen.progress("  reading the backups");
-  const backups = await judgeNewest(session, stack, reality.differences);
+  const backups = await judgeBackups(session, stack, refreshed.differences);
   const copy = forCopy(session);
-  const known = [...reality.differences, ...backups.differences];
-  const copies = copy && (await judgeNewest(copy, stack, known));
+  const known = [...refreshed.differences, ...backups.differences];
+  const copies = copy && (await judgeBackups(copy, stack, known));
   const report: Report = {
     differences: [...known, ...(copies?.differences ?? [])],
     notes: [
       ...backups.notes,
       ...(copies?.notes ?? []),
-      ...(reality.others === 0
+      ...(refreshed.others === 0
         ? []
         : [
-            `${plural(reality.others, "resource")} of the stack outside the backup also differ from the state: pulumi refresh --preview-only`,
+            `${plural(refreshed.others, "resource")} of the stack outside the backup also differ from the state: pulumi refresh --preview-only`,
           ]),
     ],
   };
   for (const line of renderReport(report)) screen.line(line);
-  await summarise(nameOf(session), report);
+  await summarise(describeDatabases(session), report);
   const { differences, notes } = report;
-  const seen = { backups: backups.seen, ...(copies && { copies: copies.seen }) };
+  const seen = { backups: backups.source, ...(copies && { copies: copies.source }) };
   screen.document({ drift: differences.length > 0, differences, notes, seen });
   return differences.length > 0 ? driftExitCode : 0;
+}
+
+/** What is known of the age of the backups, or copies, of each database. */
+interface DataReport extends Report {
+  /** null: of one database at least nobody has listed them. */
+  readonly source: Source | null;
+}
+
+/**
+ * Judges the age of the newest backup of each database. Not to know it breaks the check, unless drift explains it: the
+ * known differences, or the missing container.
+ * @throws Problem when the check is broken
+ */
+async function judgeBackups(
+  session: Session,
+  stack: StackChoice,
+  known: readonly Difference[],
+): Promise<DataReport> {
+  const { backup, container, databases } = session;
+  const now = Date.now();
+  const stored = await readBackups(sourcesOf(session, stack), databases);
+  const { agentFailure, failure } = stored;
+  const isDown = agentFailure instanceof ContainerDown;
+  if (failure !== undefined && known.length === 0 && !isDown) throw failure;
+  const what = session.ofCopy ? "newest copy" : "newest backup";
+  const late = judgeDatabases(backup, stored, now)
+    .filter(({ source, withinRpo }) => source !== null && !withinRpo)
+    .map(({ database, latest }): Difference => {
+      const named = isOneOfSeveral(backup) && database !== "";
+      return {
+        plane: "data",
+        subject: named ? `${what} of ${database}` : what,
+        declared: `RPO ${backup.rpoHours} h`,
+        found: latest ? `${formatAge(now - stampTime(latest.stamp))} old` : "none",
+        remedy: `see why: docker logs ${container.name}`,
+      };
+    });
+  const differences = [
+    ...late,
+    ...(isDown && known.length === 0 ? [downDifference(container)] : []),
+  ];
+  if (agentFailure === undefined) return { source: "container", differences, notes: [] };
+  if (failure !== undefined) {
+    const note = `the age of the ${what} could not be judged: ${failure.message}`;
+    return { source: null, differences, notes: [note] };
+  }
+  const [of, unknown] =
+    stored.databases === null
+      ? [" of each database", ", without knowing which databases the server has now"]
+      : ["", ""];
+  const note = `the ${what}${of} was read from the bucket${unknown}: ${agentFailure.message}`;
+  return { source: "bucket", differences, notes: [note] };
+}
+
+/** The container went down after the engine had looked. */
+function downDifference({ host, name }: Container): Difference {
+  return {
+    plane: "host",
+    subject: `${host} ${name}`,
+    declared: "running",
+    found: "not running",
+    remedy: "pulumi up starts it",
+  };
 }
 
 /** The rows, the notes and the count. */

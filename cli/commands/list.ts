@@ -1,20 +1,16 @@
 import type { Entry } from "../../common/contracts/agentEvents.ts";
 import { totalRows } from "../../common/contracts/manifest.ts";
 import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
-import { listAnywhere } from "../backups/bucketListing.ts";
-import { judgeAge, type State, stateOf } from "../backups/catalogue.ts";
-import { type CopyOption, forPlace } from "../session/copy.ts";
-import { forOne } from "../session/databases.ts";
+import { formatBytes } from "../../common/format.ts";
+import { databasesInBucket } from "../backups/bucketSource.ts";
+import { judgeAge } from "../backups/freshness.ts";
+import { type Listing, readBackups, sourcesOf } from "../backups/source.ts";
+import { keptUntil, type State, stateOf } from "../backups/states.ts";
+import { type CopyOption, chooseBucket } from "../session/copy.ts";
+import { forOneDatabase } from "../session/databases.ts";
 import type { Session } from "../session/session.ts";
 import type { StackChoice } from "../stack/pulumi.ts";
-import {
-  ageHours,
-  dayAfter,
-  formatBytes,
-  formatCount,
-  formatStamp,
-  plural,
-} from "../terminal/format.ts";
+import { ageHours, formatCount, formatStamp, plural } from "../terminal/format.ts";
 import { type Column, paint, renderTable } from "../terminal/render.ts";
 
 /** Rows shown without `--all`; the agent reads the manifests of as many. */
@@ -26,41 +22,42 @@ export interface ListOptions extends CopyOption {
 }
 
 /**
- * Shows the backups of the database, newest first. Where the container does not tell, for instance because the host is gone,
- * they are looked up in the bucket itself.
+ * Shows the backups of the database, newest first, as the agent lists them or, where it cannot, as they lie in the bucket.
+ * @throws Problem when neither lists them
  */
 export async function list(
   opened: Session,
   stack: StackChoice,
   options: ListOptions,
 ): Promise<void> {
-  const session = forPlace(await forOne(opened), options);
-  const { backup, screen } = session;
+  const chosen = chooseBucket(opened, options);
+  const session = await forOneDatabase(chosen, () => databasesInBucket(chosen, stack));
+  const { backup, databases, screen } = session;
   const now = Date.now();
-  const { entries, seen, reason } = await listAnywhere(session, stack, shown);
-  if (reason !== undefined) screen.notice(`looked up in the bucket itself: ${reason}`);
-  const verdict = judgeAge(backup, entries, now);
+  const sources = sourcesOf(session, stack, shown);
+  const { listings, agentFailure, failure } = await readBackups(sources, databases);
+  if (failure !== undefined) throw failure;
+  if (agentFailure !== undefined) screen.warn(`read from the bucket: ${agentFailure.message}`);
+  const { entries, source } = listings[0] as Listing;
+  const { latest, withinRpo, text } = judgeAge(backup, entries, now);
   const { bucket, prefix } = backup.location;
   const location = `s3://${bucket}/${prefix}`;
   screen.line(
-    `${paint.strong(backup.database)}   ${location}   ${verdict.ok ? paint.good(verdict.text) : paint.bad(verdict.text)}`,
+    `${paint.strong(backup.database)}   ${location}   ${(withinRpo ? paint.good : paint.bad)(text)}`,
   );
   const visible = options.all ? entries : entries.slice(0, shown);
   if (visible.length > 0) screen.line();
   for (const line of renderBackups(backup, visible)) screen.line(`  ${line}`);
-  const left = entries.length - visible.length;
-  if (left > 0) screen.line(`  ${plural(left, "older backup")}: list --all`);
+  const hidden = entries.length - visible.length;
+  if (hidden > 0) screen.line(`  ${plural(hidden, "older backup")}: list --all`);
   screen.document({
     database: backup.database,
     location,
     ...(session.ofCopy && { copy: true }),
     rpoHours: backup.rpoHours,
-    newest: verdict.newest && {
-      stamp: verdict.newest.stamp,
-      ageHours: ageHours(verdict.newest.stamp, now),
-    },
-    withinRpo: verdict.ok,
-    seen,
+    newest: latest && { stamp: latest.stamp, ageHours: ageHours(latest.stamp, now) },
+    withinRpo,
+    seen: source,
     backups: entries.map((entry) => ({
       stamp: entry.stamp,
       state: stateOf(entry),
@@ -72,7 +69,7 @@ export async function list(
   });
 }
 
-/** The table; `kept until` only where the bucket's rules are ours. */
+/** The table; `kept until` only where the bucket's rules are declared here. */
 export function renderBackups(backup: BackupOutputs, entries: readonly Entry[]): string[] {
   if (entries.length === 0) return [];
   const { retentionDays } = backup;
@@ -103,18 +100,7 @@ export function renderBackups(backup: BackupOutputs, entries: readonly Entry[]):
   return renderTable(columns, rows);
 }
 
-/**
- * The day on which the bucket's rules expire it. The folder of the dump decides; of a suspect one at the latest the day on
- * which its manifest goes, which always lies among the suspect ones.
- */
-export function keptUntil(backup: BackupOutputs, entry: Entry): string {
-  const { retentionDays = 0, tierDays, location } = backup;
-  const doubted = entry.suspect || entry.key.startsWith(`${location.prefix}/suspect/`);
-  const folder = doubted ? "daily" : entry.tier;
-  return dayAfter(entry.stamp, (folder && tierDays?.[folder]) ?? retentionDays);
-}
-
 function paintState(state: State): string {
   if (state === "complete" || state === "verified") return paint.good(state);
-  return state === "legacy" ? paint.faint(state) : paint.doubtful(state);
+  return state === "legacy" ? paint.faint(state) : paint.uncertain(state);
 }

@@ -5,21 +5,25 @@ import type {
   RestoredEvent,
 } from "../../common/contracts/agentEvents.ts";
 import { totalRows } from "../../common/contracts/manifest.ts";
+import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
-import { chooseEntry, listBackups, stateOf } from "../backups/catalogue.ts";
+import { selectBackup } from "../backups/selectBackup.ts";
+import { listByAgent } from "../backups/source.ts";
+import { stateOf } from "../backups/states.ts";
 import { runAgent } from "../session/agentCall.ts";
-import { type CopyOption, forPlace, placeArguments } from "../session/copy.ts";
-import { databaseArguments, forOne } from "../session/databases.ts";
-import { agentSecret } from "../session/identity.ts";
+import { type CopyOption, chooseBucket, copyArguments } from "../session/copy.ts";
+import { databaseArguments, forOneDatabase } from "../session/databases.ts";
+import { readIdentity } from "../session/identity.ts";
 import type { Session } from "../session/session.ts";
-import { formatBytes, formatDuration, formatStamp, plural } from "../terminal/format.ts";
+import { confirm, requireTerminal } from "../terminal/confirm.ts";
+import { formatDuration, formatStamp, plural } from "../terminal/format.ts";
 import { restoreLine } from "../terminal/progress.ts";
 import { paint, renderTable } from "../terminal/render.ts";
 
 export interface RestoreOptions extends CopyOption {
   /** Restores beside, into a new database of this name; the live one is not touched. */
   readonly into?: string;
-  /** With `latest`: the newest that was taken at this time or before it. */
+  /** With `latest`: the newest backup that was taken at this time or before it. */
   readonly notAfter?: string;
   /** File with the private key, as `age-keygen` writes it. */
   readonly identity?: string;
@@ -27,14 +31,14 @@ export interface RestoreOptions extends CopyOption {
   readonly globals?: boolean;
   /** Folder in the container for the unpacked archive. */
   readonly scratch?: string;
-  /** Checks everything and makes nothing. @default false */
+  /** Checks everything and changes nothing. @default false */
   readonly dryRun?: boolean;
   /** Goes on without asking. @default false */
   readonly yes?: boolean;
 }
 
 /**
- * Restores one backup, after the operator has seen which and has typed the name of the database that it goes into.
+ * Restores one backup, after the operator has read the plan and typed the name of the database that it goes into.
  * @param wanted `latest` or the time of a backup
  */
 export async function restore(
@@ -42,7 +46,7 @@ export async function restore(
   wanted: string,
   options: RestoreOptions,
 ): Promise<void> {
-  const session = forPlace(await forOne(opened), options);
+  const session = chooseBucket(await forOneDatabase(opened), options);
   const { backup, container, screen } = session;
   const { database } = backup;
   const { into } = options;
@@ -52,34 +56,31 @@ export async function restore(
     );
   }
   const ask = !options.yes && !options.dryRun;
-  if (ask && !process.stdin.isTTY) {
-    throw new Problem(
-      "restore asks before it replaces a database, and standard input is no terminal. Run it in a terminal, or add --yes.",
-    );
-  }
-  const secret = await agentSecret(options.identity);
-  const entry = chooseEntry(backup, await listBackups(session), wanted, options.notAfter);
+  if (ask) requireTerminal(screen, "restore asks before it replaces a database");
+  const identity = await readIdentity(options.identity);
+  const { notAfter } = options;
+  const entry = selectBackup(backup, await listByAgent(session), { wanted, notAfter });
   const plan = describePlan(database, container.host, entry, into);
-  if (ask) await confirm(plan, into ?? database);
+  if (ask) await confirm(screen, plan, into ?? database);
   else for (const line of plan) screen.line(line);
 
   const args = [
     "restore",
     entry.stamp,
     ...databaseArguments(backup),
-    ...placeArguments(session),
+    ...copyArguments(session),
     ...(into === undefined ? [] : ["--into", into]),
     ...(options.globals ? ["--globals"] : []),
     ...(options.scratch === undefined ? [] : ["--scratch", options.scratch]),
-    ...secret.args,
+    ...identity.args,
     ...(options.dryRun ? ["--dry-run"] : []),
     "--yes",
   ];
   const line = restoreLine();
   const call = {
-    ...secret.call,
+    ...identity.call,
     onProgress: (event: ProgressEvent) => screen.progress(`  ${line(event)}`),
-    onNotice: (line: string) => screen.notice(line),
+    onStderrLine: (line: string) => screen.warn(line),
   };
   if (options.dryRun) {
     const planned = await runAgent(container, args, "planned", call);
@@ -110,18 +111,18 @@ export function describePlan(
     state === "legacy"
       ? ", made by the old image: nothing to compare it with"
       : state === "suspect"
-        ? `, suspect: ${manifest?.suspect ?? "its manifest says why"}`
+        ? `, suspect: ${manifest?.suspect ?? "see its manifest"}`
         : "";
   const from = `from ${formatStamp(entry.stamp)} UTC (${formatBytes(entry.bytes)}${rows}${note})`;
   return into === undefined
     ? [
         `Restore ${database} on ${host} ${from}`,
-        `The database of now stays as ${database}_before_<time>.`,
+        `The current database is kept as ${database}_before_<time>.`,
       ]
     : [`Restore ${database} on ${host} into ${into} ${from}`, `${database} is not touched.`];
 }
 
-/** The steps that are behind us, and the sentence that it is done. */
+/** The finished steps, and the sentence that the restore is done. */
 export function describeResult(entry: Entry, restored: RestoredEvent): string[] {
   const { compared, previous } = restored;
   const tables = plural(restored.tables, "table");
@@ -134,7 +135,7 @@ export function describeResult(entry: Entry, restored: RestoredEvent): string[] 
           ["compared", `${tables}, ${plural(restored.rows, "row")}: equal to the snapshot`],
         ]
       : [["read and restored", `${size}; without a manifest there is nothing to compare with`]]),
-    ...(previous === null ? [] : [["swapped", `the database of before is ${previous}`]]),
+    ...(previous === null ? [] : [["swapped", `the previous database is kept as ${previous}`]]),
   ];
   return [
     ...renderTable([{}, {}], steps).map((line) => `  ${line}`),
@@ -145,26 +146,8 @@ export function describeResult(entry: Entry, restored: RestoredEvent): string[] 
 /** What a dry run has found. */
 export function describePlanned({ previous, roles }: PlannedEvent): string[] {
   return [
-    ...(previous === null ? [] : [`The database of now would stay as ${previous}.`]),
+    ...(previous === null ? [] : [`The current database would be kept as ${previous}.`]),
     ...(roles.length === 0 ? [] : [`Roles that would be made: ${roles.join(", ")}.`]),
-    `${paint.good("Dry run")}: every check has passed, and nothing was made.`,
+    `${paint.good("Dry run")}: every check has passed, and nothing was changed.`,
   ];
-}
-
-/** Shows a plan and lets the operator type the name of the database that it concerns. */
-export async function confirm(plan: readonly string[], name: string): Promise<void> {
-  const { default: input } = await import("@inquirer/input");
-  // The plan and the question go to standard error, so that --json stays one document.
-  process.stderr.write(`${plan[0]}?\n${plan.slice(1).join("\n")}\n`);
-  let answer: string;
-  try {
-    answer = await input(
-      { message: "Type the database's name to go on:" },
-      { output: process.stderr },
-    );
-  } catch (error) {
-    if ((error as Error).name === "ExitPromptError") throw new Problem("nothing was changed.");
-    throw error;
-  }
-  if (answer !== name) throw new Problem(`"${answer}" is not "${name}"; nothing was changed.`);
 }

@@ -1,27 +1,81 @@
-import { type Judged, judgeByAgent, judgeInBucket } from "../backups/statusFreshness.ts";
-import { inspectContainer } from "../session/container.ts";
+import { formatBytes } from "../../common/format.ts";
+import { Problem } from "../../common/problem.ts";
+import { type DatabaseFreshness, judgeDatabases } from "../backups/freshness.ts";
+import { readBackups, sourcesOf } from "../backups/source.ts";
+import { ContainerDown } from "../session/agentCall.ts";
+import { type ContainerState, inspectContainer } from "../session/container.ts";
 import { forCopy } from "../session/copy.ts";
-import { nameOf, namesOf } from "../session/databases.ts";
-import type { Session } from "../session/session.ts";
+import { describeDatabases } from "../session/databases.ts";
+import type { Databases, Session } from "../session/session.ts";
 import type { StackChoice } from "../stack/pulumi.ts";
-import { formatBytes, formatStamp } from "../terminal/format.ts";
+import { formatStamp } from "../terminal/format.ts";
 import { paint, renderTable } from "../terminal/render.ts";
 
 /**
- * Shows the container, the newest backup and whether it is young enough. While the container does not run or may not list,
- * the bucket itself is asked for the age.
+ * Shows the container, the newest backup and whether it is young enough. What the agent cannot list is read from the bucket.
+ * @returns the exit code: 1 where the container could not be inspected, or runs and nobody lists the backups; else 0
  */
-export async function status(session: Session, stack: StackChoice): Promise<void> {
-  const { backup, container, screen } = session;
+export async function status(session: Session, stack: StackChoice): Promise<number> {
+  const { backup, container, databases, screen } = session;
   const now = Date.now();
-  const state = await inspectContainer(container, now);
-  const names = state.running ? await namesOf(session) : null;
-  const judge = (one: Session) =>
-    names === null ? judgeInBucket(one, stack, now) : judgeByAgent(one, names, stack, now);
-  const verdicts = await judge(session);
+  const state = await inspectContainer(container, now).catch((error: unknown) => {
+    if (error instanceof Problem) return error;
+    throw error;
+  });
+  const inspected = !(state instanceof Problem);
+  const down = inspected && !state.running;
+  const unavailable = down ? new ContainerDown("the container does not run.") : undefined;
+  const read = (one: Session, names: Databases) =>
+    readBackups(sourcesOf(one, stack), names, inspected ? unavailable : state);
+  const stored = await read(session, databases);
+  const judged = judgeDatabases(backup, stored, now);
   const copy = forCopy(session);
-  const copies = copy ? await judge(copy) : [];
-  const several = session.databases === null || session.databases.length > 1;
+  const copies = copy ? judgeDatabases(copy.backup, await read(copy, stored.databases), now) : [];
+  // Of a container that is down, an unknown age is part of the answer.
+  const error = down ? undefined : (stored.failure ?? (inspected ? undefined : state));
+  const several = databases === null || databases.length > 1;
+  const describe = (what: "backup" | "copy") => (one: DatabaseFreshness) =>
+    describeFreshness(one, what, several ? one.database : "");
+  const rows = [
+    ["container", `${container.name} on ${container.host}`],
+    ...(inspected ? describeState(state) : [["state", paint.bad("not known")]]),
+    ["image", (inspected && state.image) || backup.image],
+    ["schedule", backup.schedule.includes("TZ=") ? backup.schedule : `${backup.schedule} (UTC)`],
+    ...judged.flatMap(describe("backup")),
+    ...copies.flatMap(describe("copy")),
+  ];
+  const names = stored.databases?.join(", ") || describeDatabases(session);
+  const { bucket, prefix } = backup.location;
+  screen.line(`${paint.strong(names)}   s3://${bucket}/${prefix}`);
+  screen.line();
+  for (const line of renderTable([{}, {}], rows)) screen.line(`  ${line}`);
+  if (error !== undefined) screen.warn(`error: ${error.message}`);
+  const documents = (all: readonly DatabaseFreshness[]) =>
+    all.map((one) => ({ database: one.database, ...documentOf(one) }));
+  screen.document({
+    database: stored.databases?.[0] ?? (backup.database || null),
+    host: container.host,
+    container: {
+      name: container.name,
+      ...(inspected ? state : { running: null, status: "unknown" }),
+    },
+    schedule: backup.schedule,
+    ...documentOf(judged[0]),
+    rpoHours: backup.rpoHours,
+    ...(several && { databases: documents(judged) }),
+    ...(copy && {
+      copy: {
+        location: copy.backup.location,
+        rpoHours: copy.backup.rpoHours,
+        databases: documents(copies),
+      },
+    }),
+    ...(error && { error: error.message }),
+  });
+  return error === undefined ? 0 : 1;
+}
+
+function describeState(state: ContainerState): string[][] {
   const fit = state.running && state.health !== "unhealthy";
   const details = [
     [state.status, state.since].filter(Boolean).join(" "),
@@ -29,57 +83,38 @@ export async function status(session: Session, stack: StackChoice): Promise<void
     state.restarts > 0 ? `restarted ${state.restarts} times` : "",
     state.running ? "" : "pulumi up starts it",
   ].filter(Boolean);
-  const rows = [
-    ["container", `${container.name} on ${container.host}`],
+  return [
     ["state", (fit ? paint.good : paint.bad)(details.join(", "))],
     ...(state.remark === undefined ? [] : [["health", state.remark]]),
-    ["image", state.image ?? backup.image],
-    ["schedule", backup.schedule.includes("TZ=") ? backup.schedule : `${backup.schedule} (UTC)`],
-    ...verdicts.flatMap(describeVerdict),
-    ...copies.flatMap(describeVerdict),
   ];
-  screen.line(
-    `${paint.strong(names?.join(", ") || nameOf(session))}   s3://${backup.location.bucket}/${backup.location.prefix}`,
-  );
-  screen.line();
-  for (const line of renderTable([{}, {}], rows)) screen.line(`  ${line}`);
-  screen.document({
-    database: names?.[0] ?? (backup.database || null),
-    host: container.host,
-    container: { name: container.name, ...state },
-    schedule: backup.schedule,
-    ...documentOf(verdicts[0]),
-    rpoHours: backup.rpoHours,
-    ...(several && {
-      databases: verdicts.map((judged) => ({ database: judged.database, ...documentOf(judged) })),
-    }),
-    ...(copy && {
-      copy: {
-        location: copy.backup.location,
-        rpoHours: copy.backup.rpoHours,
-        databases: copies.map((judged) => ({ database: judged.database, ...documentOf(judged) })),
-      },
-    }),
-  });
 }
 
-function describeVerdict({ newest, ok, text, of, seen }: Judged): string[][] {
-  const verdict = [`verdict${of}`, (ok ? paint.good : paint.bad)(text)];
-  if (seen === null) return [verdict];
-  const found = newest ? `${formatStamp(newest.stamp)} UTC, ${formatBytes(newest.bytes)}` : "none";
+/** @param database empty where the backup has only one */
+function describeFreshness(
+  { latest, withinRpo, text, source }: DatabaseFreshness,
+  what: "backup" | "copy",
+  database: string,
+): string[][] {
+  const of = database === "" ? "" : ` of ${database}`;
+  const verdict = [
+    what === "copy" ? `verdict on copy${of}` : `verdict${of}`,
+    (withinRpo ? paint.good : paint.bad)(text),
+  ];
+  if (source === null) return [verdict];
+  const found = latest ? `${formatStamp(latest.stamp)} UTC, ${formatBytes(latest.bytes)}` : "none";
   return [
-    [`newest${of}`, seen === "bucket" ? `${found}, as the bucket itself tells` : found],
+    [`newest ${what}${of}`, source === "bucket" ? `${found}, read from the bucket` : found],
     verdict,
   ];
 }
 
-function documentOf(judged: Judged | undefined) {
+function documentOf(judged: DatabaseFreshness | undefined) {
   if (judged === undefined) return { newest: null, withinRpo: null, seen: null };
-  const { newest, ok, seen, text } = judged;
+  const { latest, withinRpo, source, text } = judged;
   return {
-    newest: newest ? { stamp: newest.stamp, bytes: newest.bytes, key: newest.key } : null,
-    withinRpo: seen === null ? null : ok,
-    seen,
-    ...(seen === null && { error: text }),
+    newest: latest ? { stamp: latest.stamp, bytes: latest.bytes, key: latest.key } : null,
+    withinRpo: source === null ? null : withinRpo,
+    seen: source,
+    ...(source === null && { error: text }),
   };
 }

@@ -1,9 +1,9 @@
 import { Problem } from "../../common/problem.ts";
 import { runAgent } from "../session/agentCall.ts";
 import type { Session } from "../session/session.ts";
+import { confirm, requireTerminal } from "../terminal/confirm.ts";
 import { formatDuration } from "../terminal/format.ts";
 import { paint } from "../terminal/render.ts";
-import { confirm } from "./restore.ts";
 
 /**
  * Swaps the database that a restore has replaced back into its place.
@@ -18,27 +18,23 @@ export async function undo(
   const database = kept.replace(/_before_\d{8}T\d{6}$/, "");
   if (database === kept) {
     throw new Problem(
-      `"${kept}" is no name that a restore leaves. Give the name that its last line has told, <database>_before_<time>.`,
+      `"${kept}" is not the name of a database that a restore has replaced. Give the one in the last line of its output, <database>_before_<time>.`,
     );
   }
-  if (!options.yes && !process.stdin.isTTY) {
-    throw new Problem(
-      "undo asks before it swaps two databases, and standard input is no terminal. Run it in a terminal, or add --yes.",
-    );
-  }
+  if (!options.yes) requireTerminal(screen, "undo asks before it swaps two databases");
   const plan = [
     `Swap ${kept} back on ${container.host}`,
-    `The database of now stays as ${database}_undone_<time>.`,
+    `The current database is kept as ${database}_undone_<time>.`,
   ];
   if (options.yes) for (const line of plan) screen.line(line);
-  else await confirm(plan, database);
+  else await confirm(screen, plan, database);
   const { event: _, ...undone } = await runAgent(container, ["undo", kept, "--yes"], "undone", {
-    onNotice: (line) => screen.notice(line),
+    onStderrLine: (line) => screen.warn(line),
   });
   const { previous, elapsedMs } = undone;
   screen.line(
     `${paint.good("Swapped back")}: ${undone.from} is ${undone.database} again, in ${formatDuration(elapsedMs)}.`,
   );
-  if (previous !== null) screen.line(`  the database of before is ${previous}`);
+  if (previous !== null) screen.line(`  the previous database is kept as ${previous}`);
   screen.document({ ...undone, host: container.host });
 }

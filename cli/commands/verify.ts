@@ -1,10 +1,12 @@
-import { chooseEntry, listBackups } from "../backups/catalogue.ts";
+import { formatBytes } from "../../common/format.ts";
+import { selectBackup } from "../backups/selectBackup.ts";
+import { listByAgent } from "../backups/source.ts";
 import { runAgent } from "../session/agentCall.ts";
-import { type CopyOption, forPlace, placeArguments } from "../session/copy.ts";
-import { databaseArguments, forOne } from "../session/databases.ts";
-import { agentSecret } from "../session/identity.ts";
+import { type CopyOption, chooseBucket, copyArguments } from "../session/copy.ts";
+import { databaseArguments, forOneDatabase } from "../session/databases.ts";
+import { readIdentity } from "../session/identity.ts";
 import type { Session } from "../session/session.ts";
-import { formatBytes, formatDuration, formatStamp, plural } from "../terminal/format.ts";
+import { formatDuration, formatStamp, plural } from "../terminal/format.ts";
 import { describeProgress } from "../terminal/progress.ts";
 import { paint } from "../terminal/render.ts";
 
@@ -27,24 +29,24 @@ export async function verify(
   wanted: string,
   options: VerifyOptions,
 ): Promise<number> {
-  const session = forPlace(await forOne(opened), options);
+  const session = chooseBucket(await forOneDatabase(opened), options);
   const { backup, container, screen } = session;
-  const secret = await agentSecret(options.identity);
-  const { stamp } = chooseEntry(backup, await listBackups(session), wanted);
+  const identity = await readIdentity(options.identity);
+  const { stamp } = selectBackup(backup, await listByAgent(session), { wanted });
   const args = [
     "verify",
     stamp,
     ...databaseArguments(backup),
-    ...placeArguments(session),
-    ...secret.args,
+    ...copyArguments(session),
+    ...identity.args,
   ];
   const { event: _, ...verified } = await runAgent(container, args, "verified", {
-    ...secret.call,
+    ...identity.call,
     codes: [0, UNREADABLE],
     onProgress: (event) => screen.progress(`  ${describeProgress(event)}`),
-    // What was not checked is said below; the agent says it for those who read only its text.
-    onNotice: (line) => {
-      if (!line.startsWith("not checked:")) screen.notice(line);
+    // What was not checked is printed below; the agent prints it for those who read only its text.
+    onStderrLine: (line) => {
+      if (!line.startsWith("not checked:")) screen.warn(line);
     },
   });
   const { depth, bytes, tables, unchecked, elapsedMs } = verified;
@@ -52,7 +54,7 @@ export async function verify(
   screen.line(
     depth === "full"
       ? `${paint.good("Verified")} ${what}: read to the end, ${plural(tables ?? 0, "table")}, in ${formatDuration(elapsedMs)}.`
-      : `${paint.doubtful("Unreadable here")} ${what}: the stored bytes are as they were written.`,
+      : `${paint.uncertain("Unreadable here")} ${what}: the stored bytes are as they were written.`,
   );
   if (unchecked !== null) screen.line(`  not checked: ${unchecked}`);
   screen.document({ ...verified, host: container.host });

@@ -20,6 +20,9 @@ export interface Container {
 /** The container is not there or does not run, so nothing can be asked of it. */
 export class ContainerDown extends Problem {}
 
+/** The agent has run and reports why it failed, in its own sentence. */
+export class AgentError extends Problem {}
+
 /** The container of a backup on one of its hosts. */
 export function containerOn(
   { container: name, proxy, identityFiles }: BackupOutputs,
@@ -41,19 +44,19 @@ export interface AgentCall {
   /** Called for each copy of a backup. */
   readonly onCopied?: (event: CopiedEvent) => void;
   /** Called for each line that the agent, or ssh, has for a person beside the result. */
-  readonly onNotice?: (line: string) => void;
+  readonly onStderrLine?: (line: string) => void;
 }
 
 /**
  * Runs the agent in the container.
- * @param final name of the event that ends a good run; without it there is no success, whatever the exit code says
+ * @param final name of the event that ends a good run; without it there is no success, whatever the exit code is
  * @throws Problem with the agent's own sentence, or with what kept the agent from running
  */
 export async function runAgent<Name extends FinalEvent["event"]>(
   container: Container,
   args: readonly string[],
   final: Name,
-  { input, codes = [0], onProgress, onResult, onCopied, onNotice }: AgentCall = {},
+  { input, codes = [0], onProgress, onResult, onCopied, onStderrLine }: AgentCall = {},
 ): Promise<Extract<FinalEvent, { event: Name }>> {
   let result: Extract<FinalEvent, { event: Name }> | undefined;
   let failure: string | undefined;
@@ -71,9 +74,9 @@ export async function runAgent<Name extends FinalEvent["event"]>(
   };
   const { code, stderr } = await container.connection.run({ words: command, onLine, input });
   if (failure !== undefined || (result !== undefined && codes.includes(code))) {
-    for (const line of stderr.split("\n").filter(Boolean)) onNotice?.(line);
+    for (const line of stderr.split("\n").filter(Boolean)) onStderrLine?.(line);
   }
-  if (failure !== undefined) throw new Problem(failure);
+  if (failure !== undefined) throw new AgentError(failure);
   if (!codes.includes(code)) throw dockerProblem(container, code, stderr);
   if (result === undefined) {
     throw new Problem(

@@ -18,16 +18,16 @@ const stateSchema = z.object({
   image: z.string(),
 });
 
-/** What Docker says about the container. */
+/** What Docker reports about the container. */
 export interface ContainerState {
   readonly running: boolean;
   /** `running`, `exited (137)`, `missing` */
   readonly status: string;
-  /** `for 3 d`, `2 h ago`; empty where Docker cannot tell. */
+  /** `for 3 d`, `2 h ago`; empty where Docker does not know. */
   readonly since: string;
   /** `healthy`, `unhealthy`, `starting`; absent without a health check. */
   readonly health?: string;
-  /** What the health check last said, e.g. why the container is unhealthy; absent before it has run. */
+  /** Last output of the health check, e.g. why the container is unhealthy; absent before it has run. */
   readonly remark?: string;
   readonly restarts: number;
   readonly image?: string;
@@ -76,7 +76,7 @@ export function readState(text: string, container: Container, now: number): Cont
   const at = Date.parse(running ? state.StartedAt : state.FinishedAt);
   const known = at > 0;
   const age = formatAge(now - at);
-  // Of a container that does not run, Docker keeps what was said while it did.
+  // Of a container that does not run, Docker keeps the output of the last check while it ran.
   const remark = running ? state.Health?.Log?.at(-1)?.Output.trim().split("\n")[0] : undefined;
   return {
     running,

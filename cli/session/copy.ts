@@ -12,7 +12,7 @@ export interface CopyOption {
  * The session of a command that may be about the copies.
  * @throws Problem when there are none
  */
-export function forPlace(session: Session, { copy }: CopyOption): Session {
+export function chooseBucket(session: Session, { copy }: CopyOption): Session {
   if (copy !== true) return session;
   const copied = forCopy(session);
   if (copied !== undefined) return copied;
@@ -29,7 +29,7 @@ export function forCopy(session: Session): Session | undefined {
   return { ...session, backup, ofCopy: true };
 }
 
-/** Tells the agent; nothing for the first bucket, so that an older agent understands it too. */
-export function placeArguments({ ofCopy }: Session): string[] {
+/** The agent's option for the copies; none for the first bucket, so that an older agent understands the call too. */
+export function copyArguments({ ofCopy }: Session): string[] {
   return ofCopy ? ["--copy"] : [];
 }

@@ -2,8 +2,8 @@ import { readFile } from "node:fs/promises";
 import { parseIdentity } from "../../common/age/keys.ts";
 import { Problem } from "../../common/problem.ts";
 
-/** How the agent is given a private key: its option, and what it then reads from standard input. */
-export interface AgentSecret {
+/** How a private key reaches the agent: its option, and what it then reads from standard input. */
+export interface IdentityInput {
   readonly args: readonly string[];
   readonly call: { readonly input?: string };
 }
@@ -14,7 +14,7 @@ export interface AgentSecret {
  * @param file absent: none is needed
  * @throws Problem when the file holds no valid one; never repeats it
  */
-export async function agentSecret(file: string | undefined): Promise<AgentSecret> {
+export async function readIdentity(file: string | undefined): Promise<IdentityInput> {
   if (file === undefined) return { args: [], call: {} };
   let text: string;
   try {
@@ -32,6 +32,11 @@ export async function agentSecret(file: string | undefined): Promise<AgentSecret
       `--identity ${file} holds no line that begins with AGE-SECRET-KEY-1. Give the file that age-keygen wrote; one that is itself encrypted must be decrypted first (age --decrypt).`,
     );
   }
-  for (const key of keys) parseIdentity(key);
+  try {
+    for (const key of keys) parseIdentity(key);
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    throw new Problem(`--identity ${file}: ${error.message}`, { cause: error });
+  }
   return { args: ["--identity-stdin"], call: { input: `${keys.join("\n")}\n` } };
 }

@@ -3,10 +3,12 @@ import { type BackupOutputs, findBackupOutputs } from "../../common/contracts/st
 import { Problem } from "../../common/problem.ts";
 import { stackOutputs } from "../stack/pulumi.ts";
 import { sshPrivateKey } from "../stack/stateSecrets.ts";
-import { Screen } from "../terminal/screen.ts";
+import type { Screen } from "../terminal/screen.ts";
 import { type Container, containerOn } from "./agentCall.ts";
-import { chooseDatabases, type Databases } from "./databases.ts";
 import type { KeySource } from "./hostConnection.ts";
+
+/** The databases that a command is about; null: every one of the server, whose names the container knows. */
+export type Databases = readonly string[] | null;
 
 /** Options that every command takes. */
 export interface CommonOptions {
@@ -40,7 +42,7 @@ export interface Session {
  * Finds the backup and its container.
  * @throws Problem when the stack publishes no backup, or the choice is not clear
  */
-export async function openSession(options: CommonOptions): Promise<Session> {
+export async function openSession(options: CommonOptions, screen: Screen): Promise<Session> {
   const backup = chooseNamed(findBackups(await readOutputs(options)), options.name);
   const host = backup.hosts.find(({ host }) => options.host === undefined || host === options.host);
   if (host === undefined) {
@@ -54,7 +56,7 @@ export async function openSession(options: CommonOptions): Promise<Session> {
     backup: { ...backup, database: first },
     databases,
     container: containerOn(backup, host, keyInState(options, backup, host.host)),
-    screen: new Screen(options.json ?? false),
+    screen,
   };
 }
 
@@ -125,4 +127,20 @@ export function chooseNamed(backups: readonly BackupOutputs[], name?: string): B
   if (second !== undefined)
     throw new Problem(`the stack has several backups: ${names}. Choose one with --name.`);
   return first;
+}
+
+/**
+ * The databases that a command is about.
+ * @param wanted the one to take; absent: all
+ * @throws Problem when the backup does not hold it
+ */
+export function chooseDatabases(
+  { name, database, databases = [database] }: BackupOutputs,
+  wanted?: string,
+): Databases {
+  // One that is gone from the server may still be in the bucket.
+  if (databases === "all") return wanted === undefined ? null : [wanted];
+  if (wanted === undefined) return databases;
+  if (databases.includes(wanted)) return [wanted];
+  throw new Problem(`--database ${wanted}: the backup ${name} has ${databases.join(", ")}.`);
 }

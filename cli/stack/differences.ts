@@ -13,8 +13,8 @@ export interface Difference {
   readonly remedy: string;
 }
 
-/** What the engine found. */
-export interface Reality {
+/** What a refresh found. */
+export interface RefreshResult {
   readonly differences: readonly Difference[];
   /** Number of resources of the stack that differ and are not of a backup. */
   readonly others: number;
@@ -23,16 +23,16 @@ export interface Reality {
 const putsBack = "pulumi up puts it back";
 
 /** Turns the events of a refresh into rows. Only resources below a component of this package count. */
-export function judge(events: readonly EngineEvent[]): Reality {
+export function findDifferences(events: readonly EngineEvent[]): RefreshResult {
   const steps = events
     .flatMap(({ resOutputsEvent }) => (resOutputsEvent ? [resOutputsEvent.metadata] : []))
     .filter(({ op }) => op === "update" || op === "delete");
-  const ours = steps.filter(({ urn }) => urn.includes("kamal-postgres-backup:index:"));
+  const ofBackups = steps.filter(({ urn }) => urn.includes("kamal-postgres-backup:index:"));
   return {
-    differences: ours
+    differences: ofBackups
       .flatMap(differencesOf)
       .sort((a, b) => a.plane.localeCompare(b.plane) || a.subject.localeCompare(b.subject)),
-    others: steps.length - ours.length,
+    others: steps.length - ofBackups.length,
   };
 }
 
@@ -114,11 +114,13 @@ function resourceDifferences(step: StepMetadata): Difference[] {
     subject,
     declared: `${path} ${shorten(declared)}`,
     found: shorten(found),
-    remedy: path.startsWith("conflicts") ? "take that rule out: it is not ours" : putsBack,
+    remedy: path.startsWith("conflicts")
+      ? "remove that rule: this stack did not make it"
+      : putsBack,
   }));
 }
 
-/** Inputs first, as the engine does: they are what was declared. Outputs only where the inputs say nothing. */
+/** Inputs first, as the engine does: they are what was declared. Outputs only where the inputs are equal. */
 function changesOf(step: StepMetadata): Change[] {
   const inputs = changesBetween(step.old?.inputs ?? {}, step.new?.inputs ?? {});
   return inputs.length > 0

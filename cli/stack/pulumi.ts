@@ -84,10 +84,10 @@ function parsed(choice: StackChoice, command: string, text: string): unknown {
 }
 
 function pulumiProblem(choice: StackChoice, command: string, stderr: string): Problem {
-  const said = stderr.split("\n").find((line) => line.startsWith("error: "));
+  const errorLine = stderr.split("\n").find((line) => line.startsWith("error: "));
   const where = choice.stack === undefined ? choice.cwd : `${choice.cwd}, stack ${choice.stack}`;
   return new Problem(
-    `pulumi ${command} (${where}): ${(said ?? lastLine(stderr)).replace(/^error: /, "")}. Say where with --cwd and --stack, or give saved outputs with --outputs FILE.`,
+    `pulumi ${command} (${where}): ${(errorLine ?? lastLine(stderr)).replace(/^error: /, "")}. Say where with --cwd and --stack, or give saved outputs with --outputs FILE.`,
   );
 }
 

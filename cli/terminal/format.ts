@@ -1,25 +1,13 @@
-/** Numbers, sizes and times as an operator reads them. Pure. */
+import { formatBytes } from "../../common/format.ts";
+
+/** Numbers and times as an operator reads them. Pure. */
 
 const second = 1000;
 const minute = 60 * second;
 const hour = 60 * minute;
 const day = 24 * hour;
 
-/** Decimal units, two significant figures below ten: `1.1 MB`, `412 MB`, `0 bytes`. */
-export function formatBytes(bytes: number): string {
-  const units = ["bytes", "kB", "MB", "GB", "TB", "PB"];
-  let value = bytes;
-  let unit = 0;
-  // 999.5 would be shown as 1000.
-  while (value >= 999.5 && unit < units.length - 1) {
-    value /= 1000;
-    unit += 1;
-  }
-  const digits = unit > 0 && value < 9.95 ? 1 : 0;
-  return `${value.toFixed(digits)} ${units[unit]}`;
-}
-
-/** Bytes a second over a time: `38 MB/s`; empty where the time is too short to tell. */
+/** Bytes a second over a time: `38 MB/s`; empty where the time is too short to measure. */
 export function formatRate(bytes: number, elapsedMs: number): string {
   return elapsedMs < 100 ? "" : `${formatBytes((bytes / elapsedMs) * second)}/s`;
 }
@@ -43,7 +31,7 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(whole / hour)} h ${Math.floor((whole % hour) / minute)} min`;
 }
 
-/** How old something is, rounded down: `45 s`, `12 min`, `31 h`, `4 d`. Hours up to three days, as an RPO is said in hours. */
+/** How old something is, rounded down: `45 s`, `12 min`, `31 h`, `4 d`. Hours up to three days, as an RPO is given in hours. */
 export function formatAge(ms: number): string {
   const age = Math.max(0, ms);
   if (age < minute) return `${Math.floor(age / second)} s`;

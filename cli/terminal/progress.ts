@@ -1,5 +1,6 @@
 import type { ProgressEvent } from "../../common/contracts/agentEvents.ts";
-import { formatBytes, formatCount, formatDuration, formatRate, plural } from "./format.ts";
+import { formatBytes } from "../../common/format.ts";
+import { formatCount, formatDuration, formatRate, plural } from "./format.ts";
 import { renderBar } from "./render.ts";
 
 const WORDS: Readonly<Record<string, string>> = {

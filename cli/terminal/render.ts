@@ -36,7 +36,7 @@ export function renderBar(done: number, total: number): string {
 export const paint = {
   good: (text: string) => styleText("green", text),
   bad: (text: string) => styleText("red", text),
-  doubtful: (text: string) => styleText("yellow", text),
+  uncertain: (text: string) => styleText("yellow", text),
   faint: (text: string) => styleText("dim", text),
   strong: (text: string) => styleText("bold", text),
 };

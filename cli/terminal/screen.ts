@@ -1,51 +1,57 @@
-import type { WriteStream } from "node:tty";
+import type { Readable, Writable } from "node:stream";
+
+/** Where the program's text goes, and where the answer to a question comes from. */
+export interface Terminal {
+  readonly input: Readable & { readonly isTTY?: boolean };
+  readonly out: Writable;
+  readonly err: Writable & { readonly isTTY?: boolean; readonly columns?: number };
+}
 
 /**
- * Where a command says what it does. People read lines; a machine reads one JSON document on standard output. Progress
- * is one line on standard error that is redrawn, and only where a terminal is there to redraw it.
+ * What a command prints. People read lines; a machine reads one JSON document on standard output. Progress is one line on
+ * standard error that is redrawn, and only where a terminal is there to redraw it.
  */
 export class Screen {
   readonly json: boolean;
-  readonly #out: WriteStream;
-  readonly #err: WriteStream;
+  readonly terminal: Terminal;
   #drawn = false;
 
-  constructor(json: boolean, out: WriteStream = process.stdout, err: WriteStream = process.stderr) {
+  constructor(json: boolean, terminal: Terminal) {
     this.json = json;
-    this.#out = out;
-    this.#err = err;
+    this.terminal = terminal;
   }
 
   /** A line for people. */
   line(text = ""): void {
     this.clear();
-    if (!this.json) this.#out.write(`${text}\n`);
+    if (!this.json) this.terminal.out.write(`${text}\n`);
   }
 
   /** The document for machines. */
   document(value: unknown): void {
-    if (this.json) this.#out.write(`${JSON.stringify(value, null, 2)}\n`);
+    if (this.json) this.terminal.out.write(`${JSON.stringify(value, null, 2)}\n`);
   }
 
   /** Something that the reader should know beside the result; on standard error, with --json as well. */
-  notice(text: string): void {
+  warn(text: string): void {
     this.clear();
-    this.#err.write(`${text}\n`);
+    this.terminal.err.write(`${text}\n`);
   }
 
   /** Redraws the progress line. */
   progress(text: string): void {
-    if (this.json || !this.#err.isTTY) return;
+    const { err } = this.terminal;
+    if (this.json || !err.isTTY) return;
     this.clear();
     // A line that wraps could not be taken back.
-    this.#err.write(text.slice(0, Math.max(1, (this.#err.columns || 80) - 1)));
+    err.write(text.slice(0, Math.max(1, (err.columns || 80) - 1)));
     this.#drawn = true;
   }
 
   /** Takes the progress line away. */
   clear(): void {
     if (!this.#drawn) return;
-    this.#err.write("\r\u001b[2K");
+    this.terminal.err.write("\r\u001b[2K");
     this.#drawn = false;
   }
 }

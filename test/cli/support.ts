@@ -2,96 +2,10 @@ import { spawn } from "node:child_process";
 import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { PassThrough, Writable } from "node:stream";
 import type { TestContext } from "node:test";
 import type { Entry } from "../../common/contracts/agentEvents.ts";
-import type { Manifest } from "../../common/contracts/manifest.ts";
-import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
-
-export const outputs: BackupOutputs = {
-  kind: "kamal-postgres-backup",
-  version: 1,
-  name: "shop",
-  database: "shop_production",
-  accessory: "db_backup",
-  container: "shop-db_backup",
-  hosts: [{ host: "192.0.2.10", port: 2222, user: "deploy", hostKey: "ssh-ed25519 AAAAhost" }],
-  identityFiles: ["/home/ops/.ssh/id shop"],
-  location: { region: "eu-west-3", bucket: "shop-backups-4f2a", prefix: "shop/production" },
-  writerKeyId: "AKIAEXAMPLE",
-  image: "registry.example.com/shop-db-backup@sha256:4f1c",
-  schedule: "15 3 * * *",
-  retentionDays: 30,
-  rpoHours: 26,
-};
-
-export function manifestOf(stamp: string, rows = 18_204_117): Manifest {
-  return {
-    version: 1,
-    database: "shop_production",
-    takenAt: `${stamp}Z`,
-    object: {
-      key: `shop/production/shop_production_${stamp}.dump.zst`,
-      bytes: 412_000_000,
-      sha256: "0".repeat(64),
-    },
-    format: "pg_dump-custom",
-    compression: "zstd",
-    encryption: "none",
-    globals: null,
-    recipients: [],
-    tier: null,
-    suspect: null,
-    server: { version: "17.6", major: 17, systemIdentifier: "7", lsn: "0/1" },
-    pgDump: "pg_dump (PostgreSQL) 17.6",
-    databaseBytes: 2_800_000_000,
-    tables: [
-      { schema: "public", name: "orders", rows, exact: true },
-      { schema: "public", name: "users", rows: 0, exact: true },
-    ],
-    largeObjects: 0,
-    durationMs: 11_000,
-  };
-}
-
-export function entryOf(stamp: string, over: Partial<Entry> = {}): Entry {
-  const manifest = manifestOf(stamp);
-  const { key } = manifest.object;
-  return {
-    database: "shop_production",
-    stamp,
-    key,
-    bytes: manifest.object.bytes,
-    storedAt: `${stamp}.000Z`,
-    kind: "ours",
-    manifestKey: key.replace(".dump.zst", ".manifest.json"),
-    suspect: false,
-    tier: null,
-    globalsKey: null,
-    verifiedKey: null,
-    manifest,
-    ...over,
-  };
-}
-
-/** Stamp of so many hours ago. */
-export function hoursAgo(hours: number): string {
-  return new Date(Date.now() - hours * 3_600_000).toISOString().slice(0, 19);
-}
-
-/** What `docker inspect` prints of a container that runs, or is in the given state. */
-export function inspected(state: object = {}): string {
-  return `${JSON.stringify({
-    state: {
-      Status: "running",
-      ExitCode: 0,
-      StartedAt: `${hoursAgo(80)}Z`,
-      FinishedAt: "0001-01-01T00:00:00Z",
-      ...state,
-    },
-    restarts: 0,
-    image: "registry.example.com/x@sha256:4f1c",
-  })}\n`;
-}
+import { outputs } from "./factories.ts";
 
 /** What a program at the boundary answers. */
 export interface Answer {
@@ -209,17 +123,46 @@ export class Outside {
       .map((call) => call.trimEnd().split("\n"));
   }
 
-  /** Types a command; standard input is no terminal. */
-  run(args: readonly string[], env: Record<string, string> = {}): Promise<Result> {
+  /**
+   * Types a command, within this process. The folder and the environment are this process's while it runs, so only one runs
+   * at a time.
+   * @param answer what is typed at the question, with the key that ends it; absent: standard input is no terminal
+   */
+  async run(
+    args: readonly string[],
+    env: Record<string, string> = {},
+    answer?: string,
+  ): Promise<Result> {
+    // Loaded here, so that tests that only make backups and outputs of it start faster.
+    const { runCommandLine } = await import("../../cli/program.ts");
+    const before = { cwd: process.cwd(), env: { ...process.env } };
+    const input = Object.assign(new PassThrough(), { isTTY: answer !== undefined });
+    // What is typed before the question is there is dropped; with each key it is drawn again.
+    let asked = false;
+    const ask = (text: string) => {
+      if (asked || answer === undefined || !text.includes("go on:")) return;
+      asked = true;
+      setImmediate(() => input.write(answer));
+    };
+    const [out, err] = [new Text(), new Text(ask)];
+    try {
+      process.chdir(this.folder);
+      setEnvironment(this.#environment(env));
+      const code = await runCommandLine(args, { input, out, err });
+      return { code, stdout: out.text, stderr: err.text };
+    } finally {
+      process.chdir(before.cwd);
+      setEnvironment(before.env);
+    }
+  }
+
+  /** Types a command in a process of its own, as a user does: for what only the whole program can show. */
+  spawn(args: readonly string[]): Promise<Result> {
     const main = resolve(import.meta.dirname, "../../cli/main.ts");
     return new Promise((done, failed) => {
       const child = spawn(process.execPath, [main, ...args], {
         cwd: this.folder,
-        env: {
-          PATH: `${this.folder}:${dirname(process.execPath)}:/usr/bin:/bin`,
-          TMPDIR: this.folder,
-          ...env,
-        },
+        env: this.#environment({}),
         stdio: ["ignore", "pipe", "pipe"],
         timeout: 30_000,
       });
@@ -234,9 +177,38 @@ export class Outside {
       child.on("close", (code) => done({ code, stdout, stderr }));
     });
   }
+
+  #environment(more: Record<string, string>): Record<string, string> {
+    return {
+      PATH: `${this.folder}:${dirname(process.execPath)}:/usr/bin:/bin`,
+      TMPDIR: this.folder,
+      NO_COLOR: "1",
+      ...more,
+    };
+  }
 }
 
-/** A recorded event log of the real engine. */
-export function recorded(name: "drift" | "clean" | "broken"): Promise<string> {
-  return readFile(join(import.meta.dirname, "fixtures", `refresh-${name}.ndjson`), "utf8");
+/** Replaces the whole of it: a variable of the machine, such as SSH_AUTH_SOCK or GITHUB_STEP_SUMMARY, changes what a command does. */
+function setEnvironment(variables: NodeJS.ProcessEnv): void {
+  for (const name of Object.keys(process.env)) delete process.env[name];
+  Object.assign(process.env, variables);
+}
+
+/** A stream that keeps what is written. */
+class Text extends Writable {
+  /** A prompt ends the stream that it writes to unless it is one of the process's own, which have this mark. */
+  readonly _isStdio = true;
+  readonly #onText: ((text: string) => void) | undefined;
+  text = "";
+
+  constructor(onText?: (text: string) => void) {
+    super();
+    this.#onText = onText;
+  }
+
+  override _write(chunk: Buffer, _: BufferEncoding, done: () => void): void {
+    this.text += chunk.toString();
+    this.#onText?.(chunk.toString());
+    done();
+  }
 }

@@ -13,7 +13,6 @@ import {
   propertyStatements,
 } from "../../../agent/restore/databaseProperties.ts";
 import { redactor } from "../../../agent/runtime/redact.ts";
-import { readableBytes } from "../../../agent/runtime/reporter.ts";
 import { runPipeline } from "../../../agent/streams/process.ts";
 import { StallTimeout } from "../../../agent/streams/stallTimeout.ts";
 import { formatRecipient, publicKeyOf } from "../../../common/age/keys.ts";
@@ -249,18 +248,6 @@ describe("a restored database", () => {
       'REVOKE ALL ON DATABASE "new" FROM PUBLIC',
       'GRANT CONNECT ON DATABASE "new" TO PUBLIC',
       'ALTER DATABASE "new" CONNECTION LIMIT 20',
-    ]);
-  });
-});
-
-describe("readableBytes", () => {
-  it("has three figures at most", () => {
-    assert.deepEqual([0, 999, 1000, 81_586_495, 412_000_000].map(readableBytes), [
-      "0 B",
-      "999 B",
-      "1.0 kB",
-      "81.6 MB",
-      "412 MB",
     ]);
   });
 });

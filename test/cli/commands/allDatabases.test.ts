@@ -1,14 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import {
-  entryOf,
-  hoursAgo,
-  inspected,
-  manifestOf,
-  Outside,
-  outputs,
-  recorded,
-} from "../support.ts";
+import { entryOf, hoursAgo, inspected, manifestOf, outputs, recorded } from "../factories.ts";
+import { Outside } from "../support.ts";
 
 /** A backup of every database of a server that has `shop` and `blog`; the bucket has one of `old` besides. */
 async function every(t: TestContext): Promise<Outside> {
@@ -42,7 +35,7 @@ test("every database: a command about one says which there are, also in the buck
 test("every database: one is taken by its name, whether the server still has it or not", async (t) => {
   const outside = await every(t);
   const { stdout, code } = await outside.run(["list", "--database", "shop"]);
-  assert.match(stdout, /^shop .*newest 7 h old, RPO 26 h: ok/);
+  assert.match(stdout, /^shop .*newest backup 7 h old, RPO 26 h: ok/);
   assert.equal(code, 0);
   await outside.backups(entryOf(hoursAgo(700), { database: "old" }));
   await outside.answer("restore", { code: 1, out: [{ event: "error", message: "stopped here." }] });
@@ -70,8 +63,8 @@ test("every database: status judges each that the server has", async (t) => {
   const outside = await every(t);
   const { stdout } = await outside.run(["status"]);
   assert.match(stdout, /^blog, shop {3}s3:/);
-  assert.match(stdout, /verdict blog +no complete backup, RPO 26 h: missed\n/);
-  assert.match(stdout, /verdict shop +newest 7 h old, RPO 26 h: ok\n/);
+  assert.match(stdout, /verdict of blog +no complete backup, RPO 26 h: missed\n/);
+  assert.match(stdout, /verdict of shop +newest backup 7 h old, RPO 26 h: ok\n/);
   const json = JSON.parse((await outside.run(["status", "--json"])).stdout);
   assert.deepEqual(
     json.databases.map((one: { database: string; withinRpo: boolean }) => [

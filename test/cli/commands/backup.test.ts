@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { manifestOf, Outside, outputs } from "../support.ts";
+import { manifestOf, outputs } from "../factories.ts";
+import { Outside } from "../support.ts";
 
 const progress = { event: "progress", step: "upload", bytes: 5_000_000, elapsedMs: 1000 };
 

@@ -1,14 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  entryOf,
-  hoursAgo,
-  inspected,
-  manifestOf,
-  Outside,
-  outputs,
-  recorded,
-} from "../support.ts";
+import { entryOf, hoursAgo, inspected, manifestOf, outputs, recorded } from "../factories.ts";
+import { Outside } from "../support.ts";
 
 const copied = {
   ...outputs,
@@ -40,12 +33,12 @@ test("--copy: list, verify and restore tell the agent, and judge by the copy's o
   const here = await outside.run(["list"]);
   assert.match(
     here.stdout,
-    /s3:\/\/shop-backups-4f2a\/shop\/production +newest 27 h.*26 h: missed/,
+    /s3:\/\/shop-backups-4f2a\/shop\/production +newest backup 27 h.*26 h: missed/,
   );
   assert.match(here.stdout, /kept until/);
   const there = await outside.run(["list", "--copy"]);
-  assert.match(there.stdout, /s3:\/\/shop-copies\/far +newest 27 h old, RPO 30 h: ok\n/);
-  assert.doesNotMatch(there.stdout, /kept until/, "its rules are not ours");
+  assert.match(there.stdout, /s3:\/\/shop-copies\/far +newest backup 27 h old, RPO 30 h: ok\n/);
+  assert.doesNotMatch(there.stdout, /kept until/, "its rules are not declared");
   const document = JSON.parse((await outside.run(["list", "--copy", "--json"])).stdout);
   assert.deepEqual([document.location, document.copy], ["s3://shop-copies/far", true]);
 
@@ -113,10 +106,10 @@ test("status: the copy by its own RPO", async (t) => {
   await outside.answer("inspect", { out: inspected() });
   await outside.backups(entryOf(hoursAgo(27)));
   const { stdout } = await outside.run(["status"]);
-  assert.match(stdout, /verdict {8}newest 27 h old, RPO 26 h: missed\n/);
+  assert.match(stdout, /verdict {11}newest backup 27 h old, RPO 26 h: missed\n/);
   assert.match(
     stdout,
-    /newest copy {4}.* UTC, 412 MB\n +verdict copy {3}newest 27 h old, RPO 30 h: ok\n/,
+    /newest copy {5}.* UTC, 412 MB\n +verdict on copy {3}newest backup 27 h old, RPO 30 h: ok\n/,
   );
   const { copy } = JSON.parse((await outside.run(["status", "--json"])).stdout);
   assert.equal(copy.location.bucket, "shop-copies");

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { Outside, outputs } from "../support.ts";
+import { outputs } from "../factories.ts";
+import { Outside } from "../support.ts";
 
 test("the outputs: from a file without Pulumi, by name, by host, and every way to miss", async (t) => {
   const outside = await Outside.open(t);
@@ -43,25 +44,4 @@ test("the outputs: from a file without Pulumi, by name, by host, and every way t
   const onSecond = ["--outputs", "both.json", "--name", "blog", "--host", "192.0.2.20"];
   await outside.run(["list", ...onSecond]);
   assert.ok((await outside.calls("ssh")).at(-1)?.includes("deploy@192.0.2.20"));
-});
-
-test("Pulumi's own error is passed on, with what to do", async (t) => {
-  const outside = await Outside.open(t);
-  await outside.answer("outputs", { err: "error: no stack named 'x' found\n", code: 6 });
-  const { code, stderr } = await outside.run(["list", "--stack", "x"]);
-  assert.equal(code, 1);
-  assert.match(stderr, /no stack named 'x' found\. Say where with --cwd and --stack/);
-  assert.doesNotMatch(stderr, /\n +at /, "no stack trace without --debug");
-  assert.match((await outside.run(["list", "--stack", "x", "--debug"])).stderr, /\n +at /);
-});
-
-test("every command has examples in its help", async (t) => {
-  const outside = await Outside.open(t);
-  for (const command of ["backup", "list", "restore", "status", "drift"]) {
-    const { stdout, code } = await outside.run([command, "--help"]);
-    assert.match(stdout, /Examples:\n {2}\$ npx kamal-postgres-backup /);
-    assert.match(stdout, /--outputs <file>/);
-    assert.equal(code, 0);
-  }
-  assert.equal((await outside.run(["bakup"])).code, 1);
 });

@@ -3,7 +3,8 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { encodeBech32 } from "../../../common/age/bech32.ts";
-import { entryOf, Outside } from "../support.ts";
+import { entryOf } from "../factories.ts";
+import { Outside } from "../support.ts";
 
 const progress = { event: "progress", step: "upload", bytes: 5_000_000, elapsedMs: 1000 };
 
@@ -14,6 +15,28 @@ test("restore refuses without a terminal and without --yes, before anything is a
   assert.equal(code, 1);
   assert.match(stderr, /standard input is no terminal\. Run it in a terminal, or add --yes/);
   assert.deepEqual(await outside.calls("ssh"), []);
+});
+
+test("restore shows the plan and asks for the database's name; another answer changes nothing", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.backups(entryOf("2026-11-24T03:15:02"));
+  await outside.answer("restore", { out: [restored] });
+  const plan =
+    /^Restore shop_production on 192\.0\.2\.10 from .*\?\nThe current database is kept as/;
+  const wrong = await outside.run(["restore"], {}, "shop\n");
+  assert.equal(wrong.code, 1);
+  assert.match(wrong.stderr, plan);
+  assert.match(wrong.stderr, /error: "shop" is not "shop_production"; nothing was changed\.\n$/);
+  const stopped = await outside.run(["restore"], {}, "\u0003");
+  assert.match(stopped.stderr, /error: nothing was changed\.\n$/);
+  assert.ok((await outside.calls("ssh")).every((call) => !call.includes("restore")));
+
+  const right = await outside.run(["restore", "--json"], {}, "shop_production\n");
+  assert.equal(right.code, 0, right.stderr);
+  assert.match(right.stderr, plan);
+  assert.equal(JSON.parse(right.stdout).database, "shop_production");
+  const into = await outside.run(["restore", "--into", "look"], {}, "shop_production\n");
+  assert.match(into.stderr, /"shop_production" is not "look"; nothing was changed/);
 });
 
 const restored = {
@@ -42,11 +65,11 @@ test("restore: what will be done, what was done, and the way back", async (t) =>
   const { stdout, stderr, code } = await outside.run(["restore", "--yes"]);
   assert.deepEqual(stdout.split("\n"), [
     "Restore shop_production on 192.0.2.10 from 2026-11-24 03:15:02 UTC (412 MB, 18,204,117 rows)",
-    "The database of now stays as shop_production_before_<time>.",
+    "The current database is kept as shop_production_before_<time>.",
     "  read and checked   412 MB",
     "  restored           2 tables",
     "  compared           2 tables, 18,204,117 rows: equal to the snapshot",
-    "  swapped            the database of before is shop_production_before_20261124T102110",
+    "  swapped            the previous database is kept as shop_production_before_20261124T102110",
     "Restored shop_production from 2026-11-24 03:15:02 UTC in 36 s.",
     "To swap back: npx kamal-postgres-backup undo shop_production_before_20261124T102110",
     "",
@@ -148,7 +171,7 @@ test("restore: a key or a time that is none is refused before the agent is asked
   const rows: [string[], RegExp][] = [
     [["--identity", "none.txt"], /--identity none\.txt cannot be read \(ENOENT\)/],
     [["--identity", "not.txt"], /holds no line that begins with AGE-SECRET-KEY-1/],
-    [["--identity", "broken.txt"], /the age identity is not valid/],
+    [["--identity", "broken.txt"], /--identity broken\.txt: the age identity is not valid/],
     [["--not-after", "yesterday"], /--not-after yesterday is no time/],
     [["--not-after", "2020-01-01T00:00"], /is as old as 2020-01-01T00:00: the oldest is of 2026/],
   ];
@@ -172,9 +195,9 @@ test("restore --dry-run asks nothing and says what would be done", async (t) => 
   await outside.answer("restore", { out: [planned] });
   const { code, stdout } = await outside.run(["restore", "--dry-run"]);
   assert.equal(code, 0);
-  assert.match(stdout, /would stay as shop_production_before_20261124T102110/);
+  assert.match(stdout, /would be kept as shop_production_before_20261124T102110/);
   assert.match(stdout, /Roles that would be made: reporter/);
-  assert.match(stdout, /Dry run: every check has passed, and nothing was made\./);
+  assert.match(stdout, /Dry run: every check has passed, and nothing was changed\./);
   assert.doesNotMatch(stdout, /Restored/);
   const call = (await outside.calls("ssh")).at(-1) ?? [];
   assert(call.includes("--dry-run"));

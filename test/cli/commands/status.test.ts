@@ -1,15 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { entryOf, hoursAgo, inspected, Outside } from "../support.ts";
+import { entryOf, hoursAgo, inspected } from "../factories.ts";
+import { Outside } from "../support.ts";
 
 test("status: a container that runs", async (t) => {
   const outside = await Outside.open(t);
   await outside.answer("inspect", { out: inspected({ Health: { Status: "healthy" } }) });
   await outside.backups(entryOf(hoursAgo(31)));
   const { stdout, code } = await outside.run(["status"]);
-  assert.match(stdout, /container {3}shop-db_backup on 192\.0\.2\.10\n/);
-  assert.match(stdout, /state {7}running for 3 d, healthy\n/);
-  assert.match(stdout, /verdict {5}newest 31 h old, RPO 26 h: missed\n/);
+  assert.match(stdout, /container {7}shop-db_backup on 192\.0\.2\.10\n/);
+  assert.match(stdout, /state {11}running for 3 d, healthy\n/);
+  assert.match(stdout, /verdict {9}newest backup 31 h old, RPO 26 h: missed\n/);
   assert.equal(code, 0);
 });
 

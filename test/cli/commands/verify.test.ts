@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { entryOf, Outside } from "../support.ts";
+import { entryOf } from "../factories.ts";
+import { Outside } from "../support.ts";
 
 const verified = {
   event: "verified",
@@ -79,9 +80,9 @@ test("undo: swaps back by the name that the restore has told", async (t) => {
   assert.equal(code, 0);
   assert.deepEqual(stdout.split("\n"), [
     "Swap shop_production_before_20261124T102110 back on 192.0.2.10",
-    "The database of now stays as shop_production_undone_<time>.",
+    "The current database is kept as shop_production_undone_<time>.",
     "Swapped back: shop_production_before_20261124T102110 is shop_production again, in 0.3 s.",
-    "  the database of before is shop_production_undone_20261124T110000",
+    "  the previous database is kept as shop_production_undone_20261124T110000",
     "",
   ]);
   const call = (await outside.calls("ssh")).at(-1) ?? [];
@@ -92,7 +93,10 @@ test("undo: refuses another name, and a question that nobody could answer", asyn
   const outside = await Outside.open(t);
   const other = await outside.run(["undo", "shop_production", "--yes"]);
   assert.equal(other.code, 1);
-  assert.match(other.stderr, /"shop_production" is no name that a restore leaves/);
+  assert.match(
+    other.stderr,
+    /"shop_production" is not the name of a database that a restore has replaced/,
+  );
   const unasked = await outside.run(["undo", undone.from]);
   assert.equal(unasked.code, 1);
   assert.match(unasked.stderr, /standard input is no terminal/);

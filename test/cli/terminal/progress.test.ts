@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { describeProgress, restoreLine } from "../../cli/terminal/progress.ts";
-import type { ProgressEvent } from "../../common/contracts/agentEvents.ts";
+import { describeProgress, restoreLine } from "../../../cli/terminal/progress.ts";
+import type { ProgressEvent } from "../../../common/contracts/agentEvents.ts";
 
 const event = (step: string, more: Partial<ProgressEvent>): ProgressEvent => ({
   event: "progress",

@@ -14,10 +14,15 @@ import type { Store } from "../../../storage/s3/client.ts";
 import type { Credentials } from "../../../storage/s3/credentials.ts";
 import { makeBucket } from "../../support/bucket.ts";
 import { startStore, type TestStore } from "../../support/store.ts";
-import { entryOf, hoursAgo, inspected, Outside, outputs, recorded } from "../support.ts";
+import { entryOf, hoursAgo, inspected, outputs, recorded } from "../factories.ts";
+import { Outside } from "../support.ts";
 
 const GONE = { err: "Error: No such container: x\n", code: 1 };
-const SEEN = /^note: the newest backup was looked up in the bucket itself: there is no container/m;
+const UNREACHABLE = {
+  err: "ssh: connect to host 192.0.2.10 port 2222: Connection timed out\n",
+  code: 255,
+};
+const FROM_BUCKET = /^note: the newest backup was read from the bucket: there is no container/m;
 
 let service: TestStore;
 before(async () => {
@@ -108,12 +113,12 @@ test("drift: while the container is gone, the bucket tells how old the newest ba
   assert.equal(late.code, 7, late.stderr);
   assert.match(late.stdout, /^data +newest backup +RPO 26 h +31 h old/m);
   assert.match(late.stdout, /^host +192\.0\.2\.10 shop-db_backup +declared running/m);
-  assert.match(late.stdout, SEEN);
+  assert.match(late.stdout, FROM_BUCKET);
   await put(bucket, hoursAgo(7));
   const young = await outside.run(["drift"]);
   assert.equal(young.code, 7);
   assert.doesNotMatch(young.stdout, /^data/m);
-  assert.match(young.stdout, SEEN);
+  assert.match(young.stdout, FROM_BUCKET);
   assert.match(young.stdout, /\n1 difference\n$/);
   assert.deepEqual((await document(outside)).seen, { backups: "bucket" });
 
@@ -132,14 +137,11 @@ test("drift: a container whose own key may not list is no broken check", async (
   await outside.answer("list", { out: [{ event: "error", message }], code: 1 });
   const { stdout, code } = await outside.run(["drift"]);
   assert.equal(code, 0, stdout);
-  assert.match(
-    stdout,
-    /^note: the newest backup was looked up in the bucket itself: the access key/,
-  );
+  assert.match(stdout, /^note: the newest backup was read from the bucket: the access key/);
   assert.match(stdout, /\nno drift\n$/);
 });
 
-test("drift: the copies are looked up in their own bucket, with its own key", async (t) => {
+test("drift: the copies are read from their own bucket, with its own key", async (t) => {
   const [first, second] = [await makeOne("here"), await makeOne("there")];
   const { location, writerKeyId } = second;
   const outside = await open(t, first, { copy: { location, writerKeyId, rpoHours: 30 } });
@@ -149,7 +151,7 @@ test("drift: the copies are looked up in their own bucket, with its own key", as
   await put(second, hoursAgo(31.5));
   const { stdout } = await outside.run(["drift"]);
   assert.match(stdout, /^data +newest copy +RPO 30 h +31 h old/m);
-  assert.match(stdout, /^note: the newest copy was looked up in the bucket itself/m);
+  assert.match(stdout, /^note: the newest copy was read from the bucket/m);
   assert.match(stdout, /\n2 differences\n$/);
   // The copies' bucket is the user's: no key for reading it was made.
   await outside.answer("state", { out: stateOf(first) });
@@ -161,7 +163,7 @@ test("drift: the copies are looked up in their own bucket, with its own key", as
   );
 });
 
-test("drift: every database of a server that is out of sight is looked for in the bucket", async (t) => {
+test("drift: every database of a server that is out of sight is read from the bucket", async (t) => {
   const bucket = await makeOne("every");
   const outside = await open(t, bucket, { database: "", databases: "all" });
   await outside.answer("databases", GONE);
@@ -172,7 +174,10 @@ test("drift: every database of a server that is out of sight is looked for in th
   const { stdout } = await outside.run(["drift"]);
   assert.match(stdout, /^data +newest backup of blog +RPO 26 h +50 h old/m);
   assert.doesNotMatch(stdout, /newest backup of shop/);
-  assert.match(stdout, /for each database there, gone from the server or not: there is no/);
+  assert.match(
+    stdout,
+    /of each database was read from the bucket, without knowing which .* now: there is no/,
+  );
 
   const message = "POSTGRES_HOST db cannot be reached.";
   await outside.answer("databases", { code: 1, out: [{ event: "error", message }] });
@@ -206,7 +211,7 @@ test("drift: a bucket that cannot be asked is said, and no secret with it", asyn
 });
 
 test("status: while the container does not run, the bucket tells the age", async (t) => {
-  const [first, second] = [await makeOne("looked"), await makeOne("looked-copy")];
+  const [first, second] = [await makeOne("stopped"), await makeOne("stopped-copy")];
   const { location, writerKeyId } = second;
   const outside = await open(t, first, { copy: { location, writerKeyId, rpoHours: 30 } });
   await outside.answer("state", { out: stateOf(first, second) });
@@ -216,9 +221,9 @@ test("status: while the container does not run, the bucket tells the age", async
   assert.equal(code, 0);
   const exports = (await outside.calls("pulumi")).filter(([, word]) => word === "export");
   assert.equal(exports.length, 1, "both places are read with one look into the state");
-  assert.match(stdout, /newest +\S+ \S+ UTC, 1 bytes, as the bucket itself tells\n/);
-  assert.match(stdout, /verdict +newest 7 h old, RPO 26 h: ok\n/);
-  assert.match(stdout, /verdict copy +no complete backup, RPO 30 h: missed\n/);
+  assert.match(stdout, /newest backup +\S+ \S+ UTC, 1 bytes, read from the bucket\n/);
+  assert.match(stdout, /verdict +newest backup 7 h old, RPO 26 h: ok\n/);
+  assert.match(stdout, /verdict on copy +no complete backup, RPO 30 h: missed\n/);
   const { seen, withinRpo, copy } = JSON.parse((await outside.run(["status", "--json"])).stdout);
   assert.deepEqual([seen, withinRpo], ["bucket", true]);
   assert.equal(copy.databases[0].withinRpo, false);
@@ -233,11 +238,16 @@ test("status: the bucket tells too where the container's key may only add", asyn
   await outside.answer("list", { out: [{ event: "error", message }], code: 1 });
   const { stdout, code } = await outside.run(["status"]);
   assert.equal(code, 0);
-  assert.match(stdout, /verdict {5}newest 31 h old, RPO 26 h: missed\n/);
+  assert.match(stdout, /verdict {9}newest backup 31 h old, RPO 26 h: missed\n/);
   await outside.answer("state", { out: stateOf() });
   const blind = await outside.run(["status"]);
   assert.equal(blind.code, 1);
   assert.match(blind.stderr, /may not do this.* The bucket could not be asked either: the stack/);
+  assert.match(blind.stdout, /state +running for 3 d\n/);
+  assert.match(blind.stdout, /verdict +Not known: the access key may not do this/);
+  const document = JSON.parse((await outside.run(["status", "--json"])).stdout);
+  assert.deepEqual([document.container.running, document.withinRpo], [true, null]);
+  assert.match(document.error, /^the access key may not do this .*either: the stack/);
 });
 
 test("list: while the container is gone, what lies in the bucket", async (t) => {
@@ -248,9 +258,63 @@ test("list: while the container is gone, what lies in the bucket", async (t) => 
   await outside.answer("list", GONE);
   const { stdout, stderr, code } = await outside.run(["list"]);
   assert.equal(code, 0, stderr);
-  assert.match(stdout, /newest 7 h old, RPO 26 h: ok\n/);
+  assert.match(stdout, /newest backup 7 h old, RPO 26 h: ok\n/);
   assert.equal(stdout.match(/complete/g)?.length, 2);
-  assert.match(stderr, /^looked up in the bucket itself: there is no container/);
+  assert.match(stderr, /^read from the bucket: there is no container/);
   const json = JSON.parse((await outside.run(["list", "--json"])).stdout);
   assert.deepEqual([json.seen, json.backups.length], ["bucket", 2]);
+});
+
+test("status: while the host cannot be reached, the bucket tells the age and the exit code is a failure's", async (t) => {
+  const [first, second] = [await makeOne("far"), await makeOne("far-copy")];
+  const { location, writerKeyId } = second;
+  const outside = await open(t, first, { copy: { location, writerKeyId, rpoHours: 30 } });
+  await outside.answer("state", { out: stateOf(first, second) });
+  await outside.answer("inspect", UNREACHABLE);
+  await put(first, hoursAgo(7));
+  const { stdout, stderr, code } = await outside.run(["status"]);
+  assert.equal(code, 1);
+  assert.match(stdout, /state +not known\n/);
+  assert.match(stdout, /newest backup +\S+ \S+ UTC, 1 bytes, read from the bucket\n/);
+  assert.match(stdout, /verdict +newest backup 7 h old, RPO 26 h: ok\n/);
+  assert.match(stdout, /verdict on copy +no complete backup, RPO 30 h: missed\n/);
+  assert.match(stderr, /^error: ssh deploy@192\.0\.2\.10:2222: the host cannot be reached.*\n$/);
+  const calls = await outside.calls("ssh");
+  assert.equal(calls.length, 1, "a host that was not reached is not asked again");
+
+  const json = await outside.run(["status", "--json"]);
+  assert.equal(json.code, 1);
+  const document = JSON.parse(json.stdout);
+  assert.deepEqual([document.seen, document.withinRpo], ["bucket", true]);
+  assert.equal(document.container.status, "unknown");
+  assert.match(document.error, /^ssh deploy@192\.0\.2\.10:2222: the host cannot be reached/);
+});
+
+test("every database while the host cannot be reached: the bucket says which there are", async (t) => {
+  const bucket = await makeOne("every-far");
+  const outside = await open(t, bucket, { database: "", databases: "all" });
+  for (const what of ["databases", "inspect"] as const) await outside.answer(what, UNREACHABLE);
+  await put(bucket, hoursAgo(7), "shop");
+  await put(bucket, hoursAgo(50), "blog");
+  const late = await outside.run(["drift"]);
+  assert.equal(late.code, 7, late.stderr);
+  assert.match(late.stdout, /^data +newest backup of blog +RPO 26 h +50 h old/m);
+  assert.doesNotMatch(late.stdout, /newest backup of shop/);
+  assert.match(
+    late.stdout,
+    /^note: the newest backup of each database was read from the bucket.*: ssh deploy@.* cannot be reached/m,
+  );
+
+  const status = await outside.run(["status"]);
+  assert.equal(status.code, 1);
+  assert.match(status.stdout, /^every database {3}s3:/);
+  assert.match(status.stdout, /verdict of blog +newest backup 50 h old, RPO 26 h: missed\n/);
+  assert.match(status.stdout, /verdict of shop +newest backup 7 h old, RPO 26 h: ok\n/);
+
+  const list = await outside.run(["list"]);
+  assert.equal(list.code, 1);
+  assert.match(list.stderr, /in the bucket blog, shop\. .*Choose one with --database/s);
+  const shop = await outside.run(["list", "--database", "shop"]);
+  assert.equal(shop.code, 0);
+  assert.match(shop.stdout, /^shop .*newest backup 7 h old, RPO 26 h: ok/);
 });

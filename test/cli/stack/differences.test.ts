@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { renderReport, renderSummary } from "../../cli/commands/drift.ts";
-import { judge } from "../../cli/stack/differences.ts";
-import { type EngineEvent, parseEngineEvents } from "../../cli/stack/engineEvents.ts";
-import { lifecycleDifferences } from "../../cli/stack/lifecycleDifferences.ts";
-import { changesBetween } from "../../cli/stack/propertyChanges.ts";
-import { recorded } from "./support.ts";
+import { renderReport, renderSummary } from "../../../cli/commands/drift.ts";
+import { findDifferences } from "../../../cli/stack/differences.ts";
+import { type EngineEvent, parseEngineEvents } from "../../../cli/stack/engineEvents.ts";
+import { lifecycleDifferences } from "../../../cli/stack/lifecycleDifferences.ts";
+import { changesBetween } from "../../../cli/stack/propertyChanges.ts";
+import { recorded } from "../factories.ts";
 
 test("the rows of a refresh that the real engine recorded", async () => {
-  const { differences, others } = judge(parseEngineEvents(await recorded("drift")));
+  const { differences, others } = findDifferences(parseEngineEvents(await recorded("drift")));
   const image = (figure: string) => `registry.example.com/shop-db-backup@sha256:${figure}`;
   assert.deepEqual(
     differences.map((d) => [d.plane, d.subject, d.declared, d.found, d.remedy]),
@@ -62,7 +62,7 @@ test("the rows of a refresh that the real engine recorded", async () => {
 test("a refresh that finds nothing has no rows", async () => {
   const events = parseEngineEvents(await recorded("clean"));
   assert.ok(events.length > 10);
-  assert.deepEqual(judge(events), { differences: [], others: 0 });
+  assert.deepEqual(findDifferences(events), { differences: [], others: 0 });
 });
 
 test("a line that is no engine event breaks the check", () => {
@@ -111,7 +111,7 @@ test("a difference in outputs alone, and one that cannot be shown, still make a 
     [step("delete", key, [{ a: 1 }, null]), "present", "missing"],
   ];
   for (const [event, declared, found] of rows) {
-    const [row, ...more] = judge([event]).differences;
+    const [row, ...more] = findDifferences([event]).differences;
     assert.deepEqual(more, []);
     assert.equal(row?.subject, "access key shop-x");
     assert.equal(row?.plane, "cloud");
@@ -123,7 +123,7 @@ test("a bucket that is not on AWS is of the cloud too, though dynamic resources 
   const type = (name: string) => `pulumi-nodejs:dynamic/kamal-postgres-backup:${name}`;
   const rule = (expirationDays: number) => ({ id: "expire@p-s-x", prefix: "", expirationDays });
   const rules = (days: number, conflicts: string[]) => ({ rules: [rule(days)], conflicts });
-  const rows = judge([
+  const rows = findDifferences([
     step("update", type("S3BucketVersioning"), [{ status: "Enabled" }, { status: "Suspended" }]),
     step("update", type("S3BucketLifecycleConfiguration"), [rules(30, []), rules(7, [])]),
     step("update", type("S3BucketLifecycleConfiguration"), [rules(30, []), rules(30, ["theirs"])]),
@@ -137,7 +137,7 @@ test("a bucket that is not on AWS is of the cloud too, though dynamic resources 
         "s3 bucket lifecycle configuration shop-x",
         "conflicts[0] none",
         "theirs",
-        "take that rule out: it is not ours",
+        "remove that rule: this stack did not make it",
       ],
       [
         "cloud",
@@ -153,7 +153,7 @@ test("a bucket that is not on AWS is of the cloud too, though dynamic resources 
 test("what the engine calls the same, or only plans, makes no row", () => {
   for (const op of ["same", "refresh", "read"]) {
     assert.deepEqual(
-      judge([step(op, "aws:s3/bucket:Bucket", [{ a: 1 }, { a: 2 }])]).differences,
+      findDifferences([step(op, "aws:s3/bucket:Bucket", [{ a: 1 }, { a: 2 }])]).differences,
       [],
     );
   }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { entryOf, hoursAgo, manifestOf, Outside, outputs } from "./support.ts";
+import { entryOf, hoursAgo, manifestOf, outputs } from "../factories.ts";
+import { Outside } from "../support.ts";
 
 const names = ["shop_production", "shop_production_queue"];
 
@@ -23,7 +24,7 @@ test("several databases: list and restore ask which, and tell the agent", async 
   assert.match(wrong.stderr, /--database shop: the backup shop has shop_production, shop_prod/);
 
   const { stdout, code } = await outside.run(["list", "--database", "shop_production_queue"]);
-  assert.match(stdout, /^shop_production_queue .*newest 7 h old, RPO 26 h: ok/);
+  assert.match(stdout, /^shop_production_queue .*newest backup 7 h old, RPO 26 h: ok/);
   assert.equal(code, 0);
   const [call = []] = await outside.calls("ssh");
   assert.deepEqual(call.slice(-4), ["list", "--database", "shop_production_queue", "--json"]);
@@ -69,7 +70,7 @@ test("list: a suspect one with its reason, never the newest; each tier with its 
   );
   const { stdout } = await outside.run(["list", "--database", "shop_production"]);
   const [head = "", , , ...rows] = stdout.split("\n");
-  assert.match(head, /newest 40 h old, RPO 26 h: missed/);
+  assert.match(head, /newest backup 40 h old, RPO 26 h: missed/);
   assert.match(rows[0] ?? "", /suspect .*the database has no table, 31 in/);
   assert.match(rows[1] ?? "", /verified/);
   assert.match(rows[2] ?? "", /complete +2026-11-29/);

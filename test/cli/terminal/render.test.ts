@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { renderBackups } from "../../cli/commands/list.ts";
-import { renderBar, renderMarkdown, renderTable } from "../../cli/terminal/render.ts";
-import { entryOf, outputs } from "./support.ts";
+import { renderBackups } from "../../../cli/commands/list.ts";
+import { renderBar, renderMarkdown, renderTable } from "../../../cli/terminal/render.ts";
+import { entryOf, outputs } from "../factories.ts";
 
 test("the table of backups", () => {
   const lines = renderBackups(outputs, [
@@ -18,7 +18,7 @@ test("the table of backups", () => {
   ]);
 });
 
-test("kept until is left out where the bucket's rules are not ours", () => {
+test("kept until is left out where the bucket's rules are not declared", () => {
   const { retentionDays: _, ...rest } = outputs;
   assert.doesNotMatch(renderBackups(rest, [entryOf("2026-11-24T03:15:02")])[0] ?? "", /kept/);
 });

@@ -1,0 +1,54 @@
+import type { Entry } from "../../common/contracts/agentEvents.ts";
+import { Problem } from "../../common/problem.ts";
+import { parseAddress } from "../../storage/address/address.ts";
+import { listBackups, listDatabases } from "../../storage/catalogue/catalogue.ts";
+import { withManifests } from "../../storage/catalogue/readManifest.ts";
+import { openStore, type Store } from "../../storage/s3/client.ts";
+import type { Databases, Session } from "../session/session.ts";
+import type { StackChoice } from "../stack/pulumi.ts";
+import { readerKey } from "../stack/stateSecrets.ts";
+
+/**
+ * The backups of each database as they lie in the bucket, newest first, read with the key that is never on the host.
+ * @param databases null: every one that has a backup there, or, if none has, the session's with nothing
+ * @param manifests number of the newest backups whose manifests are read too
+ * @throws Problem when the stack has made no such key, or the bucket does not answer to it
+ */
+export async function listInBucket(
+  session: Session,
+  stack: StackChoice,
+  databases: Databases,
+  manifests: number,
+): Promise<Map<string, Entry[]>> {
+  return withReader(session, stack, async (store) => {
+    const found = new Map<string, Entry[]>();
+    for (const name of databases ?? (await listDatabases(store))) {
+      found.set(name, await withManifests(store, await listBackups(store, name), manifests));
+    }
+    return found.size > 0 ? found : found.set(session.backup.database, []);
+  });
+}
+
+/**
+ * Names of the databases that have a backup in the bucket.
+ * @throws Problem as `listInBucket`
+ */
+export function databasesInBucket(session: Session, stack: StackChoice): Promise<string[]> {
+  return withReader(session, stack, listDatabases);
+}
+
+async function withReader<Result>(
+  { backup: { location, writerKeyId } }: Session,
+  stack: StackChoice,
+  read: (store: Store) => Promise<Result>,
+): Promise<Result> {
+  const key = await readerKey(stack, writerKeyId);
+  if (key === undefined) throw new Problem("the stack has made no key for reading it.");
+  // Whether plain http is allowed was checked when the bucket was declared.
+  const store = openStore(parseAddress({ ...location, allowInsecure: true }), key);
+  try {
+    return await read(store);
+  } finally {
+    store.client.destroy();
+  }
+}

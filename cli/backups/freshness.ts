@@ -1,0 +1,67 @@
+import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
+import type { CatalogueEntry } from "../../storage/catalogue/catalogue.ts";
+import { ageHours, formatAge, stampTime } from "../terminal/format.ts";
+import type { Source, StoredBackups } from "./source.ts";
+import { isTrusted } from "./states.ts";
+
+/** Whether the latest complete backup of a database is within the RPO. */
+export interface Freshness {
+  readonly latest: CatalogueEntry | undefined;
+  readonly withinRpo: boolean;
+  /** `newest backup 7 h old, RPO 26 h: ok` */
+  readonly text: string;
+}
+
+/** The same of a named database, and who has listed its backups. */
+export interface DatabaseFreshness extends Freshness {
+  /** Empty where not even the databases are known. */
+  readonly database: string;
+  /** null: nobody; `text` says why, and `withinRpo` means nothing then. */
+  readonly source: Source | null;
+}
+
+/**
+ * Judges the latest complete backup against the RPO of the outputs.
+ * @param entries newest first
+ */
+export function judgeAge(
+  backup: BackupOutputs,
+  entries: readonly CatalogueEntry[],
+  now: number,
+): Freshness {
+  const latest = entries.find(isTrusted);
+  const rpo = `RPO ${backup.rpoHours} h`;
+  if (latest === undefined) {
+    return { latest, withinRpo: false, text: `no complete backup, ${rpo}: missed` };
+  }
+  const withinRpo = ageHours(latest.stamp, now) <= backup.rpoHours;
+  const age = formatAge(now - stampTime(latest.stamp));
+  return {
+    latest,
+    withinRpo,
+    text: `newest backup ${age} old, ${rpo}: ${withinRpo ? "ok" : "missed"}`,
+  };
+}
+
+/** Judges each database, also those whose backups nobody has listed. */
+export function judgeDatabases(
+  backup: BackupOutputs,
+  { databases, listings, failure }: StoredBackups,
+  now: number,
+): DatabaseFreshness[] {
+  const judged: DatabaseFreshness[] = listings.map(({ database, entries, source }) => ({
+    ...judgeAge(backup, entries, now),
+    database,
+    source,
+  }));
+  if (failure === undefined) return judged;
+  const listed = new Set(listings.map(({ database }) => database));
+  const unknown = (databases ?? [backup.database]).filter((database) => !listed.has(database));
+  const text = `Not known: ${failure.message}`;
+  return [
+    ...judged,
+    ...unknown.map((database) => {
+      return { database, latest: undefined, withinRpo: false, text, source: null };
+    }),
+  ];
+}

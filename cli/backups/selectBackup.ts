@@ -1,0 +1,29 @@
+import type { Entry } from "../../common/contracts/agentEvents.ts";
+import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
+import { chooseBackup, notAfter } from "../../storage/catalogue/selectBackup.ts";
+
+/** Which backup an operator wants. */
+export interface Selection {
+  /** `latest`, or a time as the list shows it, with a blank or a T. */
+  readonly wanted: string;
+  /** Only of those that were taken at this time or before it. */
+  readonly notAfter?: string | undefined;
+}
+
+/**
+ * Chooses the backup to read, by the rule that the agent has.
+ * @throws Problem when none matches, or the one that matches was never finished
+ */
+export function selectBackup(
+  backup: BackupOutputs,
+  entries: readonly Entry[],
+  selection: Selection,
+): Entry {
+  const { bucket, prefix } = backup.location;
+  const location = `s3://${bucket}/${prefix}`;
+  const old =
+    selection.notAfter === undefined ? entries : notAfter(entries, selection.notAfter, location);
+  const stamp = selection.wanted.trim().replace(/(?<=\d) (?=\d)/, "T");
+  const { key } = chooseBackup(old, stamp, backup.database, location);
+  return entries.find((entry) => entry.key === key) as Entry;
+}

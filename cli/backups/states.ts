@@ -1,0 +1,34 @@
+import type { Entry } from "../../common/contracts/agentEvents.ts";
+import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
+import { type CatalogueEntry, isComplete } from "../../storage/catalogue/catalogue.ts";
+import { dayAfter } from "../terminal/format.ts";
+
+/**
+ * `complete`: with manifest. `verified`: and read back whole. `suspect`: looked wrong when it was taken. `no manifest`: never
+ * finished. `legacy`: made by the old image, which writes none.
+ */
+export type State = "complete" | "verified" | "suspect" | "no manifest" | "legacy";
+
+export function stateOf(entry: CatalogueEntry): State {
+  if (entry.kind === "legacy") return "legacy";
+  if (!isComplete(entry)) return "no manifest";
+  if (entry.suspect) return "suspect";
+  return entry.verifiedKey === null ? "complete" : "verified";
+}
+
+/** Whether it counts for the RPO. */
+export function isTrusted(entry: CatalogueEntry): boolean {
+  const state = stateOf(entry);
+  return state === "complete" || state === "verified";
+}
+
+/**
+ * The day on which the bucket's rules expire it. The folder of the dump decides; of a suspect one at the latest the day on
+ * which its manifest goes, which always lies in the suspect folder.
+ */
+export function keptUntil(backup: BackupOutputs, entry: Entry): string {
+  const { retentionDays = 0, tierDays, location } = backup;
+  const suspect = entry.suspect || entry.key.startsWith(`${location.prefix}/suspect/`);
+  const folder = suspect ? "daily" : entry.tier;
+  return dayAfter(entry.stamp, (folder && tierDays?.[folder]) ?? retentionDays);
+}

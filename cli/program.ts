@@ -1,0 +1,193 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { Command, CommanderError } from "commander";
+import { Problem } from "../common/problem.ts";
+import { backup } from "./commands/backup.ts";
+import { drift } from "./commands/drift.ts";
+import { list } from "./commands/list.ts";
+import { restore } from "./commands/restore.ts";
+import { status } from "./commands/status.ts";
+import { undo } from "./commands/undo.ts";
+import { verify } from "./commands/verify.ts";
+import { type CommonOptions, openSession } from "./session/session.ts";
+import { Screen, type Terminal } from "./terminal/screen.ts";
+
+const name = "kamal-postgres-backup";
+const { version } = JSON.parse(
+  readFileSync(new URL("../package.json", import.meta.url), "utf8"),
+) as { version: string };
+
+const IDENTITY = "file with the private key that opens the backups, as age-keygen writes it";
+
+const COPY = "of the copies in the second bucket";
+
+/**
+ * Runs one command.
+ * @param args what was typed behind the program's name
+ * @returns the exit code
+ */
+export async function runCommandLine(args: readonly string[], terminal: Terminal): Promise<number> {
+  let exitCode = 0;
+  const program = describeProgram(terminal, (code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync(args, { from: "user" });
+    return exitCode;
+  } catch (error) {
+    // Commander has printed the help, or what is wrong with the arguments.
+    if (error instanceof CommanderError) return error.exitCode;
+    printError(error, program.opts<CommonOptions>(), terminal);
+    return 1;
+  }
+}
+
+function describeProgram(terminal: Terminal, exit: (code: number) => void): Command {
+  const program = new Command(name)
+    .description(
+      "Backs up and restores the PostgreSQL of a Kamal application declared with Pulumi.",
+    )
+    .version(version)
+    .option("-s, --stack <name>", "Pulumi stack (default: the selected one)")
+    .option("-C, --cwd <folder>", "folder with Pulumi.yaml (default: here)")
+    .option("--outputs <file>", "saved `pulumi stack output --json`; then no Pulumi is needed")
+    .option("--name <name>", "which backup, where the stack has several")
+    .option("--host <host>", "which host, where the backup runs on several (default: the first)")
+    .option("--database <name>", "which database, where the backup has several")
+    .option("--json", "print one JSON document instead of text")
+    .option("--debug", "print the stack of an error")
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      writeOut: (text) => terminal.out.write(text),
+      writeErr: (text) => terminal.err.write(text),
+    })
+    .exitOverride()
+    .showHelpAfterError("(--help shows the commands)");
+
+  const open = (common: CommonOptions) =>
+    openSession(common, new Screen(common.json ?? false, terminal));
+
+  program
+    .command("backup")
+    .description("take a backup now")
+    .option("--accept", "count it as good although it differs from the last: the new normal")
+    .action(async (options, command: Command) => backup(await open(common(command)), options))
+    .addHelpText(
+      "after",
+      examples("backup", "--stack production backup", "backup --accept", "backup --json"),
+    );
+
+  program
+    .command("list")
+    .description("show the backups, newest first")
+    .option("--all", "show more than the newest 50")
+    .option("--copy", COPY)
+    .action(async (options, command: Command) => {
+      const stack = common(command);
+      await list(await open(stack), stack, options);
+    })
+    .addHelpText(
+      "after",
+      examples("list", "list --all", "list --copy", "list --outputs outputs.json"),
+    );
+
+  program
+    .command("restore")
+    .description("restore a backup; the current database is kept under another name")
+    .argument("[time...]", 'time of a backup as "list" shows it, or latest', ["latest"])
+    .option("--copy", COPY)
+    .option("--into <name>", "restore into a new database of this name instead")
+    .option("--not-after <time>", "the newest backup of this time (UTC) or before it")
+    .option("--identity <file>", IDENTITY)
+    .option("--globals", "make the roles of the backup that the server lacks, without passwords")
+    .option(
+      "--scratch <folder>",
+      "folder in the container to unpack in, for a restore with every core",
+    )
+    .option("--dry-run", "check everything and show what would be done, but change nothing")
+    .option("--yes", "do not ask")
+    .action(async (time: string[], options, command: Command) =>
+      // The list shows date and time as two words.
+      restore(await open(common(command)), time.join(" "), options),
+    )
+    .addHelpText(
+      "after",
+      examples(
+        "restore",
+        "restore 2026-11-24 03:15:02",
+        'restore --not-after "2026-11-24 02:00"',
+        "restore latest --into shop_look",
+        "restore --identity backup-key.txt",
+        "restore latest --copy",
+        "restore --dry-run",
+        "restore --yes --json",
+      ),
+    );
+
+  program
+    .command("undo")
+    .description("swap the database that a restore has replaced back into its place")
+    .argument("<name>", "the name under which the restore has kept it")
+    .option("--yes", "do not ask")
+    .action(async (kept: string, options, command: Command) =>
+      undo(await open(common(command)), kept, options),
+    )
+    .addHelpText("after", examples("undo shop_production_before_20261124T102110"));
+
+  program
+    .command("verify")
+    .description("read a backup to its end; exit 0: whole, 2: stored whole, but not decrypted here")
+    .argument("[time...]", 'time of a backup as "list" shows it, or latest', ["latest"])
+    .option("--copy", COPY)
+    .option("--identity <file>", IDENTITY)
+    .action(async (time: string[], options, command: Command) =>
+      exit(await verify(await open(common(command)), time.join(" "), options)),
+    )
+    .addHelpText(
+      "after",
+      examples("verify", "verify 2026-11-24 03:15:02", "verify --identity backup-key.txt"),
+    );
+
+  program
+    .command("status")
+    .description("show the container, the newest backup and whether it is young enough")
+    .action(async (_, command: Command) => {
+      const stack = common(command);
+      exit(await status(await open(stack), stack));
+    })
+    .addHelpText("after", examples("status", "status --json"));
+
+  program
+    .command("drift")
+    .description("compare reality with the declaration; exit 0: equal, 7: drift, else: not checked")
+    .action(async (_, command: Command) => {
+      const stack = common(command);
+      exit(await drift(await open(stack), stack));
+    })
+    .addHelpText("after", examples("drift", "--stack production drift --json"));
+
+  return program;
+}
+
+function common(command: Command): CommonOptions {
+  const options = command.optsWithGlobals<Partial<CommonOptions>>();
+  return { ...options, cwd: resolve(options.cwd ?? ".") };
+}
+
+function examples(...lines: string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  $ npx ${name} ${line}`).join("\n")}`;
+}
+
+function printError(
+  error: unknown,
+  { json, debug }: Partial<CommonOptions>,
+  { out, err }: Terminal,
+): void {
+  const known = error instanceof Problem;
+  const message = error instanceof Error ? error.message : String(error);
+  const sentence = known ? message : `defect in ${name}: ${message} (--debug shows where)`;
+  // A progress line may still stand there.
+  if (err.isTTY) err.write("\r\u001b[2K");
+  err.write(`error: ${debug && error instanceof Error ? error.stack : sentence}\n`);
+  if (json) out.write(`${JSON.stringify({ error: sentence }, null, 2)}\n`);
+}

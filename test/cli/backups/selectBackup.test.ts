@@ -1,0 +1,33 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { selectBackup } from "../../../cli/backups/selectBackup.ts";
+import { entryOf, outputs } from "../factories.ts";
+
+const newest = entryOf("2026-11-24T03:15:02");
+const unfinished = entryOf("2026-11-24T09:00:00", { manifestKey: null, manifest: null });
+const older = entryOf("2026-11-23T03:15:01");
+
+test("a time is taken as the list shows it, and as machines write it", () => {
+  const entries = [unfinished, newest, older];
+  for (const wanted of ["2026-11-23 03:15:01", "2026-11-23T03:15:01", "2026-11-23T03:15:01Z"]) {
+    assert.equal(selectBackup(outputs, entries, { wanted }), older);
+  }
+  assert.equal(selectBackup(outputs, entries, { wanted: "latest" }), newest);
+});
+
+test("a choice that cannot be restored is refused with a sentence", () => {
+  const rows: [string, RegExp][] = [
+    ["2026-11-24 09:00:00", /incomplete: its manifest is missing/],
+    ["2026-11-22 00:00:00", /no backup of shop_production from 2026-11-22T00:00:00/],
+    ["yesterday", /"yesterday" is no time of a backup/],
+  ];
+  for (const [wanted, message] of rows) {
+    assert.throws(() => selectBackup(outputs, [unfinished, newest], { wanted }), {
+      name: "Problem",
+      message,
+    });
+  }
+  assert.throws(() => selectBackup(outputs, [], { wanted: "latest" }), {
+    message: /no backup of shop_production in s3:\/\/shop-backups-4f2a\/shop\/production/,
+  });
+});
