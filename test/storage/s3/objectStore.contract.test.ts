@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, describe, it } from "node:test";
-import { isMissing, isTaken } from "../../storage/s3/errors.ts";
-import { type ListedObject, type ObjectStore, readWhole } from "../../storage/s3/objectStore.ts";
-import { makeBucket, openBucket } from "../support/bucket.ts";
-import { MemoryStore } from "../support/memoryStore.ts";
-import { startStore, type TestStore } from "../support/store.ts";
+import { isMissing, isTaken } from "../../../storage/s3/errors.ts";
+import { type ListedObject, type ObjectStore, readWhole } from "../../../storage/s3/objectStore.ts";
+import { makeBucket, openBucket } from "../../support/bucket.ts";
+import { MemoryStore } from "../../support/memoryStore.ts";
+import { startStore, type TestStore } from "../../support/store.ts";
 
 const MiB = 1024 * 1024;
 const text = (body: string) => Buffer.from(body);

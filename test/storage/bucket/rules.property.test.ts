@@ -2,15 +2,15 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { LifecycleRule as ServiceRule } from "@aws-sdk/client-s3";
 import fc from "fast-check";
-import { mergePolicy, ownPolicy, samePolicy } from "../../storage/bucket/bucketPolicy.ts";
-import { backupLifecycle } from "../../storage/bucket/lifecycle.ts";
+import { mergePolicy, ownPolicy, samePolicy } from "../../../storage/bucket/bucketPolicy.ts";
+import { backupLifecycle } from "../../../storage/bucket/lifecycle.ts";
 import {
   fromService,
   isOwn,
   mergeRules,
   ownedBy,
   toService,
-} from "../../storage/bucket/lifecycleS3.ts";
+} from "../../../storage/bucket/lifecycleS3.ts";
 
 const word = fc.stringMatching(/^[a-z][a-z0-9-]{0,12}$/);
 const count = fc.integer({ min: 1, max: 400 });

@@ -8,11 +8,11 @@ import {
   ENVIRONMENT_NAMES,
   isSameBucket,
   parseAddress,
-} from "../../storage/address/address.ts";
-import { chooseBackup } from "../../storage/catalogue/selectBackup.ts";
-import { proveRetention, rulesOf } from "../../storage/planning/retentionForecast.ts";
-import { cleanCredentials } from "../../storage/s3/credentials.ts";
-import { explain, notS3 } from "../../storage/s3/errors.ts";
+} from "../../../storage/address/address.ts";
+import { chooseBackup } from "../../../storage/catalogue/selectBackup.ts";
+import { proveRetention, rulesOf } from "../../../storage/planning/retentionForecast.ts";
+import { cleanCredentials } from "../../../storage/s3/credentials.ts";
+import { explain, notS3 } from "../../../storage/s3/errors.ts";
 
 /** As a TypeScript program writes them. */
 const ARGUMENTS: AddressNames = {
