@@ -139,12 +139,12 @@ describe("so do the messages about", () => {
   ];
   for (const failure of failures) {
     it(`an answer of the service: ${failure.name}${"Region" in failure ? " with a region" : ""}`, () => {
-      const said = (names?: AddressNames) =>
+      const sentence = (names?: AddressNames) =>
         explain(failure, parseAddress(scaleway, names), "list").message;
-      assert.match(said(), /\bS3_[A-Z]/);
-      assert.equal(said(COPY_ENVIRONMENT_NAMES), copied(said()));
-      assert.doesNotMatch(said(ARGUMENTS), /S3_/);
-      assert.match(said(ARGUMENTS), /bucket\.(endpoint|region|name)|ccessKey/);
+      assert.match(sentence(), /\bS3_[A-Z]/);
+      assert.equal(sentence(COPY_ENVIRONMENT_NAMES), copied(sentence()));
+      assert.doesNotMatch(sentence(ARGUMENTS), /S3_/);
+      assert.match(sentence(ARGUMENTS), /bucket\.(endpoint|region|name)|ccessKey/);
     });
   }
 

@@ -113,7 +113,7 @@ function keepsTheContract(open: (folder: string) => Promise<ObjectStore>): void 
     await assert.rejects(store.getRange(`${at}a`, { from: 5, ifMatch }), isTaken);
   });
 
-  it("a missing object is told as missing, however it is asked for; to delete it is no error", async () => {
+  it("a missing object is reported as missing, however it is asked for; to delete it is no error", async () => {
     const store = await open("missing");
     const at = `${store.address.prefix}/`;
     await put(store, `${at}other`);
