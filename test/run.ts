@@ -19,12 +19,12 @@ const groups: Readonly<Record<string, readonly string[]>> = {
     "journeys/cloud/",
     "package.test",
     "providers/aws-",
-    "storage/keyPermissions",
-    "storage/lifecycleRules",
-    "storage/providers",
+    "storage/bucket/keyPermissions",
+    "storage/bucket/lifecycleRules",
+    "storage/address/providers",
     "storage/retention",
-    "storage/rights",
-    "storage/rules",
+    "storage/bucket/rights",
+    "storage/bucket/rules",
   ],
 };
 

@@ -63,7 +63,7 @@ interface World {
   readonly copy: MemoryStore;
   readonly ledger: DestinationResults;
   /** Lines and notices, in their order. */
-  readonly said: string[];
+  readonly messages: string[];
 }
 
 function world(
@@ -77,7 +77,7 @@ function world(
   } = {},
 ): World {
   const { first = bucketWith("first"), copy = bucketWith("copy"), every } = parts;
-  const said: string[] = [];
+  const messages: string[] = [];
   const settings = fromEnvironment({
     POSTGRES_HOST: "db",
     POSTGRES_USER: "u",
@@ -99,7 +99,7 @@ function world(
             store: copy,
             ...(every !== undefined && { every }),
             tiers: parts.copyTiers ?? false,
-            warnNotListable: () => said.push("the copy is unlisted"),
+            warnNotListable: () => messages.push("the copy is unlisted"),
           };
   const context: AgentContext = {
     settings,
@@ -107,14 +107,14 @@ function world(
     ...(place && { copy: place }),
     report: {
       event: () => {},
-      line: (text) => said.push(text),
-      warn: (text) => said.push(text),
-      error: (text) => said.push(text),
+      line: (text) => messages.push(text),
+      warn: (text) => messages.push(text),
+      error: (text) => messages.push(text),
     },
     signal: new AbortController().signal,
   };
   const ledger = new DestinationResults(context);
-  return { context, first, copy: copy instanceof MemoryStore ? copy : first, ledger, said };
+  return { context, first, copy: copy instanceof MemoryStore ? copy : first, ledger, messages };
 }
 
 async function chosen({ context, ledger }: World, accept = false) {
@@ -185,7 +185,7 @@ describe("where a backup goes", () => {
   it("a copy that is not due is mentioned, with the stamp of the last one", async () => {
     const late = world({ every: "@every 72h", copy: bucketWith("copy", 1) });
     await chosen(late);
-    assert.match(late.said.join("\n"), new RegExp(`^No copy is due: .* ${daysAgo(1)}`));
+    assert.match(late.messages.join("\n"), new RegExp(`^No copy is due: .* ${daysAgo(1)}`));
   });
 
   it("is compared with the latest good backup there, unless the difference is accepted", async () => {
@@ -198,7 +198,7 @@ describe("where a backup goes", () => {
     first.set(latest, "{");
     const damaged = world({ first });
     assert.equal((await chosen(damaged))[1], `${daysAgo(2)}Z`);
-    assert.match(damaged.said.join("\n"), /^not compared with the backup of /);
+    assert.match(damaged.messages.join("\n"), /^not compared with the backup of /);
     await first.delete(latest);
     await first.delete(second);
     assert.equal((await chosen(world({ first })))[1], `${daysAgo(3)}Z`);
@@ -226,7 +226,7 @@ describe("what is deleted after a backup", () => {
         [0, 35],
       ],
     );
-    assert.deepEqual(both.said, [
+    assert.deepEqual(both.messages, [
       "Deleted 2 backups of app older than 30 days.",
       "Deleted 1 copies of app older than 30 days.",
     ]);
@@ -249,7 +249,7 @@ describe("what is deleted after a backup", () => {
       const one = stored(world(old()), "first", "copy");
       one.first.deny(operation);
       await deleteExpired(one.context, keep, one.ledger, undefined);
-      assert.match(one.said[0] ?? "", sentence);
+      assert.match(one.messages[0] ?? "", sentence);
       assert.deepEqual([daysIn(one.first).length, daysIn(one.copy).length], [4, 2]);
     }
   });
@@ -276,7 +276,7 @@ describe("what is deleted after a backup", () => {
     one.ledger.recordFailure("copy", new Problem("the copy failed."));
     one.first.fail("delete", serviceError("InternalError", 500));
     await deleteExpired(one.context, keep, one.ledger, undefined);
-    assert.match(one.said.join(), /^the new backup is complete, but old backups stay/);
+    assert.match(one.messages.join(), /^the new backup is complete, but old backups stay/);
   });
 });
 

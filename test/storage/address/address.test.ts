@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type AddressInput, parseAddress } from "../../storage/address/address.ts";
+import { type AddressInput, parseAddress } from "../../../storage/address/address.ts";
 
 const scaleway: AddressInput = {
   endpoint: "https://s3.fr-par.scw.cloud",

@@ -3,9 +3,11 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { it } from "node:test";
 import { fileURLToPath } from "node:url";
 import * as z from "zod";
-import { manifestSchema } from "../../common/contracts/manifest.ts";
+import { manifestSchema } from "../../../common/contracts/manifest.ts";
 
-const path = fileURLToPath(new URL("../../common/contracts/manifest.schema.json", import.meta.url));
+const path = fileURLToPath(
+  new URL("../../../common/contracts/manifest.schema.json", import.meta.url),
+);
 
 it("the published JSON schema of the manifest is the one that every read validates with", () => {
   const schema = z.toJSONSchema(manifestSchema, {

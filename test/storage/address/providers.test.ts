@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { aws, matchHost, other, providers } from "../../storage/address/providers.ts";
-import { cleanCredentials } from "../../storage/s3/credentials.ts";
-import { partBytesFor } from "../../storage/upload/partSize.ts";
+import { aws, matchHost, other, providers } from "../../../storage/address/providers.ts";
+import { cleanCredentials } from "../../../storage/s3/credentials.ts";
+import { partBytesFor } from "../../../storage/upload/partSize.ts";
 
 const MiB = 1024 * 1024;
 const provider = (name: string) => {

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, describe, it } from "node:test";
-import { isMissing, isTaken } from "../../storage/s3/errors.ts";
-import { type ListedObject, type ObjectStore, readWhole } from "../../storage/s3/objectStore.ts";
-import { makeBucket, openBucket } from "../support/bucket.ts";
-import { MemoryStore } from "../support/memoryStore.ts";
-import { startStore, type TestStore } from "../support/store.ts";
+import { isMissing, isTaken } from "../../../storage/s3/errors.ts";
+import { type ListedObject, type ObjectStore, readWhole } from "../../../storage/s3/objectStore.ts";
+import { makeBucket, openBucket } from "../../support/bucket.ts";
+import { MemoryStore } from "../../support/memoryStore.ts";
+import { startStore, type TestStore } from "../../support/store.ts";
 
 const MiB = 1024 * 1024;
 const text = (body: string) => Buffer.from(body);
@@ -113,7 +113,7 @@ function keepsTheContract(open: (folder: string) => Promise<ObjectStore>): void 
     await assert.rejects(store.getRange(`${at}a`, { from: 5, ifMatch }), isTaken);
   });
 
-  it("a missing object is told as missing, however it is asked for; to delete it is no error", async () => {
+  it("a missing object is reported as missing, however it is asked for; to delete it is no error", async () => {
     const store = await open("missing");
     const at = `${store.address.prefix}/`;
     await put(store, `${at}other`);

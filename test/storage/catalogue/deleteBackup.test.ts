@@ -1,14 +1,18 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type CatalogueEntry, isComplete, listBackups } from "../../storage/catalogue/catalogue.ts";
-import { deleteBackup } from "../../storage/catalogue/deleteBackup.ts";
+import {
+  type CatalogueEntry,
+  isComplete,
+  listBackups,
+} from "../../../storage/catalogue/catalogue.ts";
+import { deleteBackup } from "../../../storage/catalogue/deleteBackup.ts";
 import {
   dumpKey,
   globalsKey,
   manifestKey,
   verifiedKey,
-} from "../../storage/catalogue/objectKeys.ts";
-import { MemoryStore, serviceError } from "../support/memoryStore.ts";
+} from "../../../storage/catalogue/objectKeys.ts";
+import { MemoryStore, serviceError } from "../../support/memoryStore.ts";
 
 const stamp = "2026-11-24T03:15:02";
 const plain = { compression: "zstd", encryption: "none" } as const;

@@ -21,10 +21,14 @@ import {
   type PolicyDocument,
   readerPolicy,
   writerPolicy,
-} from "../../storage/bucket/iamPolicies.ts";
-import { type ExcessRight, type KeyAccess, probeKey } from "../../storage/bucket/keyPermissions.ts";
-import { openBucket } from "../support/bucket.ts";
-import { startStore, type TestStore } from "../support/store.ts";
+} from "../../../storage/bucket/iamPolicies.ts";
+import {
+  type ExcessRight,
+  type KeyAccess,
+  probeKey,
+} from "../../../storage/bucket/keyPermissions.ts";
+import { openBucket } from "../../support/bucket.ts";
+import { startStore, type TestStore } from "../../support/store.ts";
 
 const prefix = "shop/production";
 const PLAIN = "plain-bucket";

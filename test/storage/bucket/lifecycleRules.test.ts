@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { LifecycleRule as ServiceRule } from "@aws-sdk/client-s3";
-import { all } from "../../storage/address/providerCapabilities.ts";
-import { aws, providers, software } from "../../storage/address/providers.ts";
-import { planBucket } from "../../storage/bucket/bucketFeatures.ts";
+import { all } from "../../../storage/address/providerCapabilities.ts";
+import { aws, providers, software } from "../../../storage/address/providers.ts";
+import { planBucket } from "../../../storage/bucket/bucketFeatures.ts";
 import {
   bucketPolicy,
   mergePolicy,
   ownPolicy,
   samePolicy,
-} from "../../storage/bucket/bucketPolicy.ts";
-import { writerPolicy } from "../../storage/bucket/iamPolicies.ts";
-import { backupLifecycle } from "../../storage/bucket/lifecycle.ts";
+} from "../../../storage/bucket/bucketPolicy.ts";
+import { writerPolicy } from "../../../storage/bucket/iamPolicies.ts";
+import { backupLifecycle } from "../../../storage/bucket/lifecycle.ts";
 import {
   conflicts,
   fromService,
@@ -20,8 +20,8 @@ import {
   ownedBy,
   rulesFor,
   toService,
-} from "../../storage/bucket/lifecycleS3.ts";
-import { checkLock, lockNotice, type ObjectLock } from "../../storage/bucket/objectLock.ts";
+} from "../../../storage/bucket/lifecycleS3.ts";
+import { checkLock, lockNotice, type ObjectLock } from "../../../storage/bucket/objectLock.ts";
 
 const isProblem = (message: RegExp) => (error: Error) => {
   assert.equal(error.name, "Problem");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { Manifest } from "../../common/contracts/manifest.ts";
-import { isComplete, listBackups, listDatabases } from "../../storage/catalogue/catalogue.ts";
+import type { Manifest } from "../../../common/contracts/manifest.ts";
+import { isComplete, listBackups, listDatabases } from "../../../storage/catalogue/catalogue.ts";
 import {
   dumpKey,
   type Folder,
@@ -9,10 +9,10 @@ import {
   manifestKey,
   stampOf,
   verifiedKey,
-} from "../../storage/catalogue/objectKeys.ts";
-import { readManifest, withManifests } from "../../storage/catalogue/readManifest.ts";
-import { chooseBackup } from "../../storage/catalogue/selectBackup.ts";
-import { MemoryStore, serviceError } from "../support/memoryStore.ts";
+} from "../../../storage/catalogue/objectKeys.ts";
+import { readManifest, withManifests } from "../../../storage/catalogue/readManifest.ts";
+import { chooseBackup } from "../../../storage/catalogue/selectBackup.ts";
+import { MemoryStore, serviceError } from "../../support/memoryStore.ts";
 
 const plain = { compression: "zstd", encryption: "none" } as const;
 const problem = (message: RegExp) => (error: Error) => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { writerPolicy } from "../../storage/bucket/iamPolicies.ts";
-import { backupLifecycle } from "../../storage/bucket/lifecycle.ts";
+import { writerPolicy } from "../../../storage/bucket/iamPolicies.ts";
+import { backupLifecycle } from "../../../storage/bucket/lifecycle.ts";
 
 describe("backupLifecycle", () => {
   const days = { days: 30, noncurrentDays: 14, abortDays: 2 };

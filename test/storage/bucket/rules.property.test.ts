@@ -1,16 +1,22 @@
 import assert from "node:assert/strict";
+import { Readable } from "node:stream";
 import { describe, it } from "node:test";
-import type { LifecycleRule as ServiceRule } from "@aws-sdk/client-s3";
+import {
+  GetBucketLifecycleConfigurationCommand,
+  PutBucketLifecycleConfigurationCommand,
+  S3Client,
+  type LifecycleRule as ServiceRule,
+} from "@aws-sdk/client-s3";
 import fc from "fast-check";
-import { mergePolicy, ownPolicy, samePolicy } from "../../storage/bucket/bucketPolicy.ts";
-import { backupLifecycle } from "../../storage/bucket/lifecycle.ts";
+import { mergePolicy, ownPolicy, samePolicy } from "../../../storage/bucket/bucketPolicy.ts";
+import { backupLifecycle } from "../../../storage/bucket/lifecycle.ts";
 import {
   fromService,
   isOwn,
   mergeRules,
   ownedBy,
   toService,
-} from "../../storage/bucket/lifecycleS3.ts";
+} from "../../../storage/bucket/lifecycleS3.ts";
 
 const word = fc.stringMatching(/^[a-z][a-z0-9-]{0,12}$/);
 const count = fc.integer({ min: 1, max: 400 });
@@ -66,7 +72,42 @@ const foreign: fc.Arbitrary<ServiceRule> = fc.record(
   { requiredKeys: ["Status"] },
 );
 
+/** A service that keeps the document of the lifecycle as it is sent, and sends it back. */
+function keepingService(): { readonly client: S3Client; readonly document: () => string } {
+  let document = "";
+  const requestHandler = {
+    handle: async (request: { readonly method: string; readonly body?: unknown }) => {
+      if (request.method === "PUT") document = String(request.body);
+      const body = Readable.from(request.method === "PUT" ? [] : [Buffer.from(document)]);
+      return { response: { statusCode: 200, headers: {}, body } };
+    },
+  };
+  const credentials = { accessKeyId: "A", secretAccessKey: "S" };
+  return {
+    client: new S3Client({ region: "x", credentials, requestHandler }),
+    document: () => document,
+  };
+}
+
 describe("for any rules in a bucket", () => {
+  it("ours go out as the XML of the S3 API, and come back from it unchanged", async () => {
+    const { client, document } = keepingService();
+    const Bucket = "backups";
+    await fc.assert(
+      fc.asyncProperty(ours, async (rules) => {
+        const LifecycleConfiguration = { Rules: rules.map(toService) };
+        await client.send(
+          new PutBucketLifecycleConfigurationCommand({ Bucket, LifecycleConfiguration }),
+        );
+        assert.match(document(), /<LifecycleConfiguration xmlns="[^"]+"><Rule>/);
+        const { Rules = [] } = await client.send(
+          new GetBucketLifecycleConfigurationCommand({ Bucket }),
+        );
+        assert.deepEqual(Rules.map(fromService), rules);
+      }),
+    );
+  });
+
   it("ours go to the service and back unchanged", () => {
     fc.assert(
       fc.property(ours, (rules) => {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { Readable } from "node:stream";
 import { describe, it } from "node:test";
-import { openObject, readStart } from "../../storage/s3/download.ts";
-import type { ObjectBody } from "../../storage/s3/objectStore.ts";
-import { MemoryStore } from "../support/memoryStore.ts";
+import { openObject, readStart } from "../../../storage/s3/download.ts";
+import type { ObjectBody } from "../../../storage/s3/objectStore.ts";
+import { MemoryStore } from "../../support/memoryStore.ts";
 
 const CONTENT = "0123456789";
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Problem } from "../../common/problem.ts";
-import { parseAddress } from "../../storage/address/address.ts";
-import { explain } from "../../storage/s3/errors.ts";
+import { Problem } from "../../../common/problem.ts";
+import { parseAddress } from "../../../storage/address/address.ts";
+import { explain } from "../../../storage/s3/errors.ts";
 
 const address = parseAddress({
   endpoint: "https://s3.fr-par.scw.cloud",

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { describe, it } from "node:test";
-import type { ObjectUpload } from "../../storage/s3/objectStore.ts";
-import { type UploadOptions, uploadStream } from "../../storage/upload/upload.ts";
-import { MemoryStore, serviceError } from "../support/memoryStore.ts";
+import type { ObjectUpload } from "../../../storage/s3/objectStore.ts";
+import { type UploadOptions, uploadStream } from "../../../storage/upload/upload.ts";
+import { MemoryStore, serviceError } from "../../support/memoryStore.ts";
 
 const MiB = 1024 * 1024;
 const options: UploadOptions = { partBytes: 5 * MiB, beforeComplete: async () => {} };

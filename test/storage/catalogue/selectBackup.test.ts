@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { CatalogueEntry } from "../../storage/catalogue/catalogue.ts";
-import { chooseBackup, notAfter } from "../../storage/catalogue/selectBackup.ts";
+import type { CatalogueEntry } from "../../../storage/catalogue/catalogue.ts";
+import { chooseBackup, notAfter } from "../../../storage/catalogue/selectBackup.ts";
 
 const problem = (message: RegExp) => (error: Error) => {
   assert.equal(error.name, "Problem", error.stack);

@@ -8,18 +8,18 @@ import {
   PutObjectCommand,
   S3Client,
 } from "@aws-sdk/client-s3";
-import { parseAddress } from "../../storage/address/address.ts";
-import { listBackups } from "../../storage/catalogue/catalogue.ts";
-import { dumpKey } from "../../storage/catalogue/objectKeys.ts";
-import { openStore, type Store } from "../../storage/s3/client.ts";
-import { openObject } from "../../storage/s3/download.ts";
-import { S3ObjectStore } from "../../storage/s3/s3ObjectStore.ts";
-import { probeWrite } from "../../storage/s3/writeProbe.ts";
-import { putNew } from "../../storage/upload/conditionalPut.ts";
-import { uploadStream } from "../../storage/upload/upload.ts";
-import { keysIn, makeBucket, openBucket, unfinishedIn } from "../support/bucket.ts";
-import { startRelay } from "../support/relay.ts";
-import { startStore, type TestStore } from "../support/store.ts";
+import { parseAddress } from "../../../storage/address/address.ts";
+import { listBackups } from "../../../storage/catalogue/catalogue.ts";
+import { dumpKey } from "../../../storage/catalogue/objectKeys.ts";
+import { openStore, type Store } from "../../../storage/s3/client.ts";
+import { openObject } from "../../../storage/s3/download.ts";
+import { S3ObjectStore } from "../../../storage/s3/s3ObjectStore.ts";
+import { probeWrite } from "../../../storage/s3/writeProbe.ts";
+import { putNew } from "../../../storage/upload/conditionalPut.ts";
+import { uploadStream } from "../../../storage/upload/upload.ts";
+import { keysIn, makeBucket, openBucket, unfinishedIn } from "../../support/bucket.ts";
+import { startRelay } from "../../support/relay.ts";
+import { startStore, type TestStore } from "../../support/store.ts";
 
 const problem = (message: RegExp) => (error: Error) => {
   assert.equal(error.name, "Problem", error.stack);

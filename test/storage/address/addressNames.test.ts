@@ -8,11 +8,11 @@ import {
   ENVIRONMENT_NAMES,
   isSameBucket,
   parseAddress,
-} from "../../storage/address/address.ts";
-import { chooseBackup } from "../../storage/catalogue/selectBackup.ts";
-import { proveRetention, rulesOf } from "../../storage/planning/retentionForecast.ts";
-import { cleanCredentials } from "../../storage/s3/credentials.ts";
-import { explain, notS3 } from "../../storage/s3/errors.ts";
+} from "../../../storage/address/address.ts";
+import { chooseBackup } from "../../../storage/catalogue/selectBackup.ts";
+import { proveRetention, rulesOf } from "../../../storage/planning/retentionForecast.ts";
+import { cleanCredentials } from "../../../storage/s3/credentials.ts";
+import { explain, notS3 } from "../../../storage/s3/errors.ts";
 
 /** As a TypeScript program writes them. */
 const ARGUMENTS: AddressNames = {
@@ -139,12 +139,12 @@ describe("so do the messages about", () => {
   ];
   for (const failure of failures) {
     it(`an answer of the service: ${failure.name}${"Region" in failure ? " with a region" : ""}`, () => {
-      const said = (names?: AddressNames) =>
+      const sentence = (names?: AddressNames) =>
         explain(failure, parseAddress(scaleway, names), "list").message;
-      assert.match(said(), /\bS3_[A-Z]/);
-      assert.equal(said(COPY_ENVIRONMENT_NAMES), copied(said()));
-      assert.doesNotMatch(said(ARGUMENTS), /S3_/);
-      assert.match(said(ARGUMENTS), /bucket\.(endpoint|region|name)|ccessKey/);
+      assert.match(sentence(), /\bS3_[A-Z]/);
+      assert.equal(sentence(COPY_ENVIRONMENT_NAMES), copied(sentence()));
+      assert.doesNotMatch(sentence(ARGUMENTS), /S3_/);
+      assert.match(sentence(ARGUMENTS), /bucket\.(endpoint|region|name)|ccessKey/);
     });
   }
 

@@ -12,7 +12,7 @@ import {
   stem,
   type Treatment,
   verifiedKey,
-} from "../../storage/catalogue/objectKeys.ts";
+} from "../../../storage/catalogue/objectKeys.ts";
 
 const names = [
   "app",

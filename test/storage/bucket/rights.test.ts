@@ -22,16 +22,16 @@ import {
   PutObjectCommand,
   type S3Client,
 } from "@aws-sdk/client-s3";
-import { writerPolicy } from "../../storage/bucket/iamPolicies.ts";
-import { listBackups } from "../../storage/catalogue/catalogue.ts";
-import { dumpKey } from "../../storage/catalogue/objectKeys.ts";
-import type { Store } from "../../storage/s3/client.ts";
-import { openObject } from "../../storage/s3/download.ts";
-import { probeWrite } from "../../storage/s3/writeProbe.ts";
-import { putNew } from "../../storage/upload/conditionalPut.ts";
-import { uploadStream } from "../../storage/upload/upload.ts";
-import { makeBucket, openBucket, unfinishedIn } from "../support/bucket.ts";
-import { startStore, type TestStore } from "../support/store.ts";
+import { writerPolicy } from "../../../storage/bucket/iamPolicies.ts";
+import { listBackups } from "../../../storage/catalogue/catalogue.ts";
+import { dumpKey } from "../../../storage/catalogue/objectKeys.ts";
+import type { Store } from "../../../storage/s3/client.ts";
+import { openObject } from "../../../storage/s3/download.ts";
+import { probeWrite } from "../../../storage/s3/writeProbe.ts";
+import { putNew } from "../../../storage/upload/conditionalPut.ts";
+import { uploadStream } from "../../../storage/upload/upload.ts";
+import { makeBucket, openBucket, unfinishedIn } from "../../support/bucket.ts";
+import { startStore, type TestStore } from "../../support/store.ts";
 
 const Bucket = "rights";
 const prefix = "shop/production";
