@@ -26,11 +26,11 @@ interface Rhythm {
  */
 export class Schedule {
   readonly #text: string;
-  readonly #rhythm: Rhythm;
+  readonly #rhythm: () => Rhythm;
 
-  private constructor(text: string, rhythm: Rhythm) {
+  private constructor(text: string, rhythm: () => Rhythm) {
     this.#text = text;
-    this.#rhythm = rhythm;
+    this.#rhythm = () => remember(text, rhythm);
   }
 
   /**
@@ -97,7 +97,7 @@ export class Schedule {
         `schedule "${text}" cannot be read: ${rule.fault}. Give for instance "15 3 * * *", "@daily" or "@every 6h".`,
       );
     }
-    const rhythm =
+    const rhythm = () =>
       "everyMs" in rule
         ? { gapMs: rule.everyMs, perDay: DAY_MS / rule.everyMs }
         : rhythmOf(rule.pattern, rule.timezone);
@@ -106,18 +106,27 @@ export class Schedule {
 
   /** Longest time between two runs that follow each other, hours. Seconds within a minute are not looked at. */
   longestGapHours(): number {
-    return this.#rhythm.gapMs / HOUR_MS;
+    return this.#rhythm().gapMs / HOUR_MS;
   }
 
   /** Runs in a day, on average over years. */
   runsPerDay(): number {
-    return this.#rhythm.perDay;
+    return this.#rhythm().perDay;
   }
 
   /** The expression as the container gets it. */
   toString(): string {
     return this.#text;
   }
+}
+
+/** Rhythms of the texts that were asked about: years are walked for each, and a program asks about few. */
+const rhythms = new Map<string, Rhythm>();
+
+function remember(text: string, work: () => Rhythm): Rhythm {
+  const rhythm = rhythms.get(text) ?? work();
+  rhythms.set(text, rhythm);
+  return rhythm;
 }
 
 function readTime(call: string, time: string): [hour: number, minute: number] {
