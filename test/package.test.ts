@@ -1,3 +1,4 @@
+// tag: cloud
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import {
