@@ -25,6 +25,11 @@ export interface EngineOptions {
   readonly program?: PulumiFn;
   /** Settings over those of `stacks/Pulumi.sandbox.yaml`. */
   readonly config?: ConfigMap;
+  /**
+   * `warm` starts Pulumi's provider of dynamic resources once for all operations of this stack, see `sandbox/providers/dynamic`.
+   * @default "cold", as users have it
+   */
+  readonly dynamic?: "warm" | "cold";
 }
 
 export interface Outcome {
@@ -56,7 +61,10 @@ export async function openStack(world: World, options: EngineOptions = {}): Prom
   const name = options.stack ?? "sandbox";
   const dir = join(world.dir, "stacks", name);
   await layOutProject(dir, name);
-  const providers = await startProviders({ env: storeEnvironment(world) });
+  const providers = await startProviders({
+    env: storeEnvironment(world),
+    ...(options.dynamic !== undefined && { dynamic: options.dynamic }),
+  });
   const env = await engineEnvironment(world, providers);
   const stack = await LocalWorkspace.createOrSelectStack(
     { stackName: name, workDir: dir },

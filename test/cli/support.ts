@@ -6,6 +6,7 @@ import type { TestContext } from "node:test";
 import type { Entry } from "../../common/contracts/agentEvents.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
+import { compileCache } from "../support/compileCache.ts";
 
 export const outputs: BackupOutputs = {
   kind: "kamal-postgres-backup",
@@ -218,6 +219,7 @@ export class Outside {
         env: {
           PATH: `${this.folder}:${dirname(process.execPath)}:/usr/bin:/bin`,
           TMPDIR: this.folder,
+          ...compileCache,
           ...env,
         },
         stdio: ["ignore", "pipe", "pipe"],

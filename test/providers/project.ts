@@ -46,11 +46,14 @@ const scratch = join(import.meta.dirname, "../../build");
 /**
  * A stack of its own on the real engine, with stand-ins started for it and its state in a temporary folder.
  * @param config settings of the stack, by path
+ * @param dynamic `cold` lets the engine start Pulumi's provider of dynamic resources for each operation, as users have it;
+ *   `warm` starts it once
  */
 export async function openProject(
   only: ProviderName[],
   env: Record<string, string> = {},
   config: ConfigMap = {},
+  dynamic: "warm" | "cold" = "cold",
 ): Promise<Project> {
   await mkdir(scratch, { recursive: true });
   const dir = await mkdtemp(join(scratch, "project-"));
@@ -62,6 +65,7 @@ export async function openProject(
     only,
     env: { ...env, TMPDIR: temporary },
     standIns: "always",
+    dynamic,
   });
   const envVars = {
     PULUMI_BACKEND_URL: `file://${join(dir, "state")}`,

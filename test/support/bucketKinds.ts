@@ -44,7 +44,7 @@ export function elsewhere(
   declared: Partial<S3CompatibleBucketArgs> & { readonly name: string },
 ): Kind<S3CompatibleBucketArgs> {
   return {
-    open: () => openProject([]),
+    open: () => openProject([], {}, {}, "warm"),
     program:
       (changes = {}) =>
       async () => ({

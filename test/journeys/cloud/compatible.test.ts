@@ -64,7 +64,12 @@ before(async () => {
     accessKeyId: AccessKey?.AccessKeyId ?? "",
     secretAccessKey: AccessKey?.SecretAccessKey ?? "",
   };
-  stack = await openStack(world, { stack: "elsewhere", program, config: disabled });
+  stack = await openStack(world, {
+    stack: "elsewhere",
+    program,
+    config: disabled,
+    dynamic: "warm",
+  });
   const result = await stack.up();
   assert.equal(result.code, 0, result.output);
 });

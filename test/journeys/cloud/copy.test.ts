@@ -74,7 +74,7 @@ before(async () => {
     await settled(backup.outputs);
     return { copied: backup.outputs };
   };
-  stack = await openStack(world, { stack: "copied", program });
+  stack = await openStack(world, { stack: "copied", program, dynamic: "warm" });
   const result = await stack.up();
   assert.equal(result.code, 0, result.output);
   assert.match(result.output, /copy\.bucket is at .* as the first one is/);

@@ -45,7 +45,7 @@ before(async () => {
     await settled(outputs);
     return { archive: outputs };
   };
-  stack = await openStack(world, { stack: "archive", program });
+  stack = await openStack(world, { stack: "archive", program, dynamic: "warm" });
   const result = await stack.up();
   assert.equal(result.code, 0, result.output);
   assert.match(result.output, /bucket/i);

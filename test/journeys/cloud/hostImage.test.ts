@@ -40,7 +40,7 @@ before(async () => {
     await settled(backup.outputs);
     return { hosted: backup.outputs };
   };
-  stack = await openStack(world, { stack: "hosted", program });
+  stack = await openStack(world, { stack: "hosted", program, dynamic: "warm" });
 });
 after(async () => {
   await stack?.destroy();

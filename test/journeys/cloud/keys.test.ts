@@ -59,7 +59,7 @@ before(async () => {
     accessKeyId: AccessKey?.AccessKeyId ?? "",
     secretAccessKey: AccessKey?.SecretAccessKey ?? "",
   };
-  probing = await openStack(journey.world, { stack: "key-probe", program: probe });
+  probing = await openStack(journey.world, { stack: "key-probe", program: probe, dynamic: "warm" });
 });
 after(async () => {
   await journey.stack.stack.removeConfig("keyAccess");
