@@ -200,6 +200,11 @@ for (const [kind, { open: openKind, program }] of Object.entries(kinds)) {
         assert.equal(drift.code, 7, JSON.stringify(drift));
         const parts = Object.values(round).map(([part]) => part);
         assert.deepEqual(Object.keys(changed(drift)).toSorted(), parts.toSorted());
+        // `pulumi preview --diff` shows what differs between the inputs as they were found and as they are declared.
+        for (const [part, step] of Object.entries(changed(drift))) {
+          if (step === "update")
+            assert.notDeepEqual(drift.inputs[part], [], `${part} shows nothing`);
+        }
         await project.up(program(), { refresh: true });
         assert.equal((await project.drift(program())).code, 0);
         assert.equal(await expiryOf(name), 30);

@@ -1,5 +1,6 @@
 import { mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import {
   type ConfigMap,
   type EngineEvent,
@@ -16,6 +17,8 @@ export interface Seen {
   readonly steps: Record<string, string>;
   /** Changed property paths. */
   readonly diffs: Record<string, string[]>;
+  /** Inputs that differ between the state and the program, which is what Pulumi prints of a change. */
+  readonly inputs: Record<string, string[]>;
   /** Lines that providers logged. */
   readonly lines: readonly string[];
 }
@@ -147,6 +150,7 @@ export async function openProject(
 class Observer implements Seen {
   readonly steps: Record<string, string> = {};
   readonly diffs: Record<string, string[]> = {};
+  readonly inputs: Record<string, string[]> = {};
   readonly lines: string[] = [];
 
   readonly note = (event: EngineEvent) => {
@@ -160,6 +164,8 @@ class Observer implements Seen {
     if (!(this.steps[name] === "replace")) this.steps[name] = replaces ? "replace" : metadata.op;
     const paths = Object.keys(metadata.detailedDiff ?? {});
     if (paths.length > 0) this.diffs[name] = paths.sort();
+    const [old, now] = [metadata.old?.inputs ?? {}, metadata.new?.inputs ?? {}];
+    this.inputs[name] = Object.keys(now).filter((key) => !isDeepStrictEqual(old[key], now[key]));
   };
 }
 
