@@ -7,6 +7,7 @@ import {
   type ConfigMap,
   type EngineEvent,
   LocalWorkspace,
+  type OutputMap,
   type PulumiFn,
   type Stack,
 } from "@pulumi/pulumi/automation/index.js";
@@ -14,8 +15,11 @@ import { declareBackup } from "../../stacks/program.ts";
 import { type Providers, startProviders } from "../providers/start.ts";
 import type { World } from "../world/world.ts";
 import { ensureIdentity } from "./identity.ts";
+import { outputsInState } from "./stateOutputs.ts";
 import { unasked } from "./withoutPrompts.ts";
 
+/** Its name in `Pulumi.yaml`. */
+const PROJECT = "kamal-postgres-backup";
 const checkout = fileURLToPath(new URL("../..", import.meta.url));
 
 export interface EngineOptions {
@@ -53,6 +57,8 @@ export interface SandboxStack {
   preview(options?: { expectNoChanges?: boolean }): Promise<Outcome>;
   up(options?: { expectNoChanges?: boolean }): Promise<Outcome>;
   destroy(options?: object): Promise<Outcome>;
+  /** The stack's outputs, as the last operation left them. */
+  outputs(): Promise<OutputMap>;
   close(): Promise<void>;
 }
 
@@ -99,6 +105,9 @@ export async function openStack(world: World, options: EngineOptions = {}): Prom
       observe((w) => operated.preview({ ...w.listeners, diff: true, refresh: true, ...o })),
     up: (o = {}) => observe((w) => operated.up({ ...w.listeners, refresh: true, ...o })),
     destroy: () => observe((w) => operated.destroy({ ...w.listeners, refresh: true })),
+    outputs: async () =>
+      (await outputsInState(join(world.dir, `state/.pulumi/stacks/${PROJECT}/${name}.json`))) ??
+      stack.outputs(),
     close: () => providers.stop(),
   };
 }

@@ -9,6 +9,7 @@ import {
   type PulumiFn,
 } from "@pulumi/pulumi/automation/index.js";
 import { type ProviderName, startProviders } from "../../sandbox/providers/start.ts";
+import { outputsInState } from "../../sandbox/stack/stateOutputs.ts";
 import { unasked } from "../../sandbox/stack/withoutPrompts.ts";
 
 /** What was seen of one run of the engine, by the resources' logical names. */
@@ -63,6 +64,7 @@ export async function openProject(
   const home = join(dir, "home");
   const temporary = join(dir, "tmp");
   const workDir = join(dir, "program");
+  const stateFile = join(dir, "state/.pulumi/stacks/contract/test.json");
   await Promise.all([mkdir(temporary), mkdir(workDir)]);
   const providers = await startProviders({
     only,
@@ -99,7 +101,7 @@ export async function openProject(
       await running(program).up({ ...options, onEvent: seen.note });
       return seen;
     },
-    outputs: () => stack.outputs(),
+    outputs: async () => (await outputsInState(stateFile)) ?? stack.outputs(),
     async preview(program) {
       const seen = new Observer();
       await running(program).preview({ onEvent: seen.note });
@@ -134,7 +136,7 @@ export async function openProject(
       await running(program).destroy();
     },
     async state() {
-      return readFile(join(dir, "state/.pulumi/stacks/contract/test.json"), "utf8");
+      return readFile(stateFile, "utf8");
     },
     leftovers() {
       return readdir(temporary);
