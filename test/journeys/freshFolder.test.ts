@@ -1,3 +1,5 @@
+// tag: first
+// It throws the sandbox away, which costs least when nothing has been made in it.
 import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
 import { test } from "node:test";
