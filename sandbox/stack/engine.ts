@@ -16,7 +16,7 @@ import { type Providers, startProviders } from "../providers/start.ts";
 import type { World } from "../world/world.ts";
 import { ensureIdentity } from "./identity.ts";
 import { outputsInState } from "./stateOutputs.ts";
-import { unasked } from "./withoutPrompts.ts";
+import { withoutPrompts } from "./withoutPrompts.ts";
 
 /** Its name in `Pulumi.yaml`. */
 const PROJECT = "kamal-postgres-backup";
@@ -83,7 +83,7 @@ export async function openStack(world: World, options: EngineOptions = {}): Prom
   );
   await stack.setAllConfig({ ...sandboxConfig(world), ...options.config });
 
-  const operated = unasked(stack);
+  const operated = withoutPrompts(stack);
   const observe = async (run: (watch: Watch) => Promise<unknown>): Promise<Outcome> => {
     const watch = new Watch();
     try {
@@ -114,7 +114,7 @@ export async function openStack(world: World, options: EngineOptions = {}): Prom
 
 const publishBackup: PulumiFn = async () => {
   const { outputs } = declareBackup();
-  await settled(outputs);
+  await resolved(outputs);
   return { backup: outputs };
 };
 
@@ -122,7 +122,7 @@ const publishBackup: PulumiFn = async () => {
  * Waits for an output, known or not, and fails as it does. An inline program that returns earlier counts as complete, and
  * whatever a failed output kept from being declared is deleted; a program that Pulumi starts itself ends with an error.
  */
-export function settled(output: Output<unknown>): Promise<unknown> {
+export function resolved(output: Output<unknown>): Promise<unknown> {
   return (output as unknown as { promise(withUnknowns: boolean): Promise<unknown> }).promise(true);
 }
 

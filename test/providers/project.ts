@@ -10,7 +10,7 @@ import {
 } from "@pulumi/pulumi/automation/index.js";
 import { type ProviderName, startProviders } from "../../sandbox/providers/start.ts";
 import { outputsInState } from "../../sandbox/stack/stateOutputs.ts";
-import { unasked } from "../../sandbox/stack/withoutPrompts.ts";
+import { withoutPrompts } from "../../sandbox/stack/withoutPrompts.ts";
 
 /** What was seen of one run of the engine, by the resources' logical names. */
 export interface Seen {
@@ -89,7 +89,7 @@ export async function openProject(
     },
   );
   await stack.setAllConfig(config, true);
-  const operated = unasked(stack);
+  const operated = withoutPrompts(stack);
   const running = (program: PulumiFn) => {
     stack.workspace.program = program;
     return operated;

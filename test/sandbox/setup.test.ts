@@ -35,13 +35,13 @@ for (const [wanted, found, enough] of [
   ["2.11", "", false],
 ] as const) {
   test(`version ${found || "(none)"} ${enough ? "is" : "is not"} at least ${wanted}`, async () => {
-    const { code } = await bash(`. scripts/parts/say.sh; at_least "${wanted}" "${found}"`);
+    const { code } = await bash(`. scripts/parts/report.sh; at_least "${wanted}" "${found}"`);
     assert.equal(code === 0, enough);
   });
 }
 
 test("a part's line tells its time in tenths of a second", async () => {
-  const { stdout } = await bash('. scripts/parts/say.sh; said node cached "$(($(now) - 12))"');
+  const { stdout } = await bash('. scripts/parts/report.sh; report node cached "$(($(now) - 12))"');
   assert.match(stdout, /^node +cached +1\.[23] s\n$/);
 });
 
