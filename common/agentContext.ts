@@ -1,12 +1,14 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rename, rmdir, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const PROGRAM = "agent.mjs";
 const CHECKOUT = fileURLToPath(new URL("..", import.meta.url));
 const AGENT = join(CHECKOUT, "agent");
+/** The last bundle: a line of JSON that says what it was made of, and behind it the program. */
+const KEPT = join(CHECKOUT, "build/agent-bundle");
 
 /** What an image of the agent is built from. */
 export interface AgentContext {
@@ -26,9 +28,10 @@ export async function agentContext(): Promise<AgentContext> {
 /**
  * Lays out a complete Docker build context: the Dockerfile, its scripts, and the agent as one file.
  * @param outDir made when it is missing; other files in it are left alone and do not count
+ * @param kept file that holds the program for the next time, or holds it already
  * @returns the folder, and the SHA-256 over names and contents of the files, which is the same for the same sources
  */
-export async function bundleAgent(outDir: string): Promise<AgentContext> {
+export async function bundleAgent(outDir: string, kept: string = KEPT): Promise<AgentContext> {
   await mkdir(outDir, { recursive: true });
   const image = join(AGENT, "image");
   const names = await readdir(image);
@@ -36,7 +39,7 @@ export async function bundleAgent(outDir: string): Promise<AgentContext> {
     const content = await readFile(join(image, name));
     await put(outDir, name, name === "Dockerfile" ? await withVersion(content) : content);
   }
-  await put(outDir, PROGRAM, await bundleProgram());
+  await put(outDir, PROGRAM, await bundleProgram(kept));
   return { dir: outDir, digest: await digestOf(outDir, [...names, PROGRAM]) };
 }
 
@@ -63,14 +66,18 @@ async function put(dir: string, name: string, content: Uint8Array): Promise<void
   await rmdir(partial);
 }
 
-async function bundleProgram(): Promise<Uint8Array> {
+/** The agent as one file: the one of before when nothing that it was made of has changed, which is looked at in each file. */
+async function bundleProgram(kept: string): Promise<Uint8Array> {
+  const last = await keptBundle(kept);
+  if (last !== undefined) return last;
   // Loaded when it is needed: what only reads the package's other files does without a bundler.
   const { build } = await import("esbuild");
-  const { outputFiles } = await build({
+  const { outputFiles, metafile } = await build({
     entryPoints: [join(AGENT, "main.ts")],
     // Paths in the output are relative to this, so that the digest does not depend on where the checkout lies.
     absWorkingDir: CHECKOUT,
     write: false,
+    metafile: true,
     bundle: true,
     platform: "node",
     format: "esm",
@@ -90,7 +97,47 @@ async function bundleProgram(): Promise<Uint8Array> {
   });
   const [program] = outputFiles;
   if (program === undefined) throw new Error("the bundler made no file");
+  await keepBundle(kept, Object.keys(metafile.inputs), program.contents);
   return program.contents;
+}
+
+/** What decides about a bundle beside the files in it: these options, the versions of packages and of the bundler. */
+const RECIPE = ["common/agentContext.ts", "package.json", "package-lock.json"];
+
+async function keptBundle(file: string): Promise<Uint8Array | undefined> {
+  const bytes = await readFile(file).catch(() => undefined);
+  if (bytes === undefined) return undefined;
+  const end = bytes.indexOf("\n");
+  const { inputs, digest } = JSON.parse(bytes.toString("utf8", 0, end)) as Kept;
+  return (await inputsDigest(inputs)) === digest ? bytes.subarray(end + 1) : undefined;
+}
+
+interface Kept {
+  /** Paths from the checkout. */
+  readonly inputs: readonly string[];
+  readonly digest: string;
+}
+
+async function keepBundle(
+  file: string,
+  found: readonly string[],
+  program: Uint8Array,
+): Promise<void> {
+  const inputs = [...found, ...RECIPE];
+  const digest = await inputsDigest(inputs);
+  // A file that is gone by now is no reason to fail: the next one bundles anew.
+  if (digest === undefined) return;
+  await mkdir(dirname(file), { recursive: true });
+  const head = `${JSON.stringify({ inputs, digest } satisfies Kept)}\n`;
+  await put(dirname(file), basename(file), Buffer.concat([Buffer.from(head), program]));
+}
+
+/** Undefined when a file is missing. */
+async function inputsDigest(inputs: readonly string[]): Promise<string | undefined> {
+  return digestOf(CHECKOUT, inputs).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+    return undefined;
+  });
 }
 
 async function digestOf(dir: string, names: readonly string[]): Promise<string> {

@@ -77,13 +77,13 @@ export async function removeImages(
 
 /** Only when a sandbox made it, this one or another since gone, and nobody uses it by now. */
 async function removeNetwork(): Promise<string[]> {
-  const ours = await lines([
+  const found = await lines([
     "network",
     "ls",
     ...["--filter", `label=${sandboxLabel}`, "--format", "{{.Name}}"],
   ]);
   const removed: string[] = [];
-  for (const name of ours) {
+  for (const name of found) {
     const result = await docker(["network", "rm", name], { allowFailure: true });
     if (result.code === 0) removed.push(name);
     else if (!/active endpoints/.test(result.stderr)) throw new Problem(result.stderr.trim());

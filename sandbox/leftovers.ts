@@ -10,7 +10,7 @@ import { serviceName } from "./world/settings.ts";
  * same folder: its containers listen on ports and ask for passwords that nobody knows any more.
  * @returns what was removed, in words, or `undefined` when nothing was there
  */
-export async function removeRemains(id: string): Promise<string | undefined> {
+export async function removeLeftovers(id: string): Promise<string | undefined> {
   const containers = await removeContainers(id);
   const volumes = await removeVolumes(id);
   const servers = await stopServers(id);
@@ -21,27 +21,27 @@ export async function removeRemains(id: string): Promise<string | undefined> {
   return words.length === 0 ? undefined : `${words.join(", ")} of a sandbox without its folder`;
 }
 
-/** Ours by label, or an accessory of our application by the label that Kamal gives it. */
+/** By our label, or an accessory of our application by the label that Kamal gives it. */
 export async function removeContainers(id: string): Promise<string[]> {
   const format = `{{.Names}}\t{{.Label "service"}}\t{{.Label "${sandboxLabel}"}}`;
-  const ours = (await lines(["container", "ls", "--all", "--format", format]))
+  const found = (await lines(["container", "ls", "--all", "--format", format]))
     .map((line) => line.split("\t"))
     .filter(
       ([, service, label]) =>
         label === id || service === serviceName(id) || service?.startsWith(`${serviceName(id)}-`),
     )
     .map(([name]) => name ?? "");
-  for (const name of ours) await removeContainer(name);
-  return ours;
+  for (const name of found) await removeContainer(name);
+  return found;
 }
 
 export async function removeVolumes(id: string): Promise<string[]> {
   const all = await lines(["volume", "ls", "--format", "{{.Name}}"]);
-  const ours = all.filter(
+  const found = all.filter(
     (name) => name === storeName(id) || name.startsWith(`${serviceName(id)}-`),
   );
-  if (ours.length > 0) await docker(["volume", "rm", "--force", ...ours]);
-  return ours;
+  if (found.length > 0) await docker(["volume", "rm", "--force", ...found]);
+  return found;
 }
 
 /** The SSH server and the registry. @returns how many ran as programs of this host */

@@ -2,7 +2,7 @@ import { docker, ensureNetwork, requireEngine } from "./host/docker.ts";
 import { type Images, imageNames, imagesAreThere, makeImages, plantImages } from "./host/images.ts";
 import { findProgram } from "./host/processes.ts";
 import { ensureRegistry } from "./host/registry.ts";
-import { removeRemains } from "./leftovers.ts";
+import { removeLeftovers } from "./leftovers.ts";
 import { ensureApp } from "./services/app.ts";
 import { ensureDatabase } from "./services/database.ts";
 import { ensureSample } from "./services/sample.ts";
@@ -29,7 +29,7 @@ export async function up(options: UpOptions = {}): Promise<World> {
   return withLock(async () => {
     await requireEngine();
     try {
-      if (!hasSettings()) await clearRemains(log);
+      if (!hasSettings()) await clearLeftovers(log);
       const world = await build(await loadSettings(), log);
       writeWorld(world);
       return world;
@@ -41,9 +41,9 @@ export async function up(options: UpOptions = {}): Promise<World> {
 }
 
 /** A new sandbox starts from nothing, and chooses its ports when those of an earlier one are free again. */
-async function clearRemains(log: (line: string) => void): Promise<void> {
-  const removed = await removeRemains(sandboxId(checkout));
-  if (removed !== undefined) log(`${"remains".padEnd(16)} removed: ${removed}`);
+async function clearLeftovers(log: (line: string) => void): Promise<void> {
+  const removed = await removeLeftovers(sandboxId(checkout));
+  if (removed !== undefined) log(`${"leftovers".padEnd(16)} removed: ${removed}`);
 }
 
 async function build(settings: Settings, log: (line: string) => void): Promise<World> {

@@ -1,3 +1,4 @@
+// tag: cloud
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import {
@@ -13,12 +14,17 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after, before, test } from "node:test";
 
+/** A quarter more than today: what makes it jump, such as an SDK that got bundled, shall be seen. */
+const MOST_PACKED_BYTES = 700_000;
+/** Many times what an idle machine takes: an eager load of an SDK shall be seen, a busy machine shall not. */
+const MOST_LOAD_MS = 2_000;
+
 let project: string;
 let carried: string[];
 let size: { packed: number; unpacked: number };
 
-function run(program: string, args: readonly string[], cwd = project) {
-  const result = spawnSync(program, args, { cwd, encoding: "utf8", timeout: 120_000 });
+function run(program: string, args: readonly string[], cwd = project, env = process.env) {
+  const result = spawnSync(program, args, { cwd, env, encoding: "utf8", timeout: 120_000 });
   return { code: result.status, said: `${result.stdout}${result.stderr}` };
 }
 
@@ -106,7 +112,7 @@ test("no SDK of AWS is loaded before a component for AWS is made", () => {
   assert.deepEqual(loadedOfAws(onAws), ["@pulumi/aws"]);
 });
 
-/** How long the package takes to load once `@pulumi/pulumi` is there: the median of five processes, ms. */
+/** How long the package takes to load once `@pulumi/pulumi` is there, ms: by a machine that never compiled it. */
 function loadTime(): number {
   const program = `
     await import("@pulumi/pulumi");
@@ -114,17 +120,21 @@ function loadTime(): number {
     await import("kamal-postgres-backup");
     console.log(performance.now() - begun);`;
   writeFileSync(join(project, "timing.mjs"), program);
-  const times = Array.from({ length: 5 }, () => Number(run(process.execPath, ["timing.mjs"]).said));
-  return times.toSorted((a, b) => a - b)[2] as number;
+  const { NODE_COMPILE_CACHE: _, ...env } = process.env;
+  const times = [1, 2, 3].map(() =>
+    Number(run(process.execPath, ["timing.mjs"], project, env).said),
+  );
+  return Math.min(...times);
 }
 
-test("its size and how long it takes to load are said", () => {
+test("it stays as small as it is, and loads in a moment", () => {
   const kB = (bytes: number) => `${Math.round(bytes / 1000)} kB`;
   const ms = loadTime();
-  assert.ok(ms > 0 && size.unpacked > size.packed);
   console.log(
     `# ${kB(size.packed)} packed, ${kB(size.unpacked)} unpacked; loads in ${Math.round(ms)} ms after @pulumi/pulumi`,
   );
+  assert.ok(size.packed < MOST_PACKED_BYTES, kB(size.packed));
+  assert.ok(ms < MOST_LOAD_MS, `${ms} ms`);
 });
 
 test("its components load, and so does what dynamic resources ask for by name", () => {
@@ -187,8 +197,9 @@ test("its types serve a strict program, and refuse a wrong one", () => {
   writeFileSync(join(project, "good.mts"), good);
   writeFileSync(join(project, "bad.mts"), good.replace("Retention.days(30)", "30"));
   const tsc = resolve("node_modules/.bin/tsc");
-  const fine = run(tsc, [...options, "good.mts"]);
-  assert.equal(fine.code, 0, fine.said);
-  const wrong = run(tsc, [...options, "bad.mts"]);
-  assert.match(wrong.said, /bad\.mts.*Type 'number' is not assignable to type 'Retention'/);
+  // One run for both: the compiler reads the same declarations for each.
+  const { code, said } = run(tsc, [...options, "good.mts", "bad.mts"]);
+  assert.notEqual(code, 0);
+  assert.match(said, /bad\.mts.*Type 'number' is not assignable to type 'Retention'/);
+  assert.doesNotMatch(said, /good\.mts|^error/m);
 });

@@ -1,77 +1,105 @@
 /**
  * Runs the tests, two files at a time: the journeys one after the other, because they share the sandbox, and beside them all
- * others. What a file prints appears when it has ended.
- * Words on the command line narrow it: `npm test -- storage` runs the files whose path contains the word, and
- * `npm test -- cloud` those of buckets, keys and retention, wherever they lie.
+ * others. Unit tests share one process, the others have one each. What a file prints appears when it has ended.
+ *
+ * Words on the command line narrow it: `npm test -- storage` runs the files whose path contains the word or that carry it as
+ * a tag (`// tag: cloud`). `--unit` takes unit tests alone, `--times` ends with a table of the twenty dearest files.
  */
-import { globSync } from "node:fs";
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { run } from "node:test";
-import { spec } from "node:test/reporters";
+import { parseArgs } from "node:util";
+import { findTests, kindOf, tagsOf } from "./kinds.ts";
+import type { Score } from "./runFiles.ts";
 
-/** Words for tests that lie in several folders; each part must occur in a path. */
-const groups: Readonly<Record<string, readonly string[]>> = {
-  cloud: [
-    "agent/runtime/tls",
-    "common/schedule.property",
-    "components/bucket/",
-    "engine/",
-    "journeys/cloud/",
-    "package.test",
-    "providers/aws-",
-    "storage/bucket/keyPermissions",
-    "storage/bucket/lifecycleRules",
-    "storage/address/providers",
-    "storage/retention",
-    "storage/bucket/rights",
-    "storage/bucket/rules",
-  ],
-};
+const LIMIT_MS = 20 * 60_000;
+const { values: options, positionals: words } = parseArgs({
+  allowPositionals: true,
+  options: {
+    unit: { type: "boolean", default: false },
+    times: { type: "boolean", default: false },
+  },
+});
 
-const all = globSync("test/**/*.test.ts");
-const words = process.argv.slice(2).flatMap((word) => groups[word] ?? [word]);
-const files = all
-  .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
-  .toSorted();
-const gone = Object.values(groups)
-  .flat()
-  .find((part) => !all.some((file) => file.includes(part)));
-if (gone !== undefined) {
-  console.error(`test/run.ts: no test file matches ${gone}, which a group names`);
-  process.exit(2);
-}
+const files = findTests(words).filter((file) => !options.unit || kindOf(file) === "unit");
 if (files.length === 0) {
+  const tags = [...new Set(findTests([]).flatMap(tagsOf))].join(", ");
   console.error(
-    `no test file matches ${words.join(" ")}; the folders of test/ are the words to choose from`,
+    `no test file matches ${words.join(" ")}; choose from the folders of test/ and the tags (${tags})`,
   );
   process.exit(2);
 }
-const journeys = files.filter((file) => file.startsWith("test/journeys/"));
-const others = files.filter((file) => !journeys.includes(file));
 
-const count = { passed: 0, failed: 0, skipped: 0 };
+/** Files for one process. */
+type Batch = readonly string[];
 
-async function runFile(file: string): Promise<void> {
-  const stream = run({ files: [file], timeout: 20 * 60_000 });
-  stream.on("test:pass", (event) => {
-    if (event.details.type === "suite") return;
-    count[event.skip !== undefined || event.todo !== undefined ? "skipped" : "passed"] += 1;
-  });
-  stream.on("test:fail", (event) => {
-    if (event.details.type !== "suite") count.failed += 1;
-  });
-  process.stdout.write(await text(stream.compose(spec())));
+const unit = files.filter((file) => kindOf(file) === "unit");
+const world = files.filter((file) => kindOf(file) === "world");
+const isJourney = (file: string) => file.startsWith("test/journeys/");
+const journeys: Batch[] = world
+  .filter(isJourney)
+  .toSorted((a, b) => place(a) - place(b))
+  .map((file) => [file]);
+const others: Batch[] = world.filter((file) => !isJourney(file)).map((file) => [file]);
+if (unit.length > 0) others.unshift(unit);
+
+/** The tags `first` and `last` say when a journey comes; each of those files gives its reason. */
+function place(file: string): number {
+  const tags = tagsOf(file);
+  return tags.includes("first") ? -1 : tags.includes("last") ? 1 : 0;
 }
 
-/** Takes file after file, from the first list as long as it has one. */
-async function runLane(...lists: string[][]): Promise<void> {
+interface Row extends Score {
+  readonly name: string;
+  readonly wall: number;
+}
+const rows: Row[] = [];
+
+async function runBatch(batch: Batch): Promise<void> {
+  const started = performance.now();
+  const child = fork(join(import.meta.dirname, "runFiles.ts"), batch, {
+    stdio: ["ignore", "pipe", "pipe", "ipc"],
+    timeout: LIMIT_MS,
+    killSignal: "SIGKILL",
+  });
+  let score: Score | undefined;
+  child.on("message", (message) => {
+    score = message as Score;
+  });
+  const printed = [child.stdout, child.stderr].map((stream) => (stream ? text(stream) : ""));
+  const [code, signal] = (await once(child, "close")) as [number | null, string | null];
+  process.stdout.write((await Promise.all(printed)).join(""));
+  const name = batch.length === 1 ? (batch[0] ?? "") : `${batch.length} unit files`;
+  const failed = score?.failed ?? 0;
+  const ended = score !== undefined && (code === 0 || failed > 0);
+  if (!ended) console.log(`✖ ${name} ended with ${signal ?? `exit code ${code}`}`);
+  const wall = (performance.now() - started) / 1000;
+  rows.push({ passed: 0, skipped: 0, ...score, name, wall, failed: ended ? failed : failed + 1 });
+}
+
+/** Takes batch after batch, from the first list as long as it has one. */
+async function runLane(...lists: Batch[][]): Promise<void> {
   for (;;) {
-    const file = lists.find((list) => list.length > 0)?.shift();
-    if (file === undefined) return;
-    await runFile(file);
+    const batch = lists.find((list) => list.length > 0)?.shift();
+    if (batch === undefined) return;
+    await runBatch(batch);
   }
 }
 
 await Promise.all([runLane(journeys, others), runLane(others)]);
-console.log(`\n${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`);
-process.exit(count.failed === 0 ? 0 : 1);
+
+if (options.times) {
+  console.log(`\n${"CPU s".padStart(8)} ${"wall s".padStart(8)} ${"tests".padStart(6)}`);
+  const cost = (row: Row) => row.cpu ?? row.wall;
+  for (const row of rows.toSorted((a, b) => cost(b) - cost(a)).slice(0, 20)) {
+    const cells = [row.cpu?.toFixed(1) ?? "", row.wall.toFixed(1)].map((text) => text.padStart(8));
+    console.log(`${cells.join(" ")} ${String(row.passed + row.failed).padStart(6)}  ${row.name}`);
+  }
+  const total = rows.reduce((sum, { cpu = 0 }) => sum + cpu, 0);
+  console.log(`${total.toFixed(1).padStart(8)}                  all ${rows.length}`);
+}
+const sum = (key: "passed" | "failed" | "skipped") =>
+  rows.reduce((total, row) => total + row[key], 0);
+console.log(`\n${sum("passed")} passed, ${sum("failed")} failed, ${sum("skipped")} skipped`);
+process.exit(sum("failed") === 0 ? 0 : 1);

@@ -4,7 +4,7 @@ import { Problem } from "../../common/problem.ts";
 import { cacheDir, stateDir } from "../world/paths.ts";
 import { run } from "../world/run.ts";
 import { docker, tryPull } from "./docker.ts";
-import { findProgram } from "./processes.ts";
+import { findProgram, tryFindProgram } from "./processes.ts";
 
 /** Debian releases by name. Each has one major of PostgreSQL: 15, 17, 18. */
 export type Suite = "bookworm" | "trixie" | "forky";
@@ -13,7 +13,6 @@ export type Suite = "bookworm" | "trixie" | "forky";
 const bootstrapDir = join(stateDir, "debootstrap");
 /** One script serves every suite of Debian; a debootstrap that is older than a suite lacks only its name. */
 const SCRIPT = "/usr/share/debootstrap/scripts/sid";
-const MIRROR = "http://deb.debian.org/debian";
 /** What the published slim images leave out, and keep dpkg from installing. */
 const OMITTED = ["/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*"];
 
@@ -46,8 +45,12 @@ async function bootstrap(suite: Suite, tarball: string): Promise<void> {
   await discard(root);
   mkdirSync(root, { recursive: true });
   const program = await findProgram("debootstrap");
-  const script = existsSync(SCRIPT) ? [MIRROR, SCRIPT] : [];
-  await run(program, ["--variant=minbase", suite, root, ...script], { timeoutMs: 600_000 });
+  // An empty mirror leaves the choice to debootstrap.
+  const mirror = (await findMirror()) ?? "";
+  const script = existsSync(SCRIPT) ? [SCRIPT] : [];
+  await run(program, ["--variant=minbase", suite, root, mirror, ...script], {
+    timeoutMs: 600_000,
+  });
   const excludes = OMITTED.map((path) => `path-exclude ${path}\n`).join("");
   writeFileSync(join(root, "etc/dpkg/dpkg.cfg.d/slim"), excludes);
   if (suite === "forky") {
@@ -62,6 +65,34 @@ async function bootstrap(suite: Suite, tarball: string): Promise<void> {
   await run("tar", ["-C", root, "--numeric-owner", ...leftOut, ...to]);
   renameSync(`${tarball}.new`, tarball);
   await discard(root);
+}
+
+/** The mirror that this machine itself takes Debian's packages from; undefined where apt is not there, or serves another system. */
+async function findMirror(): Promise<string | undefined> {
+  if ((await tryFindProgram("apt-get")) === undefined) return undefined;
+  // apt reads every form of its configuration itself: sources.list, deb822, and what lies beside them.
+  const targets = await run("apt-get", ["indextargets", "--format", TARGET], {
+    allowFailure: true,
+  });
+  return debianMirror(targets.stdout);
+}
+
+/** A line a package index: who signs it, and where it is. Manual page apt-get(8), `indextargets`. */
+const TARGET = "$(CREATED_BY)\t$(LABEL)\t$(REPO_URI)";
+
+/**
+ * The first mirror of Debian's main archive among the package indexes that apt has. The security archive, with a label of its
+ * own, has no whole release in it.
+ * @param targets what `apt-get indextargets` prints in the form above
+ */
+export function debianMirror(targets: string): string | undefined {
+  const rows = targets.split("\n").map((line) => line.split("\t"));
+  const found = rows.find(
+    ([kind, label, address = ""]) =>
+      // What debootstrap can fetch from; apt knows more ways, such as mirror+file: and cdrom:.
+      kind === "Packages" && label === "Debian" && /^(?:https?|file):/.test(address),
+  );
+  return found?.[2];
 }
 
 /** Removes what interrupted runs of debootstrap left. */

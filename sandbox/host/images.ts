@@ -26,13 +26,14 @@ export type Images = ReturnType<typeof imageNames>;
 const suite = "trixie";
 const major = 17;
 const sources = join(import.meta.dirname, "../images");
+const debianRecipe = join(import.meta.dirname, "debian.ts");
 
 /** Tells what was made by another recipe, for another architecture or with another Node. */
 export function recipeDigest(): string {
   const hash = createHash("sha256").update(`${process.version} ${process.arch}`);
   const files = ["postgres/Dockerfile", "postgres/entrypoint.sh", "base/Dockerfile"];
-  for (const file of [...files, "../host/debian.ts"])
-    hash.update(readFileSync(join(sources, file)));
+  const recipes = [...files.map((file) => join(sources, file)), debianRecipe];
+  for (const file of recipes) hash.update(readFileSync(file));
   return hash.digest("hex").slice(0, 12);
 }
 

@@ -4,7 +4,7 @@ import { differences, isBelow, rootOf } from "./difference.ts";
 import { Engine } from "./engine.ts";
 import { Empty, grpc, plugins, providers, ResourceProviderService } from "./protocol.ts";
 import { type AnyResource, CheckFailure, type Context } from "./resource.ts";
-import { propsOf, secretsOf, settle, stateOf, structOf, unknowns } from "./state.ts";
+import { inputsAfterRead, propsOf, secretsOf, stateOf, structOf, unknowns } from "./state.ts";
 import { unwrapProps, withoutUndefined, wrapProps } from "./values.ts";
 
 export interface ProviderDescription {
@@ -168,7 +168,7 @@ function service(provider: ProviderDescription): UntypedServiceImplementation {
       }
       const found = await resource.read(request.getId(), state);
       if (found === undefined) return response;
-      const inputs = settle(resource, unwrapProps(oldInputs), found.inputs);
+      const inputs = inputsAfterRead(resource, unwrapProps(oldInputs), found.inputs);
       const secrets = secretsOf(resource, oldState, oldInputs);
       response.setId(request.getId());
       response.setInputs(structOf(wrapProps(inputs, secrets)));

@@ -19,22 +19,31 @@ export interface Providers {
 /** Time for a stand-in to come up, in milliseconds; loading the AWS SDK on a busy machine takes seconds. */
 const START_LIMIT = 60_000;
 
+export interface StartOptions {
+  /**
+   * Environment of the stand-ins, over that of this process (`SANDBOX_S3_*` for aws); `PULUMI_HOME` in it says where real plugins
+   * are looked for.
+   */
+  readonly env: Readonly<Record<string, string>>;
+  /** The providers that are wanted. @default all three */
+  readonly only?: readonly ProviderName[];
+  /** `always` takes a stand-in even where the real plugin is installed. @default "where needed" */
+  readonly standIns?: "where needed" | "always";
+  /**
+   * `warm` starts Pulumi's own provider of dynamic resources once for all operations. It lives through a change of code, and what
+   * it prints does not reach the operation's output. @default "cold": the engine starts it for each operation
+   */
+  readonly dynamic?: "warm" | "cold";
+}
+
 /**
  * Makes the three providers usable: the real plugin where it is installed, else a stand-in of ours in a process of its own,
  * which ends with `stop` or when this process dies.
- * @param options.env environment of the stand-ins, over that of this process (`SANDBOX_S3_*` for aws); `PULUMI_HOME` in
- *   it says where real plugins are looked for
- * @param options.only the providers that are wanted; default all three
- * @param options.standIns `always` takes a stand-in even where the real plugin is installed; default `where needed`
  * @throws Error when a stand-in does not come up
  */
-export async function startProviders(options: {
-  env: Readonly<Record<string, string>>;
-  only?: readonly ProviderName[];
-  standIns?: "where needed" | "always";
-}): Promise<Providers> {
+export async function startProviders(options: StartOptions): Promise<Providers> {
   const report: string[] = [];
-  const started: { name: ProviderName; child: ChildProcess; port: Promise<number> }[] = [];
+  const started: { name: string; child: ChildProcess; port: Promise<number> }[] = [];
   const stop = async () => {
     await Promise.all(started.map(({ child }) => end(child)));
   };
@@ -51,6 +60,9 @@ export async function startProviders(options: {
     }
     report.push(`${name} ${version}: a stand-in, because ${reason(name, options.standIns)}`);
     started.push({ name, ...launch(name, options.env) });
+  }
+  if (options.dynamic === "warm") {
+    started.push({ name: "pulumi-nodejs", ...launch("dynamic", options.env) });
   }
 
   try {
@@ -69,7 +81,7 @@ function reason(name: ProviderName, standIns: "where needed" | "always" | undefi
   return standIns === "always" ? "one was asked for" : "the real plugin is not installed here";
 }
 
-function launch(name: ProviderName, env: Readonly<Record<string, string>>) {
+function launch(name: ProviderName | "dynamic", env: Readonly<Record<string, string>>) {
   const program = fileURLToPath(new URL(`${name}/main.ts`, import.meta.url));
   const child = spawn(process.execPath, [program], {
     // Never written to: its end tells the stand-in that this process is gone.
@@ -86,9 +98,7 @@ async function portOf(name: string, child: ChildProcess): Promise<number> {
   const [line] = await Promise.race([
     once(lines, "line", { signal }),
     once(child, "exit", { signal }).then(([code]) => {
-      throw new Error(
-        `the stand-in for the ${name} provider ended with status ${code} before it served`,
-      );
+      throw new Error(`the ${name} provider ended with status ${code} before it served`);
     }),
     once(child, "error", { signal }).then(([error]) => {
       throw error;

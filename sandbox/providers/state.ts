@@ -31,7 +31,7 @@ export function stateOf(resource: AnyResource, wrapped: Props, inputs: Props, ou
  * The inputs after a look at the thing. What was set by the program and means the same stays as written, so that only
  * real drift shows; what the program never set stays out. Without old inputs (an import) everything found is taken.
  */
-export function settle(resource: AnyResource, olds: Props, found: Found["inputs"]): Props {
+export function inputsAfterRead(resource: AnyResource, olds: Props, found: Found["inputs"]): Props {
   const importing = Object.keys(olds).length === 0;
   const inputs = { ...olds };
   for (const [key, now] of Object.entries(found)) {

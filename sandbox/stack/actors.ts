@@ -86,7 +86,7 @@ export async function stopContainer(name: string): Promise<void> {
 
 /** What the stack published about its one backup. */
 export async function outputsOf(stack: SandboxStack): Promise<BackupOutputs> {
-  const outputs = await stack.stack.outputs();
+  const outputs = await stack.outputs();
   const plain = Object.fromEntries(
     Object.entries(outputs).map(([name, output]) => [name, output.value]),
   );

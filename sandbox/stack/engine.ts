@@ -7,6 +7,7 @@ import {
   type ConfigMap,
   type EngineEvent,
   LocalWorkspace,
+  type OutputMap,
   type PulumiFn,
   type Stack,
 } from "@pulumi/pulumi/automation/index.js";
@@ -14,8 +15,11 @@ import { declareBackup } from "../../stacks/program.ts";
 import { type Providers, startProviders } from "../providers/start.ts";
 import type { World } from "../world/world.ts";
 import { ensureIdentity } from "./identity.ts";
-import { unasked } from "./withoutPrompts.ts";
+import { outputsInState } from "./stateOutputs.ts";
+import { withoutPrompts } from "./withoutPrompts.ts";
 
+/** Its name in `Pulumi.yaml`. */
+const PROJECT = "kamal-postgres-backup";
 const checkout = fileURLToPath(new URL("../..", import.meta.url));
 
 export interface EngineOptions {
@@ -25,6 +29,11 @@ export interface EngineOptions {
   readonly program?: PulumiFn;
   /** Settings over those of `stacks/Pulumi.sandbox.yaml`. */
   readonly config?: ConfigMap;
+  /**
+   * `warm` starts Pulumi's provider of dynamic resources once for all operations of this stack, see `sandbox/providers/dynamic`.
+   * @default "cold", as users have it
+   */
+  readonly dynamic?: "warm" | "cold";
 }
 
 export interface Outcome {
@@ -48,6 +57,8 @@ export interface SandboxStack {
   preview(options?: { expectNoChanges?: boolean }): Promise<Outcome>;
   up(options?: { expectNoChanges?: boolean }): Promise<Outcome>;
   destroy(options?: object): Promise<Outcome>;
+  /** The stack's outputs, as the last operation left them. */
+  outputs(): Promise<OutputMap>;
   close(): Promise<void>;
 }
 
@@ -56,7 +67,10 @@ export async function openStack(world: World, options: EngineOptions = {}): Prom
   const name = options.stack ?? "sandbox";
   const dir = join(world.dir, "stacks", name);
   await layOutProject(dir, name);
-  const providers = await startProviders({ env: storeEnvironment(world) });
+  const providers = await startProviders({
+    env: storeEnvironment(world),
+    ...(options.dynamic !== undefined && { dynamic: options.dynamic }),
+  });
   const env = await engineEnvironment(world, providers);
   const stack = await LocalWorkspace.createOrSelectStack(
     { stackName: name, workDir: dir },
@@ -69,7 +83,7 @@ export async function openStack(world: World, options: EngineOptions = {}): Prom
   );
   await stack.setAllConfig({ ...sandboxConfig(world), ...options.config });
 
-  const operated = unasked(stack);
+  const operated = withoutPrompts(stack);
   const observe = async (run: (watch: Watch) => Promise<unknown>): Promise<Outcome> => {
     const watch = new Watch();
     try {
@@ -91,13 +105,16 @@ export async function openStack(world: World, options: EngineOptions = {}): Prom
       observe((w) => operated.preview({ ...w.listeners, diff: true, refresh: true, ...o })),
     up: (o = {}) => observe((w) => operated.up({ ...w.listeners, refresh: true, ...o })),
     destroy: () => observe((w) => operated.destroy({ ...w.listeners, refresh: true })),
+    outputs: async () =>
+      (await outputsInState(join(world.dir, `state/.pulumi/stacks/${PROJECT}/${name}.json`))) ??
+      stack.outputs(),
     close: () => providers.stop(),
   };
 }
 
 const publishBackup: PulumiFn = async () => {
   const { outputs } = declareBackup();
-  await settled(outputs);
+  await resolved(outputs);
   return { backup: outputs };
 };
 
@@ -105,7 +122,7 @@ const publishBackup: PulumiFn = async () => {
  * Waits for an output, known or not, and fails as it does. An inline program that returns earlier counts as complete, and
  * whatever a failed output kept from being declared is deleted; a program that Pulumi starts itself ends with an error.
  */
-export function settled(output: Output<unknown>): Promise<unknown> {
+export function resolved(output: Output<unknown>): Promise<unknown> {
   return (output as unknown as { promise(withUnknowns: boolean): Promise<unknown> }).promise(true);
 }
 

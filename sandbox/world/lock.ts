@@ -10,15 +10,15 @@ const patienceMs = 10 * 60_000;
 export async function withLock<T>(work: () => Promise<T>, log: (line: string) => void): Promise<T> {
   mkdirSync(stateDir, { recursive: true });
   const deadline = Date.now() + patienceMs;
-  let told = false;
+  let announced = false;
   while (!tryLock()) {
     if (Date.now() > deadline) {
       throw new Problem(
         `Another 'sandbox up' or 'down' holds ${lockFile} for ten minutes: end it.`,
       );
     }
-    if (!told) log("waiting for another 'sandbox up' or 'down' to finish");
-    told = true;
+    if (!announced) log("waiting for another 'sandbox up' or 'down' to finish");
+    announced = true;
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
   try {

@@ -17,7 +17,7 @@ part_docker() {
   local start deadline log="$kpb_cache/dockerd.log"
   start=$(now)
   if engine_answers; then
-    said "docker engine" "$(docker info --format '{{.ServerVersion}}') here" "$start"
+    report "docker engine" "$(docker info --format '{{.ServerVersion}}') here" "$start"
     return
   fi
   if ! command -v dockerd >/dev/null; then
@@ -44,5 +44,5 @@ part_docker() {
     fi
     sleep 0.2
   done
-  said "docker engine" "$(docker info --format '{{.ServerVersion}}') started" "$start"
+  report "docker engine" "$(docker info --format '{{.ServerVersion}}') started" "$start"
 }

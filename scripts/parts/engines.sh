@@ -42,41 +42,41 @@ part_pulumi() {
   local start folder="$kpb_cache/pulumi-$kpb_pulumi" version
   start=$(now)
   if [ -x "$folder/pulumi" ]; then
-    said "pulumi $kpb_pulumi" "cached" "$start"
+    report "pulumi $kpb_pulumi" "cached" "$start"
     return
   fi
   if command -v pulumi >/dev/null; then
     version=$(pulumi version 2>/dev/null | tr -d v)
     if at_least 3.227 "$version"; then
-      said "pulumi $version" "here" "$start"
+      report "pulumi $version" "here" "$start"
       return
     fi
   fi
   if download_pulumi "$folder"; then
-    said "pulumi $kpb_pulumi" "downloaded" "$start"
+    report "pulumi $kpb_pulumi" "downloaded" "$start"
     return
   fi
   build_engine pulumi "$folder" github.com/pulumi/pulumi/pkg/v3/cmd/pulumi pulumi \
     -ldflags "-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v$kpb_pulumi" || return 1
-  said "pulumi $kpb_pulumi" "built" "$start"
+  report "pulumi $kpb_pulumi" "built" "$start"
 }
 
 part_seaweedfs() {
   local start folder="$kpb_cache/seaweedfs-$kpb_seaweedfs"
   start=$(now)
   if [ -x "$folder/weed" ]; then
-    said "seaweedfs $kpb_seaweedfs" "cached" "$start"
+    report "seaweedfs $kpb_seaweedfs" "cached" "$start"
     return
   fi
   if command -v weed >/dev/null; then
-    said seaweedfs "here" "$start"
+    report seaweedfs "here" "$start"
     return
   fi
   # With Docker Hub in reach the sandbox pulls the published image, and nothing need be built.
   if curl --silent --output /dev/null --connect-timeout 3 --max-time 6 https://registry-1.docker.io/v2/; then
-    said seaweedfs "left to the image $kpb_seaweedfs_image" "$start"
+    report seaweedfs "left to the image $kpb_seaweedfs_image" "$start"
     return
   fi
   build_engine seaweedfs "$folder" github.com/seaweedfs/seaweedfs/weed weed -ldflags "-s -w" || return 1
-  said "seaweedfs $kpb_seaweedfs" "built" "$start"
+  report "seaweedfs $kpb_seaweedfs" "built" "$start"
 }

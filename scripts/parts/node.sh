@@ -8,7 +8,7 @@ part_node() {
   local start arch folder="$kpb_cache/node-$kpb_node"
   start=$(now)
   if at_least 22.18 "$(node_version)"; then
-    said "node $(node_version)" "here" "$start"
+    report "node $(node_version)" "here" "$start"
     return
   fi
   case "$(uname -m)" in
@@ -30,7 +30,7 @@ part_node() {
   fi
   rm -rf "$folder"
   mv "$folder.new" "$folder"
-  said "node $kpb_node" "installed with npm" "$start"
+  report "node $kpb_node" "installed with npm" "$start"
 }
 
 # True when node_modules holds exactly what package-lock.json says. npm writes its own record last, so an interrupted
@@ -52,12 +52,12 @@ part_npm() {
   local start
   start=$(now)
   if npm_is_current; then
-    said "npm packages" "here" "$start"
+    report "npm packages" "here" "$start"
     return
   fi
   if ! npm ci --ignore-scripts >"$kpb_cache/npm.log" 2>&1; then
     missing "npm packages" "npm ci failed ($kpb_cache/npm.log): $(grep -m 1 'npm error' "$kpb_cache/npm.log" || true)"
     return 1
   fi
-  said "npm packages" "installed" "$start"
+  report "npm packages" "installed" "$start"
 }

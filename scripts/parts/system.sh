@@ -32,13 +32,13 @@ may_install() {
   fi
 }
 
-# Packages whose maintainer scripts start a service are told not to; the file is ours only while apt runs.
+# Packages whose maintainer scripts start a service are told not to; a file made for that stays only while apt runs.
 install_packages() {
-  local how="$1" policy=/usr/sbin/policy-rc.d ours=no sudo=
+  local how="$1" policy=/usr/sbin/policy-rc.d made=no sudo=
   shift
   [ "$how" = root ] || sudo=sudo
   if [ ! -e $policy ]; then
-    ours=yes
+    made=yes
     printf '#!/bin/sh\nexit 101\n' | $sudo tee $policy >/dev/null
     $sudo chmod 755 $policy
   fi
@@ -47,7 +47,7 @@ install_packages() {
     $sudo apt-get update &&
       $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
   } </dev/null >"$kpb_cache/apt.log" 2>&1 9>&- || result=$?
-  [ $ours = no ] || $sudo rm -f $policy
+  [ $made = no ] || $sudo rm -f $policy
   # With systemd a package enables its service for the next start of the machine, also when it may not start now.
   if [ $result = 0 ] && [ -d /run/systemd/system ]; then
     for package in "$@"; do
@@ -74,7 +74,7 @@ part_system() {
     packages="$packages docker.io iptables"
   fi
   if [ -z "$packages" ]; then
-    said "system packages" "here" "$start"
+    report "system packages" "here" "$start"
     return
   fi
   # shellcheck disable=SC2086 # words on purpose
@@ -85,11 +85,11 @@ part_system() {
       missing "system packages" "apt-get could not install$packages ($kpb_cache/apt.log): install them by hand."
       return 1
     }
-    said "system packages" "installed:$packages" "$start"
+    report "system packages" "installed:$packages" "$start"
   elif [ -n "$required" ]; then
     missing "system packages" "Install these with your package manager:$required."
     return 1
   else
-    said "system packages" "here, without:$packages" "$start"
+    report "system packages" "here, without:$packages" "$start"
   fi
 }

@@ -24,6 +24,7 @@ import {
 import type { AgentEvent } from "../../agent/runtime/reporter.ts";
 import { bundleAgent } from "../../common/agentContext.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
+import { compileCache } from "../support/compileCache.ts";
 import {
   findServerPrograms,
   query,
@@ -254,7 +255,7 @@ export async function pathWith(t: TestContext, scripts: Record<string, string>):
 /** Starts the agent without waiting for it. */
 export function startAgent(env: Record<string, string>, ...args: string[]): ChildProcess {
   return spawn(process.execPath, [MAIN, ...args], {
-    env: { PATH: process.env["PATH"], ...env },
+    env: { PATH: process.env["PATH"], ...compileCache, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
 }
@@ -287,7 +288,7 @@ export function agentFed(
   ...args: string[]
 ): Promise<Outcome> {
   const child = spawn(process.execPath, [MAIN, ...args], {
-    env: { PATH: process.env["PATH"], ...env },
+    env: { PATH: process.env["PATH"], ...compileCache, ...env },
     stdio: "pipe",
   });
   child.stdin.end(input);

@@ -5,6 +5,7 @@ import { dirname, join, resolve } from "node:path";
 import { PassThrough, Writable } from "node:stream";
 import type { TestContext } from "node:test";
 import type { Entry } from "../../common/contracts/agentEvents.ts";
+import { compileCache } from "../support/compileCache.ts";
 import { outputs } from "./factories.ts";
 
 /** What a program at the boundary answers. */
@@ -162,7 +163,7 @@ export class Outside {
     return new Promise((done, failed) => {
       const child = spawn(process.execPath, [main, ...args], {
         cwd: this.folder,
-        env: this.#environment({}),
+        env: { ...this.#environment({}), ...compileCache },
         stdio: ["ignore", "pipe", "pipe"],
         timeout: 30_000,
       });

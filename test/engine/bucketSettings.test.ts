@@ -1,3 +1,4 @@
+// tag: cloud
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import {
@@ -15,7 +16,14 @@ import type {
   S3CompatibleBucketArgs,
 } from "../../components/index.ts";
 import type { Project } from "../providers/project.ts";
-import { elsewhere, type Kind, onAws } from "../support/bucketKinds.ts";
+import {
+  type Drift,
+  type Drifts,
+  elsewhere,
+  type Kind,
+  onAws,
+  roundsOf,
+} from "../support/bucketKinds.ts";
 import { administrator, changed } from "../support/compatible.ts";
 import { startStore, type TestStore } from "../support/store.ts";
 
@@ -30,8 +38,6 @@ after(() => store?.stop());
 
 type Steps = Record<string, string>;
 type Changes<Args> = Record<string, [change: Partial<Args>, there: Steps, back: Steps]>;
-type Drift = [part: string, by: (Bucket: string) => Promise<unknown>];
-type Drifts = Record<string, Drift>;
 
 const tags = { team: "data", stage: "test" };
 const lock = { mode: "governance", days: 3 } as const;
@@ -192,17 +198,6 @@ function suite<Args>(
       assert.deepEqual(changed(await project.up(program())), way);
     });
   });
-}
-
-/** Drifts to be made together: no two of them are at one resource, so each shows alone. */
-function roundsOf(drifts: Drifts): Drifts[] {
-  const rounds: Drifts[] = [];
-  for (const [what, drift] of Object.entries(drifts)) {
-    const free = rounds.find((round) => !Object.values(round).some(([part]) => part === drift[0]));
-    if (free) free[what] = drift;
-    else rounds.push({ [what]: drift });
-  }
-  return rounds;
 }
 
 suite(

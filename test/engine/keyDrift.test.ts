@@ -1,3 +1,4 @@
+// tag: cloud
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import {
@@ -31,7 +32,7 @@ before(async () => {
   store = await startStore();
   iam = new IAMClient({ endpoint: store.endpoint, region: "us-east-1", credentials: store });
   await administrator(store).send(new CreateBucketCommand({ Bucket }));
-  project = await openProject(["aws"], standIn(store));
+  project = await openProject(["aws"], standIn(store), {}, "warm");
   await ups();
 });
 after(async () => {
@@ -120,7 +121,7 @@ test("a given key that its owner deleted is drift, and up says so; another one h
       patienceSeconds: 0,
     });
   };
-  const probing = await openProject([]);
+  const probing = await openProject([], {}, {}, "warm");
   try {
     const first = await make();
     await probing.up(given(first));

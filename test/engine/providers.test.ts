@@ -1,3 +1,4 @@
+// tag: cloud
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import {

@@ -1,3 +1,4 @@
+// tag: cloud
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import {
@@ -42,7 +43,7 @@ let project: Project;
 before(async () => {
   store = await startStore();
   s3 = administrator(store);
-  project = await openProject([]);
+  project = await openProject([], {}, {}, "warm");
   await s3.send(new CreateBucketCommand({ Bucket }));
   await writeRules([theirRule]);
   const Policy = JSON.stringify({ Version: "2012-10-17", Statement: [theirStatement] });

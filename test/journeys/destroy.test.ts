@@ -1,8 +1,15 @@
+// tag: last
+// It takes the stack away, which every other journey would have to make again.
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { HeadBucketCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
+import {
+  HeadBucketCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+} from "@aws-sdk/client-s3";
 import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
 import { containerState } from "../../sandbox/host/docker.ts";
 import { administrator, countRows, outputsOf } from "../../sandbox/stack/actors.ts";
@@ -11,13 +18,27 @@ import { begin, type Journey } from "../support/journey.ts";
 
 let journey: Journey;
 let outputs: BackupOutputs;
+let kept: string[];
 before(async () => {
   journey = await begin();
   outputs = await outputsOf(journey.stack);
+  const { bucket: Bucket, prefix } = outputs.location;
+  const backup = { Bucket, Key: `${prefix}/a-backup`, Body: "1" };
+  await administrator(journey.world).send(new PutObjectCommand(backup));
+  kept = await keys();
   const destroyed = await journey.stack.destroy();
   assert.equal(destroyed.code, 0, destroyed.output);
 });
 after(() => journey.stack.close());
+
+/** Every key of the backup, the first thousand. */
+async function keys(): Promise<string[]> {
+  const { bucket: Bucket, prefix: Prefix } = outputs.location;
+  const listed = await administrator(journey.world).send(
+    new ListObjectsV2Command({ Bucket, Prefix }),
+  );
+  return (listed.Contents ?? []).map(({ Key }) => Key ?? "");
+}
 
 test("the container is gone, its env file, and the folders that it left empty", async () => {
   assert.equal(await containerState(outputs.container), undefined);
@@ -43,8 +64,8 @@ test("deploy.yml and the secrets file are what they were before us", async () =>
 test("the bucket and its backups are kept, the database is untouched", async () => {
   const s3 = administrator(journey.world);
   const { bucket: Bucket, prefix } = outputs.location;
-  await s3.send(new HeadBucketCommand({ Bucket }));
-  await s3.send(new ListObjectsV2Command({ Bucket, Prefix: prefix }));
+  await s3.send(new HeadObjectCommand({ Bucket, Key: `${prefix}/a-backup` }));
+  assert.deepEqual(await keys(), kept);
   assert.ok((await countRows(journey.world, "pgbench_accounts")) > 0);
 });
 

@@ -1,3 +1,5 @@
+// tag: first
+// It throws the sandbox away, which costs least when nothing has been made in it.
 import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
 import { test } from "node:test";
@@ -13,10 +15,13 @@ test("a sandbox whose folder was removed, as by a fresh clone into the same plac
   await sandboxUp();
   rmSync(stateDir, { recursive: true });
   const { stdout } = await sandboxUp();
-  assert.match(stdout, /^remains +removed: \d containers, \d volumes?, \d servers? of a sandbox/m);
+  assert.match(
+    stdout,
+    /^leftovers +removed: \d containers, \d volumes?, \d servers? of a sandbox/m,
+  );
   const { database } = readWorld(stateDir);
   const counted = "select count(*)::int as rows from pgbench_accounts";
   assert.deepEqual(await query(database, database.name, counted), [{ rows: 1_000_000 }]);
   const again = await sandboxUp();
-  assert.doesNotMatch(again.stdout, /^remains/m);
+  assert.doesNotMatch(again.stdout, /^leftovers/m);
 });

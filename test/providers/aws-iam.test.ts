@@ -1,3 +1,4 @@
+// tag: cloud
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import {

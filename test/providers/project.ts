@@ -1,5 +1,6 @@
 import { mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import {
   type ConfigMap,
   type EngineEvent,
@@ -8,7 +9,8 @@ import {
   type PulumiFn,
 } from "@pulumi/pulumi/automation/index.js";
 import { type ProviderName, startProviders } from "../../sandbox/providers/start.ts";
-import { unasked } from "../../sandbox/stack/withoutPrompts.ts";
+import { outputsInState } from "../../sandbox/stack/stateOutputs.ts";
+import { withoutPrompts } from "../../sandbox/stack/withoutPrompts.ts";
 
 /** What was seen of one run of the engine, by the resources' logical names. */
 export interface Seen {
@@ -16,6 +18,8 @@ export interface Seen {
   readonly steps: Record<string, string>;
   /** Changed property paths. */
   readonly diffs: Record<string, string[]>;
+  /** Inputs that differ between the state and the program, which is what Pulumi prints of a change. */
+  readonly inputs: Record<string, string[]>;
   /** Lines that providers logged. */
   readonly lines: readonly string[];
 }
@@ -46,22 +50,27 @@ const scratch = join(import.meta.dirname, "../../build");
 /**
  * A stack of its own on the real engine, with stand-ins started for it and its state in a temporary folder.
  * @param config settings of the stack, by path
+ * @param dynamic `cold` lets the engine start Pulumi's provider of dynamic resources for each operation, as users have it;
+ *   `warm` starts it once
  */
 export async function openProject(
   only: ProviderName[],
   env: Record<string, string> = {},
   config: ConfigMap = {},
+  dynamic: "warm" | "cold" = "cold",
 ): Promise<Project> {
   await mkdir(scratch, { recursive: true });
   const dir = await mkdtemp(join(scratch, "project-"));
   const home = join(dir, "home");
   const temporary = join(dir, "tmp");
   const workDir = join(dir, "program");
+  const stateFile = join(dir, "state/.pulumi/stacks/contract/test.json");
   await Promise.all([mkdir(temporary), mkdir(workDir)]);
   const providers = await startProviders({
     only,
     env: { ...env, TMPDIR: temporary },
     standIns: "always",
+    dynamic,
   });
   const envVars = {
     PULUMI_BACKEND_URL: `file://${join(dir, "state")}`,
@@ -80,7 +89,7 @@ export async function openProject(
     },
   );
   await stack.setAllConfig(config, true);
-  const operated = unasked(stack);
+  const operated = withoutPrompts(stack);
   const running = (program: PulumiFn) => {
     stack.workspace.program = program;
     return operated;
@@ -92,7 +101,7 @@ export async function openProject(
       await running(program).up({ ...options, onEvent: seen.note });
       return seen;
     },
-    outputs: () => stack.outputs(),
+    outputs: async () => (await outputsInState(stateFile)) ?? stack.outputs(),
     async preview(program) {
       const seen = new Observer();
       await running(program).preview({ onEvent: seen.note });
@@ -127,7 +136,7 @@ export async function openProject(
       await running(program).destroy();
     },
     async state() {
-      return readFile(join(dir, "state/.pulumi/stacks/contract/test.json"), "utf8");
+      return readFile(stateFile, "utf8");
     },
     leftovers() {
       return readdir(temporary);
@@ -143,6 +152,7 @@ export async function openProject(
 class Observer implements Seen {
   readonly steps: Record<string, string> = {};
   readonly diffs: Record<string, string[]> = {};
+  readonly inputs: Record<string, string[]> = {};
   readonly lines: string[] = [];
 
   readonly note = (event: EngineEvent) => {
@@ -156,6 +166,8 @@ class Observer implements Seen {
     if (!(this.steps[name] === "replace")) this.steps[name] = replaces ? "replace" : metadata.op;
     const paths = Object.keys(metadata.detailedDiff ?? {});
     if (paths.length > 0) this.diffs[name] = paths.sort();
+    const [old, now] = [metadata.old?.inputs ?? {}, metadata.new?.inputs ?? {}];
+    this.inputs[name] = Object.keys(now).filter((key) => !isDeepStrictEqual(old[key], now[key]));
   };
 }
 

@@ -35,14 +35,38 @@ for (const [wanted, found, enough] of [
   ["2.11", "", false],
 ] as const) {
   test(`version ${found || "(none)"} ${enough ? "is" : "is not"} at least ${wanted}`, async () => {
-    const { code } = await bash(`. scripts/parts/say.sh; at_least "${wanted}" "${found}"`);
+    const { code } = await bash(`. scripts/parts/report.sh; at_least "${wanted}" "${found}"`);
     assert.equal(code === 0, enough);
   });
 }
 
 test("a part's line tells its time in tenths of a second", async () => {
-  const { stdout } = await bash('. scripts/parts/say.sh; said node cached "$(($(now) - 12))"');
+  const { stdout } = await bash('. scripts/parts/report.sh; report node cached "$(($(now) - 12))"');
   assert.match(stdout, /^node +cached +1\.[23] s\n$/);
+});
+
+test("only the parts that are asked for are brought; one that does not exist is refused by name", async (t) => {
+  const env = { XDG_CACHE_HOME: folder(t) };
+  const some = await bash("scripts/setup --only npm", env);
+  assert.equal(some.code, 0, some.stderr);
+  const lines = some.stdout.trim().split("\n");
+  assert.deepEqual(
+    lines.map((line) => line.split(/ {2,}/)[0]),
+    [`node ${process.versions.node}`, "npm packages"],
+  );
+  const wrong = await bash("scripts/setup --only npm,engines", env);
+  assert.equal(wrong.code, 2);
+  assert.match(wrong.stderr, /there is no part 'engines'; the parts are node,npm,/);
+});
+
+test("a command runs with the parts that it asks for, and its words stay as they are", async (t) => {
+  const env = { XDG_CACHE_HOME: folder(t) };
+  const { stdout, stderr } = await bash(
+    "scripts/run --only node,npm printf '%s|' 'a b' --only",
+    env,
+  );
+  assert.equal(stdout, "a b|--only|");
+  assert.doesNotMatch(stderr, /docker|kamal/);
 });
 
 test("a stale pid file of the engine is removed, a living engine's is kept", async (t) => {

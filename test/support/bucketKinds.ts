@@ -44,11 +44,26 @@ export function elsewhere(
   declared: Partial<S3CompatibleBucketArgs> & { readonly name: string },
 ): Kind<S3CompatibleBucketArgs> {
   return {
-    open: () => openProject([]),
+    open: () => openProject([], {}, {}, "warm"),
     program:
       (changes = {}) =>
       async () => ({
         name: compatible(store(), "shop", { ...declared, ...changes }).bucketName,
       }),
   };
+}
+
+/** What a hand can do to a bucket in a console, and the resource at which it must show. */
+export type Drift = [part: string, by: (Bucket: string) => Promise<unknown>];
+export type Drifts = Record<string, Drift>;
+
+/** Drifts to be made together: no two of them are at one resource, so each shows alone. */
+export function roundsOf(drifts: Drifts): Drifts[] {
+  const rounds: Drifts[] = [];
+  for (const [what, drift] of Object.entries(drifts)) {
+    const free = rounds.find((round) => !Object.values(round).some(([part]) => part === drift[0]));
+    if (free) free[what] = drift;
+    else rounds.push({ [what]: drift });
+  }
+  return rounds;
 }

@@ -10,7 +10,7 @@ export interface Journey {
 /** The sandbox with the backup declared and booted: whatever is missing is made, so each journey runs alone too. */
 export async function begin(options: EngineOptions = {}): Promise<Journey> {
   const world = await up();
-  const stack = await openStack(world, options);
+  const stack = await openStack(world, { dynamic: "warm", ...options });
   const result = await stack.up();
   if (result.code !== 0) {
     await stack.close();

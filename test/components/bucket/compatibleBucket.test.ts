@@ -1,3 +1,4 @@
+// tag: cloud
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import * as pulumi from "@pulumi/pulumi";

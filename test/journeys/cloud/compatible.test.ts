@@ -29,7 +29,7 @@ import {
 } from "../../../components/index.ts";
 import { containerState } from "../../../sandbox/host/docker.ts";
 import { administrator, query, runCli } from "../../../sandbox/stack/actors.ts";
-import { openStack, type SandboxStack, settled } from "../../../sandbox/stack/engine.ts";
+import { openStack, resolved, type SandboxStack } from "../../../sandbox/stack/engine.ts";
 import { up } from "../../../sandbox/up.ts";
 import type { World } from "../../../sandbox/world/world.ts";
 import { writerPolicy } from "../../../storage/bucket/iamPolicies.ts";
@@ -64,7 +64,12 @@ before(async () => {
     accessKeyId: AccessKey?.AccessKeyId ?? "",
     secretAccessKey: AccessKey?.SecretAccessKey ?? "",
   };
-  stack = await openStack(world, { stack: "elsewhere", program, config: disabled });
+  stack = await openStack(world, {
+    stack: "elsewhere",
+    program,
+    config: disabled,
+    dynamic: "warm",
+  });
   const result = await stack.up();
   assert.equal(result.code, 0, result.output);
 });
@@ -111,7 +116,7 @@ async function program() {
       { providers },
     );
   const [one, two] = [backup("one"), backup("two")];
-  await Promise.all([settled(one.outputs), settled(two.outputs)]);
+  await Promise.all([resolved(one.outputs), resolved(two.outputs)]);
   return {
     one: one.outputs,
     two: two.outputs,

@@ -24,7 +24,7 @@ import type { BackupOutputs } from "../../../common/contracts/stackOutputs.ts";
 import { AwsBackupBucket, PostgresBackup, Retention } from "../../../components/index.ts";
 import { docker } from "../../../sandbox/host/docker.ts";
 import { administrator, outputsOf, query, runCli } from "../../../sandbox/stack/actors.ts";
-import { openStack, type SandboxStack, settled } from "../../../sandbox/stack/engine.ts";
+import { openStack, resolved, type SandboxStack } from "../../../sandbox/stack/engine.ts";
 import { up } from "../../../sandbox/up.ts";
 import type { World } from "../../../sandbox/world/world.ts";
 import { writerPolicy } from "../../../storage/bucket/iamPolicies.ts";
@@ -71,10 +71,10 @@ before(async () => {
       ssh: { hostKeys: { [world.ssh.host]: world.ssh.hostKey } },
       baseImage: world.image.base,
     });
-    await settled(backup.outputs);
+    await resolved(backup.outputs);
     return { copied: backup.outputs };
   };
-  stack = await openStack(world, { stack: "copied", program });
+  stack = await openStack(world, { stack: "copied", program, dynamic: "warm" });
   const result = await stack.up();
   assert.equal(result.code, 0, result.output);
   assert.match(result.output, /copy\.bucket is at .* as the first one is/);

@@ -4,7 +4,7 @@ import { CreateBucketCommand, ListObjectsV2Command, PutObjectCommand } from "@aw
 import { PostgresBackup } from "../../../components/index.ts";
 import { docker } from "../../../sandbox/host/docker.ts";
 import { administrator, outputsOf, query, runCli } from "../../../sandbox/stack/actors.ts";
-import { openStack, type SandboxStack, settled } from "../../../sandbox/stack/engine.ts";
+import { openStack, resolved, type SandboxStack } from "../../../sandbox/stack/engine.ts";
 import { up } from "../../../sandbox/up.ts";
 import type { World } from "../../../sandbox/world/world.ts";
 
@@ -42,10 +42,10 @@ before(async () => {
       ssh: { hostKeys: { [world.ssh.host]: world.ssh.hostKey } },
       baseImage: world.image.base,
     });
-    await settled(outputs);
+    await resolved(outputs);
     return { archive: outputs };
   };
-  stack = await openStack(world, { stack: "archive", program });
+  stack = await openStack(world, { stack: "archive", program, dynamic: "warm" });
   const result = await stack.up();
   assert.equal(result.code, 0, result.output);
   assert.match(result.output, /bucket/i);

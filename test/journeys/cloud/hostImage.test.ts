@@ -6,7 +6,7 @@ import { PostgresBackup } from "../../../components/index.ts";
 import { docker } from "../../../sandbox/host/docker.ts";
 import { kamal } from "../../../sandbox/services/kamal.ts";
 import { administrator, outputsOf, runCli } from "../../../sandbox/stack/actors.ts";
-import { openStack, type SandboxStack, settled } from "../../../sandbox/stack/engine.ts";
+import { openStack, resolved, type SandboxStack } from "../../../sandbox/stack/engine.ts";
 import { up } from "../../../sandbox/up.ts";
 import type { World } from "../../../sandbox/world/world.ts";
 
@@ -37,10 +37,10 @@ before(async () => {
       build: "host",
       baseImage,
     });
-    await settled(backup.outputs);
+    await resolved(backup.outputs);
     return { hosted: backup.outputs };
   };
-  stack = await openStack(world, { stack: "hosted", program });
+  stack = await openStack(world, { stack: "hosted", program, dynamic: "warm" });
 });
 after(async () => {
   await stack?.destroy();

@@ -25,7 +25,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { KeyProbe } from "../../../components/bucket/keyProbe.ts";
 import { docker } from "../../../sandbox/host/docker.ts";
 import { administrator, outputsOf, runCli } from "../../../sandbox/stack/actors.ts";
-import { openStack, type SandboxStack, settled } from "../../../sandbox/stack/engine.ts";
+import { openStack, resolved, type SandboxStack } from "../../../sandbox/stack/engine.ts";
 import { declareBackup } from "../../../stacks/program.ts";
 import { type PolicyDocument, writerPolicy } from "../../../storage/bucket/iamPolicies.ts";
 import { begin, type Journey } from "../../support/journey.ts";
@@ -59,7 +59,7 @@ before(async () => {
     accessKeyId: AccessKey?.AccessKeyId ?? "",
     secretAccessKey: AccessKey?.SecretAccessKey ?? "",
   };
-  probing = await openStack(journey.world, { stack: "key-probe", program: probe });
+  probing = await openStack(journey.world, { stack: "key-probe", program: probe, dynamic: "warm" });
 });
 after(async () => {
   await journey.stack.stack.removeConfig("keyAccess");
@@ -77,7 +77,7 @@ after(async () => {
 /** The program of `stacks/`, which also says the reader's key. */
 async function withReader() {
   const { outputs, readerKeyId, readerSecretKey } = declareBackup();
-  await settled(outputs);
+  await resolved(outputs);
   return { backup: outputs, readerKeyId, readerSecretKey };
 }
 

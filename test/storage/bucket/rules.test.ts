@@ -1,3 +1,4 @@
+// tag: cloud
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { writerPolicy } from "../../../storage/bucket/iamPolicies.ts";

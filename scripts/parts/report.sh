@@ -7,8 +7,8 @@ now() {
   echo "$((${t%.*} * 10 + 10#${t#*.} / 100000))"
 }
 
-# said PART HOW STARTED: "node 24.21.0            cached       0.0 s"
-said() {
+# report PART HOW STARTED: "node 24.21.0            cached       0.0 s"
+report() {
   local tenths=$(($(now) - $3))
   printf '%-28s %-34s %5d.%d s\n' "$1" "$2" $((tenths / 10)) $((tenths % 10))
 }

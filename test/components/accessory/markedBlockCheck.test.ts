@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { check, create } from "../../../components/internal/markedBlock.ts";
+
+/** What is said at preview of a file that cannot be written. */
+function folder(t: TestContext): string {
+  const dir = mkdtempSync(join(tmpdir(), "kpb-check-"));
+  t.after(() => rmSync(dir, { recursive: true }));
+  return dir;
+}
+
+const block = { name: "shop", block: "DB_BACKUP_KEY='x'\n", key: "" } as const;
+
+test("an accessory of that name in deploy.yml that is not ours", async (t) => {
+  const file = join(folder(t), "deploy.yml");
+  writeFileSync(file, "service: shop\naccessories:\n  db_backup:\n    image: theirs\n");
+  const inputs = { ...block, file, under: "accessories", key: "db_backup", confidential: false };
+  const { failures = [] } = await check(undefined, { ...inputs, under: "accessories" });
+  assert.deepEqual(
+    failures.map(({ property }) => property),
+    ["file"],
+  );
+  assert.match(failures[0]?.reason ?? "", /db_backup.*not ours/);
+});
+
+test("a secrets file that git tracks: refused at preview and at up, and not written", async (t) => {
+  const dir = folder(t);
+  const file = join(dir, "secrets");
+  writeFileSync(file, "");
+  const inputs = { ...block, file, under: "", confidential: true } as const;
+  assert.deepEqual((await check(undefined, inputs)).failures ?? [], []);
+  execFileSync("git", ["init", "--quiet"], { cwd: dir });
+  assert.deepEqual((await check(undefined, inputs)).failures ?? [], []);
+  execFileSync("git", ["add", "secrets"], { cwd: dir });
+  const { failures = [] } = await check(undefined, inputs);
+  assert.match(failures[0]?.reason ?? "", /secrets is tracked by git/);
+  await assert.rejects(create(inputs), /secrets is tracked by git/);
+  assert.equal(readFileSync(file, "utf8"), "");
+});
