@@ -1,10 +1,10 @@
 import type { AgentSettings } from "../common/contracts/agentEnvironment/environment.ts";
 import { Problem } from "../common/problem.ts";
-import { dueAfter, startOf } from "../common/schedule/nextRun.ts";
+import { dueAfter, withJitter } from "../common/schedule/nextRun.ts";
 import { isDenied } from "../storage/s3/errors.ts";
 import { missedRun } from "./missedRun.ts";
 import type { AgentContext } from "./runtime/context.ts";
-import { sentence } from "./runtime/errorMessage.ts";
+import { errorMessage } from "./runtime/errorMessage.ts";
 
 /** Time for a host that has just started to bring its database up, and for the boot's own checks. */
 const CATCH_UP_DELAY_S = 120;
@@ -17,17 +17,17 @@ const epoch = (date: Date) => Math.floor(date.getTime() / 1000);
  * @param last when the last run was due; absent at the start of the container
  * @throws Problem when there is no schedule or it cannot be read
  */
-export function nextLine(settings: AgentSettings, last: Date | undefined): string {
+export function nextRunLine(settings: AgentSettings, last: Date | undefined): string {
   const { schedule, jitterSeconds } = settings;
   if (schedule === undefined) throw new Problem("SCHEDULE is not set, so nothing is ever due.");
-  const due = dueAfter(schedule, new Date(), last, process.env["TZ"]);
-  return `${epoch(due)} ${epoch(startOf(due, jitterSeconds))}`;
+  const due = dueAfter(schedule, new Date(), { last, timezone: process.env["TZ"] });
+  return `${epoch(due)} ${epoch(withJitter(due, jitterSeconds))}`;
 }
 
 /**
  * When to make up for a run that was due while no container was there: in two minutes, in seconds since 1970; an empty
- * text when none was missed. Why is said on standard error. What cannot be told yet, since the host's network or database
- * is still on its way up, is looked at again then.
+ * text when none was missed. Why goes to standard error. When it cannot be found out yet, since the host's network or
+ * database is still starting, it is tried again then.
  * @throws Problem when the key may not list the bucket: then it is never known
  */
 export async function catchUpLine({ settings, store, report }: AgentContext): Promise<string> {
@@ -36,13 +36,13 @@ export async function catchUpLine({ settings, store, report }: AgentContext): Pr
   try {
     const missed = await missedRun(store, settings, now, process.env["TZ"]);
     if (missed === undefined) return "";
-    report.notice(
-      `a backup of "${missed.database}" was due ${missed.due.toISOString().slice(0, 19)}Z, but the newest is from ${missed.newest}Z: it is made up for in two minutes`,
+    report.warn(
+      `a backup of "${missed.database}" was due ${missed.due.toISOString().slice(0, 19)}Z, but the latest is from ${missed.latestStamp}Z: it is made up for in two minutes`,
     );
   } catch (error) {
     if (isDenied(error instanceof Error ? error.cause : undefined)) throw error;
-    report.notice(
-      `whether a run was missed is looked at again in two minutes, since now it could not be seen: ${sentence(error)}`,
+    report.warn(
+      `whether a run was missed is not known yet and is checked again in two minutes: ${errorMessage(error)}`,
     );
   }
   return later;

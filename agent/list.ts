@@ -1,13 +1,14 @@
+import { formatBytes } from "../common/format.ts";
 import { type CatalogueEntry, isComplete, listBackups } from "../storage/catalogue/catalogue.ts";
-import { withManifests } from "../storage/catalogue/withManifests.ts";
-import type { Store } from "../storage/s3/client.ts";
-import { type Report, readableBytes } from "./runtime/reporter.ts";
+import { withManifests } from "../storage/catalogue/readManifest.ts";
+import type { ObjectStore } from "../storage/s3/objectStore.ts";
+import type { Report } from "./runtime/reporter.ts";
 
-/** Manifests are read of so many of the newest backups: as many as the command line shows at first. */
+/** Manifests are read of so many of the latest backups: as many as the command line shows at first. */
 const WITH_MANIFEST = 50;
 
-/** Lists the backups of one database, newest first. Those that do not count are shown as what they are. */
-export async function list(store: Store, database: string, report: Report): Promise<void> {
+/** Lists the backups of one database, newest first. Incomplete and suspect ones are marked as such. */
+export async function list(store: ObjectStore, database: string, report: Report): Promise<void> {
   const backups = await withManifests(store, await listBackups(store, database), WITH_MANIFEST);
   report.event({ event: "list", backups });
   const { bucket, prefix } = store.address;
@@ -19,7 +20,7 @@ export async function list(store: Store, database: string, report: Report): Prom
   for (const entry of backups) {
     const remark = remarkOn(entry, entry.manifest?.suspect ?? null);
     report.line(
-      `  ${entry.stamp}  ${readableBytes(entry.bytes).padStart(8)}${remark && `  ${remark}`}`,
+      `  ${entry.stamp}  ${formatBytes(entry.bytes).padStart(8)}${remark && `  ${remark}`}`,
     );
   }
 }

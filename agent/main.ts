@@ -1,5 +1,5 @@
 import { Command, CommanderError } from "commander";
-import type { Secrets } from "../common/age/stanzas.ts";
+import type { AgeSecrets } from "../common/age/stanzas.ts";
 import {
   type AgentSettings,
   fromEnvironment,
@@ -7,19 +7,19 @@ import {
 import { parseAddress } from "../storage/address/address.ts";
 import { openStore } from "../storage/s3/client.ts";
 import { verifyChosen } from "./archive/verify.ts";
-import { forCopy, ofCopysStore, openCopy } from "./backup/copyDestination.ts";
-import { catchUpLine, nextLine } from "./clock.ts";
+import { contextForCopy, openCopy } from "./backup/copyDestination.ts";
+import { catchUpLine, nextRunLine } from "./clock.ts";
 import { list } from "./list.ts";
-import { chooseDatabase, forDatabase, tellDatabases } from "./postgres/databases.ts";
+import { chooseDatabase, forDatabase, printDatabases } from "./postgres/databases.ts";
 import { probe } from "./probe.ts";
 import { type RestoreOptions, restore } from "./restore/restore.ts";
 import { undo } from "./restore/undo.ts";
 import { type RunOptions, runBackup } from "./run.ts";
 import { confirmation } from "./runtime/confirm.ts";
 import type { AgentContext } from "./runtime/context.ts";
-import { sentence } from "./runtime/errorMessage.ts";
+import { errorMessage } from "./runtime/errorMessage.ts";
 import { recordFault } from "./runtime/healthState.ts";
-import { understand } from "./runtime/legacyVariables.ts";
+import { translateVariables } from "./runtime/legacyVariables.ts";
 import { redactor } from "./runtime/redact.ts";
 import { openReport } from "./runtime/reporter.ts";
 import { readSecrets } from "./runtime/secrets.ts";
@@ -28,8 +28,8 @@ import { stopOnSignal } from "./runtime/signals.ts";
 const json = process.argv.includes("--json");
 const debug = process.argv.includes("--debug");
 const stop = stopOnSignal();
-const { env, notices } = understand(process.env);
-const clean = redactor([
+const { env, warnings } = translateVariables(process.env);
+const redact = redactor([
   env["POSTGRES_PASSWORD"],
   env["S3_SECRET_ACCESS_KEY"],
   env["S3_ACCESS_KEY_ID"],
@@ -39,16 +39,15 @@ const clean = redactor([
   env["PING_URL"],
   env["WEBHOOK_URL"],
 ]);
-const report = openReport(json, clean);
+const report = openReport(json, redact);
 
-const IDENTITY = "read the private key (AGE-SECRET-KEY-1...), or a passphrase, from standard input";
-const UNREADABLE = 2;
+const IDENTITY_OPTION =
+  "read the private key (AGE-SECRET-KEY-1...), or a passphrase, from standard input";
+const EXIT_NOT_DECRYPTED = 2;
 /** Set when a backup was verified as far as it can be here, which is less than verified. */
-let unreadable = false;
-/** Set when the command is about the second bucket. */
-let readsCopy = false;
-const DATABASE = "which database, where the container backs up several";
-const COPY = "of the copies in the second bucket";
+let notDecrypted = false;
+const DATABASE_OPTION = "which database, where the container backs up several";
+const COPY_OPTION = "of the copies in the second bucket";
 
 const program = new Command("agent")
   .description("Backs up one PostgreSQL database into a bucket; settings come from the environment")
@@ -65,25 +64,26 @@ command("backup", "dump the database into the bucket now")
   .option("--accept", "count it as good although it differs from the last: the new normal")
   .option("--catch-up", "for run.sh: only if the run that was missed is still missing")
   .action(async (options: RunOptions) => {
-    if (options.scheduled !== true) sayNotices();
-    const saying = (error: unknown) => clean(sentence(error));
-    await runBackup(open, options, process.env["AGENT_STATE_DIR"], saying);
+    if (options.scheduled !== true) printWarnings();
+    const describe = (error: unknown) => redact(errorMessage(error));
+    const stateFolder = process.env["AGENT_STATE_DIR"];
+    await runBackup(openContext, options, { stateFolder, describe });
   });
 
 command("restore", "restore into a new database, check it, and swap it with the live one")
   .argument("[backup]", "latest, or a time as list shows it", "latest")
-  .option("--database <name>", DATABASE)
-  .option("--copy", COPY)
+  .option("--database <name>", DATABASE_OPTION)
+  .option("--copy", COPY_OPTION)
   .option("--into <name>", "restore beside the live database, under this new name")
-  .option("--not-after <time>", "the newest backup of this time or before it")
+  .option("--not-after <time>", "the latest backup of this time or before it")
   .option("--globals", "make the roles of the backup that the server lacks, without passwords")
   .option("--scratch <folder>", "unpack the archive there and restore with every core")
-  .option("--identity-stdin", IDENTITY)
-  .option("--dry-run", "check everything and say what would be done")
+  .option("--identity-stdin", IDENTITY_OPTION)
+  .option("--dry-run", "check everything and show what would be done")
   .option("--yes", "do not ask")
   .action(async (wanted: string, options: RestoreFlags) => {
     const scratch = options.scratch ?? env["RESTORE_SCRATCH_DIR"];
-    await restore(openFor(options), {
+    await restore(openContextFor(options), {
       wanted,
       ...options,
       ...(scratch && { scratch }),
@@ -96,49 +96,51 @@ command("undo", "swap a database that a restore has replaced back into its place
   .argument("<name>", "its name now, <database>_before_<time>")
   .option("--yes", "do not ask")
   .action(async (name: string, options: { yes?: boolean }) => {
-    await undo(open(), name, confirmation(options.yes === true || json, stop.signal));
+    await undo(openContext(), name, confirmation(options.yes === true || json, stop.signal));
   });
 
 command("verify", "read a backup to its end, without a database")
   .argument("[backup]", "latest, or a time as list shows it", "latest")
-  .option("--database <name>", DATABASE)
-  .option("--copy", COPY)
-  .option("--identity-stdin", IDENTITY)
+  .option("--database <name>", DATABASE_OPTION)
+  .option("--copy", COPY_OPTION)
+  .option("--identity-stdin", IDENTITY_OPTION)
   .addHelpText("after", "\nExit code 2: stored as it was written, but nothing here can decrypt it.")
   .action(async (wanted: string, options: ReadFlags) => {
-    const depth = await verifyChosen(openFor(options), wanted, await secretsFor(options));
-    if (depth === "stored") unreadable = true;
+    const depth = await verifyChosen(openContextFor(options), wanted, await secretsFor(options));
+    if (depth === "stored") notDecrypted = true;
   });
 
 command("list", "the backups of a database in the bucket, newest first")
-  .option("--database <name>", DATABASE)
-  .option("--copy", COPY)
+  .option("--database <name>", DATABASE_OPTION)
+  .option("--copy", COPY_OPTION)
   .action(async (options: ReadFlags) => {
-    const { store, settings } = openFor(options);
+    const { store, settings } = openContextFor(options);
     await list(store, settings.postgres.database, report);
   });
 
 command("databases", "the databases that this container backs up")
   .option("--stored", "also those that have a backup in the bucket")
-  .action((options: { stored?: boolean }) => tellDatabases(open(), options.stored === true));
+  .action((options: { stored?: boolean }) =>
+    printDatabases(openContext(), options.stored === true),
+  );
 
 command("probe", "try database and bucket, leaving nothing behind").action(() => {
-  sayNotices();
-  return probe(open());
+  printWarnings();
+  return probe(openContext());
 });
 
 command("next", "for run.sh: when the schedule is due and the run begins, seconds since 1970")
   .option("--after <seconds>", "when the last run was due")
   .action((options: { after?: string }) => {
-    if (options.after === undefined) sayNotices();
+    if (options.after === undefined) printWarnings();
     const last = options.after === undefined ? undefined : new Date(Number(options.after) * 1000);
-    process.stdout.write(`${nextLine(fromEnvironment(env), last)}\n`);
+    process.stdout.write(`${nextRunLine(fromEnvironment(env), last)}\n`);
   });
 
 command("missed", "for run.sh: when to make up for a run that was missed, if one was").action(
   async () => {
-    const context = open();
-    tellFault(context);
+    const context = openContext();
+    reportCopyFault(context);
     process.stdout.write(`${await catchUpLine(context)}\n`);
   },
 );
@@ -162,13 +164,11 @@ stop.done();
 async function run(): Promise<number> {
   try {
     await program.parseAsync();
-    return unreadable ? UNREADABLE : 0;
+    return notDecrypted ? EXIT_NOT_DECRYPTED : 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode;
-    const message = sentence(readsCopy ? ofCopysStore(error) : error);
-    report.event({ event: "error", message: clean(message) });
-    if (!json) report.notice(`error: ${message}`);
-    if (debug && error instanceof Error) report.notice(error.stack ?? "");
+    const message = errorMessage(error);
+    report.error(message, debug && error instanceof Error ? error.stack : undefined);
     return stop.exitCode ?? 1;
   }
 }
@@ -181,38 +181,37 @@ function command(name: string, description: string): Command {
     .option("--debug", "show where an error came from");
 }
 
-function open(): AgentContext {
+function openContext(): AgentContext {
   const settings: AgentSettings = fromEnvironment(env);
   const address = parseAddress(settings.store);
-  for (const notice of address.notices) report.notice(notice);
+  for (const warning of address.notices) report.warn(warning);
   const store = openStore(address, settings.store);
   const copy = openCopy(settings, report);
   return { settings, store, ...(copy && { copy }), report, signal: stop.signal };
 }
 
 /** For the one database that the command is about, in the bucket that it is about. */
-function openFor({ database, copy }: ReadFlags): AgentContext {
-  const context = open();
-  readsCopy = copy === true;
+function openContextFor({ database, copy }: ReadFlags): AgentContext {
+  const context = openContext();
   return forDatabase(
-    readsCopy ? forCopy(context) : context,
+    copy === true ? contextForCopy(context) : context,
     chooseDatabase(context.settings, database),
   );
 }
 
-function secretsFor({ identityStdin }: { readonly identityStdin?: boolean }): Promise<Secrets> {
+function secretsFor({ identityStdin }: { readonly identityStdin?: boolean }): Promise<AgeSecrets> {
   return readSecrets(env, identityStdin === true ? process.stdin : undefined);
 }
 
-/** Said where a container begins, and by its health check: the first backup, which fails by it, may be a day away. */
-function tellFault({ copy }: AgentContext): void {
+/** At the start of a container, and for its health check: the first backup, which fails by it, may be a day away. */
+function reportCopyFault({ copy }: AgentContext): void {
   if (copy?.fault === undefined) return;
-  const message = `no copy can be made: ${clean(copy.fault.message)}`;
-  report.notice(message);
+  const message = `no copy can be made: ${redact(copy.fault.message)}`;
+  report.warn(message);
   recordFault(process.env["AGENT_STATE_DIR"], message);
 }
 
-/** Said where a container or a run begins, not by every command. */
-function sayNotices(): void {
-  for (const notice of notices) report.notice(notice);
+/** At the start of a container or a run, not for every command. */
+function printWarnings(): void {
+  for (const warning of warnings) report.warn(warning);
 }

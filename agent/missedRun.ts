@@ -1,36 +1,36 @@
 import type { AgentSettings } from "../common/contracts/agentEnvironment/environment.ts";
 import { lastDue } from "../common/schedule/nextRun.ts";
 import { isGood, listBackups } from "../storage/catalogue/catalogue.ts";
-import type { Store } from "../storage/s3/client.ts";
-import { databasesOf } from "./postgres/databases.ts";
+import type { ObjectStore } from "../storage/s3/objectStore.ts";
+import { selectDatabases } from "./postgres/databases.ts";
 
 /** A scheduled run that was due and left no backup, because no container was there to make it. */
 export interface MissedRun {
   readonly due: Date;
   readonly database: string;
-  /** Stamp of the newest backup, which is older. */
-  readonly newest: string;
+  /** Stamp of the latest backup, which is older. */
+  readonly latestStamp: string;
 }
 
 /**
  * Looks in the bucket for a run that was missed: a container has no memory of its own. A database without any backup has
  * missed none; its first one is made at its time.
- * @returns the first database whose newest backup, good or suspect, is older than the last due time
+ * @returns the first database whose latest backup, good or suspect, is older than the last due time
  * @throws Problem when the schedule cannot be read, the bucket cannot be listed, or the databases are not known
  */
 export async function missedRun(
-  store: Store,
+  store: ObjectStore,
   settings: AgentSettings,
   now: Date,
   timezone: string | undefined,
 ): Promise<MissedRun | undefined> {
   const { schedule } = settings;
-  const due = schedule === undefined ? undefined : lastDue(schedule, now, timezone);
+  const due = schedule === undefined ? undefined : lastDue(schedule, now, { timezone });
   if (due === undefined) return undefined;
-  for (const database of await databasesOf(settings)) {
-    const newest = (await listBackups(store, database)).find(isGood);
-    if (newest !== undefined && Date.parse(`${newest.stamp}Z`) < due.getTime()) {
-      return { due, database, newest: newest.stamp };
+  for (const database of await selectDatabases(settings)) {
+    const latest = (await listBackups(store, database)).find(isGood);
+    if (latest !== undefined && Date.parse(`${latest.stamp}Z`) < due.getTime()) {
+      return { due, database, latestStamp: latest.stamp };
     }
   }
   return undefined;

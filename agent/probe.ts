@@ -1,15 +1,14 @@
 import { dueAfter } from "../common/schedule/nextRun.ts";
-import type { Store } from "../storage/s3/client.ts";
+import type { ObjectStore } from "../storage/s3/objectStore.ts";
 import { probeWrite } from "../storage/s3/writeProbe.ts";
-import { ofCopysStore } from "./backup/copyDestination.ts";
-import { extraOptions } from "./backup/pgDump.ts";
+import { parseExtraOptions } from "./backup/pgDump.ts";
 import {
   checkClientVersion,
   connect,
   readClientVersion,
   readServer,
 } from "./postgres/connection.ts";
-import { databasesOf } from "./postgres/databases.ts";
+import { selectDatabases } from "./postgres/databases.ts";
 import type { AgentContext } from "./runtime/context.ts";
 
 /**
@@ -18,11 +17,11 @@ import type { AgentContext } from "./runtime/context.ts";
  */
 export async function probe({ settings, store, copy, report }: AgentContext): Promise<void> {
   if (settings.schedule !== undefined) {
-    const due = dueAfter(settings.schedule, new Date(), undefined, process.env["TZ"]);
+    const due = dueAfter(settings.schedule, new Date(), { timezone: process.env["TZ"] });
     report.line(`schedule  "${settings.schedule}", next backup ${due.toISOString()}`);
   }
-  extraOptions(settings.postgres.dumpOptions);
-  for (const database of await databasesOf(settings)) {
+  parseExtraOptions(settings.postgres.dumpOptions);
+  for (const database of await selectDatabases(settings)) {
     const client = await connect(settings.postgres, database);
     try {
       const server = await readServer(client);
@@ -37,13 +36,11 @@ export async function probe({ settings, store, copy, report }: AgentContext): Pr
   report.line(`bucket    ${nameOf(store)}, an upload was begun and dropped`);
   if (copy === undefined) return;
   if (copy.fault !== undefined) throw copy.fault;
-  await probeWrite(copy.store).catch((error: unknown) => {
-    throw ofCopysStore(error);
-  });
+  await probeWrite(copy.store);
   const rhythm = copy.every === undefined ? "each backup" : `a backup "${copy.every}"`;
   report.line(`copy      ${nameOf(copy.store)}, an upload was begun and dropped; of ${rhythm}`);
 }
 
-function nameOf({ address }: Store): string {
+function nameOf({ address }: ObjectStore): string {
   return `s3://${address.bucket}/${address.prefix}`;
 }

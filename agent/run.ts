@@ -1,9 +1,9 @@
 import { type BackupOptions, backup } from "./backup/backup.ts";
 import { missedRun } from "./missedRun.ts";
-import { Notices } from "./notify/notifier.ts";
-import { Outcomes } from "./notify/runSummary.ts";
+import { Notifier } from "./notify/notifier.ts";
+import { RunSummary } from "./notify/runSummary.ts";
 import { AnotherBackupRuns } from "./postgres/advisoryLock.ts";
-import { databasesOf, eachDatabase } from "./postgres/databases.ts";
+import { forEachDatabase, selectDatabases } from "./postgres/databases.ts";
 import type { AgentContext } from "./runtime/context.ts";
 import { recordResult } from "./runtime/healthState.ts";
 
@@ -17,61 +17,65 @@ export interface RunOptions extends BackupOptions {
 }
 
 /**
- * One run of the backup command: makes the backup of each database and tells the result to the health check and to those
- * who asked for notices. A run of one database out of several tells the health check its failure only: what the others
- * have come to is still true.
+ * One run of the backup command: makes the backup of each database, leaves the result for the health check and sends the
+ * notifications. A run of one database out of several leaves only its failure: the last result of the others still holds.
  * @param open reads the settings; its failure is the run's
- * @param stateFolder where the health check looks; absent: outside a container
- * @param sentence what to say of an error, free of secrets
  * @throws whatever the backup throws
  */
 export async function runBackup(
   open: () => AgentContext,
   options: RunOptions,
-  stateFolder: string | undefined,
-  sentence: (error: unknown) => string,
+  {
+    stateFolder,
+    describe,
+  }: {
+    /** Where the health check looks; absent: outside a container. */
+    readonly stateFolder: string | undefined;
+    /** An error in a sentence, free of secrets. */
+    readonly describe: (error: unknown) => string;
+  },
 ): Promise<void> {
   let context: AgentContext | undefined;
-  let outcomes: Outcomes | undefined;
-  let notices: Notices | undefined;
+  let summary: RunSummary | undefined;
+  let notifier: Notifier | undefined;
   try {
     context = open();
-    if (options.catchUp === true && !(await stillMissed(context, sentence))) return;
-    outcomes = new Outcomes(context.settings, sentence);
-    notices = new Notices(context, outcomes);
-    notices.begin();
-    const names = await databasesOf(context.settings, options.database);
-    await eachDatabase(
+    if (options.catchUp === true && !(await stillMissed(context, describe))) return;
+    summary = new RunSummary(context.settings, describe);
+    notifier = new Notifier(context, summary);
+    notifier.runStarted();
+    const names = await selectDatabases(context.settings, options.database);
+    await forEachDatabase(
       context,
       names,
-      outcomes.listen(names, (each) => backup(each, options)),
+      summary.observe(names, (each) => backup(each, options)),
     );
     if (options.database === undefined) recordResult(stateFolder);
-    await notices.end();
+    await notifier.runEnded();
   } catch (error) {
     if (error instanceof AnotherBackupRuns) {
-      // The other run tells its own result; this one has none.
+      // The other run leaves its own result; this one has none.
       if (options.scheduled !== true) throw error;
-      context?.report.notice(`${error.message} It counts as the scheduled run.`);
-      if (outcomes?.anyStored === true) await notices?.end();
+      context?.report.warn(`${error.message} It counts as the scheduled run.`);
+      if (summary?.anyStored === true) await notifier?.runEnded();
       return;
     }
-    recordResult(stateFolder, sentence(error));
-    await notices?.end(sentence(error));
+    recordResult(stateFolder, describe(error));
+    await notifier?.runEnded(describe(error));
     throw error;
   }
 }
 
 async function stillMissed(
   { settings, store, report }: AgentContext,
-  sentence: (error: unknown) => string,
+  describe: (error: unknown) => string,
 ): Promise<boolean> {
   try {
     if (await missedRun(store, settings, new Date(), process.env["TZ"])) return true;
     report.line("the backup that was missed has been made meanwhile, or none was missed");
   } catch (error) {
     // No backup has failed: it is not known whether one is wanted.
-    report.notice(`whether a run was missed could not be seen: ${sentence(error)}`);
+    report.warn(`whether a run was missed is not known: ${describe(error)}`);
   }
   return false;
 }

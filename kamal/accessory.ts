@@ -138,8 +138,8 @@ function checkVariable(where: string, name: string): void {
 }
 
 /**
- * Kamal writes clear values into a shell line on the host: some characters do not survive that, and a blank value is not
- * set at all.
+ * Kamal 2.11 writes clear values into a shell line on the host (lib/kamal/utils.rb, `argumentize`): the host expands
+ * `${...}`, `#{` gets a backslash, and a blank value is not set at all.
  * @throws Problem that names the setting
  */
 function checkClearValue(setting: string, value: string): void {

@@ -55,7 +55,7 @@ function readAccessory(name: string, settings: Settings, root: Settings): KamalA
   };
 }
 
-/** A flat `env` is all clear, unless it has one of Kamal's own keys. */
+/** A flat `env` is all clear, unless it has one of Kamal's own keys (Kamal 2.11, lib/kamal/configuration/env.rb). */
 function readEnv(env: Settings): KamalAccessoryConfig["env"] {
   const split = env.has("clear") || env.has("secret");
   return {
@@ -69,6 +69,7 @@ function readEnv(env: Settings): KamalAccessoryConfig["env"] {
   };
 }
 
+/** Kamal wants exactly one of them (2.11, lib/kamal/configuration/validator/accessory.rb). */
 const PLACES = ["host", "hosts", "role", "roles", "tag", "tags"] as const;
 
 function readHosts(settings: Settings, root: Settings): string[] {

@@ -3,9 +3,6 @@ import { type KamalAccessoryConfig, readAccessories } from "./accessoryConfig.ts
 import { mergeSettings, type ReadingContext, Settings } from "./settings.ts";
 import { type OpaqueExpression, readYamlWithErb, type SourceFile } from "./yamlWithErb.ts";
 
-export type { KamalAccessoryConfig } from "./accessoryConfig.ts";
-export { databaseAccessory, databaseDefaults, postgresMajor } from "./database.ts";
-
 /** A value that stands in a secrets file under this name. */
 export interface SecretRef {
   readonly secret: string;
@@ -40,7 +37,7 @@ export interface KamalConfig {
   readonly logging?: { driver?: string; options?: Record<string, string> } | undefined;
   /** Base of the secrets files. @default .kamal/secrets */
   readonly secretsPath: string;
-  /** What was passed over in the files, a sentence each. */
+  /** What was ignored in the files, a sentence each. */
   readonly warnings: readonly string[];
 }
 

@@ -1,5 +1,6 @@
 import { Problem } from "../common/problem.ts";
-import type { KamalAccessoryConfig, KamalConfig } from "./config.ts";
+import type { KamalAccessoryConfig } from "./accessoryConfig.ts";
+import type { KamalConfig } from "./config.ts";
 
 /** Image names that are a PostgreSQL server, whoever publishes them. */
 const POSTGRES_IMAGE =
@@ -52,7 +53,7 @@ export function databaseAccessory(config: KamalConfig, name?: string): KamalAcce
   );
 }
 
-/** Settings of the server as the official image reads them from its environment. */
+/** Settings of the server as the official image's entry point reads them (docker-library/postgres, docker-entrypoint.sh). */
 export function databaseDefaults(accessory: KamalAccessoryConfig): DatabaseDefaults {
   const { env } = accessory;
   return {

@@ -2,7 +2,8 @@ import { type Accessory, checkAccessory } from "./accessory.ts";
 import { checkSecret } from "./secrets.ts";
 
 /**
- * The line that Kamal 2.11 runs on a host for this accessory, word by word, so that the container is Kamal's own.
+ * The line that Kamal 2.11 runs on a host for this accessory, word by word, so that the container is Kamal's own
+ * (lib/kamal/commands/accessory.rb, `run`). KAMAL_HOST is there since Kamal 2.7.
  * @param host as in deploy.yml; Kamal tells it to the container as KAMAL_HOST
  * @throws Problem for a value that would not survive the shell
  */
@@ -26,7 +27,10 @@ export function dockerRunCommand(accessory: Accessory, host: string): string {
   ].join(" ");
 }
 
-/** Path of the accessory's secrets on the host, from the home of the SSH user. */
+/**
+ * Path of the accessory's secrets on the host, from the home of the SSH user. The file is named after the accessory's key,
+ * not its container (Kamal 2.11, lib/kamal/configuration/accessory.rb, `secrets_path`).
+ */
 export function envFilePath({
   service,
   destination,
@@ -37,7 +41,7 @@ export function envFilePath({
 }
 
 /**
- * Content of the env file, byte for byte what Kamal uploads.
+ * Content of the env file, byte for byte what Kamal 2.11 uploads (lib/kamal/env_file.rb): without secrets, one line end.
  * @param secrets value by name in the container, in the accessory's order
  * @throws Problem for a value that Kamal would alter
  */
@@ -49,7 +53,7 @@ export function renderEnvFile(secrets: Readonly<Record<string, string>>): string
   return lines.join("") || "\n";
 }
 
-/** Kamal's default is said even where the daemon's driver does not know it. */
+/** Kamal 2.11 passes its default option even to a log driver that does not know it (lib/kamal/configuration/logging.rb). */
 function loggingWords(logging: Accessory["logging"]): string[] {
   const options = Object.entries(logging?.options ?? {});
   if (!logging?.driver && options.length === 0) return ['--log-opt max-size="10m"'];
@@ -71,7 +75,7 @@ function optionWords(options: Accessory["options"]): string[] {
   );
 }
 
-/** Kamal's quoting: ASCII stretches in double quotes, the others bare. */
+/** Kamal's quoting: ASCII stretches in double quotes, the others bare (2.11, lib/kamal/utils.rb, `escape_shell_value`). */
 function shellWord(value: string): string {
   return value.replace(/[\0-\x7f]+/g, (ascii) => `"${ascii.replace(/[\\"`$]/g, "\\$&")}"`);
 }

@@ -16,7 +16,8 @@ export interface ImageReference {
 const DOCKER_HUB = "registry-1.docker.io";
 
 /**
- * Reads an image reference as Docker does: what stands before the first slash is a registry if it has a dot or a port.
+ * Reads an image reference as Docker does: what stands before the first slash is a registry if it has a dot or a port
+ * (github.com/distribution/reference, `splitDockerDomain`).
  * @param setting name of the argument, for the error
  * @throws Problem when it cannot be read, or has neither tag nor digest
  */

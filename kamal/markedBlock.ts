@@ -1,6 +1,5 @@
 import { Problem } from "../common/problem.ts";
-import { accessoriesSection, type Section } from "./accessoriesSection.ts";
-import { type Line, splitLines } from "./textLines.ts";
+import { accessoriesSection, type Line, type Section, splitLines } from "./accessoriesSection.ts";
 
 /** The place of our block in a file's lines: from the opening marker to the closing one. */
 interface Place {
@@ -55,7 +54,7 @@ export function writeMarkedBlock(
   const inner = block === "" ? [] : block.replace(/\n$/, "").split("\n");
   const section = under && accessoriesSection(lines, place);
   if (section) refuseForeignKey(lines, section, inner[0] ?? "");
-  // Markers that someone moved to where no accessory can be: ours starts anew.
+  // Someone moved the markers to where no accessory can be: the block starts anew.
   if (place && under && !isInPlace(lines, place, section)) {
     return writeMarkedBlock(removeMarkedBlock(text, name), name, block, under);
   }
@@ -98,16 +97,19 @@ export function removeMarkedBlock(text: string, name: string): string {
   return join([...before, ...keepKeyFor(after)]);
 }
 
-/** Children that came after our block lose the key `accessories:` with it: it stays for them, in a next block of ours within its markers. */
+/**
+ * Children that came after the block would lose the key `accessories:` with it. The key stays for them; where another
+ * backup's block comes next, inside its markers.
+ */
 function keepKeyFor(after: readonly Line[]): readonly Line[] {
   const next = after.findIndex(
     ({ text }) => ANY_BEGIN.test(text) || (text.trim() !== "" && !/^\s*#/.test(text)),
   );
   const line = after[next];
   if (!line) return after;
-  const isOurs = ANY_BEGIN.test(line.text);
-  if (!isOurs && indentOf(line.text) === 0) return after;
-  const at = isOurs ? next + 1 : 0;
+  const isBlock = ANY_BEGIN.test(line.text);
+  if (!isBlock && indentOf(line.text) === 0) return after;
+  const at = isBlock ? next + 1 : 0;
   return [...after.slice(0, at), { text: OWN_KEY, end: line.end }, ...after.slice(at)];
 }
 
@@ -140,13 +142,13 @@ function refuseForeignKey(lines: readonly Line[], section: Section, firstLine: s
   if (!foreign) return;
   const begin = lines.findLastIndex(({ text }, at) => at < foreign.line && ANY_BEGIN.test(text));
   const end = lines.findIndex(({ text }, at) => at > begin && ANY_END.test(text));
-  const whose = begin >= 0 && end > foreign.line ? "another backup's" : "not ours";
+  const whose = begin >= 0 && end > foreign.line ? "another backup's" : "not of this program";
   throw new Problem(
-    `accessories.${key} is already there (line ${foreign.line + 1}) and is ${whose}. Rename or remove it, or give our accessory another key with kamal.accessory.`,
+    `accessories.${key} is already there (line ${foreign.line + 1}) and is ${whose}. Rename or remove it, or give the backup's accessory another key with kamal.accessory.`,
   );
 }
 
-/** Another backup's block may bring the key `accessories:` itself; ours comes after it, not into it. */
+/** Another backup's block may bring the key `accessories:` itself; the new block comes after it, not into it. */
 function outsideOtherMarks(lines: readonly Line[], at: number): number {
   const begin = lines.findLastIndex(({ text }, index) => index < at && ANY_BEGIN.test(text));
   const end = lines.findIndex(({ text }, index) => index > begin && ANY_END.test(text));
@@ -162,7 +164,7 @@ function marks(name: string, inner: readonly string[], indent: number): string[]
   ];
 }
 
-/** After a last line without end, ours has none either: that is how `removeMarkedBlock` knows. */
+/** After a last line without line end, the block has none either: that is how `removeMarkedBlock` knows. */
 function insert(lines: readonly Line[], at: number, added: readonly string[], eol: string): string {
   const before = lines.slice(0, at);
   const last = before.at(-1);

@@ -10,7 +10,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 type Value = string | Unresolved;
 
 /**
- * Files that Kamal reads secrets from, in its order; a later one wins.
+ * Files that Kamal reads secrets from, in its order; a later one wins (Kamal 2.11, lib/kamal/secrets.rb). With a
+ * destination the file without its name is not read.
  * @param base `secrets_path` of deploy.yml
  */
 export function secretFilePaths(destination?: string, base = ".kamal/secrets"): string[] {
@@ -21,7 +22,10 @@ const BLANK = "[ \\t\\n\\v\\f\\r]";
 const SINGLE_QUOTED = `${BLANK}*'(?:\\\\'|[^'])*'`;
 const DOUBLE_QUOTED = `${BLANK}*"(?:\\\\"|[^"])*"`;
 const UNQUOTED = "[^#\\n]+";
-/** One assignment as dotenv 3 finds it: anything that does not fit is passed over in silence. */
+/**
+ * One assignment, as the regular expression LINE of the gem dotenv 3 (lib/dotenv/parser.rb) finds it. dotenv skips
+ * whatever does not match, without a word.
+ */
 const ASSIGNMENT = new RegExp(
   `(?<=^|\\n)${BLANK}*(?<export>export${BLANK}+)?(?<key>[\\w.]+)` +
     `(?:(?:${BLANK}*=${BLANK}*?|:${BLANK}+?)(?<value>${SINGLE_QUOTED}|${DOUBLE_QUOTED}|${UNQUOTED})?)?` +
@@ -117,7 +121,8 @@ function expandVariables(
 }
 
 /**
- * Refuses what does not reach a container unchanged through Kamal's env file.
+ * Refuses what does not reach a container unchanged through Kamal's env file: Kamal 2.11 writes Ruby's `String#dump`
+ * (lib/kamal/env_file.rb), which doubles backslashes and escapes control characters, and Docker takes the file literally.
  * @param name the setting, for the error; the value never is in it
  * @throws Problem for a backslash, a line end, a tab, another control character, or half a Unicode character
  */
@@ -158,4 +163,15 @@ export function quoteSecret(name: string, value: string): string {
   throw new Problem(
     `secret ${name} has a ', a # and $( together, which no quoting in a secrets file can hold. Choose a value without one of them.`,
   );
+}
+
+/**
+ * The lines for a secrets file of Kamal's, in the order given, without markers.
+ * @param entries value by Kamal's secret name
+ * @throws Problem for a value that would reach the container altered
+ */
+export function renderSecretsBlock(entries: Readonly<Record<string, string>>): string {
+  return Object.entries(entries)
+    .map(([name, value]) => `${quoteSecret(name, value)}\n`)
+    .join("");
 }

@@ -5,7 +5,7 @@ import type { OpaqueExpression } from "./yamlWithErb.ts";
 export interface ReadingContext {
   readonly path: string;
   readonly opaque: ReadonlyMap<string, OpaqueExpression>;
-  /** The argument of ours that replaces a setting of the file, if there is one. */
+  /** The program's argument that replaces a setting of the file, if there is one. */
   readonly argumentFor: (setting: string) => string | undefined;
 }
 
@@ -142,7 +142,10 @@ export class Settings {
   }
 }
 
-/** Kamal's rule for a destination: mappings merge, everything else is replaced. */
+/**
+ * Kamal's rule for a destination: mappings merge, everything else, lists too, is replaced (Kamal 2.11,
+ * lib/kamal/configuration.rb, by ActiveSupport's `deep_merge!`).
+ */
 export function mergeSettings(base: unknown, over: unknown): unknown {
   if (!isMapping(base) || !isMapping(over)) return over;
   const merged: Record<string, unknown> = { ...base };

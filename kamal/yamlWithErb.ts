@@ -34,7 +34,8 @@ const LITERAL = /^(?:"(?<double>[^"\\#]*)"|'(?<single>[^'\\]*)'|(?<integer>\d+))
 const TAG = /<%%|<%(?<kind>[#=-]?)(?<body>[\s\S]*?)(?<end>-%>|(?<!%)%>)/g;
 
 /**
- * Reads YAML that may hold ERB, without Ruby: only look-ups in ENV are evaluated.
+ * Reads YAML that may hold ERB, without Ruby: only look-ups in ENV are evaluated. Kamal 2.11 runs the whole file through ERB
+ * first, comments included, with a dash that takes the line end along (lib/kamal/configuration.rb, `trim_mode: "-"`).
  * @param tag a word that tells the placeholders of several files apart
  * @throws Problem when the text is no YAML after that
  */
@@ -64,7 +65,7 @@ export function readYamlWithErb(file: SourceFile, env: Environment, tag: string)
     if (kind !== "#" && body.trim() !== "") {
       const line = file.text.slice(0, match.at(-3) as number).split("\n").length;
       warnings.push(
-        `${file.path} line ${line}: ${shown} needs Ruby and was passed over; what it encloses is read as it stands.`,
+        `${file.path} line ${line}: ${shown} needs Ruby and was ignored; what it encloses is read as it stands.`,
       );
     }
     // Its line ends stay, so that the YAML parser counts the lines of the file.

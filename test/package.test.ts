@@ -49,9 +49,9 @@ before(() => {
 });
 after(() => rmSync(project, { recursive: true, force: true }));
 
-test("the package carries no sandbox, no tests and no stand-in", () => {
+test("the package carries no sandbox, no tests, no stand-in and no page for those who work on it", () => {
   assert.deepEqual(
-    carried.filter((path) => /^(sandbox|test|stacks|scripts)\//.test(path)),
+    carried.filter((path) => /^(sandbox|test|stacks|scripts|docs)\/|\/README\.md$/.test(path)),
     [],
   );
   assert.ok(carried.includes("agent/context/Dockerfile"));

@@ -1,8 +1,15 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { globSync, readFileSync } from "node:fs";
-import { dirname, join, normalize } from "node:path";
+import { globSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
+import {
+  circlesOf,
+  filesGraph,
+  importsOf,
+  subRoomsGraph,
+  topRooms,
+} from "./support/importGraph.ts";
 
 const ROOMS: Record<string, readonly string[]> = {
   common: [],
@@ -14,10 +21,17 @@ const ROOMS: Record<string, readonly string[]> = {
   stacks: ["components"],
 };
 
-function importsOf(file: string): string[] {
-  const text = readFileSync(file, "utf8");
-  const specifiers = [...text.matchAll(/(?:from|import)\s*\(?\s*"(\.{1,2}\/[^"]+)"/g)];
-  return specifiers.map(([, path]) => normalize(join(dirname(file), path as string)));
+/** What a user runs. Those that only work on this repository, `sandbox/` and `test/`, may import all of them. */
+const PRODUCT = Object.keys(ROOMS);
+
+/** Folders with TypeScript in them or below them; folders of data, such as fixtures and images, are none. */
+const FOLDERS = [
+  ...new Set(topRooms().flatMap((room) => globSync(`${room}/**/*.ts`).flatMap(foldersOf))),
+];
+
+function foldersOf(file: string): string[] {
+  const folder = dirname(file);
+  return folder === "." ? [] : [folder, ...foldersOf(folder)];
 }
 
 for (const [room, allowed] of Object.entries(ROOMS)) {
@@ -33,6 +47,50 @@ for (const [room, allowed] of Object.entries(ROOMS)) {
     assert.deepEqual(wrong, []);
   });
 }
+
+test("CONTRIBUTING states the same rules", () => {
+  const page = readFileSync("CONTRIBUTING.md", "utf8");
+  const rows = [...page.matchAll(/^\| `(\w+)\/` \|.*\| (.+) \|$/gm)];
+  const stated = rows.map(
+    ([, room = "", may = ""]) => [room, may === "nothing" ? [] : may.split(", ")] as const,
+  );
+  const rules = Object.entries(ROOMS).map(([room, allowed]) => [room, allowed.toSorted()] as const);
+  assert.deepEqual(
+    Object.fromEntries(
+      stated.filter(([room]) => room in ROOMS).map(([room, may]) => [room, may.toSorted()]),
+    ),
+    Object.fromEntries(rules),
+  );
+});
+
+test("no file of the product imports itself by way of others; imports of types count", () => {
+  assert.deepEqual(circlesOf(filesGraph(PRODUCT)), []);
+});
+
+test("no circle among the sub-rooms of a room", () => {
+  const wrong = FOLDERS.flatMap((folder) =>
+    circlesOf(subRoomsGraph(folder)).map((circle) => `${folder}: ${circle.join(", ")}`),
+  );
+  assert.deepEqual(wrong, []);
+});
+
+test("a room holds at most 15 files and sub-rooms, one of the product at least 5", () => {
+  const wrong = FOLDERS.flatMap((folder) => {
+    const entries = readdirSync(folder).length;
+    const [room = ""] = folder.split("/");
+    const atLeast = PRODUCT.includes(room) ? 5 : 1;
+    return entries > 15 || entries < atLeast ? [`${folder}: ${entries}`] : [];
+  });
+  assert.deepEqual(wrong, []);
+});
+
+test(".nvmrc names the Node that scripts/setup brings, and package.json takes it", () => {
+  const pinned = readFileSync(".nvmrc", "utf8").trim();
+  assert.match(readFileSync("scripts/env", "utf8"), new RegExp(`/node-${pinned}/`));
+  const { engines } = JSON.parse(readFileSync("package.json", "utf8"));
+  const least: string = engines.node.replace(">=", "");
+  assert.ok(least.localeCompare(pinned, undefined, { numeric: true }) <= 0, engines.node);
+});
 
 test("the rooms that know no Pulumi import none", () => {
   const wrong = ["common", "kamal", "storage", "agent"].flatMap((room) =>

@@ -1,17 +1,17 @@
 import { createHash } from "node:crypto";
 import type { Writable } from "node:stream";
 import { LONGEST_HEADER, parseHeader, unlock } from "../../common/age/header.ts";
-import type { Secrets } from "../../common/age/stanzas.ts";
+import type { AgeSecrets } from "../../common/age/stanzas.ts";
 import { decryptStream } from "../../common/age/stream.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
 import type { CatalogueEntry } from "../../storage/catalogue/catalogue.ts";
-import type { Store } from "../../storage/s3/client.ts";
 import { readStart } from "../../storage/s3/download.ts";
-import { type Ending, readText, runPipeline, runProgram, SIGPIPE } from "../streams/process.ts";
+import type { ObjectStore } from "../../storage/s3/objectStore.ts";
+import { type ExitResult, readText, runPipeline, runProgram, SIGPIPE } from "../streams/process.ts";
 
-/** How the bytes of a stored object become what was packed. */
-export interface Unpacking {
+/** How the bytes of a stored object become the archive, or the text, that was stored. */
+export interface Decoder {
   /** The program that does the last step, as shell text and by its name for errors. `none`: pg_restore reads it as it is. */
   readonly command?: string;
   readonly program: "zstd" | "gpg" | "none";
@@ -22,50 +22,50 @@ export interface Unpacking {
 }
 
 /** What was read of an object, and how the programs behind it ended. */
-export interface Unpacked {
+export interface DecodeResult {
   /** Bytes read as stored; the whole object unless the second program stopped first. */
   readonly bytes: number;
   readonly sha256: string;
-  /** False when reading stopped early, because the second program wanted no more: then the two above say nothing. */
+  /** False when reading stopped early, because the second program wanted no more: then the two above mean nothing. */
   readonly whole: boolean;
-  /** Of the unpacking's program; code 0 when there is none. */
-  readonly first: Ending;
-  readonly second: Ending;
+  /** Of the decoder's program; code 0 when there is none. */
+  readonly first: ExitResult;
+  readonly second: ExitResult;
 }
 
-const UNPACKED: Unpacking = { program: "none" };
+const NO_DECODER: Decoder = { program: "none" };
 
 /**
- * Finds out how a dump is read, and tries the secret on its head.
+ * Finds out how a dump is decoded, and tries the secret on its age header.
  * @throws Problem when it is encrypted and the secret is missing or wrong
  */
-export async function openDump(
-  store: Store,
+export async function dumpDecoder(
+  store: ObjectStore,
   { key }: Pick<CatalogueEntry, "key">,
   manifest: Manifest | null,
-  secrets: Secrets,
-): Promise<Unpacking> {
-  if (key.endsWith(".gpg")) return gpgUnpacking(key, secrets);
-  if (manifest === null) return UNPACKED;
-  return openPacked(store, key, manifest, secrets);
+  secrets: AgeSecrets,
+): Promise<Decoder> {
+  if (key.endsWith(".gpg")) return gpgDecoder(key, secrets);
+  if (manifest === null) return NO_DECODER;
+  return objectDecoder(store, key, manifest, secrets);
 }
 
 /**
  * The same for any object of a backup, compressed and encrypted so.
  * @throws Problem when it is encrypted and the secret is missing or wrong
  */
-export async function openPacked(
-  store: Store,
+export async function objectDecoder(
+  store: ObjectStore,
   key: string,
   { compression, encryption }: Pick<Manifest, "compression" | "encryption">,
-  secrets: Secrets,
-): Promise<Unpacking> {
-  const program: Unpacking =
-    compression === "zstd" ? { command: "zstd -q -d -c", program: "zstd" } : UNPACKED;
+  secrets: AgeSecrets,
+): Promise<Decoder> {
+  const program: Decoder =
+    compression === "zstd" ? { command: "zstd -q -d -c", program: "zstd" } : NO_DECODER;
   if (encryption === "none") return program;
   try {
     const header = parseHeader(await readStart(store, key, LONGEST_HEADER));
-    if (header === undefined) throw new Problem("it is cut off within its head.");
+    if (header === undefined) throw new Problem("it is cut off within its header.");
     const payload = await unlock(header, secrets);
     return { ...program, decrypt: (source) => decryptStream(source, header.bytes, payload) };
   } catch (error) {
@@ -74,8 +74,8 @@ export async function openPacked(
   }
 }
 
-/** The old image's encryption. No agent, no keyring, no home: nothing is written anywhere. */
-function gpgUnpacking(key: string, { passphrase }: Secrets): Unpacking {
+/** The old image's `gpg --symmetric`. No gpg-agent, no keyring, no home: nothing is written anywhere. */
+function gpgDecoder(key: string, { passphrase }: AgeSecrets): Decoder {
   if (passphrase === undefined) {
     throw new Problem(
       `${key} is encrypted with a passphrase by the old image, and none is set. Set PASSPHRASE to the one that it was made with.`,
@@ -90,27 +90,27 @@ function gpgUnpacking(key: string, { passphrase }: Secrets): Unpacking {
 }
 
 /**
- * Runs an object through its unpacking into a program; nothing touches a disk on the way.
+ * Runs an object through its decoder into a program; nothing touches a disk on the way.
  * @param source bytes as stored
- * @param reader shell text of the program that takes what was packed
+ * @param reader shell text of the program that takes what comes out of it
  * @throws what the source throws, or the decryption when a byte was changed; how the programs ended is in the result
  */
-export async function unpackInto(
+export async function decodeInto(
   source: AsyncIterable<Buffer>,
-  { command, secret, decrypt }: Unpacking,
+  { command, secret, decrypt }: Decoder,
   reader: string,
   options: {
     readonly args: readonly string[];
     readonly env: NodeJS.ProcessEnv;
     readonly signal: AbortSignal;
-    /** Told the number of stored bytes read so far. */
+    /** Called with the number of stored bytes read so far. */
     readonly onBytes?: (bytes: number) => void;
-    /** Told what the reader prints. */
+    /** Called with what the reader prints. */
     readonly onOutput?: (text: string) => void;
     /** Why the reader failed, where it prints that too. @default what stands on its standard error */
     readonly failure?: () => string;
   },
-): Promise<Unpacked> {
+): Promise<DecodeResult> {
   const { args, env, signal, onBytes, onOutput, failure } = options;
   const programs = start(command, reader, {
     args,
@@ -124,15 +124,15 @@ export async function unpackInto(
   const ended = Promise.all([programs.ended, printed]).then(([endings]) => endings);
   ended.catch(() => {});
   try {
-    const count = new Count(onBytes);
-    const counted = count.pass(source);
+    const counter = new ByteCounter(onBytes);
+    const counted = counter.pass(source);
     const whole = await feed(
       { stdin: programs.stdin, ended },
       decrypt === undefined ? counted : decrypt(counted),
       ({ code, stderr }) => code !== 0 && brokenArchive(failure?.() ?? stderr),
     );
     signal.throwIfAborted();
-    return { ...count.result(), whole, ...(await ended) };
+    return { ...counter.result(), whole, ...(await ended) };
   } catch (error) {
     // The killed programs and the closed stream have errors of their own; the reason for stopping is the cause.
     signal.throwIfAborted();
@@ -157,7 +157,7 @@ function start(
 }
 
 /** The decompressor choked on the data itself, so the object's digest, read to its end, is the better explanation. */
-export function brokenByData(first: Ending): boolean {
+export function failedOnData(first: ExitResult): boolean {
   // gpg ends with a code of its own when its reader is gone.
   return first.code !== 0 && first.code !== SIGPIPE && !/Broken pipe$/m.test(first.stderr);
 }
@@ -173,17 +173,17 @@ function brokenArchive(error: string): boolean {
 async function feed(
   { stdin, ended }: Pick<ReturnType<typeof start>, "stdin" | "ended">,
   source: AsyncIterable<Buffer>,
-  isBrokenArchive: (reader: Ending) => boolean,
+  isBrokenArchive: (reader: ExitResult) => boolean,
 ): Promise<boolean> {
   if (stdin === null) throw new Error("the pipeline has no input");
-  // EPIPE: the reader is gone; its exit code says why.
+  // EPIPE: the reader is gone; its exit code has the reason.
   stdin.on("error", () => {});
   for await (const chunk of source) {
     if (!stdin.destroyed) {
       if (!stdin.write(chunk)) await drained(stdin);
     } else {
       const { first, second } = await ended;
-      if (!brokenByData(first) && !isBrokenArchive(second)) return false;
+      if (!failedOnData(first) && !isBrokenArchive(second)) return false;
     }
   }
   stdin.end();
@@ -202,7 +202,7 @@ function drained(stdin: Writable): Promise<void> {
 }
 
 /** Size and digest of what passes by, as stored. */
-export class Count {
+export class ByteCounter {
   readonly #hash = createHash("sha256");
   readonly #onBytes: ((bytes: number) => void) | undefined;
   #bytes = 0;

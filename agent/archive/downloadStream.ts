@@ -4,19 +4,17 @@ import type { CatalogueEntry } from "../../storage/catalogue/catalogue.ts";
 import { openObject } from "../../storage/s3/download.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import { throttled } from "../runtime/reporter.ts";
-import { StallWatch } from "../streams/stallTimeout.ts";
-
-const PROGRESS_EVERY_MS = 1000;
+import { StallTimeout } from "../streams/stallTimeout.ts";
 
 /** A backup's object on its way from the bucket. */
-export interface Incoming {
+export interface Download {
   readonly source: AsyncIterable<Buffer>;
   /** Aborted when the run is stopped, or nothing has moved for too long. */
   readonly signal: AbortSignal;
-  /** Reports the progress; told the number of bytes read so far. */
+  /** Reports the progress; called with the number of bytes read so far. */
   readonly onBytes: (bytes: number) => void;
   /** Nothing more is read from the network, however long the rest takes. */
-  arrived(): void;
+  fetched(): void;
   close(): void;
 }
 
@@ -24,20 +22,20 @@ export interface Incoming {
  * Opens an object to be read to its end.
  * @param what is done with it, for the error when nothing moves: `restore of shop_production`
  */
-export async function openIncoming(
+export async function openDownload(
   { store, report, signal }: AgentContext,
   { key, bytes: total }: Pick<CatalogueEntry, "key" | "bytes">,
   what: string,
-): Promise<Incoming> {
+): Promise<Download> {
   const started = performance.now();
-  const stall = new StallWatch(what);
+  const stall = new StallTimeout(what);
   const stopping = AbortSignal.any([signal, stall.signal]);
   const { stream } = await openObject(store, key);
   addAbortSignal(stopping, stream);
   return {
     source: stall.watch(stream),
     signal: stopping,
-    onBytes: throttled(PROGRESS_EVERY_MS, (bytes: number) =>
+    onBytes: throttled((bytes: number) =>
       report.event({
         event: "progress",
         step: "download",
@@ -46,7 +44,7 @@ export async function openIncoming(
         elapsedMs: Math.round(performance.now() - started),
       }),
     ),
-    arrived: () => stall.stop(),
+    fetched: () => stall.stop(),
     close: () => {
       stall.stop();
       stream.destroy();
@@ -55,7 +53,7 @@ export async function openIncoming(
 }
 
 /** How an object that was read whole differs from what its manifest says; undefined when it does not. */
-export function damageOf(
+export function digestMismatch(
   { object }: Manifest,
   read: { readonly bytes: number; readonly sha256: string },
 ): string | undefined {

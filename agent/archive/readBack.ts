@@ -1,53 +1,57 @@
 import { LONGEST_HEADER } from "../../common/age/header.ts";
-import type { Secrets } from "../../common/age/stanzas.ts";
-import { checkFraming, Damaged } from "../../common/age/stream.ts";
+import type { AgeSecrets } from "../../common/age/stanzas.ts";
+import { checkFraming, DamagedObject } from "../../common/age/stream.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import type { CatalogueEntry } from "../../storage/catalogue/catalogue.ts";
 import { readStart } from "../../storage/s3/download.ts";
 import type { AgentContext } from "../runtime/context.ts";
-import { describeEnding } from "../streams/process.ts";
-import { Count, openDump, type Unpacking, unpackInto } from "./decode.ts";
-import { damageOf, type Incoming, openIncoming } from "./downloadStream.ts";
-import { readHead } from "./tocReader.ts";
+import { describeExit } from "../streams/process.ts";
+import { ByteCounter, type Decoder, decodeInto, dumpDecoder } from "./decode.ts";
+import { type Download, digestMismatch, openDownload } from "./downloadStream.ts";
+import { queryToc } from "./tocReader.ts";
 
 const SHOWN = 5;
 
 /** The backup that is looked at. */
-export type Subject = Pick<CatalogueEntry, "database" | "stamp" | "key" | "bytes" | "verifiedKey">;
+export type BackupToVerify = Pick<
+  CatalogueEntry,
+  "database" | "stamp" | "key" | "bytes" | "verifiedKey"
+>;
 
 /**
  * Reads an object through its decryption, its decompression and every block of the archive.
  * @returns number of tables in it
  * @throws Damaged; Problem when a secret is missing or wrong, or the object cannot be read
  */
-export async function readAll(
+export async function readArchive(
   context: AgentContext,
-  entry: Subject,
+  entry: BackupToVerify,
   manifest: Manifest | null,
-  secrets: Secrets,
+  secrets: AgeSecrets,
 ): Promise<number> {
-  const { store, signal } = context;
-  const unpacking = await openDump(store, entry, manifest, secrets);
-  await download(context, entry, manifest, async ({ source, signal: stopping, onBytes }) => {
-    const read = await unpackInto(source, unpacking, "pg_restore --file=/dev/null", {
+  const { store } = context;
+  const decoder = await dumpDecoder(store, entry, manifest, secrets);
+  await readWhole(context, entry, manifest, async ({ source, signal: stopping, onBytes }) => {
+    const read = await decodeInto(source, decoder, "pg_restore --file=/dev/null", {
       args: [],
       env: process.env,
       signal: stopping,
       onBytes,
     });
-    return { ...read, failure: failureOf(read, unpacking) };
+    return { ...read, failure: failureOf(read, decoder) };
   });
-  const list = await readHead(store, entry.key, unpacking, ["--list"], signal);
-  if (list === undefined) throw new Damaged(`${entry.key}: its table of contents cannot be read.`);
+  const list = await queryToc(context, entry.key, decoder, ["--list"]);
+  if (list === undefined)
+    throw new DamagedObject(`${entry.key}: its table of contents cannot be read.`);
   return compareTables(entry.key, list, manifest);
 }
 
 function failureOf(
-  { first, second, whole }: Awaited<ReturnType<typeof unpackInto>>,
-  { program }: Unpacking,
+  { first, second, whole }: Awaited<ReturnType<typeof decodeInto>>,
+  { program }: Decoder,
 ): string | undefined {
-  if (first.code !== 0) return describeEnding(program, first);
-  if (second.code !== 0) return describeEnding("pg_restore", second);
+  if (first.code !== 0) return describeExit(program, first);
+  if (second.code !== 0) return describeExit("pg_restore", second);
   return whole ? undefined : "pg_restore was done before the object had been read to its end";
 }
 
@@ -55,22 +59,22 @@ function failureOf(
  * Reads an encrypted object as it is stored, without its key.
  * @throws Damaged; Problem when it cannot be read
  */
-export async function readStored(
+export async function readStoredBytes(
   context: AgentContext,
-  entry: Subject,
+  entry: BackupToVerify,
   manifest: Manifest | null,
 ): Promise<null> {
   const { store } = context;
   const recipients = checkFraming(await readStart(store, entry.key, LONGEST_HEADER), entry.bytes);
   if (manifest !== null && recipients !== manifest.recipients.length) {
-    throw new Damaged(
+    throw new DamagedObject(
       `${entry.key} is not what was written: ${recipients} keys can open it, the manifest names ${manifest.recipients.length}.`,
     );
   }
-  await download(context, entry, manifest, async ({ source, signal, onBytes }) => {
-    const count = new Count(onBytes);
-    for await (const _ of count.pass(source)) signal.throwIfAborted();
-    return { ...count.result(), whole: true, failure: undefined };
+  await readWhole(context, entry, manifest, async ({ source, signal, onBytes }) => {
+    const counter = new ByteCounter(onBytes);
+    for await (const _ of counter.pass(source)) signal.throwIfAborted();
+    return { ...counter.result(), whole: true, failure: undefined };
   });
   return null;
 }
@@ -82,31 +86,31 @@ interface Read {
   readonly failure: string | undefined;
 }
 
-/** One reading from start to end; a digest that differs explains more than what the programs said. */
-async function download(
+/** One reading from start to end; a digest that differs explains more than the errors of the programs. */
+async function readWhole(
   context: AgentContext,
-  entry: Subject,
+  entry: BackupToVerify,
   manifest: Manifest | null,
-  read: (incoming: Incoming) => Promise<Read>,
+  read: (download: Download) => Promise<Read>,
 ): Promise<void> {
-  const incoming = await openIncoming(context, entry, `verification of ${entry.key}`);
+  const download = await openDownload(context, entry, `verification of ${entry.key}`);
   try {
-    const { failure, whole, ...found } = await read(incoming);
-    const damage = whole && manifest !== null ? damageOf(manifest, found) : undefined;
+    const { failure, whole, ...found } = await read(download);
+    const damage = whole && manifest !== null ? digestMismatch(manifest, found) : undefined;
     const fault = damage ?? failure;
     if (fault !== undefined) throw damaged(entry, fault);
   } finally {
-    incoming.close();
+    download.close();
   }
 }
 
-function damaged({ key }: Subject, how: string): Damaged {
-  return new Damaged(`${key} is damaged: ${how}. Do not rely on it; take a new backup.`);
+function damaged({ key }: BackupToVerify, how: string): DamagedObject {
+  return new DamagedObject(`${key} is damaged: ${how}. Do not rely on it; take a new backup.`);
 }
 
 /** @returns number of tables with data in the archive */
 function compareTables(key: string, list: string, manifest: Manifest | null): number {
-  // `3350; 0 16386 TABLE DATA public accounts owner`; names may hold blanks, so the known ones are looked for.
+  // As `pg_restore --list` writes it (see parseContents); names may hold blanks, so the known ones are looked for.
   const found = [...list.matchAll(/^\d+; \d+ \d+ TABLE DATA (.*)$/gm)].map(
     ([, rest]) => rest ?? "",
   );
@@ -117,7 +121,7 @@ function compareTables(key: string, list: string, manifest: Manifest | null): nu
   });
   if (missing.length === 0) return found.length;
   const names = missing.slice(0, SHOWN).map(({ schema, name }) => `${schema}.${name}`);
-  throw new Damaged(
+  throw new DamagedObject(
     `${key} lacks ${missing.length} of ${manifest.tables.length} tables that its manifest names: ${names.join(", ")}. Do not rely on it; take a new backup.`,
   );
 }

@@ -1,12 +1,17 @@
 import { type FileHandle, open } from "node:fs/promises";
 
-/** Format 1.14 is PostgreSQL 12's, 1.15 16's, 1.16 17's and 18's: `K_VERS_...` in PostgreSQL's pg_backup_archiver.h. */
+// pg_dump's custom archive format, as PostgreSQL 17 has it in src/bin/pg_dump: header and table of contents are ReadHead and
+// ReadToc of pg_backup_archiver.c, numbers, texts and offsets its ReadInt, ReadStr and ReadOffset, the data blocks behind
+// them _skipData of pg_backup_custom.c.
+
+/** Format 1.14 is PostgreSQL 12's, 1.15 16's, 1.16 17's and 18's: `K_VERS_...` in pg_backup_archiver.h. */
 const KNOWN_MINORS = [14, 15, 16];
+/** `archCustom` of pg_backup.h. */
 const CUSTOM = 1;
 const [INT_BYTES, OFFSET_BYTES] = [4, 8];
-/** States of an offset in the table of contents, `K_OFFSET_...` in pg_backup_custom.c. */
+/** States of an offset in the table of contents: `K_OFFSET_POS_NOT_SET` and `K_OFFSET_POS_SET` of pg_backup_archiver.h. */
 const [NOT_SET, SET] = [1, 2];
-/** Kinds of data block. */
+/** Kinds of data block: `BLK_DATA` and `BLK_BLOBS` of pg_backup_archiver.h. */
 const [TABLE, LARGE_OBJECTS] = [1, 3];
 const READ_BYTES = 64 * 1024;
 
@@ -16,33 +21,33 @@ const READ_BYTES = 64 * 1024;
  * workers goes straight to its data instead of reading its way there. The file is then, byte for byte, what pg_dump writes
  * itself where it can go back.
  * @param file whole archive in custom format
- * @returns false when it is not an archive as it is known here, or is not whole; then the file is as it was, and what is to be
- * said of it pg_restore says
+ * @returns false when it is not an archive as it is known here, or is not whole; then the file is as it was, and pg_restore
+ * reports what is wrong with it
  */
 export async function fillOffsets(file: string): Promise<boolean> {
   const handle = await open(file, "r+");
   try {
     const reader = new Reader(handle);
-    const fields = await readContents(reader);
-    for (const [id, place] of await findData(reader, fields)) {
+    const fields = await findOffsetFields(reader);
+    for (const [id, offset] of await findDataOffsets(reader, fields)) {
       const field = Buffer.alloc(1 + OFFSET_BYTES);
       field.writeUInt8(SET);
-      field.writeBigUInt64LE(BigInt(place), 1);
+      field.writeBigUInt64LE(BigInt(offset), 1);
       await handle.write(field, 0, field.length, fields.get(id) ?? null);
     }
     return true;
   } catch (error) {
-    if (error instanceof Unknown) return false;
+    if (error instanceof UnknownFormat) return false;
     throw error;
   } finally {
     await handle.close();
   }
 }
 
-class Unknown extends Error {}
+class UnknownFormat extends Error {}
 
-/** Where the offset of each entry stands that has data, but no place of it yet. */
-async function readContents(reader: Reader): Promise<Map<number, number>> {
+/** Where the offset field stands of each entry that has data, but no offset yet. */
+async function findOffsetFields(reader: Reader): Promise<Map<number, number>> {
   const magic = Buffer.alloc(5);
   for (let at = 0; at < magic.length; at += 1) magic[at] = await reader.byte();
   const [major, minor] = [await reader.byte(), await reader.byte()];
@@ -53,7 +58,7 @@ async function readContents(reader: Reader): Promise<Map<number, number>> {
     major === 1 &&
     KNOWN_MINORS.includes(minor) &&
     sizes.join() === [INT_BYTES, OFFSET_BYTES, CUSTOM].join();
-  if (!known) throw new Unknown();
+  if (!known) throw new UnknownFormat();
   if (minor >= 15) await reader.byte();
   else await reader.int(); // compression
   for (let part = 0; part < 7; part += 1) await reader.int(); // time of the dump
@@ -78,30 +83,31 @@ async function readContents(reader: Reader): Promise<Map<number, number>> {
 }
 
 /** Where the data of each entry begins. */
-async function findData(
+async function findDataOffsets(
   reader: Reader,
   fields: ReadonlyMap<number, number>,
 ): Promise<Map<number, number>> {
-  const places = new Map<number, number>();
+  const offsets = new Map<number, number>();
   while (!(await reader.atEnd())) {
-    const place = reader.position;
+    const offset = reader.position;
     const kind = await reader.byte();
     const id = await reader.int();
-    if (!fields.has(id)) throw new Unknown();
-    if (kind === TABLE) await skipPieces(reader);
-    else if (kind === LARGE_OBJECTS) while ((await reader.int()) !== 0) await skipPieces(reader);
-    else throw new Unknown();
-    places.set(id, place);
+    if (!fields.has(id)) throw new UnknownFormat();
+    if (kind === TABLE) await skipDataBlocks(reader);
+    else if (kind === LARGE_OBJECTS)
+      while ((await reader.int()) !== 0) await skipDataBlocks(reader);
+    else throw new UnknownFormat();
+    offsets.set(id, offset);
   }
-  return places;
+  return offsets;
 }
 
 /** Each with its length in front; one of none is the end. */
-async function skipPieces(reader: Reader): Promise<void> {
+async function skipDataBlocks(reader: Reader): Promise<void> {
   for (;;) {
     const bytes = reader.nextInt() ?? (await reader.int());
     if (bytes === 0) return;
-    if (bytes < 0) throw new Unknown();
+    if (bytes < 0) throw new UnknownFormat();
     reader.skip(bytes);
   }
 }
@@ -138,7 +144,7 @@ class Reader {
     return this.#window.readUInt8(this.#at - 1);
   }
 
-  /** A sign, then the number: the archive's own form. */
+  /** `ReadInt`: a sign, then the number, least significant byte first. */
   async int(): Promise<number> {
     await this.#need(1 + INT_BYTES);
     return this.nextInt() as number;
@@ -153,7 +159,7 @@ class Reader {
     return negative ? -number : number;
   }
 
-  /** Skips a text. @returns false when there is none, which is not the same as an empty one */
+  /** Skips a text, `ReadStr`. @returns false when there is none, which is not the same as an empty one */
   async text(): Promise<boolean> {
     const bytes = await this.int();
     if (bytes > 0) this.skip(bytes);
@@ -163,7 +169,7 @@ class Reader {
   async #need(bytes: number): Promise<void> {
     if (this.#at + bytes <= this.#window.length) return;
     await this.#move();
-    if (this.#window.length < bytes) throw new Unknown();
+    if (this.#window.length < bytes) throw new UnknownFormat();
   }
 
   /** The window to where the next byte is. */

@@ -1,34 +1,33 @@
 import { Problem } from "../../common/problem.ts";
-import type { Store } from "../../storage/s3/client.ts";
 import { openObject } from "../../storage/s3/download.ts";
-import { type Unpacking, unpackInto } from "./decode.ts";
+import type { AgentContext } from "../runtime/context.ts";
+import { type Decoder, decodeInto } from "./decode.ts";
 
 /**
- * What `pg_restore` can tell of an archive from its table of contents, which stands at the head: only as much of the
- * object is read.
- * @param question words for `pg_restore`, e.g. `--list`
- * @returns undefined when the head cannot be read; the whole object, read to its end, will tell better why
- * @throws Problem when the object was encrypted with another passphrase, or a byte of its head was changed
+ * What `pg_restore` prints of an archive from its table of contents, which stands at its start: only as much of the object
+ * is read.
+ * @param words words for `pg_restore`, e.g. `--list`
+ * @returns undefined when the table of contents cannot be read; reading the whole object shows better why
+ * @throws Problem when the object was encrypted with another passphrase, or a byte of its start was changed
  */
-export async function readHead(
-  store: Store,
+export async function queryToc(
+  { store, signal }: Pick<AgentContext, "store" | "signal">,
   key: string,
-  unpacking: Unpacking,
-  question: readonly string[],
-  signal: AbortSignal,
+  decoder: Decoder,
+  words: readonly string[],
 ): Promise<string | undefined> {
   const { stream } = await openObject(store, key);
   let text = "";
   try {
-    const { first, second } = await unpackInto(stream, unpacking, 'pg_restore "$@"', {
-      args: question,
+    const { first, second } = await decodeInto(stream, decoder, 'pg_restore "$@"', {
+      args: words,
       env: process.env,
       signal,
       onOutput: (piece) => {
         text += piece;
       },
     });
-    if (unpacking.program === "gpg" && second.code !== 0) throw gpgProblem(key, first);
+    if (decoder.program === "gpg" && second.code !== 0) throw gpgProblem(key, first);
     return second.code === 0 ? text : undefined;
   } finally {
     stream.destroy();

@@ -1,51 +1,53 @@
 import { LONGEST_HEADER, needsPassphrase, parseHeader } from "../../common/age/header.ts";
-import type { Secrets } from "../../common/age/stanzas.ts";
-import { Damaged } from "../../common/age/stream.ts";
+import type { AgeSecrets } from "../../common/age/stanzas.ts";
+import { DamagedObject } from "../../common/age/stream.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
+import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
-import { chooseBackup, listBackups, readManifest } from "../../storage/catalogue/catalogue.ts";
+import { listBackups } from "../../storage/catalogue/catalogue.ts";
 import { manifestKey, parseKey, verifiedKey } from "../../storage/catalogue/objectKeys.ts";
-import { putNew } from "../../storage/s3/conditionalPut.ts";
+import { readManifest } from "../../storage/catalogue/readManifest.ts";
+import { chooseBackup } from "../../storage/catalogue/selectBackup.ts";
 import { readStart } from "../../storage/s3/download.ts";
+import { putNew } from "../../storage/upload/conditionalPut.ts";
 import type { AgentContext } from "../runtime/context.ts";
-import { readableBytes } from "../runtime/reporter.ts";
-import { readAll, readStored, type Subject } from "./readBack.ts";
+import { type BackupToVerify, readArchive, readStoredBytes } from "./readBack.ts";
 
 /** `full`: read to its last row. `stored`: the stored bytes are whole, but nothing here can decrypt them. */
-export type Depth = "full" | "stored";
+export type VerificationDepth = "full" | "stored";
 
 /**
  * Reads a backup from the bucket to its end, as a restore would, without a database: digest, decryption, decompression,
  * every block of the archive, and its list of tables against the manifest.
  *
- * Without the private key of a recipient only the stored bytes and their age framing can be checked. That is said, and
+ * Without the private key of a recipient only the stored bytes and their age framing can be checked. That is reported, and
  * never counts as verified.
  * @param manifest null for the old image's backups
  * @throws Problem when the backup is damaged, or the secret that was given is wrong
  */
 export async function verify(
   context: AgentContext,
-  entry: Subject,
+  entry: BackupToVerify,
   manifest: Manifest | null,
-  secrets: Secrets,
-): Promise<Depth> {
+  secrets: AgeSecrets,
+): Promise<VerificationDepth> {
   const { report } = context;
   const started = performance.now();
-  const depth = await depthOf(context, entry, manifest, secrets);
+  const depth = await possibleDepth(context, entry, manifest, secrets);
   const tables =
     depth === "full"
-      ? await readAll(context, entry, manifest, secrets)
-      : await readStored(context, entry, manifest);
-  const unchecked = uncheckedBy(depth, manifest);
-  if (depth === "full" && manifest !== null) await leaveMark(context, entry, manifest);
-  const size = readableBytes(entry.bytes);
+      ? await readArchive(context, entry, manifest, secrets)
+      : await readStoredBytes(context, entry, manifest);
+  const unchecked = uncheckedPart(depth, manifest);
+  if (depth === "full" && manifest !== null) await putVerifiedMark(context, entry, manifest);
+  const size = formatBytes(entry.bytes);
   const elapsedMs = Math.round(performance.now() - started);
   report.line(
     depth === "full"
       ? `Verified ${entry.key}: ${size} read to the end, ${tables} tables, ${(elapsedMs / 1000).toFixed(1)} s.`
       : `Unreadable here: ${entry.key}, ${size}, is stored as it was written, but was not decrypted.`,
   );
-  if (unchecked !== null) report.notice(`not checked: ${unchecked}`);
+  if (unchecked !== null) report.warn(`not checked: ${unchecked}`);
   report.event({
     event: "verified",
     database: entry.database,
@@ -68,13 +70,13 @@ export async function verify(
 export async function verifyChosen(
   context: AgentContext,
   wanted: string,
-  secrets: Secrets,
-): Promise<Depth> {
+  secrets: AgeSecrets,
+): Promise<VerificationDepth> {
   const { settings, store } = context;
   const { database } = settings.postgres;
-  const { bucket, prefix } = store.address;
+  const { bucket, prefix, names } = store.address;
   const entries = await listBackups(store, database);
-  const entry = chooseBackup(entries, wanted, database, `s3://${bucket}/${prefix}`);
+  const entry = chooseBackup(entries, wanted, database, `s3://${bucket}/${prefix}`, names);
   const manifest = entry.kind === "legacy" ? null : await readManifest(store, entry);
   return verify(context, entry, manifest, secrets);
 }
@@ -91,22 +93,22 @@ export async function verifyNew(context: AgentContext, manifest: Manifest): Prom
     identities: [],
     ...(encryption && "passphrase" in encryption && { passphrase: encryption.passphrase }),
   };
-  const subject = { database: manifest.database, stamp, key, bytes, verifiedKey: null };
+  const entry = { database: manifest.database, stamp, key, bytes, verifiedKey: null };
   try {
-    await verify(context, subject, manifest, secrets);
+    await verify(context, entry, manifest, secrets);
   } catch (error) {
     if (context.signal.aborted) {
       throw new Problem(`the backup is stored as ${key} and counts, but it was not verified.`, {
         cause: error,
       });
     }
-    if (error instanceof Damaged) await doubt(context, manifest, stamp, error.message);
+    if (error instanceof DamagedObject) await markSuspect(context, manifest, stamp, error.message);
     throw error;
   }
 }
 
 /** A manifest under `suspect` outweighs the one beside the dump, so that a damaged backup never counts as latest. */
-async function doubt(
+async function markSuspect(
   { store }: AgentContext,
   manifest: Manifest,
   stamp: string,
@@ -118,18 +120,18 @@ async function doubt(
 }
 
 /** A backup for recipients, and none of their keys here: the usual case on a host, not a mistake. */
-async function depthOf(
+async function possibleDepth(
   { store }: AgentContext,
-  entry: Subject,
+  entry: BackupToVerify,
   manifest: Manifest | null,
-  { identities }: Secrets,
-): Promise<Depth> {
+  { identities }: AgeSecrets,
+): Promise<VerificationDepth> {
   if (manifest?.encryption !== "age" || identities.length > 0) return "full";
   const header = parseHeader(await readStart(store, entry.key, LONGEST_HEADER));
   return header === undefined || needsPassphrase(header) ? "full" : "stored";
 }
 
-function uncheckedBy(depth: Depth, manifest: Manifest | null): string | null {
+function uncheckedPart(depth: VerificationDepth, manifest: Manifest | null): string | null {
   if (depth === "stored") {
     return "the content, which only a recipient's private key opens. Run verify with --identity to read it.";
   }
@@ -139,9 +141,9 @@ function uncheckedBy(depth: Depth, manifest: Manifest | null): string | null {
 }
 
 /** So that `list` shows it. Whoever may only read verifies as well, and the result holds without the mark. */
-async function leaveMark(
+async function putVerifiedMark(
   { store, report }: AgentContext,
-  entry: Subject,
+  entry: BackupToVerify,
   { object }: Manifest,
 ): Promise<void> {
   const parsed = parseKey(store.address.prefix, entry.key);
@@ -153,6 +155,6 @@ async function leaveMark(
     await putNew(store, key, `${JSON.stringify(mark)}\n`, "application/json");
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    report.notice(`the result could not be noted in the bucket: ${error.message}`);
+    report.warn(`the result could not be noted in the bucket: ${error.message}`);
   }
 }

@@ -1,15 +1,16 @@
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
-import { type CatalogueEntry, isGood, readManifest } from "../../storage/catalogue/catalogue.ts";
+import { type CatalogueEntry, isGood } from "../../storage/catalogue/catalogue.ts";
+import { readManifest } from "../../storage/catalogue/readManifest.ts";
 import type { Snapshot } from "../postgres/snapshot.ts";
 import type { AgentContext } from "../runtime/context.ts";
 
 const NAMES_SHOWN = 5;
-/** So many manifests are tried before the guard gives up; each failure is said. */
+/** So many manifests are tried; each failure is a warning. */
 const TRIES = 3;
 
 /**
- * The manifest of the newest good backup, with which the next one is compared.
+ * The manifest of the latest good backup, with which the next one is compared.
  * @param entries of one database, newest first
  * @returns null when there is none to compare with
  */
@@ -23,17 +24,17 @@ export async function findReference(
       return await readManifest(store, entry);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      report.notice(`not compared with the backup of ${entry.stamp}: ${error.message}`);
+      report.warn(`not compared with the backup of ${entry.stamp}: ${error.message}`);
     }
   }
   return null;
 }
 
 /**
- * Why a dump of this snapshot should be doubted, judged before it is made; null: it should not.
+ * Why a dump of this snapshot is suspect, judged before it is made; null: it is not.
  * Partitions do not count as lost, since they come and go.
  */
-export function doubtSnapshot(
+export function snapshotAnomaly(
   snapshot: Pick<Snapshot, "tables" | "systemIdentifier">,
   reference: Manifest,
 ): string | null {
@@ -46,9 +47,9 @@ export function doubtSnapshot(
   if (snapshot.tables.length === 0 && reference.tables.length > 0) {
     return `the database has no table, ${reference.tables.length} ${since}`;
   }
-  const present = new Set(snapshot.tables.map(nameOf));
+  const present = new Set(snapshot.tables.map(tableKey));
   const lost = reference.tables
-    .filter((table) => table.partition !== true && !present.has(nameOf(table)))
+    .filter((table) => table.partition !== true && !present.has(tableKey(table)))
     .map(({ schema, name }) => `${schema}.${name}`);
   if (lost.length === 0) return null;
   const more = lost.length > NAMES_SHOWN ? ` and ${lost.length - NAMES_SHOWN} more` : "";
@@ -59,10 +60,10 @@ export function doubtSnapshot(
 }
 
 /**
- * Why a stored dump should be doubted for its size; null: it should not. Dumps packed in different ways do not compare.
+ * Why a stored dump is suspect for its size; null: it is not. Dumps packed in different ways do not compare.
  * @param maxShrinkPercent largest share of the earlier size that may be missing
  */
-export function doubtSize(
+export function sizeAnomaly(
   dump: Pick<Manifest, "compression" | "encryption"> & { readonly bytes: number },
   reference: Manifest,
   maxShrinkPercent: number,
@@ -74,6 +75,6 @@ export function doubtSize(
   return `the dump shrank by ${Math.floor(shrunk)} % since the backup of ${reference.takenAt}: ${dump.bytes} bytes, ${before} before; BACKUP_MAX_SHRINK_PERCENT allows ${maxShrinkPercent} %`;
 }
 
-function nameOf({ schema, name }: { readonly schema: string; readonly name: string }): string {
+function tableKey({ schema, name }: { readonly schema: string; readonly name: string }): string {
   return JSON.stringify([schema, name]);
 }

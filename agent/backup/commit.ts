@@ -1,32 +1,118 @@
 import { type Manifest, totalRows } from "../../common/contracts/manifest.ts";
+import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
 import { manifestKey } from "../../storage/catalogue/objectKeys.ts";
-import type { Store } from "../../storage/s3/client.ts";
-import { putNew } from "../../storage/s3/conditionalPut.ts";
-import { type Report, readableBytes } from "../runtime/reporter.ts";
-import type { Place } from "./destinations.ts";
+import type { ObjectStore } from "../../storage/s3/objectStore.ts";
+import { putNew } from "../../storage/upload/conditionalPut.ts";
+import type { Server } from "../postgres/connection.ts";
+import type { CountedTable } from "../postgres/snapshot.ts";
+import type { AgentContext } from "../runtime/context.ts";
+import type { Report } from "../runtime/reporter.ts";
+import { sizeAnomaly } from "./anomaly.ts";
+import type { DestinationResults } from "./destinationResults.ts";
+import type { Destination } from "./destinations.ts";
+import type { DumpDestination, DumpPlan } from "./dumpPlan.ts";
+import type { UploadedDump } from "./dumpUpload.ts";
+
+/** What a manifest says of the run that made it. */
+export interface RunFacts {
+  readonly server: Server;
+  readonly pgDump: { readonly line: string; readonly major: number };
+  /** By `performance.now()`. */
+  readonly started: number;
+}
+
+interface Commit {
+  readonly plan: DumpPlan;
+  readonly uploaded: UploadedDump;
+  /** The backup to compare with; null: there is none, or the difference is accepted. */
+  readonly reference: Manifest | null;
+  readonly facts: RunFacts;
+}
+
+/** Writes the manifest wherever the dump was stored: only then the backup exists there. */
+export async function commitUploads(
+  { settings, report }: AgentContext,
+  commit: Commit,
+  results: DestinationResults,
+): Promise<void> {
+  const { plan, uploaded, reference } = commit;
+  const { database } = settings.postgres;
+  for (const { destination, dump, globals } of uploaded.uploads) {
+    const { name } = destination;
+    if (dump.status === "rejected") {
+      results.recordFailure(name, dump.reason);
+      continue;
+    }
+    const object = dump.value;
+    const size = { ...plan.treatment, bytes: object.bytes };
+    const suspect =
+      plan.anomaly ?? (reference && sizeAnomaly(size, reference, settings.maxShrinkPercent));
+    const tables = await uploaded.tables;
+    const manifest = manifestOf(commit, destination, {
+      database,
+      object,
+      globals,
+      suspect,
+      tables,
+    });
+    await results.attempt(name, async () => {
+      await commitBackup(report, destination, manifest);
+      results.recordStored(name, manifest);
+    });
+  }
+}
+
+function manifestOf(
+  { plan, facts: { server, pgDump, started } }: Commit,
+  { folder }: DumpDestination,
+  stored: Pick<Manifest, "database" | "object" | "globals" | "suspect"> & {
+    readonly tables: CountedTable[];
+  },
+): Manifest {
+  const { snapshot, stamp, treatment, recipients, largeObjects } = plan;
+  const { database, object, globals, suspect, tables } = stored;
+  return {
+    version: 1,
+    database,
+    takenAt: `${stamp}Z`,
+    object,
+    globals,
+    format: "pg_dump-custom",
+    ...treatment,
+    recipients: [...recipients],
+    tier: folder === "suspect" ? null : folder,
+    suspect,
+    server: { ...server, systemIdentifier: snapshot.systemIdentifier, lsn: snapshot.lsn },
+    pgDump: pgDump.line,
+    databaseBytes: snapshot.databaseBytes,
+    tables,
+    largeObjects,
+    durationMs: Math.round(performance.now() - started),
+  };
+}
 
 /**
- * Makes a stored dump count: writes its manifest, and says so.
+ * Makes a stored dump count: writes its manifest, and reports it.
  * @throws Problem when it cannot be written; then the dump does not count
  */
-export async function record(
+async function commitBackup(
   report: Report,
-  { name, store }: Pick<Place, "name" | "store">,
+  { name, store }: Pick<Destination, "name" | "store">,
   manifest: Manifest,
 ): Promise<void> {
   const { database, takenAt, object, suspect, tier, tables, durationMs } = manifest;
   // What shrank is known only when it lies where good ones do; its manifest's folder is what makes it a suspect one.
   const folder = suspect === null ? tier : "suspect";
   const stamp = takenAt.replace(/Z$/, "");
-  await write(store, manifestKey(store.address.prefix, database, stamp, folder), manifest);
+  await putManifest(store, manifestKey(store.address.prefix, database, stamp, folder), manifest);
   report.line(
-    `${name === "copy" ? "Copy" : "Backup"} ${suspect === null ? "complete" : "stored as suspect"}: ${readableBytes(object.bytes)}, ${tables.length} tables, ${totalRows(manifest)} rows, ${(durationMs / 1000).toFixed(1)} s`,
+    `${name === "copy" ? "Copy" : "Backup"} ${suspect === null ? "complete" : "stored as suspect"}: ${formatBytes(object.bytes)}, ${tables.length} tables, ${totalRows(manifest)} rows, ${(durationMs / 1000).toFixed(1)} s`,
   );
   report.event({ event: name === "copy" ? "copied" : "backup", manifest });
 }
 
-async function write(store: Store, key: string, manifest: Manifest): Promise<void> {
+async function putManifest(store: ObjectStore, key: string, manifest: Manifest): Promise<void> {
   try {
     await putNew(store, key, `${JSON.stringify(manifest, null, 2)}\n`, "application/json");
   } catch (error) {

@@ -1,50 +1,55 @@
 import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
 import { Problem } from "../../common/problem.ts";
 import { nextRun } from "../../common/schedule/nextRun.ts";
-import { parseAddress } from "../../storage/address/address.ts";
-import { isSameBucket } from "../../storage/address/sameBucket.ts";
+import {
+  COPY_ENVIRONMENT_NAMES,
+  isSameBucket,
+  parseAddress,
+} from "../../storage/address/address.ts";
 import { type CatalogueEntry, isGood } from "../../storage/catalogue/catalogue.ts";
 import { openStore } from "../../storage/s3/client.ts";
-import type { AgentContext, CopyPlace } from "../runtime/context.ts";
+import type { AgentContext, CopyDestination } from "../runtime/context.ts";
 import type { Report } from "../runtime/reporter.ts";
 
-/** `@every` counts from one copy to the next, and no run takes place at the very second. */
+/** `@every` counts from one copy to the next, and no run starts at the very second. */
 const LONGEST_EARLY_MS = 10 * 60_000;
 
 /**
  * Opens the second bucket; nothing is sent yet. It is faulty when its variables or its address are wrong, it is the first
- * bucket, or its rhythm cannot be read.
+ * bucket, or its schedule cannot be read.
  * @returns undefined when there is none
  */
-export function openCopy(settings: AgentSettings, report: Report): CopyPlace | undefined {
+export function openCopy(settings: AgentSettings, report: Report): CopyDestination | undefined {
   const { copy, copyFault, store } = settings;
   if (copyFault !== undefined) return { fault: copyFault };
   if (copy === undefined) return undefined;
   try {
-    const address = parseAddress(copy.store);
-    for (const notice of address.notices) report.notice(ofCopy(notice));
+    const address = parseAddress(copy.store, COPY_ENVIRONMENT_NAMES);
+    for (const notice of address.notices) report.warn(notice);
     if (isSameBucket(parseAddress(store), address)) {
       throw new Problem(
         `COPY_S3_BUCKET is the bucket ${address.bucket} of the backups themselves, and a copy in the same bucket protects from nothing. Name another bucket, best at another provider.`,
       );
     }
-    if (copy.every !== undefined) nextRun(copy.every, new Date(), process.env["TZ"], "COPY_EVERY");
-    let said = false;
+    if (copy.every !== undefined) {
+      nextRun(copy.every, new Date(), { timezone: process.env["TZ"], variable: "COPY_EVERY" });
+    }
+    let warned = false;
     return {
       store: openStore(address, copy.store),
       ...(copy.every !== undefined && { every: copy.every }),
       tiers: copy.tiers,
-      sayUnlisted: () => {
-        if (said) return;
-        said = true;
-        report.notice(
-          `the copy's key may not list its bucket, so that it is not known how old the newest copy is: each backup is copied, whatever COPY_EVERY says.`,
+      warnNotListable: () => {
+        if (warned) return;
+        warned = true;
+        report.warn(
+          `the copy's key may not list its bucket, so that it is not known how old the latest copy is: each backup is copied, whatever COPY_EVERY says.`,
         );
       },
     };
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    return { fault: ofCopysStore(error) };
+    return { fault: error };
   }
 }
 
@@ -59,10 +64,10 @@ export function isCopyDue(
   now: Date,
   { jitterSeconds, timezone }: { readonly jitterSeconds: number; readonly timezone: string },
 ): boolean {
-  const newest = entries.find(isGood);
-  if (every === undefined || newest === undefined) return true;
-  const last = new Date(`${newest.stamp}Z`);
-  const due = nextRun(every, last, timezone, "COPY_EVERY").getTime();
+  const latest = entries.find(isGood);
+  if (every === undefined || latest === undefined) return true;
+  const last = new Date(`${latest.stamp}Z`);
+  const due = nextRun(every, last, { timezone, variable: "COPY_EVERY" }).getTime();
   if (!/@every\b/.test(every)) return due <= now.getTime();
   const early = Math.min((due - last.getTime()) / 10, LONGEST_EARLY_MS) + jitterSeconds * 1000;
   return due - early <= now.getTime();
@@ -72,21 +77,11 @@ export function isCopyDue(
  * The same context for the second bucket, for commands that read.
  * @throws Problem when there is none, or its settings are wrong
  */
-export function forCopy(context: AgentContext): AgentContext {
+export function contextForCopy(context: AgentContext): AgentContext {
   const { copy, ...rest } = context;
   if (copy?.fault !== undefined) throw copy.fault;
   if (copy !== undefined) return { ...rest, store: copy.store };
   throw new Problem(
     "--copy: this container makes no copy, since COPY_S3_BUCKET is not set. Leave --copy away, or declare a copy.",
   );
-}
-
-/** A failure at the second bucket, with the names of its own variables. */
-export function ofCopysStore<E>(error: E): E | Problem {
-  if (!(error instanceof Problem)) return error;
-  return new Problem(ofCopy(error.message), { cause: error.cause ?? error });
-}
-
-function ofCopy(text: string): string {
-  return text.replace(/(?<![A-Z_])S3_(?=[A-Z])/g, "COPY_S3_");
 }

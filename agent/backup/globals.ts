@@ -1,10 +1,9 @@
 import type { Manifest } from "../../common/contracts/manifest.ts";
-import { libpqEnvironment } from "../postgres/connection.ts";
+import { connectionString, libpqEnvironment } from "../postgres/connection.ts";
 import type { AgentContext } from "../runtime/context.ts";
-import { beginHead, type Head } from "../streams/encrypt.ts";
-import { storeInPlaces, type Target } from "../streams/fanOutUpload.ts";
-import { describeEnding, type Ending, runPipeline } from "../streams/process.ts";
-import { connectionString } from "./pgDump.ts";
+import { beginHeader, type PendingHeader } from "../streams/encrypt.ts";
+import { fanOutUpload, type UploadDestination } from "../streams/fanOutUpload.ts";
+import { describeExit, type ExitResult, runPipeline } from "../streams/process.ts";
 
 /** Far more than the roles of any server take; the smallest part that S3 knows. */
 const PART_BYTES = 5 * 1024 * 1024;
@@ -12,12 +11,11 @@ const PART_BYTES = 5 * 1024 * 1024;
 /** The roles and grants of a backup that is being made. */
 export interface Globals {
   /**
-   * Stores them in each place.
-   * @returns how it ended at each target; null when the role may not read them, as on some managed services, which is said
-   * in a notice
+   * Uploads them to each destination.
+   * @returns how it ended at each; null when the role may not read them, as on some managed services, which is a warning
    */
   store(
-    targets: readonly Pick<Target, "store" | "key">[],
+    destinations: readonly Pick<UploadDestination, "store" | "key">[],
   ): Promise<PromiseSettledResult<Manifest["globals"]>[]>;
   /** Ends what is still running. To be called in any case. */
   end(): void;
@@ -27,11 +25,11 @@ export interface Globals {
  * Begins to dump the server's roles, their memberships and the grants on its parameters, which no dump of one database
  * carries: `pg_dumpall --globals-only`, through zstd, encrypted as the dump is. Without passwords: whoever reads a backup
  * must not be able to try them. It runs while the dump does, and what it has written waits until it is asked for.
- * @param dumpHead that of the dump, which is made first
+ * @param dumpHeader that of the dump, which is made first
  */
-export function beginGlobals(context: AgentContext, dumpHead: Head): Globals {
+export function startGlobalsDump(context: AgentContext, dumpHeader: PendingHeader): Globals {
   const { postgres, encryption } = context.settings;
-  const source = runPipeline('nice -n 10 pg_dumpall "$@"', "nice -n 10 zstd -q -1 -T1 -c", {
+  const program = runPipeline('nice -n 10 pg_dumpall "$@"', "nice -n 10 zstd -q -1 -T1 -c", {
     args: [
       "--globals-only",
       "--no-role-passwords",
@@ -42,31 +40,31 @@ export function beginGlobals(context: AgentContext, dumpHead: Head): Globals {
     env: libpqEnvironment(postgres),
     stdin: "ignore",
   });
-  const head = beginHead(encryption, dumpHead);
+  const header = beginHeader(encryption, dumpHeader);
   let refusal: string | undefined;
-  const packing = {
+  const source = {
     what: "backup of the roles",
-    source,
-    head,
+    program,
+    header,
     queue: 1,
-    failure: (ending: Ending) => {
-      if (/permission denied/i.test(ending.stderr)) refusal = ending.stderr.split("\n").at(-1);
-      return `the roles and grants cannot be dumped: ${describeEnding("pg_dumpall", ending)}; BACKUP_GLOBALS=false leaves them out`;
+    describeFailure: (exit: ExitResult) => {
+      if (/permission denied/i.test(exit.stderr)) refusal = exit.stderr.split("\n").at(-1);
+      return `the roles and grants cannot be dumped: ${describeExit("pg_dumpall", exit)}; BACKUP_GLOBALS=false leaves them out`;
     },
   };
   return {
-    end: () => source.kill(),
-    async store(targets) {
-      const stored = await storeInPlaces(
+    end: () => program.kill(),
+    async store(destinations) {
+      const stored = await fanOutUpload(
         context,
-        packing,
-        targets.map((target) => ({ ...target, partBytes: PART_BYTES })),
+        source,
+        destinations.map((destination) => ({ ...destination, partBytes: PART_BYTES })),
       );
       if (refusal === undefined) return stored;
-      context.report.notice(
+      context.report.warn(
         `the roles and grants are not in this backup, because the role "${postgres.user}" may not read them (${refusal}). BACKUP_GLOBALS=false says that this is meant.`,
       );
-      return targets.map(() => ({ status: "fulfilled", value: null }));
+      return destinations.map(() => ({ status: "fulfilled", value: null }));
     },
   };
 }

@@ -1,11 +1,11 @@
 import { readDumpOptions } from "../../common/contracts/agentEnvironment/dumpOptions.ts";
 import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
+import type { ServerSettings } from "../../common/contracts/agentEnvironment/postgres.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
-import type { PostgresSettings } from "../postgres/connection.ts";
-import { LOCK_TIMEOUT, libpqEnvironment } from "../postgres/connection.ts";
+import { connectionString, LOCK_TIMEOUT, libpqEnvironment } from "../postgres/connection.ts";
 import {
-  describeEnding,
+  describeExit,
   type Pipeline,
   type Program,
   runPipeline,
@@ -16,7 +16,7 @@ import {
  * Splits `PGDUMP_EXTRA_OPTS` at white space, as the old image's shell did.
  * @throws Problem for an option that would make another kind of archive or connect elsewhere
  */
-export function extraOptions(text: string): string[] {
+export function parseExtraOptions(text: string): string[] {
   const options = readDumpOptions(text);
   if ("fault" in options) throw new Problem(`PGDUMP_EXTRA_OPTS ${options.fault}`);
   return options.words;
@@ -26,7 +26,7 @@ export function extraOptions(text: string): string[] {
 const ZSTD_SINCE = 16;
 
 /** How a pg_dump of this major has its archive compressed. Always zstd: an eighth of zlib's work, and smaller. */
-export function compressionBy(major: number): Exclude<Manifest["compression"], "none"> {
+export function compressionFor(major: number): Exclude<Manifest["compression"], "none"> {
   return major >= ZSTD_SINCE ? "pg_dump-zstd" : "zstd";
 }
 
@@ -36,30 +36,35 @@ export function compressionBy(major: number): Exclude<Manifest["compression"], "
  */
 export function startDump(
   { postgres, compressionLevel }: Pick<AgentSettings, "postgres" | "compressionLevel">,
-  snapshotId: string,
-  compression: ReturnType<typeof compressionBy>,
+  {
+    snapshotId,
+    compression,
+  }: {
+    readonly snapshotId: string;
+    readonly compression: ReturnType<typeof compressionFor>;
+  },
 ): Program | Pipeline {
-  const inner = compression === "pg_dump-zstd";
+  const compressesItself = compression === "pg_dump-zstd";
   const options = {
     args: dumpArguments(postgres, [
-      `--compress=${inner ? `zstd:${compressionLevel}` : "0"}`,
+      `--compress=${compressesItself ? `zstd:${compressionLevel}` : "0"}`,
       `--snapshot=${snapshotId}`,
     ]),
     env: libpqEnvironment(postgres),
     stdin: "ignore",
   } as const;
   // By itself it writes 4 KiB at a time, and every piece wakes this process up.
-  if (inner) return runProgram('exec nice -n 10 stdbuf -o256K pg_dump "$@"', options);
+  if (compressesItself) return runProgram('exec nice -n 10 stdbuf -o256K pg_dump "$@"', options);
   const zstd = `nice -n 10 zstd -q -${compressionLevel} -T1 -c`;
   return runPipeline('nice -n 10 pg_dump "$@"', zstd, options);
 }
 
 /**
- * What a dump with these options would hold: the table of contents stands at the head of the stream, so only that much
+ * What a dump with these options would hold: the table of contents stands at the start of the stream, so only that much
  * is dumped. Needed because the options may leave tables out, which then must not be counted.
  */
-export async function readContents(
-  settings: PostgresSettings,
+export async function listDumpContents(
+  settings: ServerSettings,
 ): Promise<{ readonly tables: ReadonlySet<number>; readonly largeObjects: boolean }> {
   const pipeline = runPipeline('nice -n 10 pg_dump "$@"', "pg_restore --list", {
     args: dumpArguments(settings, ["--compress=0"]),
@@ -71,42 +76,39 @@ export async function readContents(
   const { first, second } = await pipeline.ended;
   // pg_dump may be cut by the closed pipe after the table of contents: only pg_restore's own result counts here.
   if (second.code !== 0) {
-    const cause = first.code === 0 ? describeEnding("pg_restore", second) : dumpFailure(first);
+    const cause = first.code === 0 ? describeExit("pg_restore", second) : dumpFailure(first);
     throw new Problem(`the dump's contents cannot be listed: ${cause}`);
   }
   return parseContents(text);
 }
 
-/** Reads `pg_restore --list`: `3350; 0 16386 TABLE DATA public accounts owner`, the third number being the table's oid. */
+/**
+ * Reads `pg_restore --list`, as PrintTOCSummary of PostgreSQL 17's pg_backup_archiver.c writes it: `3350; 0 16386 TABLE DATA
+ * public accounts owner`, the third number being the table's oid.
+ */
 export function parseContents(list: string) {
   const tables = [...list.matchAll(/^\d+; \d+ (\d+) TABLE DATA /gm)].map(([, oid]) => Number(oid));
   return { tables: new Set(tables), largeObjects: /^\d+; \d+ \d+ BLOBS /m.test(list) };
 }
 
-/** SIGKILL as a shell tells it: what the kernel does to a program when the container's memory is used up. */
+/** SIGKILL as a shell reports it: what the kernel does to a program when the container's memory is used up. */
 const KILLED = 137;
 
 /** How pg_dump ended, with its last words. */
-export function dumpFailure(ending: { readonly code: number | null; readonly stderr: string }) {
-  const described = describeEnding("pg_dump", ending);
-  return ending.code === KILLED
+export function dumpFailure(exit: { readonly code: number | null; readonly stderr: string }) {
+  const described = describeExit("pg_dump", exit);
+  return exit.code === KILLED
     ? `${described}; unless someone did that, the container's memory was too small, so raise the setting "memory"`
     : described;
 }
 
-function dumpArguments(settings: PostgresSettings, more: readonly string[]): string[] {
+function dumpArguments(settings: ServerSettings, more: readonly string[]): string[] {
   return [
     `--lock-wait-timeout=${LOCK_TIMEOUT}`,
-    ...extraOptions(settings.dumpOptions),
+    ...parseExtraOptions(settings.dumpOptions),
     "--format=custom",
     "--no-password",
     ...more,
-    // A connection string, so that a name with "=" in it is not read as one.
     `--dbname=${connectionString(settings.database)}`,
   ];
-}
-
-/** `dbname='...'` with libpq's own quoting. */
-export function connectionString(database: string): string {
-  return `dbname='${database.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
 }

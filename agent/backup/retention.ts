@@ -1,53 +1,48 @@
-import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
+import type { KeepSettings } from "../../common/contracts/agentEnvironment/backup.ts";
 import { Problem } from "../../common/problem.ts";
 import { type CatalogueEntry, isGood, listBackups } from "../../storage/catalogue/catalogue.ts";
 import { deleteBackup } from "../../storage/catalogue/deleteBackup.ts";
 import { isDenied } from "../../storage/s3/errors.ts";
-import type { AgentContext } from "../runtime/context.ts";
-import { dropRemark, leaveRemark } from "../runtime/healthState.ts";
-import { ofCopysStore } from "./copyDestination.ts";
-import { CopyFailed, type Ledger } from "./destinationResults.ts";
-
-type Keep = NonNullable<AgentSettings["keep"]>;
+import { type AgentContext, CopyFailed, type DestinationName } from "../runtime/context.ts";
+import { clearRemark, setRemark } from "../runtime/healthState.ts";
+import type { DestinationResults } from "./destinationResults.ts";
 
 const DAY_MS = 86_400_000;
 
 /**
- * Which backups of one database may go: older than `keep.days` by their own time, not among the newest `keep.atLeast`
+ * Which backups of one database may go: older than `keep.days` by their own time, not among the latest `keep.atLeast`
  * good ones, and with a newer good one there. Unfinished and suspect ones go by the same rule, without being counted.
  */
 export function expiredBackups(
   entries: readonly CatalogueEntry[],
-  keep: Keep,
+  keep: KeepSettings,
   now: Date,
 ): CatalogueEntry[] {
   const good = entries.filter(isGood).toSorted((a, b) => b.stamp.localeCompare(a.stamp));
   const stay = new Set(good.slice(0, keep.atLeast));
-  const newest = good[0]?.stamp ?? "";
+  const latest = good[0]?.stamp ?? "";
   const limit = new Date(now.getTime() - keep.days * DAY_MS).toISOString().slice(0, 19);
-  return entries.filter((entry) => entry.stamp < limit && entry.stamp < newest && !stay.has(entry));
+  return entries.filter((entry) => entry.stamp < limit && entry.stamp < latest && !stay.has(entry));
 }
 
-/** How a place is spoken of. */
+/** The words for each destination in messages. */
 const WORDS = {
   first: { key: "the key", one: "backup", many: "backups" },
   copy: { key: "the copy's key", one: "copy", many: "copies" },
 } as const;
 
-type Name = keyof typeof WORDS;
-
 /**
- * Deletes the expired backups of the context's database in each place that has got the new one, and only there: a newer
+ * Deletes the expired backups of the context's database in each bucket that has got the new one, and only there: a newer
  * good one is known to be in it. Copies in folders by calendar are left to the folders' own rules, which keep the monthly
- * ones longer. Each place fails alone.
+ * ones longer. Each bucket fails alone.
  * @param stateFolder where the health check looks; absent: outside a container
- * @throws Problem when a place fails for another reason than its key; the new backup is complete all the same. When the run
- * has failed already, that is only said
+ * @throws Problem when a bucket fails for another reason than its key; the new backup is complete all the same. When the
+ * run has failed already, that is only a warning
  */
-export async function prune(
+export async function deleteExpired(
   context: AgentContext,
-  keep: Keep,
-  ledger: Ledger,
+  keep: KeepSettings,
+  results: DestinationResults,
   stateFolder = process.env["AGENT_STATE_DIR"],
 ): Promise<void> {
   const { copy, report, signal } = context;
@@ -55,21 +50,21 @@ export async function prune(
     first: context.store,
     copy: copy?.store && !copy.tiers ? copy.store : undefined,
   };
-  const failures = new Map<Name, Problem>();
+  const failures = new Map<DestinationName, Problem>();
   for (const name of ["first", "copy"] as const) {
     const store = stores[name];
-    if (store === undefined || ledger.good(name) === undefined || signal.aborted) continue;
+    if (store === undefined || results.goodManifest(name) === undefined || signal.aborted) continue;
     try {
-      await pruneIn({ ...context, store }, name, keep, stateFolder);
+      await deleteExpiredIn({ ...context, store }, name, keep, stateFolder);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       failures.set(name, error);
     }
   }
   if (failures.size === 0) return;
-  const message = [...failures].map(([name, error]) => stayed(name, error)).join(" ");
-  if (ledger.hasFailed) {
-    report.notice(message);
+  const message = [...failures].map(([name, error]) => notDeleted(name, error)).join(" ");
+  if (results.hasFailed) {
+    report.warn(message);
     return;
   }
   const cause = failures.get("first");
@@ -77,20 +72,19 @@ export async function prune(
   throw new Problem(message, { cause });
 }
 
-function stayed(name: Name, error: Problem): string {
+function notDeleted(name: DestinationName, error: Problem): string {
   const { one, many } = WORDS[name];
-  const { message } = name === "copy" ? ofCopysStore(error) : error;
-  return `the new ${one} is complete, but old ${many} stay: ${message}`;
+  return `the new ${one} is complete, but old ${many} stay: ${error.message}`;
 }
 
 /**
  * Deletes in the context's store. A key that may not delete, or not even list, is no failure: then the bucket's own rule
- * expires them. It is said once for the place in the life of the container, and from then on by its health check.
+ * expires them. It is a warning once for the bucket in the life of the container, and a remark of its health check from then on.
  */
-async function pruneIn(
+async function deleteExpiredIn(
   { settings, store, report, signal }: AgentContext,
-  name: Name,
-  keep: Keep,
+  name: DestinationName,
+  keep: KeepSettings,
   stateFolder: string | undefined,
 ): Promise<void> {
   const { database } = settings.postgres;
@@ -104,14 +98,14 @@ async function pruneIn(
       await deleteBackup(store, entry);
       deleted += 1;
     }
-    if (deleted > 0) dropRemark(stateFolder, name);
+    if (deleted > 0) clearRemark(stateFolder, name);
   } catch (error) {
     if (!(error instanceof Problem) || !isDenied(error.cause)) throw error;
     const reason = `BACKUP_KEEP_DAYS: ${key} may not ${expired ? "delete" : "list the bucket"}, so`;
     const until = "until the bucket's own rule expires them";
-    if (leaveRemark(stateFolder, name, `${reason} old ${many} stay ${until}`)) {
+    if (setRemark(stateFolder, name, `${reason} old ${many} stay ${until}`)) {
       const which = expired ? `${expired.length - deleted}` : "the";
-      report.notice(`${reason} ${which} ${many} older than ${keep.days} days stay ${until}.`);
+      report.warn(`${reason} ${which} ${many} older than ${keep.days} days stay ${until}.`);
     }
   }
   if (deleted > 0) {

@@ -8,12 +8,12 @@ state=${AGENT_STATE_DIR:-/dev/shm}
 step=60
 child=
 
-# Every running program of ours in the container, also those that `docker exec` has started.
+# Every running agent in the container, also those that `docker exec` has started.
 programs() {
   grep -lsa 'agent[.]mjs' /proc/[0-9]*/cmdline | cut -d / -f 3
 }
 
-# Process 1 has no default action for signals, and Docker tells nobody else. Each program aborts its upload, within a
+# Process 1 has no default action for signals, and Docker signals nobody else. Each program aborts its upload, within a
 # limit of its own; then the container ends.
 stop() {
   trap '' TERM INT
@@ -89,7 +89,7 @@ note waiting "$start"
 # In the background, since a signal is heeded only while the shell waits.
 timeout 60 agent missed >"$state/agent.missed" &
 child=$!
-wait "$child" || echo "whether a run was missed could not be seen; the schedule goes on" >&2
+wait "$child" || echo "whether a run was missed is not known; the schedule goes on" >&2
 child=
 read -r late <"$state/agent.missed" || late=
 if [ -n "$late" ] && [ "$late" -lt "$start" ]; then

@@ -3,35 +3,32 @@ import { Problem } from "../../common/problem.ts";
 
 const TRIES = 3;
 const TRY_MS = 5_000;
-/** What a stopped run has left: Docker kills it ten seconds after it has told it to stop. */
-const FAREWELL_MS = 1_500;
+/** What a stopped run has left: `docker stop` kills ten seconds after its first signal. */
+const TRY_MS_AFTER_STOP = 1_500;
+
+/** A text to be posted. */
+export interface PostRequest {
+  readonly url: URL;
+  readonly body: string;
+  /** Media type of the body, `text/plain; charset=utf-8`. */
+  readonly type: string;
+  /** Statuses besides 2xx that are as good. @default none */
+  readonly accepted?: readonly number[];
+}
 
 /**
  * Posts a text, three times at most. Redirections are not followed: they might end at an address that was never checked.
- * @param signal once it is aborted, there is one short try; when that happens midway, it is the end
- * @param accepted statuses besides 2xx that are as good
+ * @param signal once it is aborted, there is one short try; when that happens between two, there is none
  * @throws Error whose message names the host and never the path, which may be a token
  */
-export async function deliver(
-  url: URL,
-  body: string,
-  type: string,
-  signal: AbortSignal,
-  accepted: readonly number[] = [],
-): Promise<void> {
+export async function httpPost(request: PostRequest, signal: AbortSignal): Promise<void> {
   const stopped = signal.aborted;
   for (let attempt = 1; ; attempt += 1) {
-    const timeout = AbortSignal.timeout(stopped ? FAREWELL_MS : TRY_MS);
-    const failure = await post(
-      url,
-      body,
-      type,
-      stopped ? timeout : AbortSignal.any([timeout, signal]),
-      accepted,
-    );
+    const timeout = AbortSignal.timeout(stopped ? TRY_MS_AFTER_STOP : TRY_MS);
+    const failure = await post(request, stopped ? timeout : AbortSignal.any([timeout, signal]));
     if (failure === undefined) return;
     if (!failure.passing || attempt === TRIES || signal.aborted) {
-      throw new Error(`${url.hostname} ${failure.reason}`);
+      throw new Error(`${request.url.hostname} ${failure.reason}`);
     }
     await sleep(attempt * 1000, undefined, { signal }).catch(() => {});
   }
@@ -44,11 +41,8 @@ interface Failure {
 }
 
 async function post(
-  url: URL,
-  body: string,
-  type: string,
+  { url, body, type, accepted = [] }: PostRequest,
   signal: AbortSignal,
-  accepted: readonly number[],
 ): Promise<Failure | undefined> {
   try {
     const answer = await fetch(url, {
@@ -68,7 +62,7 @@ async function post(
   }
 }
 
-/** fetch itself says only that it failed; why is in the cause. */
+/** The message of `fetch` is only that it failed; why is in the cause. */
 function cause(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.name === "TimeoutError") return "no answer in time";

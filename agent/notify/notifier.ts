@@ -1,74 +1,77 @@
 import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
 import { totalRows } from "../../common/contracts/manifest.ts";
+import { formatBytes } from "../../common/format.ts";
 import type { AgentContext } from "../runtime/context.ts";
-import { type Report, readableBytes } from "../runtime/reporter.ts";
-import { deliver } from "./httpPost.ts";
+import type { Report } from "../runtime/reporter.ts";
+import { httpPost } from "./httpPost.ts";
 import { writeMetrics } from "./prometheus.ts";
-import { failuresIn, type Outcome, type Outcomes } from "./runSummary.ts";
-import { documentOf } from "./webhookPayload.ts";
+import { type DatabaseResult, failuresOf, type RunSummary } from "./runSummary.ts";
+import { webhookPayload } from "./webhookPayload.ts";
 
 /**
- * Tells those who asked for it how a run of the backup goes: a ping, a webhook, a file of metrics. What cannot be told is
- * said once in the log and never fails the run.
+ * Sends the notifications of a run: a ping, a webhook, a file of metrics. One that cannot be sent is logged once and never
+ * fails the run.
  */
-export class Notices {
-  readonly #addresses: AgentSettings["notices"];
+export class Notifier {
+  readonly #settings: AgentSettings["notifications"];
   readonly #report: Report;
   readonly #signal: AbortSignal;
-  readonly #outcomes: Outcomes;
-  readonly #said = new Set<string>();
+  readonly #summary: RunSummary;
+  readonly #warned = new Set<string>();
   #start: Promise<void> = Promise.resolve();
 
   /** @param context the run's; once its signal is aborted, there is no time for second tries */
-  constructor({ settings, report, signal }: Omit<AgentContext, "store">, outcomes: Outcomes) {
-    this.#addresses = settings.notices;
+  constructor({ settings, report, signal }: Omit<AgentContext, "store">, summary: RunSummary) {
+    this.#settings = settings.notifications;
     this.#report = report;
     this.#signal = signal;
-    this.#outcomes = outcomes;
+    this.#summary = summary;
   }
 
-  /** Says that the run begins, without holding it up. */
-  begin(): void {
-    const { pingUrl } = this.#addresses;
+  /** Sends the ping of the start, without holding up the run. */
+  runStarted(): void {
+    const { pingUrl } = this.#settings;
     if (pingUrl === undefined) return;
-    this.#start = this.#tell("PING_URL", () => this.#ping(pingUrl, "/start", "Backup started."));
+    this.#start = this.#send("PING_URL", () => this.#ping(pingUrl, "/start", "Backup started."));
   }
 
   /**
-   * Says how the run ended.
+   * Sends how the run ended.
    * @param error the sentence, free of secrets; absent: it succeeded
    */
-  async end(error?: string): Promise<void> {
-    const { pingUrl, webhookUrl, metricsFile } = this.#addresses;
-    const outcomes = this.#outcomes.of(error);
+  async runEnded(error?: string): Promise<void> {
+    const { pingUrl, webhookUrl, metricsFile } = this.#settings;
+    const results = this.#summary.results(error);
     const tasks: Promise<void>[] = [];
     if (pingUrl !== undefined) {
       // After the start, so that the service sees them in their order.
       tasks.push(
         this.#start.then(() =>
-          this.#tell("PING_URL", () =>
+          this.#send("PING_URL", () =>
             this.#ping(
               pingUrl,
               error === undefined ? "" : "/fail",
-              error === undefined ? outcomes.map(describe).join("\n") : faultOf(error, outcomes),
+              error === undefined
+                ? results.map(successText).join("\n")
+                : failureText(error, results),
             ),
           ),
         ),
       );
     }
     if (webhookUrl !== undefined) {
-      const address = new URL(webhookUrl);
-      const failures = failuresIn(outcomes);
+      const url = new URL(webhookUrl);
+      const failures = failuresOf(results);
       const send = async () => {
-        for (const outcome of outcomes) {
-          const text = JSON.stringify(documentOf(outcome, failures));
-          await deliver(address, text, JSON_TYPE, this.#signal);
+        for (const result of results) {
+          const body = JSON.stringify(webhookPayload(result, failures));
+          await httpPost({ url, body, type: JSON_TYPE }, this.#signal);
         }
       };
-      tasks.push(this.#tell("WEBHOOK_URL", send));
+      tasks.push(this.#send("WEBHOOK_URL", send));
     }
     if (metricsFile !== undefined) {
-      tasks.push(this.#tell("METRICS_FILE", () => writeMetrics(metricsFile, outcomes, new Date())));
+      tasks.push(this.#send("METRICS_FILE", () => writeMetrics(metricsFile, results, new Date())));
     }
     await Promise.all(tasks);
   }
@@ -77,17 +80,18 @@ export class Notices {
     const url = new URL(address);
     if (ending !== "") url.pathname = url.pathname.replace(/\/$/, "") + ending;
     // A service that knows success and failure only has nothing at the address of the start.
-    return deliver(url, sentence, TEXT_TYPE, this.#signal, ending === "/start" ? [404, 405] : []);
+    const accepted = ending === "/start" ? [404, 405] : [];
+    return httpPost({ url, body: sentence, type: TEXT_TYPE, accepted }, this.#signal);
   }
 
-  async #tell(name: string, send: () => Promise<void>): Promise<void> {
+  async #send(name: string, send: () => Promise<void>): Promise<void> {
     try {
       await send();
     } catch (error) {
-      if (this.#said.has(name)) return;
-      this.#said.add(name);
+      if (this.#warned.has(name)) return;
+      this.#warned.add(name);
       const message = error instanceof Error ? error.message : String(error);
-      this.#report.notice(`${name}: the notice could not be given: ${message}`);
+      this.#report.warn(`${name}: the notification could not be sent: ${message}`);
     }
   }
 }
@@ -95,19 +99,19 @@ export class Notices {
 const JSON_TYPE = "application/json";
 const TEXT_TYPE = "text/plain; charset=utf-8";
 
-function describe({ database, manifest, copy, durationMs }: Outcome): string {
+function successText({ database, manifest, copy, durationMs }: DatabaseResult): string {
   if (manifest === undefined) return `Backup of ${database} complete.`;
   const { object, tables } = manifest;
   const copied = copy === undefined ? "" : ", copied";
-  return `Backup of ${database} complete${copied}: ${readableBytes(object.bytes)}, ${tables.length} tables, ${totalRows(manifest)} rows, ${(durationMs / 1000).toFixed(1)} s.`;
+  return `Backup of ${database} complete${copied}: ${formatBytes(object.bytes)}, ${tables.length} tables, ${totalRows(manifest)} rows, ${(durationMs / 1000).toFixed(1)} s.`;
 }
 
 /** The sentence of the only one; of several a line for each that failed. */
-function faultOf(error: string, outcomes: readonly Outcome[]): string {
-  if (outcomes.length < 2) return error;
-  const failures = failuresIn(outcomes);
+function failureText(error: string, results: readonly DatabaseResult[]): string {
+  if (results.length < 2) return error;
+  const failures = failuresOf(results);
   return [
-    `${failures.length} of ${outcomes.length} databases failed.`,
+    `${failures.length} of ${results.length} databases failed.`,
     ...failures.map(({ database, message }) => `"${database}": ${message}`),
   ].join("\n");
 }

@@ -1,7 +1,7 @@
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { totalRows } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
-import type { Outcome } from "./runSummary.ts";
+import type { DatabaseResult } from "./runSummary.ts";
 
 const PREFIX = "postgres_backup_";
 
@@ -26,17 +26,17 @@ type Values = Partial<Record<Name, number>>;
  */
 export async function writeMetrics(
   path: string,
-  outcomes: readonly Outcome[],
+  results: readonly DatabaseResult[],
   now: Date,
 ): Promise<void> {
-  // The exporter reads *.prom only: the unfinished file is invisible to it.
+  // The textfile collector of the node exporter reads *.prom only: the unfinished file is invisible to it.
   const partial = `${path}.new`;
   try {
     const before = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
       if (error.code === "ENOENT") return "";
       throw error;
     });
-    await writeFile(partial, renderMetrics(before, outcomes, now), { mode: 0o644 });
+    await writeFile(partial, renderMetrics(before, results, now), { mode: 0o644 });
     await rename(partial, path);
   } catch (error) {
     const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
@@ -52,14 +52,18 @@ export async function writeMetrics(
  * The file after a run.
  * @param before what it held; databases that are not in this run stay
  */
-export function renderMetrics(before: string, outcomes: readonly Outcome[], now: Date): string {
+export function renderMetrics(
+  before: string,
+  results: readonly DatabaseResult[],
+  now: Date,
+): string {
   const byLabel = parse(before);
-  for (const outcome of outcomes) {
-    const { database, manifest, copy, error, durationMs } = outcome;
+  for (const result of results) {
+    const { database, manifest, copy, error, durationMs } = result;
     // A backup whose copy failed is good, and so is a copy whose backup failed: each has a time of its own.
-    const good = error === undefined || outcome.copyFailed ? manifest : undefined;
-    const copied = outcome.copyFailed || copy?.suspect !== null ? undefined : copy;
-    // A run that ended before it was known which databases there are has failed for those of before.
+    const good = error === undefined || result.copyFailed ? manifest : undefined;
+    const copied = result.copyFailed || copy?.suspect !== null ? undefined : copy;
+    // A run that ended before it was known which databases there are has failed for those in the file.
     for (const label of database === null ? [...byLabel.keys()] : [escaped(database)]) {
       byLabel.set(label, {
         ...byLabel.get(label),
@@ -87,7 +91,7 @@ export function renderMetrics(before: string, outcomes: readonly Outcome[], now:
   return `${lines.join("\n")}\n`;
 }
 
-/** Lines of another form, e.g. by another program, are dropped: the file is ours. */
+/** Lines of another form, e.g. by another program, are dropped: the file is the agent's alone. */
 function parse(text: string): Map<string, Values> {
   const byLabel = new Map<string, Values>();
   for (const line of text.split("\n")) {

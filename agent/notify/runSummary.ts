@@ -1,11 +1,10 @@
 import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
-import { CopyFailed } from "../backup/destinationResults.ts";
-import type { AgentContext } from "../runtime/context.ts";
+import { type AgentContext, CopyFailed } from "../runtime/context.ts";
 import type { AgentEvent } from "../runtime/reporter.ts";
 
-/** What became of one database in a run. A suspect backup has both: it is stored, and the run has failed. */
-export interface Outcome {
+/** How a run ended for one database. A suspect backup has both: it is stored, and the run has failed. */
+export interface DatabaseResult {
   /** Null: a run of every database of the server ended before it was known which there are. */
   readonly database: string | null;
   readonly manifest?: Manifest;
@@ -18,14 +17,14 @@ export interface Outcome {
   readonly durationMs: number;
 }
 
-export interface Failure {
+export interface DatabaseFailure {
   readonly database: string | null;
   readonly message: string;
 }
 
-/** Gathers what becomes of each database in a run. */
-export class Outcomes {
-  readonly #sentence: (error: unknown) => string;
+/** Gathers how a run ends for each database. */
+export class RunSummary {
+  readonly #describe: (error: unknown) => string;
   readonly #started = performance.now();
   readonly #stored = new Map<string, Manifest>();
   readonly #copies = new Map<string, Manifest>();
@@ -33,17 +32,17 @@ export class Outcomes {
   readonly #failures = new Map<string, string>();
   #names: readonly string[];
 
-  /** @param sentence what to say of an error, free of secrets */
-  constructor({ databases }: AgentSettings, sentence: (error: unknown) => string) {
+  /** @param describe an error in a sentence, free of secrets */
+  constructor({ databases }: AgentSettings, describe: (error: unknown) => string) {
     this.#names = databases === "all" ? [] : databases;
-    this.#sentence = sentence;
+    this.#describe = describe;
   }
 
   /**
-   * Listens to the work on each database, for what becomes of it.
+   * Wraps the work on each database, to see how it ends.
    * @param names the databases of the run
    */
-  listen(
+  observe(
     names: readonly string[],
     work: (context: AgentContext) => Promise<Manifest>,
   ): (context: AgentContext) => Promise<Manifest> {
@@ -60,7 +59,7 @@ export class Outcomes {
         return await work({ ...context, report: { ...context.report, event } });
       } catch (error) {
         if (error instanceof CopyFailed) this.#uncopied.add(database);
-        this.#failures.set(database, this.#sentence(error));
+        this.#failures.set(database, this.#describe(error));
         throw error;
       }
     };
@@ -71,23 +70,23 @@ export class Outcomes {
   }
 
   /**
-   * What has become of them at the end of the run.
+   * How each of them ended, once the run has.
    * @param error the run's sentence, free of secrets; absent: it succeeded
    */
-  of(error: string | undefined): Outcome[] {
+  results(error: string | undefined): DatabaseResult[] {
     const elapsedMs = Math.round(performance.now() - this.#started);
     if (this.#names.length === 0 && error !== undefined) {
       return [{ database: null, durationMs: elapsedMs, error }];
     }
-    const outcomes: Outcome[] = [];
+    const results: DatabaseResult[] = [];
     for (const database of this.#names) {
       const manifest = this.#stored.get(database);
       // One that was not begun has failed with the run.
       const failure = this.#failures.get(database) ?? (manifest === undefined ? error : undefined);
-      // Neither: another run is making it, and tells its own result.
+      // Neither: another run is making it, and reports its own result.
       if (manifest === undefined && error === undefined) continue;
       const copy = this.#copies.get(database);
-      outcomes.push({
+      results.push({
         database,
         durationMs: manifest?.durationMs ?? elapsedMs,
         ...(manifest && { manifest }),
@@ -96,12 +95,12 @@ export class Outcomes {
         ...(failure !== undefined && { error: failure }),
       });
     }
-    return outcomes;
+    return results;
   }
 }
 
-export function failuresIn(outcomes: readonly Outcome[]): Failure[] {
-  return outcomes.flatMap(({ database, error }) =>
+export function failuresOf(results: readonly DatabaseResult[]): DatabaseFailure[] {
+  return results.flatMap(({ database, error }) =>
     error === undefined ? [] : [{ database, message: error }],
   );
 }

@@ -1,9 +1,9 @@
 import { hostname } from "node:os";
 import { totalRows } from "../../common/contracts/manifest.ts";
-import type { Failure, Outcome } from "./runSummary.ts";
+import type { DatabaseFailure, DatabaseResult } from "./runSummary.ts";
 
 /** The JSON document that WEBHOOK_URL gets, one for each database of a run. */
-export interface WebhookDocument {
+export interface WebhookPayload {
   readonly version: 1;
   readonly event: "backup";
   readonly result: "ok" | "failed";
@@ -21,13 +21,13 @@ export interface WebhookDocument {
   readonly copyKey?: string;
   readonly error?: string;
   /** Whatever failed in the same run, this database too; absent when nothing did. */
-  readonly failures?: readonly Failure[];
+  readonly failures?: readonly DatabaseFailure[];
 }
 
-export function documentOf(
-  { database, manifest, copy, error, durationMs }: Outcome,
-  failures: readonly Failure[],
-): WebhookDocument {
+export function webhookPayload(
+  { database, manifest, copy, error, durationMs }: DatabaseResult,
+  failures: readonly DatabaseFailure[],
+): WebhookPayload {
   return {
     version: 1,
     event: "backup",

@@ -1,11 +1,10 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import pg from "pg";
-import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
+import type { ServerSettings } from "../../common/contracts/agentEnvironment/postgres.ts";
 import { Problem } from "../../common/problem.ts";
+import { errorCode } from "../runtime/errorMessage.ts";
 import { literal } from "./identifiers.ts";
-
-export type PostgresSettings = AgentSettings["postgres"];
 
 const CONNECT_TIMEOUT_MS = 10_000;
 /** Waiting longer for a lock would make every later query of the application queue behind us. */
@@ -26,7 +25,7 @@ export interface Server {
  * @throws Problem for a wrong password, an unknown database, a host that cannot be reached
  */
 export async function connect(
-  settings: PostgresSettings,
+  settings: ServerSettings,
   database: string = settings.database,
 ): Promise<pg.Client> {
   const client = new pg.Client({
@@ -54,8 +53,8 @@ export async function connect(
 }
 
 /**
- * Ends a connection when the run is stopped, also in the middle of a long query, and tells the reason to stop instead of
- * what the cut connection says.
+ * Ends a connection when the run is stopped, also in the middle of a long query, and throws the reason to stop instead of
+ * the error of the cut connection.
  */
 export async function endingOnAbort<T>(
   client: pg.Client,
@@ -81,7 +80,7 @@ export async function endingOnAbort<T>(
  * @throws Problem when none of the databases that every cluster has can be reached
  */
 export async function connectMaintenance(
-  settings: PostgresSettings,
+  settings: ServerSettings,
   avoid: string,
 ): Promise<pg.Client> {
   const candidates = MAINTENANCE_DATABASES.filter((name) => name !== avoid);
@@ -101,7 +100,7 @@ export async function readServer(client: pg.Client): Promise<Server> {
     "SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int AS number",
   );
   const [row] = rows;
-  if (row === undefined) throw new Error("the server did not tell its version");
+  if (row === undefined) throw new Error("the server did not report its version");
   return { version: row.version, major: Math.floor(row.number / 10_000) };
 }
 
@@ -117,7 +116,7 @@ export async function readClientVersion(program: "pg_dump" | "pg_restore") {
 }
 
 /**
- * pg_dump refuses a newer server; said here before anything starts.
+ * pg_dump refuses a newer server; this finds it out before anything starts.
  * @throws Problem that names both versions
  */
 export function checkClientVersion(client: { line: string; major: number }, server: Server): void {
@@ -128,7 +127,7 @@ export function checkClientVersion(client: { line: string; major: number }, serv
 }
 
 /** Environment for libpq programs: the password is nowhere else, neither in an argument nor in a file. */
-export function libpqEnvironment(settings: PostgresSettings): NodeJS.ProcessEnv {
+export function libpqEnvironment(settings: ServerSettings): NodeJS.ProcessEnv {
   return {
     ...process.env,
     PGHOST: settings.host,
@@ -139,13 +138,12 @@ export function libpqEnvironment(settings: PostgresSettings): NodeJS.ProcessEnv 
   };
 }
 
-/** Code of a PostgreSQL or system error, e.g. `28P01`, `ECONNREFUSED`. */
-export function errorCode(error: unknown): string | undefined {
-  const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === "string" ? code : undefined;
+/** `dbname='...'` with libpq's quoting (https://www.postgresql.org/docs/17/libpq-connect.html, 32.1.1.1), so that a name with "=" in it is not read as a connection string. */
+export function connectionString(database: string): string {
+  return `dbname='${database.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
 }
 
-async function explainConnect(error: unknown, settings: PostgresSettings, database: string) {
+async function explainConnect(error: unknown, settings: ServerSettings, database: string) {
   const message = error instanceof Error ? error.message : String(error);
   const where = `${settings.host}:${settings.port}`;
   const code = errorCode(error) ?? "";
@@ -180,7 +178,7 @@ async function explainConnect(error: unknown, settings: PostgresSettings, databa
 }
 
 /** Up to five names that look like the wanted one first; empty when even that cannot be asked. */
-async function similarDatabases(settings: PostgresSettings, wanted: string): Promise<string[]> {
+async function similarDatabases(settings: ServerSettings, wanted: string): Promise<string[]> {
   if ((MAINTENANCE_DATABASES as readonly string[]).includes(wanted)) return [];
   try {
     const client = await connectMaintenance(settings, wanted);

@@ -2,11 +2,11 @@ import type { AgentSettings } from "../../common/contracts/agentEnvironment/envi
 import { Problem } from "../../common/problem.ts";
 import { listDatabases } from "../../storage/catalogue/catalogue.ts";
 import type { AgentContext } from "../runtime/context.ts";
-import { sentence } from "../runtime/errorMessage.ts";
+import { errorMessage } from "../runtime/errorMessage.ts";
 import { AnotherBackupRuns } from "./advisoryLock.ts";
 import { connectMaintenance } from "./connection.ts";
 
-/** Databases that a restore of ours has left beside the one it replaced; they are not backed up with the others. */
+/** Databases that a restore has left beside the one it replaced; they are not backed up with the others. */
 const LEFT_BY_RESTORE = String.raw`_(restore|before|undone)_\d{8}T\d{6}$`;
 
 /** The same context for one database. */
@@ -21,7 +21,7 @@ export function forDatabase(context: AgentContext, database: string): AgentConte
  * @param only the one of them to take
  * @throws Problem when there is none, or `only` is not among them
  */
-export async function databasesOf(settings: AgentSettings, only?: string): Promise<string[]> {
+export async function selectDatabases(settings: AgentSettings, only?: string): Promise<string[]> {
   const names = settings.databases === "all" ? await listServer(settings) : [...settings.databases];
   if (only === undefined) return names;
   if (names.includes(only)) return [only];
@@ -48,14 +48,14 @@ async function listServer({ postgres, excludedDatabases }: AgentSettings): Promi
 }
 
 /**
- * Says which databases the container backs up.
+ * Prints which databases the container backs up.
  * @param withStored also those that have a backup in the bucket, of which some may be gone from the server
  */
-export async function tellDatabases(
+export async function printDatabases(
   { settings, store, report }: AgentContext,
   withStored: boolean,
 ): Promise<void> {
-  const databases = await databasesOf(settings);
+  const databases = await selectDatabases(settings);
   const stored = withStored ? await listDatabases(store) : null;
   report.event({ event: "databases", databases, stored });
   for (const name of databases) report.line(name);
@@ -90,7 +90,7 @@ export function chooseDatabase({ databases }: AgentSettings, wanted?: string): s
  * Does the same for each database, one after the other. One that fails does not stop the others.
  * @throws the failure of the only one; of several a Problem with a sentence for each that failed
  */
-export async function eachDatabase(
+export async function forEachDatabase(
   context: AgentContext,
   names: readonly string[],
   work: (context: AgentContext) => Promise<unknown>,
@@ -103,7 +103,7 @@ export async function eachDatabase(
     } catch (error) {
       // Stopped from outside: the others are not to be begun.
       if (names.length === 1 || context.signal.aborted) throw error;
-      failures.push(`"${name}": ${sentence(error)}`);
+      failures.push(`"${name}": ${errorMessage(error)}`);
       causes.push(error);
     }
   }

@@ -23,7 +23,11 @@ export function compactStamp(date: Date): string {
  * Name of a database made beside another one: `shop_before_20261124T031502`. When it would exceed the 63 bytes that
  * PostgreSQL allows, the first part is cut at a character and a digest of the whole keeps different names apart.
  */
-export function besideName(database: string, word: "restore" | "before" | "undone", stamp: string) {
+export function siblingName(
+  database: string,
+  word: "restore" | "before" | "undone",
+  stamp: string,
+) {
   const suffix = `_${word}_${stamp}`;
   if (Buffer.byteLength(database + suffix) <= LONGEST_NAME_BYTES) return database + suffix;
   const digest = `~${createHash("sha256").update(database).digest("hex").slice(0, 8)}`;

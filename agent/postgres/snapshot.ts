@@ -1,7 +1,7 @@
 import type pg from "pg";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
-import { errorCode } from "./connection.ts";
+import { errorCode } from "../runtime/errorMessage.ts";
 import { identifier } from "./identifiers.ts";
 
 export interface TableRef {
@@ -191,7 +191,7 @@ async function readSystemIdentifier(client: pg.Client): Promise<string | null> {
     );
     return rows[0]?.id ?? null;
   } catch (error) {
-    // 42501: the role may not read it; the manifest says so with null.
+    // 42501: the role may not read it; in the manifest that is null.
     if (errorCode(error) === "42501") return null;
     throw error;
   }

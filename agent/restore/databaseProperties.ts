@@ -1,9 +1,10 @@
 import type pg from "pg";
+import type { ServerSettings } from "../../common/contracts/agentEnvironment/postgres.ts";
 import { Problem } from "../../common/problem.ts";
-import { connect, type PostgresSettings } from "../postgres/connection.ts";
-import { besideName, compactStamp, identifier, literal } from "../postgres/identifiers.ts";
+import { connect } from "../postgres/connection.ts";
+import { compactStamp, identifier, literal, siblingName } from "../postgres/identifiers.ts";
 
-/** Says on a database that it is an unfinished restore of ours, which the next try may drop. */
+/** Comment of a database that is an unfinished restore, which the next try may drop. */
 const UNFINISHED = "kamal-postgres-backup: unfinished restore, safe to drop";
 
 /** List settings whose stored value is already quoted; quoting it again would make one element of it. */
@@ -46,7 +47,7 @@ export interface DatabaseProperties {
  * The name, free on this server, under which a database that is replaced stays.
  * @param now two runs may fall into one second; the later one then names the next free one
  */
-export async function nameToKeep(
+export async function freeName(
   client: pg.Client,
   database: string,
   word: "before" | "undone",
@@ -55,7 +56,7 @@ export async function nameToKeep(
   const { rows } = await client.query<{ datname: string }>("SELECT datname FROM pg_database");
   const taken = new Set(rows.map(({ datname }) => datname));
   for (let time = now.getTime(); ; time += 1000) {
-    const name = besideName(database, word, compactStamp(new Date(time)));
+    const name = siblingName(database, word, compactStamp(new Date(time)));
     if (!taken.has(name)) return name;
   }
 }
@@ -97,26 +98,26 @@ export async function readProperties(
 /**
  * Makes the empty database that a restore fills, like the given one. A leftover of an earlier try is dropped; anything
  * else of that name is left alone.
- * @param like null: the cluster's defaults
- * @throws Problem when a database of this name exists that is not ours
+ * @param model null: the cluster's defaults
+ * @throws Problem when another database of this name exists
  */
-export async function createTarget(
+export async function createRestoreDatabase(
   client: pg.Client,
   name: string,
-  like: DatabaseProperties | null,
+  model: DatabaseProperties | null,
 ): Promise<void> {
   const existing = await readProperties(client, name);
   if (existing !== null && existing.comment !== UNFINISHED) {
     throw new Problem(
-      `database "${name}" exists already and is not an unfinished restore of ours. Drop or rename it, then restore again.`,
+      `database "${name}" exists already and is not an unfinished restore. Drop or rename it, then restore again.`,
     );
   }
-  await dropTarget(client, name);
+  await dropRestoreDatabase(client, name);
   try {
-    await client.query(`CREATE DATABASE ${identifier(name)} ${likeClause(like)}`);
+    await client.query(`CREATE DATABASE ${identifier(name)} ${createOptions(model)}`);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    const owner = like === null ? "" : ` and membership in "${like.owner}", the owner`;
+    const owner = model === null ? "" : ` and membership in "${model.owner}", the owner`;
     throw new Problem(
       `the database for the restore could not be made: ${message}. Nothing was changed. The role needs CREATEDB${owner}; a superuser has both.`,
       { cause: error },
@@ -129,7 +130,7 @@ export async function createTarget(
  * Removes the tables of an unfinished restore. DROP DATABASE begins with a checkpoint, which fails on a full disk: the disk
  * would stay full and the live database suffer. The space of dropped tables is free at once.
  */
-export async function emptyTarget(settings: PostgresSettings, name: string): Promise<void> {
+export async function emptyRestoreDatabase(settings: ServerSettings, name: string): Promise<void> {
   const client = await connect(settings, name);
   try {
     const { rows } = await client.query<{ nspname: string }>(
@@ -144,14 +145,14 @@ export async function emptyTarget(settings: PostgresSettings, name: string): Pro
 }
 
 /** Drops an unfinished restore, also when something is still connected to it. */
-export async function dropTarget(client: pg.Client, name: string): Promise<void> {
+export async function dropRestoreDatabase(client: pg.Client, name: string): Promise<void> {
   await client.query(`DROP DATABASE IF EXISTS ${identifier(name)} WITH (FORCE)`);
 }
 
 /** Statements that give a restored database the settings, privileges and limit of the one that it replaces. */
-export function carryOver(name: string, like: DatabaseProperties): string[] {
+export function propertyStatements(name: string, model: DatabaseProperties): string[] {
   const database = identifier(name);
-  const statements = like.settings.map(({ role, setting }) => {
+  const statements = model.settings.map(({ role, setting }) => {
     const split = setting.indexOf("=");
     const key = setting.slice(0, split);
     const raw = setting.slice(split + 1);
@@ -164,38 +165,38 @@ export function carryOver(name: string, like: DatabaseProperties): string[] {
     const parameter = key.split(".").map(identifier).join(".");
     return `${subject} SET ${parameter} TO ${value}`;
   });
-  if (like.grants !== null) {
+  if (model.grants !== null) {
     statements.push(`REVOKE ALL ON DATABASE ${database} FROM PUBLIC`);
-    for (const { role, privilege, grantable } of like.grants) {
+    for (const { role, privilege, grantable } of model.grants) {
       const grantee = role === null ? "PUBLIC" : identifier(role);
       const option = grantable ? " WITH GRANT OPTION" : "";
       statements.push(`GRANT ${privilege} ON DATABASE ${database} TO ${grantee}${option}`);
     }
   }
-  if (like.connectionLimit !== -1) {
-    statements.push(`ALTER DATABASE ${database} CONNECTION LIMIT ${like.connectionLimit}`);
+  if (model.connectionLimit !== -1) {
+    statements.push(`ALTER DATABASE ${database} CONNECTION LIMIT ${model.connectionLimit}`);
   }
   return statements;
 }
 
 /** Options of CREATE DATABASE for a database like the given one. */
-export function likeClause(like: DatabaseProperties | null): string {
+export function createOptions(model: DatabaseProperties | null): string {
   // template0 alone is free of local additions and takes any locale.
   const words = ["TEMPLATE template0"];
-  if (like === null) return words.join(" ");
+  if (model === null) return words.join(" ");
   words.push(
-    `OWNER ${identifier(like.owner)}`,
-    `ENCODING ${literal(like.encoding)}`,
-    `LC_COLLATE ${literal(like.collate)}`,
-    `LC_CTYPE ${literal(like.ctype)}`,
-    `TABLESPACE ${identifier(like.tablespace)}`,
+    `OWNER ${identifier(model.owner)}`,
+    `ENCODING ${literal(model.encoding)}`,
+    `LC_COLLATE ${literal(model.collate)}`,
+    `LC_CTYPE ${literal(model.ctype)}`,
+    `TABLESPACE ${identifier(model.tablespace)}`,
   );
-  if (like.provider === "i") {
-    words.push(`LOCALE_PROVIDER icu ICU_LOCALE ${literal(like.locale ?? "")}`);
-    if (like.icuRules !== undefined) words.push(`ICU_RULES ${literal(like.icuRules)}`);
-  } else if (like.provider === "b") {
-    words.push(`LOCALE_PROVIDER builtin BUILTIN_LOCALE ${literal(like.locale ?? "")}`);
-  } else if (like.provider === "c") {
+  if (model.provider === "i") {
+    words.push(`LOCALE_PROVIDER icu ICU_LOCALE ${literal(model.locale ?? "")}`);
+    if (model.icuRules !== undefined) words.push(`ICU_RULES ${literal(model.icuRules)}`);
+  } else if (model.provider === "b") {
+    words.push(`LOCALE_PROVIDER builtin BUILTIN_LOCALE ${literal(model.locale ?? "")}`);
+  } else if (model.provider === "c") {
     words.push("LOCALE_PROVIDER libc");
   }
   return words.join(" ");

@@ -1,28 +1,27 @@
-import { Damaged } from "../../common/age/stream.ts";
+import { DamagedObject } from "../../common/age/stream.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
+import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
-import { damageOf, openIncoming } from "../archive/downloadStream.ts";
+import { digestMismatch, openDownload } from "../archive/downloadStream.ts";
 import type { AgentContext } from "../runtime/context.ts";
-import { readableBytes, throttled } from "../runtime/reporter.ts";
-import { load } from "./pgRestore.ts";
+import { throttled } from "../runtime/reporter.ts";
+import { loadStream } from "./pgRestore.ts";
 import type { TableProgress } from "./pgRestoreOutput.ts";
 import type { Plan } from "./plan.ts";
-import { loadThroughScratch } from "./scratch.ts";
-
-const PROGRESS_EVERY_MS = 1000;
+import { loadFromScratch } from "./scratch.ts";
 
 /**
  * Fills the plan's new database with the object's content, and checks that the object was whole.
  * @param scratch folder to unpack in; absent: streamed
- * @throws Problem that says what became of the live database
+ * @throws Problem that also names the state of the live database
  */
 export async function loadObject(context: AgentContext, plan: Plan, scratch: string | undefined) {
   const { settings, report } = context;
-  const { entry, manifest, unpacking } = plan;
+  const { entry, manifest, decoder } = plan;
   const started = performance.now();
   const elapsedMs = () => Math.round(performance.now() - started);
   const tables = manifest?.tables.length;
-  const onTable = throttled(PROGRESS_EVERY_MS, ({ done, table }: TableProgress) =>
+  const onTable = throttled(({ done, table }: TableProgress) =>
     report.event({
       event: "progress",
       step: "restore",
@@ -32,27 +31,27 @@ export async function loadObject(context: AgentContext, plan: Plan, scratch: str
       elapsedMs: elapsedMs(),
     }),
   );
-  const incoming = await openIncoming(context, entry, `restore of ${plan.target}`);
-  const { source, signal, onBytes } = incoming;
-  const options = { database: plan.fresh, signal, onBytes, onTable };
+  const download = await openDownload(context, entry, `restore of ${plan.database}`);
+  const { source, signal, onBytes } = download;
+  const options = { database: plan.temporaryName, signal, onBytes, onTable };
   const requireWhole = (read: { readonly bytes: number; readonly sha256: string }) => {
     if (manifest !== null) requireUndamaged(manifest, read);
   };
   try {
     const loaded =
       scratch === undefined
-        ? await load(settings.postgres, source, unpacking, options)
-        : await loadThroughScratch(settings.postgres, source, unpacking, {
+        ? await loadStream(settings.postgres, source, decoder, options)
+        : await loadFromScratch(settings.postgres, source, decoder, {
             ...options,
             folder: scratch,
             onFetched: (read) => {
-              incoming.arrived();
+              download.fetched();
               requireWhole(read);
             },
           });
     if (loaded.whole) requireWhole(loaded);
     if (loaded.failure !== undefined) throw notRestored(loaded.failure, plan);
-    report.line(`Restored and read to the end: ${readableBytes(loaded.bytes)}.`);
+    report.line(`Restored and read to the end: ${formatBytes(loaded.bytes)}.`);
     report.event({
       event: "progress",
       step: "restore",
@@ -60,9 +59,9 @@ export async function loadObject(context: AgentContext, plan: Plan, scratch: str
       elapsedMs: elapsedMs(),
     });
   } catch (error) {
-    throw error instanceof Damaged ? notRestored(error, plan) : error;
+    throw error instanceof DamagedObject ? notRestored(error, plan) : error;
   } finally {
-    incoming.close();
+    download.close();
   }
 }
 
@@ -70,14 +69,14 @@ function requireUndamaged(
   manifest: Manifest,
   read: { readonly bytes: number; readonly sha256: string },
 ): void {
-  const damage = damageOf(manifest, read);
+  const damage = digestMismatch(manifest, read);
   if (damage === undefined) return;
   throw new Problem(
     `${manifest.object.key} is damaged: ${damage}. The live database was not touched; choose another backup from the list.`,
   );
 }
 
-function notRestored(failure: Problem, { target, live }: Plan): Problem {
-  const state = live === null ? "Nothing was changed." : `"${target}" was not touched.`;
+function notRestored(failure: Problem, { database, live }: Plan): Problem {
+  const state = live === null ? "Nothing was changed." : `"${database}" was not touched.`;
   return new Problem(`the backup could not be restored: ${failure.message} ${state}`);
 }

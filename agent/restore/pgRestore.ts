@@ -1,50 +1,50 @@
+import type { ServerSettings } from "../../common/contracts/agentEnvironment/postgres.ts";
 import { Problem } from "../../common/problem.ts";
-import { brokenByData, type Unpacked, type Unpacking, unpackInto } from "../archive/decode.ts";
-import { connectionString } from "../backup/pgDump.ts";
-import { libpqEnvironment, type PostgresSettings } from "../postgres/connection.ts";
-import { describeEnding, type Ending } from "../streams/process.ts";
+import { type DecodeResult, type Decoder, decodeInto, failedOnData } from "../archive/decode.ts";
+import { connectionString, libpqEnvironment } from "../postgres/connection.ts";
+import { describeExit, type ExitResult } from "../streams/process.ts";
 import {
-  RestoreTalk,
-  TALKING_RESTORE,
+  RestoreOutput,
   type TableProgress,
   UNTRANSLATED,
+  VERBOSE_RESTORE,
 } from "./pgRestoreOutput.ts";
 
 /** What was read from the bucket; `failure` is undefined when both programs ended with 0. */
-export interface Loaded extends Pick<Unpacked, "bytes" | "sha256" | "whole"> {
+export interface LoadResult extends Pick<DecodeResult, "bytes" | "sha256" | "whole"> {
   readonly failure?: Problem;
 }
 
 /**
- * Streams an archive through its unpacking into `pg_restore`; nothing touches a disk on the way.
+ * Streams an archive through its decoder into `pg_restore`; nothing touches a disk on the way.
  * @param source bytes as stored
  * @param database empty database to fill
- * @param onBytes told the number of bytes read so far
+ * @param onBytes called with the number of bytes read so far
  * @throws what the source or the decryption throws; the programs' own failure is in the result, because a damaged object
  * explains it better
  */
-export async function load(
-  settings: PostgresSettings,
+export async function loadStream(
+  settings: ServerSettings,
   source: AsyncIterable<Buffer>,
-  unpacking: Unpacking,
+  decoder: Decoder,
   options: {
     readonly database: string;
     readonly signal: AbortSignal;
     readonly onBytes: (bytes: number) => void;
     readonly onTable: (progress: TableProgress) => void;
   },
-): Promise<Loaded> {
+): Promise<LoadResult> {
   const { database, signal, onBytes, onTable } = options;
-  const talk = new RestoreTalk(onTable);
-  const loaded = await unpackInto(source, unpacking, TALKING_RESTORE, {
+  const output = new RestoreOutput(onTable);
+  const loaded = await decodeInto(source, decoder, VERBOSE_RESTORE, {
     args: restoreArguments(database),
     env: { ...libpqEnvironment(settings), ...UNTRANSLATED },
     signal,
     onBytes,
-    onOutput: (text) => talk.read(text),
-    failure: () => talk.failure(),
+    onOutput: (text) => output.read(text),
+    failure: () => output.failure(),
   });
-  const failure = explainLoad(loaded, talk, unpacking.program);
+  const failure = explainLoad(loaded, output, decoder.program);
   return { ...loaded, ...(failure !== undefined && { failure }) };
 }
 
@@ -53,31 +53,31 @@ export function restoreArguments(database: string): string[] {
   return ["--exit-on-error", "--no-password", `--dbname=${connectionString(database)}`];
 }
 
-/** Whether a text of PostgreSQL's says that the server's disk is full. */
+/** Whether a message of PostgreSQL means that the server's disk is full. */
 export function isFullDisk(text: string): boolean {
   return /No space left on device|could not extend file/.test(text);
 }
 
 /** How `pg_restore` failed, with advice where there is some. */
-export function restoreFailure({ code, stderr }: Ending, talk: RestoreTalk): Problem {
-  const ending = { code, stderr: [talk.failure(), stderr].filter(Boolean).join("\n") };
+export function restoreFailure({ code, stderr }: ExitResult, output: RestoreOutput): Problem {
+  const ending = { code, stderr: [output.failure(), stderr].filter(Boolean).join("\n") };
   const advice = isFullDisk(ending.stderr)
     ? " The database server's disk is full: a restore needs room for a second copy of the database. Free some space, or drop an old <database>_before_... first."
     : "";
-  return new Problem(`${describeEnding("pg_restore", ending)}.${advice}`);
+  return new Problem(`${describeExit("pg_restore", ending)}.${advice}`);
 }
 
 function explainLoad(
-  { first, second, whole }: Unpacked,
-  talk: RestoreTalk,
+  { first, second, whole }: DecodeResult,
+  output: RestoreOutput,
   program: string,
 ): Problem | undefined {
   if (first.code === 0 && second.code === 0) {
     if (whole) return undefined;
     return new Problem("pg_restore was done before the object had been read to its end.");
   }
-  if (brokenByData(first) || second.code === 0) {
-    return new Problem(`${describeEnding(program, first)}.`);
+  if (failedOnData(first) || second.code === 0) {
+    return new Problem(`${describeExit(program, first)}.`);
   }
-  return restoreFailure(second, talk);
+  return restoreFailure(second, output);
 }

@@ -7,10 +7,10 @@ export interface TableProgress {
 }
 
 /**
- * The command for a shell, its words in `"$@"`: what it says comes on standard output, where a restore into a database
+ * The command for a shell, its words in `"$@"`: its messages come on standard output, where a restore into a database
  * prints nothing else.
  */
-export const TALKING_RESTORE = '{ pg_restore --verbose "$@" 2>&1; }';
+export const VERBOSE_RESTORE = '{ pg_restore --verbose "$@" 2>&1; }';
 
 /** The phrases below are looked for, so they must not be translated. */
 export const UNTRANSLATED = { LC_ALL: "C", LANGUAGE: "" };
@@ -29,8 +29,8 @@ const STATEMENT = /^Command was: /;
 const LINE_KEPT = 2048;
 const LINES_KEPT = 4;
 
-/** Reads what `pg_restore --verbose` says: how far it is, and among all that why it failed. */
-export class RestoreTalk {
+/** Reads the messages of `pg_restore --verbose`: how far it is, and among all that why it failed. */
+export class RestoreOutput {
   readonly #onTable: (progress: TableProgress) => void;
   #pending = "";
   #begun = 0;
@@ -43,7 +43,7 @@ export class RestoreTalk {
   #failed = false;
   #kept: string[] = [];
 
-  /** @param onTable told when the rows of a table are begun or finished */
+  /** @param onTable called when the rows of a table are begun or finished */
   constructor(onTable: (progress: TableProgress) => void) {
     this.#onTable = onTable;
   }
@@ -56,7 +56,7 @@ export class RestoreTalk {
   }
 
   /**
-   * To be asked at the end: why it failed, in at most four lines. The first error and what belongs to it; without an error
+   * At the end: why it failed, in at most four lines. The first error and what belongs to it; without an error
    * the last warnings.
    */
   failure(): string {

@@ -1,48 +1,45 @@
 import type pg from "pg";
-import type { Secrets } from "../../common/age/stanzas.ts";
+import type { AgeSecrets } from "../../common/age/stanzas.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
+import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
-import {
-  type CatalogueEntry,
-  chooseBackup,
-  listBackups,
-  readManifest,
-} from "../../storage/catalogue/catalogue.ts";
-import { notAfter } from "../../storage/catalogue/notAfter.ts";
-import { openDump, type Unpacking } from "../archive/decode.ts";
-import { readHead } from "../archive/tocReader.ts";
+import { type CatalogueEntry, listBackups } from "../../storage/catalogue/catalogue.ts";
+import { readManifest } from "../../storage/catalogue/readManifest.ts";
+import { chooseBackup, notAfter } from "../../storage/catalogue/selectBackup.ts";
+import { type Decoder, dumpDecoder } from "../archive/decode.ts";
+import { queryToc } from "../archive/tocReader.ts";
 import { requireNoBackup } from "../postgres/advisoryLock.ts";
 import { readClientVersion, readServer } from "../postgres/connection.ts";
-import { besideName, compactStamp } from "../postgres/identifiers.ts";
+import { compactStamp, siblingName } from "../postgres/identifiers.ts";
 import type { AgentContext } from "../runtime/context.ts";
-import { type Report, readableBytes } from "../runtime/reporter.ts";
-import { type DatabaseProperties, nameToKeep, readProperties } from "./databaseProperties.ts";
+import type { Report } from "../runtime/reporter.ts";
+import { type DatabaseProperties, freeName, readProperties } from "./databaseProperties.ts";
 import {
   parseRequirements,
-  REQUIREMENTS_QUESTION,
+  REQUIREMENTS_WORDS,
   requireExtensions,
   requireRoles,
 } from "./requirements.ts";
 import { planRoles, type RolePlan } from "./roles.ts";
-import { requireRoom } from "./scratch.ts";
+import { requireFreeSpace } from "./scratch.ts";
 
-/** What a restore will do, settled and checked before it does anything. */
+/** What a restore will do, decided and checked before it does anything. */
 export interface Plan {
   readonly entry: CatalogueEntry;
   /** Null for the old image's objects. */
   readonly manifest: Manifest | null;
   /** The name that the restored database will have. */
-  readonly target: string;
+  readonly database: string;
   /** The name that it has until it is checked. */
-  readonly fresh: string;
-  /** The database that has the target's name today. */
+  readonly temporaryName: string;
+  /** The database that has that name today; null: there is none. */
   readonly live: DatabaseProperties | null;
-  /** What the new database is made like: the live one, also when it is restored beside it. */
-  readonly like: DatabaseProperties | null;
-  /** The name that the live database will get. */
-  readonly before: string;
-  /** How the object is read, its secret tried. */
-  readonly unpacking: Unpacking;
+  /** Whose owner, locale and settings the new database gets: the live one, also when it is restored beside it. */
+  readonly model: DatabaseProperties | null;
+  /** The name under which the live database will stay. */
+  readonly previousName: string;
+  /** How the object is decoded; its secret was tried. */
+  readonly decoder: Decoder;
   /** Roles that will be made first; null: not asked for. */
   readonly roles: RolePlan | null;
 }
@@ -51,7 +48,7 @@ export interface Plan {
 export interface RestoreRequest {
   /** `latest` or the stamp of a backup, as `list` shows it. */
   readonly wanted: string;
-  /** With `latest`: the newest that was taken at this time or before, ISO 8601; without a zone it is UTC. */
+  /** With `latest`: the latest that was taken at this time or before, ISO 8601; without a zone it is UTC. */
   readonly notAfter?: string;
   /** Name of a new database to restore into, beside the live one; absent: the live one is replaced. */
   readonly into?: string;
@@ -60,7 +57,7 @@ export interface RestoreRequest {
   /** Folder for the unpacked archive, so that it is restored by several connections at once; absent: streamed. */
   readonly scratch?: string;
   /** What may open an encrypted backup. */
-  readonly secrets: Secrets;
+  readonly secrets: AgeSecrets;
 }
 
 /**
@@ -75,8 +72,8 @@ export async function makePlan(
   const { settings, store } = context;
   const { into } = request;
   const { database } = settings.postgres;
-  const target = into ?? database;
-  const live = await readProperties(maintenance, target);
+  const finalName = into ?? database;
+  const live = await readProperties(maintenance, finalName);
   if (into !== undefined && live !== null) {
     throw new Problem(
       `database "${into}" exists already; --into makes a new one. Give another name, or drop it first.`,
@@ -84,25 +81,25 @@ export async function makePlan(
   }
   const { entry, manifest } = await chooseFor(context, request);
   await requireVersions(maintenance, manifest);
-  if (live !== null) await requireNoBackup(maintenance, target);
+  if (live !== null) await requireNoBackup(maintenance, finalName);
   if (request.scratch !== undefined) {
-    await requireRoom(request.scratch, scratchBytes(entry, manifest));
+    await requireFreeSpace(request.scratch, scratchBytes(entry, manifest));
   }
-  const unpacking = await openDump(store, entry, manifest, request.secrets);
+  const decoder = await dumpDecoder(store, entry, manifest, request.secrets);
   const roles =
     request.globals === true
       ? await planRoles(context, maintenance, manifest, request.secrets)
       : null;
-  await requireWhatItNeeds(context, maintenance, { entry, manifest, unpacking, roles });
+  await checkServerRequirements(context, maintenance, { entry, manifest, decoder, roles });
   return {
     entry,
     manifest,
-    target,
-    fresh: besideName(target, "restore", compactStamp(new Date(`${entry.stamp}Z`))),
+    database: finalName,
+    temporaryName: siblingName(finalName, "restore", compactStamp(new Date(`${entry.stamp}Z`))),
     live,
-    like: live ?? (await readProperties(maintenance, database)),
-    before: await nameToKeep(maintenance, target, "before", new Date()),
-    unpacking,
+    model: live ?? (await readProperties(maintenance, database)),
+    previousName: await freeName(maintenance, finalName, "before", new Date()),
+    decoder,
     roles,
   };
 }
@@ -113,7 +110,7 @@ async function chooseFor({ settings, store }: AgentContext, request: RestoreRequ
   const location = `s3://${bucket}/${prefix}`;
   const all = await listBackups(store, database);
   const entries = request.notAfter === undefined ? all : notAfter(all, request.notAfter, location);
-  const entry = chooseBackup(entries, request.wanted, database, location);
+  const entry = chooseBackup(entries, request.wanted, database, location, store.address.names);
   return { entry, manifest: entry.kind === "legacy" ? null : await readManifest(store, entry) };
 }
 
@@ -122,16 +119,19 @@ function scratchBytes({ bytes }: CatalogueEntry, manifest: Manifest | null): num
   return manifest?.compression === "zstd" ? manifest.databaseBytes : bytes;
 }
 
-/** A head that cannot be read is left to the restore: it reads the whole object and says what is wrong with it. */
-async function requireWhatItNeeds(
-  { store, signal }: AgentContext,
+/** A table of contents that cannot be read is left to the restore: it reads the whole object and finds what is wrong. */
+async function checkServerRequirements(
+  context: AgentContext,
   maintenance: pg.Client,
-  { entry, manifest, unpacking, roles }: Pick<Plan, "entry" | "manifest" | "unpacking" | "roles">,
+  { entry, manifest, decoder, roles }: Pick<Plan, "entry" | "manifest" | "decoder" | "roles">,
 ): Promise<void> {
-  const sql = await readHead(store, entry.key, unpacking, REQUIREMENTS_QUESTION, signal);
+  const sql = await queryToc(context, entry.key, decoder, REQUIREMENTS_WORDS);
   if (sql === undefined) return;
   const needs = parseRequirements(sql);
-  await requireRoles(maintenance, needs, roles?.names ?? [], (manifest?.globals ?? null) !== null);
+  await requireRoles(maintenance, needs, {
+    planned: roles?.names ?? [],
+    inBackup: (manifest?.globals ?? null) !== null,
+  });
   await requireExtensions(maintenance, needs);
 }
 
@@ -158,22 +158,22 @@ async function requireVersions(maintenance: pg.Client, manifest: Manifest | null
   }
 }
 
-/** Says what will happen. */
+/** Reports what will happen. */
 export function announce(report: Report, plan: Plan): void {
-  const { entry, manifest, target, live, before, roles } = plan;
+  const { entry, manifest, database, live, previousName, roles } = plan;
   report.line(
-    `Restoring "${target}" from ${entry.stamp} UTC (${readableBytes(entry.bytes)}, ${entry.key}).`,
+    `Restoring "${database}" from ${entry.stamp} UTC (${formatBytes(entry.bytes)}, ${entry.key}).`,
   );
   report.line(
     live === null
-      ? `There is no database "${target}" now; it appears when its content has been checked.`
-      : `The database of now stays as "${before}"; until the swap, which closes its connections for a moment, it is not touched.`,
+      ? `There is no database "${database}" now; it appears when its content has been checked.`
+      : `The current database stays as "${previousName}"; until the swap, which closes its connections for a moment, it is not touched.`,
   );
   if (roles !== null && roles.names.length > 0) {
     report.line(`Roles made first: ${roles.names.map((name) => `"${name}"`).join(", ")}.`);
   }
   if (manifest === null) {
-    report.notice(
+    report.warn(
       `${entry.key} was written by the old image without a manifest: pg_restore's own result is checked, but there is nothing to compare the data with.`,
     );
   }

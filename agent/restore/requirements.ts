@@ -7,8 +7,11 @@ export interface Requirements {
   readonly extensions: ReadonlySet<string>;
 }
 
-/** Words for `pg_restore` whose answer `parseRequirements` reads; its comments name each owner in full. */
-export const REQUIREMENTS_QUESTION = ["--schema-only", "--file=-"];
+/**
+ * Words for `pg_restore` whose answer `parseRequirements` reads. Its comments, by _printTocEntry of PostgreSQL 17's
+ * pg_backup_archiver.c, name each owner in full.
+ */
+export const REQUIREMENTS_WORDS = ["--schema-only", "--file=-"];
 
 const IDENTIFIER = String.raw`"(?:[^"]|"")+"|[^\s";]+`;
 const ENTRY =
@@ -52,22 +55,27 @@ export async function readRoles(client: pg.Client): Promise<Set<string>> {
 }
 
 /**
- * @param coming roles that will have been made before the restore
- * @param globals whether the backup has roles that could be made
  * @throws Problem that names the roles that are missing
  */
 export async function requireRoles(
   client: pg.Client,
   { roles }: Requirements,
-  coming: readonly string[],
-  globals: boolean,
+  {
+    planned,
+    inBackup,
+  }: {
+    /** Roles that will have been made before the restore. */
+    readonly planned: readonly string[];
+    /** Whether the backup has roles that could be made. */
+    readonly inBackup: boolean;
+  },
 ): Promise<void> {
   const existing = await readRoles(client);
   // A comment of pg_restore has a blank where a name has the end of a line.
-  const known = new Set([...existing, ...coming].map((name) => name.replace(/[\r\n]/g, " ")));
+  const known = new Set([...existing, ...planned].map((name) => name.replace(/[\r\n]/g, " ")));
   const missing = [...roles].filter((role) => !known.has(role)).sort();
   if (missing.length === 0) return;
-  const remedy = globals
+  const remedy = inBackup
     ? "Restore with --globals, which makes them without passwords, or create them first."
     : "Create them first: CREATE ROLE.";
   throw new Problem(

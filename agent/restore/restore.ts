@@ -6,11 +6,11 @@ import { connect, connectMaintenance, endingOnAbort } from "../postgres/connecti
 import type { AgentContext } from "../runtime/context.ts";
 import { type Report, throttled } from "../runtime/reporter.ts";
 import {
-  carryOver,
-  createTarget,
+  createRestoreDatabase,
   type DatabaseProperties,
-  dropTarget,
-  emptyTarget,
+  dropRestoreDatabase,
+  emptyRestoreDatabase,
+  propertyStatements,
 } from "./databaseProperties.ts";
 import { loadObject } from "./loadArchive.ts";
 import { isFullDisk } from "./pgRestore.ts";
@@ -20,10 +20,8 @@ import { compareWithManifest } from "./rowCounts.ts";
 import { swap } from "./swap.ts";
 import { undoCommand } from "./undo.ts";
 
-const PROGRESS_EVERY_MS = 1000;
-
 export interface RestoreOptions extends RestoreRequest {
-  /** Checks everything and says what would be done, but makes nothing. @default false */
+  /** Checks everything and reports what would be done, but changes nothing. @default false */
   readonly dryRun?: boolean;
   /** Asked before anything is made; resolves to false to give up. */
   readonly confirm: (question: string, name: string) => Promise<boolean>;
@@ -44,65 +42,71 @@ export async function restore(context: AgentContext, options: RestoreOptions): P
     const plan = await makePlan(context, maintenance, options);
     announce(report, plan);
     if (options.dryRun === true) {
-      sayPlanned(report, plan);
+      reportDryRun(report, plan);
       return;
     }
-    if (!(await options.confirm(`Restore ${plan.target} from ${plan.entry.stamp}?`, plan.target))) {
+    if (
+      !(await options.confirm(`Restore ${plan.database} from ${plan.entry.stamp}?`, plan.database))
+    ) {
       throw new Problem("not confirmed, so nothing was changed.");
     }
     if (plan.roles !== null) await makeRoles(maintenance, plan.roles, report);
-    await createTarget(maintenance, plan.fresh, plan.like);
-    const outcome = await fill(context, maintenance, plan, options.scratch).catch(
+    await createRestoreDatabase(maintenance, plan.temporaryName, plan.model);
+    const result = await loadAndSwap(context, maintenance, plan, options.scratch).catch(
       async (error: unknown) => {
-        await discard(context, maintenance, plan.fresh, error);
+        await dropUnfinished(context, maintenance, plan.temporaryName, error);
         throw error;
       },
     );
-    conclude(report, plan, { ...outcome, elapsedMs: Math.round(performance.now() - started) });
+    reportRestored(report, plan, {
+      ...result,
+      elapsedMs: Math.round(performance.now() - started),
+    });
   } finally {
     await maintenance.end();
   }
 }
 
 /** From the empty database to the finished swap. */
-async function fill(
+async function loadAndSwap(
   context: AgentContext,
   maintenance: pg.Client,
   plan: Plan,
-  scratch: string | undefined,
+  scratchFolder: string | undefined,
 ) {
   const { settings, report, signal } = context;
-  await loadObject(context, plan, scratch);
+  await loadObject(context, plan, scratchFolder);
   const compared = await check(context, plan);
-  if (plan.like !== null) await carry(maintenance, plan.fresh, plan.like, report);
+  if (plan.model !== null)
+    await copyProperties(maintenance, plan.temporaryName, plan.model, report);
   signal.throwIfAborted();
-  if (plan.live !== null) await requireNoBackup(maintenance, plan.target);
-  const cutter = await connectMaintenance(settings.postgres, plan.target);
+  if (plan.live !== null) await requireNoBackup(maintenance, plan.database);
+  const sessionEnder = await connectMaintenance(settings.postgres, plan.database);
   try {
-    const closed = await swap(maintenance, cutter, {
-      fresh: plan.fresh,
-      target: plan.target,
-      live: plan.live && { before: plan.before },
+    const closed = await swap(maintenance, sessionEnder, {
+      temporaryName: plan.temporaryName,
+      database: plan.database,
+      live: plan.live && { previousName: plan.previousName },
       comment: plan.live?.comment ?? null,
     });
     if (plan.live !== null) report.line(`Swapped; ${closed} connections were closed.`);
   } finally {
-    await cutter.end();
+    await sessionEnder.end();
   }
   return compared;
 }
 
-/** What a dry run has found: everything was checked that can be without making anything. */
-function sayPlanned(report: Report, plan: Plan): void {
-  const { entry, manifest, target, live, before, roles } = plan;
+/** Everything was checked that can be without changing anything. */
+function reportDryRun(report: Report, plan: Plan): void {
+  const { entry, manifest, database, live, previousName, roles } = plan;
   report.line("Dry run: every check has passed, and nothing was made.");
   report.event({
     event: "planned",
-    database: target,
+    database: database,
     from: entry.stamp,
     key: entry.key,
     bytes: entry.bytes,
-    previous: live === null ? null : before,
+    previous: live === null ? null : previousName,
     tables: manifest?.tables.length ?? null,
     rows: manifest === null ? null : totalRows(manifest),
     roles: roles?.names ?? [],
@@ -121,18 +125,24 @@ async function check(context: AgentContext, plan: Plan) {
 }
 
 /** Planner statistics are not in a dump; without them the application's first queries would be planned blindly. */
-async function analyze({ settings, signal }: AgentContext, { fresh }: Plan): Promise<void> {
+async function analyze(
+  { settings, signal }: AgentContext,
+  { temporaryName: fresh }: Plan,
+): Promise<void> {
   const client = await connect(settings.postgres, fresh);
   await endingOnAbort(client, signal, () => client.query("ANALYZE"));
 }
 
-async function compare({ settings, report, signal }: AgentContext, { fresh, manifest }: Plan) {
+async function compare(
+  { settings, report, signal }: AgentContext,
+  { temporaryName: fresh, manifest }: Plan,
+) {
   if (manifest === null) return { compared: false, tables: 0, rows: 0 };
   const client = await connect(settings.postgres, fresh);
   return endingOnAbort(client, signal, async () => {
     const started = performance.now();
     const total = manifest.tables.length;
-    const progress = throttled(PROGRESS_EVERY_MS, (done: number) =>
+    const progress = throttled((done: number) =>
       report.event({
         event: "progress",
         step: "compare",
@@ -149,26 +159,26 @@ async function compare({ settings, report, signal }: AgentContext, { fresh, mani
   });
 }
 
-/** A setting that the role may not copy is said, not fatal: the data is whole, and the old database still has it. */
-async function carry(
+/** A setting that the role may not copy is a warning, not a failure: the data is whole, and the old database has it. */
+async function copyProperties(
   maintenance: pg.Client,
   name: string,
-  like: DatabaseProperties,
+  model: DatabaseProperties,
   report: Report,
 ): Promise<void> {
-  for (const statement of carryOver(name, like)) {
+  for (const statement of propertyStatements(name, model)) {
     try {
       await maintenance.query(statement);
     } catch (error) {
-      report.notice(
+      report.warn(
         `not carried over to the restored database: ${statement} (${error instanceof Error ? error.message : String(error)})`,
       );
     }
   }
 }
 
-/** Drops the unfinished database; failing to is said, but the cause of the failed restore is what gets thrown. */
-async function discard(
+/** Drops the unfinished database; failing to is a warning, since the cause of the failed restore is what gets thrown. */
+async function dropUnfinished(
   { settings, report }: AgentContext,
   maintenance: pg.Client,
   name: string,
@@ -176,35 +186,35 @@ async function discard(
 ): Promise<void> {
   try {
     if (cause instanceof Error && isFullDisk(cause.message)) {
-      await emptyTarget(settings.postgres, name);
+      await emptyRestoreDatabase(settings.postgres, name);
     }
-    await dropTarget(maintenance, name);
+    await dropRestoreDatabase(maintenance, name);
   } catch (error) {
-    report.notice(
+    report.warn(
       `the unfinished database "${name}" could not be dropped (${error instanceof Error ? error.message : String(error)}); the next restore of this backup will.`,
     );
   }
 }
 
-function conclude(
+function reportRestored(
   report: Report,
   plan: Plan,
-  outcome: { compared: boolean; tables: number; rows: number; elapsedMs: number },
+  result: { compared: boolean; tables: number; rows: number; elapsedMs: number },
 ): void {
-  const previous = plan.live === null ? null : plan.before;
+  const previous = plan.live === null ? null : plan.previousName;
   const undo = previous === null ? null : undoCommand(previous);
   report.event({
     event: "restored",
-    database: plan.target,
+    database: plan.database,
     from: plan.entry.stamp,
     previous,
     undo,
-    ...outcome,
+    ...result,
   });
   report.line(
-    outcome.compared
-      ? `Restored "${plan.target}" from ${plan.entry.stamp}.`
-      : `Restored "${plan.target}" from ${plan.entry.stamp}; nothing could be compared.`,
+    result.compared
+      ? `Restored "${plan.database}" from ${plan.entry.stamp}.`
+      : `Restored "${plan.database}" from ${plan.entry.stamp}; nothing could be compared.`,
   );
   if (undo !== null) {
     report.line(`The old database is "${previous}". To swap back: agent ${undo}`);

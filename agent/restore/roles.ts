@@ -1,9 +1,9 @@
 import type pg from "pg";
-import type { Secrets } from "../../common/age/stanzas.ts";
+import type { AgeSecrets } from "../../common/age/stanzas.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
 import { openObject } from "../../storage/s3/download.ts";
-import { openPacked, unpackInto } from "../archive/decode.ts";
+import { decodeInto, objectDecoder } from "../archive/decode.ts";
 import { identifier } from "../postgres/identifiers.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import type { Report } from "../runtime/reporter.ts";
@@ -33,7 +33,7 @@ export async function planRoles(
   { store, signal }: AgentContext,
   client: pg.Client,
   manifest: Manifest | null,
-  secrets: Secrets,
+  secrets: AgeSecrets,
 ): Promise<RolePlan> {
   const globals = manifest?.globals ?? null;
   if (manifest === null || globals === null) {
@@ -41,12 +41,12 @@ export async function planRoles(
       "--globals: this backup was stored without roles and grants. Restore without --globals, and create the roles by hand where they are missing.",
     );
   }
-  const packed = { compression: "zstd", encryption: manifest.encryption } as const;
-  const unpacking = await openPacked(store, globals.key, packed, secrets);
+  const form = { compression: "zstd", encryption: manifest.encryption } as const;
+  const decoder = await objectDecoder(store, globals.key, form, secrets);
   const { stream } = await openObject(store, globals.key);
   let sql = "";
   try {
-    const read = await unpackInto(stream, unpacking, "cat", {
+    const read = await decodeInto(stream, decoder, "cat", {
       args: [],
       env: process.env,
       signal,
@@ -79,7 +79,7 @@ export function rolesToMake(sql: string, existing: ReadonlySet<string>): RolePla
 }
 
 /**
- * Makes the roles, all or none. An attribute that the connection's role may not give is said, not fatal.
+ * Makes the roles, all or none. An attribute that the connection's role may not give is a warning, not a failure.
  * @param client connection outside a transaction
  * @throws Problem when a role cannot be made
  */
@@ -105,7 +105,7 @@ export async function makeRoles(
     );
   }
   const list = names.map((name) => `"${name}"`).join(", ");
-  report.notice(
+  report.warn(
     `made the roles ${list} without passwords; give those that log in one: ALTER ROLE ... PASSWORD.`,
   );
 }
@@ -116,7 +116,7 @@ async function tryStatement(client: pg.Client, statement: string, report: Report
     await client.query(statement);
   } catch (error) {
     await client.query("ROLLBACK TO SAVEPOINT role_statement");
-    report.notice(
+    report.warn(
       `not carried over: ${statement} (${error instanceof Error ? error.message : String(error)})`,
     );
   }

@@ -1,16 +1,16 @@
 import type pg from "pg";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
-import { errorCode } from "../postgres/connection.ts";
 import { type CountedTable, countLargeObjects, countRows } from "../postgres/snapshot.ts";
+import { errorCode } from "../runtime/errorMessage.ts";
 
 const SHOWN = 5;
 /** A table too large to be counted in the snapshot was estimated there; its estimate may be off by this share. */
 const SAMPLED_TOLERANCE = 0.1;
 
 /**
- * Counts every table of the restored database and compares with what the manifest says of the snapshot.
- * @param onTable told the number of tables compared so far
+ * Counts every table of the restored database and compares with the counts in the manifest.
+ * @param onTable called with the number of tables compared so far
  * @throws Problem that names the first tables which differ
  */
 export async function compareWithManifest(
@@ -43,7 +43,7 @@ export async function compareWithManifest(
   return { tables: manifest.tables.length, rows };
 }
 
-/** Whether a restored table has the rows that the manifest tells. */
+/** Whether a restored table has as many rows as the manifest has for it. */
 export function agrees(found: number, table: Pick<CountedTable, "rows" | "exact">): boolean {
   if (table.exact) return found === table.rows;
   return Math.abs(found - table.rows) <= table.rows * SAMPLED_TOLERANCE;

@@ -1,18 +1,19 @@
 import { access, constants, mkdtemp, rm, statfs } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import type { ServerSettings } from "../../common/contracts/agentEnvironment/postgres.ts";
+import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
-import { brokenByData, type Unpacked, type Unpacking, unpackInto } from "../archive/decode.ts";
+import { type DecodeResult, type Decoder, decodeInto, failedOnData } from "../archive/decode.ts";
 import { fillOffsets } from "../archive/tocOffsets.ts";
-import { libpqEnvironment, type PostgresSettings } from "../postgres/connection.ts";
-import { readableBytes } from "../runtime/reporter.ts";
-import { describeEnding, readText, runPipeline } from "../streams/process.ts";
-import { type Loaded, restoreArguments, restoreFailure } from "./pgRestore.ts";
+import { libpqEnvironment } from "../postgres/connection.ts";
+import { describeExit, readText, runPipeline } from "../streams/process.ts";
+import { type LoadResult, restoreArguments, restoreFailure } from "./pgRestore.ts";
 import {
-  RestoreTalk,
-  TALKING_RESTORE,
+  RestoreOutput,
   type TableProgress,
   UNTRANSLATED,
+  VERBOSE_RESTORE,
 } from "./pgRestoreOutput.ts";
 
 /**
@@ -20,7 +21,7 @@ import {
  * @param needed upper estimate of the unpacked archive, bytes
  * @throws Problem when there is no such folder, it may not be written to, or has too little room
  */
-export async function requireRoom(folder: string, needed: number): Promise<void> {
+export async function requireFreeSpace(folder: string, needed: number): Promise<void> {
   const { bavail, bsize } = await statfs(folder).catch((error: NodeJS.ErrnoException) => {
     throw new Problem(`the scratch folder ${folder} cannot be used (${error.code}).`, {
       cause: error,
@@ -32,29 +33,29 @@ export async function requireRoom(folder: string, needed: number): Promise<void>
   const free = bavail * bsize;
   if (free >= needed) return;
   throw new Problem(
-    `the scratch folder ${folder} has ${readableBytes(free)} free, and the unpacked archive may take ${readableBytes(needed)}. Give a larger one, or restore without it.`,
+    `the scratch folder ${folder} has ${formatBytes(free)} free, and the unpacked archive may take ${formatBytes(needed)}. Give a larger one, or restore without it.`,
   );
 }
 
 /**
- * Unpacks the archive into a file and restores it from there with as many connections as there are cores, which a stream
+ * Decodes the archive into a file and restores it from there with as many connections as there are cores, which a stream
  * cannot. The file, the whole database in clear, is its owner's alone and gone afterwards.
- * @param onFetched told what was read before anything is restored; may throw
+ * @param onFetched called with what was read before anything is restored; may throw
  * @throws what the source, the decryption or `onFetched` throws; the programs' own failure is in the result
  */
-export async function loadThroughScratch(
-  settings: PostgresSettings,
+export async function loadFromScratch(
+  settings: ServerSettings,
   source: AsyncIterable<Buffer>,
-  unpacking: Unpacking,
+  decoder: Decoder,
   options: {
     readonly folder: string;
     readonly database: string;
     readonly signal: AbortSignal;
     readonly onBytes: (bytes: number) => void;
-    readonly onFetched: (fetched: Unpacked) => void;
+    readonly onFetched: (fetched: DecodeResult) => void;
     readonly onTable: (progress: TableProgress) => void;
   },
-): Promise<Loaded> {
+): Promise<LoadResult> {
   const { database, signal, onBytes, onFetched, onTable } = options;
   const folder = await mkdtemp(join(options.folder, "restore-")).catch(
     (error: NodeJS.ErrnoException) => {
@@ -63,7 +64,7 @@ export async function loadThroughScratch(
   );
   try {
     const file = join(folder, "archive.dump");
-    const fetched = await unpackInto(source, unpacking, 'umask 077; cat >"$1"', {
+    const fetched = await decodeInto(source, decoder, 'umask 077; cat >"$1"', {
       args: [file],
       env: process.env,
       signal,
@@ -72,9 +73,9 @@ export async function loadThroughScratch(
     if (fetched.whole) onFetched(fetched);
     const { first, second } = fetched;
     if (first.code !== 0 || second.code !== 0) {
-      const failure = brokenByData(first)
-        ? describeEnding(unpacking.program, first)
-        : `the archive could not be written to ${options.folder}: ${describeEnding("cat", second)}`;
+      const failure = failedOnData(first)
+        ? describeExit(decoder.program, first)
+        : `the archive could not be written to ${options.folder}: ${describeExit("cat", second)}`;
       return { ...fetched, failure: new Problem(`${failure}.`) };
     }
     await fillOffsets(file);
@@ -94,7 +95,7 @@ function notWritable(folder: string, error: NodeJS.ErrnoException): Problem {
 }
 
 async function restoreFile(
-  settings: PostgresSettings,
+  settings: ServerSettings,
   file: string,
   options: {
     readonly database: string;
@@ -104,20 +105,20 @@ async function restoreFile(
 ): Promise<Problem | undefined> {
   const { database, signal, onTable } = options;
   const jobs = `--jobs=${availableParallelism()}`;
-  const talk = new RestoreTalk(onTable);
-  const pipeline = runPipeline(":", TALKING_RESTORE, {
+  const output = new RestoreOutput(onTable);
+  const pipeline = runPipeline(":", VERBOSE_RESTORE, {
     args: [...restoreArguments(database), jobs, file],
     env: { ...libpqEnvironment(settings), ...UNTRANSLATED },
     stdin: "ignore",
   });
-  const printed = readText(pipeline.stdout, (text) => talk.read(text));
+  const printed = readText(pipeline.stdout, (text) => output.read(text));
   const stop = () => pipeline.kill();
   signal.addEventListener("abort", stop, { once: true });
   try {
     const { second } = await pipeline.ended;
     await printed;
     signal.throwIfAborted();
-    return second.code === 0 ? undefined : restoreFailure(second, talk);
+    return second.code === 0 ? undefined : restoreFailure(second, output);
   } finally {
     signal.removeEventListener("abort", stop);
     pipeline.kill();

@@ -3,9 +3,9 @@ import type { AgentSettings } from "../../common/contracts/agentEnvironment/envi
 import { Problem } from "../../common/problem.ts";
 import { requireNoBackup, takeRestoreLock } from "../postgres/advisoryLock.ts";
 import { connectMaintenance } from "../postgres/connection.ts";
-import { besideName } from "../postgres/identifiers.ts";
+import { siblingName } from "../postgres/identifiers.ts";
 import type { AgentContext } from "../runtime/context.ts";
-import { nameToKeep, readProperties } from "./databaseProperties.ts";
+import { freeName, readProperties } from "./databaseProperties.ts";
 import { swap } from "./swap.ts";
 
 const FORM = /_before_(\d{8}T\d{6})$/;
@@ -17,7 +17,7 @@ export function undoCommand(name: string): string {
 
 /**
  * Swaps a database that a restore has replaced back into its place; the one that has the name now stays under another.
- * Which one that is, the name itself tells.
+ * Which one that is stands in the name itself.
  * @param name as the restore has given it, `shop_before_20261124T102110`
  * @param confirm asked before anything is changed; resolves to false to give up
  * @throws Problem for any other name, and when sessions cannot be ended; then nothing has changed
@@ -32,27 +32,27 @@ export async function undo(
   const maintenance = await connectMaintenance(settings.postgres, database);
   try {
     await takeRestoreLock(maintenance);
-    const old = await requireOurs(maintenance, name, database);
+    const old = await requireKept(maintenance, name, database);
     const live = await readProperties(maintenance, database);
     if (live !== null) await requireNoBackup(maintenance, database);
     const previous =
-      live === null ? null : await nameToKeep(maintenance, database, "undone", new Date());
+      live === null ? null : await freeName(maintenance, database, "undone", new Date());
     report.line(`"${name}" becomes "${database}" again.`);
-    if (previous !== null) report.line(`The database of now stays as "${previous}".`);
+    if (previous !== null) report.line(`The current database stays as "${previous}".`);
     if (!(await confirm(`Swap "${name}" back?`, database))) {
       throw new Problem("not confirmed, so nothing was changed.");
     }
-    const cutter = await connectMaintenance(settings.postgres, database);
+    const sessionEnder = await connectMaintenance(settings.postgres, database);
     try {
-      const closed = await swap(maintenance, cutter, {
-        fresh: name,
-        target: database,
-        live: previous === null ? null : { before: previous },
+      const closed = await swap(maintenance, sessionEnder, {
+        temporaryName: name,
+        database: database,
+        live: previous === null ? null : { previousName: previous },
         comment: old.comment,
       });
       report.line(`Swapped; ${closed} connections were closed.`);
     } finally {
-      await cutter.end();
+      await sessionEnder.end();
     }
     const elapsedMs = Math.round(performance.now() - started);
     report.event({ event: "undone", database, from: name, previous, elapsedMs });
@@ -61,9 +61,9 @@ export async function undo(
   }
 }
 
-/** The database whose name it is; the settings' first one where it is none of ours, to be refused by that name. */
+/** The database that the name was made of; the settings' first one where it was made of none, to be refused by that name. */
 function replacedBy({ databases, postgres }: AgentSettings, name: string): string {
-  // A long name is cut, so that only the settings tell it.
+  // A long name is cut, so that only the settings have it whole.
   const candidates =
     databases === "all" ? [name.replace(FORM, ""), postgres.database] : [...databases];
   return candidates.find((database) => isKept(name, database)) ?? postgres.database;
@@ -71,11 +71,11 @@ function replacedBy({ databases, postgres }: AgentSettings, name: string): strin
 
 function isKept(name: string, database: string): boolean {
   const stamp = FORM.exec(name)?.[1];
-  return stamp !== undefined && besideName(database, "before", stamp) === name;
+  return stamp !== undefined && siblingName(database, "before", stamp) === name;
 }
 
 /** Only a name that a restore of this very database has made: anything else may be somebody's live database. */
-async function requireOurs(maintenance: pg.Client, name: string, database: string) {
+async function requireKept(maintenance: pg.Client, name: string, database: string) {
   if (!isKept(name, database)) {
     throw new Problem(
       `"${name}" is no name that a restore of "${database}" leaves. ${await keptNames(maintenance, database)}`,

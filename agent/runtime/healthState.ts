@@ -1,57 +1,54 @@
 import { existsSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Place } from "../backup/destinations.ts";
+import { REMARK_FILES, resultLine, STATE_FILES } from "../../common/contracts/containerState.ts";
+import type { DestinationName } from "./context.ts";
+
+// The container's root is read-only, so its state lies in memory; the image names the folder. Outside of a container
+// there is none, and nothing is written.
+type StateFolder = string | undefined;
 
 /**
- * Leaves the result of a backup where the health check looks: one line, `ok EPOCH` or `failed EPOCH sentence`. The
- * container's root is read-only, so this lies in memory; the wrapper names the folder, elsewhere nothing is written.
+ * Leaves the result of a run where the health check looks.
  * @param failure the error's sentence, free of secrets; absent: the backup is complete
  */
-export function recordResult(folder: string | undefined, failure?: string): void {
+export function recordResult(folder: StateFolder, failure?: string): void {
   if (folder === undefined || folder === "") return;
-  const now = Math.floor(Date.now() / 1000);
-  const text = failure === undefined ? `ok ${now}` : `failed ${now} ${failure.split("\n")[0]}`;
-  const path = join(folder, "agent.result");
-  writeFileSync(`${path}.new`, `${text}\n`);
+  const path = join(folder, STATE_FILES.result);
+  writeFileSync(`${path}.new`, `${resultLine(new Date(), failure)}\n`);
   // The health check may read at any moment: it sees the old line or the new one.
   renameSync(`${path}.new`, path);
 }
 
 /**
- * Leaves what is wrong with the settings, though backups can be made, for the health check to tell until the first run has
- * ended and told its result. A container's settings never change, so it is never taken back.
+ * Leaves what is wrong with the settings, though backups can be made, for the health check to say until the first run has
+ * ended and left its result. A container's settings never change, so it is never taken back.
  * @param sentence one line, free of secrets
  */
-export function recordFault(folder: string | undefined, sentence: string): void {
+export function recordFault(folder: StateFolder, sentence: string): void {
   if (folder === undefined || folder === "") return;
-  writeFileSync(join(folder, "agent.fault"), `${sentence}\n`);
+  writeFileSync(join(folder, STATE_FILES.fault), `${sentence}\n`);
 }
 
 /**
- * Leaves a remark that the health check repeats behind its own sentence while the container lives: something to know about
- * that is no failure.
- * @param place it is about; each has one
+ * Leaves a remark that the health check repeats while the container lives: something to know about that is no failure.
+ * @param destination the bucket that it is about; each has one remark
  * @param sentence one line, free of secrets
  * @returns whether it is new; always true where nothing can be written
  */
-export function leaveRemark(
-  folder: string | undefined,
-  place: Place["name"],
+export function setRemark(
+  folder: StateFolder,
+  destination: DestinationName,
   sentence: string,
 ): boolean {
   if (folder === undefined || folder === "") return true;
-  const path = remarkIn(folder, place);
+  const path = join(folder, REMARK_FILES[destination]);
   if (existsSync(path)) return false;
   writeFileSync(path, `${sentence}\n`);
   return true;
 }
 
 /** Takes the remark back: it no longer holds. */
-export function dropRemark(folder: string | undefined, place: Place["name"]): void {
+export function clearRemark(folder: StateFolder, destination: DestinationName): void {
   if (folder === undefined || folder === "") return;
-  rmSync(remarkIn(folder, place), { force: true });
-}
-
-function remarkIn(folder: string, place: Place["name"]): string {
-  return join(folder, `agent.remark.${place}`);
+  rmSync(join(folder, REMARK_FILES[destination]), { force: true });
 }

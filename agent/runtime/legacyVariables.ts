@@ -1,13 +1,13 @@
-/** The environment as our own names have it, and what its owner should know about it, one line each. */
-export interface Understood {
+/** The environment in the agent's own names, and what its owner should know about it, one line each. */
+export interface TranslatedVariables {
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly notices: readonly string[];
+  readonly warnings: readonly string[];
 }
 
-/** What schickling's image and its descendants write for "not set". */
+/** What schickling/postgres-backup-s3 and its descendants write for "not set". */
 const NOT_SET = "**None**";
 
-/** Other names for our variables: the old name, ours, and how the value is read where it differs. */
+/** Old names of the agent's variables: the old one, the present one, and how the value is read where it differs. */
 const ALIASES: readonly (readonly [from: string, to: string, convert?: Convert])[] = [
   ["POSTGRES_PORT_5432_TCP_ADDR", "POSTGRES_HOST"],
   ["POSTGRES_PORT_5432_TCP_PORT", "POSTGRES_PORT"],
@@ -42,21 +42,23 @@ const IGNORED: Readonly<Record<string, string>> = {
   HOOK_BACKUP_ERROR_URL: "see PING_URL and WEBHOOK_URL",
 };
 
-/** Names of the variables that are understood or ignored with a notice, for the documentation's test. */
+/** Names of the variables that are translated or ignored with a warning, for the documentation's test. */
 export const KNOWN_VARIABLES: readonly string[] = [
   ...ALIASES.map(([from]) => from),
   ...Object.keys(IGNORED),
 ];
 
 /**
- * Reads the variables of `eeshugerman/postgres-backup-s3`, of the image that it came from and of its forks. Our own names
- * win. Nothing that is recognised is passed over in silence; values are never repeated, since some are secrets.
+ * Reads the variables of `eeshugerman/postgres-backup-s3`, of the image that it came from and of its forks. The agent's own
+ * names win. Each old name that is found gives a warning; values are never repeated, since some are secrets.
  */
-export function understand(given: Readonly<Record<string, string | undefined>>): Understood {
+export function translateVariables(
+  given: Readonly<Record<string, string | undefined>>,
+): TranslatedVariables {
   const env = Object.fromEntries(
     Object.entries(given).filter(([, value]) => value !== undefined && !isUnset(value)),
   );
-  const notices: string[] = [];
+  const warnings: string[] = [];
   // A container linked under the name `postgres` puts an address where the port belongs.
   if (env["POSTGRES_PORT"]?.startsWith("tcp://")) delete env["POSTGRES_PORT"];
   for (const [from, to, convert] of ALIASES) {
@@ -64,23 +66,23 @@ export function understand(given: Readonly<Record<string, string | undefined>>):
     if (old === undefined) continue;
     const value = convert === undefined ? old : convert(old);
     if (value === undefined) {
-      notices.push(`${from} is ignored: its value is not understood. Set ${to} instead.`);
+      warnings.push(`${from} is ignored: its value is not understood. Set ${to} instead.`);
     } else if (env[to] !== undefined) {
-      if (env[to] !== value) notices.push(`${from} is ignored: ${to} is set and wins.`);
+      if (env[to] !== value) warnings.push(`${from} is ignored: ${to} is set and wins.`);
     } else if (value !== "") {
       env[to] = value;
-      notices.push(`${from} is read as ${to}. Rename it.`);
+      warnings.push(`${from} is read as ${to}. Rename it.`);
     }
   }
   for (const [name, why] of Object.entries(IGNORED)) {
-    if (env[name] !== undefined) notices.push(`${name} is ignored: ${why}.`);
+    if (env[name] !== undefined) warnings.push(`${name} is ignored: ${why}.`);
   }
   if (env["POSTGRES_DATABASE"] === "all") {
-    notices.push(
+    warnings.push(
       'POSTGRES_DATABASE=all means a database called "all". For every database of the server set POSTGRES_BACKUP_ALL=true and remove POSTGRES_DATABASE.',
     );
   }
-  return { env, notices };
+  return { env, warnings };
 }
 
 function isUnset(value: string): boolean {

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { parseIdentity } from "../../common/age/keys.ts";
-import type { Secrets } from "../../common/age/stanzas.ts";
+import type { AgeSecrets } from "../../common/age/stanzas.ts";
 import { Problem } from "../../common/problem.ts";
 
 /** Some hundred keys; whoever sends more sends something else. */
@@ -15,7 +15,7 @@ const LONGEST_INPUT = 64 * 1024;
 export async function readSecrets(
   env: Readonly<Record<string, string | undefined>>,
   input?: AsyncIterable<Buffer | string>,
-): Promise<Secrets> {
+): Promise<AgeSecrets> {
   const file = env["AGE_IDENTITY_FILE"] ?? "";
   const identities = file === "" ? [] : await readIdentityFile(file);
   let passphrase = env["PASSPHRASE"];

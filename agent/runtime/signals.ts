@@ -7,7 +7,7 @@ const CODES = { SIGTERM: 143, SIGINT: 130 } as const;
 
 /**
  * Turns SIGTERM and SIGINT into an abort signal, so that what runs can clean up, within a limit. Further signals change
- * nothing: someone who is told twice must not leave an upload behind.
+ * nothing: a second one must not make it leave an upload behind.
  * @returns the signal, the exit code to end with once a signal has come, and `done` to be called at the end
  */
 export function stopOnSignal(): {

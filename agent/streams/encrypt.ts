@@ -3,20 +3,23 @@ import { encryptStream } from "../../common/age/stream.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
 
-/** The head of an age file to come, and the key of what follows it; undefined: nothing is encrypted. */
-export type Head = ReturnType<typeof makeHeader> | undefined;
+/** The header of an age file to come, and the key of its payload; undefined: nothing is encrypted. */
+export type PendingHeader = ReturnType<typeof makeHeader> | undefined;
 
 /**
- * Begins a head before its stream is there. A passphrase's takes 32 MiB for a moment, which a run has to spare only while
+ * Begins a header before its stream is there. A passphrase's takes 32 MiB for a moment, which a run has to spare only while
  * its part buffers are still to come.
  * @param after is made first, so that only one at a time takes that much
  */
-export function beginHead(encryption: Encryption | undefined, after?: Head): Head {
+export function beginHeader(
+  encryption: Encryption | undefined,
+  after?: PendingHeader,
+): PendingHeader {
   if (encryption === undefined) return undefined;
-  const head = Promise.resolve(after).then(() => makeHeader(encryption));
+  const header = Promise.resolve(after).then(() => makeHeader(encryption));
   // Whoever encrypts with it sees the error; a run that ends before that has one of its own.
-  head.catch(() => {});
-  return head;
+  header.catch(() => {});
+  return header;
 }
 
 /**
@@ -24,13 +27,16 @@ export function beginHead(encryption: Encryption | undefined, after?: Head): Hea
  *
  * What is yielded is valid only until the next one is asked for; `uploadStream` copies it into its parts.
  */
-export function encrypted(source: AsyncIterable<Buffer>, head: Head): AsyncIterable<Buffer> {
-  return head === undefined ? source : sealed(source, head);
+export function encryptedWith(
+  source: AsyncIterable<Buffer>,
+  header: PendingHeader,
+): AsyncIterable<Buffer> {
+  return header === undefined ? source : encryptWhenReady(source, header);
 }
 
-async function* sealed(source: AsyncIterable<Buffer>, ready: NonNullable<Head>) {
-  const { head, key } = await ready;
-  yield* encryptStream(notEmpty(source), head, key);
+async function* encryptWhenReady(source: AsyncIterable<Buffer>, ready: NonNullable<PendingHeader>) {
+  const { header, payloadKey } = await ready;
+  yield* encryptStream(notEmpty(source), header, payloadKey);
 }
 
 /** An encrypted nothing has bytes, so that the upload could not see that it holds none. */
@@ -43,7 +49,7 @@ async function* notEmpty(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> 
   if (empty) throw new Problem("the backup is empty: its source ended without a byte.");
 }
 
-/** What the manifest says about it. */
+/** How the manifest names it. */
 export function describeEncryption(
   encryption: Encryption | undefined,
 ): Pick<Manifest, "encryption" | "recipients"> {

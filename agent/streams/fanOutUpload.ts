@@ -1,72 +1,78 @@
-import type { Store } from "../../storage/s3/client.ts";
+import type { ObjectStore } from "../../storage/s3/objectStore.ts";
 import { uploadStream } from "../../storage/upload/upload.ts";
 import type { AgentContext } from "../runtime/context.ts";
-import { encrypted, type Head } from "./encrypt.ts";
-import { chunksOf, type Ending, type Pipeline, type Program, requireCleanEnd } from "./process.ts";
-import { StallWatch } from "./stallTimeout.ts";
+import { encryptedWith, type PendingHeader } from "./encrypt.ts";
+import {
+  chunksOf,
+  type ExitResult,
+  type Pipeline,
+  type Program,
+  requireSuccess,
+} from "./process.ts";
+import { StallTimeout } from "./stallTimeout.ts";
 import { Tee } from "./tee.ts";
 
-/** Where a stream is stored. */
-export interface Target {
-  readonly store: Store;
+/** Where a stream is uploaded to. */
+export interface UploadDestination {
+  readonly store: ObjectStore;
   readonly key: string;
   readonly partBytes: number;
 }
 
 /** An object as stored. */
-export interface Stored {
+export interface StoredObject {
   readonly key: string;
   readonly bytes: number;
   readonly sha256: string;
 }
 
-/** A program, or `program | zstd`, whose output becomes an object, encrypted if it has a head. */
-export interface Packing<T extends Target> {
+/** A program, or `program | zstd`, whose output becomes an object, encrypted if it has an age header. */
+export interface UploadSource<T extends UploadDestination> {
   /** What it is, for the error of a stall, e.g. `backup of shop`. */
   readonly what: string;
-  readonly source: Program | Pipeline;
-  readonly head: Head;
-  /** Part buffers of each target. @default that of `uploadStream` */
+  readonly program: Program | Pipeline;
+  readonly header: PendingHeader;
+  /** Part buffers of each destination. @default that of `uploadStream` */
   readonly queue?: number;
   /** Says in a sentence without its full stop how the first program failed. */
-  readonly failure: (ending: Ending) => string;
-  /** Told the bytes that have arrived where they arrive first. */
+  readonly describeFailure: (exit: ExitResult) => string;
+  /** Called with the bytes stored at the fastest destination. */
   readonly onProgress?: (bytes: number) => void;
   /**
-   * Awaited for each target that is still there when the source has ended well and all of them hold it whole, before the
-   * object becomes visible there.
+   * Awaited for each destination that has not failed, once the source has ended well and all of them hold it whole, before
+   * the object becomes visible there.
    * @param live all of those
    */
-  readonly beforeComplete?: (target: T, live: readonly T[]) => Promise<unknown>;
-  /** Longest silence of one target, or of the source, milliseconds. @default that of `StallWatch` */
+  readonly beforeComplete?: (destination: T, live: readonly T[]) => Promise<unknown>;
+  /** Longest silence of one destination, or of the source, milliseconds. @default that of `StallTimeout` */
   readonly stallLimitMs?: number;
 }
 
 /**
- * Stores what the programs write in one place, or in several at once. It is read, compressed and encrypted once, so that
- * all hold the same bytes, and never faster than the slowest place takes it; memory is bounded by the part buffers of each.
- * A place that fails or stalls is given up alone; a source that fails leaves nothing visible anywhere.
- * @returns how it ended at each target, in their order
+ * Uploads what the programs write to one destination, or to several at once. It is read, compressed and encrypted once, so
+ * that all hold the same bytes, and never faster than the slowest destination takes it; memory is bounded by the part
+ * buffers of each. A destination that fails or stalls is given up alone; a source that fails leaves nothing visible anywhere.
+ * @returns how it ended at each destination, in their order
  */
-export async function storeInPlaces<T extends Target>(
+export async function fanOutUpload<T extends UploadDestination>(
   context: Pick<AgentContext, "signal">,
-  packing: Packing<T>,
-  targets: readonly T[],
-): Promise<PromiseSettledResult<Stored>[]> {
-  const { source } = packing;
-  const sourceStall = new StallWatch(packing.what, packing.stallLimitMs);
+  source: UploadSource<T>,
+  destinations: readonly T[],
+): Promise<PromiseSettledResult<StoredObject>[]> {
+  const { program, what, stallLimitMs } = source;
+  const sourceStall = new StallTimeout(what, stallLimitMs);
   sourceStall.pause();
-  const tee = new Tee(encrypted(chunksOf(source.stdout), packing.head), {
+  const tee = new Tee(encryptedWith(chunksOf(program.stdout), source.header), {
     onAsked: () => sourceStall.resume(),
     onAnswered: () => sourceStall.pause(),
   });
   const signal = AbortSignal.any([context.signal, sourceStall.signal]);
-  const whole = new Gathering(targets);
-  const end = once(() => requireCleanEnd(source, packing.failure));
+  const barrier = new Barrier(destinations);
+  const end = once(() => requireSuccess(program, source.describeFailure));
   let furthest = 0;
-  const sendTo = async (target: T, branch: Branch): Promise<Stored> => {
-    const { store, key, partBytes } = target;
-    const { queue } = packing;
+  const uploadTo = async (destination: T, branch: Branch): Promise<StoredObject> => {
+    const { store, key, partBytes } = destination;
+    const { queue } = source;
     const { chunks, stall } = branch;
     try {
       const stored = await uploadStream(store, key, chunks, {
@@ -77,47 +83,47 @@ export async function storeInPlaces<T extends Target>(
           stall.touch();
           if (bytes <= furthest) return;
           furthest = bytes;
-          packing.onProgress?.(bytes);
+          source.onProgress?.(bytes);
         },
         beforeComplete: async () => {
           // From here on it waits for the others and for the programs, each of which is watched for itself.
           stall.stop();
-          const live = await whole.arrive(target);
+          const live = await barrier.arrive(destination);
           await end();
-          await packing.beforeComplete?.(target, live);
+          await source.beforeComplete?.(destination, live);
         },
       });
       return { key, ...stored };
     } finally {
       stall.stop();
       await chunks.return();
-      whole.leave(target);
+      barrier.leave(destination);
     }
   };
   // Every branch is there before the first of them reads.
-  const branches = targets.map(() => branchOf(tee, packing));
+  const branches = destinations.map(() => branchOf(tee, source));
   try {
     return await Promise.allSettled(
-      targets.map((target, index) => sendTo(target, branches[index] as Branch)),
+      destinations.map((destination, index) => uploadTo(destination, branches[index] as Branch)),
     );
   } finally {
     sourceStall.stop();
-    source.kill();
-    await source.ended;
+    program.kill();
+    await program.ended;
   }
 }
 
 interface Branch {
   readonly chunks: ReturnType<Tee["branch"]>;
-  readonly stall: StallWatch;
+  readonly stall: StallTimeout;
 }
 
-/** A place counts as stalled only while it is the one that is waited for. */
+/** A destination counts as stalled only while it is the one that is waited for. */
 function branchOf(
   tee: Tee,
-  { what, stallLimitMs }: Pick<Packing<Target>, "what" | "stallLimitMs">,
+  { what, stallLimitMs }: Pick<UploadSource<UploadDestination>, "what" | "stallLimitMs">,
 ) {
-  const stall = new StallWatch(what, stallLimitMs);
+  const stall = new StallTimeout(what, stallLimitMs);
   const chunks = tee.branch({
     onWaiting: () => stall.pause(),
     onWorking: () => stall.resume(),
@@ -125,8 +131,8 @@ function branchOf(
   return { chunks, stall };
 }
 
-/** Where those that have come through wait until the others have too, or are gone. */
-class Gathering<T> {
+/** Where those that have stored everything wait until the others have too, or have failed. */
+class Barrier<T> {
   readonly #expected: Set<T>;
   readonly #arrived: T[] = [];
   readonly #complete = Promise.withResolvers<readonly T[]>();

@@ -5,8 +5,8 @@ import { PassThrough, pipeline, type Readable, type Writable } from "node:stream
 import { Problem } from "../../common/problem.ts";
 import { release } from "../../common/releaseBuffer.ts";
 
-/** How a program ended. `code` is null when nobody got to say: its shell was killed. */
-export interface Ending {
+/** How a program ended. `code` is null when it is not known: its shell was killed. */
+export interface ExitResult {
   readonly code: number | null;
   /** The last lines that it wrote to standard error. */
   readonly stderr: string;
@@ -23,12 +23,12 @@ interface Running {
 
 export interface Program extends Running {
   /** Settles when it has ended; never rejects on its failure. */
-  readonly ended: Promise<Ending>;
+  readonly ended: Promise<ExitResult>;
 }
 
 export interface Pipeline extends Running {
   /** Settles when both have ended; never rejects on their failure. */
-  readonly ended: Promise<{ readonly first: Ending; readonly second: Ending }>;
+  readonly ended: Promise<{ readonly first: ExitResult; readonly second: ExitResult }>;
 }
 
 interface Options {
@@ -47,7 +47,7 @@ const STDERR_KEPT = 4096;
  * @param text shell text of a single command; `"$@"` stands for `args`. Never put a name or a value into it
  */
 export function runProgram(text: string, { args, env, stdin }: Options): Program {
-  // The program takes the shell's place: what it writes comes here straight, and its end is the child's.
+  // The program replaces the shell: what it writes comes here straight, and its end is the child's.
   const child = spawn("sh", ["-c", text, "program", ...args], {
     env,
     detached: true,
@@ -55,7 +55,7 @@ export function runProgram(text: string, { args, env, stdin }: Options): Program
   });
   const errors = tail(child.stderr as Readable);
   return running(child, (code, signal) => ({
-    // As a shell would tell it.
+    // As a shell reports it.
     code: code ?? (signal === null ? null : 128 + constants.signals[signal]),
     stderr: errors().trim(),
   }));
@@ -63,7 +63,7 @@ export function runProgram(text: string, { args, env, stdin }: Options): Program
 
 /**
  * Runs `first | second` joined by a pipe of the kernel, so that what flows between them never enters this process.
- * The exit code of each side comes back over a descriptor of its own, because a shell's pipeline tells only the last.
+ * The exit code of each side comes back over a descriptor of its own, because a shell's pipeline has only that of the last.
  * @param first shell text; `"$@"` stands for `args`. Never put a name or a value into it
  * @param second shell text
  */
@@ -95,7 +95,7 @@ export function runPipeline(
     ],
   });
   if (secret !== undefined) {
-    // EPIPE: the program ended before it read it; its exit code says why.
+    // EPIPE: the program ended before it read it; its exit code has the reason.
     (child.stdio as unknown as Writable[])[5]?.on("error", () => {}).end(`${secret}\n`);
   }
   const texts = [2, 3, 4].map((fd) => tail(child.stdio[fd] as Readable));
@@ -167,28 +167,28 @@ export function readText(output: Readable, onText: (text: string) => void): Prom
 }
 
 /**
- * A stream that merely ends proves nothing: the programs must say that they were done.
- * @param failure says in a sentence without its full stop how the first one failed
+ * A stream that merely ends proves nothing: the programs must end with code 0.
+ * @param describeFailure says in a sentence without its full stop how the first one failed
  * @throws Problem when one of them did not
  */
-export async function requireCleanEnd(
+export async function requireSuccess(
   source: Program | Pipeline,
-  failure: (ending: Ending) => string,
+  describeFailure: (ending: ExitResult) => string,
 ): Promise<void> {
   const ended = await source.ended;
   const { first, second } = "first" in ended ? ended : { first: ended, second: undefined };
   // A dying compressor takes the first along by SIGPIPE: the compressor is the cause then.
   const takenAlong = first.code === SIGPIPE && second !== undefined && second.code !== 0;
   if (first.code !== 0 && !takenAlong) {
-    throw new Problem(`${failure(first)}. Nothing was stored.`);
+    throw new Problem(`${describeFailure(first)}. Nothing was stored.`);
   }
   if (second !== undefined && second.code !== 0) {
-    throw new Problem(`${describeEnding("zstd", second)}. Nothing was stored; try again.`);
+    throw new Problem(`${describeExit("zstd", second)}. Nothing was stored; try again.`);
   }
 }
 
 /** One sentence about how a program ended, for an error's text. */
-export function describeEnding(program: string, ending: Ending): string {
+export function describeExit(program: string, ending: ExitResult): string {
   const { code } = ending;
   const how =
     code === null || code > 128

@@ -7,7 +7,7 @@ export const STALL_LIMIT_MS = 15 * 60_000;
  * Aborts a transfer in which nothing has moved for too long, so that a dead peer cannot hold a snapshot, and with it the
  * database's vacuum, for ever.
  */
-export class StallWatch {
+export class StallTimeout {
   readonly #controller = new AbortController();
   readonly #timer: NodeJS.Timeout;
   #last = performance.now();

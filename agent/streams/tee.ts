@@ -1,13 +1,13 @@
-/** Told about the source, so that whoever watches knows who is waited for. */
-export interface SourceWatch {
+/** Hears of the source, so that it is known who is waited for. */
+export interface SourceListener {
   /** The source was asked for its next chunk. */
   readonly onAsked?: () => void;
   /** It has answered. */
   readonly onAnswered?: () => void;
 }
 
-/** Told about one branch. */
-export interface BranchWatch {
+/** Hears of one branch. */
+export interface BranchListener {
   /** It waits for its next chunk: for the source, or for another branch. */
   readonly onWaiting?: () => void;
   /** It has a chunk or the end, and is waited for from here on. */
@@ -15,7 +15,7 @@ export interface BranchWatch {
 }
 
 interface Reader {
-  readonly watch: BranchWatch;
+  readonly watch: BranchListener;
   /** Absent while it works on a chunk. */
   waiting?: {
     readonly resolve: (result: IteratorResult<Buffer>) => void;
@@ -28,22 +28,22 @@ const END: IteratorResult<Buffer> = { done: true, value: undefined };
 /**
  * Reads a source once for several readers, in step: the next chunk is asked for when every branch has asked for it, so
  * that nothing is held back and the slowest one rules. The chunk before is the source's own memory again from then on.
- * A branch that has left is waited for no longer; when all have left, the source is told to stop.
+ * A branch that has left is waited for no longer; when all have left, the source is stopped.
  */
 export class Tee {
   readonly #source: AsyncIterator<Buffer>;
-  readonly #watch: SourceWatch;
+  readonly #watch: SourceListener;
   readonly #readers = new Set<Reader>();
   #asking = false;
   #ended = false;
 
-  constructor(source: AsyncIterable<Buffer>, watch: SourceWatch = {}) {
+  constructor(source: AsyncIterable<Buffer>, watch: SourceListener = {}) {
     this.#source = source[Symbol.asyncIterator]();
     this.#watch = watch;
   }
 
   /** One reader more. All are to be made before any of them begins to read; `return` is how one leaves. */
-  branch(watch: BranchWatch = {}): Required<AsyncIterableIterator<Buffer>> {
+  branch(watch: BranchListener = {}): Required<AsyncIterableIterator<Buffer>> {
     const reader: Reader = { watch };
     this.#readers.add(reader);
     const leave = () => {
@@ -77,7 +77,7 @@ export class Tee {
     if (this.#asking || this.#ended) return;
     if (this.#readers.size === 0) {
       this.#ended = true;
-      // Not awaited, since a source that hangs would hang us; nobody is left to hear of its failure.
+      // Not awaited, since a source that hangs would hang us; nobody is left for its failure.
       this.#source.return?.()?.catch(() => {});
       return;
     }

@@ -7,14 +7,14 @@ import {
 } from "../../common/contracts/agentEvents.ts";
 import type { BackupOutputs, SshHop } from "../../common/contracts/stackOutputs.ts";
 import { Problem } from "../../common/problem.ts";
-import { type Route, runOnHost } from "../../common/ssh/command.ts";
-import { lastLine } from "../../common/ssh/process.ts";
+import { lastLine } from "../../common/process.ts";
+import { HostConnection, type KeySource } from "./hostConnection.ts";
 
 /** The container that a command talks to. */
 export interface Container {
   readonly name: string;
   readonly host: string;
-  readonly route: Route;
+  readonly connection: HostConnection;
 }
 
 /** The container is not there or does not run, so nothing can be asked of it. */
@@ -24,9 +24,13 @@ export class ContainerDown extends Problem {}
 export class AgentError extends Problem {}
 
 /** The container of a backup on one of its hosts. */
-export function containerOn(backup: BackupOutputs, host: SshHop): Container {
-  const { container: name, proxy, identityFiles } = backup;
-  return { name, host: host.host, route: { host, proxy, identityFiles } };
+export function containerOn(
+  { container: name, proxy, identityFiles }: BackupOutputs,
+  host: SshHop,
+  keySource?: KeySource,
+): Container {
+  const connection = new HostConnection({ host, proxy, identityFiles }, keySource);
+  return { name, host: host.host, connection };
 }
 
 export interface AgentCall {
@@ -68,7 +72,7 @@ export async function runAgent<Name extends FinalEvent["event"]>(
       onResult?.(result);
     }
   };
-  const { code, stderr } = await runOnHost(container.route, command, onLine, input);
+  const { code, stderr } = await container.connection.run({ words: command, onLine, input });
   if (failure !== undefined || (result !== undefined && codes.includes(code))) {
     for (const line of stderr.split("\n").filter(Boolean)) onStderrLine?.(line);
   }
@@ -101,7 +105,7 @@ export function dockerProblem(container: Container, code: number, stderr: string
   }
   if (/permission denied.*docker|docker.*permission denied/i.test(stderr)) {
     return new Problem(
-      `${container.route.host.user} may not use Docker on ${host}. Add the user to the docker group, or set ssh.user in deploy.yml.`,
+      `${container.connection.user} may not use Docker on ${host}. Add the user to the docker group, or set ssh.user in deploy.yml.`,
     );
   }
   if (/cannot connect to the docker daemon/i.test(stderr)) {
@@ -115,7 +119,7 @@ export function dockerProblem(container: Container, code: number, stderr: string
     );
   }
   if (/docker: (command )?not found/i.test(stderr)) {
-    return new Problem(`docker is not on the PATH of ${container.route.host.user} on ${host}.`);
+    return new Problem(`docker is not on the PATH of ${container.connection.user} on ${host}.`);
   }
   return new Problem(
     `the command in ${name} on ${host} failed with exit code ${code}${last === "" ? "" : `: ${last}`}. See its log: docker logs ${name}`,

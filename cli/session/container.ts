@@ -1,6 +1,5 @@
 import * as z from "zod";
 import { Problem } from "../../common/problem.ts";
-import { runOnHost } from "../../common/ssh/command.ts";
 import { formatAge } from "../terminal/format.ts";
 import { type Container, dockerProblem } from "./agentCall.ts";
 
@@ -47,13 +46,12 @@ export async function inspectContainer(
   now = Date.now(),
 ): Promise<ContainerState> {
   let text = "";
-  const { code, stderr } = await runOnHost(
-    container.route,
-    ["docker", "inspect", "--type", "container", "--format", format, container.name],
-    (line) => {
+  const { code, stderr } = await container.connection.run({
+    words: ["docker", "inspect", "--type", "container", "--format", format, container.name],
+    onLine: (line) => {
       if (line.startsWith('{"state"')) text = line;
     },
-  );
+  });
   if (code !== 0 && /no such (container|object)/i.test(stderr)) {
     return { running: false, status: "missing", since: "", restarts: 0 };
   }

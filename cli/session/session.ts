@@ -2,8 +2,10 @@ import { readFile } from "node:fs/promises";
 import { type BackupOutputs, findBackupOutputs } from "../../common/contracts/stackOutputs.ts";
 import { Problem } from "../../common/problem.ts";
 import { stackOutputs } from "../stack/pulumi.ts";
+import { sshPrivateKey } from "../stack/stateSecrets.ts";
 import type { Screen } from "../terminal/screen.ts";
 import { type Container, containerOn } from "./agentCall.ts";
+import type { KeySource } from "./hostConnection.ts";
 
 /** The databases that a command is about; null: every one of the server, whose names the container knows. */
 export type Databases = readonly string[] | null;
@@ -53,8 +55,23 @@ export async function openSession(options: CommonOptions, screen: Screen): Promi
   return {
     backup: { ...backup, database: first },
     databases,
-    container: containerOn(backup, host),
+    container: containerOn(backup, host, keyInState(options, backup, host.host)),
     screen,
+  };
+}
+
+/** The key that the program was given, as the stack's state holds it. Saved outputs do not say of which stack they are. */
+function keyInState(options: CommonOptions, { container }: BackupOutputs, host: string): KeySource {
+  return async () => {
+    if (options.outputs !== undefined && options.stack === undefined) {
+      return {
+        none: "A key that the program was given was not looked for: with --outputs alone there is no state to take it from. Name the stack too: --stack.",
+      };
+    }
+    const key = await sshPrivateKey(options, container, host);
+    return key === undefined
+      ? { none: `The stack's state holds no key for ${container} on ${host} either.` }
+      : { key };
   };
 }
 

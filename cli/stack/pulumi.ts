@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Problem } from "../../common/problem.ts";
-import { lastLine, type Outcome, runProgram } from "../../common/ssh/process.ts";
+import { lastLine, type Outcome, runProgram } from "../../common/process.ts";
 import { type EngineEvent, parseEngineEvents } from "./engineEvents.ts";
 
 /** Which stack of which project. */

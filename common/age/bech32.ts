@@ -1,4 +1,6 @@
-/** Bech32 (BIP 173) without its limit of 90 characters, as age writes its keys. */
+// Bech32, https://github.com/bitcoin/bips/blob/master/bip-0173.mediawiki, without its limit of 90 characters, as the
+// specification of age has it: https://c2sp.org/age.
+
 const ALPHABET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l";
 const GENERATOR = [0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3];
 const CHECKSUM_WORDS = 6;
@@ -11,7 +13,7 @@ export function encodeBech32(prefix: string, bytes: Uint8Array): string {
   return `${prefix}1${words.map((word) => ALPHABET[word]).join("")}`;
 }
 
-/** Reads a text; undefined when it is none: mixed case, a foreign character, a wrong checksum, bits left over. */
+/** Reads a text; undefined when it is not Bech32: mixed case, a foreign character, a wrong checksum, bits left over. */
 export function decodeBech32(text: string): { prefix: string; bytes: Buffer } | undefined {
   const lower = text.toLowerCase();
   if (text !== lower && text !== text.toUpperCase()) return undefined;

@@ -3,8 +3,8 @@ import { Problem } from "../problem.ts";
 import { decodeBech32, encodeBech32 } from "./bech32.ts";
 
 const KEY_BYTES = 32;
-/** What stands before the 32 bytes of an X25519 private key in PKCS #8. */
-const PRIVATE_HEAD = Buffer.from("302e020100300506032b656e04220420", "hex");
+/** What stands before the 32 bytes of an X25519 private key in PKCS #8: RFC 8410, section 7. */
+const PKCS8_PREFIX = Buffer.from("302e020100300506032b656e04220420", "hex");
 
 /**
  * Reads the public key of a recipient.
@@ -50,7 +50,7 @@ export function parseIdentity(text: string): Buffer {
 
 /** A private key for `node:crypto`. */
 export function privateKeyOf(identity: Buffer): KeyObject {
-  const key = Buffer.concat([PRIVATE_HEAD, identity]);
+  const key = Buffer.concat([PKCS8_PREFIX, identity]);
   return createPrivateKey({ key, format: "der", type: "pkcs8" });
 }
 

@@ -13,14 +13,17 @@ import { promisify } from "node:util";
 import { Problem } from "../problem.ts";
 import { privateKeyOf, publicKeyOf } from "./keys.ts";
 
+// Recipient stanzas of an age v1 file, by the specification https://c2sp.org/age, sections "The X25519 recipient type" and
+// "The scrypt recipient type": X25519 is RFC 7748, HKDF RFC 5869, scrypt RFC 7914, ChaCha20-Poly1305 RFC 8439.
+
 /** What may open an encrypted backup. */
-export interface Secrets {
+export interface AgeSecrets {
   readonly passphrase?: string;
-  /** X25519 private keys. */
+  /** X25519 private keys, 32 bytes each. */
   readonly identities: readonly Buffer[];
 }
 
-/** One recipient's way to the file key. */
+/** The file key, wrapped for one recipient. */
 export interface Stanza {
   readonly args: readonly string[];
   readonly body: Buffer;
@@ -30,29 +33,30 @@ const LABEL = "age-encryption.org/v1";
 const FILE_KEY_BYTES = 16;
 const TAG_BYTES = 16;
 /**
- * Cost of guessing a passphrase, as a power of two. `age -p` takes 18, which needs 256 MiB at once: the whole container.
- * 15 needs 32 MiB, less than the part buffers that come after it; what is lost, one more random letter in the passphrase
- * makes up for. Every age reads both.
+ * Cost of guessing a passphrase: the base-two logarithm of scrypt's N. `age -p` takes 18 (scrypt.go of age 1.2), which
+ * needs 256 MiB at once: the whole container. 15 needs 32 MiB, less than the part buffers that come after it; what is lost,
+ * one more random letter in the passphrase makes up for. Every age reads both.
  */
 const WORK_FACTOR = 15;
-/** Reading a larger one would take minutes and gigabytes: such a header was not made for a backup. */
+/** The largest that is read: 20 needs 1 GiB. age itself stops at 22. */
 const LARGEST_WORK_FACTOR = 20;
-const PUBLIC_HEAD = Buffer.from("302a300506032b656e032100", "hex");
+/** What stands before the 32 bytes of an X25519 public key as a SubjectPublicKeyInfo: RFC 8410, section 4. */
+const SPKI_PREFIX = Buffer.from("302a300506032b656e032100", "hex");
 
 /**
  * Wraps the file key for one recipient.
- * @throws Problem for a public key that everyone could decrypt for
+ * @throws Problem for a public key of low order, whose shared secret everyone knows
  */
 export function wrapForRecipient(fileKey: Buffer, recipient: Buffer): Stanza {
   const pair = generateKeyPairSync("x25519");
   const share = pair.publicKey.export({ format: "der", type: "spki" }).subarray(-32);
-  const secret = agree(pair.privateKey, recipient);
+  const secret = sharedSecret(pair.privateKey, recipient);
   if (secret === undefined) {
     throw new Problem(
       "an age recipient is a point of low order, which everyone could decrypt. Make a new pair with age-keygen.",
     );
   }
-  const body = seal(recipientKey(secret, share, recipient), fileKey);
+  const body = encryptFileKey(recipientKey(secret, share, recipient), fileKey);
   return { args: ["X25519", unpadded(share)], body };
 }
 
@@ -60,7 +64,10 @@ export function wrapForRecipient(fileKey: Buffer, recipient: Buffer): Stanza {
 export async function wrapForPassphrase(fileKey: Buffer, passphrase: string): Promise<Stanza> {
   const salt = randomBytes(16);
   const key = await passphraseKey(passphrase, salt, WORK_FACTOR);
-  return { args: ["scrypt", unpadded(salt), String(WORK_FACTOR)], body: seal(key, fileKey) };
+  return {
+    args: ["scrypt", unpadded(salt), String(WORK_FACTOR)],
+    body: encryptFileKey(key, fileKey),
+  };
 }
 
 /**
@@ -73,9 +80,9 @@ export async function unwrapByPassphrase(
 ): Promise<Buffer> {
   const [stanza] = stanzas;
   const [, salt = "", factor = ""] = stanza?.args ?? [];
-  // A passphrase stands alone, so that nobody else can have slipped in a key of their own.
+  // By the specification a scrypt stanza stands alone, so that nobody else can have slipped in a key of their own.
   if (stanza === undefined || stanzas.length !== 1 || !/^[1-9]\d?$/.test(factor)) {
-    throw new Problem("its head mixes a passphrase with something else: the object is damaged.");
+    throw new Problem("its header mixes a passphrase with something else: the object is damaged.");
   }
   if (passphrase === undefined || passphrase === "") {
     throw new Problem(
@@ -84,14 +91,14 @@ export async function unwrapByPassphrase(
   }
   requireAffordable(Number(factor));
   const key = await passphraseKey(passphrase, Buffer.from(salt, "base64"), Number(factor));
-  const fileKey = unseal(key, stanza.body);
+  const fileKey = decryptFileKey(key, stanza.body);
   if (fileKey !== undefined) return fileKey;
   throw new Problem(
     "the passphrase is wrong: PASSPHRASE is not the one that it was made with. Set that one; a passphrase changed since does not open older backups.",
   );
 }
 
-/** Killed for lack of memory, the program could not say why. */
+/** Refused beforehand: a program that is killed for lack of memory cannot explain itself. */
 function requireAffordable(factor: number): void {
   const needed = scryptMemory(factor);
   const limit = process.constrainedMemory();
@@ -120,8 +127,8 @@ export function unwrapByIdentity(
     for (const { args, body } of stanzas) {
       const share = Buffer.from(args[1] ?? "", "base64");
       if (args[0] !== "X25519" || share.length !== own.length) continue;
-      const secret = agree(privateKeyOf(identity), share);
-      const fileKey = secret && unseal(recipientKey(secret, share, own), body);
+      const secret = sharedSecret(privateKeyOf(identity), share);
+      const fileKey = secret && decryptFileKey(recipientKey(secret, share, own), body);
       if (fileKey !== undefined) return fileKey;
     }
   }
@@ -130,10 +137,10 @@ export function unwrapByIdentity(
   );
 }
 
-/** The shared secret; undefined where the other side's key is of low order, which OpenSSL refuses. */
-function agree(own: KeyObject, other: Buffer): Buffer | undefined {
+/** X25519; undefined where the other side's key is of low order, which OpenSSL refuses, as the specification demands. */
+function sharedSecret(own: KeyObject, other: Buffer): Buffer | undefined {
   const publicKey = createPublicKey({
-    key: Buffer.concat([PUBLIC_HEAD, other]),
+    key: Buffer.concat([SPKI_PREFIX, other]),
     format: "der",
     type: "spki",
   });
@@ -144,6 +151,7 @@ function agree(own: KeyObject, other: Buffer): Buffer | undefined {
   }
 }
 
+/** The key that wraps the file key: the salt is `ephemeral share || recipient`. */
 function recipientKey(secret: Buffer, share: Buffer, recipient: Buffer): Buffer {
   return derive(secret, Buffer.concat([share, recipient]), `${LABEL}/X25519`);
 }
@@ -155,6 +163,7 @@ const scryptAsync = promisify<
   { N: number; r: number; p: number; maxmem: number },
   Buffer
 >(scrypt);
+/** Of N = 2^factor and r = 8, RFC 7914. */
 const scryptMemory = (factor: number) => 128 * 8 * 2 ** factor;
 
 function passphraseKey(passphrase: string, salt: Buffer, factor: number): Promise<Buffer> {
@@ -163,20 +172,20 @@ function passphraseKey(passphrase: string, salt: Buffer, factor: number): Promis
   return scryptAsync(passphrase, labelled, 32, cost);
 }
 
-/** HKDF-SHA-256, as age derives every key. */
+/** HKDF-SHA-256 with 32 bytes of output, by which age derives every key but that of a passphrase. */
 export function derive(secret: Buffer, salt: Buffer, info: string): Buffer {
   return Buffer.from(hkdfSync("sha256", secret, salt, info, 32));
 }
 
-/** Each such key is used once, so its nonce is zero. */
-function seal(key: Buffer, fileKey: Buffer): Buffer {
+/** Each such key is used once, so the specification fixes its nonce as twelve zero bytes. */
+function encryptFileKey(key: Buffer, fileKey: Buffer): Buffer {
   const cipher = createCipheriv("chacha20-poly1305", key, Buffer.alloc(12), {
     authTagLength: TAG_BYTES,
   });
   return Buffer.concat([cipher.update(fileKey), cipher.final(), cipher.getAuthTag()]);
 }
 
-function unseal(key: Buffer, body: Buffer): Buffer | undefined {
+function decryptFileKey(key: Buffer, body: Buffer): Buffer | undefined {
   if (body.length !== FILE_KEY_BYTES + TAG_BYTES) return undefined;
   const decipher = createDecipheriv("chacha20-poly1305", key, Buffer.alloc(12), {
     authTagLength: TAG_BYTES,
@@ -192,7 +201,7 @@ function unseal(key: Buffer, body: Buffer): Buffer | undefined {
   }
 }
 
-/** Base64 without padding, as age writes it. */
+/** Base64 without padding, as the specification writes it. */
 export function unpadded(bytes: Buffer): string {
   return bytes.toString("base64").replace(/=+$/, "");
 }

@@ -3,25 +3,28 @@ import { Problem } from "../problem.ts";
 import { release } from "../releaseBuffer.ts";
 import { parseHeader } from "./header.ts";
 
-/** Plain bytes in each chunk of age's STREAM construction; the last may have fewer. */
+// The payload of an age v1 file, by the specification https://c2sp.org/age, section "Payload": chunks of 64 KiB, each
+// encrypted with ChaCha20-Poly1305 (RFC 8439), a variant of the STREAM construction (https://eprint.iacr.org/2015/189).
+
+/** Plain bytes in each chunk; the last may have fewer. */
 const CHUNK = 64 * 1024;
 const TAG = 16;
-const SEALED_CHUNK = CHUNK + TAG;
+const ENCRYPTED_CHUNK = CHUNK + TAG;
 
 /**
  * Encrypts a stream into an age v1 file.
  *
  * What is yielded is valid only until the next one is asked for: its memory is given back at once.
- * @param head of `makeHeader`
- * @param key of `makeHeader`
+ * @param header of `makeHeader`
+ * @param payloadKey of `makeHeader`
  */
 export async function* encryptStream(
   source: AsyncIterable<Buffer>,
-  head: Buffer,
-  key: Buffer,
+  header: Buffer,
+  payloadKey: Buffer,
 ): AsyncGenerator<Buffer> {
-  yield head;
-  const secret = createSecretKey(key);
+  yield header;
+  const key = createSecretKey(payloadKey);
   const chunk = Buffer.allocUnsafeSlow(CHUNK);
   const nonce = new Nonce();
   let filled = 0;
@@ -29,7 +32,7 @@ export async function* encryptStream(
     for (let at = 0; at < piece.length; ) {
       // A full chunk is held back until there is more: only then is it known not to be the last.
       if (filled === CHUNK) {
-        yield* seal(chunk, secret, nonce.next(false));
+        yield* encryptChunk(chunk, key, nonce.next(false));
         filled = 0;
       }
       const copied = piece.copy(chunk, filled, at);
@@ -37,42 +40,42 @@ export async function* encryptStream(
       at += copied;
     }
   }
-  yield* seal(chunk.subarray(0, filled), secret, nonce.next(true));
+  yield* encryptChunk(chunk.subarray(0, filled), key, nonce.next(true));
 }
 
-function* seal(plain: Buffer, key: KeyObject, nonce: Buffer): Generator<Buffer> {
+function* encryptChunk(plain: Buffer, key: KeyObject, nonce: Buffer): Generator<Buffer> {
   const cipher = createCipheriv("chacha20-poly1305", key, nonce, { authTagLength: TAG });
-  const sealed = cipher.update(plain);
+  const encrypted = cipher.update(plain);
   cipher.final();
-  yield sealed;
-  // Node gives each output a buffer of its own and cannot write into ours.
-  release(sealed);
+  yield encrypted;
+  // Node gives each output a buffer of its own and cannot write into a given one.
+  release(encrypted);
   yield cipher.getAuthTag();
 }
 
 /**
- * Decrypts an age v1 file whose head has been unlocked. A chunk is given out only after its tag was checked.
- * @param source the whole object, its head included
- * @param headBytes how much of it the head is, the nonce included
- * @param key of `unlock`
+ * Decrypts an age v1 file whose header has been unlocked. A chunk is given out only after its tag was checked.
+ * @param source the whole object, its header included
+ * @param headerBytes length of the header, the nonce included
+ * @param payloadKey of `unlock`
  * @throws Problem when a chunk was changed, or the object ends before its last one
  */
 export async function* decryptStream(
   source: AsyncIterable<Buffer>,
-  headBytes: number,
-  key: Buffer,
+  headerBytes: number,
+  payloadKey: Buffer,
 ): AsyncGenerator<Buffer> {
-  const secret = createSecretKey(key);
-  const chunk = Buffer.allocUnsafeSlow(SEALED_CHUNK);
+  const key = createSecretKey(payloadKey);
+  const chunk = Buffer.allocUnsafeSlow(ENCRYPTED_CHUNK);
   const nonce = new Nonce();
-  let toSkip = headBytes;
+  let toSkip = headerBytes;
   let filled = 0;
   for await (const piece of source) {
     const skipped = Math.min(toSkip, piece.length);
     toSkip -= skipped;
     for (let at = skipped; at < piece.length; ) {
-      if (filled === SEALED_CHUNK) {
-        yield open(chunk, secret, nonce, false);
+      if (filled === ENCRYPTED_CHUNK) {
+        yield decryptChunk(chunk, key, nonce, false);
         filled = 0;
       }
       const copied = piece.copy(chunk, filled, at);
@@ -80,37 +83,37 @@ export async function* decryptStream(
       at += copied;
     }
   }
-  // Only an empty file has an empty last chunk; elsewhere it would hide that something was cut off.
+  // By the specification only an empty file has an empty last chunk; elsewhere it would hide that something was cut off.
   if (filled < TAG || (filled === TAG && nonce.count > 0)) throw damaged(nonce.count, "is cut off");
-  yield open(chunk.subarray(0, filled), secret, nonce, true);
+  yield decryptChunk(chunk.subarray(0, filled), key, nonce, true);
 }
 
-function open(sealed: Buffer, key: KeyObject, nonce: Nonce, last: boolean): Buffer {
+function decryptChunk(encrypted: Buffer, key: KeyObject, nonce: Nonce, last: boolean): Buffer {
   const number = nonce.count;
   const decipher = createDecipheriv("chacha20-poly1305", key, nonce.next(last), {
     authTagLength: TAG,
   });
-  decipher.setAuthTag(sealed.subarray(sealed.length - TAG));
-  const plain = decipher.update(sealed.subarray(0, sealed.length - TAG));
+  decipher.setAuthTag(encrypted.subarray(encrypted.length - TAG));
+  const plain = decipher.update(encrypted.subarray(0, encrypted.length - TAG));
   try {
     decipher.final();
   } catch {
-    // OpenSSL says no more than that it does not fit; cut and changed look the same at the end.
+    // OpenSSL reports only that the tag does not fit; cut and changed look the same at the end.
     throw damaged(number, last ? "was changed, or the object is cut off there" : "was changed");
   }
   return plain;
 }
 
 /** A changed or cut object, seen while it is decrypted. */
-export class Damaged extends Problem {}
+export class DamagedObject extends Problem {}
 
-function damaged(number: number, what: string): Damaged {
-  return new Damaged(
+function damaged(number: number, what: string): DamagedObject {
+  return new DamagedObject(
     `the encrypted object is damaged: its 64 KiB chunk number ${number + 1} ${what}.`,
   );
 }
 
-/** Eleven bytes that count the chunks, and one that marks the last. */
+/** The specification's nonce: eleven bytes that count the chunks, big endian from zero, and one that is 1 for the last. */
 class Nonce {
   readonly #bytes = Buffer.alloc(12);
   count = 0;
@@ -124,21 +127,22 @@ class Nonce {
 }
 
 /**
- * What can be said of an encrypted object without its key: that it begins with an age head and is as long as one with
- * whole chunks can be.
+ * Checks what can be checked of an encrypted object without its key: that it begins with an age header and is as long as
+ * one with whole chunks can be.
  * @param start the object's first bytes
  * @param bytes its size
- * @returns number of those who can open it
+ * @returns number of recipients that can open it
  * @throws Problem when it is no such object
  */
 export function checkFraming(start: Buffer, bytes: number): number {
   const header = parseHeader(start);
-  if (header === undefined) throw new Damaged("the encrypted object is cut off within its head.");
-  const rest = (bytes - header.bytes) % SEALED_CHUNK;
-  const chunks = Math.floor((bytes - header.bytes) / SEALED_CHUNK);
+  if (header === undefined)
+    throw new DamagedObject("the encrypted object is cut off within its header.");
+  const rest = (bytes - header.bytes) % ENCRYPTED_CHUNK;
+  const chunks = Math.floor((bytes - header.bytes) / ENCRYPTED_CHUNK);
   const whole = rest === 0 ? chunks > 0 : rest > TAG || (rest === TAG && chunks === 0);
   if (bytes < header.bytes || !whole) {
-    throw new Damaged("the encrypted object is cut off: its length fits no whole age file.");
+    throw new DamagedObject("the encrypted object is cut off: its length fits no whole age file.");
   }
   return header.stanzas.length;
 }

@@ -2,13 +2,22 @@ import * as z from "zod";
 import { Problem } from "../problem.ts";
 import { manifestSchema } from "./manifest.ts";
 
+// The JSON events of the agent, one a line on its standard output with `--json`: the contract between the container and
+// the command line. The schemas are the one source of both sides: the agent writes a `WrittenEvent`; the
+// command line reads it with `parseEvent`, which fills in what an older agent does not send and takes a step of a newer one.
+
+/** Steps of a command whose progress is shown. */
+export type ProgressStep = "upload" | "download" | "restore" | "compare";
+
 const progressSchema = z.object({
   event: z.literal("progress"),
   step: z.string(),
   bytes: z.number().optional(),
+  /** Of `bytes`, or with `done` of tables. */
   total: z.number().optional(),
+  /** Tables that are through the step, of `total`. */
   done: z.number().optional(),
-  /** The table that is being restored. */
+  /** With `restore`: the table whose rows were begun last. */
   table: z.string().optional(),
   elapsedMs: z.number(),
 });
@@ -24,7 +33,7 @@ const restoredSchema = z.object({
   database: z.string(),
   /** Stamp of the backup. */
   from: z.string(),
-  /** Name under which the database of before was kept; null where nothing was replaced. */
+  /** Name under which the replaced database stays; null where nothing was replaced. */
   previous: z.string().nullable(),
   tables: z.number(),
   rows: z.number(),
@@ -35,26 +44,28 @@ const restoredSchema = z.object({
   undo: z.string().nullable().default(null),
 });
 
+/** A dry run: what a restore would do. */
 const plannedSchema = z.object({
   event: z.literal("planned"),
   database: z.string(),
   from: z.string(),
   key: z.string(),
   bytes: z.number(),
-  /** Name under which the database of before would be kept; null where there is none. */
+  /** Name under which the replaced database would stay; null where there is none. */
   previous: z.string().nullable(),
+  /** Null for the old image's backups, which have no manifest. */
   tables: z.number().nullable(),
   rows: z.number().nullable(),
   /** Roles that would be made. */
-  roles: z.array(z.string()),
+  roles: z.array(z.string()).readonly(),
 });
 
 const undoneSchema = z.object({
   event: z.literal("undone"),
   database: z.string(),
-  /** Name that the database had which has the real one again. */
+  /** Name that the database had until now, `shop_before_20261124T102110`. */
   from: z.string(),
-  /** Name under which the one of before was kept; null where there was none. */
+  /** Name under which the database that it replaces stays; null where there was none. */
   previous: z.string().nullable(),
   elapsedMs: z.number(),
 });
@@ -64,11 +75,12 @@ const verifiedSchema = z.object({
   database: z.string(),
   from: z.string(),
   key: z.string(),
-  /** `stored`: only the stored bytes were checked, for lack of a key. */
+  /** `full`: read to its last row. `stored`: only that the stored bytes are whole, since nothing there can decrypt them. */
   depth: z.enum(["full", "stored"]),
   bytes: z.number(),
+  /** Tables found in the archive; null when it could not be read. */
   tables: z.number().nullable(),
-  /** What was not checked; null when everything was. */
+  /** What was not checked, as a sentence; null when everything was. */
   unchecked: z.string().nullable(),
   elapsedMs: z.number(),
 });
@@ -86,19 +98,19 @@ const entrySchema = z.object({
   tier: z.enum(["daily", "weekly", "monthly"]).nullable().default(null),
   globalsKey: z.string().nullable().default(null),
   verifiedKey: z.string().nullable().default(null),
-  /** The agent reads those of the newest only. A manifest that this version cannot read must not hide the other backups. */
+  /** The agent reads those of the latest only. A manifest that this version cannot read must not hide the other backups. */
   manifest: manifestSchema.nullish().catch(null),
 });
 
 const databasesSchema = z.object({
   event: z.literal("databases"),
   /** What a backup would take now. */
-  databases: z.array(z.string()),
+  databases: z.array(z.string()).readonly(),
   /** Those that have a backup in the bucket; null when that was not asked. */
-  stored: z.array(z.string()).nullable(),
+  stored: z.array(z.string()).readonly().nullable(),
 });
 
-const listSchema = z.object({ event: z.literal("list"), backups: z.array(entrySchema) });
+const listSchema = z.object({ event: z.literal("list"), backups: z.array(entrySchema).readonly() });
 const errorSchema = z.object({ event: z.literal("error"), message: z.string() });
 
 const eventSchema = z.discriminatedUnion("event", [
@@ -114,7 +126,12 @@ const eventSchema = z.discriminatedUnion("event", [
   errorSchema,
 ]);
 
+/** An event as it was read. */
 export type AgentEvent = z.infer<typeof eventSchema>;
+/** An event as this version's agent writes it: complete, and with no other step than these. */
+export type WrittenEvent =
+  | Exclude<AgentEvent, ProgressEvent>
+  | (ProgressEvent & { readonly step: ProgressStep });
 export type ProgressEvent = z.infer<typeof progressSchema>;
 export type CopiedEvent = z.infer<typeof copiedSchema>;
 export type RestoredEvent = z.infer<typeof restoredSchema>;
@@ -128,8 +145,8 @@ const known = new Set(eventSchema.options.map(({ shape }) => shape.event.value a
 
 /**
  * Reads one line of the agent's output.
- * @returns undefined for a line that is no event of ours: a login message, or an event of a newer agent
- * @throws Problem when an event that we know lacks what we need
+ * @returns undefined for a line that is no event of the agent: a login message, or an event of a newer agent
+ * @throws Problem when a known event lacks a field
  */
 export function parseEvent(line: string): AgentEvent | undefined {
   let value: unknown;

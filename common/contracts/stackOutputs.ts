@@ -59,14 +59,14 @@ export const backupOutputsSchema = z.object({
   image: z.string(),
   /** Cron expression as the container got it. */
   schedule: z.string(),
-  /** Days until a backup expires; absent where the bucket's rules are neither ours nor told. */
+  /** Days until a backup expires; absent where the bucket's rules are not known. */
   retentionDays: z.int().optional(),
   /**
    * Days until a backup of each tier expires; absent without tiers. What lies beside them is kept
    * `retentionDays`, a suspect one as long as a daily one.
    */
   tierDays: tierDaysSchema.optional(),
-  /** A newest backup older than this is drift. Hours. */
+  /** When the latest backup is older than this, it is drift. Hours. */
   rpoHours: z.number(),
   /** Absent where no copy is made. */
   copy: copySchema.optional(),

@@ -1,6 +1,11 @@
 import { Cron } from "croner";
 
-const WORDS: Readonly<Record<string, string>> = {
+// The language of SCHEDULE is that of the old image's go-cron 0.0.5 (https://github.com/ivoronin/go-cron): the parser of
+// https://pkg.go.dev/github.com/robfig/cron/v3 with an optional field for seconds. The dates are computed by croner
+// (https://croner.56k.guru), whose patterns take the same five or six fields.
+
+/** robfig/cron calls them predefined schedules. */
+const PREDEFINED: Readonly<Record<string, string>> = {
   "@yearly": "0 0 1 1 *",
   "@annually": "0 0 1 1 *",
   "@monthly": "0 0 1 * *",
@@ -10,12 +15,12 @@ const WORDS: Readonly<Record<string, string>> = {
   "@hourly": "0 * * * *",
 };
 
-/** Milliseconds of each unit of a Go duration that makes sense for a backup. */
+/** Milliseconds of each unit of a Go duration (https://pkg.go.dev/time#ParseDuration) that makes sense for a backup. */
 const UNITS: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000 };
-/** What Go's own durations hold is not much more. */
+/** Go's durations end at 292 years. */
 const LONGEST_MS = 100 * 365 * 24 * 3_600_000;
 
-/** A schedule must be due between these, the same ones on every day. Leap days are. */
+/** A schedule must be due between these: fixed, so that the answer is the same on every day, and with leap days between them. */
 const FROM = new Date("2027-01-01T00:00:00Z");
 const UNTIL = new Date("2036-01-01T00:00:00Z");
 
@@ -30,11 +35,11 @@ export type ScheduleRule =
     };
 
 /**
- * Reads what `SCHEDULE` may hold, for the component that declares it and the container that obeys it: what go-cron takes.
- * @param text five cron fields, six with the second in front, `@daily` and its kin, `@every 1h30m`, each with an optional
+ * Reads what `SCHEDULE` may hold, for the component that declares it and the container that runs by it.
+ * @param text five cron fields, six with the second in front, `@daily` and the like, `@every 1h30m`, each with an optional
  * `TZ=Area/City ` or `CRON_TZ=Area/City ` in front
  * @param timezone IANA name, where the text has none @default "UTC"
- * @returns the rule, or why the text is none, as the end of a sentence
+ * @returns the rule, or what is wrong with the text, as the end of a sentence
  */
 export function readSchedule(
   text: string,
@@ -46,9 +51,9 @@ export function readSchedule(
   if (!isTimezone(zone)) return { fault: `there is no time zone "${zone}"` };
   const every = /^@every\s+(.*)$/.exec(rule)?.[1];
   if (every !== undefined) return readDuration(every);
-  const pattern = rule.startsWith("@") ? WORDS[rule.toLowerCase()] : rule;
+  const pattern = rule.startsWith("@") ? PREDEFINED[rule.toLowerCase()] : rule;
   if (pattern === undefined) {
-    return { fault: `${rule} is not known; the words are ${Object.keys(WORDS).join(", ")}` };
+    return { fault: `${rule} is not known; the words are ${Object.keys(PREDEFINED).join(", ")}` };
   }
   const fields = pattern.split(/\s+/);
   if (fields.length !== 5 && fields.length !== 6) {
@@ -67,11 +72,11 @@ export function readSchedule(
 
 /** The moments of a rule that `readSchedule` has read. */
 export function cronOf({ pattern, timezone }: { pattern: string; timezone: string }): Cron {
-  // The looser form of ranges is Go's: 5/15 means from 5 to the end in steps of 15.
+  // `sloppyRanges`: 5/15 means from 5 to the end in steps of 15, as in robfig/cron; croner alone wants 5-59/15.
   return new Cron(pattern, { timezone, mode: "5-or-6-parts", sloppyRanges: true });
 }
 
-/** A Go duration such as `1h30m`, `90m`, `1.5h`; at least one second, as in go-cron. */
+/** A Go duration such as `1h30m`, `90m`, `1.5h`; at least one second and in whole seconds, as robfig/cron's `@every`. */
 function readDuration(text: string): { everyMs: number } | { fault: string } {
   if (!/^(?:\d+(?:\.\d+)?[hms])+$/.test(text)) {
     return { fault: `"${text}" is not a duration such as 6h, 90m or 1h30m` };

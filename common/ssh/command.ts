@@ -1,90 +1,65 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { SshHop } from "../contracts/stackOutputs.ts";
-import { Problem } from "../problem.ts";
-import { lastLine, type Outcome, runProgram } from "./process.ts";
-
-/** A host and the way to it. */
-export interface Route {
-  readonly host: SshHop;
-  /** Bastion in front of the host. */
-  readonly proxy?: SshHop | undefined;
-  readonly identityFiles: readonly string[];
-}
-
-const stillRunning =
-  'What was started in the container may still be running; look with "list" before you try again.';
+import { loginOf, type Route } from "./route.ts";
 
 /**
- * Runs a command on a host with the system's own `ssh`. Only the host key of the outputs is accepted, and nothing is
- * ever asked: a question would hang a job in CI.
- * @param words the command; each is quoted for the remote shell
- * @param onLine called for each line of standard output
- * @param input standard input of the command: the only way for a secret, which an argument would show to everyone there
- * @throws Problem when the connection could not be made or was lost
+ * Whose settings `ssh` reads beside its arguments: `user`, those of `~/.ssh/config` and of the machine; `none`, none at
+ * all.
  */
-export async function runOnHost(
+export type Configuration = "user" | "none";
+
+/** Files that were written for one run. */
+export interface RunFiles {
+  readonly knownHosts: string;
+  /** That of the route's private key. */
+  readonly privateKey?: string;
+}
+
+/**
+ * Arguments of `ssh`. `-J` would not carry the key and the host key to the bastion, so it is a ProxyCommand.
+ * @param command a line for the remote user's shell, or words, each of which is quoted for it
+ */
+export function sshArguments(
   route: Route,
-  words: readonly string[],
-  onLine: (line: string) => void,
-  input?: string,
-): Promise<Outcome> {
-  const folder = await mkdtemp(join(tmpdir(), "kamal-postgres-backup-"));
-  try {
-    const knownHosts = join(folder, "known_hosts");
-    await writeFile(knownHosts, knownHostsLines(route), { mode: 0o600 });
-    const outcome = await runProgram("ssh", sshArguments(route, knownHosts, words), {
-      missing: "ssh is not on PATH. Install the OpenSSH client.",
-      interrupted: `interrupted. ${stillRunning}`,
-      onLine,
-      ...(input !== undefined && { input }),
-    });
-    if (outcome.code === 255) throw sshProblem(route, outcome.stderr);
-    return outcome;
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
-
-/** Arguments of `ssh`. `-J` would not carry the key and host key to the bastion, so it is a ProxyCommand. */
-export function sshArguments(route: Route, knownHosts: string, words: readonly string[]): string[] {
-  const options = (hop: SshHop) => [
-    ...["-p", String(hop.port)],
-    ...route.identityFiles.flatMap((file) => ["-i", file]),
-    ...["-o", "StrictHostKeyChecking=yes"],
-    // A list of files for ssh: a blank would divide it, and % would be expanded.
-    ...["-o", `UserKnownHostsFile="${knownHosts.replaceAll("%", "%%")}"`],
-    ...["-o", "GlobalKnownHostsFile=/dev/null"],
-    ...["-o", "BatchMode=yes"],
-    ...["-o", "ConnectTimeout=15"],
-    ...["-o", "ServerAliveInterval=15"],
-    ...["-o", "ServerAliveCountMax=4"],
+  files: RunFiles,
+  configuration: Configuration,
+  command: string | readonly string[],
+): string[] {
+  const { host, proxy } = route;
+  const common = [
+    ...(configuration === "none" ? ["-F", "none"] : []),
+    ...identityOptions(route, files),
+    ...options({
+      StrictHostKeyChecking: "yes",
+      UserKnownHostsFile: optionPath(files.knownHosts),
+      GlobalKnownHostsFile: "/dev/null",
+      BatchMode: "yes",
+      ConnectTimeout: "15",
+      // A peer that is gone without a word is noticed after a minute.
+      ServerAliveInterval: "15",
+      ServerAliveCountMax: "4",
+      // What is told from standard error must not depend on a LogLevel of the user's, and holds no banner.
+      LogLevel: "ERROR",
+    }),
   ];
-  const login = (hop: SshHop) => `${hop.user}@${hop.host}`;
-  const proxyCommand =
-    route.proxy &&
-    ["ssh", ...options(route.proxy)]
-      .concat(login(route.proxy))
-      // ssh expands % in a ProxyCommand; only the last two are meant.
-      .map((word) => shellQuote(word).replaceAll("%", "%%"))
-      .concat("-W", "'[%h]:%p'")
-      .join(" ");
+  const proxied = proxy && proxyCommand(proxy, common);
   return [
-    ...options(route.host),
-    ...(proxyCommand === undefined ? [] : ["-o", `ProxyCommand=${proxyCommand}`]),
+    ...portOption(host),
+    ...common,
+    ...(proxied === undefined ? [] : options({ ProxyCommand: proxied })),
     "-T",
-    login(route.host),
+    loginOf(host),
     "--",
-    ...words.map(shellQuote),
+    ...(typeof command === "string" ? [command] : command.map(shellQuote)),
   ];
 }
 
-/** The only host keys that are accepted, in the format of known_hosts. */
-export function knownHostsLines(route: Route): string {
-  return [route.host, ...(route.proxy ? [route.proxy] : [])]
-    .map((hop) => `${hop.port === 22 ? hop.host : `[${hop.host}]:${hop.port}`} ${hop.hostKey}\n`)
-    .join("");
+/**
+ * A path as the value of an option that takes a list of files: a blank would divide it, and % would be expanded
+ * (ssh_config(5), TOKENS).
+ */
+export function optionPath(path: string): string {
+  const escaped = path.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("%", "%%");
+  return `"${escaped}"`;
 }
 
 /** One word for a POSIX shell. */
@@ -92,31 +67,32 @@ export function shellQuote(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
-/** What ssh's exit code 255 means, in a sentence. */
-export function sshProblem(route: Route, stderr: string): Problem {
-  const { host, proxy } = route;
-  const where = `${host.user}@${host.host}:${host.port}${proxy ? ` (through ${proxy.host})` : ""}`;
-  const last = lastLine(stderr);
-  if (
-    /host key verification failed|host identification has changed|host key is known/i.test(stderr)
-  ) {
-    return new Problem(
-      `ssh ${where}: the server's host key is not the one in the stack's outputs. If the server was rebuilt, give its new key in ssh.hostKeys and run pulumi up; if not, someone may be between you and it.`,
-    );
-  }
-  if (
-    /permission denied|too many authentication failures|no supported authentication/i.test(stderr)
-  ) {
-    const keys =
-      route.identityFiles.length > 0 ? route.identityFiles.join(", ") : "the SSH agent's";
-    return new Problem(
-      `ssh ${where}: the server refused the keys (${keys}). Add your key with ssh-add, or put its path into ssh.keys of deploy.yml and run pulumi up.`,
-    );
-  }
-  if (/closed by remote host|connection reset|broken pipe|not responding/i.test(stderr)) {
-    return new Problem(`ssh ${where}: the connection was lost (${last}). ${stillRunning}`);
-  }
-  return new Problem(
-    `ssh ${where}: the host cannot be reached (${last || "no reason given"}). Check the address, the network and the server.`,
+function identityOptions({ identityFiles = [] }: Route, { privateKey }: RunFiles): string[] {
+  // Not -i: it looks for the path as it is, and later expands % in it (OpenSSH 9.2), so that no spelling is right.
+  const files = privateKey === undefined ? identityFiles : [privateKey];
+  return [
+    ...files.flatMap((file) => options({ IdentityFile: optionPath(file) })),
+    // An agent with many keys would use up the server's tries before the given one.
+    ...(privateKey === undefined ? [] : options({ IdentitiesOnly: "yes" })),
+  ];
+}
+
+function proxyCommand(proxy: SshHop, common: readonly string[]): string {
+  const words = ["ssh", ...portOption(proxy), ...common, loginOf(proxy)];
+  return (
+    words
+      // ssh expands % in a ProxyCommand; only the last two are meant.
+      .map((word) => shellQuote(word).replaceAll("%", "%%"))
+      // With brackets, without which the port of an IPv6 address could not be told.
+      .concat("-W", "'[%h]:%p'")
+      .join(" ")
   );
+}
+
+function portOption({ port }: SshHop): string[] {
+  return ["-p", String(port)];
+}
+
+function options(values: Readonly<Record<string, string>>): string[] {
+  return Object.entries(values).flatMap(([name, value]) => ["-o", `${name}=${value}`]);
 }

@@ -6,8 +6,10 @@ import type { types } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { SshHop } from "../../common/contracts/stackOutputs.ts";
 import { Problem } from "../../common/problem.ts";
-import type { SshTarget } from "../../common/ssh/resourceClient.ts";
+import { hasPassphrase } from "../../common/ssh/keys.ts";
+import { knownHostName } from "../../common/ssh/knownHosts.ts";
 import type { KamalConfig } from "../../kamal/config.ts";
+import type { SshTarget } from "../internal/hostScript.ts";
 
 export interface SshArgs {
   /**
@@ -94,7 +96,7 @@ export function toSshTarget(access: SshAccess, host: SshHop): pulumi.Output<SshT
 }
 
 function knownHostKey(host: string, port: number): string {
-  const name = port === 22 ? host : `[${host}]:${port}`;
+  const name = knownHostName(host, port);
   const file = join(homedir(), ".ssh", "known_hosts");
   const lines = existsSync(file) ? lookUp(name, file) : [];
   const line =
@@ -147,13 +149,4 @@ function firstPrivateKey(files: readonly string[]): string | undefined {
     );
   }
   return key;
-}
-
-/** OpenSSH's own format names the cipher, `none` for a bare key, after a fixed word; the older ones say it in clear text. */
-function hasPassphrase(key: string): boolean {
-  const body = /-----BEGIN OPENSSH PRIVATE KEY-----([\s\S]*?)-----END/.exec(key)?.[1];
-  if (body === undefined) return /ENCRYPTED/.test(key);
-  const bytes = Buffer.from(body, "base64");
-  const at = "openssh-key-v1\0".length;
-  return bytes.toString("latin1", at + 4, at + 4 + bytes.readUInt32BE(at)) !== "none";
 }

@@ -42,7 +42,7 @@ export function accessoryOf(
 ): Accessory {
   const { clear, secret } = toEnvironment(settings);
   const trust = trustOf(buckets);
-  const volumes = volumesOf({ metricsFile: settings.notices.metricsFile, scratch });
+  const volumes = volumesOf({ metricsFile: settings.notifications.metricsFile, scratch });
   return {
     ...names,
     image,

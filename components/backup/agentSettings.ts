@@ -15,7 +15,7 @@ export function settingsOf(
   database: Database,
   bucket: SettledBucket,
   args: PostgresBackupArgs,
-  notices: pulumi.Output<AgentSettings["notices"]>,
+  notices: pulumi.Output<AgentSettings["notifications"]>,
   encryption: pulumi.Output<AgentSettings["encryption"]>,
 ): pulumi.Output<AgentSettings> {
   return pulumi
@@ -56,7 +56,7 @@ export function settingsOf(
         tiers: bucket.tiered ?? false,
         ...(args.keep && { keep: { days: args.keep.days, atLeast: args.keep.atLeast ?? 7 } }),
         maxShrinkPercent: args.maxShrinkPercent ?? 50,
-        notices: told,
+        notifications: told,
       }),
     );
 }

@@ -3,9 +3,8 @@ import type { AgentSettings } from "../../common/contracts/agentEnvironment/envi
 import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
 import { Problem } from "../../common/problem.ts";
 import { Schedule } from "../../common/schedule/schedule.ts";
-import { parseAddress, type StoreAddress } from "../../storage/address/address.ts";
+import { isSameBucket, parseAddress, type StoreAddress } from "../../storage/address/address.ts";
 import { other } from "../../storage/address/providers.ts";
-import { isSameBucket } from "../../storage/address/sameBucket.ts";
 import { AwsBackupBucket } from "../bucket/awsBackupBucket.ts";
 import type { BackupKeys, BackupKeysArgs, KeysArgs } from "../bucket/backupKeys.ts";
 import type { BackupBucket } from "../bucket/bucket.ts";

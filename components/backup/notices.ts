@@ -1,9 +1,9 @@
 import { posix } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import {
-  type AgentSettings,
-  noticeFault,
-} from "../../common/contracts/agentEnvironment/environment.ts";
+  type NotificationSettings,
+  notificationUrlFault,
+} from "../../common/contracts/agentEnvironment/notifications.ts";
 import { Problem } from "../../common/problem.ts";
 import { explainedApply } from "../pulumi/resourceError.ts";
 import { isHostPath } from "./mounts.ts";
@@ -41,7 +41,7 @@ export interface NoticesArgs {
 export function settleNotices(
   resource: pulumi.Resource,
   { pingUrl, webhookUrl, metricsFile }: NoticesArgs = {},
-): pulumi.Output<AgentSettings["notices"]> {
+): pulumi.Output<NotificationSettings> {
   if (metricsFile !== undefined) checkPath(metricsFile);
   // What is known already fails at once, what is not, when it is.
   if (typeof pingUrl === "string") checked("notices.pingUrl", pingUrl);
@@ -54,7 +54,7 @@ export function settleNotices(
 }
 
 function checked(argument: string, address: string): string {
-  const fault = noticeFault(address);
+  const fault = notificationUrlFault(address);
   if (fault !== undefined) throw new Problem(`${argument} ${fault}.`);
   return address;
 }

@@ -1,4 +1,4 @@
-import { readDumpOptions } from "../../common/contracts/agentEnvironment/environment.ts";
+import { readDumpOptions } from "../../common/contracts/agentEnvironment/dumpOptions.ts";
 import { Problem } from "../../common/problem.ts";
 import type { KeyAccess } from "../../storage/bucket/keyPermissions.ts";
 import { AwsBackupBucket } from "../bucket/awsBackupBucket.ts";

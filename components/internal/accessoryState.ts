@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import type * as pulumi from "@pulumi/pulumi";
-import { runRemote, type SshTarget } from "../../common/ssh/resourceClient.ts";
 import { said } from "../../common/withoutStack.ts";
 import { bootCommand } from "../../kamal/bootScript.ts";
+import { runScript, type SshTarget } from "./hostScript.ts";
 
 /** What can be seen of the container on its host, and equally what is declared of it. */
 export interface Observed {
@@ -81,7 +81,7 @@ export { remove as delete };
 /** Puts the declared container back if something else is there. */
 async function settle(inputs: AccessoryStateInputs): Promise<void> {
   if (differences(inputs, await observe(inputs)).length === 0) return;
-  const boot = await runRemote(inputs.target, bootCommand, inputs.bootInput);
+  const boot = await runScript(inputs.target, bootCommand, inputs.bootInput);
   if (boot.code !== 0) {
     throw said(
       `${inputs.container} on ${inputs.target.host} could not be started: ${boot.stderr.trim()}`,
@@ -106,7 +106,7 @@ async function observe(props: AccessoryStateInputs): Promise<Observed | undefine
   const format =
     '{{.State.Status}}{{"\\t"}}{{.State.ExitCode}}{{"\\t"}}{{.Config.Image}}{{"\\t"}}{{index .Config.Labels "kamal-postgres-backup.digest"}}';
   const script = `docker container inspect -f '${format}' '${props.container}' 2>&1 || exit 3; sha256sum "$HOME/${props.envFile}" 2> /dev/null || true`;
-  const result = await runRemote(props.target, script);
+  const result = await runScript(props.target, script);
   if (result.code === 3 && /no such container/i.test(result.stdout)) return undefined;
   if (result.code !== 0) {
     throw said(

@@ -4,8 +4,8 @@ import { readdir } from "node:fs/promises";
 import { promisify } from "node:util";
 import type * as pulumi from "@pulumi/pulumi";
 import { type AgentContext, agentContext } from "../../common/agentContext.ts";
-import { type RemoteResult, runRemote, type SshTarget } from "../../common/ssh/resourceClient.ts";
 import { said } from "../../common/withoutStack.ts";
+import { runScript, type ScriptResult, type SshTarget } from "./hostScript.ts";
 
 /** What decides about an image, besides the build context. */
 export interface HostBuild {
@@ -100,7 +100,7 @@ async function settle(inputs: HostImageInputs): Promise<void> {
       );
     }
     const archive = await pack(context.dir);
-    const built = await runRemote(inputs.target, buildScript(inputs), archive, BUILD_MINUTES);
+    const built = await runScript(inputs.target, buildScript(inputs), archive, BUILD_MINUTES);
     if (built.code !== 0) {
       throw said(
         `the image could not be built on ${inputs.target.host}:\n${lastLines(built, 15)}\nThe host must reach Debian's and PostgreSQL's package servers, and the registry of the base image.`,
@@ -133,7 +133,7 @@ function buildScript(inputs: HostImageInputs): string {
 /** @returns the label of the image under the declared name; undefined when there is none */
 async function observe(inputs: HostImageInputs): Promise<string | undefined> {
   const script = `docker image inspect -f '{{index .Config.Labels "${LABEL}"}}' '${nameOf(inputs)}'`;
-  const result = await runRemote(inputs.target, script);
+  const result = await runScript(inputs.target, script);
   if (result.code === 1 && /no such image/i.test(result.stderr)) return undefined;
   if (result.code !== 0) {
     throw said(`docker on ${inputs.target.host} does not answer: ${lastLines(result, 1)}`);
@@ -148,7 +148,7 @@ docker image ls --format '{{.Repository}}:{{.Tag}}' '${repository}' | while IFS=
   if [ "$image" = '${kept}' ] || docker ps --all --format '{{.Image}}' | grep -qxF "$image"; then continue; fi
   docker image rm "$image" > /dev/null
 done`;
-  const result = await runRemote(target, script);
+  const result = await runScript(target, script);
   if (result.code !== 0) {
     throw said(
       `an earlier image of ${repository} could not be removed from ${target.host}: ${lastLines(result, 1)}`,
@@ -173,6 +173,6 @@ async function pack(dir: string): Promise<Uint8Array> {
   }
 }
 
-function lastLines({ stdout, stderr }: RemoteResult, count: number): string {
+function lastLines({ stdout, stderr }: ScriptResult, count: number): string {
   return `${stdout}\n${stderr}`.trim().split("\n").slice(-count).join("\n");
 }

@@ -31,7 +31,8 @@ const sources = join(import.meta.dirname, "../images");
 export function recipeDigest(): string {
   const hash = createHash("sha256").update(`${process.version} ${process.arch}`);
   const files = ["postgres/Dockerfile", "postgres/entrypoint.sh", "base/Dockerfile"];
-  for (const file of [...files, "../debian.ts"]) hash.update(readFileSync(join(sources, file)));
+  for (const file of [...files, "../host/debian.ts"])
+    hash.update(readFileSync(join(sources, file)));
   return hash.digest("hex").slice(0, 12);
 }
 

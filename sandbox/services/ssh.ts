@@ -2,6 +2,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "n
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { Problem } from "../../common/problem.ts";
+import { optionPath } from "../../common/ssh/command.ts";
 import { dockerEnvironment } from "../host/docker.ts";
 import { findProgram, logTail, processesWith, stopProcesses } from "../host/processes.ts";
 import { stateDir } from "../world/paths.ts";
@@ -61,7 +62,7 @@ async function tryCommand(world: World["ssh"]): Promise<true | undefined> {
     "ssh",
     [
       ...["-F", "none", "-i", world.keyFile, "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"],
-      ...["-o", `UserKnownHostsFile=${join(operatorHome, ".ssh", "known_hosts")}`],
+      ...["-o", `UserKnownHostsFile=${optionPath(join(operatorHome, ".ssh", "known_hosts"))}`],
       ...["-o", "StrictHostKeyChecking=yes", "-o", "ConnectTimeout=5", "-p", String(world.port)],
       `${world.user}@${world.host}`,
       "pwd",

@@ -93,8 +93,15 @@ export async function outputsOf(stack: SandboxStack): Promise<BackupOutputs> {
   return findBackupOutputs(plain)[0] as BackupOutputs;
 }
 
-/** Types `npx kamal-postgres-backup ARGS` in the stack's folder. */
-export function runCli(stack: SandboxStack, args: readonly string[]): Promise<RunResult> {
+/**
+ * Types `npx kamal-postgres-backup ARGS` in the stack's folder.
+ * @param env beside that of the stack; `undefined` removes a variable
+ */
+export function runCli(
+  stack: SandboxStack,
+  args: readonly string[],
+  env: Readonly<Record<string, string | undefined>> = {},
+): Promise<RunResult> {
   const words = [
     join(checkout, "cli", "main.ts"),
     ...args,
@@ -103,7 +110,11 @@ export function runCli(stack: SandboxStack, args: readonly string[]): Promise<Ru
     "--cwd",
     stack.dir,
   ];
-  return run(process.execPath, words, { env: stack.env, allowFailure: true, timeoutMs: 300_000 });
+  return run(process.execPath, words, {
+    env: { ...stack.env, ...env },
+    allowFailure: true,
+    timeoutMs: 300_000,
+  });
 }
 
 /** What `git diff` says about the application's deploy.yml. */

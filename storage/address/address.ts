@@ -1,6 +1,9 @@
 import { Problem } from "../../common/problem.ts";
+import { type AddressNames, assignment, ENVIRONMENT_NAMES } from "./addressNames.ts";
 import { checkBucketName } from "./bucketName.ts";
 import { aws, matchHost, other, type Provider } from "./providers.ts";
+
+export { type AddressNames, COPY_ENVIRONMENT_NAMES, ENVIRONMENT_NAMES } from "./addressNames.ts";
 
 /** The settings as a person gives them, copied from wherever a provider shows them. */
 export interface AddressInput {
@@ -29,100 +32,132 @@ export interface StoreAddress {
   readonly provider: Provider;
   /** One sentence for each value that was changed or looks doubtful; for a log or a warning. */
   readonly notices: readonly string[];
+  /** What messages call the settings; no part of where the bucket is. */
+  readonly names: AddressNames;
 }
 
 /**
- * Settles endpoint, region, bucket and folder, before any network call.
+ * Checks and completes endpoint, region, bucket and folder, before any network call.
+ * @param names what the reader of a message called the settings @default the variables of the agent's container
  * @throws Problem that names the setting, the value and the remedy
  */
-export function parseAddress(input: AddressInput): StoreAddress {
+export function parseAddress(
+  input: AddressInput,
+  names: AddressNames = ENVIRONMENT_NAMES,
+): StoreAddress {
   const notices: string[] = [];
   const givenBucket = input.bucket.trim();
-  const url = parseEndpoint(input.endpoint?.trim() ?? "");
-  const bucket = settleBucket(givenBucket, url, notices);
-  checkBucketName(bucket);
-  const prefix = settlePrefix(input.prefix, notices);
+  const url = parseEndpoint(input.endpoint?.trim() ?? "", names);
+  const bucket = resolveBucketName(givenBucket, url, names, notices);
+  checkBucketName(bucket, names);
+  const prefix = normalisePrefix(input.prefix, names, notices);
   if (url === undefined) {
-    const region = settleRegion(input.region.trim(), undefined, aws, notices);
-    return settled({ region, bucket, prefix, provider: aws, notices });
+    const region = resolveRegion(input.region.trim(), undefined, aws, names, notices);
+    return addressOf({ region, bucket, prefix, provider: aws, names, notices });
   }
 
-  stripBucket(url, bucket, notices);
-  checkTransport(url, input.allowInsecure);
+  stripBucket(url, bucket, names, notices);
+  checkTransport(url, input.allowInsecure, names);
   const known = matchHost(url.hostname);
   const { checksums } = input;
   const provider = { ...(known?.provider ?? other), ...(checksums && { checksums }) };
-  const region = settleRegion(input.region.trim(), known?.region, provider, notices);
+  const region = resolveRegion(input.region.trim(), known?.region, provider, names, notices);
   if (url.hostname === "s3.amazonaws.com") {
-    notices.push(`S3_ENDPOINT ${url.origin} is AWS itself; the address of ${region} is used.`);
-    return settled({ region, bucket, prefix, provider, notices });
+    notices.push(
+      `${names.endpoint} ${url.origin} is AWS itself; the address of ${region} is used.`,
+    );
+    return addressOf({ region, bucket, prefix, provider, names, notices });
   }
-  return settled({ endpoint: url.origin, region, bucket, prefix, provider, notices });
+  return addressOf({ endpoint: url.origin, region, bucket, prefix, provider, names, notices });
+}
+
+/**
+ * Whether two addresses mean the same bucket, in whatever folder. On AWS a bucket's name is unique in all regions, and
+ * one bucket has several endpoints.
+ */
+export function isSameBucket(a: StoreAddress, b: StoreAddress): boolean {
+  if (a.bucket !== b.bucket) return false;
+  const onAws = [a, b].map(({ provider }) => provider.name === "AWS");
+  if (onAws.includes(true)) return !onAws.includes(false);
+  return a.endpoint === b.endpoint;
 }
 
 /**
  * Judges an endpoint alone, where the bucket is not known yet.
  * @throws Problem as `parseAddress` does
  */
-export function checkEndpoint(endpoint: string, allowInsecure?: boolean): void {
-  const url = parseEndpoint(endpoint.trim());
-  if (url !== undefined) checkTransport(url, allowInsecure);
+export function checkEndpoint(
+  endpoint: string,
+  allowInsecure?: boolean,
+  names: AddressNames = ENVIRONMENT_NAMES,
+): void {
+  const url = parseEndpoint(endpoint.trim(), names);
+  if (url !== undefined) checkTransport(url, allowInsecure, names);
 }
 
-function checkTransport(url: URL, allowInsecure?: boolean): void {
+function checkTransport(url: URL, allowInsecure: boolean | undefined, names: AddressNames): void {
   if (url.protocol === "http:" && !isLoopback(url.hostname) && allowInsecure !== true) {
     throw new Problem(
-      `S3_ENDPOINT "${url.origin}" is plain http to another machine: backups would cross the network in clear. Use https, or set S3_ALLOW_INSECURE=true on a network that you trust.`,
+      `${names.endpoint} "${url.origin}" is plain http to another machine: backups would cross the network in clear. Use https, or set ${assignment(names.allowInsecure, true)} on a network that you trust.`,
     );
   }
 }
 
-function settled(parts: Omit<StoreAddress, "forcePathStyle"> & { notices: string[] }) {
+function addressOf(parts: Omit<StoreAddress, "forcePathStyle"> & { notices: string[] }) {
+  // A wildcard certificate covers one label: https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
   const dotted = parts.bucket.includes(".");
   if (dotted && !parts.provider.pathStyle) {
     parts.notices.push(
-      `S3_BUCKET ${parts.bucket} has dots, which break TLS wildcard certificates; the bucket goes into the path instead of the host.`,
+      `${parts.names.bucket} ${parts.bucket} has dots, which break TLS wildcard certificates; the bucket goes into the path instead of the host.`,
     );
   }
   return { ...parts, forcePathStyle: parts.provider.pathStyle || dotted };
 }
 
-function parseEndpoint(endpoint: string): URL | undefined {
+function parseEndpoint(endpoint: string, names: AddressNames): URL | undefined {
   if (endpoint === "") return undefined;
   if (!/^https?:\/\//i.test(endpoint)) {
     const hint = endpoint.includes("://") ? "use https://" : `did you mean https://${endpoint} ?`;
-    throw new Problem(`S3_ENDPOINT "${endpoint}" has no scheme http or https; ${hint}`);
+    throw new Problem(`${names.endpoint} "${endpoint}" has no scheme http or https; ${hint}`);
   }
   if (!URL.canParse(endpoint)) {
     throw new Problem(
-      `S3_ENDPOINT "${endpoint}" is not an address. Use the form https://s3.REGION.PROVIDER.`,
+      `${names.endpoint} "${endpoint}" is not an address. Use the form https://s3.REGION.PROVIDER.`,
     );
   }
   const url = new URL(endpoint);
   if (url.username !== "" || url.password !== "") {
     throw new Problem(
-      `S3_ENDPOINT for ${url.host} has a user or password in it. Keys belong in S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY.`,
+      `${names.endpoint} for ${url.host} has a user or password in it. Keys belong in ${names.accessKeyId} and ${names.secretAccessKey}.`,
     );
   }
   if (url.search !== "" || url.hash !== "") {
-    throw new Problem(`S3_ENDPOINT "${endpoint}" has a query or fragment. Use only ${url.origin}.`);
+    throw new Problem(
+      `${names.endpoint} "${endpoint}" has a query or fragment. Use only ${url.origin}.`,
+    );
   }
   // The site, CDN and public hosts answer reads only, and not in S3's protocol.
   if (/\.cdn\.|s3-website|(^|\.)r2\.dev$|-static\./.test(url.hostname)) {
     throw new Problem(
-      `S3_ENDPOINT "${endpoint}": this is a public/CDN address, not the S3 API. Use the service address that the provider documents for S3.`,
+      `${names.endpoint} "${endpoint}": this is a public/CDN address, not the S3 API. Use the service address that the provider documents for S3.`,
     );
   }
   return url;
 }
 
 /** The bare bucket name out of what was given: the name, a host name, or nothing when the endpoint carries it. */
-function settleBucket(given: string, url: URL | undefined, notices: string[]): string {
+function resolveBucketName(
+  given: string,
+  url: URL | undefined,
+  names: AddressNames,
+  notices: string[],
+): string {
   const inEndpoint = url && matchHost(url.hostname)?.bucket;
   if (given === "") {
     const name = inEndpoint ?? url?.pathname.split("/").find((part) => part !== "");
-    if (name === undefined) throw new Problem("S3_BUCKET is empty. Set it to the bucket's name.");
-    notices.push(`S3_BUCKET is empty; "${name}" was taken from S3_ENDPOINT.`);
+    if (name === undefined)
+      throw new Problem(`${names.bucket} is empty. Set it to the bucket's name.`);
+    notices.push(`${names.bucket} is empty; "${name}" was taken from ${names.endpoint}.`);
     return name;
   }
   const bare = bareBucket(given, url);
@@ -130,14 +165,15 @@ function settleBucket(given: string, url: URL | undefined, notices: string[]): s
   const service = matchHost(given)?.service;
   const endpointService = url && (matchHost(url.hostname)?.service ?? url.hostname);
   if (service !== undefined && endpointService !== service) {
-    const other = url === undefined ? "S3_ENDPOINT is not set" : `S3_ENDPOINT says ${url.host}`;
+    const other =
+      url === undefined ? `${names.endpoint} is not set` : `${names.endpoint} says ${url.host}`;
     if (url !== undefined || matchHost(given)?.provider !== aws) {
       throw new Problem(
-        `S3_BUCKET "${given}" looks like a host name of ${service}, but ${other}. Use S3_BUCKET=${bare} and S3_ENDPOINT=https://${service}.`,
+        `${names.bucket} "${given}" looks like a host name of ${service}, but ${other}. Use ${assignment(names.bucket, bare)} and ${assignment(names.endpoint, `https://${service}`)}.`,
       );
     }
   }
-  notices.push(`S3_BUCKET "${given}" looks like a host name; only "${bare}" is used.`);
+  notices.push(`${names.bucket} "${given}" looks like a host name; only "${bare}" is used.`);
   return bare;
 }
 
@@ -152,11 +188,11 @@ function bareBucket(given: string, url: URL | undefined): string {
 }
 
 /** Takes the bucket out of the endpoint's host and path. Refuses a path or host that names something else. */
-function stripBucket(url: URL, bucket: string, notices: string[]): void {
+function stripBucket(url: URL, bucket: string, names: AddressNames, notices: string[]): void {
   const path = decodeURIComponent(url.pathname).replace(/^\/+|\/+$/g, "");
   if (path !== "" && path !== bucket) {
     throw new Problem(
-      `S3_ENDPOINT has a path "/${path}". The endpoint is the service address only; put the bucket in S3_BUCKET, a folder in S3_PREFIX.`,
+      `${names.endpoint} has a path "/${path}". The endpoint is the service address only; put the bucket in ${names.bucket}, a folder in ${names.prefix}.`,
     );
   }
   const before = url.host;
@@ -164,7 +200,7 @@ function stripBucket(url: URL, bucket: string, notices: string[]): void {
   if (known?.bucket !== undefined) {
     if (known.bucket !== bucket) {
       throw new Problem(
-        `S3_ENDPOINT names the bucket "${known.bucket}", S3_BUCKET says "${bucket}". Use https://${known.service} as S3_ENDPOINT and one bucket name.`,
+        `${names.endpoint} names the bucket "${known.bucket}", ${names.bucket} says "${bucket}". Use https://${known.service} as ${names.endpoint} and one bucket name.`,
       );
     }
     url.hostname = known.service;
@@ -173,13 +209,13 @@ function stripBucket(url: URL, bucket: string, notices: string[]): void {
     if (isServiceName(rest)) url.hostname = rest;
     else {
       notices.push(
-        `S3_ENDPOINT ${url.host} begins with the bucket's name. If the service is at ${rest}, use that address.`,
+        `${names.endpoint} ${url.host} begins with the bucket's name. If the service is at ${rest}, use that address.`,
       );
     }
   }
   if (path !== "" || url.host !== before) {
     notices.push(
-      `S3_ENDPOINT contains the bucket name; ${url.origin} is used as the service address and ${bucket} as the bucket.`,
+      `${names.endpoint} contains the bucket name; ${url.origin} is used as the service address and ${bucket} as the bucket.`,
     );
   }
   url.pathname = "/";
@@ -196,38 +232,41 @@ function isLoopback(host: string): boolean {
   return /^(localhost|.+\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(host);
 }
 
-function settleRegion(
+function resolveRegion(
   given: string,
   inHost: string | undefined,
   provider: Provider,
+  names: AddressNames,
   notices: string[],
 ): string {
   const only = provider.fixedRegion;
   if (only !== undefined) {
     if (given !== only && given !== "") {
-      notices.push(`S3_REGION ${given} means nothing to ${provider.name}; "${only}" is used.`);
+      notices.push(
+        `${names.region} ${given} means nothing to ${provider.name}; "${only}" is used.`,
+      );
     }
     return only;
   }
   if (given === "") {
     if (inHost === undefined)
-      throw new Problem("S3_REGION is empty. Set it to the bucket's region.");
-    notices.push(`S3_REGION is empty; "${inHost}" was taken from S3_ENDPOINT.`);
+      throw new Problem(`${names.region} is empty. Set it to the bucket's region.`);
+    notices.push(`${names.region} is empty; "${inHost}" was taken from ${names.endpoint}.`);
     return inHost;
   }
   const region = provider.regionAlias?.[given] ?? given;
   if (inHost !== undefined && region !== inHost) {
     throw new Problem(
-      `S3_ENDPOINT says ${inHost}, S3_REGION says ${given}. Set both to the region of the bucket.`,
+      `${names.endpoint} says ${inHost}, ${names.region} says ${given}. Set both to the region of the bucket.`,
     );
   }
   if (!/^[A-Za-z0-9_-]+$/.test(region)) {
-    throw new Problem(`S3_REGION "${given}" is not a region's name.`);
+    throw new Problem(`${names.region} "${given}" is not a region's name.`);
   }
   return region;
 }
 
-function settlePrefix(given: string, notices: string[]): string {
+function normalisePrefix(given: string, names: AddressNames, notices: string[]): string {
   const parts = given
     .trim()
     .split("/")
@@ -235,15 +274,15 @@ function settlePrefix(given: string, notices: string[]): string {
   const prefix = parts.join("/");
   if (prefix === "") {
     throw new Problem(
-      "S3_PREFIX is empty. Set it to a folder such as backup, so that rights and expiry have a border.",
+      `${names.prefix} is empty. Set it to a folder such as backup, so that rights and expiry have a border.`,
     );
   }
   // Such characters act as wildcards or variables in access policies, which name the folder.
   if (/[*?$\\]|\p{Cc}/u.test(prefix) || parts.some((part) => part === "." || part === "..")) {
     throw new Problem(
-      `S3_PREFIX ${JSON.stringify(given)} has a character that access policies or services treat specially (*, ?, $, backslash, control characters, "." or ".." as a folder). Choose another folder.`,
+      `${names.prefix} ${JSON.stringify(given)} has a character that access policies or services treat specially (*, ?, $, backslash, control characters, "." or ".." as a folder). Choose another folder.`,
     );
   }
-  if (prefix !== given) notices.push(`S3_PREFIX "${given}" is used as "${prefix}".`);
+  if (prefix !== given) notices.push(`${names.prefix} "${given}" is used as "${prefix}".`);
   return prefix;
 }

@@ -1,11 +1,20 @@
 import { Problem } from "../../common/problem.ts";
+import { type AddressNames, ENVIRONMENT_NAMES } from "./addressNames.ts";
 
-/** The naming rules of S3 buckets, each with its words. */
-const rules: readonly { readonly broken: (name: string) => boolean; readonly words: string }[] = [
+interface Rule {
+  readonly broken: (name: string) => boolean;
+  readonly words: string | ((names: AddressNames) => string);
+}
+
+/**
+ * The naming rules of S3 buckets, each with its words.
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+ */
+const rules: readonly Rule[] = [
   { broken: (name) => name.includes("://"), words: "give the bare name, not an address" },
   {
     broken: (name) => name.includes("/"),
-    words: 'a bucket name has no "/"; put a folder in S3_PREFIX',
+    words: ({ prefix }) => `a bucket name has no "/"; put a folder in ${prefix}`,
   },
   { broken: (name) => /\s/.test(name), words: "a bucket name has no blanks" },
   { broken: (name) => name.includes("_"), words: 'a bucket name has no "_"' },
@@ -33,9 +42,10 @@ const rules: readonly { readonly broken: (name: string) => boolean; readonly wor
 ];
 
 /** @throws Problem that names the first rule which the name breaks */
-export function checkBucketName(name: string): void {
+export function checkBucketName(name: string, names: AddressNames = ENVIRONMENT_NAMES): void {
   const rule = rules.find(({ broken }) => broken(name));
   if (rule !== undefined) {
-    throw new Problem(`S3_BUCKET "${name}" cannot be a bucket: ${rule.words}.`);
+    const words = typeof rule.words === "string" ? rule.words : rule.words(names);
+    throw new Problem(`${names.bucket} "${name}" cannot be a bucket: ${words}.`);
   }
 }

@@ -1,5 +1,5 @@
 /**
- * What the buckets of a service can be told through the S3 API, as the providers documented it in November 2026. A
+ * Which settings the buckets of a service accept through the S3 API, as the providers documented it in November 2026. A
  * service that learns more is no reason to wait for a new table: `S3CompatibleBucket` takes the difference as an argument.
  */
 export interface BucketAbilities {

@@ -22,7 +22,7 @@ export interface Provider {
   readonly pathStyle: boolean;
   /** Knows `If-None-Match: *`, or ignores it in silence; false: answers an error. */
   readonly conditionalWrites: boolean;
-  /** What a bucket of this service can be told. */
+  /** Which settings a bucket of this service accepts. */
   readonly buckets: abilities.BucketAbilities;
   /** What access key ids of this service look like. */
   readonly keyId?: RegExp;
@@ -52,7 +52,7 @@ export const aws: Provider = {
 /** Any service that is not in the table: MinIO, Garage, SeaweedFS, Ceph, RustFS and the like at a host of their own. */
 export const other: Provider = { ...common, name: "S3-compatible service", host: /^$/ };
 
-/** Software that anyone can run, at a host which does not tell it. */
+/** Software that anyone can run, at a host whose name does not show it. */
 export const software = {
   ceph: { ...other, name: "Ceph", buckets: abilities.ceph },
   garage: { ...other, name: "Garage", buckets: abilities.garage },
@@ -90,7 +90,9 @@ export const providers: readonly Provider[] = [
     ...common,
     name: "Cloudflare R2",
     host: /^(?:(?<bucket>.+)\.)?[0-9a-f]{32}(?:\.(?:eu|fedramp))?\.r2\.cloudflarestorage\.com$/,
+    // https://developers.cloudflare.com/r2/api/s3/api/
     fixedRegion: "auto",
+    // https://developers.cloudflare.com/r2/objects/multipart-objects/
     equalParts: true,
     secret: {
       pattern: /^[0-9a-f]{64}$/,
@@ -117,7 +119,7 @@ export const providers: readonly Provider[] = [
     buckets: abilities.ovh,
   },
   {
-    // One region has several hosts, so the host does not tell the region.
+    // One region has several hosts, so the host does not name the region.
     ...common,
     name: "Linode",
     host: /^(?:(?<bucket>.+)\.)?[a-z]{2}-[a-z]+(?:-\d+)?\.linodeobjects\.com$/,

@@ -20,7 +20,7 @@ export interface BucketPlan {
 }
 
 /**
- * Settles what is asked of a bucket at this service.
+ * Decides what is asked of a bucket at this service.
  * @param service its name, for the sentences
  * @throws Problem when a wish cannot be granted at all
  */

@@ -17,7 +17,7 @@ export interface BucketPolicyDocument {
   readonly Statement: readonly DenyStatement[];
 }
 
-/** How our statements are called, so that they are known among those of the bucket's owner. */
+/** How the statements of this package are called, so that they are known among those of the bucket's owner. */
 const SID = "KamalPostgresBackup";
 
 /**
@@ -28,7 +28,8 @@ const SID = "KamalPostgresBackup";
  *   its owner too
  * @param denyOverwrite refuses an upload that does not ask for the key to be free (`If-None-Match: *`). Parts and the
  *   beginning of an upload cannot carry that question and are exempt (`s3:ObjectCreationOperation`); copying an object
- *   into the bucket becomes impossible
+ *   into the bucket becomes impossible.
+ *   https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
  */
 export function bucketPolicy({
   bucket,
@@ -78,24 +79,24 @@ export function samePolicy(before: string, after: string): boolean {
 }
 
 /**
- * The policy with our statements in the place of those that we put there before.
+ * The policy with the new statements in the place of those that were put there before.
  * @param found the bucket's policy, if it has one
- * @param ours policy with our statements; undefined takes them out
+ * @param own policy with the new statements; undefined takes them out
  * @returns undefined when no statement is left
  */
 export function mergePolicy(
   found: string | undefined,
-  ours: string | undefined,
+  own: string | undefined,
 ): string | undefined {
   const policy = found === undefined ? { Version: "2012-10-17" } : JSON.parse(found);
-  const foreign = statementsOf(found).filter((statement) => !isOurs(statement));
-  const Statement = [...foreign, ...statementsOf(ours)];
+  const foreign = statementsOf(found).filter((statement) => !isOwn(statement));
+  const Statement = [...foreign, ...statementsOf(own)];
   return Statement.length === 0 ? undefined : JSON.stringify({ ...policy, Statement });
 }
 
-/** Our statements of a bucket's policy, as a policy of their own. */
+/** The statements of this package in a bucket's policy, as a policy of their own. */
 export function ownPolicy(found: string | undefined): string | undefined {
-  const Statement = statementsOf(found).filter(isOurs);
+  const Statement = statementsOf(found).filter(isOwn);
   return Statement.length === 0
     ? undefined
     : JSON.stringify({ Version: "2012-10-17", Statement } satisfies object);
@@ -111,7 +112,7 @@ function statementsOf(policy: string | undefined): Statement[] {
   return Array.isArray(Statement) ? Statement : [Statement];
 }
 
-function isOurs({ Sid = "" }: Statement): boolean {
+function isOwn({ Sid = "" }: Statement): boolean {
   return Sid.startsWith(SID);
 }
 

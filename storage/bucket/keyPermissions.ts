@@ -22,7 +22,7 @@ export type KeyAccess = "restorable" | "append-only";
 /** A right that the key on a database host should not have. */
 export type ExcessRight = "read" | "delete" | "lifecycle" | "versioning" | "policy";
 
-type Answer = "allowed" | "refused" | "untold";
+type Answer = "allowed" | "refused" | "unknown";
 
 /**
  * Tries a key for what it must be able to do, and for what it must not. Nothing is changed and nothing is left in the
@@ -53,7 +53,7 @@ export async function probeKey(store: Store, access: KeyAccess): Promise<ExcessR
   }
 }
 
-/** Listing and reading; a restore needs both. A key that may read is told that nothing is there. */
+/** Listing and reading; a restore needs both. A key that may read gets NoSuchKey. */
 async function readAnswers({ client, address }: Store): Promise<readonly Answer[]> {
   const { bucket: Bucket, prefix } = address;
   const list = await answerOf(
@@ -69,7 +69,7 @@ async function readAnswers({ client, address }: Store): Promise<readonly Answer[
 
 /**
  * Deleting the version `null` of a key that never was leaves nothing, in a versioned bucket too, where deleting without a
- * version would leave a delete marker. That tells about deletion for good. The right to delete by name alone can be tried
+ * version would leave a delete marker. That shows whether it may delete for good. The right to delete by name alone can be tried
  * only where no marker would be left: where versioning can be seen to be off. Where it is on, such a deletion hides a
  * backup and its version stays.
  */
@@ -111,8 +111,8 @@ function settings(Bucket: string): [ExcessRight, SettingCommand][] {
 
 /**
  * Sends a setting of the bucket whose document breaks off after its first character, so that no service can accept it.
- * The right is judged before the document is read: a key without it is refused (AccessDenied), one with it is told that
- * the document is malformed.
+ * The right is judged before the document is read: a key without it is refused (AccessDenied), one with it gets MalformedXML
+ * or MalformedPolicy.
  */
 function answerToBroken({ client }: Store, setting: SettingCommand): Promise<Answer> {
   // Any one type of the three does: what the middleware touches is the same in all.
@@ -132,17 +132,17 @@ function answerToBroken({ client }: Store, setting: SettingCommand): Promise<Ans
   );
 }
 
-/** @param telling errors that only a key with the right gets to see */
-async function answerOf(send: () => Promise<unknown>, telling: readonly string[]): Promise<Answer> {
+/** @param proofs errors that only a key with the right gets to see */
+async function answerOf(send: () => Promise<unknown>, proofs: readonly string[]): Promise<Answer> {
   try {
     await send();
     return "allowed";
   } catch (error) {
     if (isDenied(error)) return "refused";
-    if (error instanceof Error && telling.includes(error.name)) return "allowed";
+    if (error instanceof Error && proofs.includes(error.name)) return "allowed";
     const status = (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode;
     // 501 and the like: the service does not know the request, so the key cannot do harm with it either.
-    if (status !== undefined && (status < 500 || status === 501)) return "untold";
+    if (status !== undefined && (status < 500 || status === 501)) return "unknown";
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 import { Problem } from "../../common/problem.ts";
 
-/** One rule of a bucket, in nobody's dialect: the SDK's and Pulumi's are made from it. */
+/** One rule of a bucket, in neutral terms: the SDK's form and Pulumi's are made from it. */
 export interface LifecycleRule {
   readonly id: string;
   /** Keys that the rule is for, with the slash at the end; `""`: the whole bucket. */
@@ -42,6 +42,7 @@ export interface BackupLifecycle {
 /**
  * The rules of a bucket of backups. Expiry by days and by marker are two rules, because S3 refuses both in one; the
  * removal of unfinished uploads is for the whole bucket, because some services refuse it with a prefix.
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/API_LifecycleExpiration.html
  * @throws Problem when a number is not a positive integer, or two of them contradict each other
  */
 export function backupLifecycle(settings: BackupLifecycle): LifecycleRule[] {

@@ -43,8 +43,8 @@ export function toService(rule: LifecycleRule): ServiceRule {
 }
 
 /**
- * What a rule of a bucket amounts to. A rule that is switched off, or limited by more than a prefix, does not do what
- * ours would, and comes back without the actions that make it one of ours.
+ * What a rule of a bucket amounts to. A rule that is switched off, or limited by more than a prefix, does not do what a
+ * rule of `backupLifecycle` does, and comes back without its actions, so that the two differ.
  */
 export function fromService(rule: ServiceRule): LifecycleRule {
   const id = rule.ID ?? "";
@@ -79,33 +79,33 @@ export function isOwn(owner: string, id = ""): boolean {
   return at > 0 && id.slice(at + 1) === owner;
 }
 
-/** The bucket's rules with ours in the place of those that were ours before; everybody else's stay as they are. */
+/** The bucket's rules with the owner's new ones in the place of the earlier ones; everybody else's stay as they are. */
 export function mergeRules(
   found: readonly ServiceRule[],
   owner: string,
-  ours: readonly LifecycleRule[],
+  own: readonly LifecycleRule[],
 ): ServiceRule[] {
-  return [...found.filter(({ ID }) => !isOwn(owner, ID)), ...ours.map(toService)];
+  return [...found.filter(({ ID }) => !isOwn(owner, ID)), ...own.map(toService)];
 }
 
 /**
- * Rules of others that would remove our backups before our own do, one phrase each: expiry by age is a way to delete.
+ * Rules of others that would remove backups before the own rules do, one phrase each: expiry by age is a way to delete.
  */
 export function conflicts(
   found: readonly ServiceRule[],
   owner: string,
-  ours: readonly LifecycleRule[],
+  own: readonly LifecycleRule[],
 ): string[] {
   return found
     .filter(({ ID, Status }) => !isOwn(owner, ID) && Status === "Enabled")
     .flatMap((rule) => {
       const prefix = prefixOf(rule) ?? "";
-      const sooner = ours.find(
-        (own) =>
-          own.expirationDays !== undefined &&
-          (own.prefix.startsWith(prefix) || prefix.startsWith(own.prefix)) &&
+      const sooner = own.find(
+        (mine) =>
+          mine.expirationDays !== undefined &&
+          (mine.prefix.startsWith(prefix) || prefix.startsWith(mine.prefix)) &&
           (rule.Expiration?.Date !== undefined ||
-            (rule.Expiration?.Days ?? Number.POSITIVE_INFINITY) < own.expirationDays),
+            (rule.Expiration?.Days ?? Number.POSITIVE_INFINITY) < mine.expirationDays),
       );
       if (sooner === undefined) return [];
       const when =

@@ -1,6 +1,9 @@
 import { Problem } from "../../common/problem.ts";
 
-/** Days for which a stored backup cannot be deleted. */
+/**
+ * Days for which a stored backup cannot be deleted.
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html
+ */
 export type ObjectLock =
   | {
       /** Whoever holds `s3:BypassGovernanceRetention` can still delete. */

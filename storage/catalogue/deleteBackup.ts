@@ -1,6 +1,5 @@
-import { DeleteObjectCommand } from "@aws-sdk/client-s3";
-import type { Store } from "../s3/client.ts";
 import { explain } from "../s3/errors.ts";
+import type { ObjectStore } from "../s3/objectStore.ts";
 import type { CatalogueEntry } from "./catalogue.ts";
 
 /**
@@ -8,11 +7,11 @@ import type { CatalogueEntry } from "./catalogue.ts";
  * dump goes last, because it is by the dump that the next try finds what is left.
  * @throws Problem with the service's error as its cause
  */
-export async function deleteBackup(store: Store, entry: CatalogueEntry): Promise<void> {
+export async function deleteBackup(store: ObjectStore, entry: CatalogueEntry): Promise<void> {
   for (const key of [entry.manifestKey, entry.verifiedKey, entry.globalsKey, entry.key]) {
     if (key === null) continue;
     try {
-      await store.client.send(new DeleteObjectCommand({ Bucket: store.address.bucket, Key: key }));
+      await store.delete(key);
     } catch (error) {
       throw explain(error, store.address, `delete ${key}`);
     }

@@ -31,7 +31,7 @@ export type ParsedKey =
     };
 
 const stampPattern = String.raw`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d`;
-const ourForm = new RegExp(
+const ownForm = new RegExp(
   String.raw`^(?:(daily|weekly|monthly|suspect)/)?([^/]+)_(${stampPattern})\.(manifest\.json|verified\.json|(?:pgdump|dump\.zst)(\.age)?|globals\.sql\.zst(?:\.age)?)$`,
 );
 const legacyForm = new RegExp(String.raw`^(.+)_(${stampPattern})\.dump(\.gpg)?$`, "s");
@@ -114,9 +114,9 @@ export function parseKey(prefix: string, key: string): ParsedKey | undefined {
   if (!key.startsWith(`${prefix}/`)) return undefined;
   const name = key.slice(prefix.length + 1);
 
-  const ours = ourForm.exec(name);
-  if (ours !== null) {
-    const [, folder, encoded, stamp, rest = "", encrypted] = ours;
+  const own = ownForm.exec(name);
+  if (own !== null) {
+    const [, folder, encoded, stamp, rest = "", encrypted] = own;
     const named = decoded(encoded, stamp);
     if (named === undefined) return undefined;
     const place = { ...named, folder: (folder ?? null) as Folder };

@@ -48,29 +48,41 @@ export interface RetentionForecast {
   readonly warnings: readonly string[];
 }
 
+/** What the reader of a message called the two settings that decide most. */
+export interface RetentionNames {
+  readonly schedule: string;
+  readonly retention: string;
+}
+
+export const RETENTION_NAMES: RetentionNames = { schedule: "schedule", retention: "retention" };
+
 /** Dump, roles, manifest. */
 const OBJECTS_PER_BACKUP = 3;
 const HOURS = 24;
 
 /**
  * Proves that a plan keeps what it promises, before anything is made.
+ * @param names what the reader called the settings @default `schedule` and `retention`
  * @throws Problem when two settings contradict each other: what was given, what would follow, what to do instead
  */
-export function proveRetention(plan: RetentionPlan): RetentionForecast {
+export function proveRetention(
+  plan: RetentionPlan,
+  names: RetentionNames = RETENTION_NAMES,
+): RetentionForecast {
   checkAmount("backupBytes", plan.backupBytes);
   checkAmount("usdPerGbMonth", plan.usdPerGbMonth);
-  for (const rule of plan.rules) proveRule(plan, rule);
+  for (const rule of plan.rules) proveRule(plan, rule, names);
   const { lockDays } = plan;
   const shortest = Math.min(...plan.rules.map(({ days }) => days));
   if (lockDays !== undefined && lockDays > shortest) {
     throw contradiction(
-      "lock and retention contradict each other",
-      `lock ${daysOf(lockDays)}, retention ${daysOf(shortest)}`,
+      `lock and ${names.retention} contradict each other`,
+      `lock ${daysOf(lockDays)}, ${names.retention} ${daysOf(shortest)}`,
       `the lock keeps, and bills, every backup until day ${lockDays}, although the list shows none that is older than ${daysOf(shortest)}`,
       `lock for at most ${daysOf(shortest)}, or keep at least ${daysOf(lockDays)}`,
     );
   }
-  proveTransitions(plan);
+  proveTransitions(plan, names);
   return forecast(plan);
 }
 
@@ -108,7 +120,7 @@ export function rulesOf(
   ];
 }
 
-function proveRule({ schedule }: RetentionPlan, rule: RetentionRule): void {
+function proveRule({ schedule }: RetentionPlan, rule: RetentionRule, names: RetentionNames): void {
   const { days, longestGapHours: gap, name, gaps } = rule;
   const needed = gaps * gap;
   if (days * HOURS >= needed) return;
@@ -119,8 +131,8 @@ function proveRule({ schedule }: RetentionPlan, rule: RetentionRule): void {
       : `when one ${name} fails, none exists ${span(days + 1, last(needed))} after the one before it`;
   const remedy = `keep at least ${daysOf(last(needed))}`;
   throw contradiction(
-    "schedule and retention contradict each other",
-    `schedule "${schedule}" (up to ${durationOf(gap)} from one ${name} to the next), retention ${daysOf(days)}`,
+    `${names.schedule} and ${names.retention} contradict each other`,
+    `${names.schedule} "${schedule}" (up to ${durationOf(gap)} from one ${name} to the next), ${names.retention} ${daysOf(days)}`,
     then,
     gaps === 2
       ? `${remedy}, or back up at least every ${durationOf((days * HOURS) / gaps)}`
@@ -128,18 +140,16 @@ function proveRule({ schedule }: RetentionPlan, rule: RetentionRule): void {
   );
 }
 
-function proveTransitions({
-  provider,
-  rules,
-  noncurrentDays,
-  transitions = [],
-}: RetentionPlan): void {
+function proveTransitions(
+  { provider, rules, noncurrentDays, transitions = [] }: RetentionPlan,
+  names: RetentionNames,
+): void {
   const longest = Math.max(...rules.map(({ days }) => days));
   for (const { days: after, storageClass } of transitions) {
     if (after >= longest) {
       throw contradiction(
-        "transition and retention contradict each other",
-        `a move to ${storageClass} after ${daysOf(after)}, retention ${daysOf(longest)}`,
+        `transition and ${names.retention} contradict each other`,
+        `a move to ${storageClass} after ${daysOf(after)}, ${names.retention} ${daysOf(longest)}`,
         "every backup has expired before it would be moved",
         `move after fewer than ${daysOf(longest)}, keep longer, or take the transition out`,
       );
@@ -151,7 +161,7 @@ function proveTransitions({
       if (after >= days || stays >= least) continue;
       throw contradiction(
         "transition and minimum storage period contradict each other",
-        `a move to ${storageClass} after ${daysOf(after)}, retention ${daysOf(days)} and ${noncurrentDays} more for what expired`,
+        `a move to ${storageClass} after ${daysOf(after)}, ${names.retention} ${daysOf(days)} and ${noncurrentDays} more for what expired`,
         `each ${name} stays there for ${daysOf(stays)} and is billed for ${daysOf(least)} at ${provider}`,
         `keep at least ${daysOf(after + least - noncurrentDays)}, or take the transition out`,
       );

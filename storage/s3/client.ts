@@ -1,11 +1,12 @@
 import { S3Client } from "@aws-sdk/client-s3";
 import type { StoreAddress } from "../address/address.ts";
 import type { Credentials } from "./credentials.ts";
+import type { ObjectStore } from "./objectStore.ts";
+import { S3ObjectStore } from "./s3ObjectStore.ts";
 
-/** A bucket that can be talked to. */
-export interface Store {
+/** A bucket at a service: its objects, and the client for whoever asks for its settings. */
+export interface Store extends ObjectStore {
   readonly client: S3Client;
-  readonly address: StoreAddress;
 }
 
 /**
@@ -38,5 +39,5 @@ export function openStore(address: StoreAddress, credentials: Credentials): Stor
       httpsAgent: agent,
     },
   });
-  return { client, address };
+  return new S3ObjectStore(client, address);
 }

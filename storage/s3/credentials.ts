@@ -1,4 +1,5 @@
 import { Problem } from "../../common/problem.ts";
+import { type AddressNames, ENVIRONMENT_NAMES } from "../address/addressNames.ts";
 import type { Provider } from "../address/providers.ts";
 
 export interface Credentials {
@@ -14,6 +15,7 @@ export interface Credentials {
 export function cleanCredentials(
   given: Credentials,
   provider?: Provider,
+  names: Pick<AddressNames, "accessKeyId" | "secretAccessKey"> = ENVIRONMENT_NAMES,
 ): Credentials & { readonly notices: readonly string[] } {
   const notices: string[] = [];
   const clean = (name: string, value: string) => {
@@ -30,16 +32,16 @@ export function cleanCredentials(
     }
     return bare;
   };
-  const accessKeyId = clean("S3_ACCESS_KEY_ID", given.accessKeyId);
-  const secretAccessKey = clean("S3_SECRET_ACCESS_KEY", given.secretAccessKey);
+  const accessKeyId = clean(names.accessKeyId, given.accessKeyId);
+  const secretAccessKey = clean(names.secretAccessKey, given.secretAccessKey);
   if (provider?.secret !== undefined && !provider.secret.pattern.test(secretAccessKey)) {
     throw new Problem(
-      `S3_SECRET_ACCESS_KEY cannot be a secret of ${provider.name}: it must be ${provider.secret.words}.`,
+      `${names.secretAccessKey} cannot be a secret of ${provider.name}: it must be ${provider.secret.words}.`,
     );
   }
   if (provider?.keyId !== undefined && !provider.keyId.test(accessKeyId)) {
     notices.push(
-      `S3_ACCESS_KEY_ID does not look like a key of ${provider.name}; is it of another provider?`,
+      `${names.accessKeyId} does not look like a key of ${provider.name}; is it of another provider?`,
     );
   }
   return { accessKeyId, secretAccessKey, notices };

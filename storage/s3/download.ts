@@ -1,9 +1,8 @@
 import { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
-import { GetObjectCommand, type GetObjectCommandOutput } from "@aws-sdk/client-s3";
 import { Problem } from "../../common/problem.ts";
-import type { Store } from "./client.ts";
 import { explain, isMissing, isTaken } from "./errors.ts";
+import { type ObjectBody, type ObjectStore, readWhole } from "./objectStore.ts";
 
 const fruitlessTries = 5;
 
@@ -15,11 +14,11 @@ const fruitlessTries = 5;
  * @throws Problem when the object is not there or cannot be read
  */
 export async function openObject(
-  store: Store,
+  store: ObjectStore,
   key: string,
 ): Promise<{ stream: Readable; bytes: number }> {
-  const first = await get(store, key);
-  const { ContentLength: bytes, ETag: etag } = first;
+  const first = await open(store, key, () => store.get(key));
+  const { bytes, etag } = first;
   if (bytes === undefined || etag === undefined) {
     throw new Problem(`cannot read ${key}: the service tells neither its size nor its version.`);
   }
@@ -32,34 +31,33 @@ export async function openObject(
  * @param most so many at most; fewer when the object is smaller
  * @throws Problem when the object is not there or cannot be read
  */
-export async function readStart(store: Store, key: string, most: number): Promise<Buffer> {
-  const answer = await get(store, key, { Range: `bytes=0-${most - 1}` });
+export async function readStart(store: ObjectStore, key: string, most: number): Promise<Buffer> {
+  const range = { from: 0, to: most - 1 };
+  const answer = await open(store, key, () => store.getRange(key, range));
   try {
-    const bytes = await answer.Body?.transformToByteArray();
     // A service that knows no ranges sends everything.
-    return Buffer.from(bytes ?? []).subarray(0, most);
+    return (await readWhole(answer)).subarray(0, most);
   } catch (error) {
     throw explain(error, store.address, `read ${key}`);
   }
 }
 
 async function* pieces(
-  store: Store,
+  store: ObjectStore,
   key: string,
-  first: GetObjectCommandOutput,
+  first: ObjectBody,
   bytes: number,
   etag: string,
 ): AsyncGenerator<Buffer> {
   let at = 0;
   let tries = 0;
-  let answer: GetObjectCommandOutput | undefined = first;
+  let answer: ObjectBody | undefined = first;
   let cause: unknown;
   while (at < bytes) {
     const before = at;
     try {
       answer ??= await resume(store, key, at, etag);
-      if (!(answer.Body instanceof Readable)) throw new Error(`no body for ${key}`);
-      for await (const chunk of answer.Body as AsyncIterable<Buffer>) {
+      for await (const chunk of answer.stream as AsyncIterable<Buffer>) {
         at += chunk.length;
         if (at > bytes)
           throw new Problem(`cannot read ${key}: the service sent more than its size.`);
@@ -82,9 +80,10 @@ async function* pieces(
   }
 }
 
-async function resume(store: Store, key: string, at: number, etag: string) {
-  const answer = await get(store, key, { IfMatch: etag, Range: `bytes=${at}-` });
-  if (answer.ContentRange?.startsWith(`bytes ${at}-`) !== true) {
+async function resume(store: ObjectStore, key: string, at: number, etag: string) {
+  const range = { from: at, ifMatch: etag };
+  const answer = await open(store, key, () => store.getRange(key, range));
+  if (answer.start !== at) {
     throw new Problem(
       `cannot read ${key}: the connection broke, and the service cannot go on midway.`,
     );
@@ -92,15 +91,13 @@ async function resume(store: Store, key: string, at: number, etag: string) {
   return answer;
 }
 
-async function get(
-  store: Store,
+async function open(
+  store: ObjectStore,
   key: string,
-  from?: { readonly IfMatch?: string; readonly Range: string },
-): Promise<GetObjectCommandOutput> {
+  ask: () => Promise<ObjectBody>,
+): Promise<ObjectBody> {
   try {
-    return await store.client.send(
-      new GetObjectCommand({ Bucket: store.address.bucket, Key: key, ...from }),
-    );
+    return await ask();
   } catch (error) {
     if (isMissing(error)) {
       throw new Problem(

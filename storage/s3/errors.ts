@@ -1,7 +1,8 @@
 import { Problem } from "../../common/problem.ts";
 import type { StoreAddress } from "../address/address.ts";
+import { type AddressNames, assignment } from "../address/addressNames.ts";
 
-/** The parts of an SDK or network error that tell its cause. */
+/** The parts of an SDK or network error that show its cause. */
 interface Symptoms {
   readonly name: string;
   readonly message: string;
@@ -20,6 +21,8 @@ interface Place {
   /** Service address as a reader knows it. */
   readonly service: string;
   readonly region: string;
+  /** What the reader called the settings. */
+  readonly names: AddressNames;
 }
 
 type Row = readonly [
@@ -32,27 +35,31 @@ const named =
   (s: Symptoms) =>
     names.includes(s.name) || names.includes(s.code);
 
-/** The first row that matches speaks. Order: from the most telling sign to the least. */
+/**
+ * The first row that matches gives the sentence. Order: from the clearest sign to the least clear.
+ * Names of S3's errors: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+ * Codes of the network: https://nodejs.org/api/errors.html and https://nodejs.org/api/tls.html
+ */
 const rows: readonly Row[] = [
   [
     named("NoSuchKey"),
     (p) =>
-      `the service answered NoSuchKey. If this was not a read of one object, the address contains the bucket: S3_ENDPOINT must be the service address alone (now ${p.service}) and S3_BUCKET the bare name (now ${p.bucket}).`,
+      `the service answered NoSuchKey. If this was not a read of one object, the address contains the bucket: ${p.names.endpoint} must be the service address alone (now ${p.service}) and ${p.names.bucket} the bare name (now ${p.bucket}).`,
   ],
   [
     named("NoSuchBucket"),
     (p) =>
-      `bucket ${p.bucket} was not found at ${p.service}. Check its name, S3_REGION (${p.region}), and whether it belongs to another project, account or jurisdiction of the provider.`,
+      `bucket ${p.bucket} was not found at ${p.service}. Check its name, ${p.names.region} (${p.region}), and whether it belongs to another project, account or jurisdiction of the provider.`,
   ],
   [
     named("InvalidAccessKeyId"),
     (p) =>
-      `${p.service} does not know the access key id. It was deleted, or is a key of another provider, region or project: check S3_ACCESS_KEY_ID.`,
+      `${p.service} does not know the access key id. It was deleted, or is a key of another provider, region or project: check ${p.names.accessKeyId}.`,
   ],
   [
     named("ExpiredToken", "TokenRefreshRequired", "InvalidToken"),
     (p) =>
-      `${p.service} says that the access key has expired. Give S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY of a key that lasts.`,
+      `${p.service} says that the access key has expired. Give ${p.names.accessKeyId} and ${p.names.secretAccessKey} of a key that lasts.`,
   ],
   [
     (s) =>
@@ -68,7 +75,7 @@ const rows: readonly Row[] = [
   [
     named("SignatureDoesNotMatch"),
     (p) =>
-      `${p.service} refused the signature: S3_SECRET_ACCESS_KEY is wrong, or a proxy changes the requests, or S3_REGION (${p.region}) is not the bucket's.`,
+      `${p.service} refused the signature: ${p.names.secretAccessKey} is wrong, or a proxy changes the requests, or ${p.names.region} (${p.region}) is not the bucket's.`,
   ],
   [
     named("RequestTimeTooSkewed", "RequestExpired"),
@@ -80,7 +87,7 @@ const rows: readonly Row[] = [
       named("AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraint")(s) ||
       (s.status !== undefined && s.status >= 300 && s.status < 400),
     (p, s) =>
-      `bucket ${p.bucket} is not in region ${p.region}. Set S3_REGION${s.region === undefined ? " to the bucket's region" : `=${s.region}`}.`,
+      `bucket ${p.bucket} is not in region ${p.region}. Set ${s.region === undefined ? `${p.names.region} to the bucket's region` : assignment(p.names.region, s.region)}.`,
   ],
   [
     (s) => named("AccessDenied", "AllAccessDisabled", "Forbidden")(s) || s.status === 403,
@@ -121,7 +128,7 @@ const rows: readonly Row[] = [
   [
     named("ENOTFOUND", "EAI_AGAIN"),
     (p) =>
-      `the host of ${p.service} was not found in DNS. Check S3_ENDPOINT and S3_REGION (${p.region}) for a slip, and that no bucket name stands in front of the host.`,
+      `the host of ${p.service} was not found in DNS. Check ${p.names.endpoint} and ${p.names.region} (${p.region}) for a slip, and that no bucket name stands in front of the host.`,
   ],
   [
     named("ECONNREFUSED"),
@@ -132,7 +139,7 @@ const rows: readonly Row[] = [
       named("ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH", "TimeoutError", "RequestTimeout")(s) ||
       /timed? ?out/i.test(s.message),
     (p) =>
-      `${p.service} did not answer in time, also after several tries. Check the network, the firewall, and S3_ENDPOINT.`,
+      `${p.service} did not answer in time, also after several tries. Check the network, the firewall, and ${p.names.endpoint}.`,
   ],
   [
     named("ECONNRESET", "EPIPE", "ERR_STREAM_PREMATURE_CLOSE"),
@@ -156,19 +163,19 @@ const rows: readonly Row[] = [
   ],
   [
     (s) => /wrong version number/i.test(s.message),
-    (p) => `${p.service} does not speak TLS at that port. Check the port of S3_ENDPOINT.`,
+    (p) => `${p.service} does not speak TLS at that port. Check the port of ${p.names.endpoint}.`,
   ],
   [
     (s) =>
       s.code.startsWith("ERR_TLS_") ||
       /certificate|CERT_|SSL routines/i.test(`${s.code} ${s.message}`),
     (p, s) =>
-      `the TLS connection to ${p.service} failed (${s.code || s.message}). Check that S3_ENDPOINT is the service address, without a bucket in front.`,
+      `the TLS connection to ${p.service} failed (${s.code || s.message}). Check that ${p.names.endpoint} is the service address, without a bucket in front.`,
   ],
   [
     (s) => /Deserialization error|is not expected|char '.*' is not/i.test(s.message),
     (p, s) =>
-      `${p.service} did not answer in S3's language; is it a web page? Its answer begins: ${JSON.stringify((s.body ?? s.message).slice(0, 80))}. Check S3_ENDPOINT.`,
+      `${p.service} did not answer in S3's language; is it a web page? Its answer begins: ${JSON.stringify((s.body ?? s.message).slice(0, 80))}. Check ${p.names.endpoint}.`,
   ],
   [
     (s) => s.status !== undefined && s.status >= 500,
@@ -185,6 +192,8 @@ const rows: readonly Row[] = [
 export function explain(error: unknown, address: StoreAddress, what: string): Error {
   if (!(error instanceof Error)) return new Error(String(error));
   if (error instanceof Problem || error.name === "AbortError") return error;
+  // Without a cause, which callers take for what the service refused.
+  if (error instanceof AnswerError) return new Problem(`cannot ${what}: ${error.message}`);
   const symptoms = symptomsOf(error);
   const row = rows.find(([matches]) => matches(symptoms));
   if (row === undefined) return error;
@@ -193,17 +202,20 @@ export function explain(error: unknown, address: StoreAddress, what: string): Er
     folder: address.prefix,
     service: address.endpoint ?? `AWS (${address.region})`,
     region: address.region,
+    names: address.names,
   };
   return new Problem(`cannot ${what}: ${row[1](place, symptoms)}`, { cause: error });
 }
 
-/**
- * For an answer without what S3 always says: a web page may pass for an empty one.
- * @param what as for `explain`
- */
-export function notS3({ endpoint }: StoreAddress, what: string): Problem {
-  return new Problem(
-    `cannot ${what}: ${endpoint ?? "AWS"} did not answer in S3's language. Check S3_ENDPOINT.`,
+/** An answer that cannot be right, though the service calls it a success. Its message ends the sentence of `explain`. */
+export class AnswerError extends Error {
+  override readonly name = "AnswerError";
+}
+
+/** For an answer without what S3 always says: a web page may pass for an empty one. */
+export function notS3({ endpoint, names }: StoreAddress): AnswerError {
+  return new AnswerError(
+    `${endpoint ?? "AWS"} did not answer in S3's language. Check ${names.endpoint}.`,
   );
 }
 

@@ -1,7 +1,7 @@
 import { createHash, type Hash, randomUUID } from "node:crypto";
 import { Problem } from "../../common/problem.ts";
-import type { Store } from "../s3/client.ts";
 import { explain } from "../s3/errors.ts";
+import type { ObjectStore } from "../s3/objectStore.ts";
 import { MultipartUpload } from "./multipart.ts";
 import { type FullPart, PartPool } from "./partPool.ts";
 import { largestPart, smallestPart, usualQueue } from "./partSize.ts";
@@ -39,7 +39,7 @@ export interface Uploaded {
  * `beforeComplete` or the signal gave
  */
 export async function uploadStream(
-  store: Store,
+  store: ObjectStore,
   key: string,
   source: AsyncIterable<Buffer>,
   options: UploadOptions,

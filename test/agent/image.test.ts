@@ -65,7 +65,7 @@ describe("run.sh", { timeout: 60_000 }, () => {
     assert.match(fourth ?? "", /^next --after \d+$/);
   });
 
-  it("ends at once when it is told to while waiting", async () => {
+  it("ends at once at a signal while waiting", async () => {
     const { dir, env } = stage("[ $1 = missed ] || echo 9999999999 9999999999", "@hourly");
     const child = runner(env);
     await until(() => stateOf(dir).startsWith("waiting"));
@@ -95,7 +95,7 @@ describe("run.sh", { timeout: 60_000 }, () => {
     assert.equal(spawnSync("sh", [join(IMAGE, "run.sh")], { env }).status, 7);
   });
 
-  it("begins later than due when told so, and counts on from when it was due", async () => {
+  it("begins later than due by the random delay, and counts on from when it was due", async () => {
     const { dir, env } = stage(
       `echo "$@" >>"$DIR/calls"; case "$*" in next) echo 1000 $(($(date +%s) + 2)) ;; next*) echo 9999999999 9999999999 ;; esac`,
       "@daily",

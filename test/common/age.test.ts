@@ -12,7 +12,7 @@ import {
   parseRecipient,
   publicKeyOf,
 } from "../../common/age/keys.ts";
-import type { Secrets } from "../../common/age/stanzas.ts";
+import type { AgeSecrets } from "../../common/age/stanzas.ts";
 import { checkFraming, decryptStream, encryptStream } from "../../common/age/stream.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "age-test-"));
@@ -26,8 +26,8 @@ const without = age ? false : "the age program is not installed (Debian: apt-get
 const identity = Buffer.from("17".repeat(32), "hex");
 const other = Buffer.from("42".repeat(32), "hex");
 const recipient = formatRecipient(publicKeyOf(identity));
-const nobody: Secrets = { identities: [] };
-const owner: Secrets = { identities: [other, identity] };
+const nobody: AgeSecrets = { identities: [] };
+const owner: AgeSecrets = { identities: [other, identity] };
 
 /** Pieces of odd lengths, as a pipe delivers them. */
 async function* pieces(bytes: Buffer, most = 30_001): AsyncGenerator<Buffer> {
@@ -39,19 +39,20 @@ async function* pieces(bytes: Buffer, most = 30_001): AsyncGenerator<Buffer> {
 }
 
 async function encrypt(plain: Buffer, encryption: Encryption): Promise<Buffer> {
-  const { head, key } = await makeHeader(encryption);
+  const { header, payloadKey } = await makeHeader(encryption);
   const out: Buffer[] = [];
   // Copied, as the part buffers copy: what is yielded is taken back.
-  for await (const piece of encryptStream(pieces(plain), head, key)) out.push(Buffer.from(piece));
+  for await (const piece of encryptStream(pieces(plain), header, payloadKey))
+    out.push(Buffer.from(piece));
   return Buffer.concat(out);
 }
 
-async function decrypt(sealed: Buffer, secrets: Secrets): Promise<Buffer> {
-  const header = parseHeader(sealed);
-  assert(header !== undefined, "the head is cut off");
+async function decrypt(encrypted: Buffer, secrets: AgeSecrets): Promise<Buffer> {
+  const header = parseHeader(encrypted);
+  assert(header !== undefined, "the header is cut off");
   const key = await unlock(header, secrets);
   const out: Buffer[] = [];
-  for await (const piece of decryptStream(pieces(sealed), header.bytes, key)) out.push(piece);
+  for await (const piece of decryptStream(pieces(encrypted), header.bytes, key)) out.push(piece);
   return Buffer.concat(out);
 }
 
@@ -69,16 +70,19 @@ describe("age files", () => {
   it("of our own come back, by recipient and by passphrase", async () => {
     for (const size of SIZES) {
       const plain = randomBytes(size);
-      const sealed = await encrypt(plain, { recipients: [recipient] });
-      assert.deepEqual(await decrypt(sealed, owner), plain, `${size} bytes`);
-      assert.equal(checkFraming(sealed.subarray(0, 4096), sealed.length), 1);
+      const encrypted = await encrypt(plain, { recipients: [recipient] });
+      assert.deepEqual(await decrypt(encrypted, owner), plain, `${size} bytes`);
+      assert.equal(checkFraming(encrypted.subarray(0, 4096), encrypted.length), 1);
     }
     const plain = randomBytes(70_000);
-    const sealed = await encrypt(plain, { passphrase: "correct horse" });
-    assert.deepEqual(await decrypt(sealed, { identities: [], passphrase: "correct horse" }), plain);
+    const encrypted = await encrypt(plain, { passphrase: "correct horse" });
+    assert.deepEqual(
+      await decrypt(encrypted, { identities: [], passphrase: "correct horse" }),
+      plain,
+    );
   });
 
-  it("of ours are read by age", { skip: without }, async () => {
+  it("that are made here are read by age", { skip: without }, async () => {
     const pairs = ["one", "two"].map((name) => {
       execFileSync("age-keygen", ["-o", join(dir, name)], { stdio: "ignore" });
       const [secret] = /AGE-SECRET-KEY-\S+/.exec(readFileSync(join(dir, name), "utf8")) ?? [];
@@ -86,9 +90,9 @@ describe("age files", () => {
     });
     for (const size of SIZES) {
       const plain = randomBytes(size);
-      const sealed = await encrypt(plain, { recipients: pairs });
+      const encrypted = await encrypt(plain, { recipients: pairs });
       for (const name of ["one", "two"]) {
-        const read = execFileSync("age", ["-d", "-i", join(dir, name)], { input: sealed });
+        const read = execFileSync("age", ["-d", "-i", join(dir, name)], { input: encrypted });
         assert.deepEqual(read, plain, `${size} bytes, identity ${name}`);
       }
     }
@@ -102,32 +106,39 @@ describe("age files", () => {
     const second = formatRecipient(publicKeyOf(other));
     for (const size of SIZES) {
       const plain = randomBytes(size);
-      const sealed = execFileSync("age", ["-r", second, "-r", recipient], { input: plain });
-      assert.deepEqual(await decrypt(sealed, { identities: [identity] }), plain, `${size} bytes`);
-      assert.equal(checkFraming(sealed.subarray(0, 4096), sealed.length), 2);
+      const encrypted = execFileSync("age", ["-r", second, "-r", recipient], { input: plain });
+      assert.deepEqual(
+        await decrypt(encrypted, { identities: [identity] }),
+        plain,
+        `${size} bytes`,
+      );
+      assert.equal(checkFraming(encrypted.subarray(0, 4096), encrypted.length), 2);
     }
     const plain = randomBytes(65_536);
     writeFileSync(join(dir, "plain"), plain);
     ageOnTerminal("age -p -o theirs.age plain", "correct horse\ncorrect horse\n");
-    const sealed = readFileSync(join(dir, "theirs.age"));
-    assert.deepEqual(await decrypt(sealed, { identities: [], passphrase: "correct horse" }), plain);
+    const encrypted = readFileSync(join(dir, "theirs.age"));
+    assert.deepEqual(
+      await decrypt(encrypted, { identities: [], passphrase: "correct horse" }),
+      plain,
+    );
   });
 
   it("that were changed or cut, anywhere, give nothing unchecked", async () => {
     const plain = randomBytes(200_000);
-    const sealed = await encrypt(plain, { recipients: [recipient] });
-    const head = parseHeader(sealed)?.bytes ?? 0;
-    for (const at of [0, 30, head - 20, head - 1, head, head + 65_552, sealed.length - 1]) {
-      const changed = Buffer.from(sealed);
+    const encrypted = await encrypt(plain, { recipients: [recipient] });
+    const head = parseHeader(encrypted)?.bytes ?? 0;
+    for (const at of [0, 30, head - 20, head - 1, head, head + 65_552, encrypted.length - 1]) {
+      const changed = Buffer.from(encrypted);
       changed[at] = (changed[at] ?? 0) ^ 1;
       await assert.rejects(decrypt(changed, owner), { name: "Problem" }, `byte ${at}`);
     }
     for (const length of [head, head + 15, head + 16, head + 100, head + 65_552, head + 131_104]) {
-      const cut = sealed.subarray(0, length);
+      const cut = encrypted.subarray(0, length);
       await assert.rejects(decrypt(cut, owner), /damaged/, `cut to ${length}`);
     }
     const seen: Buffer[] = [];
-    const changed = Buffer.from(sealed);
+    const changed = Buffer.from(encrypted);
     changed[head + 70_000] = (changed[head + 70_000] ?? 0) ^ 1;
     const header = parseHeader(changed);
     assert(header !== undefined);
@@ -140,11 +151,14 @@ describe("age files", () => {
 
   it("that lost whole chunks at the end, or gained bytes, are refused", async () => {
     const plain = randomBytes(131_072);
-    const sealed = await encrypt(plain, { recipients: [recipient] });
-    await assert.rejects(decrypt(sealed.subarray(0, -65_552), owner), /chunk number 1 .*cut off/);
-    await assert.rejects(decrypt(Buffer.concat([sealed, Buffer.alloc(40)]), owner), /damaged/);
-    assert.throws(() => checkFraming(sealed, sealed.length - 65_540), /is cut off/);
-    assert.throws(() => checkFraming(sealed.subarray(0, 50), 50), /within its head/);
+    const encrypted = await encrypt(plain, { recipients: [recipient] });
+    await assert.rejects(
+      decrypt(encrypted.subarray(0, -65_552), owner),
+      /chunk number 1 .*cut off/,
+    );
+    await assert.rejects(decrypt(Buffer.concat([encrypted, Buffer.alloc(40)]), owner), /damaged/);
+    assert.throws(() => checkFraming(encrypted, encrypted.length - 65_540), /is cut off/);
+    assert.throws(() => checkFraming(encrypted.subarray(0, 50), 50), /within its header/);
   });
 
   it("say which secret is missing or wrong", async () => {
@@ -162,9 +176,9 @@ describe("age files", () => {
   });
 
   it("with a hostile work factor, or a key beside the passphrase, are refused at once", async () => {
-    const sealed = await encrypt(Buffer.from("data"), { passphrase: "right" });
+    const encrypted = await encrypt(Buffer.from("data"), { passphrase: "right" });
     const secrets = { identities: [], passphrase: "right" };
-    const text = sealed.toString("latin1");
+    const text = encrypted.toString("latin1");
     const hostile = Buffer.from(text.replace(/^(-> scrypt \S+) \d+$/m, "$1 30"), "latin1");
     const started = performance.now();
     await assert.rejects(decrypt(hostile, secrets), /has work factor 30/);
@@ -175,13 +189,13 @@ describe("age files", () => {
   });
 
   it("are made in flat memory", async () => {
-    const { head, key } = await makeHeader({ recipients: [recipient] });
+    const { header, payloadKey } = await makeHeader({ recipients: [recipient] });
     const piece = Buffer.alloc(65_536, 7);
     const source = async function* () {
       for (let i = 0; i < 6400; i += 1) yield piece;
     };
     let [early, peak, count] = [0, 0, 0];
-    for await (const _ of encryptStream(source(), head, key)) {
+    for await (const _ of encryptStream(source(), header, payloadKey)) {
       count += 1;
       if (count % 200 !== 0) continue;
       const held = process.memoryUsage().arrayBuffers;

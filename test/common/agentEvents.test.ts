@@ -1,26 +1,32 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { AgentEvent } from "../../agent/runtime/reporter.ts";
 import { parseEvent } from "../../common/contracts/agentEvents.ts";
 import { entryOf, manifestOf } from "../cli/factories.ts";
 
-test("what is no event of ours is passed over", () => {
+const STAMP = "2026-11-24T03:15:02";
+
+test("what is no event of the agent is left out", () => {
   for (const line of ["", "Welcome to Debian", "42", "null", "[]", '{"level":"info"}']) {
     assert.equal(parseEvent(line), undefined, line);
   }
   assert.equal(parseEvent('{"event":"from the future","x":1}'), undefined);
 });
 
-test("each event of the agent is read", () => {
-  const events = [
+test("each event of the agent is read as it was written", () => {
+  const events: AgentEvent[] = [
     { event: "progress", step: "upload", bytes: 1, elapsedMs: 2 },
     { event: "progress", step: "restore", done: 1, total: 2, table: "public.a", elapsedMs: 2 },
-    { event: "backup", manifest: manifestOf("2026-11-24T03:15:02") },
-    { event: "list", backups: [entryOf("2026-11-24T03:15:02")] },
+    { event: "backup", manifest: manifestOf(STAMP) },
+    { event: "copied", manifest: manifestOf(STAMP) },
+    { event: "databases", databases: ["a"], stored: null },
+    { event: "databases", databases: ["a"], stored: ["a", "b"] },
+    { event: "list", backups: [entryOf(STAMP)] },
     { event: "error", message: "no" },
     {
       event: "restored",
       database: "a",
-      from: "2026-11-24T03:15:02",
+      from: STAMP,
       previous: "a_before_20261124T102110",
       undo: "undo a_before_20261124T102110",
       tables: 1,
@@ -30,7 +36,7 @@ test("each event of the agent is read", () => {
     },
     {
       event: "planned",
-      ...{ database: "a", from: "2026-11-24T03:15:02", key: "k", bytes: 1 },
+      ...{ database: "a", from: STAMP, key: "k", bytes: 1 },
       ...{ previous: null, tables: null, rows: null, roles: ["reporter"] },
     },
     {
@@ -42,7 +48,7 @@ test("each event of the agent is read", () => {
     },
     {
       event: "verified",
-      ...{ database: "a", from: "2026-11-24T03:15:02", key: "k", bytes: 1, elapsedMs: 1 },
+      ...{ database: "a", from: STAMP, key: "k", bytes: 1, elapsedMs: 1 },
       ...{ depth: "stored", tables: null, unchecked: "the content" },
     },
   ];
@@ -50,13 +56,27 @@ test("each event of the agent is read", () => {
 });
 
 test("a list without manifests, or with one that cannot be read, still lists", () => {
-  const { manifest: _, ...entry } = entryOf("2026-11-24T03:15:02");
+  const { manifest: _, ...entry } = entryOf(STAMP);
   const list = { event: "list", backups: [entry, { ...entry, manifest: { version: 9 } }] };
   const read = parseEvent(JSON.stringify(list));
   assert.deepEqual(read, { event: "list", backups: [entry, { ...entry, manifest: null }] });
 });
 
-test("an event that lacks what we need is refused by name", () => {
+test("an older agent's events are read, and a newer agent's step of a progress", () => {
+  const { suspect: _s, tier: _t, globalsKey: _g, verifiedKey: _v, ...old } = entryOf(STAMP);
+  const defaults = { suspect: false, tier: null, globalsKey: null, verifiedKey: null };
+  assert.deepEqual(parseEvent(JSON.stringify({ event: "list", backups: [old] })), {
+    event: "list",
+    backups: [{ ...old, ...defaults }],
+  });
+  const restored = { database: "a", from: STAMP, previous: null, tables: 1, rows: 2 };
+  const event = { event: "restored", ...restored, compared: true, elapsedMs: 3 };
+  assert.deepEqual(parseEvent(JSON.stringify(event)), { ...event, undo: null });
+  const progress = { event: "progress", step: "from the future", elapsedMs: 2 };
+  assert.deepEqual(parseEvent(JSON.stringify(progress)), progress);
+});
+
+test("an event that lacks a field is refused by name", () => {
   assert.throws(() => parseEvent('{"event":"restored","database":"a"}'), {
     name: "Problem",
     message: /answered "restored" in a form that this version does not read \(from: .*pulumi up/,

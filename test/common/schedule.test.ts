@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { dueAfter, lastDue, nextRun, startOf } from "../../common/schedule/nextRun.ts";
+import { dueAfter, lastDue, nextRun, withJitter } from "../../common/schedule/nextRun.ts";
 
 const FROM = new Date("2026-11-24T10:21:30Z");
 
@@ -33,7 +33,10 @@ describe("nextRun", () => {
   ];
   for (const [expression, timezone, due] of table) {
     it(`${expression} ${timezone ?? ""}`, () => {
-      assert.equal(nextRun(expression, FROM, timezone).toISOString(), due.replace("Z", ".000Z"));
+      assert.equal(
+        nextRun(expression, FROM, { timezone }).toISOString(),
+        due.replace("Z", ".000Z"),
+      );
     });
   }
 
@@ -61,9 +64,13 @@ describe("nextRun", () => {
   }
 
   it("skips the hour that summer time leaves out, and does not run twice when it returns", () => {
-    const spring = nextRun("30 2 * * *", new Date("2026-03-28T12:00:00Z"), "Europe/Paris");
+    const spring = nextRun("30 2 * * *", new Date("2026-03-28T12:00:00Z"), {
+      timezone: "Europe/Paris",
+    });
     assert(spring.getTime() <= Date.parse("2026-03-30T00:30:00Z"));
-    const autumn = nextRun("30 2 * * *", new Date("2026-10-25T00:30:00Z"), "Europe/Paris");
+    const autumn = nextRun("30 2 * * *", new Date("2026-10-25T00:30:00Z"), {
+      timezone: "Europe/Paris",
+    });
     assert.equal(autumn.toISOString(), "2026-10-26T01:30:00.000Z");
   });
 });
@@ -71,13 +78,13 @@ describe("nextRun", () => {
 describe("dueAfter", () => {
   it("counts @every from when the last run was due, not from its end", () => {
     const last = new Date("2026-11-24T09:30:00Z");
-    assert.equal(dueAfter("@every 1h", FROM, last).toISOString(), "2026-11-24T10:30:00.000Z");
+    assert.equal(dueAfter("@every 1h", FROM, { last }).toISOString(), "2026-11-24T10:30:00.000Z");
   });
 
   it("does not make up for what a long run has missed", () => {
     const last = new Date("2026-11-24T03:00:00Z");
-    assert.equal(dueAfter("@every 1h", FROM, last).toISOString(), "2026-11-24T11:21:30.000Z");
-    assert.equal(dueAfter("@hourly", FROM, last).toISOString(), "2026-11-24T11:00:00.000Z");
+    assert.equal(dueAfter("@every 1h", FROM, { last }).toISOString(), "2026-11-24T11:21:30.000Z");
+    assert.equal(dueAfter("@hourly", FROM, { last }).toISOString(), "2026-11-24T11:00:00.000Z");
   });
 });
 
@@ -94,7 +101,10 @@ describe("lastDue", () => {
   ];
   for (const [expression, timezone, due] of table) {
     it(`${expression} ${timezone ?? ""}`, () => {
-      assert.equal(lastDue(expression, FROM, timezone)?.toISOString(), due.replace("Z", ".000Z"));
+      assert.equal(
+        lastDue(expression, FROM, { timezone })?.toISOString(),
+        due.replace("Z", ".000Z"),
+      );
     });
   }
 
@@ -109,13 +119,13 @@ describe("lastDue", () => {
 
 describe("startOf", () => {
   it("is the due time without jitter, else within it, both ends included", () => {
-    assert.deepEqual(startOf(FROM, 0), FROM);
+    assert.deepEqual(withJitter(FROM, 0), FROM);
     assert.deepEqual(
-      startOf(FROM, 600, () => 0),
+      withJitter(FROM, 600, () => 0),
       FROM,
     );
-    assert.equal(startOf(FROM, 600, () => 0.999_999).getTime() - FROM.getTime(), 600_000);
-    const starts = new Set(Array.from({ length: 200 }, () => startOf(FROM, 600).getTime()));
+    assert.equal(withJitter(FROM, 600, () => 0.999_999).getTime() - FROM.getTime(), 600_000);
+    const starts = new Set(Array.from({ length: 200 }, () => withJitter(FROM, 600).getTime()));
     assert(starts.size > 20, "chosen anew each time");
   });
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Schedule } from "../../common/schedule/schedule.ts";
+import { parseScheduleOf, Schedule } from "../../common/schedule/schedule.ts";
 
 const PER_DAY: Record<string, number> = {
   "15 3 * * *": 1,
@@ -19,3 +19,11 @@ for (const [schedule, expected] of Object.entries(PER_DAY)) {
     assert.ok(Math.abs(actual - expected) / expected < 0.005, `${actual}`);
   });
 }
+
+test("a schedule of another setting is refused by that setting's name", () => {
+  assert.equal(parseScheduleOf("copy.every", "@every 6h").longestGapHours(), 6);
+  assert.throws(() => parseScheduleOf("copy.every", "daily"), {
+    name: "Problem",
+    message: /^copy\.every "daily" cannot be read: .*Give for instance/,
+  });
+});

@@ -30,13 +30,19 @@ accessories:
 /**
  * Lays out a Kamal application in a folder of its own, `config/deploy.yml` and `.kamal/secrets`.
  * @param secrets absent: no file of secrets
+ * @param files others by their path in the folder
  * @returns the folder, which whoever calls removes
  */
-export function layOutApplication(deploy: string, secrets?: string): string {
+export function layOutApplication(
+  deploy: string,
+  secrets?: string,
+  files: Readonly<Record<string, string>> = {},
+): string {
   const folder = mkdtempSync(join(tmpdir(), "application-"));
   for (const name of ["config", ".kamal"]) mkdirSync(join(folder, name));
   writeFileSync(join(folder, "config/deploy.yml"), deploy);
   if (secrets !== undefined) writeFileSync(join(folder, ".kamal/secrets"), secrets);
+  for (const [path, text] of Object.entries(files)) writeFileSync(join(folder, path), text);
   return folder;
 }
 

@@ -156,7 +156,7 @@ test("a run that was missed is made up for, once", async () => {
   const logs = await docker(["logs", late.name]);
   assert.match(
     logs.stdout + logs.stderr,
-    /was due .*, but the newest is from 2023-11-24T03:15:00Z/,
+    /was due .*, but the latest is from 2023-11-24T03:15:00Z/,
   );
   await docker(["restart", late.name]);
   await eventually("The scheduler", 60_000, async () => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { databaseAccessory, databaseDefaults, readKamalConfig } from "../../kamal/config.ts";
+import { readKamalConfig } from "../../kamal/config.ts";
+import { databaseAccessory, databaseDefaults } from "../../kamal/database.ts";
 import { DEPLOY, STAGING } from "./fixtures.ts";
 
 const ENV = { DB_HOST: "192.0.2.20" };
@@ -137,7 +138,7 @@ for (const [expression, message] of OPAQUE) {
   });
 }
 
-test("control tags are told, what they enclose is read, and a value that depends on them is not guessed", () => {
+test("control tags are named in a warning, what they enclose is read, and a value that depends on them is not guessed", () => {
   const config = read(`<% require "dotenv"; Dotenv.load(".env") %>
 service: shop
 ssh:

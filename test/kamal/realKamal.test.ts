@@ -9,8 +9,7 @@ import { readKamalConfig } from "../../kamal/config.ts";
 import { dockerRunCommand, envFilePath, renderEnvFile } from "../../kamal/dockerRun.ts";
 import { writeMarkedBlock } from "../../kamal/markedBlock.ts";
 import { renderAccessoryBlock } from "../../kamal/renderBlock.ts";
-import { renderSecretsBlock } from "../../kamal/renderSecrets.ts";
-import { parseSecrets } from "../../kamal/secrets.ts";
+import { parseSecrets, renderSecretsBlock } from "../../kamal/secrets.ts";
 import { ACCESSORY, DEPLOY, pseudoRandom, randomWord, STAGING } from "./fixtures.ts";
 
 /**

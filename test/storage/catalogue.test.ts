@@ -1,14 +1,7 @@
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
-import { DeleteObjectCommand, PutObjectCommand } from "@aws-sdk/client-s3";
+import { describe, it } from "node:test";
 import type { Manifest } from "../../common/contracts/manifest.ts";
-import {
-  type CatalogueEntry,
-  chooseBackup,
-  isComplete,
-  listBackups,
-  readManifest,
-} from "../../storage/catalogue/catalogue.ts";
+import { isComplete, listBackups, listDatabases } from "../../storage/catalogue/catalogue.ts";
 import {
   dumpKey,
   type Folder,
@@ -17,10 +10,9 @@ import {
   stampOf,
   verifiedKey,
 } from "../../storage/catalogue/objectKeys.ts";
-import { withManifests } from "../../storage/catalogue/withManifests.ts";
-import type { Store } from "../../storage/s3/client.ts";
-import { makeBucket } from "../support/bucket.ts";
-import { startStore, type TestStore } from "../support/store.ts";
+import { readManifest, withManifests } from "../../storage/catalogue/readManifest.ts";
+import { chooseBackup } from "../../storage/catalogue/selectBackup.ts";
+import { MemoryStore, serviceError } from "../support/memoryStore.ts";
 
 const plain = { compression: "zstd", encryption: "none" } as const;
 const problem = (message: RegExp) => (error: Error) => {
@@ -30,14 +22,8 @@ const problem = (message: RegExp) => (error: Error) => {
 };
 
 describe("catalogue", () => {
-  let service: TestStore;
-  before(async () => {
-    service = await startStore();
-  });
-  after(() => service.stop());
-
   it("finds the newest of 1,050 backups and none of another database", async () => {
-    const store = await makeBucket(service, "many");
+    const store = new MemoryStore();
     const stamps = Array.from({ length: 1_050 }, (_, i) =>
       stampOf(new Date(Date.UTC(2026, 0, 1) + i * 3_600_000)),
     );
@@ -46,7 +32,7 @@ describe("catalogue", () => {
       manifestKey("backup", "app_production", stamp),
     ]);
     const queue = dumpKey("backup", "app_production_queue", "2030-01-01T00:00:00", plain);
-    await put(store, [
+    put(store, [
       ...keys,
       queue,
       manifestKey("backup", "app_production_queue", "2030-01-01T00:00:00"),
@@ -71,7 +57,7 @@ describe("catalogue", () => {
   });
 
   it("keeps databases with odd names apart", async () => {
-    const store = await makeBucket(service, "odd");
+    const store = new MemoryStore();
     const names = [
       "app",
       "App",
@@ -84,7 +70,7 @@ describe("catalogue", () => {
       "app_2026-11-24T03:15:02",
     ];
     const stamp = "2026-11-24T03:15:02";
-    await put(
+    put(
       store,
       names.flatMap((name) => [
         dumpKey("backup", name, stamp, plain),
@@ -107,9 +93,9 @@ describe("catalogue", () => {
   });
 
   it("lists old dumps, marks dumps without manifest, leaves out manifests without dump", async () => {
-    const store = await makeBucket(service, "mixed");
+    const store = new MemoryStore();
     const at = (day: number) => `2026-11-0${day}T00:00:00`;
-    await put(store, [
+    put(store, [
       `backup/my app_${at(1)}.dump`,
       `backup/my app_${at(2)}.dump.gpg`,
       dumpKey("backup", "my app", at(3), plain),
@@ -135,10 +121,10 @@ describe("catalogue", () => {
   });
 
   it("finds the parts in all folders, and suspects by where their manifest lies", async () => {
-    const store = await makeBucket(service, "folders");
+    const store = new MemoryStore();
     const at = (day: number) => `2026-11-0${day}T00:00:00`;
     const dump = (day: number, folder?: Folder) => dumpKey("backup", "app", at(day), plain, folder);
-    await put(store, [
+    put(store, [
       dump(1, "monthly"),
       manifestKey("backup", "app", at(1), "monthly"),
       globalsKey("backup", "app", at(1), plain, "monthly"),
@@ -177,12 +163,11 @@ describe("catalogue", () => {
 
     // A manifest must say itself what its folder says.
     const moved = manifestOf(dump(3, "daily"), at(3));
-    await putBody(store, manifestKey("backup", "app", at(3), "suspect"), JSON.stringify(moved));
+    store.set(manifestKey("backup", "app", at(3), "suspect"), JSON.stringify(moved));
     const doubted = entries.find(({ stamp }) => stamp === at(3));
     assert.ok(doubted);
     await assert.rejects(readManifest(store, doubted), problem(/its state is good, expected susp/));
-    await putBody(
-      store,
+    store.set(
       manifestKey("backup", "app", at(1), "monthly"),
       JSON.stringify(manifestOf(dump(1, "monthly"), at(1))),
     );
@@ -194,13 +179,13 @@ describe("catalogue", () => {
   });
 
   it("reads a manifest and refuses one that speaks of another backup", async () => {
-    const store = await makeBucket(service, "manifests");
+    const store = new MemoryStore();
     const stamp = "2026-11-24T03:15:02";
     const key = dumpKey("backup", "app", stamp, plain);
     const good = manifestOf(key, stamp);
-    await put(store, [key]);
+    put(store, [key]);
     const store_ = async (manifest: unknown) => {
-      await putBody(store, manifestKey("backup", "app", stamp), JSON.stringify(manifest));
+      store.set(manifestKey("backup", "app", stamp), JSON.stringify(manifest));
       const [entry] = await listBackups(store, "app");
       assert.ok(entry);
       return readManifest(store, entry);
@@ -223,12 +208,12 @@ describe("catalogue", () => {
   });
 
   it("calls a backup incomplete whose manifest is missing or vanishes", async () => {
-    const store = await makeBucket(service, "vanish");
+    const store = new MemoryStore();
     const stamp = "2026-11-24T03:15:02";
-    await put(store, [dumpKey("backup", "app", stamp, plain), manifestKey("backup", "app", stamp)]);
+    put(store, [dumpKey("backup", "app", stamp, plain), manifestKey("backup", "app", stamp)]);
     const [entry] = await listBackups(store, "app");
     assert.ok(entry?.manifestKey);
-    await store.client.send(new DeleteObjectCommand({ Bucket: "vanish", Key: entry.manifestKey }));
+    await store.delete(entry.manifestKey);
     await assert.rejects(
       readManifest(store, entry),
       problem(/is incomplete: its manifest is missing/),
@@ -239,11 +224,11 @@ describe("catalogue", () => {
   });
 
   it("counts no dump of ours without its manifest, whichever way it is packed", async () => {
-    const store = await makeBucket(service, "halves");
+    const store = new MemoryStore();
     const stamp = "2026-11-24T03:15:02";
     for (const compression of ["zstd", "pg_dump-zstd"] as const) {
       for (const encryption of ["none", "age"] as const) {
-        await put(store, [dumpKey("backup", "app", stamp, { compression, encryption })]);
+        put(store, [dumpKey("backup", "app", stamp, { compression, encryption })]);
       }
     }
     const entries = await listBackups(store, "app");
@@ -252,80 +237,79 @@ describe("catalogue", () => {
   });
 
   it("is empty in an empty bucket", async () => {
-    const store = await makeBucket(service, "empty");
+    const store = new MemoryStore();
     assert.deepEqual(await listBackups(store, "app"), []);
-  });
-});
-
-describe("chooseBackup", () => {
-  const entry = (stamp: string, parts: Partial<CatalogueEntry> = {}): CatalogueEntry => ({
-    database: "app",
-    stamp,
-    key: `backup/app_${stamp}.dump.zst`,
-    bytes: 1,
-    storedAt: `${stamp}.000Z`,
-    kind: "ours",
-    manifestKey: `backup/app_${stamp}.manifest.json`,
-    suspect: false,
-    tier: null,
-    globalsKey: null,
-    verifiedKey: null,
-    ...parts,
-  });
-  const entries = [
-    entry("2026-11-24T03:15:02", { manifestKey: null }),
-    entry("2026-11-23T03:15:02"),
-    entry("2026-11-22T03:15:02", { kind: "legacy", manifestKey: null, key: "backup/app.dump" }),
-    entry("2026-11-22T03:15:02"),
-    entry("2026-11-21T03:15:02"),
-    entry("2026-11-20T03:15:02"),
-  ];
-  const choose = (wanted: string, from = entries) =>
-    chooseBackup(from, wanted, "app", "s3://b/backup");
-
-  it("takes the newest complete one as latest", () => {
-    assert.equal(choose("latest"), entries[1]);
-    assert.equal(choose("latest", entries.toReversed()), entries[1]);
+    assert.deepEqual(await listDatabases(store), []);
   });
 
-  it("takes the named one, with or without Z, ours before an old one", () => {
-    assert.equal(choose("2026-11-21T03:15:02"), entries[4]);
-    assert.equal(choose("2026-11-22T03:15:02Z"), entries[3]);
+  it("names the databases that have a dump, each once and sorted", async () => {
+    const store = new MemoryStore();
+    const stamp = "2026-11-24T03:15:02";
+    put(store, [
+      dumpKey("backup", "b/c", stamp, plain, "weekly"),
+      dumpKey("backup", "b/c", "2026-11-25T03:15:02", plain),
+      dumpKey("backup", "app", stamp, plain, "suspect"),
+      `backup/old one_${stamp}.dump.gpg`,
+      manifestKey("backup", "manifest only", stamp),
+      `elsewhere/other_${stamp}.dump`,
+      "backup/.probe-1",
+    ]);
+    assert.deepEqual(await listDatabases(store), ["app", "b/c", "old one"]);
   });
 
-  it("refuses with what is there instead", () => {
-    const refusals: [string, CatalogueEntry[], RegExp][] = [
-      ["latest", [], /^no backup of app in s3:\/\/b\/backup\. Take one/],
-      ["latest", entries.slice(0, 1), /\(1 without a manifest are incomplete\)/],
-      ["2026-11-24T03:15:02", entries, /2026-11-24T03:15:02\.dump\.zst is incomplete/],
-      [
-        "2026-11-22T03:00:00",
-        entries,
-        /no backup of app from 2026-11-22T03:00:00.*nearest are 2026-11-22T03:15:02, 2026-11-21T03:15:02, 2026-11-23T03:15:02\./,
-      ],
-      ["2026-11-22T03:00:00", [], /There is none at all/],
-      ["yesterday", entries, /"yesterday" is no time of a backup/],
-      ["2026-11-22", entries, /is no time of a backup/],
-    ];
-    for (const [wanted, from, message] of refusals) {
-      assert.throws(() => choose(wanted, from), problem(message));
+  it("of two dumps of one second the good one comes first, then the suspect one, then the half", async () => {
+    const store = new MemoryStore();
+    const stamp = "2026-11-24T03:15:02";
+    const at = (folder: Folder) => dumpKey("backup", "app", stamp, plain, folder);
+    put(store, [`backup/app_${stamp}.dump`, at("daily"), at("weekly")]);
+    put(store, [at("suspect"), manifestKey("backup", "app", stamp, "weekly")]);
+    const keys = async () => (await listBackups(store, "app")).map(({ key }) => key);
+    assert.deepEqual(await keys(), [
+      at("weekly"),
+      `backup/app_${stamp}.dump`,
+      at("daily"),
+      at("suspect"),
+    ]);
+  });
+
+  it("tells what it was about when the service refuses, and keeps the refusal as the cause", async () => {
+    const store = new MemoryStore().deny("list");
+    const refused = (what: RegExp) => (error: Error) => {
+      assert.match(error.message, what);
+      assert.equal((error.cause as Error).name, "AccessDenied");
+      return problem(/the access key may not do this in memory\/backup/)(error);
+    };
+    await assert.rejects(listBackups(store, "app"), refused(/^cannot list the backups of app: /));
+    await assert.rejects(listDatabases(store), refused(/^cannot list the backups of every data/));
+  });
+
+  it("reads the manifests of the first few, and one that cannot be read hides no other", async () => {
+    const store = new MemoryStore();
+    const stamps = Array.from({ length: 12 }, (_, i) => `2026-11-${10 + i}T00:00:00`);
+    for (const stamp of stamps) {
+      const key = dumpKey("backup", "app", stamp, plain);
+      put(store, [key]);
+      store.set(manifestKey("backup", "app", stamp), JSON.stringify(manifestOf(key, stamp)));
     }
+    store.set(manifestKey("backup", "app", stamps[10] ?? ""), "{");
+    const entries = await listBackups(store, "app");
+    store.requests.length = 0;
+    const read = await withManifests(store, entries, 10);
+    assert.equal(store.requests.length, 10);
+    assert.deepEqual(
+      read.map(({ manifest }) => manifest?.takenAt ?? null),
+      stamps.toReversed().map((stamp, i) => (i === 1 || i >= 10 ? null : `${stamp}Z`)),
+    );
+    store.fail("get", new TypeError("a defect"));
+    await assert.rejects(withManifests(store, entries, 10), { name: "TypeError" });
+    store.fail("get", serviceError("AccessDenied", 403));
+    const blind = await withManifests(store, entries, 10);
+    assert.ok(blind.every(({ manifest }) => manifest === null));
   });
 });
 
-async function put(store: Store, keys: readonly string[]): Promise<void> {
-  const queue = [...keys];
-  const work = async () => {
-    for (let key = queue.pop(); key !== undefined; key = queue.pop())
-      await putBody(store, key, "x");
-  };
-  await Promise.all(Array.from({ length: 12 }, work));
-}
-
-async function putBody(store: Store, key: string, body: string): Promise<void> {
-  await store.client.send(
-    new PutObjectCommand({ Bucket: store.address.bucket, Key: key, Body: body }),
-  );
+function put(store: MemoryStore, keys: readonly string[]): void {
+  for (const key of keys) store.set(key);
 }
 
 function manifestOf(key: string, stamp: string): Manifest {

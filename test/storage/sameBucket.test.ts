@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type AddressInput, parseAddress } from "../../storage/address/address.ts";
-import { isSameBucket } from "../../storage/address/sameBucket.ts";
+import { type AddressInput, isSameBucket, parseAddress } from "../../storage/address/address.ts";
 
 const AT: Record<string, Partial<AddressInput>> = {
   AWS: { region: "eu-west-3" },

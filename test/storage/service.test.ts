@@ -12,9 +12,10 @@ import { parseAddress } from "../../storage/address/address.ts";
 import { listBackups } from "../../storage/catalogue/catalogue.ts";
 import { dumpKey } from "../../storage/catalogue/objectKeys.ts";
 import { openStore, type Store } from "../../storage/s3/client.ts";
-import { putNew } from "../../storage/s3/conditionalPut.ts";
 import { openObject } from "../../storage/s3/download.ts";
+import { S3ObjectStore } from "../../storage/s3/s3ObjectStore.ts";
 import { probeWrite } from "../../storage/s3/writeProbe.ts";
+import { putNew } from "../../storage/upload/conditionalPut.ts";
 import { uploadStream } from "../../storage/upload/upload.ts";
 import { keysIn, makeBucket, openBucket, unfinishedIn } from "../support/bucket.ts";
 import { startRelay } from "../support/relay.ts";
@@ -87,7 +88,7 @@ describe("an endpoint that contains the bucket", () => {
       assert.ok(address.endpoint);
       assert.equal(address.bucket, bucket);
       assert.ok(address.notices.length > 0);
-      const ours: Store = { address, client: plainClient(address.endpoint) };
+      const ours = new S3ObjectStore(plainClient(address.endpoint), address);
       await uploadStream(ours, key, source("dump"), {
         partBytes: 5 * 1024 * 1024,
         beforeComplete: async () => {},

@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
 import { it } from "node:test";
 import { S3Client, UploadPartCommand } from "@aws-sdk/client-s3";
-import { inSlices } from "../../storage/upload/slicedBody.ts";
+import { inSlices } from "../../storage/s3/slicedBody.ts";
 
 const part = randomBytes(5 * 1024 * 1024 + 3);
 const command = () =>

@@ -13,11 +13,13 @@ const START_LIMIT_MS = 10_000;
 
 /** A throw-away OpenSSH server on a free loopback port that lets the user of the test in with one key. */
 export interface TestSshd {
-  readonly host: "127.0.0.1";
+  readonly host: string;
   readonly port: number;
   readonly user: string;
   /** The private key that is let in, as text. */
   readonly privateKey: string;
+  /** The same key in its file, of mode 0600. */
+  readonly keyFile: string;
   /** The server's public key, as a line `ssh-ed25519 AAAA...`. */
   readonly hostKey: string;
   /** What the server wrote so far: one line a login. */
@@ -35,23 +37,31 @@ export async function hasSshd(): Promise<boolean> {
 
 /**
  * @param options.acceptEnv variables that the server takes from its clients; default none
+ * @param options.address where it listens; default 127.0.0.1
+ * @param options.command program that is run in place of whatever is asked for
  * @param options.privateKey the key to let in, as that of another server's; default a new one
  * @throws Error with the server's log when it does not listen within 10 s
  */
 export async function startSshd(
-  options: { acceptEnv?: readonly string[]; privateKey?: string } = {},
+  options: {
+    acceptEnv?: readonly string[];
+    address?: string;
+    command?: string;
+    privateKey?: string;
+  } = {},
 ): Promise<TestSshd> {
+  const { address = "127.0.0.1" } = options;
   const dir = await mkdtemp(join(tmpdir(), "kpb-sshd-"));
   const user = userInfo().username;
   await makeKey(join(dir, "host"));
   await (options.privateKey
     ? keepKey(join(dir, "user"), options.privateKey)
     : makeKey(join(dir, "user")));
-  const port = await freePort();
+  const port = await freePort(address);
   await writeFile(
     join(dir, "config"),
     [
-      "ListenAddress 127.0.0.1",
+      `ListenAddress ${address}`,
       `Port ${port}`,
       `HostKey ${join(dir, "host")}`,
       `AuthorizedKeysFile ${join(dir, "user.pub")}`,
@@ -63,6 +73,7 @@ export async function startSshd(
       "PermitRootLogin prohibit-password",
       "AllowTcpForwarding yes",
       "LogLevel VERBOSE",
+      ...(options.command === undefined ? [] : [`ForceCommand "${options.command}"`]),
       ...(options.acceptEnv ?? []).map((name) => `AcceptEnv ${name}`),
       "",
     ].join("\n"),
@@ -79,7 +90,7 @@ export async function startSshd(
     await rm(dir, { recursive: true, force: true });
   };
   try {
-    await listening(child, port);
+    await listening(child, address, port);
   } catch (error) {
     const text = await readFile(log, "utf8").catch(() => "no log");
     await stop();
@@ -87,10 +98,11 @@ export async function startSshd(
   }
   const [type, key] = (await readFile(join(dir, "host.pub"), "utf8")).split(" ");
   return {
-    host: "127.0.0.1",
+    host: address,
     port,
     user,
     privateKey: await readFile(join(dir, "user"), "utf8"),
+    keyFile: join(dir, "user"),
     hostKey: `${type} ${key}`,
     log: () => readFile(log, "utf8"),
     stop,
@@ -107,21 +119,21 @@ async function keepKey(path: string, privateKey: string): Promise<void> {
   await writeFile(`${path}.pub`, (await execute("ssh-keygen", ["-y", "-f", path])).stdout);
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
+async function freePort(address: string): Promise<number> {
+  const server = createServer().listen(0, address);
   await once(server, "listening");
-  const address = server.address();
+  const bound = server.address();
   server.close();
   await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
+  if (bound === null || typeof bound === "string") throw new Error("no port");
+  return bound.port;
 }
 
-async function listening(child: ChildProcess, port: number): Promise<void> {
+async function listening(child: ChildProcess, address: string, port: number): Promise<void> {
   const deadline = Date.now() + START_LIMIT_MS;
   while (Date.now() < deadline) {
     if (child.exitCode !== null) throw new Error(`sshd ended with status ${child.exitCode}`);
-    const socket = connect(port, "127.0.0.1");
+    const socket = connect(port, address);
     const open = await once(socket, "connect").then(
       () => true,
       () => false,
@@ -130,7 +142,7 @@ async function listening(child: ChildProcess, port: number): Promise<void> {
     if (open) return;
     await sleep(50);
   }
-  throw new Error(`nothing listens on 127.0.0.1:${port}`);
+  throw new Error(`nothing listens on ${address}, port ${port}`);
 }
 
 async function end(child: ChildProcess): Promise<void> {

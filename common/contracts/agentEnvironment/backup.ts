@@ -1,26 +1,51 @@
 import type { z } from "zod";
-import type { AgentSettings } from "./environment.ts";
-import { flag, whole, written } from "./variables.ts";
+import { flag, nonDefault, wholeNumber } from "./variables.ts";
 
-/** The variables of how a backup is made, checked and kept. */
+/** How a backup is made, checked and kept. */
+export interface BackupSettings {
+  /** zstd level, 1 to 3. `COMPRESSION_LEVEL` @default 1 */
+  readonly compressionLevel: number;
+  /** Roles and grants stored beside each dump, without passwords. `BACKUP_GLOBALS` @default true */
+  readonly globals: boolean;
+  /** Reads each backup back to its end after it was stored. `BACKUP_VERIFY` @default false */
+  readonly verify: boolean;
+  /**
+   * Deletes own backups of this database older than this, where the key may; the latest `atLeast` always stay. Absent:
+   * the bucket's own rule expires them. `BACKUP_KEEP_DAYS`, `BACKUP_KEEP_AT_LEAST`
+   */
+  readonly keep?: KeepSettings;
+  /**
+   * Folders below the prefix by calendar, each with a lifecycle rule of its own: the first backup of a month goes to
+   * `monthly/`, of a week to `weekly/`, else `daily/`. `BACKUP_TIERS` @default false
+   */
+  readonly tiers: boolean;
+  /**
+   * A backup whose object shrank by more than this share of the one before, that lost tables, is empty, or comes from
+   * another server is put under `suspect/` and fails the run. `BACKUP_MAX_SHRINK_PERCENT` @default 50
+   */
+  readonly maxShrinkPercent: number;
+}
+
+/** Which backups the agent itself deletes. */
+export interface KeepSettings {
+  readonly days: number;
+  readonly atLeast: number;
+}
+
 export const backupVariables = {
-  COMPRESSION_LEVEL: whole("COMPRESSION_LEVEL", 1, 3).default("1"),
+  COMPRESSION_LEVEL: wholeNumber("COMPRESSION_LEVEL", 1, 3).default("1"),
   BACKUP_GLOBALS: flag("BACKUP_GLOBALS", "true"),
   BACKUP_VERIFY: flag("BACKUP_VERIFY", "false"),
-  BACKUP_KEEP_DAYS: whole("BACKUP_KEEP_DAYS", 1, 36_500).optional(),
-  BACKUP_KEEP_AT_LEAST: whole("BACKUP_KEEP_AT_LEAST", 1, 10_000).default("7"),
+  BACKUP_KEEP_DAYS: wholeNumber("BACKUP_KEEP_DAYS", 1, 36_500).optional(),
+  BACKUP_KEEP_AT_LEAST: wholeNumber("BACKUP_KEEP_AT_LEAST", 1, 10_000).default("7"),
   BACKUP_TIERS: flag("BACKUP_TIERS", "false"),
-  BACKUP_MAX_SHRINK_PERCENT: whole("BACKUP_MAX_SHRINK_PERCENT", 1, 100).default("50"),
+  BACKUP_MAX_SHRINK_PERCENT: wholeNumber("BACKUP_MAX_SHRINK_PERCENT", 1, 100).default("50"),
 };
 
 type Variables = z.infer<z.ZodObject<typeof backupVariables>>;
-type BackupSettings = Pick<
-  AgentSettings,
-  "compressionLevel" | "globals" | "verify" | "keep" | "tiers" | "maxShrinkPercent"
->;
 
-export function clearBackup(settings: BackupSettings): Record<string, string> {
-  return written([
+export function backupClearEnv(settings: BackupSettings): Record<string, string> {
+  return nonDefault([
     ["COMPRESSION_LEVEL", settings.compressionLevel, "1"],
     ["BACKUP_GLOBALS", settings.globals, "true"],
     ["BACKUP_VERIFY", settings.verify, "false"],
@@ -31,7 +56,7 @@ export function clearBackup(settings: BackupSettings): Record<string, string> {
   ]);
 }
 
-export function backupOf(e: Variables): BackupSettings {
+export function parseBackup(e: Variables): BackupSettings {
   return {
     compressionLevel: Number(e.COMPRESSION_LEVEL),
     globals: e.BACKUP_GLOBALS === "true",

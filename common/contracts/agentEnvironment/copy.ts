@@ -1,15 +1,22 @@
 import * as z from "zod";
 import { Problem } from "../../problem.ts";
-import type { AgentSettings } from "./environment.ts";
 import type { StoreSettings } from "./store.ts";
 import { checksums, flag } from "./variables.ts";
+
+/** The second bucket, if there is one. */
+export interface DeclaredCopy {
+  /** A second bucket that gets the same backups. `COPY_S3_...` @default none */
+  readonly copy?: CopySettings;
+  /** What is wrong with the variables of the copy; then there is no `copy`. */
+  readonly copyFault?: Problem;
+}
 
 /** A second bucket that gets the same backups, for the day on which the first one is gone. */
 export interface CopySettings {
   /** `COPY_S3_...`, each as its namesake `S3_...`. `COPY_S3_PREFIX` @default S3_PREFIX */
   readonly store: StoreSettings;
   /**
-   * When a copy is due, counted from the newest one there; written as `SCHEDULE` is. When the first bucket cannot be
+   * When a copy is due, counted from the latest copy there; written as `SCHEDULE` is. When the first bucket cannot be
    * read, it is due in any case. `COPY_EVERY`
    * @default with each backup
    */
@@ -33,7 +40,10 @@ const copyVariables = {
 };
 
 /** The variables that may be seen, where they are not what they would be by default. */
-export function clearCopy({ copy, store }: AgentSettings): Record<string, string> {
+export function copyClearEnv(
+  copy: CopySettings | undefined,
+  store: StoreSettings,
+): Record<string, string> {
   if (copy === undefined) return {};
   const { endpoint, region, bucket, prefix, allowInsecure, checksums } = copy.store;
   return {
@@ -48,7 +58,7 @@ export function clearCopy({ copy, store }: AgentSettings): Record<string, string
   };
 }
 
-export function secretCopy({ copy }: AgentSettings): Record<string, string> {
+export function copySecretEnv(copy: CopySettings | undefined): Record<string, string> {
   if (copy === undefined) return {};
   return {
     COPY_S3_ACCESS_KEY_ID: copy.store.accessKeyId,
@@ -62,10 +72,10 @@ export function secretCopy({ copy }: AgentSettings): Record<string, string> {
  * @param prefix of the first bucket
  * @returns what is wrong when one of them is, or one is set and another that it needs is not
  */
-export function copyOf(
+export function parseCopy(
   present: Readonly<Record<string, string | undefined>>,
   prefix: string,
-): Pick<AgentSettings, "copy" | "copyFault"> {
+): DeclaredCopy {
   const given = Object.keys(present).find((name) => name in copyVariables);
   if (given === undefined) return {};
   const parsed = z.object(copyVariables).safeParse(present);
@@ -76,9 +86,9 @@ export function copyOf(
     COPY_S3_ACCESS_KEY_ID: accessKeyId,
     COPY_S3_SECRET_ACCESS_KEY: secretAccessKey,
   } = e;
-  if (bucket === undefined) return lacking(given, "COPY_S3_BUCKET");
-  if (accessKeyId === undefined) return lacking(given, "COPY_S3_ACCESS_KEY_ID");
-  if (secretAccessKey === undefined) return lacking(given, "COPY_S3_SECRET_ACCESS_KEY");
+  if (bucket === undefined) return missing(given, "COPY_S3_BUCKET");
+  if (accessKeyId === undefined) return missing(given, "COPY_S3_ACCESS_KEY_ID");
+  if (secretAccessKey === undefined) return missing(given, "COPY_S3_SECRET_ACCESS_KEY");
   return {
     copy: {
       store: {
@@ -97,7 +107,7 @@ export function copyOf(
   };
 }
 
-function lacking(given: string, name: keyof typeof copyVariables) {
+function missing(given: string, name: keyof typeof copyVariables) {
   return fault(`${given} is set, so ${name} is required.`);
 }
 

@@ -1,6 +1,6 @@
 /**
  * Options that change what the stream is or where it goes; what slips through in another spelling is overridden, because
- * ours come last. The rest of `PGDUMP_EXTRA_OPTS` chooses what is dumped.
+ * the agent's own options come last. The rest of `PGDUMP_EXTRA_OPTS` chooses what is dumped.
  */
 const REFUSED_SHORT = /^-[FfjZdhpUW]/;
 const REFUSED_LONG = new Set([
@@ -15,7 +15,7 @@ const REFUSED_LONG = new Set([
   "username",
   "password",
 ]);
-/** What the old image's users have written and what we do in any case. */
+/** What users of the old image have written and what the agent does in any case. */
 const REDUNDANT = new Set(["-Fc", "--format=custom", "--format=c", "-w", "--no-password"]);
 
 /**

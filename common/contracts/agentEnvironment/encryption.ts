@@ -1,10 +1,18 @@
 import * as z from "zod";
+import type { Encryption } from "../../age/header.ts";
 import { parseRecipient } from "../../age/keys.ts";
 import { Problem } from "../../problem.ts";
-import type { AgentSettings } from "./environment.ts";
-import { REMEDY, words, written } from "./variables.ts";
+import { nonDefault, REMEDY, splitList } from "./variables.ts";
 
-/** The variables that say for whom backups are encrypted. */
+/** For whom backups are encrypted. */
+export interface EncryptionSettings {
+  /**
+   * Public keys that can decrypt, `AGE_RECIPIENTS=age1...,age1...`, or a passphrase, `PASSPHRASE`. Absent: backups are
+   * stored unencrypted.
+   */
+  readonly encryption?: Encryption;
+}
+
 export const encryptionVariables = {
   AGE_RECIPIENTS: z.string().default(""),
   PASSPHRASE: z.string().default(""),
@@ -12,19 +20,19 @@ export const encryptionVariables = {
 
 type Variables = z.infer<z.ZodObject<typeof encryptionVariables>>;
 
-export function clearEncryption({ encryption }: AgentSettings): Record<string, string> {
+export function encryptionClearEnv({ encryption }: EncryptionSettings): Record<string, string> {
   if (encryption === undefined || !("recipients" in encryption)) return {};
-  return written([["AGE_RECIPIENTS", encryption.recipients.join(",")]]);
+  return nonDefault([["AGE_RECIPIENTS", encryption.recipients.join(",")]]);
 }
 
-export function secretEncryption({ encryption }: AgentSettings): Record<string, string> {
+export function encryptionSecretEnv({ encryption }: EncryptionSettings): Record<string, string> {
   if (encryption === undefined || !("passphrase" in encryption)) return {};
   return { PASSPHRASE: encryption.passphrase };
 }
 
 /** @throws Problem when a recipient is none, or a passphrase is given too */
-export function encryptionOf(e: Variables): Pick<AgentSettings, "encryption"> {
-  const recipients = words(e.AGE_RECIPIENTS);
+export function parseEncryption(e: Variables): EncryptionSettings {
+  const recipients = splitList(e.AGE_RECIPIENTS);
   if (recipients.length > 0 && e.PASSPHRASE !== "") {
     throw new Problem(`AGE_RECIPIENTS and PASSPHRASE are both set; choose one. ${REMEDY}`);
   }

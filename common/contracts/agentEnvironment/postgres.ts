@@ -1,12 +1,32 @@
 import * as z from "zod";
 import { Problem } from "../../problem.ts";
-import type { AgentSettings } from "./environment.ts";
-import { flag, REMEDY, required, whole, words, written } from "./variables.ts";
+import { flag, nonDefault, REMEDY, required, splitList, wholeNumber } from "./variables.ts";
 
-/** The variables of the server, and of which of its databases are meant. */
+/** The server, and which of its databases are backed up. */
+export interface PostgresSettings {
+  readonly postgres: ServerSettings;
+  /** Exact names, `POSTGRES_DATABASE=a,b`; or every database of the server, `POSTGRES_BACKUP_ALL=true`. */
+  readonly databases: readonly string[] | "all";
+  /** With `"all"`: those left out, besides templates and `postgres`. `POSTGRES_EXCLUDE_DATABASES=a,b` @default none */
+  readonly excludedDatabases: readonly string[];
+}
+
+/** How the server is reached, and how it is dumped. */
+export interface ServerSettings {
+  readonly host: string;
+  /** @default 5432 */
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+  /** The database, the first of several. With `"all"`: the one to connect to for the list of them, `postgres`. */
+  readonly database: string;
+  /** Extra words for pg_dump, split at white space. @default "" */
+  readonly dumpOptions: string;
+}
+
 export const postgresVariables = {
   POSTGRES_HOST: required("POSTGRES_HOST"),
-  POSTGRES_PORT: whole("POSTGRES_PORT", 1, 65_535).default("5432"),
+  POSTGRES_PORT: wholeNumber("POSTGRES_PORT", 1, 65_535).default("5432"),
   POSTGRES_USER: required("POSTGRES_USER"),
   POSTGRES_PASSWORD: required("POSTGRES_PASSWORD"),
   POSTGRES_DATABASE: z.string().default(""),
@@ -17,12 +37,12 @@ export const postgresVariables = {
 
 type Variables = z.infer<z.ZodObject<typeof postgresVariables>>;
 
-export function clearPostgres({
+export function postgresClearEnv({
   postgres,
   databases,
   excludedDatabases,
-}: AgentSettings): Record<string, string> {
-  return written([
+}: PostgresSettings): Record<string, string> {
+  return nonDefault([
     ["POSTGRES_HOST", postgres.host],
     ["POSTGRES_PORT", postgres.port, "5432"],
     ["POSTGRES_USER", postgres.user],
@@ -34,16 +54,14 @@ export function clearPostgres({
   ]);
 }
 
-export function secretPostgres({ postgres }: AgentSettings): Record<string, string> {
+export function postgresSecretEnv({ postgres }: PostgresSettings): Record<string, string> {
   return { POSTGRES_PASSWORD: postgres.password };
 }
 
 /** @throws Problem unless the databases are named, or all of them are meant */
-export function postgresOf(
-  e: Variables,
-): Pick<AgentSettings, "postgres" | "databases" | "excludedDatabases"> {
+export function parsePostgres(e: Variables): PostgresSettings {
   const all = e.POSTGRES_BACKUP_ALL === "true";
-  const names = words(e.POSTGRES_DATABASE);
+  const names = splitList(e.POSTGRES_DATABASE);
   if (!all && names.length === 0) throw new Problem(`POSTGRES_DATABASE is required. ${REMEDY}`);
   if (all && names.length > 0) {
     throw new Problem(
@@ -60,6 +78,6 @@ export function postgresOf(
       dumpOptions: e.PGDUMP_EXTRA_OPTS,
     },
     databases: all ? "all" : names,
-    excludedDatabases: words(e.POSTGRES_EXCLUDE_DATABASES),
+    excludedDatabases: splitList(e.POSTGRES_EXCLUDE_DATABASES),
   };
 }

@@ -1,6 +1,5 @@
 import * as z from "zod";
-import type { AgentSettings } from "./environment.ts";
-import { checksums, flag, required, written } from "./variables.ts";
+import { checksums, flag, nonDefault, required } from "./variables.ts";
 
 /** A bucket, with the key that the agent has for it. */
 export interface StoreSettings {
@@ -22,7 +21,6 @@ export interface StoreSettings {
   readonly checksums?: "when-supported" | "when-required";
 }
 
-/** The variables of the bucket. */
 export const storeVariables = {
   S3_ENDPOINT: z.string().optional(),
   S3_REGION: z.string().default("us-west-1"),
@@ -36,8 +34,8 @@ export const storeVariables = {
 
 type Variables = z.infer<z.ZodObject<typeof storeVariables>>;
 
-export function clearStore({ store }: AgentSettings): Record<string, string> {
-  return written([
+export function storeClearEnv(store: StoreSettings): Record<string, string> {
+  return nonDefault([
     ["S3_ENDPOINT", store.endpoint],
     ["S3_REGION", store.region],
     ["S3_BUCKET", store.bucket],
@@ -47,11 +45,11 @@ export function clearStore({ store }: AgentSettings): Record<string, string> {
   ]);
 }
 
-export function secretStore({ store }: AgentSettings): Record<string, string> {
+export function storeSecretEnv(store: StoreSettings): Record<string, string> {
   return { S3_ACCESS_KEY_ID: store.accessKeyId, S3_SECRET_ACCESS_KEY: store.secretAccessKey };
 }
 
-export function storeOf(e: Variables): StoreSettings {
+export function parseStore(e: Variables): StoreSettings {
   return {
     ...(e.S3_ENDPOINT !== undefined && { endpoint: e.S3_ENDPOINT }),
     region: e.S3_REGION,

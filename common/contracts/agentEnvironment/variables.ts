@@ -9,7 +9,7 @@ export const required = (name: string) =>
 export const flag = (name: string, fallback: "true" | "false") =>
   z.enum(["true", "false"], `${name} must be true or false`).default(fallback);
 
-export const whole = (name: string, least: number, most: number) =>
+export const wholeNumber = (name: string, least: number, most: number) =>
   z.string().refine((text) => /^\d+$/.test(text) && Number(text) >= least && Number(text) <= most, {
     message: `${name} must be a whole number from ${least} to ${most}`,
   });
@@ -20,7 +20,7 @@ export const checksums = (name: string) =>
     .optional();
 
 /** The words of a list with commas. */
-export const words = (text: string): string[] =>
+export const splitList = (text: string): string[] =>
   text
     .split(",")
     .map((word) => word.trim())
@@ -28,8 +28,8 @@ export const words = (text: string): string[] =>
 
 type Row = readonly [name: string, value: string | number | boolean | undefined, fallback?: string];
 
-/** The variables of these rows, without those that are empty or what they would be by default. */
-export function written(rows: readonly Row[]): Record<string, string> {
+/** The variables of these rows, without those that are unset, empty or equal to their default. */
+export function nonDefault(rows: readonly Row[]): Record<string, string> {
   const variables: Record<string, string> = {};
   for (const [name, value, fallback] of rows) {
     if (value === undefined || value === "" || String(value) === fallback) continue;

@@ -1,9 +1,11 @@
 import { once } from "node:events";
-import { chmod, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { createConnection } from "node:net";
 import { join } from "node:path";
 import type { types } from "@pulumi/command";
 import type { UnwrappedObject } from "@pulumi/pulumi";
+import { optionPath } from "../../../common/ssh/command.ts";
+import { hasPassphrase, writePrivateKey } from "../../../common/ssh/keys.ts";
 
 export type Connection = UnwrappedObject<types.input.remote.ConnectionArgs>;
 type Hop = UnwrappedObject<types.input.remote.ProxyConnectionArgs>;
@@ -62,10 +64,12 @@ async function identityLines(folder: string, alias: string, hop: Hop): Promise<s
     throw new Error("ssh: this private key is passphrase protected");
   }
   const path = join(folder, `${alias}.key`);
-  // OpenSSH refuses a key without its last line end, or with those of Windows.
-  await writeFile(path, `${hop.privateKey.replaceAll("\r\n", "\n").trimEnd()}\n`, { mode: 0o600 });
-  await chmod(path, 0o600);
-  return [...lines, `  IdentityFile ${quoted(path)}`, ...(agent ? [] : ["  IdentitiesOnly yes"])];
+  await writePrivateKey(path, hop.privateKey);
+  return [
+    ...lines,
+    `  IdentityFile ${optionPath(path)}`,
+    ...(agent ? [] : ["  IdentitiesOnly yes"]),
+  ];
 }
 
 async function hostKeyLines(folder: string, alias: string, hop: Hop): Promise<string[]> {
@@ -81,7 +85,7 @@ async function hostKeyLines(folder: string, alias: string, hop: Hop): Promise<st
   await writeFile(path, `${alias} ${type} ${key}\n`);
   return [
     "  StrictHostKeyChecking yes",
-    `  UserKnownHostsFile ${quoted(path)}`,
+    `  UserKnownHostsFile ${optionPath(path)}`,
     // An RSA key by its old signature only, which servers since OpenSSH 8.8 refuse: so does the real provider ask.
     `  HostKeyAlgorithms ${type}`,
   ];
@@ -97,15 +101,6 @@ async function refuseDeadAgent(path: string): Promise<void> {
   } finally {
     socket.destroy();
   }
-}
-
-/** OpenSSH's own format names the cipher, `none` for a bare key, after a fixed word; older ones say it in clear text. */
-function hasPassphrase(key: string): boolean {
-  const body = /-----BEGIN OPENSSH PRIVATE KEY-----([\s\S]*?)-----END/.exec(key)?.[1];
-  if (body === undefined) return key.includes("ENCRYPTED");
-  const bytes = Buffer.from(body, "base64");
-  const at = "openssh-key-v1\0".length;
-  return bytes.toString("latin1", at + 4, at + 4 + bytes.readUInt32BE(at)) !== "none";
 }
 
 function quoted(text: string): string {

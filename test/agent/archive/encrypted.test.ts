@@ -153,7 +153,7 @@ describe("an encrypted backup", { skip: unavailable, timeout: 300_000 }, () => {
     );
   });
 
-  it("is verified in full with a secret, and never said to be without", async () => {
+  it("is verified in full with a secret, and never called verified without", async () => {
     const { env, manifest, bucket } = await prepare("seen", { AGE_RECIPIENTS: owner.recipient });
     const marks = async () =>
       (await world.keys(bucket)).filter((key) => key.endsWith(".verified.json"));
@@ -208,7 +208,7 @@ describe("an encrypted backup", { skip: unavailable, timeout: 300_000 }, () => {
     await world.write(bucket, manifest.object.key, bytes);
     const settings = fromEnvironment(env);
     const store = openStore(parseAddress(settings.store), settings.store);
-    const report = { event: () => {}, line: () => {}, notice: () => {} };
+    const report = { event: () => {}, line: () => {}, warn: () => {}, error: () => {} };
     const signal = new AbortController().signal;
     await assert.rejects(verifyNew({ settings, store, report, signal }, manifest), /is damaged/);
     const outcome = await agent(env, "verify", "--json");

@@ -6,7 +6,7 @@ import { agrees } from "../../../agent/restore/rowCounts.ts";
 import { manifestKeyOf } from "../runtime/watch.ts";
 import { agent, failure, unavailable, World } from "../world.ts";
 
-describe("what the manifest tells", { skip: unavailable, timeout: 240_000 }, () => {
+describe("what the manifest says", { skip: unavailable, timeout: 240_000 }, () => {
   let world: World;
   before(async () => {
     world = await World.start();
@@ -64,7 +64,7 @@ describe("what the manifest tells", { skip: unavailable, timeout: 240_000 }, () 
     const listed = await agent(env, "list", "--json");
     const event = listed.events.find((e) => e.event === "list");
     assert(event?.event === "list", failure(listed));
-    const manifests = (event.backups as { manifest: unknown }[]).map(({ manifest }) => manifest);
+    const manifests = event.backups.map(({ manifest }) => manifest);
     assert.deepEqual(manifests, [null, first]);
 
     // The next backup is compared with the newest one that can be read, and says which one it was not.

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { doubtSize, doubtSnapshot } from "../../../agent/backup/anomaly.ts";
+import { sizeAnomaly, snapshotAnomaly } from "../../../agent/backup/anomaly.ts";
 import type { Manifest } from "../../../common/contracts/manifest.ts";
 import { agent, failure, unavailable, World } from "../world.ts";
 
@@ -40,7 +40,7 @@ function reference(over: Partial<Manifest> = {}): Manifest {
 
 describe("the guard's judgement", () => {
   const doubt = (tables: string[], systemIdentifier: string | null = "7", before = reference()) =>
-    doubtSnapshot({ tables: tables.map((name) => table(name)), systemIdentifier }, before);
+    snapshotAnomaly({ tables: tables.map((name) => table(name)), systemIdentifier }, before);
 
   it("finds nothing where all tables are there, also with new ones and without old partitions", () => {
     assert.equal(doubt(["orders", "users"]), null);
@@ -63,7 +63,7 @@ describe("the guard's judgement", () => {
 
   it("weighs the size against the share that is allowed", () => {
     const size = (bytes: number, percent: number) =>
-      doubtSize({ bytes, compression: "zstd", encryption: "none" }, reference(), percent);
+      sizeAnomaly({ bytes, compression: "zstd", encryption: "none" }, reference(), percent);
     assert.equal(size(500, 50), null);
     assert.match(size(499, 50) ?? "", /shrank by 50 % since .*: 499 bytes, 1000 before/);
     assert.equal(size(1, 100), null);
@@ -90,12 +90,7 @@ describe("the guard at work", { skip: unavailable, timeout: 240_000 }, () => {
     const outcome = await agent(env, "list", "--json");
     const event = outcome.events.find((e) => e.event === "list");
     assert(event?.event === "list", failure(outcome));
-    return event.backups as {
-      stamp: string;
-      key: string;
-      suspect: boolean;
-      manifest: Manifest | null;
-    }[];
+    return event.backups;
   };
 
   it("lost tables: stored under suspect/, never latest, the run fails; --accept makes it good", async () => {
@@ -106,7 +101,7 @@ describe("the guard at work", { skip: unavailable, timeout: 240_000 }, () => {
     assert.equal(outcome.code, 1);
     assert.match(
       failure(outcome),
-      /"losing" was stored as suspect and does not count: table public\.orders is gone.*once with: backup --accept/,
+      /"losing" was stored as suspect and does not count: table public\.orders is gone.*accept it once: backup --accept/,
     );
     const [suspect, first] = await listed(env);
     assert.equal(suspect?.suspect, true);
@@ -151,7 +146,7 @@ describe("the guard at work", { skip: unavailable, timeout: 240_000 }, () => {
     assert.equal(allowed.code, 0, failure(allowed));
   });
 
-  it("no table: said at the first backup, suspect when there were some before", async () => {
+  it("no table: a warning at the first backup, suspect when there were some before", async () => {
     await world.database("bare");
     const env = await world.environment("bare");
     const first = await agent(env, "backup", "--json");
@@ -167,7 +162,7 @@ describe("the guard at work", { skip: unavailable, timeout: 240_000 }, () => {
     assert.match(failure(outcome), /does not count: the database has no table, 2 in the backup of/);
   });
 
-  it("a key that may only add: not compared, and said", async () => {
+  it("a key that may only add: not compared, with a warning", async () => {
     const env = await shop("blind");
     const keys = await world.keyThatMayPut(`arn:aws:s3:::${env["S3_BUCKET"]}/*`);
     const outcome = await agent({ ...env, ...keys }, "backup", "--json");

@@ -82,7 +82,7 @@ describe("what goes wrong with a backup", { skip: unavailable, timeout: 300_000 
     assert.equal((await world.keys(bucket)).length, 3);
   });
 
-  it("a table locked by someone else: said after the lock's time limit, not before", async () => {
+  it("a table locked by someone else: reported after the lock's time limit, not before", async () => {
     const small = "locked";
     await world.database(small, "CREATE TABLE t (i int)");
     const other = await world.environment(small);
@@ -136,7 +136,7 @@ describe("what goes wrong with a backup", { skip: unavailable, timeout: 300_000 
     }
   });
 
-  it("a manifest that cannot be written: said that this backup does not count", async () => {
+  it("a manifest that cannot be written: the error says that this backup does not count", async () => {
     await world.database("unsigned", "CREATE TABLE t (i int)");
     const own = await world.environment("unsigned");
     const keys = await world.keyThatMayPut(`arn:aws:s3:::${own["S3_BUCKET"]}/*dump*`);

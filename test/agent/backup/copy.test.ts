@@ -112,7 +112,7 @@ describe("a copy in a second bucket", { skip: unavailable, timeout: 300_000 }, (
     assert.deepEqual(row, { n: 98_304 });
   });
 
-  it("its service answers 500: the backup is complete, the run has failed, and both are said", async (t) => {
+  it("its service answers 500: the backup is complete, the run has failed, and the error names both", async (t) => {
     const receiver = await Receiver.start();
     t.after(() => receiver.stop());
     const folder = mkdtempSync(join(tmpdir(), "copy-"));
@@ -225,7 +225,7 @@ describe("a copy in a second bucket", { skip: unavailable, timeout: 300_000 }, (
     refused(
       world,
       await agent({ ...env, ...gone }, "backup", "--json"),
-      /^the backup of "shop" failed in both places\. .*:9 refuses connections.*:7 refuses/,
+      /^the backup of "shop" failed in both buckets\. .*:9 refuses connections.*:7 refuses/,
     );
   });
 
@@ -250,13 +250,13 @@ describe("a copy in a second bucket", { skip: unavailable, timeout: 300_000 }, (
     await nothingIn(elsewhere, copy);
   });
 
-  it("COPY_EVERY: a copy when one is due by the newest there, each time where the key may not look", async () => {
+  it("COPY_EVERY: a copy when one is due by the latest there, each time where the key may not look", async () => {
     const { env, copy } = await both("shop");
     const rare = { ...env, COPY_EVERY: "@yearly" };
     assert.ok(stored(await agent(rare, "backup", "--json"), "copied"));
     const second = await agent(rare, "backup");
     assert.equal(second.code, 0, second.stderr);
-    assert.match(second.stdout, /No copy is due: the newest is of \S+, COPY_EVERY is @yearly\./);
+    assert.match(second.stdout, /No copy is due: the latest is of \S+, COPY_EVERY is @yearly\./);
     assert.equal((await elsewhere.keys(copy)).length, 3);
 
     const keys = await elsewhere.keyThatMayPut(`arn:aws:s3:::${copy}/*`);
@@ -266,7 +266,7 @@ describe("a copy in a second bucket", { skip: unavailable, timeout: 300_000 }, (
     assert.match(blind.stderr, /the copy's key may not list its bucket.*each backup is copied/);
   });
 
-  it("a suspect backup is suspect in both places; tiers are each place's own", async () => {
+  it("a suspect backup is suspect in both buckets; tiers are each bucket's own", async () => {
     const { env } = await both("shop");
     const tiered = { ...env, COPY_TIERS: "true" };
     const good = await agent(tiered, "backup", "--json");
@@ -287,7 +287,7 @@ describe("a copy in a second bucket", { skip: unavailable, timeout: 300_000 }, (
     assert.match(latest.stdout, /"key":"second\/monthly\//);
   });
 
-  it("BACKUP_VERIFY reads each place back", async () => {
+  it("BACKUP_VERIFY reads each bucket back", async () => {
     const { env, first, copy } = await both("shop");
     assert.equal((await agent({ ...env, BACKUP_VERIFY: "true" }, "backup", "--json")).code, 0);
     for (const keys of [await world.keys(first), await elsewhere.keys(copy)]) {

@@ -55,13 +55,13 @@ describe("a copy whose variables are wrong", { skip: unavailable, timeout: 240_0
     assert.equal((await world.keys(first)).length, 3);
   });
 
-  it("and the first place fails too: both are said", async () => {
+  it("and the first bucket fails too: both are named", async () => {
     const { env } = await twoBuckets(world, "shop");
     const wrong = { ...env, S3_ENDPOINT: "http://127.0.0.1:9", COPY_TIERS: "yes" };
     refused(
       world,
       await agent(wrong, "backup", "--json"),
-      /^the backup of "shop" failed in both places\. s3:.*:9 refuses connections.* The copy: COPY_TIERS must be/,
+      /^the backup of "shop" failed in both buckets\. s3:.*:9 refuses connections.* The copy: COPY_TIERS must be/,
     );
   });
 

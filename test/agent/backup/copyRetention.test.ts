@@ -67,7 +67,7 @@ describe("BACKUP_KEEP_DAYS with a second bucket", { skip: unavailable, timeout: 
   const theirs = (folder: string) => others(folder).slice(1);
   const good = (outcome: Outcome) => assert.equal(outcome.code, 0, failure(outcome));
 
-  it("deletes the old ones in both places, of exactly this database", async () => {
+  it("deletes the old ones in both buckets, of exactly this database", async () => {
     const { env, first, copy } = await filled();
     const outcome = await agent(env, "backup");
     good(outcome);
@@ -85,7 +85,7 @@ describe("BACKUP_KEEP_DAYS with a second bucket", { skip: unavailable, timeout: 
     assert.match(outcome.stdout, /^Deleted 3 copies of app older than 30 days\.$/m);
   });
 
-  it("the newest ones of each place stay there, whatever the other one has", async () => {
+  it("the latest ones of each bucket stay there, whatever the other one has", async () => {
     const { env, first, copy } = await filled();
     for (const day of ["10", "11"]) {
       await world.write(first, `shop/production/app_2026-01-${day}T00:00:00.dump`, "x");
@@ -100,7 +100,7 @@ describe("BACKUP_KEEP_DAYS with a second bucket", { skip: unavailable, timeout: 
     assert.deepEqual(await kept(copy), ours("far").slice(0, 4));
   });
 
-  it("a place that has failed in this run keeps everything; the other one is pruned", async (t) => {
+  it("a bucket that has failed in this run keeps everything; the other one is pruned", async (t) => {
     const isPart = (method: string, path: string) =>
       method === "PUT" && path.includes("partNumber=");
     for (const bad of ["first", "copy"] as const) {
@@ -118,7 +118,7 @@ describe("BACKUP_KEEP_DAYS with a second bucket", { skip: unavailable, timeout: 
     }
   });
 
-  it("a place that gets no new copy in this run is left alone, and so are copies in tiers", async () => {
+  it("a bucket that gets no new copy in this run is left alone, and so are copies in tiers", async () => {
     const { env, copy } = await filled();
     await world.write(copy, "far/app_2026-11-01T00:00:00.dump", "x");
     const rare = await agent({ ...env, COPY_EVERY: "@every 9999h" }, "backup");
@@ -129,7 +129,7 @@ describe("BACKUP_KEEP_DAYS with a second bucket", { skip: unavailable, timeout: 
     assert.equal((await oldOnes(copy)).length, ours("far").length + theirs("far").length);
   });
 
-  it("a copy's key that may not delete: the first place is pruned, and it is said once for the copy", async (t) => {
+  it("a copy's key that may not delete: the first bucket is pruned, and there is one warning for the copy", async (t) => {
     const { env, first, copy } = await filled();
     const key = await world.keyThatMay(copy, ...ADD_AND_READ);
     const AGENT_STATE_DIR = stateFolder(t);
@@ -160,7 +160,7 @@ describe("BACKUP_KEEP_DAYS with a second bucket", { skip: unavailable, timeout: 
     assert.match(health(AGENT_STATE_DIR).stdout, /succeeded \d+ s ago$/m);
   });
 
-  it("neither key may: each place is said once", async (t) => {
+  it("neither key may: one warning for each bucket", async (t) => {
     const { env, first, copy } = await filled();
     const [here, there] = [
       await world.keyThatMay(first, ...ADD_AND_READ),
@@ -187,7 +187,7 @@ describe("BACKUP_KEEP_DAYS with a second bucket", { skip: unavailable, timeout: 
     );
   });
 
-  it("a service that fails to delete fails the run for its place alone", async (t) => {
+  it("a service that fails to delete fails the run for its bucket alone", async (t) => {
     for (const bad of ["first", "copy"] as const) {
       const { env, ...buckets } = await filled({ [bad]: await refusing(t, isDeletion) });
       const folder = mkdtempSync(join(tmpdir(), "metrics-"));

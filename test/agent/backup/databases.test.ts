@@ -57,7 +57,7 @@ describe("several databases in one container", { skip: unavailable, timeout: 240
     const listed = await agent(env, "list", "--database", "app_production", "--json");
     const event = listed.events.find((e) => e.event === "list");
     assert(event?.event === "list");
-    const [first] = event.backups as { database: string; manifest: { database: string } | null }[];
+    const [first] = event.backups;
     assert.equal(event.backups.length, 1);
     assert.equal(first?.manifest?.database, "app_production");
   });

@@ -17,7 +17,7 @@ describe("roles and grants beside the dump", { skip: unavailable, timeout: 120_0
   });
   after(() => world?.stop());
 
-  it("are stored without passwords, and the manifest tells their digest", async () => {
+  it("are stored without passwords, and the manifest has their digest", async () => {
     for (const name of ["plain", `My "odd" db='é \\ %2F`]) {
       await world.database(name, "CREATE TABLE t (i int)");
       const env = await world.environment(name);
@@ -45,7 +45,7 @@ describe("roles and grants beside the dump", { skip: unavailable, timeout: 120_0
     assert.equal((await world.keys(env["S3_BUCKET"] ?? "")).length, 2);
   });
 
-  it("that the role may not read are missed in a notice, not in a failure", async () => {
+  it("that the role may not read are missing with a warning, not a failure", async () => {
     await world.query("postgres", "CREATE ROLE limited LOGIN PASSWORD 'limited-one'");
     // As on services that hide it.
     await world.query(

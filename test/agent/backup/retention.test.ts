@@ -27,7 +27,7 @@ describe("what may be deleted", () => {
   const stamps = (entries: CatalogueEntry[], days: number, atLeast: number) =>
     expiredBackups(entries, { days, atLeast }, now).map(({ stamp }) => stamp);
 
-  it("is what is older than the days, except the newest ones", () => {
+  it("is what is older than the days, except the latest ones", () => {
     const all = [24, 20, 16, 12, 8].map((n) => entry(day(n)));
     assert.deepEqual(stamps(all, 7, 1), [day(16), day(12), day(8)]);
     assert.deepEqual(stamps(all, 7, 4), [day(8)]);
@@ -144,7 +144,7 @@ describe("retention and tiers in a bucket", { skip: unavailable, timeout: 240_00
     );
   });
 
-  it("keeps the newest ones, however old", async () => {
+  it("keeps the latest ones, however old", async () => {
     const { env, bucket } = await fill();
     await world.backup({ ...env, BACKUP_KEEP_AT_LEAST: "3" });
     const kept = (await world.keys(bucket)).filter((key) => /app_2026-01/.test(key));
@@ -199,10 +199,7 @@ describe("retention and tiers in a bucket", { skip: unavailable, timeout: 240_00
     const outcome = await agent(env, "list", "--json");
     const event = outcome.events.find((e) => e.event === "list");
     assert(event?.event === "list", failure(outcome));
-    const tiers = (event.backups as CatalogueEntry[]).map(({ tier, globalsKey }) => [
-      tier,
-      globalsKey !== null,
-    ]);
+    const tiers = event.backups.map(({ tier, globalsKey }) => [tier, globalsKey !== null]);
     assert.deepEqual(tiers, [
       ["daily", true],
       ["monthly", true],

@@ -103,7 +103,7 @@ describe("a storage service that fails", { skip: unavailable, timeout: 400_000 }
     ],
   };
   for (const [what, [fate, sentence]] of Object.entries(REFUSALS)) {
-    it(`${what}: said, and nothing is left behind`, async (t) => {
+    it(`${what}: explained, and nothing is left behind`, async (t) => {
       const { env, bucket } = await behind(t, "tiny", (method, path) =>
         isPart(method, path) ? fate : "pass",
       );
@@ -112,7 +112,7 @@ describe("a storage service that fails", { skip: unavailable, timeout: 400_000 }
     });
   }
 
-  it("a key that is taken away midway: no backup, and said that parts are left", async () => {
+  it("a key that is taken away midway: no backup, and the error says that parts are left", async () => {
     const env = await world.environment("big");
     const bucket = env["S3_BUCKET"] ?? "";
     const keys = await world.keyThatMayPut(`arn:aws:s3:::${bucket}/*`);

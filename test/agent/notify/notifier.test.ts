@@ -11,7 +11,7 @@ import { agent, outcomeOf, startAgent, unavailable, World } from "../world.ts";
 
 const TOKEN = "5f1c4a52-token-that-lets-anyone-speak";
 
-describe("notices", { skip: unavailable, timeout: 240_000 }, () => {
+describe("notifications", { skip: unavailable, timeout: 240_000 }, () => {
   let world: World;
   let receiver: Receiver;
   const folder = mkdtempSync(join(tmpdir(), "notices-"));
@@ -38,7 +38,7 @@ describe("notices", { skip: unavailable, timeout: 240_000 }, () => {
   }
   after(() => receiver?.stop());
 
-  it("tells a success: the ping from start to end, the document, the metrics", async () => {
+  it("a success: the ping from start to end, the document, the metrics", async () => {
     const env = await environment();
     const manifest = await world.backup(env);
     const pings = receiver.received.filter(({ path }) => path.startsWith(`POST /${TOKEN}`));
@@ -76,7 +76,7 @@ describe("notices", { skip: unavailable, timeout: 240_000 }, () => {
     );
   });
 
-  it("tells a failure with its sentence, and keeps the time of the last success", async () => {
+  it("a failure: its sentence everywhere, and the metrics keep the time of the last success", async () => {
     const metrics = () => readFileSync(join(folder, "shop.prom"), "utf8");
     const success = /^postgres_backup_last_success_timestamp_seconds.*$/m;
     const env = await environment();
@@ -101,7 +101,7 @@ describe("notices", { skip: unavailable, timeout: 240_000 }, () => {
     assert.equal(success.exec(metrics())?.[0], before);
   });
 
-  it("tells of each of several databases what became of it", async () => {
+  it("how each of several databases ended", async () => {
     const env = { ...(await environment()), POSTGRES_DATABASE: "shop,not_there,nor_this" };
     const outcome = await agent(env, "backup", "--json");
     assert.equal(outcome.code, 1);
@@ -154,7 +154,7 @@ describe("notices", { skip: unavailable, timeout: 240_000 }, () => {
     assert(receiver.paths().includes(`POST /${TOKEN}`));
   });
 
-  it("logs a notice that fails once, without its address, and the backup succeeds", async () => {
+  it("logs a notification that fails once, without its address, and the backup succeeds", async () => {
     const env = await environment();
     receiver.stop();
     const outcome = await agent(
@@ -166,7 +166,7 @@ describe("notices", { skip: unavailable, timeout: 240_000 }, () => {
     assert.equal(outcome.events.at(-1)?.event, "backup");
     const lines = outcome.stderr.trim().split("\n").sort();
     assert.equal(lines.length, 3, outcome.stderr);
-    assert.match(lines[0] ?? "", /^METRICS_FILE: the notice could not be given: .*\(ENOENT\)/);
+    assert.match(lines[0] ?? "", /^METRICS_FILE: the notification could not be sent: .*\(ENOENT\)/);
     assert.match(lines[1] ?? "", /^PING_URL: .* 127\.0\.0\.1 could not be reached: ECONNREFUSED$/);
     assert.match(
       lines[2] ?? "",

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { renderMetrics } from "../../../agent/notify/prometheus.ts";
-import type { Outcome } from "../../../agent/notify/runSummary.ts";
+import type { DatabaseResult } from "../../../agent/notify/runSummary.ts";
 import type { Manifest } from "../../../common/contracts/manifest.ts";
 
 const NOW = new Date("2026-11-24T03:16:00.400Z");
@@ -28,7 +28,7 @@ function manifest(database: string, rows: number): Manifest {
   };
 }
 
-const good = (database: string, rows = 7): Outcome => ({
+const good = (database: string, rows = 7): DatabaseResult => ({
   database,
   manifest: manifest(database, rows),
   durationMs: 58_250,

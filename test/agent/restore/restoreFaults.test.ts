@@ -124,7 +124,7 @@ describe("what goes wrong with a restore", { skip: unavailable, timeout: 300_000
     assert.match(listed.stdout, /incomplete: no manifest/);
   });
 
-  it("a role that may not end other sessions or rename: said, and nothing changed", async () => {
+  it("a role that may not end other sessions or rename: refused, and nothing changed", async () => {
     await world.database("owned", "CREATE TABLE t (i int)");
     await world.query("postgres", "CREATE ROLE limited LOGIN CREATEDB PASSWORD 'limited-password'");
     const own = {
@@ -148,7 +148,7 @@ describe("what goes wrong with a restore", { skip: unavailable, timeout: 300_000
     assert(!(await world.databases()).some((name) => name.startsWith("owned_")));
   });
 
-  it("no space for the second copy: said, the live database untouched", async (t) => {
+  it("no space for the second copy: explained, the live database untouched", async (t) => {
     const room = await world.smallTablespace(48);
     if (room === undefined) return t.skip("needs root and the right to mount a tmpfs");
     try {

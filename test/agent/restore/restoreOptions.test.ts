@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { connect } from "../../../agent/postgres/connection.ts";
-import { nameToKeep } from "../../../agent/restore/databaseProperties.ts";
+import { freeName } from "../../../agent/restore/databaseProperties.ts";
 import { parseRequirements, requireExtensions } from "../../../agent/restore/requirements.ts";
 import { rolesToMake, splitStatements } from "../../../agent/restore/roles.ts";
 import { agent, failure, type Outcome, unavailable, World } from "../world.ts";
@@ -93,7 +93,7 @@ describe("options of a restore", { skip: unavailable, timeout: 300_000 }, () => 
     assert.equal(await rows(long), 0);
   });
 
-  it("--not-after takes the newest of that time or before", async () => {
+  it("--not-after takes the latest of that time or before", async () => {
     const { env, manifest: first } = await prepare("times");
     await world.query("times", "DELETE FROM t WHERE i > 10");
     await world.backup(env);
@@ -116,10 +116,10 @@ describe("options of a restore", { skip: unavailable, timeout: 300_000 }, () => 
     const client = await connect({ ...world.postgres, database: "postgres", dumpOptions: "" });
     try {
       const now = new Date("2026-11-24T03:15:02.900Z");
-      const first = await nameToKeep(client, "twice", "before", now);
+      const first = await freeName(client, "twice", "before", now);
       assert.equal(first, "twice_before_20261124T031502");
       await client.query(`CREATE DATABASE "${first}"`);
-      const second = await nameToKeep(client, "twice", "before", now);
+      const second = await freeName(client, "twice", "before", now);
       assert.equal(second, "twice_before_20261124T031503");
     } finally {
       await client.end();

@@ -3,18 +3,18 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { RestoreTalk, type TableProgress } from "../../../agent/restore/pgRestoreOutput.ts";
+import { RestoreOutput, type TableProgress } from "../../../agent/restore/pgRestoreOutput.ts";
 import { agent, failure, unavailable, World } from "../world.ts";
 
 /** What the talk tells, whether it comes at once or byte by byte. */
 function told(text: string): { steps: string[]; failure: string } {
   const read = (pieces: Iterable<string>) => {
     const steps: string[] = [];
-    const talk = new RestoreTalk(({ done, table }: TableProgress) =>
+    const output = new RestoreOutput(({ done, table }: TableProgress) =>
       steps.push(`${done} ${table}`),
     );
-    for (const piece of pieces) talk.read(piece);
-    return { steps, failure: talk.failure() };
+    for (const piece of pieces) output.read(piece);
+    return { steps, failure: output.failure() };
   };
   const whole = read([text]);
   assert.deepEqual(read(text), whole);
@@ -84,7 +84,7 @@ describe("what pg_restore says", () => {
   });
 });
 
-describe("a restore tells how far it is", { skip: unavailable, timeout: 300_000 }, () => {
+describe("a restore reports its progress", { skip: unavailable, timeout: 300_000 }, () => {
   let world: World;
   let env: Record<string, string>;
   const scratch = mkdtempSync(join(tmpdir(), "restore-progress-"));

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { KNOWN_VARIABLES, understand } from "../../../agent/runtime/legacyVariables.ts";
+import { KNOWN_VARIABLES, translateVariables } from "../../../agent/runtime/legacyVariables.ts";
 import { fromEnvironment } from "../../../common/contracts/agentEnvironment/environment.ts";
-import { noticeFault } from "../../../common/contracts/agentEnvironment/notices.ts";
+import { notificationUrlFault } from "../../../common/contracts/agentEnvironment/notifications.ts";
 
 const BASE = {
   POSTGRES_HOST: "db",
@@ -16,7 +16,7 @@ const BASE = {
 };
 
 const settingsOf = (env: Record<string, string | undefined>) =>
-  fromEnvironment(understand(env).env);
+  fromEnvironment(translateVariables(env).env);
 
 describe("understand", () => {
   const table: readonly [
@@ -128,15 +128,15 @@ describe("understand", () => {
   ];
   for (const [what, given, becomes, notices] of table) {
     it(what, () => {
-      const understood = understand({ ...BASE, ...given });
+      const translated = translateVariables({ ...BASE, ...given });
       for (const [name, value] of Object.entries(becomes)) {
-        assert.equal(understood.env[name], value, name);
+        assert.equal(translated.env[name], value, name);
       }
-      assert.equal(understood.notices.length, notices.length, understood.notices.join("\n"));
+      assert.equal(translated.warnings.length, notices.length, translated.warnings.join("\n"));
       for (const [index, pattern] of notices.entries()) {
-        assert.match(understood.notices[index] ?? "", pattern);
+        assert.match(translated.warnings[index] ?? "", pattern);
       }
-      for (const notice of understood.notices) assert.doesNotMatch(notice, /hush|172\.17/);
+      for (const notice of translated.warnings) assert.doesNotMatch(notice, /hush|172\.17/);
     });
   }
 
@@ -144,7 +144,7 @@ describe("understand", () => {
     const page = readFileSync(new URL("../../../docs/compatibility.md", import.meta.url), "utf8");
     for (const name of KNOWN_VARIABLES) {
       const value = name === "ENABLE_METRICS" ? "yes" : "7 days ago";
-      assert.equal(understand({ [name]: value }).notices.length, 1, name);
+      assert.equal(translateVariables({ [name]: value }).warnings.length, 1, name);
       assert.match(page, new RegExp(`^\\| .*\`${name}\`.* \\|$`, "m"), `${name} in the page`);
     }
   });
@@ -173,7 +173,7 @@ describe("understand", () => {
   });
 });
 
-describe("noticeFault", () => {
+describe("notificationUrlFault", () => {
   const table: readonly [address: string, fault: RegExp | undefined][] = [
     ["https://hc-ping.com/s3cret-path", undefined],
     ["https://user@example.com/s3cret-path", /holds a user name/],
@@ -189,7 +189,7 @@ describe("noticeFault", () => {
   ];
   for (const [address, fault] of table) {
     it(address, () => {
-      const found = noticeFault(address);
+      const found = notificationUrlFault(address);
       if (fault === undefined) assert.equal(found, undefined);
       else {
         assert.match(found ?? "", fault);

@@ -1,20 +1,20 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { extraOptions, parseContents } from "../../../agent/backup/pgDump.ts";
+import { parseContents, parseExtraOptions } from "../../../agent/backup/pgDump.ts";
 import {
-  besideName,
   compactStamp,
   identifier,
   literal,
+  siblingName,
 } from "../../../agent/postgres/identifiers.ts";
 import {
-  carryOver,
+  createOptions,
   type DatabaseProperties,
-  likeClause,
+  propertyStatements,
 } from "../../../agent/restore/databaseProperties.ts";
 import { redactor } from "../../../agent/runtime/redact.ts";
 import { runPipeline } from "../../../agent/streams/process.ts";
-import { StallWatch } from "../../../agent/streams/stallTimeout.ts";
+import { StallTimeout } from "../../../agent/streams/stallTimeout.ts";
 import { formatRecipient, publicKeyOf } from "../../../common/age/keys.ts";
 import {
   type AgentSettings,
@@ -51,7 +51,7 @@ const SETTINGS: AgentSettings = {
   keep: { days: 30, atLeast: 3 },
   tiers: true,
   maxShrinkPercent: 20,
-  notices: { pingUrl: "https://p/x", webhookUrl: "https://w/x", metricsFile: "/m/x.prom" },
+  notifications: { pingUrl: "https://p/x", webhookUrl: "https://w/x", metricsFile: "/m/x.prom" },
 };
 
 describe("environment", () => {
@@ -69,7 +69,7 @@ describe("environment", () => {
       verify: false,
       tiers: false,
       maxShrinkPercent: 50,
-      notices: {},
+      notifications: {},
     };
     const secretly: AgentSettings = { ...plain, encryption: { passphrase: "p w" } };
     const everything: AgentSettings = {
@@ -110,9 +110,9 @@ describe("names", () => {
 
   it("keeps names beside a database within 63 bytes and apart", () => {
     const stamp = compactStamp(new Date("2026-11-24T03:15:02Z"));
-    assert.equal(besideName("shop", "before", stamp), "shop_before_20261124T031502");
+    assert.equal(siblingName("shop", "before", stamp), "shop_before_20261124T031502");
     const [one, other] = [`${"é".repeat(31)}a`, `${"é".repeat(31)}b`].map((name) =>
-      besideName(name, "restore", stamp),
+      siblingName(name, "restore", stamp),
     );
     for (const name of [one, other]) {
       assert(Buffer.byteLength(name ?? "") <= 63);
@@ -124,12 +124,12 @@ describe("names", () => {
 
 describe("the dump's options", () => {
   it("are split at white space, without what is done in any case", () => {
-    assert.deepEqual(extraOptions("  --schema=public  -Fc\t-T logs\n--no-password"), [
+    assert.deepEqual(parseExtraOptions("  --schema=public  -Fc\t-T logs\n--no-password"), [
       "--schema=public",
       "-T",
       "logs",
     ]);
-    assert.deepEqual(extraOptions(""), []);
+    assert.deepEqual(parseExtraOptions(""), []);
   });
   for (const word of [
     "-Fp",
@@ -142,7 +142,7 @@ describe("the dump's options", () => {
     "--dbname=x",
   ]) {
     it(`may not have ${word}`, () => {
-      assert.throws(() => extraOptions(`--no-owner ${word}`), { name: "Problem" });
+      assert.throws(() => parseExtraOptions(`--no-owner ${word}`), { name: "Problem" });
     });
   }
   it("tell the tables by the oids in the archive's contents", () => {
@@ -174,7 +174,7 @@ describe("runPipeline", () => {
     return { out, ...(await pipeline.ended) };
   };
 
-  it("passes arguments whole and tells both exit codes and both errors", async () => {
+  it("passes arguments whole and has both exit codes and both errors", async () => {
     const { out, first, second } = await run(
       'sh -c \'printf "%s|" "$@"; echo one >&2; exit 3\' x "$@"',
       "sh -c 'cat; echo two >&2; exit 4'",
@@ -184,7 +184,7 @@ describe("runPipeline", () => {
     assert.deepEqual(second, { code: 4, stderr: "two" });
   });
 
-  it("tells a signal from an exit", async () => {
+  it("distinguishes a signal from an exit", async () => {
     const { first, second } = await run("sh -c 'kill -9 $$'", "cat");
     assert.equal(first.code, 137);
     assert.equal(second.code, 0);
@@ -203,7 +203,7 @@ describe("runPipeline", () => {
 
 describe("StallWatch", () => {
   it("aborts with a sentence when nothing has moved for the limit", async () => {
-    const watch = new StallWatch("upload of x", 40);
+    const watch = new StallTimeout("upload of x", 40);
     const keepAlive = setTimeout(() => {}, 5_000);
     await new Promise((resolve) => watch.signal.addEventListener("abort", resolve));
     clearTimeout(keepAlive);
@@ -234,14 +234,14 @@ describe("a restored database", () => {
 
   it("is made like the old one", () => {
     assert.equal(
-      likeClause(like),
+      createOptions(like),
       `TEMPLATE template0 OWNER "shop" ENCODING 'UTF8' LC_COLLATE 'C.UTF-8' LC_CTYPE 'C.UTF-8' TABLESPACE "pg_default" LOCALE_PROVIDER icu ICU_LOCALE 'de-DE'`,
     );
-    assert.equal(likeClause(null), "TEMPLATE template0");
+    assert.equal(createOptions(null), "TEMPLATE template0");
   });
 
   it("gets its settings, privileges and limit", () => {
-    assert.deepEqual(carryOver("new", like), [
+    assert.deepEqual(propertyStatements("new", like), [
       'ALTER DATABASE "new" SET "search_path" TO "$user", public',
       'ALTER ROLE "web" IN DATABASE "new" SET "statement_timeout" TO \'5s\'',
       'ALTER DATABASE "new" SET "my"."name" TO \'it\'\'s\'',

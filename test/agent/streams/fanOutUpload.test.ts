@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it, type TestContext } from "node:test";
-import { type Packing, storeInPlaces, type Target } from "../../../agent/streams/fanOutUpload.ts";
+import {
+  fanOutUpload,
+  type UploadDestination,
+  type UploadSource,
+} from "../../../agent/streams/fanOutUpload.ts";
 import { runPipeline } from "../../../agent/streams/process.ts";
 import { Tee } from "../../../agent/streams/tee.ts";
 import { parseAddress } from "../../../storage/address/address.ts";
@@ -83,7 +87,7 @@ describe("one stream, read by several", { timeout: 10_000 }, () => {
   });
 });
 
-describe("one stream, stored in two places", { timeout: 120_000 }, () => {
+describe("one stream, uploaded to two buckets", { timeout: 120_000 }, () => {
   let service: TestStore;
   before(async () => {
     service = await startStore();
@@ -91,25 +95,29 @@ describe("one stream, stored in two places", { timeout: 120_000 }, () => {
   after(() => service?.stop());
 
   const context = { signal: new AbortController().signal };
-  const packing = (text: string): Packing<Target> => ({
+  const sourceOf = (text: string): UploadSource<UploadDestination> => ({
     what: "backup of the test",
-    source: runPipeline(text, "cat", { args: [], env: process.env, stdin: "ignore" }),
-    head: undefined,
-    failure: ({ code }) => `the source ended with ${code}`,
+    program: runPipeline(text, "cat", { args: [], env: process.env, stdin: "ignore" }),
+    header: undefined,
+    describeFailure: ({ code }) => `the source ended with ${code}`,
     stallLimitMs: 1_500,
   });
   const place = async (t: TestContext, bucket: string, fateOf?: () => Fate) => {
     const direct = await makeBucket(service, bucket);
-    if (fateOf === undefined) return { direct, target: targetOf(direct) };
+    if (fateOf === undefined) return { direct, target: destinationOf(direct) };
     const relay = await startRelay(service.endpoint, (method, path) =>
       method === "PUT" && path.includes("partNumber=") ? fateOf() : "pass",
     );
     t.after(() => relay.stop());
     const { endpoint } = relay;
     const address = parseAddress({ endpoint, region: "us-east-1", bucket, prefix: "backup" });
-    return { direct, target: targetOf(openStore(address, service)) };
+    return { direct, target: destinationOf(openStore(address, service)) };
   };
-  const targetOf = (store: Store): Target => ({ store, key: "backup/x", partBytes: PART });
+  const destinationOf = (store: Store): UploadDestination => ({
+    store,
+    key: "backup/x",
+    partBytes: PART,
+  });
   const empty = async (store: Store) => {
     assert.deepEqual(await keysIn(store), []);
     assert.deepEqual(await unfinishedIn(store), []);
@@ -128,9 +136,9 @@ describe("one stream, stored in two places", { timeout: 120_000 }, () => {
         await place(t, `stall-${stalled}-a`, fates[0]),
         await place(t, `stall-${stalled}-b`, fates[1]),
       ];
-      const results = await storeInPlaces(
+      const results = await fanOutUpload(
         context,
-        packing(NOISE),
+        sourceOf(NOISE),
         places.map(({ target }) => target),
       );
       const [dead, whole] = [results[stalled], results[1 - stalled]];
@@ -142,9 +150,9 @@ describe("one stream, stored in two places", { timeout: 120_000 }, () => {
 
   it("the source falls silent: both are given up, for that reason", async (t) => {
     const places = [await place(t, "silent-a"), await place(t, "silent-b")];
-    const results = await storeInPlaces(
+    const results = await fanOutUpload(
       context,
-      packing("head -c 9000000 /dev/urandom; sleep 60"),
+      sourceOf("head -c 9000000 /dev/urandom; sleep 60"),
       places.map(({ target }) => target),
     );
     const reasons = results.map((result) => result.status === "rejected" && String(result.reason));
@@ -153,7 +161,7 @@ describe("one stream, stored in two places", { timeout: 120_000 }, () => {
     for (const { direct } of places) await empty(direct);
   });
 
-  it("what must happen before an object is visible is told who is still there", async (t) => {
+  it("what must happen before an object is visible gets the destinations that are left", async (t) => {
     const refusal: Fate = { status: 403, code: "AccessDenied" };
     const places = [
       await place(t, "told-a"),
@@ -162,10 +170,10 @@ describe("one stream, stored in two places", { timeout: 120_000 }, () => {
     ];
     const targets = places.map(({ target }) => target);
     const seen: number[][] = [];
-    const results = await storeInPlaces(
+    const results = await fanOutUpload(
       context,
       {
-        ...packing(NOISE),
+        ...sourceOf(NOISE),
         beforeComplete: async (target, live) => {
           for (const { direct } of places) assert.deepEqual(await keysIn(direct), []);
           seen.push([targets.indexOf(target), live.length]);

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { beginHead, encrypted } from "../../../agent/streams/encrypt.ts";
+import { beginHeader, encryptedWith } from "../../../agent/streams/encrypt.ts";
 import {
   chunksOf,
-  describeEnding,
+  describeExit,
   readText,
   runPipeline,
   runProgram,
@@ -48,7 +48,7 @@ describe("runPipeline", () => {
     assert.equal(await readAll(stdout), "word\n0\n");
   });
 
-  it("tells both exit codes", async () => {
+  it("has both exit codes", async () => {
     const { stdout, ended } = run("sh -c 'echo no >&2; exit 3'", "sh -c 'cat; exit 4'");
     await readAll(stdout);
     const { first, second } = await ended;
@@ -67,13 +67,13 @@ describe("runProgram", () => {
     assert.deepEqual(await ended, { code: 0, stderr: "" });
   });
 
-  it("tells the exit code and the last words, also of one that was killed", async () => {
+  it("has the exit code and the last lines, also of one that was killed", async () => {
     const failed = start("exec sh -c 'echo no >&2; exit 3'");
     await readAll(failed.stdout);
     assert.deepEqual(await failed.ended, { code: 3, stderr: "no" });
     const killed = start("exec sleep 60");
     killed.kill();
-    assert.equal(describeEnding("sleep", await killed.ended), "sleep was killed (signal 9)");
+    assert.equal(describeExit("sleep", await killed.ended), "sleep was killed (signal 9)");
     const missing = start("exec no-such-program");
     await readAll(missing.stdout);
     assert.equal((await missing.ended).code, 127);
@@ -166,21 +166,24 @@ describe("release", () => {
 
 describe("encrypted", () => {
   it("waits for the head before it, so that only one at a time takes a passphrase's memory", async () => {
-    const first = Promise.withResolvers<{ head: Buffer; key: Buffer }>();
+    const first = Promise.withResolvers<{ header: Buffer; payloadKey: Buffer }>();
     const recipient = formatRecipient(publicKeyOf(randomBytes(32)));
     let made = false;
-    const second = beginHead({ recipients: [recipient] }, first.promise)?.then(() => {
+    const second = beginHeader({ recipients: [recipient] }, first.promise)?.then(() => {
       made = true;
     });
     await sleep(50);
     assert.equal(made, false);
-    first.resolve({ head: Buffer.alloc(0), key: Buffer.alloc(0) });
+    first.resolve({ header: Buffer.alloc(0), payloadKey: Buffer.alloc(0) });
     await second;
     assert.equal(made, true);
   });
 
   it("never makes a backup of nothing", async () => {
     const empty = (async function* (): AsyncGenerator<Buffer> {})();
-    await assert.rejects(readAll(encrypted(empty, beginHead({ passphrase: "word" }))), /is empty/);
+    await assert.rejects(
+      readAll(encryptedWith(empty, beginHeader({ passphrase: "word" }))),
+      /is empty/,
+    );
   });
 });

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { readdir } from "node:fs/promises";
+import { readdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { test } from "node:test";
-import { manifestOf } from "../factories.ts";
+import { manifestOf, outputs } from "../factories.ts";
 import { Outside } from "../support.ts";
 
 const progress = { event: "progress", step: "upload", bytes: 5_000_000, elapsedMs: 1000 };
@@ -9,6 +10,10 @@ const progress = { event: "progress", step: "upload", bytes: 5_000_000, elapsedM
 test("backup: the agent runs in the container on the host, and what it made is said", async (t) => {
   const outside = await Outside.open(t);
   const manifest = manifestOf("2026-11-24T03:15:02");
+  const key = join(outside.folder, "id shop");
+  await writeFile(key, "");
+  const backup = { ...outputs, identityFiles: [key] };
+  await outside.answer("outputs", { out: JSON.stringify({ backup }) });
   await outside.answer("backup", { out: [progress, { event: "backup", manifest }] });
   const result = await outside.run(["backup"]);
   assert.equal(result.stderr, "");
@@ -19,7 +24,7 @@ test("backup: the agent runs in the container on the host, and what it made is s
   );
   assert.equal(result.code, 0);
   const [call = []] = await outside.calls("ssh");
-  assert.deepEqual(call.slice(0, 4), ["-p", "2222", "-i", "/home/ops/.ssh/id shop"]);
+  assert.deepEqual(call.slice(0, 4), ["-p", "2222", "-o", `IdentityFile="${key}"`]);
   assert.deepEqual(call.slice(call.indexOf("-T")), [
     "-T",
     "deploy@192.0.2.10",
@@ -87,12 +92,13 @@ test("backup: every way to fail has its sentence and exit code 1", async (t) => 
     {
       name: "wrong host key",
       answer: { err: "Host key verification failed.\n", code: 255 },
-      sentence: /host key is not the one in the stack's outputs/,
+      sentence: /host key of the server is not the expected one.*run pulumi up/,
     },
     {
       name: "wrong key",
       answer: { err: "deploy@192.0.2.10: Permission denied (publickey).\n", code: 255 },
-      sentence: /refused the keys \(\/home\/ops\/\.ssh\/id shop\)/,
+      sentence:
+        /refused the keys \(\/home\/ops\/\.ssh\/id shop, which does not exist here; .*The stack's state holds no key for shop-db_backup on 192\.0\.2\.10 either\.\n/,
     },
     {
       name: "connection lost midway",

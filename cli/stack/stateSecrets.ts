@@ -23,6 +23,18 @@ const keysSchema = z.object({
     readerSecretAccessKey: text,
   }),
 });
+
+/** The inputs of `AccessoryState` that matter here: there is one for each host, and it is always made. */
+const accessorySchema = z.object({
+  type: z.literal("pulumi-nodejs:dynamic/kamal-postgres-backup:AccessoryState"),
+  inputs: z.object({
+    container: text,
+    target: z.preprocess(
+      shown,
+      z.object({ host: text, privateKey: z.preprocess(shown, z.string().optional()) }),
+    ),
+  }),
+});
 const stateSchema = z.object({
   deployment: z.object({ resources: z.array(z.unknown()).nullish() }),
 });
@@ -38,6 +50,35 @@ export async function readerKey(
   stack: StackChoice,
   writerKeyId: string,
 ): Promise<Credentials | undefined> {
+  for (const resource of await resourcesOf(stack)) {
+    const keys = keysSchema.safeParse(resource).data?.outputs;
+    if (keys?.accessKeyId !== writerKeyId) continue;
+    return { accessKeyId: keys.readerAccessKeyId, secretAccessKey: keys.readerSecretAccessKey };
+  }
+  return undefined;
+}
+
+/**
+ * The private SSH key that the program was given, or has found in a file where it ran. It opens the bastion, too.
+ * @param container name of the container on the host
+ * @returns undefined where the program left it to the SSH agent, or the stack has no such container on this host
+ * @throws Problem when Pulumi does not show the state, or writes it in an unknown form
+ */
+export async function sshPrivateKey(
+  stack: StackChoice,
+  container: string,
+  host: string,
+): Promise<string | undefined> {
+  for (const resource of await resourcesOf(stack)) {
+    const inputs = accessorySchema.safeParse(resource).data?.inputs;
+    if (inputs?.container === container && inputs.target.host === host) {
+      return inputs.target.privateKey;
+    }
+  }
+  return undefined;
+}
+
+async function resourcesOf(stack: StackChoice): Promise<readonly unknown[]> {
   const asked = states.get(stack) ?? stackState(stack);
   states.set(stack, asked);
   const state = stateSchema.safeParse(await asked);
@@ -46,12 +87,7 @@ export async function readerKey(
       "this version of Pulumi writes a state that this program does not read. Use Pulumi 3.",
     );
   }
-  for (const resource of state.data.deployment.resources ?? []) {
-    const keys = keysSchema.safeParse(resource).data?.outputs;
-    if (keys?.accessKeyId !== writerKeyId) continue;
-    return { accessKeyId: keys.readerAccessKeyId, secretAccessKey: keys.readerSecretAccessKey };
-  }
-  return undefined;
+  return state.data.deployment.resources ?? [];
 }
 
 function shown(value: unknown): unknown {

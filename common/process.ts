@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import { Problem } from "../problem.ts";
+import { Problem } from "./problem.ts";
 
 export interface Outcome {
   readonly code: number;
@@ -16,8 +16,14 @@ export interface RunOptions {
   readonly missing: string;
   /** Sentence for an interruption from the keyboard or by a signal. */
   readonly interrupted: string;
+  /** Ends a program that takes longer. @default it may take as long as it wants */
+  readonly limit?: {
+    readonly milliseconds: number;
+    /** Sentence for one that took longer. */
+    readonly exceeded: string;
+  };
   /** Standard input; absent: none. */
-  readonly input?: string;
+  readonly input?: string | Uint8Array;
   /** Called for each line of standard output; what it throws ends the program. */
   readonly onLine: (line: string) => void;
 }
@@ -25,7 +31,7 @@ export interface RunOptions {
 /**
  * Runs a program without a shell. An interruption ends the program and comes back as an error, so that
  * the caller can tidy up.
- * @throws Problem when the program cannot be started or is stopped
+ * @throws Problem when the program cannot be started, is stopped, or takes longer than it may
  */
 export function runProgram(
   program: string,
@@ -45,8 +51,9 @@ export function runProgram(
       failure ??= reason;
       child.kill("SIGTERM");
     };
-    const interrupt = () => stop(new Problem(options.interrupted));
-    process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
+    const forget = onInterrupt(() => stop(new Problem(options.interrupted)));
+    const { limit } = options;
+    const timer = limit && setTimeout(() => stop(new Problem(limit.exceeded)), limit.milliseconds);
 
     let stderr = "";
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
@@ -69,13 +76,31 @@ export function runProgram(
       );
     });
     child.on("close", async (code, signal) => {
-      process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
+      clearTimeout(timer);
+      forget();
       await read;
       if (failure !== undefined) reject(failure);
       else if (code === null) reject(new Problem(`${program} was stopped by ${signal}.`));
       else resolve({ code, stderr });
     });
   });
+}
+
+/** What is to be stopped by an interruption. One listener for all, because Node warns of more than ten. */
+const interruptible = new Set<() => void>();
+
+function interrupt(): void {
+  for (const stop of interruptible) stop();
+}
+
+/** @returns a function that takes it back */
+function onInterrupt(stop: () => void): () => void {
+  if (interruptible.size === 0) process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
+  interruptible.add(stop);
+  return () => {
+    interruptible.delete(stop);
+    if (interruptible.size === 0) process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
+  };
 }
 
 /** The last line that says something. */

@@ -1,0 +1,101 @@
+import type pg from "pg";
+import type { Manifest } from "../../common/contracts/manifest.ts";
+import { globalsKey } from "../../storage/catalogue/objectKeys.ts";
+import { type CountedTable, countSnapshotRows } from "../postgres/snapshot.ts";
+import type { AgentContext } from "../runtime/context.ts";
+import { throttled } from "../runtime/reporter.ts";
+import { beginHeader } from "../streams/encrypt.ts";
+import { fanOutUpload, type StoredObject, type UploadSource } from "../streams/fanOutUpload.ts";
+import type { DumpDestination, DumpPlan } from "./dumpPlan.ts";
+import { type Globals, startGlobalsDump } from "./globals.ts";
+import { dumpFailure, startDump } from "./pgDump.ts";
+
+/** What was stored of a plan. */
+export interface UploadedDump {
+  /** How it ended at each destination, in the plan's order. */
+  readonly uploads: readonly Upload[];
+  /** The rows of each table in the snapshot. Counted to the end wherever an upload has succeeded. */
+  readonly tables: Promise<CountedTable[]>;
+}
+
+interface Upload {
+  readonly destination: DumpDestination;
+  readonly dump: PromiseSettledResult<StoredObject>;
+  /** The roles and grants beside the dump; null: not taken, or the role may not read them. */
+  readonly globals: Manifest["globals"];
+}
+
+/**
+ * Dumps the plan's snapshot into all of its destinations at once, with the roles and grants, while the rows of the snapshot
+ * are counted.
+ * @param client its connection holds the snapshot
+ */
+export async function uploadDump(
+  context: AgentContext,
+  client: pg.Client,
+  plan: DumpPlan,
+): Promise<UploadedDump> {
+  const { settings } = context;
+  // Counted on the snapshot's own connection while pg_dump reads on another: the same rows, no time of its own.
+  const tables = countSnapshotRows(client, plan.snapshot.tables);
+  tables.catch(() => {});
+  const program = startDump(settings, {
+    snapshotId: plan.snapshot.id,
+    compression: plan.treatment.compression,
+  });
+  const header = beginHeader(settings.encryption);
+  const globals = settings.globals ? startGlobalsDump(context, header) : undefined;
+  const storeGlobals = globals && globalsUpload(globals, plan, settings.postgres.database);
+  const source: UploadSource<DumpDestination> = {
+    what: `backup of ${settings.postgres.database}`,
+    program,
+    header,
+    describeFailure: dumpFailure,
+    onProgress: uploadProgress(context),
+    beforeComplete: async (destination, live) => {
+      await tables;
+      await storeGlobals?.at(destination, live);
+    },
+  };
+  const dumps = await fanOutUpload(context, source, plan.destinations).finally(() =>
+    globals?.end(),
+  );
+  const uploads = plan.destinations.map((destination, index) => ({
+    destination,
+    dump: dumps[index] as PromiseSettledResult<StoredObject>,
+    globals: storeGlobals?.stored.get(destination) ?? null,
+  }));
+  return { uploads, tables };
+}
+
+/** Stores the roles and grants once, wherever the dump lies whole. */
+function globalsUpload(globals: Globals, { stamp, treatment }: DumpPlan, database: string) {
+  const stored = new Map<DumpDestination, Manifest["globals"]>();
+  const keyed = ({ store, folder }: DumpDestination) => ({
+    store,
+    key: globalsKey(store.address.prefix, database, stamp, treatment, folder),
+  });
+  let storing: ReturnType<Globals["store"]> | undefined;
+  return {
+    stored,
+    /** @throws what has failed at this destination */
+    at: async (destination: DumpDestination, live: readonly DumpDestination[]): Promise<void> => {
+      storing ??= globals.store(live.map(keyed));
+      const result = (await storing)[live.indexOf(destination)];
+      if (result?.status === "rejected") throw result.reason;
+      stored.set(destination, result?.value ?? null);
+    },
+  };
+}
+
+function uploadProgress({ report }: AgentContext): (bytes: number) => void {
+  const started = performance.now();
+  return throttled((bytes) =>
+    report.event({
+      event: "progress",
+      step: "upload",
+      bytes,
+      elapsedMs: Math.round(performance.now() - started),
+    }),
+  );
+}

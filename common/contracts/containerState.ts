@@ -1,0 +1,37 @@
+/**
+ * The state of a running container, as small files in its folder `AGENT_STATE_DIR`, `/dev/shm` in the image: the contract
+ * between the agent (agent/runtime/healthState.ts), the scheduler (agent/image/run.sh) and the health check that Docker
+ * calls (agent/image/agent-health). The folder lies in memory, so the state begins anew with each container. Each file
+ * holds one line without secrets; a shell reads it with `read -r`.
+ */
+export const STATE_FILES = {
+  /**
+   * What the scheduler does, and since or until when: `waiting EPOCH` until that second, `running EPOCH` since it. Written
+   * by run.sh; the health check calls a wait stale that is five minutes past.
+   */
+  scheduler: "agent.scheduler",
+  /**
+   * How the last run of every database ended: `ok EPOCH`, or `failed EPOCH SENTENCE`. Written by the agent, and by run.sh
+   * for an agent that was killed.
+   */
+  result: "agent.result",
+  /** What is wrong with the settings though backups can be made: `SENTENCE`. Written by the agent; a result outweighs it. */
+  fault: "agent.fault",
+  /** When to make up for a missed run: `EPOCH`, or an empty line for never. Written and read by run.sh. */
+  missed: "agent.missed",
+} as const;
+
+/**
+ * Something to know about a bucket that is no failure, which the health check repeats behind its own sentence: `SENTENCE`.
+ * One file for each of the buckets that a backup goes to. Written and taken away by the agent.
+ */
+export const REMARK_FILES = { first: "agent.remark.first", copy: "agent.remark.copy" } as const;
+
+/**
+ * The line of `agent.result`.
+ * @param failure why the run failed; of several lines the first one counts; absent: all that was due is good
+ */
+export function resultLine(ended: Date, failure?: string): string {
+  const epoch = Math.floor(ended.getTime() / 1000);
+  return failure === undefined ? `ok ${epoch}` : `failed ${epoch} ${failure.split("\n")[0]}`;
+}

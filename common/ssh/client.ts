@@ -1,0 +1,76 @@
+import { existsSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Outcome, runProgram } from "../process.ts";
+import { type Configuration, sshArguments } from "./command.ts";
+import { sshProblem } from "./errors.ts";
+import { checkPrivateKey, writePrivateKey } from "./keys.ts";
+import { knownHostsLines } from "./knownHosts.ts";
+import { addressOf, type Route } from "./route.ts";
+
+export interface SshOptions {
+  /** Whether the user's own settings of ssh count. Each caller decides, and says why. */
+  readonly configuration: Configuration;
+  /** Standard input of the command: the only way for a secret, which an argument would show to everyone there. */
+  readonly input?: string | Uint8Array;
+  /** Called for each line of standard output. */
+  readonly onLine: (line: string) => void;
+  /** Sentence for an interruption from the keyboard or by a signal. */
+  readonly interrupted: string;
+  /** How long the command may take. @default as long as the connection holds */
+  readonly minutes?: number;
+}
+
+/**
+ * Runs a command on a host with the system's own `ssh`. Only the host key of the route is accepted, and nothing is ever
+ * asked: a question would hang a job in CI. A private key is in a file of this user alone while `ssh` runs, and never an
+ * argument.
+ * @param command a line for the remote user's shell, or words, each of which is quoted for it; no secret may be in it
+ * @throws KeysRefused when the server lets none of the keys in, so that nothing was run
+ * @throws Problem when the host cannot be reached, is another one than expected, is lost on the way, or takes longer
+ */
+export async function runOnHost(
+  route: Route,
+  command: string | readonly string[],
+  { configuration, input, onLine, interrupted, minutes }: SshOptions,
+): Promise<Outcome> {
+  const { privateKey, identityFiles = [] } = route;
+  if (privateKey !== undefined) checkPrivateKey(privateKey);
+  // Of mode 0700.
+  const folder = await mkdtemp(join(tmpdir(), "kamal-postgres-backup-"));
+  try {
+    const knownHosts = join(folder, "known_hosts");
+    await writeFile(knownHosts, knownHostsLines(route), { mode: 0o600 });
+    const key = join(folder, "key");
+    if (privateKey !== undefined) await writePrivateKey(key, privateKey);
+    const files = { knownHosts, ...(privateKey !== undefined && { privateKey: key }) };
+    // With one that does not exist here, ssh would no longer try those of ~/.ssh.
+    const there = { ...route, identityFiles: identityFiles.filter(isHere) };
+    const outcome = await runProgram("ssh", sshArguments(there, files, configuration, command), {
+      missing: "ssh is not on PATH. Install the OpenSSH client.",
+      interrupted,
+      onLine,
+      ...(input !== undefined && { input }),
+      ...(minutes !== undefined && {
+        limit: {
+          milliseconds: minutes * 60_000,
+          exceeded: `${addressOf(route)} was not done after ${minutes} min. Look at the host: it may be overloaded or cut off.`,
+        },
+      }),
+    });
+    // The code is ssh's own; a command that ends with it is taken for a broken connection.
+    if (outcome.code === 255) {
+      const missing = identityFiles.filter((file) => !there.identityFiles.includes(file));
+      throw sshProblem(route, outcome.stderr, missing);
+    }
+    return outcome;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Whose home a ~ means, ssh itself finds out. */
+function isHere(file: string): boolean {
+  return file.startsWith("~") || existsSync(file);
+}

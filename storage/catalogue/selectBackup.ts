@@ -1,0 +1,83 @@
+import { Problem } from "../../common/problem.ts";
+import { type AddressNames, ENVIRONMENT_NAMES } from "../address/addressNames.ts";
+import { type CatalogueEntry, incomplete, isComplete, isGood, latestFirst } from "./catalogue.ts";
+import { isStamp } from "./objectKeys.ts";
+
+/**
+ * Picks the backup to restore.
+ * @param entries of one database, as `listBackups` returns them
+ * @param wanted `latest`, or a stamp such as `2026-11-24T03:15:02`, with or without `Z`
+ * @param location where was looked, for the error, e.g. `s3://bucket/folder`
+ * @param names what the reader called the folder, for the error @default the variables of the agent's container
+ * @throws Problem when there is none, none with this stamp (it names the nearest), or that one is incomplete. `latest` is
+ * never a suspect one; its own time chooses it
+ */
+export function chooseBackup(
+  entries: readonly CatalogueEntry[],
+  wanted: string,
+  database: string,
+  location: string,
+  names: Pick<AddressNames, "prefix"> = ENVIRONMENT_NAMES,
+): CatalogueEntry {
+  const complete = entries.filter(isComplete).sort(latestFirst);
+  if (wanted === "latest") {
+    const latest = complete.find(isGood);
+    if (latest !== undefined) return latest;
+    const left = [
+      leftOut(entries.length - complete.length, "without a manifest are incomplete"),
+      leftOut(complete.length, "are suspect, to be chosen by their time only"),
+    ].join("");
+    throw new Problem(
+      `no backup of ${database} in ${location}${left}. Take one with the backup command, or check ${names.prefix} and the database's name.`,
+    );
+  }
+  const stamp = wanted.replace(/Z$/, "");
+  if (!isStamp(stamp)) {
+    throw new Problem(
+      `"${wanted}" is no time of a backup. Give latest, or a UTC time such as 2026-11-24T03:15:02 from the list.`,
+    );
+  }
+  const exact = complete.find((entry) => entry.stamp === stamp);
+  if (exact !== undefined) return exact;
+  const broken = entries.find((entry) => entry.stamp === stamp);
+  if (broken !== undefined) throw incomplete(broken);
+  const distance = (entry: CatalogueEntry) =>
+    Math.abs(Date.parse(`${entry.stamp}Z`) - Date.parse(`${stamp}Z`));
+  const stamps = [
+    ...new Set(complete.toSorted((a, b) => distance(a) - distance(b)).map((e) => e.stamp)),
+  ];
+  const nearest = stamps.slice(0, 3);
+  const hint =
+    nearest.length === 0 ? "There is none at all." : `The nearest are ${nearest.join(", ")}.`;
+  throw new Problem(`no backup of ${database} from ${stamp} in ${location}. ${hint}`);
+}
+
+function leftOut(count: number, why: string): string {
+  return count === 0 ? "" : ` (${count} ${why})`;
+}
+
+const FORM = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d)?$/;
+
+/**
+ * The backups that were taken at a time or before it.
+ * @param time ISO 8601 with date and time; without a zone it is UTC
+ * @param location where was looked, for the error
+ * @throws Problem when the time cannot be read, or no backup is that old
+ */
+export function notAfter<Entry extends CatalogueEntry>(
+  entries: readonly Entry[],
+  time: string,
+  location: string,
+): Entry[] {
+  const zoned = /(Z|[+-]\d\d:\d\d)$/.test(time) ? time : `${time}Z`;
+  const limit = FORM.test(time) ? Date.parse(zoned.replace(" ", "T")) : Number.NaN;
+  if (Number.isNaN(limit)) {
+    throw new Problem(
+      `--not-after ${time} is no time. Give date and time, e.g. 2026-11-24T03:15 in UTC, or with a zone: 2026-11-24T04:15+01:00.`,
+    );
+  }
+  const kept = entries.filter(({ stamp }) => Date.parse(`${stamp}Z`) <= limit);
+  if (kept.length > 0 || entries.length === 0) return kept;
+  const oldest = entries.map(({ stamp }) => stamp).sort()[0];
+  throw new Problem(`no backup in ${location} is as old as ${time}: the oldest is of ${oldest}.`);
+}

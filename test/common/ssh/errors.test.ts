@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { KeysRefused, sshProblem } from "../../../common/ssh/errors.ts";
+import type { Route } from "../../../common/ssh/route.ts";
+
+const host = { host: "192.0.2.10", port: 22, user: "root", hostKey: "ssh-ed25519 AAAAhost" };
+const proxy = { host: "bastion.example.com", port: 2200, user: "jump", hostKey: "ssh-rsa AAAAp" };
+const direct: Route = { host };
+const through: Route = { host, proxy, identityFiles: ["/keys/it's here"] };
+
+test("what exit code 255 means", () => {
+  const rows: [string, RegExp][] = [
+    ["Host key verification failed.", /host key of the server is not the expected one.*run pulumi/],
+    [
+      "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.",
+      /host key of the server is not the expected one/,
+    ],
+    [
+      "No ED25519 host key is known for x and you have requested strict checking.",
+      /host key of the server is not the expected one/,
+    ],
+    [
+      "root@x: Permission denied (publickey).",
+      /the server refused the keys \(those of the SSH agent and of ~\/\.ssh\).*ssh-add.*ssh\.privateKey/,
+    ],
+    ["Received disconnect: Too many authentication failures", /refused the keys/],
+    ["ssh: connect to host x port 22: Connection refused", /cannot be reached \(.*refused\)/],
+    ["ssh: Could not resolve hostname x: Name or service not known", /cannot be reached/],
+    ["ssh: connect to host x port 22: Connection timed out", /cannot be reached/],
+    [
+      "kex_exchange_identification: Connection closed by remote host",
+      /cannot be reached \(kex_exchange_identification: /,
+    ],
+    ["Connection to x closed by remote host.", /connection was lost.*may still be running/],
+    ["client_loop: send disconnect: Broken pipe", /connection was lost/],
+    ["Timeout, server 192.0.2.10 not responding.", /connection was lost/],
+    ["permission denied while trying to connect to the Docker daemon", /cannot be reached/],
+    ["", /cannot be reached \(no reason given\).*ssh\.port.*--refresh=false/],
+  ];
+  for (const [stderr, sentence] of rows) {
+    const problem = sshProblem(direct, stderr);
+    assert.equal(problem.name, "Problem");
+    assert.match(problem.message, /^ssh root@192\.0\.2\.10:22: .*\.$/);
+    assert.match(problem.message, sentence);
+    assert.equal(problem instanceof KeysRefused, /refused the keys/.test(problem.message));
+  }
+});
+
+test("behind a bastion the server is named that refused, and the reason is the first one", () => {
+  const rows: [string, RegExp][] = [
+    ["", /^ssh root@192\.0\.2\.10:22 \(through bastion\.example\.com\): /],
+    [
+      "jump@bastion.example.com: Permission denied (publickey).\nConnection closed by UNKNOWN port 65535",
+      /the bastion bastion\.example\.com refused the keys \(\/keys\/it's here; those of the SSH agent\)/,
+    ],
+    ["root@192.0.2.10: Permission denied (publickey).", /: the server refused the keys/],
+    [
+      "Host key for [bastion.example.com]:2200 has changed and you have requested strict checking.\nHost key verification failed.\nConnection closed by UNKNOWN port 65535",
+      /the host key of the bastion bastion\.example\.com is not/,
+    ],
+    [
+      "Host key for 192.0.2.10 has changed and you have requested strict checking.\nHost key verification failed.",
+      /the host key of the server is not/,
+    ],
+    [
+      "stdio forwarding failed\r\nConnection closed by UNKNOWN port 65535",
+      /cannot be reached \(bastion\.example\.com cannot connect to it\)/,
+    ],
+    [
+      "ssh: connect to host bastion.example.com port 2200: Connection refused\nkex_exchange_identification: Connection closed by remote host\nConnection closed by UNKNOWN port 65535",
+      /cannot be reached \(ssh: connect to host bastion\.example\.com port 2200: Connection refused\)/,
+    ],
+  ];
+  for (const [stderr, sentence] of rows) {
+    assert.match(sshProblem(through, stderr).message, sentence);
+  }
+});
+
+test("a file that this machine does not have is named as such", () => {
+  const { message } = sshProblem(through, "x: Permission denied (x).", ["/keys/it's here"]);
+  assert.match(message, /\(\/keys\/it's here, which does not exist here; .* and of ~\/\.ssh\)/);
+});
+
+test("the program's own key is named as such, and never shown", () => {
+  const refused = sshProblem({ ...through, privateKey: "SECRET" }, "x: Permission denied (x).");
+  assert.match(refused.message, /refused the keys \(the one that the program was given\)/);
+  assert.doesNotMatch(refused.message, /SECRET/);
+});

@@ -1,0 +1,65 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { checkPrivateKey, hasPassphrase, writePrivateKey } from "../../../common/ssh/keys.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "keys-"));
+after(() => rmSync(folder, { recursive: true }));
+
+/** A key as ssh-keygen writes it. */
+function made(name: string, ...options: string[]): string {
+  const path = join(folder, name);
+  execFileSync("ssh-keygen", ["-q", "-C", "test", "-f", path, ...options]);
+  return readFileSync(path, "utf8");
+}
+
+test("a passphrase is seen in each format that ssh-keygen writes", () => {
+  const rsa = ["-t", "rsa", "-b", "2048"];
+  const rows: [string, string[]][] = [
+    ["openssh", ["-t", "ed25519"]],
+    ["pem", [...rsa, "-m", "PEM"]],
+    ["pkcs8", [...rsa, "-m", "PKCS8"]],
+  ];
+  for (const [name, options] of rows) {
+    assert.equal(hasPassphrase(made(name, ...options, "-N", "")), false, name);
+    assert.equal(hasPassphrase(made(`${name}-locked`, ...options, "-N", "secret")), true, name);
+  }
+  const cut = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n-----END OPENSSH PRIVATE KEY-----";
+  assert.equal(hasPassphrase(cut), false);
+});
+
+test("a key that ssh could not use is refused in a sentence that does not repeat it", () => {
+  const locked = made("locked", "-t", "ed25519", "-N", "secret");
+  const rows: [string, RegExp][] = [
+    [locked, /^ssh\.privateKey is protected by a passphrase/],
+    ["~/.ssh/id_ed25519", /^ssh\.privateKey holds no private key.*not its path/],
+    ["", /^ssh\.privateKey holds no private key/],
+  ];
+  for (const [key, sentence] of rows) {
+    assert.throws(
+      () => checkPrivateKey(key),
+      ({ name, message }: Error) =>
+        name === "Problem" && sentence.test(message) && (key === "" || !message.includes(key)),
+    );
+  }
+  checkPrivateKey(`\n${made("bare", "-t", "ed25519", "-N", "")}`);
+});
+
+test("a key is written for this user alone, with the line ends that ssh wants", async () => {
+  const key = made("plain", "-t", "ed25519", "-N", "");
+  for (const [name, text] of Object.entries({
+    whole: key,
+    trimmed: key.trimEnd(),
+    windows: key.replaceAll("\n", "\r\n"),
+    indented: `\n\n${key}\n`,
+  })) {
+    const path = join(folder, `written-${name}`);
+    await writePrivateKey(path, text);
+    assert.equal(readFileSync(path, "utf8"), key, name);
+    assert.equal(statSync(path).mode & 0o777, 0o600);
+    await assert.rejects(writePrivateKey(path, text), { code: "EEXIST" });
+  }
+});
