@@ -1,7 +1,8 @@
+import { formatBytes } from "../common/format.ts";
 import { type CatalogueEntry, isComplete, listBackups } from "../storage/catalogue/catalogue.ts";
 import { withManifests } from "../storage/catalogue/readManifest.ts";
 import type { ObjectStore } from "../storage/s3/objectStore.ts";
-import { type Report, readableBytes } from "./runtime/reporter.ts";
+import type { Report } from "./runtime/reporter.ts";
 
 /** Manifests are read of so many of the latest backups: as many as the command line shows at first. */
 const WITH_MANIFEST = 50;
@@ -19,7 +20,7 @@ export async function list(store: ObjectStore, database: string, report: Report)
   for (const entry of backups) {
     const remark = remarkOn(entry, entry.manifest?.suspect ?? null);
     report.line(
-      `  ${entry.stamp}  ${readableBytes(entry.bytes).padStart(8)}${remark && `  ${remark}`}`,
+      `  ${entry.stamp}  ${formatBytes(entry.bytes).padStart(8)}${remark && `  ${remark}`}`,
     );
   }
 }

@@ -2,6 +2,7 @@ import { LONGEST_HEADER, needsPassphrase, parseHeader } from "../../common/age/h
 import type { AgeSecrets } from "../../common/age/stanzas.ts";
 import { DamagedObject } from "../../common/age/stream.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
+import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
 import { listBackups } from "../../storage/catalogue/catalogue.ts";
 import { manifestKey, parseKey, verifiedKey } from "../../storage/catalogue/objectKeys.ts";
@@ -10,7 +11,6 @@ import { chooseBackup } from "../../storage/catalogue/selectBackup.ts";
 import { readStart } from "../../storage/s3/download.ts";
 import { putNew } from "../../storage/upload/conditionalPut.ts";
 import type { AgentContext } from "../runtime/context.ts";
-import { readableBytes } from "../runtime/reporter.ts";
 import { type BackupToVerify, readArchive, readStoredBytes } from "./readBack.ts";
 
 /** `full`: read to its last row. `stored`: the stored bytes are whole, but nothing here can decrypt them. */
@@ -40,7 +40,7 @@ export async function verify(
       : await readStoredBytes(context, entry, manifest);
   const unchecked = uncheckedPart(depth, manifest);
   if (depth === "full" && manifest !== null) await putVerifiedMark(context, entry, manifest);
-  const size = readableBytes(entry.bytes);
+  const size = formatBytes(entry.bytes);
   const elapsedMs = Math.round(performance.now() - started);
   report.line(
     depth === "full"

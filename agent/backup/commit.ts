@@ -1,4 +1,5 @@
 import { type Manifest, totalRows } from "../../common/contracts/manifest.ts";
+import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
 import { manifestKey } from "../../storage/catalogue/objectKeys.ts";
 import type { ObjectStore } from "../../storage/s3/objectStore.ts";
@@ -6,7 +7,7 @@ import { putNew } from "../../storage/upload/conditionalPut.ts";
 import type { Server } from "../postgres/connection.ts";
 import type { CountedTable } from "../postgres/snapshot.ts";
 import type { AgentContext } from "../runtime/context.ts";
-import { type Report, readableBytes } from "../runtime/reporter.ts";
+import type { Report } from "../runtime/reporter.ts";
 import { sizeAnomaly } from "./anomaly.ts";
 import type { DestinationResults } from "./destinationResults.ts";
 import type { Destination } from "./destinations.ts";
@@ -106,7 +107,7 @@ async function commitBackup(
   const stamp = takenAt.replace(/Z$/, "");
   await putManifest(store, manifestKey(store.address.prefix, database, stamp, folder), manifest);
   report.line(
-    `${name === "copy" ? "Copy" : "Backup"} ${suspect === null ? "complete" : "stored as suspect"}: ${readableBytes(object.bytes)}, ${tables.length} tables, ${totalRows(manifest)} rows, ${(durationMs / 1000).toFixed(1)} s`,
+    `${name === "copy" ? "Copy" : "Backup"} ${suspect === null ? "complete" : "stored as suspect"}: ${formatBytes(object.bytes)}, ${tables.length} tables, ${totalRows(manifest)} rows, ${(durationMs / 1000).toFixed(1)} s`,
   );
   report.event({ event: name === "copy" ? "copied" : "backup", manifest });
 }

@@ -1,4 +1,5 @@
 import type pg from "pg";
+import { formatBytes } from "../../common/format.ts";
 import {
   dumpKey,
   type Folder,
@@ -8,7 +9,7 @@ import {
 import { partBytesFor } from "../../storage/upload/partSize.ts";
 import { type Snapshot, takeSnapshot } from "../postgres/snapshot.ts";
 import type { AgentContext } from "../runtime/context.ts";
-import { type Report, readableBytes } from "../runtime/reporter.ts";
+import type { Report } from "../runtime/reporter.ts";
 import { describeEncryption } from "../streams/encrypt.ts";
 import type { UploadDestination } from "../streams/fanOutUpload.ts";
 import { snapshotAnomaly } from "./anomaly.ts";
@@ -89,7 +90,7 @@ export function announceDump(
   database: string,
   { snapshot, destinations }: DumpPlan,
 ): void {
-  const size = readableBytes(snapshot.databaseBytes);
+  const size = formatBytes(snapshot.databaseBytes);
   const keys = destinations.map(({ name, key }) => (name === "copy" ? `the copy's ${key}` : key));
   report.line(
     `Backing up ${database} (${size}, ${snapshot.tables.length} tables) to ${keys.join(" and ")}`,

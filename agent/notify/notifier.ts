@@ -1,7 +1,8 @@
 import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
 import { totalRows } from "../../common/contracts/manifest.ts";
+import { formatBytes } from "../../common/format.ts";
 import type { AgentContext } from "../runtime/context.ts";
-import { type Report, readableBytes } from "../runtime/reporter.ts";
+import type { Report } from "../runtime/reporter.ts";
 import { httpPost } from "./httpPost.ts";
 import { writeMetrics } from "./prometheus.ts";
 import { type DatabaseResult, failuresOf, type RunSummary } from "./runSummary.ts";
@@ -102,7 +103,7 @@ function successText({ database, manifest, copy, durationMs }: DatabaseResult): 
   if (manifest === undefined) return `Backup of ${database} complete.`;
   const { object, tables } = manifest;
   const copied = copy === undefined ? "" : ", copied";
-  return `Backup of ${database} complete${copied}: ${readableBytes(object.bytes)}, ${tables.length} tables, ${totalRows(manifest)} rows, ${(durationMs / 1000).toFixed(1)} s.`;
+  return `Backup of ${database} complete${copied}: ${formatBytes(object.bytes)}, ${tables.length} tables, ${totalRows(manifest)} rows, ${(durationMs / 1000).toFixed(1)} s.`;
 }
 
 /** The sentence of the only one; of several a line for each that failed. */

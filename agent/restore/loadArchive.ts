@@ -1,9 +1,10 @@
 import { DamagedObject } from "../../common/age/stream.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
+import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
 import { digestMismatch, openDownload } from "../archive/downloadStream.ts";
 import type { AgentContext } from "../runtime/context.ts";
-import { readableBytes, throttled } from "../runtime/reporter.ts";
+import { throttled } from "../runtime/reporter.ts";
 import { loadStream } from "./pgRestore.ts";
 import type { TableProgress } from "./pgRestoreOutput.ts";
 import type { Plan } from "./plan.ts";
@@ -50,7 +51,7 @@ export async function loadObject(context: AgentContext, plan: Plan, scratch: str
           });
     if (loaded.whole) requireWhole(loaded);
     if (loaded.failure !== undefined) throw notRestored(loaded.failure, plan);
-    report.line(`Restored and read to the end: ${readableBytes(loaded.bytes)}.`);
+    report.line(`Restored and read to the end: ${formatBytes(loaded.bytes)}.`);
     report.event({
       event: "progress",
       step: "restore",

@@ -1,6 +1,7 @@
 import type pg from "pg";
 import type { AgeSecrets } from "../../common/age/stanzas.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
+import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
 import { type CatalogueEntry, listBackups } from "../../storage/catalogue/catalogue.ts";
 import { readManifest } from "../../storage/catalogue/readManifest.ts";
@@ -11,7 +12,7 @@ import { requireNoBackup } from "../postgres/advisoryLock.ts";
 import { readClientVersion, readServer } from "../postgres/connection.ts";
 import { compactStamp, siblingName } from "../postgres/identifiers.ts";
 import type { AgentContext } from "../runtime/context.ts";
-import { type Report, readableBytes } from "../runtime/reporter.ts";
+import type { Report } from "../runtime/reporter.ts";
 import { type DatabaseProperties, freeName, readProperties } from "./databaseProperties.ts";
 import {
   parseRequirements,
@@ -161,7 +162,7 @@ async function requireVersions(maintenance: pg.Client, manifest: Manifest | null
 export function announce(report: Report, plan: Plan): void {
   const { entry, manifest, database, live, previousName, roles } = plan;
   report.line(
-    `Restoring "${database}" from ${entry.stamp} UTC (${readableBytes(entry.bytes)}, ${entry.key}).`,
+    `Restoring "${database}" from ${entry.stamp} UTC (${formatBytes(entry.bytes)}, ${entry.key}).`,
   );
   report.line(
     live === null

@@ -2,11 +2,11 @@ import { access, constants, mkdtemp, rm, statfs } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { ServerSettings } from "../../common/contracts/agentEnvironment/postgres.ts";
+import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
 import { type DecodeResult, type Decoder, decodeInto, failedOnData } from "../archive/decode.ts";
 import { fillOffsets } from "../archive/tocOffsets.ts";
 import { libpqEnvironment } from "../postgres/connection.ts";
-import { readableBytes } from "../runtime/reporter.ts";
 import { describeExit, readText, runPipeline } from "../streams/process.ts";
 import { type LoadResult, restoreArguments, restoreFailure } from "./pgRestore.ts";
 import {
@@ -33,7 +33,7 @@ export async function requireFreeSpace(folder: string, needed: number): Promise<
   const free = bavail * bsize;
   if (free >= needed) return;
   throw new Problem(
-    `the scratch folder ${folder} has ${readableBytes(free)} free, and the unpacked archive may take ${readableBytes(needed)}. Give a larger one, or restore without it.`,
+    `the scratch folder ${folder} has ${formatBytes(free)} free, and the unpacked archive may take ${formatBytes(needed)}. Give a larger one, or restore without it.`,
   );
 }
 

@@ -60,5 +60,3 @@ export function throttled<A extends unknown[]>(
     callback(...args);
   };
 }
-
-export { formatBytes as readableBytes } from "../../common/format.ts";

@@ -1,12 +1,23 @@
 import type { Entry } from "../../common/contracts/agentEvents.ts";
 import { Problem } from "../../common/problem.ts";
-import { parseAddress } from "../../storage/address/address.ts";
+import { type AddressNames, parseAddress } from "../../storage/address/address.ts";
 import { listBackups, listDatabases } from "../../storage/catalogue/catalogue.ts";
 import { withManifests } from "../../storage/catalogue/readManifest.ts";
 import { openStore, type Store } from "../../storage/s3/client.ts";
 import type { Databases, Session } from "../session/session.ts";
 import type { StackChoice } from "../stack/pulumi.ts";
 import { readerKey } from "../stack/stateSecrets.ts";
+
+/** What messages call the parts of the bucket: the reader knows them from the stack's outputs, the key from its state. */
+const NAMES: AddressNames = {
+  endpoint: "the bucket's endpoint",
+  region: "the bucket's region",
+  bucket: "the bucket's name",
+  prefix: "the bucket's prefix",
+  allowInsecure: "allowInsecure",
+  accessKeyId: "the reader's access key in the stack's state",
+  secretAccessKey: "the reader's secret key in the stack's state",
+};
 
 /**
  * The backups of each database as they lie in the bucket, newest first, read with the key that is never on the host.
@@ -45,7 +56,7 @@ async function withReader<Result>(
   const key = await readerKey(stack, writerKeyId);
   if (key === undefined) throw new Problem("the stack has made no key for reading it.");
   // Whether plain http is allowed was checked when the bucket was declared.
-  const store = openStore(parseAddress({ ...location, allowInsecure: true }), key);
+  const store = openStore(parseAddress({ ...location, allowInsecure: true }, NAMES), key);
   try {
     return await read(store);
   } finally {

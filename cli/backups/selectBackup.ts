@@ -2,6 +2,9 @@ import type { Entry } from "../../common/contracts/agentEvents.ts";
 import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
 import { chooseBackup, notAfter } from "../../storage/catalogue/selectBackup.ts";
 
+/** What a message calls the folder in the bucket. */
+const PREFIX = { prefix: "the bucket's prefix" };
+
 /** Which backup an operator wants. */
 export interface Selection {
   /** `latest`, or a time as the list shows it, with a blank or a T. */
@@ -24,6 +27,6 @@ export function selectBackup(
   const old =
     selection.notAfter === undefined ? entries : notAfter(entries, selection.notAfter, location);
   const stamp = selection.wanted.trim().replace(/(?<=\d) (?=\d)/, "T");
-  const { key } = chooseBackup(old, stamp, backup.database, location);
+  const { key } = chooseBackup(old, stamp, backup.database, location, PREFIX);
   return entries.find((entry) => entry.key === key) as Entry;
 }

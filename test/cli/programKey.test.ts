@@ -80,7 +80,7 @@ test("drift, status and list work with the key that only the stack's state has",
     [["drift"], /^no drift\n$/],
     [["drift", "--json"], /"drift": false/],
     [["status", "--json"], /"running"/],
-    [["list"], /newest 7 h old/],
+    [["list"], /newest backup 7 h old/],
   ];
   const secret = server.privateKey.split("\n")[2] as string;
   for (const [args, sentence] of rows) {

@@ -28,6 +28,7 @@ test("a choice that cannot be restored is refused with a sentence", () => {
     });
   }
   assert.throws(() => selectBackup(outputs, [], { wanted: "latest" }), {
-    message: /no backup of shop_production in s3:\/\/shop-backups-4f2a\/shop\/production/,
+    message:
+      /no backup of shop_production in s3:\/\/shop-backups-4f2a\/shop\/production\. .*check the bucket's prefix/,
   });
 });
