@@ -32,8 +32,7 @@ export interface BackupOptions {
  * Dumps the context's database into the bucket, and into the second one if a copy is due. The backup exists in a bucket
  * once its manifest does, which is written last. Each bucket fails alone.
  * @throws Problem on any failure; then nothing is visible in the buckets that the error names, or, if only the manifest is
- * missing, the object does not count. Also when the backup was stored as a suspect one, which never counts as
- * latest
+ * missing, the object does not count. Also when the backup was stored as a suspect one, which never counts as latest
  */
 export async function backup(
   context: AgentContext,

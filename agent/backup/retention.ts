@@ -79,7 +79,8 @@ function notDeleted(name: DestinationName, error: Problem): string {
 
 /**
  * Deletes in the context's store. A key that may not delete, or not even list, is no failure: then the bucket's own rule
- * expires them. It is a warning once for the bucket in the life of the container, and a remark of its health check from then on.
+ * expires them. There is one warning for the bucket in the life of the container; from then on its health check has a
+ * remark.
  */
 async function deleteExpiredIn(
   { settings, store, report, signal }: AgentContext,

@@ -138,7 +138,10 @@ export function libpqEnvironment(settings: ServerSettings): NodeJS.ProcessEnv {
   };
 }
 
-/** `dbname='...'` with libpq's quoting (https://www.postgresql.org/docs/17/libpq-connect.html, 32.1.1.1), so that a name with "=" in it is not read as a connection string. */
+/**
+ * `dbname='...'`, so that a name with "=" in it is not read as a connection string itself. Quoted as libpq wants it:
+ * https://www.postgresql.org/docs/17/libpq-connect.html, "Keyword/Value Connection Strings".
+ */
 export function connectionString(database: string): string {
   return `dbname='${database.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
 }

@@ -61,7 +61,7 @@ export async function undo(
   }
 }
 
-/** The database that the name was made of; the settings' first one where it was made of none, to be refused by that name. */
+/** The database that the name was made of; of none of the settings' ones: the first, to be refused by its name. */
 function replacedBy({ databases, postgres }: AgentSettings, name: string): string {
   // A long name is cut, so that only the settings have it whole.
   const candidates =

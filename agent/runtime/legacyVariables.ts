@@ -50,7 +50,8 @@ export const KNOWN_VARIABLES: readonly string[] = [
 
 /**
  * Reads the variables of `eeshugerman/postgres-backup-s3`, of the image that it came from and of its forks. The agent's own
- * names win. Each old name that is found gives a warning; values are never repeated, since some are secrets.
+ * names win. An old name gives a warning, unless it says the same as the new one; values are never repeated, since some are
+ * secrets.
  */
 export function translateVariables(
   given: Readonly<Record<string, string | undefined>>,

@@ -56,6 +56,42 @@ describe("runPipeline", () => {
   });
 });
 
+describe("the arguments and the end of a pipeline", () => {
+  const run = async (first: string, second: string) => {
+    const env = { PATH: process.env["PATH"] };
+    const pipeline = runPipeline(first, second, { args: ["a b", "$c"], env, stdin: "ignore" });
+    let out = "";
+    for await (const chunk of pipeline.stdout.setEncoding("utf8")) out += chunk;
+    return { out, ...(await pipeline.ended) };
+  };
+
+  it("passes arguments whole and has both exit codes and both errors", async () => {
+    const { out, first, second } = await run(
+      'sh -c \'printf "%s|" "$@"; echo one >&2; exit 3\' x "$@"',
+      "sh -c 'cat; echo two >&2; exit 4'",
+    );
+    assert.equal(out, "a b|$c|");
+    assert.deepEqual(first, { code: 3, stderr: "one" });
+    assert.deepEqual(second, { code: 4, stderr: "two" });
+  });
+
+  it("distinguishes a signal from an exit", async () => {
+    const { first, second } = await run("sh -c 'kill -9 $$'", "cat");
+    assert.equal(first.code, 137);
+    assert.equal(second.code, 0);
+  });
+
+  it("ends both when killed, and then knows no exit code", async () => {
+    const env = { PATH: process.env["PATH"] };
+    const pipeline = runPipeline("sleep 60", "sleep 60", { args: [], env, stdin: "ignore" });
+    pipeline.stdout.resume();
+    pipeline.kill();
+    const { first, second } = await pipeline.ended;
+    assert.deepEqual([first.code, second.code], [null, null]);
+    pipeline.kill();
+  });
+});
+
 describe("runProgram", () => {
   const start = (text: string) =>
     runProgram(text, { args: ["one"], env: process.env, stdin: "ignore" });

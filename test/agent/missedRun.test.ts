@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { agent, DUMP_SUFFIX, unavailable, World } from "../world.ts";
+import { agent, DUMP_SUFFIX, unavailable, World } from "./world.ts";
 
 const HOUR_MS = 3_600_000;
 

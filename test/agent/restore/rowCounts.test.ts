@@ -1,0 +1,10 @@
+import assert from "node:assert/strict";
+import { it } from "node:test";
+import { agrees } from "../../../agent/restore/rowCounts.ts";
+
+it("an estimate is compared with a tenth of play, a count with none", () => {
+  assert(agrees(110, { rows: 100, exact: false }));
+  assert(agrees(90, { rows: 100, exact: false }));
+  assert(!agrees(111, { rows: 100, exact: false }));
+  assert(!agrees(101, { rows: 100, exact: true }));
+});
