@@ -48,14 +48,14 @@ test("deploy.yml that is not there", () =>
   refused(
     { kamalConfig: "/nowhere/deploy.yml" },
     "preview",
-    /kamal\.config: \/nowhere\/deploy\.yml does not exist.*Give the path/,
+    /kamal-postgres-backup:kamalConfig: \/nowhere\/deploy\.yml does not exist.*Give the path/,
   ));
 
 test("deploy.yml that cannot be read", () =>
   refused(
     { kamalConfig: journey.world.app.dir },
     "preview",
-    /kamal\.config: .* cannot be read \(EISDIR\)/,
+    /kamal-postgres-backup:kamalConfig: .* cannot be read \(EISDIR\)/,
   ));
 
 test("a schedule that is none", () =>
