@@ -184,10 +184,25 @@ interface ConfiguredBucket extends Given {
   readonly retentionTiers?: TierDays;
 }
 
+/**
+ * A bucket that the configuration describes, in which the types cannot see what is missing.
+ * @throws Problem that names the key and how to set it
+ */
+function bucketIn<T extends Given>(config: pulumi.Config, setting: string): T | undefined {
+  const bucket = config.getObject<T>(setting);
+  for (const part of ["name", "region"] as const) {
+    if (bucket === undefined || typeof bucket[part] === "string") continue;
+    throw new Problem(
+      `${key(setting)} has no ${part}. Set it: pulumi config set --path ${setting}.${part} ${part.toUpperCase()}`,
+    );
+  }
+  return bucket;
+}
+
 /** A bucket of the user's if the configuration names one, else one on AWS. */
 function chooseBucket(name: string, config: pulumi.Config): BackupBucket {
   const tiers = config.getObject<TierDays>("retentionTiers");
-  const existing = config.getObject<ConfiguredBucket>("existingBucket");
+  const existing = bucketIn<ConfiguredBucket>(config, "existingBucket");
   if (existing) {
     if (tiers) {
       throw new Problem(
@@ -243,7 +258,7 @@ function bucketWords(config: pulumi.Config): Record<string, string> {
 
 /** A copy in a second bucket that exists, if the configuration names one. */
 function copyOf(config: pulumi.Config): { copy?: CopyArgs } {
-  const bucket = config.getObject<Given & { prefix?: string }>("copyBucket");
+  const bucket = bucketIn<Given & { prefix?: string }>(config, "copyBucket");
   if (!bucket) return {};
   const { prefix, ...place } = bucket;
   return {

@@ -53,82 +53,106 @@ export class KamalAccessory extends pulumi.ComponentResource {
     super("kamal-postgres-backup:index:KamalAccessory", name, {}, withDynamicProvider(opts));
     const secrets = pulumi.secret(args.secrets);
     const accessory = labelled(pulumi.output(args.accessory), secrets);
-
     this.rendered = applyReportingProblems(this, accessory, (a) => renderAccessoryBlock(a));
     showRenderedDiff(this, args.deployFile, name, this.rendered);
-    this.block = new RenderedBlock(
-      `${name}-block`,
-      {
-        file: args.deployFile,
-        name,
-        under: "accessories",
-        key: args.names.key,
-        block: this.rendered,
-        confidential: false,
-      },
-      { parent: this },
-    );
-    this.secretsBlock = new SecretsBlock(
-      `${name}-secrets`,
-      {
-        file: args.secretsFile,
-        name,
-        under: "",
-        key: "",
-        block: applyReportingProblems(this, pulumi.output(args.kamalSecrets), renderSecretsBlock),
-        confidential: true,
-      },
-      { parent: this },
-    );
 
-    const boots: command.remote.Command[] = [];
-    const states: AccessoryState[] = [];
-    for (const host of args.access.hosts) {
-      const stdin = bootInputFor(this, host, accessory, secrets, args);
-      const removal = removeScript(args.names.container, envFilePath(args.names));
-      const boot = new command.remote.Command(
-        `${name}-boot-${host.host}`,
-        transformed<command.remote.CommandArgs>(args.transform?.boot, {
-          connection: toCommandConnection(args.access, host),
-          create: bootCommand,
-          update: bootCommand,
-          delete: removal,
-          stdin,
-          addPreviousOutputInEnv: false,
-          logging: "none",
-        }),
-        {
-          parent: this,
-          dependsOn: [this.block, this.secretsBlock],
-          additionalSecretOutputs: ["stdout", "stderr"],
-          deleteBeforeReplace: true,
-        },
-      );
-      boots.push(boot);
-      states.push(
-        new AccessoryState(
-          `${name}-state-${host.host}`,
-          {
-            status: "running",
-            container: args.names.container,
-            image: accessory.image,
-            digest: accessory.apply((a) => a.labels[DIGEST_LABEL] ?? ""),
-            envDigest: pulumi.unsecret(secrets.apply((s) => sha256(renderEnvFile(s)))),
-            envFile: envFilePath(args.names),
-            target: toSshTarget(args.access, host),
-            bootInput: stdin,
-          },
-          { parent: this, dependsOn: [boot] },
-        ),
-      );
-    }
-    this.boots = boots;
-    this.states = states;
+    const site = { parent: this, name, args, accessory, secrets };
+    this.block = createBlock(site, this.rendered);
+    this.secretsBlock = createSecretsBlock(site);
+    const started = args.access.hosts.map((host) =>
+      startOn(host, site, [this.block, this.secretsBlock]),
+    );
+    this.boots = started.map(({ boot }) => boot);
+    this.states = started.map(({ state }) => state);
     this.registerOutputs({ rendered: this.rendered });
   }
 }
 
-/** The digest is keyed with the random secret key, so that it can stand in public without telling a weak password. */
+/** What the children are made from. */
+interface Site {
+  readonly parent: pulumi.Resource;
+  readonly name: string;
+  readonly args: KamalAccessoryArgs;
+  readonly accessory: pulumi.Output<Accessory>;
+  readonly secrets: pulumi.Output<Record<string, string>>;
+}
+
+function createBlock({ parent, name, args }: Site, block: pulumi.Output<string>): RenderedBlock {
+  return new RenderedBlock(
+    `${name}-block`,
+    {
+      file: args.deployFile,
+      name,
+      under: "accessories",
+      key: args.names.key,
+      block,
+      confidential: false,
+    },
+    { parent },
+  );
+}
+
+function createSecretsBlock({ parent, name, args }: Site): SecretsBlock {
+  const kamalSecrets = pulumi.output(args.kamalSecrets);
+  return new SecretsBlock(
+    `${name}-secrets`,
+    {
+      file: args.secretsFile,
+      name,
+      under: "",
+      key: "",
+      block: applyReportingProblems(parent, kamalSecrets, renderSecretsBlock),
+      confidential: true,
+    },
+    { parent },
+  );
+}
+
+/** Boots the container on one host once the blocks are written, and watches it. */
+function startOn(
+  host: SshHop,
+  site: Site,
+  blocks: readonly pulumi.Resource[],
+): { readonly boot: command.remote.Command; readonly state: AccessoryState } {
+  const { parent, name, args, accessory, secrets } = site;
+  const { access, names } = args;
+  const stdin = bootInputFor(site, host);
+  const boot = new command.remote.Command(
+    `${name}-boot-${host.host}`,
+    transformed<command.remote.CommandArgs>(args.transform?.boot, {
+      connection: toCommandConnection(access, host),
+      create: bootCommand,
+      update: bootCommand,
+      delete: removeScript(names.container, envFilePath(names)),
+      stdin,
+      addPreviousOutputInEnv: false,
+      logging: "none",
+    }),
+    {
+      parent,
+      dependsOn: [...blocks],
+      additionalSecretOutputs: ["stdout", "stderr"],
+      deleteBeforeReplace: true,
+    },
+  );
+  const state = new AccessoryState(
+    `${name}-state-${host.host}`,
+    {
+      status: "running",
+      container: names.container,
+      image: accessory.image,
+      digest: accessory.apply((a) => a.labels[DIGEST_LABEL] ?? ""),
+      envDigest: pulumi.unsecret(secrets.apply((s) => sha256(renderEnvFile(s)))),
+      envFile: envFilePath(names),
+      target: toSshTarget(access, host),
+      bootInput: stdin,
+    },
+    { parent, dependsOn: [boot] },
+  );
+  return { boot, state };
+}
+
+/** The digest is keyed with the random secret key, so that it can stand in public without giving away a weak password. */
 function labelled(
   accessory: pulumi.Output<Accessory>,
   secrets: pulumi.Output<Record<string, string>>,
@@ -147,15 +171,12 @@ function labelled(
 }
 
 function bootInputFor(
-  resource: pulumi.Resource,
+  { parent, args: { registry, patience }, accessory, secrets }: Site,
   host: SshHop,
-  accessory: pulumi.Output<Accessory>,
-  secrets: pulumi.Output<Record<string, string>>,
-  { registry, patience }: KamalAccessoryArgs,
 ): pulumi.Output<string> {
   const password = pulumi.output(registry?.password ?? "");
   return pulumi.secret(
-    applyReportingProblems(resource, pulumi.all([accessory, secrets, password]), ([a, s, p]) =>
+    applyReportingProblems(parent, pulumi.all([accessory, secrets, password]), ([a, s, p]) =>
       bootInput({
         container: a.container,
         digest: a.labels[DIGEST_LABEL] ?? "",

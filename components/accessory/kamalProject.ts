@@ -109,7 +109,7 @@ export function registryLogin(project: KamalProject): RegistryLogin | undefined 
   };
 }
 
-/** `config/deploy.yml` with destination `staging` is `config/deploy.staging.yml` (Kamal 2.12, lib/kamal/configuration.rb). */
+/** `config/deploy.yml` with destination `staging` is `config/deploy.staging.yml` (Kamal 2.11, lib/kamal/configuration.rb). */
 function destinationPath(config: string, destination: string): string {
   const extension = extname(config);
   return `${config.slice(0, config.length - extension.length)}.${destination}.yml`;

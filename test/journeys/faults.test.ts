@@ -53,7 +53,7 @@ test("deploy.yml that is not there", () =>
   refused(
     { kamalConfig: "/nowhere/deploy.yml" },
     "preview",
-    /kamal\.config: \/nowhere\/deploy\.yml does not exist.*Give the path/,
+    /kamal-postgres-backup:kamalConfig: \/nowhere\/deploy\.yml does not exist.*Give the path/,
   ));
 
 test("a secrets file that git tracks", async () => {

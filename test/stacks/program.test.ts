@@ -137,6 +137,14 @@ const WRONG: Record<string, [Record<string, string>, RegExp]> = {
     { existingBucket: `{ ${BUCKET}, "name": "Shop" }` },
     /^kamal-postgres-backup:existingBucket\.name "Shop" cannot be a bucket/,
   ],
+  "existingBucket without its name": [
+    { existingBucket: '{ "endpoint": "https://s3.fr-par.scw.cloud", "region": "fr-par" }' },
+    /^kamal-postgres-backup:existingBucket has no name\. Set it: pulumi config set --path existingBucket\.name/,
+  ],
+  "copyBucket without its region": [
+    { existingBucket: `{ ${BUCKET} }`, copyBucket: '{ "name": "shop-copies" }', ...COPY },
+    /^kamal-postgres-backup:copyBucket has no region\. Set it: pulumi config set --path copyBucket\.region/,
+  ],
   "existingBucket's days": [
     { existingBucket: `{ ${BUCKET}, "retentionDays": 1 }` },
     /^kamal-postgres-backup:schedule and kamal-postgres-backup:existingBucket\.retentionDays contradict/,
