@@ -7,13 +7,6 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { promisify } from "node:util";
 import {
-  CreateAccessKeyCommand,
-  CreateUserCommand,
-  DeleteAccessKeyCommand,
-  IAMClient,
-  PutUserPolicyCommand,
-} from "@aws-sdk/client-iam";
-import {
   CreateBucketCommand,
   GetObjectCommand,
   ListMultipartUploadsCommand,
@@ -25,6 +18,7 @@ import type { AgentEvent } from "../../agent/runtime/reporter.ts";
 import { bundleAgent } from "../../common/agentContext.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { compileCache } from "../support/compileCache.ts";
+import { type IamUser, iamUser } from "../support/iamUser.ts";
 import {
   findServerPrograms,
   query,
@@ -58,9 +52,8 @@ export class World {
   readonly store: TestStore;
   readonly s3: S3Client;
   #buckets = 0;
-  #users = 0;
   /** User of each key made here. */
-  readonly #owners = new Map<string, string>();
+  readonly #owners = new Map<string, IamUser>();
 
   constructor(postgres: TestPostgres, store: TestStore) {
     this.postgres = postgres;
@@ -158,38 +151,16 @@ export class World {
   }
 
   /** Takes a key away at once. */
-  async revoke(AccessKeyId: string): Promise<void> {
-    const iam = this.#iam();
-    const UserName = this.#owners.get(AccessKeyId) ?? "";
-    await iam.send(new DeleteAccessKeyCommand({ UserName, AccessKeyId }));
-    iam.destroy();
-  }
-
-  #iam(): IAMClient {
-    const { endpoint, accessKeyId, secretAccessKey } = this.store;
-    const credentials = { accessKeyId, secretAccessKey };
-    return new IAMClient({ endpoint, region: "us-east-1", credentials });
+  async revoke(accessKeyId: string): Promise<void> {
+    await this.#owners.get(accessKeyId)?.deleteKey(accessKeyId);
   }
 
   async #key(Statement: readonly object[]): Promise<Record<string, string>> {
-    const iam = this.#iam();
-    this.#users += 1;
-    const UserName = `agent-writer-${this.#users}`;
-    await iam.send(new CreateUserCommand({ UserName }));
-    await iam.send(
-      new PutUserPolicyCommand({
-        UserName,
-        PolicyName: "allowed",
-        PolicyDocument: JSON.stringify({ Version: "2012-10-17", Statement }),
-      }),
-    );
-    const { AccessKey } = await iam.send(new CreateAccessKeyCommand({ UserName }));
-    iam.destroy();
-    this.#owners.set(AccessKey?.AccessKeyId ?? "", UserName);
-    return {
-      S3_ACCESS_KEY_ID: AccessKey?.AccessKeyId ?? "",
-      S3_SECRET_ACCESS_KEY: AccessKey?.SecretAccessKey ?? "",
-    };
+    const name = `agent-writer-${this.#owners.size + 1}`;
+    const user = await iamUser(this.store, name, { Version: "2012-10-17", Statement });
+    const { accessKeyId, secretAccessKey } = user.key;
+    this.#owners.set(accessKeyId, user);
+    return { S3_ACCESS_KEY_ID: accessKeyId, S3_SECRET_ACCESS_KEY: secretAccessKey };
   }
 
   /**

@@ -115,6 +115,7 @@ const drifts: Drifts = {
           PublicAccessBlockConfiguration: { BlockPublicAcls: true },
         }),
       ),
+    ["blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets"],
   ],
   "public access block removed": [
     "shop-public-access-block",
@@ -204,6 +205,9 @@ for (const [kind, { open: openKind, program }] of Object.entries(kinds)) {
         for (const [part, step] of Object.entries(changed(drift))) {
           if (step === "update")
             assert.notDeepEqual(drift.inputs[part], [], `${part} shows nothing`);
+        }
+        for (const [part, , inputs] of Object.values(round)) {
+          if (inputs !== undefined) assert.deepEqual(drift.inputs[part]?.toSorted(), inputs);
         }
         await project.up(program(), { refresh: true });
         assert.equal((await project.drift(program())).code, 0);

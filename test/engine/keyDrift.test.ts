@@ -2,8 +2,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import {
-  CreateAccessKeyCommand,
-  CreateUserCommand,
   DeleteAccessKeyCommand,
   DeleteUserPolicyCommand,
   IAMClient,
@@ -16,6 +14,7 @@ import { BackupKeys } from "../../components/index.ts";
 import { writerPolicy } from "../../storage/bucket/iamPolicies.ts";
 import { openProject, type Project } from "../providers/project.ts";
 import { administrator, changed, standIn } from "../support/compatible.ts";
+import { iamUser, type Key } from "../support/iamUser.ts";
 import { startStore, type TestStore } from "../support/store.ts";
 
 /** What a hand can do to the keys of a backup, those that are made and those that were given. */
@@ -100,40 +99,33 @@ test("a deleted key is drift, and up makes another", async () => {
 });
 
 test("a given key that its owner deleted is drift, and up says so; another one heals it", async () => {
-  const UserName = "given";
-  await iam.send(new CreateUserCommand({ UserName }));
-  const PolicyDocument = JSON.stringify(writerPolicy({ bucket: Bucket, prefix, read: true }));
-  await iam.send(new PutUserPolicyCommand({ UserName, PolicyName: "rights", PolicyDocument }));
-  const make = async () => {
-    const { AccessKey } = await iam.send(new CreateAccessKeyCommand({ UserName }));
-    return { id: AccessKey?.AccessKeyId ?? "", secret: AccessKey?.SecretAccessKey ?? "" };
-  };
-  const given = (key: { id: string; secret: string }) => async () => {
+  const owner = await iamUser(store, "given", writerPolicy({ bucket: Bucket, prefix, read: true }));
+  const given = (key: Key) => async () => {
     new KeyProbe("given", {
       endpoint: store.endpoint,
       region: "us-east-1",
       bucket: Bucket,
       prefix,
       allowInsecure: true,
-      accessKeyId: key.id,
-      secretAccessKey: pulumi.secret(key.secret),
+      accessKeyId: key.accessKeyId,
+      secretAccessKey: pulumi.secret(key.secretAccessKey),
       access: "restorable",
       patienceSeconds: 0,
     });
   };
   const probing = await openProject([], {}, {}, "warm");
   try {
-    const first = await make();
+    const first = owner.key;
     await probing.up(given(first));
     assert.equal((await probing.drift(given(first))).code, 0);
-    await iam.send(new DeleteAccessKeyCommand({ UserName, AccessKeyId: first.id }));
+    await owner.deleteKey(first.accessKeyId);
     const drift = await probing.drift(given(first));
     assert.deepEqual([drift.code, changed(drift)], [7, { given: "update" }]);
     await assert.rejects(
       probing.up(given(first), { refresh: true }),
       /does not know the access key id/,
     );
-    const second = await make();
+    const second = await owner.anotherKey();
     await probing.up(given(second), { refresh: true });
     assert.equal((await probing.drift(given(second))).code, 0);
   } finally {

@@ -53,8 +53,12 @@ export function elsewhere(
   };
 }
 
-/** What a hand can do to a bucket in a console, and the resource at which it must show. */
-export type Drift = [part: string, by: (Bucket: string) => Promise<unknown>];
+/** What a hand can do to a bucket in a console, the resource at which it must show, and the inputs in which, if each counts. */
+export type Drift = [
+  part: string,
+  by: (Bucket: string) => Promise<unknown>,
+  inputs?: readonly string[],
+];
 export type Drifts = Record<string, Drift>;
 
 /** Drifts to be made together: no two of them are at one resource, so each shows alone. */

@@ -1,12 +1,14 @@
 import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chown, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { chown, mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import pg from "pg";
+import { cacheDir } from "../../sandbox/world/paths.ts";
 
 /** A running PostgreSQL of the test's own, on loopback, with one superuser. */
 export interface TestPostgres {
@@ -21,6 +23,8 @@ export interface TestPostgres {
 
 const LIBRARY = "/usr/lib/postgresql";
 const READY_DEADLINE_MS = 30_000;
+const PASSWORD = "test-password-of-postgres";
+const execute = promisify(execFile);
 
 /** Folder with the server programs of the newest major installed; undefined when there is none. */
 export async function findServerPrograms(): Promise<{ dir: string; major: number } | undefined> {
@@ -43,22 +47,11 @@ export async function startPostgres(): Promise<TestPostgres> {
   const found = await findServerPrograms();
   if (found === undefined) throw new Error(`no PostgreSQL server under ${LIBRARY}`);
   const as = serverUser();
+  const template = await ensureTemplate(found, as);
   const dir = await mkdtemp(join(tmpdir(), "test-postgres-"));
-  const password = "test-password-of-postgres";
-  const passwordFile = join(dir, "password");
-  await writeFile(passwordFile, password, { mode: 0o600 });
-  if (as !== undefined) {
-    for (const path of [dir, passwordFile]) await chown(path, as.uid, as.gid);
-  }
+  if (as !== undefined) await chown(dir, as.uid, as.gid);
   const data = join(dir, "data");
-  await promisify(execFile)(
-    join(found.dir, "initdb"),
-    ["-D", data, "-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8"].concat(
-      `--pwfile=${passwordFile}`,
-      ["--locale=C.UTF-8", "--no-sync"],
-    ),
-    { ...as, cwd: dir },
-  );
+  await execute("cp", ["-a", template, data]);
   const port = await freePort();
   const settings = ["fsync=off", "unix_socket_directories=", "listen_addresses=127.0.0.1"];
   const child = spawn(
@@ -74,7 +67,7 @@ export async function startPostgres(): Promise<TestPostgres> {
     host: "127.0.0.1",
     port,
     user: "postgres",
-    password,
+    password: PASSWORD,
     major: found.major,
     stop,
   };
@@ -85,6 +78,45 @@ export async function startPostgres(): Promise<TestPostgres> {
     throw error;
   }
   return server;
+}
+
+/**
+ * A cluster that was never started, made once for each version of the programs and copied: `initdb` takes longer than all the rest.
+ * All copies have the same system identifier.
+ */
+async function ensureTemplate(
+  found: { readonly dir: string },
+  as: { uid: number; gid: number } | undefined,
+): Promise<string> {
+  const { stdout } = await execute(join(found.dir, "postgres"), ["--version"]);
+  const version = /[\d.]+/.exec(stdout)?.[0] ?? "";
+  const template = join(cacheDir, `test-postgres-${version}-${as?.uid ?? "own"}`);
+  if (existsSync(template)) return template;
+  const dir = await mkdtemp(join(tmpdir(), "test-postgres-template-"));
+  try {
+    const passwordFile = join(dir, "password");
+    await writeFile(passwordFile, PASSWORD, { mode: 0o600 });
+    if (as !== undefined) {
+      for (const path of [dir, passwordFile]) await chown(path, as.uid, as.gid);
+    }
+    const data = join(dir, "data");
+    await execute(
+      join(found.dir, "initdb"),
+      ["-D", data, "-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8"].concat(
+        `--pwfile=${passwordFile}`,
+        ["--locale=C.UTF-8", "--no-sync"],
+      ),
+      { ...as, cwd: dir },
+    );
+    // Complete or absent; another process may have been faster.
+    await mkdir(cacheDir, { recursive: true });
+    const made = `${template}.${process.pid}`;
+    await execute("cp", ["-a", data, made]);
+    await rename(made, template).catch(() => rm(made, { recursive: true }));
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
+  return template;
 }
 
 /** Runs statements in one database of the server. */

@@ -1,11 +1,5 @@
 import assert from "node:assert/strict";
 import { after, before, type TestContext, test } from "node:test";
-import {
-  CreateAccessKeyCommand,
-  CreateUserCommand,
-  IAMClient,
-  PutUserPolicyCommand,
-} from "@aws-sdk/client-iam";
 import { PutObjectCommand } from "@aws-sdk/client-s3";
 import type { BackupOutputs } from "../../../common/contracts/stackOutputs.ts";
 import { readerPolicy } from "../../../storage/bucket/iamPolicies.ts";
@@ -13,6 +7,7 @@ import { dumpKey, manifestKey } from "../../../storage/catalogue/objectKeys.ts";
 import type { Store } from "../../../storage/s3/client.ts";
 import type { Credentials } from "../../../storage/s3/credentials.ts";
 import { makeBucket } from "../../support/bucket.ts";
+import { iamUser } from "../../support/iamUser.ts";
 import { startStore, type TestStore } from "../../support/store.ts";
 import { entryOf, hoursAgo, inspected, outputs, recorded } from "../factories.ts";
 import { Outside } from "../support.ts";
@@ -42,19 +37,13 @@ async function makeOne(name: string): Promise<Bucket> {
   const prefix = "shop/production";
   const store = await makeBucket(service, name, prefix);
   const { endpoint } = service;
-  const iam = new IAMClient({ endpoint, region: "us-east-1", credentials: service });
-  const UserName = `${name}-reader`;
-  await iam.send(new CreateUserCommand({ UserName }));
-  const PolicyDocument = JSON.stringify(readerPolicy({ bucket: name, prefix }));
-  await iam.send(new PutUserPolicyCommand({ UserName, PolicyName: "read", PolicyDocument }));
-  const { AccessKey } = await iam.send(new CreateAccessKeyCommand({ UserName }));
-  iam.destroy();
-  assert.ok(AccessKey?.AccessKeyId && AccessKey.SecretAccessKey);
+  const rights = readerPolicy({ bucket: name, prefix });
+  const { key: reader } = await iamUser(service, `${name}-reader`, rights);
   return {
     store,
     location: { endpoint, region: "us-east-1", bucket: name, prefix },
     writerKeyId: `WRITER-OF-${name}`,
-    reader: { accessKeyId: AccessKey.AccessKeyId, secretAccessKey: AccessKey.SecretAccessKey },
+    reader,
   };
 }
 

@@ -2,15 +2,10 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import {
-  CreateAccessKeyCommand,
-  CreateUserCommand,
-  IAMClient,
-  PutUserPolicyCommand,
-} from "@aws-sdk/client-iam";
 import * as provider from "../../../components/internal/keyProbe.ts";
 import { writerPolicy } from "../../../storage/bucket/iamPolicies.ts";
 import { makeBucket } from "../../support/bucket.ts";
+import { iamUser } from "../../support/iamUser.ts";
 import { startStore, type TestStore } from "../../support/store.ts";
 
 const bucket = "backups";
@@ -40,24 +35,12 @@ function inputs(changes: Partial<provider.KeyProbeInputs> = {}): provider.KeyPro
 }
 
 test("a key that AWS does not know yet is waited for", async () => {
-  const iam = new IAMClient({
-    endpoint: store.endpoint,
-    region: "us-east-1",
-    credentials: store,
-  });
-  const UserName = "late";
-  await iam.send(new CreateUserCommand({ UserName }));
-  const { AccessKey } = await iam.send(new CreateAccessKeyCommand({ UserName }));
-  const late = {
-    accessKeyId: AccessKey?.AccessKeyId ?? "",
-    secretAccessKey: AccessKey?.SecretAccessKey ?? "",
-  };
+  const { key: late, allow } = await iamUser(store, "late");
   await assert.rejects(provider.create(inputs(late)), { name: "Problem", message: /may not/ });
 
   const waiting = provider.create(inputs({ ...late, patienceSeconds: 30 }));
   await sleep(1_000);
-  const PolicyDocument = JSON.stringify(writerPolicy({ bucket, prefix, read: true }));
-  await iam.send(new PutUserPolicyCommand({ UserName, PolicyName: "rights", PolicyDocument }));
+  await allow(writerPolicy({ bucket, prefix, read: true }));
   const { outs } = await waiting;
   assert.equal(outs.verdict, "fit");
   assert.deepEqual(outs.warnings, []);

@@ -3,15 +3,6 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import {
-  CreateAccessKeyCommand,
-  CreateUserCommand,
-  DeleteAccessKeyCommand,
-  DeleteUserCommand,
-  DeleteUserPolicyCommand,
-  IAMClient,
-  PutUserPolicyCommand,
-} from "@aws-sdk/client-iam";
-import {
   DeleteObjectCommand,
   GetBucketLifecycleConfigurationCommand,
   HeadObjectCommand,
@@ -34,6 +25,7 @@ import { up } from "../../../sandbox/up.ts";
 import type { World } from "../../../sandbox/world/world.ts";
 import { writerPolicy } from "../../../storage/bucket/iamPolicies.ts";
 import type { ObjectLock } from "../../../storage/bucket/objectLock.ts";
+import { type IamUser, iamUser, type Key } from "../../support/iamUser.ts";
 
 /**
  * Two backups of one application into a bucket that is not on AWS, in a stack where no provider is there by default, with
@@ -44,26 +36,18 @@ const UserName = "two-backups-elsewhere";
 const disabled = { "pulumi:disable-default-providers": { value: '["*"]' } };
 let world: World;
 let stack: SandboxStack;
-let iam: IAMClient;
-let key = { accessKeyId: "", secretAccessKey: "" };
+let user: IamUser;
+let key: Key = { accessKeyId: "", secretAccessKey: "" };
 /** Set for one preview. */
 let lock: ObjectLock | undefined;
 
 before(async () => {
   world = await up();
-  const { endpoint, region } = world.store;
-  iam = new IAMClient({ endpoint, region, credentials: world.store });
-  await iam.send(new CreateUserCommand({ UserName }));
-  for (const PolicyName of ["one", "two"]) {
-    const document = writerPolicy({ bucket: bucketName, prefix: PolicyName, read: true });
-    const PolicyDocument = JSON.stringify(document);
-    await iam.send(new PutUserPolicyCommand({ UserName, PolicyName, PolicyDocument }));
-  }
-  const { AccessKey } = await iam.send(new CreateAccessKeyCommand({ UserName }));
-  key = {
-    accessKeyId: AccessKey?.AccessKeyId ?? "",
-    secretAccessKey: AccessKey?.SecretAccessKey ?? "",
-  };
+  const rights = ["one", "two"].map((prefix) =>
+    writerPolicy({ bucket: bucketName, prefix, read: true }),
+  );
+  user = await iamUser(world.store, UserName, ...rights);
+  key = user.key;
   stack = await openStack(world, {
     stack: "elsewhere",
     program,
@@ -76,11 +60,7 @@ before(async () => {
 after(async () => {
   const gone = await stack.destroy();
   await stack.close();
-  for (const PolicyName of ["one", "two"]) {
-    await iam.send(new DeleteUserPolicyCommand({ UserName, PolicyName }));
-  }
-  await iam.send(new DeleteAccessKeyCommand({ UserName, AccessKeyId: key.accessKeyId }));
-  await iam.send(new DeleteUserCommand({ UserName }));
+  await user.remove();
   assert.equal(gone.code, 0, gone.output);
 });
 

@@ -3,15 +3,6 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import {
-  CreateAccessKeyCommand,
-  CreateUserCommand,
-  DeleteAccessKeyCommand,
-  DeleteUserCommand,
-  DeleteUserPolicyCommand,
-  IAMClient,
-  PutUserPolicyCommand,
-} from "@aws-sdk/client-iam";
-import {
   CreateBucketCommand,
   DeleteBucketCommand,
   DeleteObjectCommand,
@@ -28,6 +19,7 @@ import { openStack, resolved, type SandboxStack } from "../../../sandbox/stack/e
 import { up } from "../../../sandbox/up.ts";
 import type { World } from "../../../sandbox/world/world.ts";
 import { writerPolicy } from "../../../storage/bucket/iamPolicies.ts";
+import { type IamUser, iamUser } from "../../support/iamUser.ts";
 
 /** The copies go to a bucket of the user's, with a key that the user has made for this folder alone. */
 const run = Date.now();
@@ -38,7 +30,7 @@ const DATABASE = "app_production_queue";
 
 let world: World;
 let stack: SandboxStack;
-let iam: IAMClient;
+let user: IamUser;
 let key: { readonly accessKeyId: string; readonly secretAccessKey: string };
 let outputs: BackupOutputs;
 
@@ -83,9 +75,7 @@ before(async () => {
 after(async () => {
   const gone = await stack.destroy();
   await stack.close();
-  await iam.send(new DeleteAccessKeyCommand({ UserName, AccessKeyId: key.accessKeyId }));
-  await iam.send(new DeleteUserPolicyCommand({ UserName, PolicyName: "copies" }));
-  await iam.send(new DeleteUserCommand({ UserName }));
+  await user.remove();
   const s3 = administrator(world);
   const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket }));
   for (const { Key } of Contents) await s3.send(new DeleteObjectCommand({ Bucket, Key }));
@@ -94,22 +84,9 @@ after(async () => {
 });
 
 async function makeKey() {
-  const { endpoint, region, accessKeyId, secretAccessKey } = world.store;
-  iam = new IAMClient({ endpoint, region, credentials: { accessKeyId, secretAccessKey } });
-  await iam.send(new CreateUserCommand({ UserName }));
-  const policy = writerPolicy({ bucket: Bucket, prefix: PREFIX, read: true });
-  await iam.send(
-    new PutUserPolicyCommand({
-      UserName,
-      PolicyName: "copies",
-      PolicyDocument: JSON.stringify(policy),
-    }),
-  );
-  const { AccessKey } = await iam.send(new CreateAccessKeyCommand({ UserName }));
-  return {
-    accessKeyId: AccessKey?.AccessKeyId ?? "",
-    secretAccessKey: AccessKey?.SecretAccessKey ?? "",
-  };
+  const rights = writerPolicy({ bucket: Bucket, prefix: PREFIX, read: true });
+  user = await iamUser(world.store, UserName, rights);
+  return user.key;
 }
 
 async function json(...args: string[]) {

@@ -3,15 +3,6 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import {
-  CreateAccessKeyCommand,
-  CreateUserCommand,
-  DeleteAccessKeyCommand,
-  DeleteUserCommand,
-  DeleteUserPolicyCommand,
-  IAMClient,
-  PutUserPolicyCommand,
-} from "@aws-sdk/client-iam";
-import {
   CreateBucketCommand,
   DeleteBucketCommand,
   DeleteObjectCommand,
@@ -28,6 +19,7 @@ import { administrator, outputsOf, runCli } from "../../../sandbox/stack/actors.
 import { openStack, resolved, type SandboxStack } from "../../../sandbox/stack/engine.ts";
 import { declareBackup } from "../../../stacks/program.ts";
 import { type PolicyDocument, writerPolicy } from "../../../storage/bucket/iamPolicies.ts";
+import { type IamUser, iamUser, type Key } from "../../support/iamUser.ts";
 import { begin, type Journey } from "../../support/journey.ts";
 
 const Bucket = "keys-of-the-user";
@@ -44,21 +36,15 @@ const WIDE: PolicyDocument = {
 
 let journey: Journey;
 let probing: SandboxStack;
-let iam: IAMClient;
-let key = { accessKeyId: "", secretAccessKey: "" };
+let user: IamUser;
+let key: Key;
 
 before(async () => {
   journey = await begin({ program: withReader });
-  const { endpoint, region } = journey.world.store;
-  iam = new IAMClient({ endpoint, region, credentials: journey.world.store });
   await administrator(journey.world).send(new CreateBucketCommand({ Bucket }));
-  await iam.send(new CreateUserCommand({ UserName }));
-  await allow(allowed);
-  const { AccessKey } = await iam.send(new CreateAccessKeyCommand({ UserName }));
-  key = {
-    accessKeyId: AccessKey?.AccessKeyId ?? "",
-    secretAccessKey: AccessKey?.SecretAccessKey ?? "",
-  };
+  user = await iamUser(journey.world.store, UserName);
+  key = user.key;
+  await user.allow(allowed);
   probing = await openStack(journey.world, { stack: "key-probe", program: probe, dynamic: "warm" });
 });
 after(async () => {
@@ -66,9 +52,7 @@ after(async () => {
   const back = await journey.stack.up();
   await probing.destroy();
   await probing.close();
-  await iam.send(new DeleteUserPolicyCommand({ UserName, PolicyName: "rights" }));
-  await iam.send(new DeleteAccessKeyCommand({ UserName, AccessKeyId: key.accessKeyId }));
-  await iam.send(new DeleteUserCommand({ UserName }));
+  await user.remove();
   await administrator(journey.world).send(new DeleteBucketCommand({ Bucket }));
   await journey.stack.close();
   assert.equal(back.code, 0, back.output);
@@ -97,11 +81,6 @@ async function probe() {
   return { warnings: made.warnings };
 }
 
-async function allow(document: PolicyDocument): Promise<void> {
-  const PolicyDocument = JSON.stringify(document);
-  await iam.send(new PutUserPolicyCommand({ UserName, PolicyName: "rights", PolicyDocument }));
-}
-
 function client(credentials: typeof key): S3Client {
   const { endpoint, region } = journey.world.store;
   return new S3Client({ endpoint, region, forcePathStyle: true, credentials });
@@ -119,7 +98,7 @@ test("a given key that can do what it must and no more: no warning, and no chang
 });
 
 test("a key that got too many rights is warned about at the next preview, and nothing was left in the bucket", async () => {
-  await allow(WIDE);
+  await user.allow(WIDE);
   const preview = await probing.preview();
   assert.equal(preview.code, 0, preview.output);
   assert.match(preview.output, /warning: .*can delete backups/);
@@ -127,17 +106,17 @@ test("a key that got too many rights is warned about at the next preview, and no
   assert.match(preview.output, /warning: .*can change the bucket's policy/);
   const found = await administrator(journey.world).send(new ListObjectVersionsCommand({ Bucket }));
   assert.deepEqual([found.Versions ?? [], found.DeleteMarkers ?? []], [[], []]);
-  await allow(allowed);
+  await user.allow(allowed);
 });
 
 test("a key that lost its rights is drift, and up says what it cannot do", async () => {
-  await allow(writerPolicy({ bucket: Bucket, prefix: "another", read: true }));
+  await user.allow(writerPolicy({ bucket: Bucket, prefix: "another", read: true }));
   const preview = await probing.preview({ expectNoChanges: true });
   assert.equal(preview.code, 7, preview.output);
   const up = await probing.up();
   assert.notEqual(up.code, 0);
   assert.match(up.output, /the access key may not do this in keys-of-the-user\/shop/);
-  await allow(allowed);
+  await user.allow(allowed);
   assert.equal((await probing.up()).code, 0);
   assert.equal((await probing.preview({ expectNoChanges: true })).code, 0);
 });

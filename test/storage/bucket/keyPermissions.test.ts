@@ -2,12 +2,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import {
-  CreateAccessKeyCommand,
-  CreateUserCommand,
-  IAMClient,
-  PutUserPolicyCommand,
-} from "@aws-sdk/client-iam";
-import {
   CreateBucketCommand,
   GetBucketLifecycleConfigurationCommand,
   GetBucketVersioningCommand,
@@ -23,12 +17,14 @@ import {
   readerPolicy,
   writerPolicy,
 } from "../../../storage/bucket/iamPolicies.ts";
+
 import {
   type ExcessRight,
   type KeyAccess,
   probeKey,
 } from "../../../storage/bucket/keyPermissions.ts";
 import { openBucket } from "../../support/bucket.ts";
+import { iamUser } from "../../support/iamUser.ts";
 import { startStore, type TestStore } from "../../support/store.ts";
 
 const prefix = "shop/production";
@@ -46,13 +42,11 @@ const RULES = {
 };
 
 let service: TestStore;
-let iam: IAMClient;
 let admin: S3Client;
 
 before(async () => {
   service = await startStore();
   const client = { endpoint: service.endpoint, region: "us-east-1", credentials: service };
-  iam = new IAMClient(client);
   admin = new S3Client({ ...client, forcePathStyle: true });
   for (const Bucket of [PLAIN, VERSIONED]) {
     await admin.send(new CreateBucketCommand({ Bucket }));
@@ -75,15 +69,7 @@ after(() => service?.stop());
 let users = 0;
 
 async function keyWith(document: PolicyDocument) {
-  const UserName = `user-${users++}`;
-  await iam.send(new CreateUserCommand({ UserName }));
-  const PolicyDocument = JSON.stringify(document);
-  await iam.send(new PutUserPolicyCommand({ UserName, PolicyName: "rights", PolicyDocument }));
-  const { AccessKey } = await iam.send(new CreateAccessKeyCommand({ UserName }));
-  return {
-    accessKeyId: AccessKey?.AccessKeyId ?? "",
-    secretAccessKey: AccessKey?.SecretAccessKey ?? "",
-  };
+  return (await iamUser(service, `user-${users++}`, document)).key;
 }
 
 /** A key with these rights in the whole bucket. */

@@ -2,12 +2,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import {
-  CreateAccessKeyCommand,
-  CreateUserCommand,
-  IAMClient,
-  PutUserPolicyCommand,
-} from "@aws-sdk/client-iam";
-import {
   CopyObjectCommand,
   DeleteBucketCommand,
   DeleteBucketLifecycleCommand,
@@ -23,6 +17,7 @@ import {
   PutObjectCommand,
   type S3Client,
 } from "@aws-sdk/client-s3";
+
 import { writerPolicy } from "../../../storage/bucket/iamPolicies.ts";
 import { listBackups } from "../../../storage/catalogue/catalogue.ts";
 import { dumpKey } from "../../../storage/catalogue/objectKeys.ts";
@@ -32,6 +27,7 @@ import { probeWrite } from "../../../storage/s3/writeProbe.ts";
 import { putNew } from "../../../storage/upload/conditionalPut.ts";
 import { uploadStream } from "../../../storage/upload/upload.ts";
 import { makeBucket, openBucket, unfinishedIn } from "../../support/bucket.ts";
+import { iamUser } from "../../support/iamUser.ts";
 import { startStore, type TestStore } from "../../support/store.ts";
 
 const Bucket = "rights";
@@ -58,25 +54,8 @@ describe("writerPolicy, enforced by the service,", () => {
   after(() => service.stop());
 
   async function withPolicy(user: string, read: boolean): Promise<Store> {
-    const iam = new IAMClient({
-      endpoint: service.endpoint,
-      region: "us-east-1",
-      credentials: { accessKeyId: service.accessKeyId, secretAccessKey: service.secretAccessKey },
-    });
-    await iam.send(new CreateUserCommand({ UserName: user }));
-    await iam.send(
-      new PutUserPolicyCommand({
-        UserName: user,
-        PolicyName: "backup",
-        PolicyDocument: JSON.stringify(writerPolicy({ bucket: Bucket, prefix, read })),
-      }),
-    );
-    const { AccessKey } = await iam.send(new CreateAccessKeyCommand({ UserName: user }));
-    assert.ok(AccessKey?.AccessKeyId && AccessKey.SecretAccessKey);
-    return openBucket(service, Bucket, prefix, {
-      accessKeyId: AccessKey.AccessKeyId,
-      secretAccessKey: AccessKey.SecretAccessKey,
-    });
+    const { key } = await iamUser(service, user, writerPolicy({ bucket: Bucket, prefix, read }));
+    return openBucket(service, Bucket, prefix, key);
   }
 
   it("lets the writer probe, upload, list and read below its folder", async () => {
