@@ -63,7 +63,7 @@ test("every journey and every test on the engine is a world test, and most of th
     unit.filter((path) => /^test\/(?:journeys|engine|providers)\//.test(path)),
     [],
   );
-  assert.ok(unit.includes("test/storage/address.test.ts"));
+  assert.ok(unit.includes("test/storage/address/address.test.ts"));
   assert.ok(unit.length > 40, unit.join("\n"));
 });
 
@@ -71,6 +71,6 @@ test("a word is a part of a path or a tag", () => {
   const cloud = findTests(["cloud"]);
   assert.ok(cloud.some((path) => path.startsWith("test/journeys/cloud/")));
   assert.ok(cloud.includes("test/package.test.ts"));
-  assert.ok(!cloud.includes("test/storage/address.test.ts"));
+  assert.ok(!cloud.includes("test/storage/address/address.test.ts"));
   assert.deepEqual(findTests(["no-such-word"]), []);
 });

@@ -42,12 +42,12 @@ for (const [what, settings, sentence] of [
   [
     "a deploy.yml that is not there",
     () => ({ kamalConfig: "/nowhere/deploy.yml" }),
-    /kamal\.config: \/nowhere\/deploy\.yml does not exist.*Give the path/,
+    /kamal-postgres-backup:kamalConfig: \/nowhere\/deploy\.yml does not exist.*Give the path/,
   ],
   [
     "a deploy.yml that cannot be read",
     () => ({ kamalConfig: folder }),
-    /kamal\.config: .* cannot be read \(EISDIR\)/,
+    /kamal-postgres-backup:kamalConfig: .* cannot be read \(EISDIR\)/,
   ],
   ["a schedule that is none", () => ({ schedule: "sometimes" }), /schedule.*sometimes/i],
   [
