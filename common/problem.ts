@@ -5,3 +5,10 @@
 export class Problem extends Error {
   override readonly name = "Problem";
 }
+
+/** A Problem without its stack, which Pulumi's host of dynamic resources would print below the sentence. */
+export function problemWithoutStack(message: string): Problem {
+  const problem = new Problem(message);
+  problem.stack = "";
+  return problem;
+}

@@ -1,8 +1,8 @@
 import { Command } from "commander";
 import { Problem } from "../common/problem.ts";
-import { down } from "./down.ts";
-import { statusOf } from "./status.ts";
-import { up } from "./up.ts";
+import { down } from "./commands/down.ts";
+import { statusOf } from "./commands/status.ts";
+import { up } from "./commands/up.ts";
 import { readWorld } from "./world/world.ts";
 
 const log = (line: string) => console.log(line);

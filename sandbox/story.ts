@@ -1,5 +1,6 @@
 /** `npm start`: the whole product once, on real parts, with a sentence before each step. */
 import { strict as assert } from "node:assert";
+import { up as sandboxUp } from "./commands/up.ts";
 import { kamal } from "./services/kamal.ts";
 import {
   changeExpiry,
@@ -14,7 +15,6 @@ import {
 import { openStack, type SandboxStack } from "./stack/engine.ts";
 import { ensureIdentity } from "./stack/identity.ts";
 import { Narrator } from "./stack/narrator.ts";
-import { up as sandboxUp } from "./up.ts";
 import type { World } from "./world/world.ts";
 
 const TABLE = "pgbench_accounts";

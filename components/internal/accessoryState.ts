@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { said } from "../../common/withoutStack.ts";
+import { problemWithoutStack } from "../../common/problem.ts";
 import { bootCommand } from "../../kamal/bootScript.ts";
 import { runScript, type SshTarget } from "./hostScript.ts";
 import { watched } from "./watchedResource.ts";
@@ -53,13 +53,13 @@ async function bootUnlessDeclared(inputs: AccessoryStateInputs): Promise<void> {
   if (differences(inputs, await observe(inputs)).length === 0) return;
   const boot = await runScript(inputs.target, bootCommand, inputs.bootInput);
   if (boot.code !== 0) {
-    throw said(
+    throw problemWithoutStack(
       `${inputs.container} on ${inputs.target.host} could not be started: ${boot.stderr.trim()}`,
     );
   }
   const left = differences(inputs, await observe(inputs));
   if (left.length > 0) {
-    throw said(
+    throw problemWithoutStack(
       `${inputs.container} on ${inputs.target.host} was started, but ${left.join("; ")}. Look at its logs: kamal accessory logs.`,
     );
   }
@@ -79,7 +79,7 @@ async function observe(props: AccessoryStateInputs): Promise<Observed | undefine
   const result = await runScript(props.target, script);
   if (result.code === 3 && /no such container/i.test(result.stdout)) return undefined;
   if (result.code !== 0) {
-    throw said(
+    throw problemWithoutStack(
       `docker on ${props.target.host} does not answer: ${result.stdout.trim() || result.stderr.trim()}`,
     );
   }

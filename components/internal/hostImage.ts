@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { readdir } from "node:fs/promises";
 import { promisify } from "node:util";
 import { type AgentContext, agentContext } from "../../common/agentContext.ts";
-import { said } from "../../common/withoutStack.ts";
+import { problemWithoutStack } from "../../common/problem.ts";
 import { runScript, type ScriptResult, type SshTarget } from "./hostScript.ts";
 import { watched } from "./watchedResource.ts";
 
@@ -70,19 +70,19 @@ async function buildUnlessThere(inputs: HostImageInputs): Promise<void> {
   if ((await digestOnHost(inputs)) !== inputs.digest) {
     const context = await agentContext();
     if (buildDigest(context, inputs) !== inputs.digest) {
-      throw said(
+      throw problemWithoutStack(
         "kamal-postgres-backup was changed while pulumi up ran, so another image would be built than was shown. Run pulumi up again.",
       );
     }
     const archive = await pack(context.dir);
     const built = await runScript(inputs.target, buildScript(inputs), archive, BUILD_MINUTES);
     if (built.code !== 0) {
-      throw said(
+      throw problemWithoutStack(
         `the image could not be built on ${inputs.target.host}:\n${lastLines(built, 15)}\nThe host must reach Debian's and PostgreSQL's package servers, and the registry of the base image.`,
       );
     }
     if ((await digestOnHost(inputs)) !== inputs.digest) {
-      throw said(
+      throw problemWithoutStack(
         `${nameOf(inputs)} was built on ${inputs.target.host}, but docker does not have it. Look at docker image ls there.`,
       );
     }
@@ -111,7 +111,9 @@ async function digestOnHost(inputs: HostImageInputs): Promise<string | undefined
   const result = await runScript(inputs.target, script);
   if (result.code === 1 && /no such image/i.test(result.stderr)) return undefined;
   if (result.code !== 0) {
-    throw said(`docker on ${inputs.target.host} does not answer: ${lastLines(result, 1)}`);
+    throw problemWithoutStack(
+      `docker on ${inputs.target.host} does not answer: ${lastLines(result, 1)}`,
+    );
   }
   return result.stdout.trim();
 }
@@ -125,7 +127,7 @@ docker image ls --format '{{.Repository}}:{{.Tag}}' '${repository}' | while IFS=
 done`;
   const result = await runScript(target, script);
   if (result.code !== 0) {
-    throw said(
+    throw problemWithoutStack(
       `an earlier image of ${repository} could not be removed from ${target.host}: ${lastLines(result, 1)}`,
     );
   }
@@ -144,7 +146,7 @@ async function pack(dir: string): Promise<Uint8Array> {
     });
     return stdout;
   } catch (error) {
-    throw said(`${dir} could not be packed with tar: ${(error as Error).message}`);
+    throw problemWithoutStack(`${dir} could not be packed with tar: ${(error as Error).message}`);
   }
 }
 

@@ -1,7 +1,6 @@
 import type { SshHop } from "../../common/contracts/stackOutputs.ts";
-import { Problem } from "../../common/problem.ts";
+import { Problem, problemWithoutStack } from "../../common/problem.ts";
 import { runOnHost } from "../../common/ssh/client.ts";
-import { said } from "../../common/withoutStack.ts";
 
 /** A host and how to reach it, as plain values in a dynamic resource's inputs. */
 export interface SshTarget extends SshHop {
@@ -43,6 +42,6 @@ export async function runScript(
     });
     return { code, stdout: lines.join("\n"), stderr };
   } catch (error) {
-    throw error instanceof Problem ? said(error.message) : error;
+    throw error instanceof Problem ? problemWithoutStack(error.message) : error;
   }
 }

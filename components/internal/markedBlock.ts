@@ -5,8 +5,7 @@ import { readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import type * as pulumi from "@pulumi/pulumi";
-import { Problem } from "../../common/problem.ts";
-import { said } from "../../common/withoutStack.ts";
+import { Problem, problemWithoutStack } from "../../common/problem.ts";
 import { readMarkedBlock, removeMarkedBlock, writeMarkedBlock } from "../../kamal/markedBlock.ts";
 
 /** Inputs of the resource: one block of text in a file of the user's. */
@@ -121,7 +120,9 @@ async function readOr(file: string, emptyWhenMissing: boolean): Promise<string> 
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === "ENOENT" && emptyWhenMissing) return "";
-    throw said(`${file} cannot be read (${code}). Check the path and the rights of the file.`);
+    throw problemWithoutStack(
+      `${file} cannot be read (${code}). Check the path and the rights of the file.`,
+    );
   }
 }
 
@@ -142,7 +143,7 @@ async function refuseTracked(file: string): Promise<void> {
     // Not tracked, not in a repository, or no git here.
     return;
   }
-  throw said(
+  throw problemWithoutStack(
     `${file} is tracked by git, so the backup's keys are not written to it. Take it out (git rm --cached, and a line in .gitignore), or name another file that Kamal reads as kamal.secretsFile, for instance .kamal/secrets-common.`,
   );
 }

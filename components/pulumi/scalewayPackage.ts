@@ -1,6 +1,6 @@
 import { createRequire } from "node:module";
 import type * as Scaleway from "@pulumiverse/scaleway";
-import { said } from "../../common/withoutStack.ts";
+import { problemWithoutStack } from "../../common/problem.ts";
 
 const NAME = "@pulumiverse/scaleway";
 
@@ -13,7 +13,7 @@ function load(): typeof Scaleway {
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code !== "MODULE_NOT_FOUND" || !message.includes(NAME)) throw error;
-    throw said(
+    throw problemWithoutStack(
       `kamal-postgres-backup/scaleway needs the package ${NAME}, which is not installed: npm install ${NAME}`,
     );
   }

@@ -4,7 +4,7 @@ import { cpus, totalmem } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Problem } from "../../common/problem.ts";
-import { up } from "../../sandbox/up.ts";
+import { up } from "../../sandbox/commands/up.ts";
 import { readWorld, type World } from "../../sandbox/world/world.ts";
 import { printFigures } from "./figures.ts";
 import { type Bench, sizeOf, startBench, stopBench, versionIn } from "./parts.ts";

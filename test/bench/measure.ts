@@ -1,15 +1,19 @@
+import { readFileSync } from "node:fs";
+import { cpus } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { docker, removeContainer } from "../../sandbox/host/docker.ts";
 import type { RunResult } from "../../sandbox/world/run.ts";
 import { type Cgroup, cgroupOf, proportionalSet } from "./cgroup.ts";
 import { benchLabel } from "./names.ts";
-import { busySeconds, untilQuiet } from "./quiet.ts";
 
 const SAMPLE_MS = 50;
 /** Reading the proportional set walks page tables, so it is done less often. */
 const PSS_EVERY = 8;
 const RUN_LIMIT_MS = 10 * 60_000;
 const PATIENCE_MS = 15_000;
+const LOOK_MS = 1_000;
+/** Share of all cores that others may use while a measurement begins. */
+const QUIET = 0.1;
 
 /** A container in which one command is measured. */
 export interface Subject {
@@ -157,4 +161,26 @@ async function samplePeak(cgroup: Cgroup, signal: AbortSignal): Promise<PeakMemo
     await sleep(SAMPLE_MS);
   }
   return { held, anonymous, kernel, pss };
+}
+
+/** CPU time that the whole machine has worked since its start, seconds. */
+function busySeconds(): number {
+  const line = /^cpu +(.*)$/m.exec(readFileSync("/proc/stat", "utf8"))?.[1] ?? "";
+  const [user, nice, system, , , irq, softirq] = line.split(" ").map(Number);
+  const ticks = [user, nice, system, irq, softirq].reduce<number>((sum, t) => sum + (t ?? 0), 0);
+  return ticks / 100;
+}
+
+/**
+ * Waits until the machine does next to nothing, so that a measurement is not somebody else's. Gives up after the
+ * patience; how much others took is recorded with each measurement.
+ */
+async function untilQuiet(patienceMs: number): Promise<void> {
+  const deadline = performance.now() + patienceMs;
+  do {
+    const before = busySeconds();
+    await sleep(LOOK_MS);
+    const share = ((busySeconds() - before) * 1000) / LOOK_MS / cpus().length;
+    if (share < QUIET) return;
+  } while (performance.now() < deadline);
 }

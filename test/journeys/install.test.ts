@@ -3,8 +3,8 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { up } from "../../sandbox/commands/up.ts";
 import { docker } from "../../sandbox/host/docker.ts";
-import { up } from "../../sandbox/up.ts";
 import { checkout } from "../../sandbox/world/paths.ts";
 
 test("install.sh takes Debian's client, else that of the PostgreSQL project", async () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { removeImages } from "../../sandbox/down.ts";
+import { removeImages } from "../../sandbox/commands/down.ts";
 import { docker } from "../../sandbox/host/docker.ts";
 
 /** No registry listens there, and no other sandbox has it. */

@@ -1,5 +1,5 @@
+import { up } from "../../sandbox/commands/up.ts";
 import { type EngineOptions, openStack, type SandboxStack } from "../../sandbox/stack/engine.ts";
-import { up } from "../../sandbox/up.ts";
 import type { World } from "../../sandbox/world/world.ts";
 
 export interface Journey {

@@ -18,10 +18,10 @@ import {
   Retention,
   S3CompatibleBucket,
 } from "../../../components/index.ts";
+import { up } from "../../../sandbox/commands/up.ts";
 import { containerState } from "../../../sandbox/host/docker.ts";
 import { administrator, query, runCli } from "../../../sandbox/stack/actors.ts";
 import { openStack, resolved, type SandboxStack } from "../../../sandbox/stack/engine.ts";
-import { up } from "../../../sandbox/up.ts";
 import type { World } from "../../../sandbox/world/world.ts";
 import { writerPolicy } from "../../../storage/bucket/iamPolicies.ts";
 import type { ObjectLock } from "../../../storage/bucket/objectLock.ts";

@@ -13,10 +13,10 @@ import {
 } from "@aws-sdk/client-s3";
 import type { BackupOutputs } from "../../../common/contracts/stackOutputs.ts";
 import { AwsBackupBucket, PostgresBackup, Retention } from "../../../components/index.ts";
+import { up } from "../../../sandbox/commands/up.ts";
 import { docker } from "../../../sandbox/host/docker.ts";
 import { administrator, outputsOf, query, runCli } from "../../../sandbox/stack/actors.ts";
 import { openStack, resolved, type SandboxStack } from "../../../sandbox/stack/engine.ts";
-import { up } from "../../../sandbox/up.ts";
 import type { World } from "../../../sandbox/world/world.ts";
 import { writerPolicy } from "../../../storage/bucket/iamPolicies.ts";
 import { type IamUser, iamUser } from "../../support/iamUser.ts";

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { CreateBucketCommand, ListObjectsV2Command, PutObjectCommand } from "@aws-sdk/client-s3";
 import { PostgresBackup } from "../../../components/index.ts";
+import { up } from "../../../sandbox/commands/up.ts";
 import { docker } from "../../../sandbox/host/docker.ts";
 import { administrator, outputsOf, query, runCli } from "../../../sandbox/stack/actors.ts";
 import { openStack, resolved, type SandboxStack } from "../../../sandbox/stack/engine.ts";
-import { up } from "../../../sandbox/up.ts";
 import type { World } from "../../../sandbox/world/world.ts";
 
 /**

@@ -3,11 +3,11 @@ import { after, before, test } from "node:test";
 import { CreateBucketCommand } from "@aws-sdk/client-s3";
 import type { BackupOutputs } from "../../../common/contracts/stackOutputs.ts";
 import { PostgresBackup } from "../../../components/index.ts";
+import { up } from "../../../sandbox/commands/up.ts";
 import { docker } from "../../../sandbox/host/docker.ts";
 import { kamal } from "../../../sandbox/services/kamal.ts";
 import { administrator, outputsOf, runCli } from "../../../sandbox/stack/actors.ts";
 import { openStack, resolved, type SandboxStack } from "../../../sandbox/stack/engine.ts";
-import { up } from "../../../sandbox/up.ts";
 import type { World } from "../../../sandbox/world/world.ts";
 
 /** A backup whose image is built on the host itself and is in no registry. */

@@ -1,8 +1,8 @@
-import { registryAnswers } from "./host/registry.ts";
-import { query } from "./services/database.ts";
-import { sshAnswers } from "./services/ssh.ts";
-import { storeAnswers } from "./services/store.ts";
-import type { World } from "./world/world.ts";
+import { registryAnswers } from "../host/registry.ts";
+import { query } from "../services/database.ts";
+import { sshAnswers } from "../services/ssh.ts";
+import { storeAnswers } from "../services/store.ts";
+import type { World } from "../world/world.ts";
 
 export interface PartStatus {
   readonly part: string;

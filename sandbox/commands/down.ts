@@ -1,13 +1,13 @@
 import { rmSync } from "node:fs";
-import { Problem } from "../common/problem.ts";
-import { discardBootstrap } from "./host/debian.ts";
-import { docker, requireEngine } from "./host/docker.ts";
+import { Problem } from "../../common/problem.ts";
+import { discardBootstrap } from "../host/debian.ts";
+import { docker, requireEngine } from "../host/docker.ts";
+import { withLock } from "../world/lock.ts";
+import { checkout, sandboxId, sandboxLabel, stateDir } from "../world/paths.ts";
+import { loadSettings } from "../world/settings.ts";
+import { forgetWorld } from "../world/world.ts";
 import { lines, removeContainers, removeVolumes, stopServers } from "./leftovers.ts";
 import { step } from "./steps.ts";
-import { withLock } from "./world/lock.ts";
-import { checkout, sandboxId, sandboxLabel, stateDir } from "./world/paths.ts";
-import { loadSettings } from "./world/settings.ts";
-import { forgetWorld } from "./world/world.ts";
 
 export interface DownOptions {
   /** Gets one line for each step. @default nothing is printed */

@@ -1,18 +1,24 @@
-import { docker, ensureNetwork, requireEngine } from "./host/docker.ts";
-import { type Images, imageNames, imagesAreThere, makeImages, plantImages } from "./host/images.ts";
-import { findProgram } from "./host/processes.ts";
-import { ensureRegistry } from "./host/registry.ts";
+import { docker, ensureNetwork, requireEngine } from "../host/docker.ts";
+import {
+  type Images,
+  imageNames,
+  imagesAreThere,
+  makeImages,
+  plantImages,
+} from "../host/images.ts";
+import { findProgram } from "../host/processes.ts";
+import { ensureRegistry } from "../host/registry.ts";
+import { ensureApp } from "../services/app.ts";
+import { ensureDatabase } from "../services/database.ts";
+import { ensureSample } from "../services/sample.ts";
+import { ensureSsh } from "../services/ssh.ts";
+import { ensureStore } from "../services/store.ts";
+import { withLock } from "../world/lock.ts";
+import { checkout, sandboxId, stateDir } from "../world/paths.ts";
+import { hasSettings, loadSettings, type Settings } from "../world/settings.ts";
+import { forgetWorld, type World, writeWorld } from "../world/world.ts";
 import { removeLeftovers } from "./leftovers.ts";
-import { ensureApp } from "./services/app.ts";
-import { ensureDatabase } from "./services/database.ts";
-import { ensureSample } from "./services/sample.ts";
-import { ensureSsh } from "./services/ssh.ts";
-import { ensureStore } from "./services/store.ts";
 import { allDone, step } from "./steps.ts";
-import { withLock } from "./world/lock.ts";
-import { checkout, sandboxId, stateDir } from "./world/paths.ts";
-import { hasSettings, loadSettings, type Settings } from "./world/settings.ts";
-import { forgetWorld, type World, writeWorld } from "./world/world.ts";
 
 export interface UpOptions {
   /** Gets one line for each step. @default nothing is printed */

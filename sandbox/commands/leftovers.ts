@@ -1,9 +1,9 @@
-import { docker, removeContainer } from "./host/docker.ts";
-import { stopRegistry } from "./host/registry.ts";
-import { stopSsh } from "./services/ssh.ts";
-import { storeName } from "./services/store.ts";
-import { sandboxLabel } from "./world/paths.ts";
-import { serviceName } from "./world/settings.ts";
+import { docker, removeContainer } from "../host/docker.ts";
+import { stopRegistry } from "../host/registry.ts";
+import { stopSsh } from "../services/ssh.ts";
+import { storeName } from "../services/store.ts";
+import { sandboxLabel } from "../world/paths.ts";
+import { serviceName } from "../world/settings.ts";
 
 /**
  * Removes what a sandbox of this checkout has running when its state folder is gone, as after a fresh clone into the
