@@ -114,7 +114,7 @@ test("a bucket's own rules, told: the folders, the outputs, and what the preview
     ({ Retention }) => ({ bucket: given(Retention.days(1)) }),
     true,
   ).catch((error: Error) => error.message);
-  assert.match(String(plain), /schedule and retention contradict each other/);
+  assert.match(String(plain), /schedule and bucket\.retention contradict each other/);
 });
 
 test("list's last day is the sooner one, where the container deletes before the bucket's rule", async () => {
