@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { chooseEntry, judgeAge, stateOf } from "../../cli/backups/catalogue.ts";
-import { entryOf, outputs } from "./support.ts";
+import { entryOf, outputs } from "./samples.ts";
 
 const newest = entryOf("2026-11-24T03:15:02");
 const unfinished = entryOf("2026-11-24T09:00:00", { manifestKey: null, manifest: null });

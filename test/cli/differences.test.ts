@@ -5,7 +5,7 @@ import { judge } from "../../cli/stack/differences.ts";
 import { type EngineEvent, parseEngineEvents } from "../../cli/stack/engineEvents.ts";
 import { lifecycleDifferences } from "../../cli/stack/lifecycleDifferences.ts";
 import { changesBetween } from "../../cli/stack/propertyChanges.ts";
-import { recorded } from "./support.ts";
+import { recorded } from "./samples.ts";
 
 test("the rows of a refresh that the real engine recorded", async () => {
   const { differences, others } = judge(parseEngineEvents(await recorded("drift")));

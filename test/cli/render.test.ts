@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { renderBackups } from "../../cli/commands/list.ts";
 import { renderBar, renderMarkdown, renderTable } from "../../cli/terminal/render.ts";
-import { entryOf, outputs } from "./support.ts";
+import { entryOf, outputs } from "./samples.ts";
 
 test("the table of backups", () => {
   const lines = renderBackups(outputs, [

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseEvent } from "../../common/contracts/agentEvents.ts";
-import { entryOf, manifestOf } from "../cli/support.ts";
+import { entryOf, manifestOf } from "../cli/samples.ts";
 
 test("what is no event of ours is passed over", () => {
   for (const line of ["", "Welcome to Debian", "42", "null", "[]", '{"level":"info"}']) {
