@@ -17,7 +17,7 @@ import {
 import type { AgentEvent } from "../../agent/runtime/reporter.ts";
 import { bundleAgent } from "../../common/agentContext.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
-import { compileCache } from "../support/compileCache.ts";
+import { compileCache } from "../../sandbox/world/run.ts";
 import { type IamUser, iamUser } from "../support/iamUser.ts";
 import {
   findServerPrograms,

@@ -5,7 +5,7 @@ import { dirname, join, resolve } from "node:path";
 import { PassThrough, Writable } from "node:stream";
 import type { TestContext } from "node:test";
 import type { Entry } from "../../common/contracts/agentEvents.ts";
-import { compileCache } from "../support/compileCache.ts";
+import { compileCache } from "../../sandbox/world/run.ts";
 import { outputs } from "./factories.ts";
 
 /** What a program at the boundary answers. */

@@ -14,8 +14,15 @@ import { checkout } from "../../sandbox/world/paths.ts";
 import type { World } from "../../sandbox/world/world.ts";
 import { AgentContainer } from "../support/agentContainer.ts";
 import { untimed } from "../support/archive.ts";
-import { buildAgents, MajorServer, pushedBytes } from "../support/majors.ts";
-import { ASTRAY, COUNTS, NEWS, SHOP } from "../support/majorsData.ts";
+import {
+  ASTRAY,
+  buildAgents,
+  COUNTS,
+  MajorServer,
+  NEWS,
+  pushedBytes,
+  SHOP,
+} from "../support/majors.ts";
 
 const MAJORS = [15, 17, 18] as const;
 type M = (typeof MAJORS)[number];

@@ -1,6 +1,6 @@
 /**
  * Runs the tests, two files at a time: the journeys one after the other, because they share the sandbox, and beside them all
- * others. Unit tests share one process, the others have one each. What a file prints appears when it has ended.
+ * others. Unit tests share two processes, the others have one each. What a file prints appears when it has ended.
  *
  * Words on the command line narrow it: `npm test -- storage` runs the files whose path contains the word or that carry it as
  * a tag (`// tag: cloud`). `--unit` takes unit tests alone, `--times` ends with a table of the twenty dearest files.
@@ -10,8 +10,8 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
+import type { Score } from "./files.ts";
 import { findTests, kindOf, tagsOf } from "./kinds.ts";
-import type { Score } from "./runFiles.ts";
 
 const LIMIT_MS = 20 * 60_000;
 const { values: options, positionals: words } = parseArgs({
@@ -42,7 +42,11 @@ const journeys: Batch[] = world
   .toSorted((a, b) => place(a) - place(b))
   .map((file) => [file]);
 const others: Batch[] = world.filter((file) => !isJourney(file)).map((file) => [file]);
-if (unit.length > 0) others.unshift(unit);
+// Two processes, one for each lane; every other file, so that no room is all in one of them.
+for (const half of [1, 0]) {
+  const batch = unit.filter((_, i) => i % 2 === half);
+  if (batch.length > 0) others.unshift(batch);
+}
 
 /** The tags `first` and `last` say when a journey comes; each of those files gives its reason. */
 function place(file: string): number {
@@ -58,7 +62,7 @@ const rows: Row[] = [];
 
 async function runBatch(batch: Batch): Promise<void> {
   const started = performance.now();
-  const child = fork(join(import.meta.dirname, "runFiles.ts"), batch, {
+  const child = fork(join(import.meta.dirname, "files.ts"), batch, {
     stdio: ["ignore", "pipe", "pipe", "ipc"],
     timeout: LIMIT_MS,
     killSignal: "SIGKILL",
