@@ -24,8 +24,8 @@ import {
   query,
   startPostgres,
   type TestPostgres,
-} from "../support/postgres.ts";
-import { startStore, type TestStore, type TlsFiles } from "../support/store.ts";
+} from "../support/servers/postgres.ts";
+import { startStore, type TestStore, type TlsFiles } from "../support/servers/store.ts";
 
 /** The agent as one file, as the image has it; its sources would take four times as long to start. */
 const folder = await mkdtemp(join(tmpdir(), "agent-"));

@@ -3,7 +3,7 @@ import { chmod, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, type TestContext, test } from "node:test";
 import { HostConnection } from "../../cli/session/hostConnection.ts";
-import { hasSshd, startSshd, type TestSshd } from "../support/sshd.ts";
+import { hasSshd, startSshd, type TestSshd } from "../support/servers/sshd.ts";
 import { entryOf, hoursAgo, inspected, outputs, recorded } from "./factories.ts";
 import { Outside } from "./support.ts";
 

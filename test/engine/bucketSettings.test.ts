@@ -15,7 +15,6 @@ import type {
   BackupBucketArgs,
   S3CompatibleBucketArgs,
 } from "../../components/index.ts";
-import type { Project } from "../providers/project.ts";
 import {
   type Drift,
   type Drifts,
@@ -25,7 +24,8 @@ import {
   roundsOf,
 } from "../support/bucketKinds.ts";
 import { administrator, changed } from "../support/compatible.ts";
-import { startStore, type TestStore } from "../support/store.ts";
+import type { Project } from "../support/engineProject.ts";
+import { startStore, type TestStore } from "../support/servers/store.ts";
 
 /** Buckets without a lock, and the settings that only one kind has: changed in the program, and by hand. */
 let store: TestStore;

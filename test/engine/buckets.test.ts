@@ -17,10 +17,10 @@ import {
   type S3Client,
 } from "@aws-sdk/client-s3";
 import { type AwsBackupBucketArgs, Retention } from "../../components/index.ts";
-import type { Project } from "../providers/project.ts";
 import { type Drifts, elsewhere, type Kind, onAws, roundsOf } from "../support/bucketKinds.ts";
 import { administrator, changed } from "../support/compatible.ts";
-import { startStore, type TestStore } from "../support/store.ts";
+import type { Project } from "../support/engineProject.ts";
+import { startStore, type TestStore } from "../support/servers/store.ts";
 
 /** Both kinds of bucket against a service that enforces policies, on the real engine. */
 let store: TestStore;

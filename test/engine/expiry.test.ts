@@ -9,9 +9,9 @@ import {
   type S3Client,
 } from "@aws-sdk/client-s3";
 import { dumpKey, manifestKey } from "../../storage/catalogue/objectKeys.ts";
-import { openProject, type Project } from "../providers/project.ts";
 import { administrator, compatible } from "../support/compatible.ts";
-import { startStore, type TestStore } from "../support/store.ts";
+import { openProject, type Project } from "../support/engineProject.ts";
+import { startStore, type TestStore } from "../support/servers/store.ts";
 import { age, runLifecycle } from "../support/time.ts";
 
 /** The store's own lifecycle worker, over a bucket that the component set up: 30 days, then 14 to bring back. */

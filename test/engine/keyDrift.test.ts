@@ -12,10 +12,10 @@ import * as pulumi from "@pulumi/pulumi";
 import { KeyProbe } from "../../components/bucket/keyProbe.ts";
 import { BackupKeys } from "../../components/index.ts";
 import { writerPolicy } from "../../storage/bucket/iamPolicies.ts";
-import { openProject, type Project } from "../providers/project.ts";
 import { administrator, changed, standIn } from "../support/compatible.ts";
+import { openProject, type Project } from "../support/engineProject.ts";
 import { iamUser, type Key } from "../support/iamUser.ts";
-import { startStore, type TestStore } from "../support/store.ts";
+import { startStore, type TestStore } from "../support/servers/store.ts";
 
 /** What a hand can do to the keys of a backup, those that are made and those that were given. */
 const Bucket = "backups";

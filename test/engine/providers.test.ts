@@ -11,9 +11,9 @@ import {
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { AwsBackupBucket, type AwsBackupBucketArgs, Retention } from "../../components/index.ts";
-import { openProject, type Project } from "../providers/project.ts";
 import { administrator, changed, compatible, standIn } from "../support/compatible.ts";
-import { startStore, type TestStore } from "../support/store.ts";
+import { openProject, type Project } from "../support/engineProject.ts";
+import { startStore, type TestStore } from "../support/servers/store.ts";
 
 let store: TestStore;
 let s3: S3Client;

@@ -16,9 +16,9 @@ import {
   type S3Client,
 } from "@aws-sdk/client-s3";
 import { Retention, type S3CompatibleBucketArgs } from "../../components/index.ts";
-import { openProject, type Project } from "../providers/project.ts";
 import { administrator, changed, compatible } from "../support/compatible.ts";
-import { startStore, type TestStore } from "../support/store.ts";
+import { openProject, type Project } from "../support/engineProject.ts";
+import { startStore, type TestStore } from "../support/servers/store.ts";
 
 /** A bucket of the user's, with a lifecycle rule and a policy of the user's, taken over by the program. */
 const Bucket = "everything-of-the-firm";

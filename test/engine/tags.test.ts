@@ -6,10 +6,10 @@ import {
   PutBucketTaggingCommand,
   type S3Client,
 } from "@aws-sdk/client-s3";
-import type { Project } from "../providers/project.ts";
 import { elsewhere } from "../support/bucketKinds.ts";
 import { administrator } from "../support/compatible.ts";
-import { startStore, type TestStore } from "../support/store.ts";
+import type { Project } from "../support/engineProject.ts";
+import { startStore, type TestStore } from "../support/servers/store.ts";
 
 const tags = { team: "data", stage: "test" };
 let store: TestStore;

@@ -3,8 +3,8 @@ import { after, before, test } from "node:test";
 import { docker, removeContainer } from "../../sandbox/host/docker.ts";
 import { outputsOf, query } from "../../sandbox/stack/actors.ts";
 import { eventually } from "../../sandbox/world/run.ts";
-import { AgentContainer, OwnStore } from "../support/agentContainer.ts";
 import { begin, type Journey } from "../support/journey.ts";
+import { AgentContainer, OwnStore } from "../support/servers/agentContainer.ts";
 
 const IDLE_LIMIT = 10 * 1024 * 1024;
 const DATABASE = "container_journey";

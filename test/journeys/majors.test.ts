@@ -12,7 +12,6 @@ import { ensureMajor } from "../../sandbox/host/majors.ts";
 import { administrator } from "../../sandbox/stack/actors.ts";
 import { checkout } from "../../sandbox/world/paths.ts";
 import type { World } from "../../sandbox/world/world.ts";
-import { AgentContainer } from "../support/agentContainer.ts";
 import { untimed } from "../support/archive.ts";
 import {
   ASTRAY,
@@ -23,6 +22,7 @@ import {
   pushedBytes,
   SHOP,
 } from "../support/majors.ts";
+import { AgentContainer } from "../support/servers/agentContainer.ts";
 
 const MAJORS = [15, 17, 18] as const;
 type M = (typeof MAJORS)[number];

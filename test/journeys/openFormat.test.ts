@@ -16,8 +16,8 @@ import { formatRecipient, publicKeyOf } from "../../common/age/keys.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { docker, removeContainer } from "../../sandbox/host/docker.ts";
 import { administrator, outputsOf, query } from "../../sandbox/stack/actors.ts";
-import { AgentContainer } from "../support/agentContainer.ts";
 import { begin, type Journey } from "../support/journey.ts";
+import { AgentContainer } from "../support/servers/agentContainer.ts";
 
 /** What the image's own pg_dump (16 or newer) makes, which compresses by itself, in the hands of stock tools and in ours. */
 const Bucket = "open-format";

@@ -21,21 +21,25 @@ const up = "../../test";
 
 for (const [what, text, starter] of [
   ["starts programs itself", 'import { spawn } from "node:child_process";', "node:child_process"],
-  ["imports a world", `import { startStore } from "${up}/support/store.ts";`, "node:child_process"],
+  ["imports a world", `import { startStore } from "${up}/support/servers/store.ts";`, "node:child_process"],
   [
     "imports it in several lines",
     `import {\n  a,\n  b,\n} from "${up}/agent/world.ts";`,
     "node:child_process",
   ],
-  ["imports it when it runs", `await import("${up}/support/sshd.ts");`, "node:child_process"],
+  [
+    "imports it when it runs",
+    `await import("${up}/support/servers/sshd.ts");`,
+    "node:child_process",
+  ],
   [
     "runs Pulumi's engine",
-    `import { openProject } from "${up}/providers/project.ts";`,
+    `import { openProject } from "${up}/support/engineProject.ts";`,
     "@pulumi/pulumi/automation/index.js",
   ],
   [
     "takes a world's type alone",
-    `import type { TestStore } from "${up}/support/store.ts";`,
+    `import type { TestStore } from "${up}/support/servers/store.ts";`,
     undefined,
   ],
   [
@@ -60,7 +64,7 @@ test("a tag stands in the first lines, on a line of its own", () => {
 test("every journey and every test on the engine is a world test, and most of the pure rooms are unit tests", () => {
   const unit = findTests([]).filter((path) => kindOf(path) === "unit");
   assert.deepEqual(
-    unit.filter((path) => /^test\/(?:journeys|engine|providers)\//.test(path)),
+    unit.filter((path) => /^test\/(?:journeys|engine|sandbox/providers)\//.test(path)),
     [],
   );
   assert.ok(unit.includes("test/storage/address/address.test.ts"));
@@ -70,7 +74,7 @@ test("every journey and every test on the engine is a world test, and most of th
 test("a word is a part of a path or a tag", () => {
   const cloud = findTests(["cloud"]);
   assert.ok(cloud.some((path) => path.startsWith("test/journeys/cloud/")));
-  assert.ok(cloud.includes("test/package.test.ts"));
+  assert.ok(cloud.includes("test/project/package.test.ts"));
   assert.ok(!cloud.includes("test/storage/address/address.test.ts"));
   assert.deepEqual(findTests(["no-such-word"]), []);
 });

@@ -5,7 +5,7 @@ import {
 } from "@aws-sdk/client-s3";
 import { parseAddress } from "../../storage/address/address.ts";
 import { openStore, type Store } from "../../storage/s3/client.ts";
-import type { TestStore } from "./store.ts";
+import type { TestStore } from "./servers/store.ts";
 
 /** Makes a bucket with the administrator's key and opens it. */
 export async function makeBucket(

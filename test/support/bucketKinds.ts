@@ -5,9 +5,9 @@ import {
   Retention,
   type S3CompatibleBucketArgs,
 } from "../../components/index.ts";
-import { openProject, type Project } from "../providers/project.ts";
 import { compatible, standIn } from "./compatible.ts";
-import type { TestStore } from "./store.ts";
+import { openProject, type Project } from "./engineProject.ts";
+import type { TestStore } from "./servers/store.ts";
 
 /** One kind of bucket of ours, in a project on the real engine. */
 export interface Kind<Args> {

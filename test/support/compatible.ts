@@ -5,7 +5,7 @@ import {
   S3CompatibleBucket,
   type S3CompatibleBucketArgs,
 } from "../../components/index.ts";
-import type { TestStore } from "./store.ts";
+import type { TestStore } from "./servers/store.ts";
 
 /** The administrator's client. */
 export function administrator(store: TestStore): S3Client {

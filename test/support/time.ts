@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { grpc } from "../../sandbox/providers/protocol.ts";
 import { run } from "../../sandbox/world/run.ts";
-import type { TestStore } from "./store.ts";
+import type { TestStore } from "./servers/store.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const dayMs = 86_400_000;

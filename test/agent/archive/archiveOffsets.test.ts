@@ -12,7 +12,7 @@ import {
   query,
   startPostgres,
   type TestPostgres,
-} from "../../support/postgres.ts";
+} from "../../support/servers/postgres.ts";
 
 const run = promisify(execFile);
 let server: TestPostgres;

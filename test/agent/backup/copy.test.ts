@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it, type TestContext } from "node:test";
 import type { Manifest } from "../../../common/contracts/manifest.ts";
-import { Receiver } from "../../support/receiver.ts";
-import { type Fate, startRelay } from "../../support/relay.ts";
-import { startStore, type TestStore } from "../../support/store.ts";
+import { Receiver } from "../../support/servers/receiver.ts";
+import { type Fate, startRelay } from "../../support/servers/relay.ts";
+import { startStore, type TestStore } from "../../support/servers/store.ts";
 import { BIG, processOf, progressOf, refused } from "../runtime/watch.ts";
 import {
   agent,

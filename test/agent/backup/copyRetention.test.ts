@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it, type TestContext } from "node:test";
-import { type Fate, startRelay } from "../../support/relay.ts";
+import { type Fate, startRelay } from "../../support/servers/relay.ts";
 import { health, stateFolder } from "../runtime/watch.ts";
 import { agent, failure, type Outcome, unavailable, World } from "../world.ts";
 import { twoBuckets } from "./twoBuckets.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it, type TestContext } from "node:test";
-import { type Fate, startRelay } from "../../support/relay.ts";
+import { type Fate, startRelay } from "../../support/servers/relay.ts";
 import { BIG, progressOf, refused } from "../runtime/watch.ts";
 import {
   agent,

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import pg from "pg";
 import { takeBackupLock } from "../../../agent/postgres/advisoryLock.ts";
-import { Receiver } from "../../support/receiver.ts";
+import { Receiver } from "../../support/servers/receiver.ts";
 import { BIG, progressOf } from "../runtime/watch.ts";
 import { agent, outcomeOf, startAgent, unavailable, World } from "../world.ts";
 

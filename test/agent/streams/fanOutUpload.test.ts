@@ -10,8 +10,8 @@ import { Tee } from "../../../agent/streams/tee.ts";
 import { parseAddress } from "../../../storage/address/address.ts";
 import { openStore, type Store } from "../../../storage/s3/client.ts";
 import { keysIn, makeBucket, unfinishedIn } from "../../support/bucket.ts";
-import { type Fate, startRelay } from "../../support/relay.ts";
-import { startStore, type TestStore } from "../../support/store.ts";
+import { type Fate, startRelay } from "../../support/servers/relay.ts";
+import { startStore, type TestStore } from "../../support/servers/store.ts";
 
 const MiB = 1024 * 1024;
 const PART = 5 * MiB;

@@ -8,7 +8,7 @@ import type { Store } from "../../../storage/s3/client.ts";
 import type { Credentials } from "../../../storage/s3/credentials.ts";
 import { makeBucket } from "../../support/bucket.ts";
 import { iamUser } from "../../support/iamUser.ts";
-import { startStore, type TestStore } from "../../support/store.ts";
+import { startStore, type TestStore } from "../../support/servers/store.ts";
 import { entryOf, hoursAgo, inspected, outputs, recorded } from "../factories.ts";
 import { Outside } from "../support.ts";
 

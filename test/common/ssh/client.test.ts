@@ -9,7 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { runOnHost, type SshOptions } from "../../../common/ssh/client.ts";
 import { KeysRefused } from "../../../common/ssh/errors.ts";
 import type { Route } from "../../../common/ssh/route.ts";
-import { hasSshd, startSshd, type TestSshd } from "../../support/sshd.ts";
+import { hasSshd, startSshd, type TestSshd } from "../../support/servers/sshd.ts";
 
 /** Two real OpenSSH servers: a host, and a bastion in front of it. */
 const skip = !(await hasSshd()) && "no OpenSSH server on this machine";

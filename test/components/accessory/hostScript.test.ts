@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
 import { runScript, type SshTarget } from "../../../components/internal/hostScript.ts";
-import { hasSshd, startSshd, type TestSshd } from "../../support/sshd.ts";
+import { hasSshd, startSshd, type TestSshd } from "../../support/servers/sshd.ts";
 
 /** Two real OpenSSH servers: a host, and a bastion in front of it. */
 const skip = !(await hasSshd()) && "no OpenSSH server on this machine";

@@ -8,7 +8,7 @@ import type { RegistryLogin } from "../../../components/accessory/kamalProject.t
 import { pinnedImage } from "../../../components/image/publishedImage.ts";
 import { registryDigest } from "../../../components/image/registryDigest.ts";
 import { parseImageReference } from "../../../kamal/imageReference.ts";
-import { startRegistry, type TestRegistry } from "../../support/registry.ts";
+import { startRegistry, type TestRegistry } from "../../support/servers/registry.ts";
 import { declare } from "../mocks.ts";
 
 const sha256 = (text: string) => `sha256:${createHash("sha256").update(text).digest("hex")}`;

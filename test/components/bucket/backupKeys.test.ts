@@ -13,8 +13,8 @@ import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { BackupKeys, type KeysArgs } from "../../../components/bucket/backupKeys.ts";
 import type { PolicyDocument } from "../../../storage/bucket/iamPolicies.ts";
-import { openProject, type Project } from "../../providers/project.ts";
-import { startStore, type TestStore } from "../../support/store.ts";
+import { openProject, type Project } from "../../support/engineProject.ts";
+import { startStore, type TestStore } from "../../support/servers/store.ts";
 import { declare, isSecret, plainText } from "../mocks.ts";
 
 const Bucket = "backups";

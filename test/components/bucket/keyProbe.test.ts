@@ -6,7 +6,7 @@ import * as provider from "../../../components/internal/keyProbe.ts";
 import { writerPolicy } from "../../../storage/bucket/iamPolicies.ts";
 import { makeBucket } from "../../support/bucket.ts";
 import { iamUser } from "../../support/iamUser.ts";
-import { startStore, type TestStore } from "../../support/store.ts";
+import { startStore, type TestStore } from "../../support/servers/store.ts";
 
 const bucket = "backups";
 const prefix = "shop";

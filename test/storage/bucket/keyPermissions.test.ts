@@ -25,7 +25,7 @@ import {
 } from "../../../storage/bucket/keyPermissions.ts";
 import { openBucket } from "../../support/bucket.ts";
 import { iamUser } from "../../support/iamUser.ts";
-import { startStore, type TestStore } from "../../support/store.ts";
+import { startStore, type TestStore } from "../../support/servers/store.ts";
 
 const prefix = "shop/production";
 const PLAIN = "plain-bucket";

@@ -28,7 +28,7 @@ import { putNew } from "../../../storage/upload/conditionalPut.ts";
 import { uploadStream } from "../../../storage/upload/upload.ts";
 import { makeBucket, openBucket, unfinishedIn } from "../../support/bucket.ts";
 import { iamUser } from "../../support/iamUser.ts";
-import { startStore, type TestStore } from "../../support/store.ts";
+import { startStore, type TestStore } from "../../support/servers/store.ts";
 
 const Bucket = "rights";
 const prefix = "shop/production";

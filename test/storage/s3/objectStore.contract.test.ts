@@ -5,7 +5,7 @@ import { isMissing, isTaken } from "../../../storage/s3/errors.ts";
 import { type ListedObject, type ObjectStore, readWhole } from "../../../storage/s3/objectStore.ts";
 import { makeBucket, openBucket } from "../../support/bucket.ts";
 import { MemoryStore } from "../../support/memoryStore.ts";
-import { startStore, type TestStore } from "../../support/store.ts";
+import { startStore, type TestStore } from "../../support/servers/store.ts";
 
 const MiB = 1024 * 1024;
 const text = (body: string) => Buffer.from(body);

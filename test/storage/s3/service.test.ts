@@ -18,8 +18,8 @@ import { probeWrite } from "../../../storage/s3/writeProbe.ts";
 import { putNew } from "../../../storage/upload/conditionalPut.ts";
 import { uploadStream } from "../../../storage/upload/upload.ts";
 import { keysIn, makeBucket, openBucket, unfinishedIn } from "../../support/bucket.ts";
-import { startRelay } from "../../support/relay.ts";
-import { startStore, type TestStore } from "../../support/store.ts";
+import { startRelay } from "../../support/servers/relay.ts";
+import { startStore, type TestStore } from "../../support/servers/store.ts";
 
 const problem = (message: RegExp) => (error: Error) => {
   assert.equal(error.name, "Problem", error.stack);

@@ -10,8 +10,8 @@ import { S3ObjectStore } from "../../../storage/s3/s3ObjectStore.ts";
 import { putNew } from "../../../storage/upload/conditionalPut.ts";
 import { type UploadOptions, uploadStream } from "../../../storage/upload/upload.ts";
 import { keysIn, makeBucket, openBucket, unfinishedIn } from "../../support/bucket.ts";
-import { startRelay } from "../../support/relay.ts";
-import { startStore, type TestStore } from "../../support/store.ts";
+import { startRelay } from "../../support/servers/relay.ts";
+import { startStore, type TestStore } from "../../support/servers/store.ts";
 
 const MiB = 1024 * 1024;
 const options: UploadOptions = { partBytes: 5 * MiB, beforeComplete: async () => {} };

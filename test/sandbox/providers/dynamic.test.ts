@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
-import { openProject, type Project } from "./project.ts";
+import { openProject, type Project } from "../../support/engineProject.ts";
 
 /** A dynamic resource whose id is the process that made it. */
 class Made extends pulumi.dynamic.Resource {

@@ -18,8 +18,8 @@ import {
   S3Client,
 } from "@aws-sdk/client-s3";
 import * as aws from "@pulumi/aws";
-import { startStore, type TestStore } from "../support/store.ts";
-import { openProject, type Project } from "./project.ts";
+import { openProject, type Project } from "../../support/engineProject.ts";
+import { startStore, type TestStore } from "../../support/servers/store.ts";
 
 let store: TestStore;
 let iam: IAMClient;

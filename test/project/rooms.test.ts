@@ -8,7 +8,7 @@ import {
   importsOf,
   subRoomsGraph,
   topRooms,
-} from "./support/importGraph.ts";
+} from "../support/importGraph.ts";
 
 const ROOMS: Record<string, readonly string[]> = {
   common: [],

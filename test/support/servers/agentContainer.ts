@@ -8,11 +8,11 @@ import {
   PutObjectCommand,
   S3Client,
 } from "@aws-sdk/client-s3";
-import type { AgentEvent } from "../../agent/runtime/reporter.ts";
-import { docker, dockerEnvironment, removeContainer } from "../../sandbox/host/docker.ts";
-import { sandboxLabel } from "../../sandbox/world/paths.ts";
-import { eventually } from "../../sandbox/world/run.ts";
-import type { World } from "../../sandbox/world/world.ts";
+import type { AgentEvent } from "../../../agent/runtime/reporter.ts";
+import { docker, dockerEnvironment, removeContainer } from "../../../sandbox/host/docker.ts";
+import { sandboxLabel } from "../../../sandbox/world/paths.ts";
+import { eventually } from "../../../sandbox/world/run.ts";
+import type { World } from "../../../sandbox/world/world.ts";
 
 const KEY = "container-journey";
 const SECRET = "container-journey-secret";

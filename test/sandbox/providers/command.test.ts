@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { remote, type types } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import { startSshd, type TestSshd } from "../support/sshd.ts";
-import { openProject, type Project } from "./project.ts";
+import { openProject, type Project } from "../../support/engineProject.ts";
+import { startSshd, type TestSshd } from "../../support/servers/sshd.ts";
 
 let target: TestSshd;
 let bastion: TestSshd;

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { startProviders } from "../../sandbox/providers/start.ts";
+import { startProviders } from "../../../sandbox/providers/start.ts";
 
 const store = {
   SANDBOX_S3_ENDPOINT: "http://127.0.0.1:1",
@@ -81,7 +81,7 @@ test("a stand-in that cannot start fails with its status, and leaves none behind
 });
 
 test("a stand-in dies with the process that started it", async () => {
-  const start = new URL("../../sandbox/providers/start.ts", import.meta.url).href;
+  const start = new URL("../../../sandbox/providers/start.ts", import.meta.url).href;
   const script = `import { startProviders } from ${JSON.stringify(start)};
     console.log((await startProviders({ env: {}, only: ["command"], standIns: "always" })).debugProviders);`;
   const parent = spawn(process.execPath, ["--input-type=module", "--eval", script], {

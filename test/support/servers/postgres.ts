@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import pg from "pg";
-import { cacheDir } from "../../sandbox/world/paths.ts";
+import { cacheDir } from "../../../sandbox/world/paths.ts";
 
 /** A running PostgreSQL of the test's own, on loopback, with one superuser. */
 export interface TestPostgres {

@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import * as docker from "@pulumi/docker";
-import { startRegistry, type TestRegistry, whyNoDocker } from "../support/registry.ts";
-import { openProject, type Project } from "./project.ts";
+import { openProject, type Project } from "../../support/engineProject.ts";
+import { startRegistry, type TestRegistry, whyNoDocker } from "../../support/servers/registry.ts";
 
 const execute = promisify(execFile);
 const skip = await whyNoDocker();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
-import { arrowsOf, roomsGraph, subRoomsGraph, topRooms } from "./support/importGraph.ts";
+import { arrowsOf, roomsGraph, subRoomsGraph, topRooms } from "../support/importGraph.ts";
 
 const PAGE = "docs/architecture.md";
 /** A diagram names what it shows in its comment: `%% rooms: .` for the top level, else a room. */
