@@ -64,7 +64,7 @@ test("a tag stands in the first lines, on a line of its own", () => {
 test("every journey and every test on the engine is a world test, and most of the pure rooms are unit tests", () => {
   const unit = findTests([]).filter((path) => kindOf(path) === "unit");
   assert.deepEqual(
-    unit.filter((path) => /^test\/(?:journeys|engine|sandbox/providers)\//.test(path)),
+    unit.filter((path) => /^test\/(?:journeys|engine|sandbox\/providers)\//.test(path)),
     [],
   );
   assert.ok(unit.includes("test/storage/address/address.test.ts"));
