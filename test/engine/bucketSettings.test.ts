@@ -4,6 +4,7 @@ import { after, before, describe, it } from "node:test";
 import {
   DeleteBucketEncryptionCommand,
   DeleteBucketTaggingCommand,
+  GetObjectLockConfigurationCommand,
   PutBucketEncryptionCommand,
   PutBucketOwnershipControlsCommand,
   PutBucketTaggingCommand,
@@ -148,7 +149,12 @@ const changesElsewhere: Changes<S3CompatibleBucketArgs> = {
   ],
 };
 
-function suite<Args>(
+async function lockOf(Bucket: string) {
+  const found = await s3.send(new GetObjectLockConfigurationCommand({ Bucket }));
+  return found.ObjectLockConfiguration;
+}
+
+function suite<Args extends BackupBucketArgs>(
   name: string,
   { open, program }: Kind<Args>,
   drifts: Drifts,
@@ -196,6 +202,15 @@ function suite<Args>(
         way = back;
       }
       assert.deepEqual(changed(await project.up(program())), way);
+      // What is no longer declared is left on the bucket, unless the bucket is ours to destroy.
+      assert.equal((await lockOf(bucket))?.Rule?.DefaultRetention?.Days, lock.days);
+    });
+
+    it("with forceDestroy the default retention goes; the lock itself cannot", async () => {
+      const forced = { forceDestroy: true } as Partial<Args>;
+      await project.up(program({ ...forced, lock }));
+      await project.up(program(forced));
+      assert.deepEqual(await lockOf(bucket), { ObjectLockEnabled: "Enabled" });
     });
   });
 }
