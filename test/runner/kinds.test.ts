@@ -21,7 +21,11 @@ const up = "../../test";
 
 for (const [what, text, starter] of [
   ["starts programs itself", 'import { spawn } from "node:child_process";', "node:child_process"],
-  ["imports a world", `import { startStore } from "${up}/support/servers/store.ts";`, "node:child_process"],
+  [
+    "imports a world",
+    `import { startStore } from "${up}/support/servers/store.ts";`,
+    "node:child_process",
+  ],
   [
     "imports it in several lines",
     `import {\n  a,\n  b,\n} from "${up}/agent/world.ts";`,

@@ -26,8 +26,8 @@ test("a schedule and a retention that contradict each other are refused at previ
     const said = preview.stdout + preview.stderr;
     assert.notEqual(preview.code, 0, said);
     const report = [
-      "schedule and retention contradict each other",
-      'given   schedule "0 3 1 * *" (up to 31 days from one backup to the next), retention 7 days',
+      "kamal-postgres-backup:schedule and kamal-postgres-backup:retentionDays contradict each other",
+      'given   kamal-postgres-backup:schedule "0 3 1 * *" (up to 31 days from one backup to the next), kamal-postgres-backup:retentionDays 7 days',
       "then    from day 8 to day 31 after each backup no backup exists",
       "do      keep at least 62 days, or back up at least every 3 days",
     ];
