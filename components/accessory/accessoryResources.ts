@@ -1,8 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
-import { thinProvider } from "../dynamicProvider.ts";
 import type { AccessoryStateInputs } from "../internal/accessoryState.ts";
 import type { MarkedBlockInputs } from "../internal/markedBlock.ts";
-import type { DynamicInputs } from "../pulumi/dynamicPackage.ts";
+import { type DynamicInputs, providerOf } from "../pulumi/dynamicPackage.ts";
 
 /** Part of the resources' type in every state. */
 const MODULE = "kamal-postgres-backup";
@@ -14,7 +13,7 @@ export class RenderedBlock extends pulumi.dynamic.Resource {
     args: DynamicInputs<MarkedBlockInputs>,
     opts?: pulumi.CustomResourceOptions,
   ) {
-    super(thinProvider("markedBlock"), name, args, opts, MODULE, "RenderedBlock");
+    super(providerOf("markedBlock"), name, args, opts, MODULE, "RenderedBlock");
   }
 }
 
@@ -26,7 +25,7 @@ export class SecretsBlock extends pulumi.dynamic.Resource {
     opts?: pulumi.CustomResourceOptions,
   ) {
     super(
-      thinProvider("markedBlock"),
+      providerOf("markedBlock"),
       name,
       { ...args, block: pulumi.secret(args.block) },
       { ...opts, additionalSecretOutputs: ["block"] },
@@ -44,7 +43,7 @@ export class AccessoryState extends pulumi.dynamic.Resource {
     opts?: pulumi.CustomResourceOptions,
   ) {
     super(
-      thinProvider("accessoryState"),
+      providerOf("accessoryState"),
       name,
       { ...args, target: pulumi.secret(args.target), bootInput: pulumi.secret(args.bootInput) },
       { ...opts, additionalSecretOutputs: ["target", "bootInput"] },

@@ -1,7 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
-import { thinProvider } from "../dynamicProvider.ts";
 import type { KeyProbeInputs } from "../internal/keyProbe.ts";
-import type { DynamicInputs } from "../pulumi/dynamicPackage.ts";
+import { type DynamicInputs, providerOf } from "../pulumi/dynamicPackage.ts";
 import type { Location } from "./bucket.ts";
 
 /** A service tells all its servers about a new key within seconds, but not at once. */
@@ -18,7 +17,7 @@ export class KeyProbe extends pulumi.dynamic.Resource {
 
   constructor(name: string, args: KeyProbeArgs, opts?: pulumi.CustomResourceOptions) {
     super(
-      thinProvider("keyProbe"),
+      providerOf("keyProbe"),
       name,
       {
         ...args,

@@ -1,5 +1,4 @@
 import * as pulumi from "@pulumi/pulumi";
-import { thinProvider } from "../dynamicProvider.ts";
 import type { BucketInputs } from "../internal/s3Bucket.ts";
 import type { S3Connection } from "../internal/s3Connection.ts";
 import type { LifecycleSetting } from "../internal/s3Lifecycle.ts";
@@ -8,7 +7,7 @@ import type { PolicySetting } from "../internal/s3Policy.ts";
 import type { PublicAccessSetting } from "../internal/s3PublicAccessBlock.ts";
 import type { TaggingSetting } from "../internal/s3Tagging.ts";
 import type { VersioningSetting } from "../internal/s3Versioning.ts";
-import type { DynamicInputs } from "../pulumi/dynamicPackage.ts";
+import { type DynamicInputs, providerOf } from "../pulumi/dynamicPackage.ts";
 
 type OnBucket<T> = DynamicInputs<T & { readonly connection: S3Connection }>;
 
@@ -22,7 +21,7 @@ abstract class S3Resource extends pulumi.dynamic.Resource {
     opts: pulumi.CustomResourceOptions,
   ) {
     super(
-      thinProvider(module),
+      providerOf(module),
       name,
       { ...args, connection: pulumi.secret(args.connection) },
       { ...opts, additionalSecretOutputs: ["connection"] },

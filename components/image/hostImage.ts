@@ -1,7 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
-import { thinProvider } from "../dynamicProvider.ts";
 import type { HostImageInputs } from "../internal/hostImage.ts";
-import type { DynamicInputs } from "../pulumi/dynamicPackage.ts";
+import { type DynamicInputs, providerOf } from "../pulumi/dynamicPackage.ts";
 
 /** An image built on a host. Removed there, or another one under its name, is drift, and `pulumi up` builds it again. */
 export class HostImage extends pulumi.dynamic.Resource {
@@ -11,7 +10,7 @@ export class HostImage extends pulumi.dynamic.Resource {
     opts?: pulumi.CustomResourceOptions,
   ) {
     super(
-      thinProvider("hostImage"),
+      providerOf("hostImage"),
       name,
       { ...args, target: pulumi.secret(args.target) },
       { ...opts, additionalSecretOutputs: ["target"] },

@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import { thinProvider } from "../dynamicProvider.ts";
 
 /** What a dynamic resource is declared with, given what its provider gets. */
 export type DynamicInputs<T> = { readonly [P in keyof T]: pulumi.Input<T[P]> };
@@ -40,4 +41,17 @@ export function withDynamicProvider(
 function isDisabled(): boolean {
   const disabled = new pulumi.Config("pulumi").getObject<string[]>("disable-default-providers");
   return disabled?.some((name) => name === "*" || name === PACKAGE) ?? false;
+}
+
+const providers = new Map<string, pulumi.dynamic.ResourceProvider>();
+
+/**
+ * The provider that hands over to `components/internal/<module>.ts`: one object for each module, because Pulumi turns a
+ * provider into text once for each object (`dynamic/index.ts`, `providerCache`), which takes longer than all else that is
+ * declared of a resource.
+ */
+export function providerOf(module: string): pulumi.dynamic.ResourceProvider {
+  const provider = providers.get(module) ?? thinProvider(module);
+  providers.set(module, provider);
+  return provider;
 }
