@@ -142,7 +142,8 @@ function refuseForeignKey(lines: readonly Line[], section: Section, firstLine: s
   if (!foreign) return;
   const begin = lines.findLastIndex(({ text }, at) => at < foreign.line && ANY_BEGIN.test(text));
   const end = lines.findIndex(({ text }, at) => at > begin && ANY_END.test(text));
-  const whose = begin >= 0 && end > foreign.line ? "another backup's" : "not of this program";
+  const whose =
+    begin >= 0 && end > foreign.line ? "another backup's" : "not written by kamal-postgres-backup";
   throw new Problem(
     `accessories.${key} is already there (line ${foreign.line + 1}) and is ${whose}. Rename or remove it, or give the backup's accessory another key with kamal.accessory.`,
   );

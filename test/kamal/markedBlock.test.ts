@@ -144,9 +144,9 @@ test("the user's accessories below our key keep it when we go", () => {
 const REFUSED: readonly (readonly [text: string, message: RegExp])[] = [
   [
     "accessories:\n  db_backup:\n    image: y\n",
-    /^accessories\.db_backup is already there \(line 2\) and is not of this program\. Rename/,
+    /^accessories\.db_backup is already there \(line 2\) and is not written by kamal-postgres-backup\. Rename/,
   ],
-  ['accessories:\n  "db_backup": { image: y }\n', /is not of this program/],
+  ['accessories:\n  "db_backup": { image: y }\n', /is not written by kamal-postgres-backup/],
   [
     "accessories:\n  # >>> kamal-postgres-backup blog (x)\n  db_backup:\n    image: y\n  # <<< kamal-postgres-backup blog\n",
     /line 3\) and is another backup's/,

@@ -24,7 +24,7 @@ test("an accessory of that name in deploy.yml that is not ours", async (t) => {
     failures.map(({ property }) => property),
     ["file"],
   );
-  assert.match(failures[0]?.reason ?? "", /db_backup.*not ours/);
+  assert.match(failures[0]?.reason ?? "", /db_backup.*not written by kamal-postgres-backup/);
 });
 
 test("a secrets file that git tracks: refused at preview and at up, and not written", async (t) => {
