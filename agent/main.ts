@@ -18,7 +18,7 @@ import { type RunOptions, runBackup } from "./run.ts";
 import { confirmation } from "./runtime/confirm.ts";
 import type { AgentContext } from "./runtime/context.ts";
 import { errorMessage } from "./runtime/errorMessage.ts";
-import { recordFault } from "./runtime/healthState.ts";
+import { recordFault } from "./runtime/healthRecord.ts";
 import { translateVariables } from "./runtime/legacyVariables.ts";
 import { redactor } from "./runtime/redact.ts";
 import { openReport } from "./runtime/reporter.ts";

@@ -5,7 +5,7 @@ import { RunSummary } from "./notify/runSummary.ts";
 import { AnotherBackupRuns } from "./postgres/advisoryLock.ts";
 import { forEachDatabase, selectDatabases } from "./postgres/databases.ts";
 import type { AgentContext } from "./runtime/context.ts";
-import { recordResult } from "./runtime/healthState.ts";
+import { recordResult } from "./runtime/healthRecord.ts";
 
 export interface RunOptions extends BackupOptions {
   /** The one of several databases to back up. @default all of them */

@@ -1,5 +1,5 @@
 import { type Accessory, checkAccessory } from "./accessory.ts";
-import { checkSecret } from "./secrets.ts";
+import { checkSecret } from "./secretsFile.ts";
 
 /**
  * The line that Kamal 2.11 runs on a host for this accessory, word by word, so that the container is Kamal's own

@@ -172,7 +172,8 @@ function bytesOf(config: pulumi.Config): Pick<PostgresBackupArgs, "backupBytes">
 /** 0 days: nothing is deleted by the container. */
 function keepOf(config: pulumi.Config): Pick<PostgresBackupArgs, "keep"> {
   const days = config.getNumber("keepDays") ?? 0;
-  return days === 0 ? {} : { keep: { days, atLeast: config.getNumber("keepAtLeast") ?? 7 } };
+  const atLeast = config.getNumber("keepAtLeast");
+  return days === 0 ? {} : { keep: { days, ...(atLeast !== undefined && { atLeast }) } };
 }
 
 /** A bucket as the configuration gives it, without its keys. */

@@ -17,8 +17,8 @@ import { DestinationResults } from "./destinationResults.ts";
 import { type ChosenDestinations, chooseDestinations } from "./destinations.ts";
 import { announceDump, planDump } from "./dumpPlan.ts";
 import { uploadDump } from "./dumpUpload.ts";
+import { deleteExpired } from "./expiry.ts";
 import { parseExtraOptions } from "./pgDump.ts";
-import { deleteExpired } from "./retention.ts";
 
 /** A stamp has seconds; a run holds its lock for one, so that the next one gets another stamp. */
 const SHORTEST_RUN_MS = 1000;

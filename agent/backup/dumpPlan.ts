@@ -13,8 +13,9 @@ import type { Report } from "../runtime/reporter.ts";
 import { describeEncryption } from "../streams/encrypt.ts";
 import type { UploadDestination } from "../streams/fanOutUpload.ts";
 import { snapshotAnomaly } from "./anomaly.ts";
+import { compressionFor } from "./compression.ts";
 import type { ChosenDestinations, Destination } from "./destinations.ts";
-import { compressionFor, listDumpContents } from "./pgDump.ts";
+import { listDumpContents } from "./pgDump.ts";
 import { chooseTier } from "./tiers.ts";
 
 /** A bucket, and where in it the dump goes. */

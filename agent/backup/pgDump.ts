@@ -1,7 +1,6 @@
 import { readDumpOptions } from "../../common/contracts/agentEnvironment/dumpOptions.ts";
 import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
 import type { ServerSettings } from "../../common/contracts/agentEnvironment/postgres.ts";
-import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
 import { connectionString, LOCK_TIMEOUT, libpqEnvironment } from "../postgres/connection.ts";
 import {
@@ -11,6 +10,7 @@ import {
   runPipeline,
   runProgram,
 } from "../streams/process.ts";
+import type { DumpCompression } from "./compression.ts";
 
 /**
  * Splits `PGDUMP_EXTRA_OPTS` at white space, as the old image's shell did.
@@ -20,14 +20,6 @@ export function parseExtraOptions(text: string): string[] {
   const options = readDumpOptions(text);
   if ("fault" in options) throw new Problem(`PGDUMP_EXTRA_OPTS ${options.fault}`);
   return options.words;
-}
-
-/** pg_dump compresses with zstd itself since this major: https://www.postgresql.org/docs/release/16.0/ */
-const ZSTD_SINCE = 16;
-
-/** How a pg_dump of this major has its archive compressed. Always zstd: an eighth of zlib's work, and smaller. */
-export function compressionFor(major: number): Exclude<Manifest["compression"], "none"> {
-  return major >= ZSTD_SINCE ? "pg_dump-zstd" : "zstd";
 }
 
 /**
@@ -41,7 +33,7 @@ export function startDump(
     compression,
   }: {
     readonly snapshotId: string;
-    readonly compression: ReturnType<typeof compressionFor>;
+    readonly compression: DumpCompression;
   },
 ): Program | Pipeline {
   const compressesItself = compression === "pg_dump-zstd";

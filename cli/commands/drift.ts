@@ -1,4 +1,3 @@
-import { appendFile } from "node:fs/promises";
 import { judgeDatabases } from "../backups/freshness.ts";
 import { readBackups, type Source, sourcesOf } from "../backups/source.ts";
 import { type Container, ContainerDown } from "../session/agentCall.ts";
@@ -8,16 +7,10 @@ import type { Session } from "../session/session.ts";
 import { type Difference, findDifferences } from "../stack/differences.ts";
 import { previewRefresh, type StackChoice } from "../stack/pulumi.ts";
 import { formatAge, plural, stampTime } from "../terminal/format.ts";
-import { paint, renderMarkdown, renderTable } from "../terminal/render.ts";
+import { type DriftReport, renderReport, writeJobSummary } from "./driftReport.ts";
 
 /** Exit code for drift, the same that Pulumi uses for --expect-no-changes. */
 export const driftExitCode = 7;
-
-interface Report {
-  readonly differences: readonly Difference[];
-  /** What a reader should know beside the rows. */
-  readonly notes: readonly string[];
-}
 
 /**
  * Compares reality with what was declared: cloud and host through the Pulumi engine, data through the agent or, where it
@@ -34,7 +27,7 @@ export async function drift(session: Session, stack: StackChoice): Promise<numbe
   const copy = forCopy(session);
   const known = [...refreshed.differences, ...backups.differences];
   const copies = copy && (await judgeBackups(copy, stack, known));
-  const report: Report = {
+  const report: DriftReport = {
     differences: [...known, ...(copies?.differences ?? [])],
     notes: [
       ...backups.notes,
@@ -47,7 +40,7 @@ export async function drift(session: Session, stack: StackChoice): Promise<numbe
     ],
   };
   for (const line of renderReport(report)) screen.line(line);
-  await summarise(describeDatabases(session), report);
+  await writeJobSummary(describeDatabases(session), report);
   const { differences, notes } = report;
   const seen = { backups: backups.source, ...(copies && { copies: copies.source }) };
   screen.document({ drift: differences.length > 0, differences, notes, seen });
@@ -55,7 +48,7 @@ export async function drift(session: Session, stack: StackChoice): Promise<numbe
 }
 
 /** What is known of the age of the backups, or copies, of each database. */
-interface DataReport extends Report {
+interface DataReport extends DriftReport {
   /** null: of one database at least nobody has listed them. */
   readonly source: Source | null;
 }
@@ -115,39 +108,4 @@ function downDifference({ host, name }: Container): Difference {
     found: "not running",
     remedy: "pulumi up starts it",
   };
-}
-
-/** The rows, the notes and the count. */
-export function renderReport({ differences, notes }: Report): string[] {
-  const rows = differences.map(({ plane, subject, declared, found, remedy }) => [
-    plane,
-    subject,
-    plane === "data" ? declared : `declared ${declared}`,
-    paint.bad(plane === "data" ? found : `found ${found}`),
-    paint.faint(remedy),
-  ]);
-  return [
-    ...renderTable([{}, {}, {}, {}, {}], rows),
-    ...notes.map((note) => `note: ${note}`),
-    differences.length === 0
-      ? paint.good("no drift")
-      : paint.bad(plural(differences.length, "difference")),
-  ];
-}
-
-/** A GitHub job summary, where there is one to write to. */
-async function summarise(databases: string, report: Report): Promise<void> {
-  const file = process.env["GITHUB_STEP_SUMMARY"];
-  if (!file) return;
-  await appendFile(file, renderSummary(databases, report));
-}
-
-/** The report as Markdown. */
-export function renderSummary(databases: string, { differences, notes }: Report): string {
-  const rows = differences.map((d) => [d.plane, d.subject, d.declared, d.found, d.remedy]);
-  const table =
-    rows.length === 0
-      ? "No drift."
-      : renderMarkdown(["plane", "what", "declared", "found", "remedy"], rows);
-  return [`## Backup of ${databases}: drift`, table, ...notes, ""].join("\n\n");
 }

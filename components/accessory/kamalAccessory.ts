@@ -6,7 +6,7 @@ import { bootCommand, bootInput, removeScript } from "../../kamal/bootScript.ts"
 import { accessoryDigest } from "../../kamal/digest.ts";
 import { dockerRunCommand, envFilePath, renderEnvFile } from "../../kamal/dockerRun.ts";
 import { renderAccessoryBlock } from "../../kamal/renderBlock.ts";
-import { renderSecretsBlock } from "../../kamal/secrets.ts";
+import { renderSecretsBlock } from "../../kamal/secretsFile.ts";
 import { sha256 } from "../internal/accessoryState.ts";
 import { withDynamicProvider } from "../pulumi/dynamicPackage.ts";
 import { applyReportingProblems } from "../pulumi/resourceMessages.ts";

@@ -4,7 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { Problem } from "../../common/problem.ts";
 import type { Accessory } from "../../kamal/accessory.ts";
 import { type KamalConfig, readKamalConfig } from "../../kamal/config.ts";
-import { parseSecrets, secretFilePaths } from "../../kamal/secrets.ts";
+import { parseSecrets, secretFilePaths } from "../../kamal/secretsFile.ts";
 import { asArgument, type SettingName } from "../pulumi/settingNames.ts";
 
 export interface KamalArgs {

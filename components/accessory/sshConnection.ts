@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
@@ -7,10 +6,10 @@ import * as pulumi from "@pulumi/pulumi";
 import type { SshHop } from "../../common/contracts/stackOutputs.ts";
 import { Problem } from "../../common/problem.ts";
 import { hasPassphrase } from "../../common/ssh/keys.ts";
-import { knownHostName } from "../../common/ssh/knownHosts.ts";
 import type { KamalConfig } from "../../kamal/config.ts";
 import type { SshTarget } from "../internal/hostScript.ts";
 import { asArgument, type SettingName } from "../pulumi/settingNames.ts";
+import { hostKeyOf } from "./hostKeys.ts";
 
 export interface SshArgs {
   /**
@@ -50,11 +49,7 @@ export function resolveSshAccess(
     host,
     port: hopPort,
     user: hopUser,
-    hostKey: checkedHostKey(
-      host,
-      args.hostKeys?.[host] ?? knownHostKey(host, hopPort, name("ssh.hostKeys")),
-      name("ssh.hostKeys"),
-    ),
+    hostKey: hostKeyOf(host, hopPort, args.hostKeys?.[host], name("ssh.hostKeys")),
   });
   const identityFiles = config.ssh.keys.map((path) => path.replace(/^~(?=\/)/, homedir()));
   const key =
@@ -103,44 +98,6 @@ export function toSshTarget(access: SshAccess, host: SshHop): pulumi.Output<SshT
     ...(privateKey !== undefined && { privateKey }),
     ...(access.proxy && { proxy: access.proxy }),
   }));
-}
-
-function knownHostKey(host: string, port: number, setting: string): string {
-  const name = knownHostName(host, port);
-  const file = join(homedir(), ".ssh", "known_hosts");
-  const lines = existsSync(file) ? lookUp(name, file) : [];
-  const line =
-    lines.find((l) => l.includes(" ssh-ed25519 ")) ??
-    lines.find((l) => !l.includes(" ssh-rsa ")) ??
-    lines[0];
-  if (line === undefined) {
-    throw new Problem(
-      `${setting}: the host key of ${name} is not known. Log in once with ssh so that it stands in ${file}, or give it as ${setting} (ssh-keyscan -p ${port} ${host} prints it; compare it with the server's).`,
-    );
-  }
-  return line.split(" ").slice(1, 3).join(" ");
-}
-
-/** ssh-keygen rather than reading the file: its names may be hashed. */
-function lookUp(name: string, file: string): string[] {
-  try {
-    const out = execFileSync("ssh-keygen", ["-F", name, "-f", file], { encoding: "utf8" });
-    return out.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
-  } catch (error) {
-    // Exit code 1 is its way to say "not found".
-    if ((error as { status?: number }).status === 1) return [];
-    throw error;
-  }
-}
-
-/** The command provider asks for RSA host keys only with SHA-1 signatures, which servers since OpenSSH 8.8 refuse. */
-function checkedHostKey(host: string, hostKey: string, setting: string): string {
-  if (hostKey.trim().startsWith("ssh-rsa ")) {
-    throw new Problem(
-      `${setting}: the host key of ${host} is of type ssh-rsa, which cannot be checked here. Give the server's ssh-ed25519 or ecdsa key (ssh-keyscan -t ed25519 ${host} prints it; compare it with the server's).`,
-    );
-  }
-  return hostKey;
 }
 
 /** What Kamal tries where deploy.yml names no keys. */

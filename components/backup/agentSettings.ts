@@ -1,9 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
+import { DEFAULT_KEEP_AT_LEAST } from "../../common/contracts/agentEnvironment/backup.ts";
 import {
   type AgentSettings,
   toEnvironment,
 } from "../../common/contracts/agentEnvironment/environment.ts";
-import { checkSecret } from "../../kamal/secrets.ts";
+import { checkSecret } from "../../kamal/secretsFile.ts";
 import type { BucketAccess } from "../bucket/bucketAccess.ts";
 import type { CreatedCopy } from "./copy.ts";
 import type { ResolvedBackup } from "./resolveBackup.ts";
@@ -66,7 +67,9 @@ export function settingsOf(options: SettingsOptions): pulumi.Output<AgentSetting
         globals: args.globals ?? true,
         verify: args.verify ?? false,
         tiers: bucket.tiered,
-        ...(args.keep && { keep: { days: args.keep.days, atLeast: args.keep.atLeast ?? 7 } }),
+        ...(args.keep && {
+          keep: { days: args.keep.days, atLeast: args.keep.atLeast ?? DEFAULT_KEEP_AT_LEAST },
+        }),
         maxShrinkPercent: args.maxShrinkPercent ?? 50,
         notifications,
         ...(copySettings && { copy: copySettings }),

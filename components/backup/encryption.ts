@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { parseRecipient } from "../../common/age/keys.ts";
 import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
 import { Problem } from "../../common/problem.ts";
-import { applyReportingProblems } from "../pulumi/resourceMessages.ts";
+import { applyReportingProblems, type ResourceLog } from "../pulumi/resourceMessages.ts";
 
 type Settings = AgentSettings["encryption"];
 
@@ -81,9 +81,13 @@ export class Encryption {
   }
 }
 
-/** For the preview of a backup that declares no encryption. */
-export const NOT_ENCRYPTED =
+const NOT_ENCRYPTED =
   'encryption is not declared, so whoever can read the bucket can read the backups: give Encryption.recipient("age1...") the public key that age-keygen prints (ageRecipients in a stack\'s configuration), or Encryption.none() (there ageRecipients: none) if that is meant.';
+
+/** Says at preview that a backup which declares no encryption is stored in clear. */
+export function warnUnencrypted(encryption: Encryption | undefined, log: ResourceLog): void {
+  if (encryption === undefined && log.preview) log.warn(NOT_ENCRYPTED);
+}
 
 function requireText(passphrase: string): void {
   if (passphrase.trim() !== "") return;

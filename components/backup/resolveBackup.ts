@@ -20,7 +20,7 @@ import { isBuiltOnHost } from "../image/imageSource.ts";
 import type { ResourceLog } from "../pulumi/resourceMessages.ts";
 import { type SettingName, settingNamesOf } from "../pulumi/settingNames.ts";
 import { type ResolvedCopy, resolveCopy } from "./copy.ts";
-import { NOT_ENCRYPTED } from "./encryption.ts";
+import { warnUnencrypted } from "./encryption.ts";
 import { checkMemory } from "./memory.ts";
 import { checkNotices } from "./notices.ts";
 import type { PostgresBackupArgs } from "./postgresBackupArgs.ts";
@@ -74,7 +74,7 @@ export function resolveBackup(args: PostgresBackupArgs, log: ResourceLog): Resol
   const copy = args.copy && resolveCopyOf(args, args.copy, { schedule, bucket, name }, log);
   const image = resolveImage(args, onHost, project, accessory, name);
   if (args.notices) checkNotices(args.notices, name);
-  if (args.encryption === undefined && log.preview) log.warn(NOT_ENCRYPTED);
+  warnUnencrypted(args.encryption, log);
   checkMemory(args, [args.bucket, ...(args.copy ? [args.copy.bucket] : [])], name, log);
   return {
     args,

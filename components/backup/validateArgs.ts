@@ -1,3 +1,4 @@
+import { DEFAULT_KEEP_AT_LEAST } from "../../common/contracts/agentEnvironment/backup.ts";
 import { readDumpOptions } from "../../common/contracts/agentEnvironment/dumpOptions.ts";
 import { Problem } from "../../common/problem.ts";
 import type { KeyAccess } from "../../storage/bucket/keyPermissions.ts";
@@ -49,7 +50,7 @@ function checkDumpOptions(options: readonly string[], setting: string): void {
 }
 
 function checkKeep(
-  { days, atLeast = 7 }: NonNullable<PostgresBackupArgs["keep"]>,
+  { days, atLeast = DEFAULT_KEEP_AT_LEAST }: NonNullable<PostgresBackupArgs["keep"]>,
   { bucket, keys }: PostgresBackupArgs,
   name: SettingName,
 ): void {

@@ -2,13 +2,12 @@ import type * as pulumi from "@pulumi/pulumi";
 import type { Schedule } from "../../common/schedule/schedule.ts";
 import { aws, matchHost, other, type Provider } from "../../storage/address/providers.ts";
 import { describeLockBill } from "../../storage/planning/lockCost.ts";
+import { describeForecast, type RetentionPlan } from "../../storage/planning/retentionForecast.ts";
 import {
-  describeForecast,
   proveRetention,
   type RetentionNames,
-  type RetentionPlan,
   rulesOf,
-} from "../../storage/planning/retentionForecast.ts";
+} from "../../storage/planning/retentionProof.ts";
 import type { ResourceLog } from "../pulumi/resourceMessages.ts";
 
 /** How long a bucket keeps what it is given. */

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { LifecycleRule } from "../../storage/bucket/lifecycle.ts";
-import { rulesFor } from "../../storage/bucket/lifecycleS3.ts";
+import { rulesFor } from "../../storage/bucket/lifecycleTranslation.ts";
 import type { TierDays } from "../../storage/planning/retention.ts";
 import type { BucketInputs } from "../internal/s3Bucket.ts";
 import type { S3Connection } from "../internal/s3Connection.ts";

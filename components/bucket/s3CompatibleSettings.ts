@@ -5,7 +5,7 @@ import { type Software, software } from "../../storage/address/providers.ts";
 import { type BucketPlan, planBucket } from "../../storage/bucket/bucketFeatures.ts";
 import { bucketPolicy } from "../../storage/bucket/bucketPolicy.ts";
 import type { LifecycleRule } from "../../storage/bucket/lifecycle.ts";
-import { ownedBy } from "../../storage/bucket/lifecycleS3.ts";
+import { ownedBy } from "../../storage/bucket/lifecycleMerge.ts";
 import { lockNotice, type ObjectLock } from "../../storage/bucket/objectLock.ts";
 import type { S3Connection } from "../internal/s3Connection.ts";
 import type { ResourceLog } from "../pulumi/resourceMessages.ts";

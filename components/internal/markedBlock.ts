@@ -1,10 +1,9 @@
-import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { promisify } from "node:util";
 import type * as pulumi from "@pulumi/pulumi";
+import { isTrackedByGit } from "../../common/git.ts";
 import { Problem, problemWithoutStack } from "../../common/problem.ts";
 import { readMarkedBlock, removeMarkedBlock, writeMarkedBlock } from "../../kamal/markedBlock.ts";
 
@@ -135,14 +134,7 @@ async function replaceFile(file: string, text: string, confidential: boolean): P
 }
 
 async function refuseTracked(file: string): Promise<void> {
-  try {
-    await promisify(execFile)("git", ["ls-files", "--error-unmatch", basename(file)], {
-      cwd: dirname(file),
-    });
-  } catch {
-    // Not tracked, not in a repository, or no git here.
-    return;
-  }
+  if (!(await isTrackedByGit(file))) return;
   throw problemWithoutStack(
     `${file} is tracked by git, so the backup's keys are not written to it. Take it out (git rm --cached, and a line in .gitignore), or name another file that Kamal reads as kamal.secretsFile, for instance .kamal/secrets-common.`,
   );

@@ -7,7 +7,8 @@ import {
 } from "@aws-sdk/client-s3";
 import { Problem } from "../../common/problem.ts";
 import type { LifecycleRule } from "../../storage/bucket/lifecycle.ts";
-import { conflicts, fromService, isOwn, mergeRules } from "../../storage/bucket/lifecycleS3.ts";
+import { conflicts, isOwn, mergeRules } from "../../storage/bucket/lifecycleMerge.ts";
+import { fromService } from "../../storage/bucket/lifecycleTranslation.ts";
 import type { Store } from "../../storage/s3/client.ts";
 import { unless } from "./s3Connection.ts";
 import { watch } from "./s3Setting.ts";

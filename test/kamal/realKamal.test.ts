@@ -9,7 +9,7 @@ import { readKamalConfig } from "../../kamal/config.ts";
 import { dockerRunCommand, envFilePath, renderEnvFile } from "../../kamal/dockerRun.ts";
 import { writeMarkedBlock } from "../../kamal/markedBlock.ts";
 import { renderAccessoryBlock } from "../../kamal/renderBlock.ts";
-import { parseSecrets, renderSecretsBlock } from "../../kamal/secrets.ts";
+import { parseSecrets, renderSecretsBlock } from "../../kamal/secretsFile.ts";
 import { ACCESSORY, DEPLOY, pseudoRandom, randomWord, STAGING } from "./fixtures.ts";
 
 /**

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { parseSecrets, quoteSecret, renderSecretsBlock } from "../../kamal/secrets.ts";
+import { parseSecrets, quoteSecret, renderSecretsBlock } from "../../kamal/secretsFile.ts";
 
 /** Pieces that mean something to dotenv or to a shell, among any other characters that Kamal hands on unchanged. */
 const piece = fc.oneof(

@@ -6,7 +6,7 @@ import {
   quoteSecret,
   renderSecretsBlock,
   secretFilePaths,
-} from "../../kamal/secrets.ts";
+} from "../../kamal/secretsFile.ts";
 
 test("the files that Kamal reads", () => {
   assert.deepEqual(secretFilePaths(), [".kamal/secrets-common", ".kamal/secrets"]);

@@ -1,16 +1,13 @@
 // tag: cloud
+
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { chooseTier } from "../../agent/backup/tiers.ts";
 import type { CatalogueEntry } from "../../storage/catalogue/catalogue.ts";
 import type { Tier } from "../../storage/catalogue/objectKeys.ts";
-import {
-  proveRetention,
-  type RetentionPlan,
-  type RetentionRule,
-  rulesOf,
-} from "../../storage/planning/retentionForecast.ts";
+import type { RetentionPlan, RetentionRule } from "../../storage/planning/retentionForecast.ts";
+import { proveRetention, rulesOf } from "../../storage/planning/retentionProof.ts";
 
 const DAY = 24;
 const HOUR_MS = 3_600_000;

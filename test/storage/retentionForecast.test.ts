@@ -1,14 +1,11 @@
 // tag: cloud
+
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { describeLockBill } from "../../storage/planning/lockCost.ts";
 import { priceOf } from "../../storage/planning/prices.ts";
-import {
-  describeForecast,
-  proveRetention,
-  type RetentionPlan,
-  rulesOf,
-} from "../../storage/planning/retentionForecast.ts";
+import { describeForecast, type RetentionPlan } from "../../storage/planning/retentionForecast.ts";
+import { proveRetention, rulesOf } from "../../storage/planning/retentionProof.ts";
 
 const DAY = 24;
 const daily = { longestGapHours: DAY, perDay: 1 };

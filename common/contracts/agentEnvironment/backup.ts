@@ -32,12 +32,17 @@ export interface KeepSettings {
   readonly atLeast: number;
 }
 
+/** Newest backups that are never deleted for their age, unless another number is given. */
+export const DEFAULT_KEEP_AT_LEAST = 7;
+
 export const backupVariables = {
   COMPRESSION_LEVEL: wholeNumber("COMPRESSION_LEVEL", 1, 3).default("1"),
   BACKUP_GLOBALS: flag("BACKUP_GLOBALS", "true"),
   BACKUP_VERIFY: flag("BACKUP_VERIFY", "false"),
   BACKUP_KEEP_DAYS: wholeNumber("BACKUP_KEEP_DAYS", 1, 36_500).optional(),
-  BACKUP_KEEP_AT_LEAST: wholeNumber("BACKUP_KEEP_AT_LEAST", 1, 10_000).default("7"),
+  BACKUP_KEEP_AT_LEAST: wholeNumber("BACKUP_KEEP_AT_LEAST", 1, 10_000).default(
+    String(DEFAULT_KEEP_AT_LEAST),
+  ),
   BACKUP_TIERS: flag("BACKUP_TIERS", "false"),
   BACKUP_MAX_SHRINK_PERCENT: wholeNumber("BACKUP_MAX_SHRINK_PERCENT", 1, 100).default("50"),
 };
@@ -50,7 +55,7 @@ export function backupClearEnv(settings: BackupSettings): Record<string, string>
     ["BACKUP_GLOBALS", settings.globals, "true"],
     ["BACKUP_VERIFY", settings.verify, "false"],
     ["BACKUP_KEEP_DAYS", settings.keep?.days],
-    ["BACKUP_KEEP_AT_LEAST", settings.keep?.atLeast, "7"],
+    ["BACKUP_KEEP_AT_LEAST", settings.keep?.atLeast, String(DEFAULT_KEEP_AT_LEAST)],
     ["BACKUP_TIERS", settings.tiers, "false"],
     ["BACKUP_MAX_SHRINK_PERCENT", settings.maxShrinkPercent, "50"],
   ]);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { DestinationResults } from "../../../agent/backup/destinationResults.ts";
 import { chooseDestinations } from "../../../agent/backup/destinations.ts";
-import { deleteExpired } from "../../../agent/backup/retention.ts";
+import { deleteExpired } from "../../../agent/backup/expiry.ts";
 import { missedRun } from "../../../agent/missedRun.ts";
 import type { AgentContext, CopyDestination } from "../../../agent/runtime/context.ts";
 import { fromEnvironment } from "../../../common/contracts/agentEnvironment/environment.ts";

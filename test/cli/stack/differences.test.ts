@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { renderReport, renderSummary } from "../../../cli/commands/drift.ts";
+import { renderReport, renderSummary } from "../../../cli/commands/driftReport.ts";
 import { findDifferences } from "../../../cli/stack/differences.ts";
 import { type EngineEvent, parseEngineEvents } from "../../../cli/stack/engineEvents.ts";
 import { lifecycleDifferences } from "../../../cli/stack/lifecycleDifferences.ts";

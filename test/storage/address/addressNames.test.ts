@@ -10,7 +10,7 @@ import {
   parseAddress,
 } from "../../../storage/address/address.ts";
 import { chooseBackup } from "../../../storage/catalogue/selectBackup.ts";
-import { proveRetention, rulesOf } from "../../../storage/planning/retentionForecast.ts";
+import { proveRetention, rulesOf } from "../../../storage/planning/retentionProof.ts";
 import { cleanCredentials } from "../../../storage/s3/credentials.ts";
 import { explain, notS3 } from "../../../storage/s3/errors.ts";
 

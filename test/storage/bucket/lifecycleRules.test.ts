@@ -1,4 +1,5 @@
 // tag: cloud
+
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { LifecycleRule as ServiceRule } from "@aws-sdk/client-s3";
@@ -13,15 +14,8 @@ import {
 } from "../../../storage/bucket/bucketPolicy.ts";
 import { writerPolicy } from "../../../storage/bucket/iamPolicies.ts";
 import { backupLifecycle } from "../../../storage/bucket/lifecycle.ts";
-import {
-  conflicts,
-  fromService,
-  isOwn,
-  mergeRules,
-  ownedBy,
-  rulesFor,
-  toService,
-} from "../../../storage/bucket/lifecycleS3.ts";
+import { conflicts, isOwn, mergeRules, ownedBy } from "../../../storage/bucket/lifecycleMerge.ts";
+import { fromService, rulesFor, toService } from "../../../storage/bucket/lifecycleTranslation.ts";
 import { checkLock, lockNotice, type ObjectLock } from "../../../storage/bucket/objectLock.ts";
 
 const isProblem = (message: RegExp) => (error: Error) => {

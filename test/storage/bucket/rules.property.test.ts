@@ -1,4 +1,5 @@
 // tag: cloud
+
 import assert from "node:assert/strict";
 import { Readable } from "node:stream";
 import { describe, it } from "node:test";
@@ -11,13 +12,8 @@ import {
 import fc from "fast-check";
 import { mergePolicy, ownPolicy, samePolicy } from "../../../storage/bucket/bucketPolicy.ts";
 import { backupLifecycle } from "../../../storage/bucket/lifecycle.ts";
-import {
-  fromService,
-  isOwn,
-  mergeRules,
-  ownedBy,
-  toService,
-} from "../../../storage/bucket/lifecycleS3.ts";
+import { isOwn, mergeRules, ownedBy } from "../../../storage/bucket/lifecycleMerge.ts";
+import { fromService, toService } from "../../../storage/bucket/lifecycleTranslation.ts";
 
 const word = fc.stringMatching(/^[a-z][a-z0-9-]{0,12}$/);
 const count = fc.integer({ min: 1, max: 400 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { expiredBackups } from "../../../agent/backup/retention.ts";
+import { expiredBackups } from "../../../agent/backup/expiry.ts";
 import { chooseTier } from "../../../agent/backup/tiers.ts";
 import type { CatalogueEntry } from "../../../storage/catalogue/catalogue.ts";
 

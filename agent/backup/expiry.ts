@@ -4,7 +4,7 @@ import { type CatalogueEntry, isGood, listBackups } from "../../storage/catalogu
 import { deleteBackup } from "../../storage/catalogue/deleteBackup.ts";
 import { isDenied } from "../../storage/s3/errors.ts";
 import { type AgentContext, CopyFailed, type DestinationName } from "../runtime/context.ts";
-import { clearRemark, setRemark } from "../runtime/healthState.ts";
+import { clearRemark, setRemark } from "../runtime/healthRecord.ts";
 import type { DestinationResults } from "./destinationResults.ts";
 
 const DAY_MS = 86_400_000;
