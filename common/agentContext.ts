@@ -66,7 +66,7 @@ async function put(dir: string, name: string, content: Uint8Array): Promise<void
   await rmdir(partial);
 }
 
-/** The agent as one file: the one of before when nothing that it was made of has changed, which is looked at in each file. */
+/** The agent as one file. The last one is used again while the content of every file that it was made from is the same. */
 async function bundleProgram(kept: string): Promise<Uint8Array> {
   const last = await keptBundle(kept);
   if (last !== undefined) return last;
