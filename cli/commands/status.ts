@@ -13,7 +13,7 @@ import { paint, renderTable } from "../terminal/render.ts";
 
 /**
  * Shows the container, the newest backup and whether it is young enough. What the agent cannot list is read from the bucket.
- * @returns the exit code: 1 where the container could not be inspected, or runs and nobody lists the backups; else 0
+ * @returns the exit code: 1 where the container could not be inspected, or runs and nobody lists the backups or the copies; else 0
  */
 export async function status(session: Session, stack: StackChoice): Promise<number> {
   const { backup, container, databases, screen } = session;
@@ -30,9 +30,15 @@ export async function status(session: Session, stack: StackChoice): Promise<numb
   const stored = await read(session, databases);
   const judged = judgeDatabases(backup, stored, now);
   const copy = forCopy(session);
-  const copies = copy ? judgeDatabases(copy.backup, await read(copy, stored.databases), now) : [];
+  const storedCopies = copy && (await read(copy, stored.databases));
+  const copies = copy && storedCopies ? judgeDatabases(copy.backup, storedCopies, now) : [];
   // Of a container that is down, an unknown age is part of the answer.
-  const error = down ? undefined : (stored.failure ?? (inspected ? undefined : state));
+  const error = down
+    ? undefined
+    : (stored.failure ?? storedCopies?.failure ?? (inspected ? undefined : state));
+  // The bucket has answered in the agent's place; that the agent does not is bad news all the same.
+  const agentFailure = stored.agentFailure ?? storedCopies?.agentFailure;
+  const notListed = error === undefined && !down ? agentFailure?.message : undefined;
   const several = databases === null || databases.length > 1;
   const describe = (what: "backup" | "copy") => (one: DatabaseFreshness) =>
     describeFreshness(one, what, several ? one.database : "");
@@ -43,6 +49,7 @@ export async function status(session: Session, stack: StackChoice): Promise<numb
     ["schedule", backup.schedule.includes("TZ=") ? backup.schedule : `${backup.schedule} (UTC)`],
     ...judged.flatMap(describe("backup")),
     ...copies.flatMap(describe("copy")),
+    ...(notListed === undefined ? [] : [["agent", `lists no backups: ${notListed}`]]),
   ];
   const names = stored.databases?.join(", ") || describeDatabases(session);
   const { bucket, prefix } = backup.location;
@@ -61,6 +68,7 @@ export async function status(session: Session, stack: StackChoice): Promise<numb
     },
     schedule: backup.schedule,
     ...documentOf(judged[0]),
+    ...(several && { withinRpo: allWithinRpo(judged) }),
     rpoHours: backup.rpoHours,
     ...(several && { databases: documents(judged) }),
     ...(copy && {
@@ -71,6 +79,7 @@ export async function status(session: Session, stack: StackChoice): Promise<numb
       },
     }),
     ...(error && { error: error.message }),
+    ...(notListed !== undefined && { agentError: notListed }),
   });
   return error === undefined ? 0 : 1;
 }
@@ -106,6 +115,13 @@ function describeFreshness(
     [`newest ${what}${of}`, source === "bucket" ? `${found}, read from the bucket` : found],
     verdict,
   ];
+}
+
+/** Of several databases the worst: missed by one, else not known of one, else within. */
+function allWithinRpo(judged: readonly DatabaseFreshness[]): boolean | null {
+  const verdicts = judged.map((one) => documentOf(one).withinRpo);
+  if (verdicts.includes(false)) return false;
+  return verdicts.length === 0 || verdicts.includes(null) ? null : true;
 }
 
 function documentOf(judged: DatabaseFreshness | undefined) {

@@ -26,6 +26,7 @@ const sshScript = `#!/bin/sh
 here=$(dirname "$0")
 printf '%s\\n' "$@" '--next--' >> "$here/ssh.args"
 case "$*" in
+  *"agent list"*"--copy"*) answer=list; if [ -f "$here/list-copy.out" ]; then answer=list-copy; fi;;
   *"agent list"*) answer=list;;
   *"agent databases"*) answer=databases;;
   *"agent backup"*) answer=backup;;
@@ -87,6 +88,7 @@ export class Outside {
   async answer(
     what:
       | "list"
+      | "list-copy"
       | "databases"
       | "backup"
       | "restore"

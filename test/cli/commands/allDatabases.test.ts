@@ -76,6 +76,7 @@ test("every database: status judges each that the server has", async (t) => {
       ["shop", true],
     ],
   );
+  assert.equal(json.withinRpo, false, "one of several is late");
   await outside.answer("inspect", { err: "Error: No such container: x\n", code: 1 });
   const gone = await outside.run(["status"]);
   assert.match(gone.stdout, /^every database {3}s3:/);

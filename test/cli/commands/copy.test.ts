@@ -116,6 +116,21 @@ test("status: the copy by its own RPO", async (t) => {
   assert.equal(copy.databases[0].withinRpo, true);
 });
 
+test("status: copies that nobody lists are a failure, as a backup that nobody lists is", async (t) => {
+  const outside = await open(t);
+  await outside.answer("inspect", { out: inspected() });
+  await outside.backups(entryOf(hoursAgo(1)));
+  const message = "the copy's access key may not list.";
+  await outside.answer("list-copy", { out: [{ event: "error", message }], code: 1 });
+  const { stdout, stderr, code } = await outside.run(["status"]);
+  assert.equal(code, 1);
+  assert.match(stdout, /verdict +newest backup 60 min old, RPO 26 h: ok\n/);
+  assert.match(stderr, /^error: the copy's access key may not list\. The bucket could not/m);
+  const json = JSON.parse((await outside.run(["status", "--json"])).stdout);
+  assert.equal(json.withinRpo, true);
+  assert.match(json.error, /^the copy's access key may not list/);
+});
+
 test("drift: a copy that is too old is a difference of its own", async (t) => {
   const outside = await open(t);
   await outside.answer("refresh", { out: await recorded("clean") });

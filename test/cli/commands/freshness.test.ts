@@ -228,6 +228,9 @@ test("status: the bucket tells too where the container's key may only add", asyn
   const { stdout, code } = await outside.run(["status"]);
   assert.equal(code, 0);
   assert.match(stdout, /verdict {9}newest backup 31 h old, RPO 26 h: missed\n/);
+  assert.match(stdout, /agent +lists no backups: the access key may not do this/);
+  const seen = JSON.parse((await outside.run(["status", "--json"])).stdout);
+  assert.deepEqual([seen.seen, seen.agentError, seen.error], ["bucket", message, undefined]);
   await outside.answer("state", { out: stateOf() });
   const blind = await outside.run(["status"]);
   assert.equal(blind.code, 1);
