@@ -98,7 +98,9 @@ async function portOf(name: string, child: ChildProcess): Promise<number> {
   const [line] = await Promise.race([
     once(lines, "line", { signal }),
     once(child, "exit", { signal }).then(([code]) => {
-      throw new Error(`the ${name} provider ended with status ${code} before it served`);
+      const what =
+        name === "dynamic" ? "the dynamic provider" : `the stand-in for the ${name} provider`;
+      throw new Error(`${what} ended with status ${code} before it served`);
     }),
     once(child, "error", { signal }).then(([error]) => {
       throw error;

@@ -61,7 +61,7 @@ function keepsTheContract(open: (folder: string) => Promise<ObjectStore>): void 
     const store = await open("many");
     const at = `${store.address.prefix}/`;
     const all = Array.from({ length: 1_050 }, (_, i) => `${at}${String(i).padStart(4, "0")}`);
-    await fill(store, [...all, "many-2/a", "many"]);
+    await fill(store, [...all, "many-2/a", "many.txt"]);
     assert.deepEqual(await keys(store, at), all);
   });
 
