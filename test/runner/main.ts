@@ -1,6 +1,6 @@
 /**
- * Runs the tests, two files at a time: the journeys one after the other, because they share the sandbox, and beside them all
- * others. Unit tests share two processes, the others have one each. What a file prints appears when it has ended.
+ * Runs the tests, three files at a time: the journeys one after the other, because they share the sandbox, and beside them
+ * all others. Unit tests share two processes, the others have one each. What a file prints appears when it has ended.
  *
  * Words on the command line narrow it: `npm test -- storage` runs the files whose path contains the word or that carry it as
  * a tag (`// tag: cloud`). `--unit` takes unit tests alone, `--times` ends with a table of the twenty dearest files.
@@ -14,6 +14,11 @@ import type { Score } from "./files.ts";
 import { findTests, kindOf, tagsOf } from "./kinds.ts";
 
 const LIMIT_MS = 20 * 60_000;
+/**
+ * Lanes beside the journeys. Two keep two cores busy: half of a file's time it waits, for a server to start, a schedule to
+ * come, a time limit to pass.
+ */
+const OTHER_LANES = 2;
 const { values: options, positionals: words } = parseArgs({
   allowPositionals: true,
   options: {
@@ -91,7 +96,10 @@ async function runLane(...lists: Batch[][]): Promise<void> {
   }
 }
 
-await Promise.all([runLane(journeys, others), runLane(others)]);
+await Promise.all([
+  runLane(journeys, others),
+  ...Array.from({ length: OTHER_LANES }, () => runLane(others)),
+]);
 
 if (options.times) {
   console.log(`\n${"CPU s".padStart(8)} ${"wall s".padStart(8)} ${"tests".padStart(6)}`);
