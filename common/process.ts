@@ -86,6 +86,12 @@ export function runProgram(
   });
 }
 
+/**
+ * From the keyboard (Ctrl-C, Ctrl-\), by a program, and when the terminal is closed. Without a listener each would end
+ * this process at once, with its temporary files left behind.
+ */
+const INTERRUPTIONS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
+
 /** What is to be stopped by an interruption. One listener for all, because Node warns of more than ten. */
 const interruptible = new Set<() => void>();
 
@@ -95,11 +101,11 @@ function interrupt(): void {
 
 /** @returns a function that takes it back */
 function onInterrupt(stop: () => void): () => void {
-  if (interruptible.size === 0) process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
+  if (interruptible.size === 0) for (const name of INTERRUPTIONS) process.on(name, interrupt);
   interruptible.add(stop);
   return () => {
     interruptible.delete(stop);
-    if (interruptible.size === 0) process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
+    if (interruptible.size === 0) for (const name of INTERRUPTIONS) process.off(name, interrupt);
   };
 }
 

@@ -35,6 +35,8 @@ const accessorySchema = z.object({
     ),
   }),
 });
+/** What was replaced, and waits for its deletion: its secrets no longer hold (apitype.ResourceV3 of Pulumi 3). */
+const replacedSchema = z.object({ delete: z.literal(true) });
 const stateSchema = z.object({
   deployment: z.object({ resources: z.array(z.unknown()).nullish() }),
 });
@@ -87,7 +89,8 @@ async function resourcesOf(stack: StackChoice): Promise<readonly unknown[]> {
       "this version of Pulumi writes a state that this program does not read. Use Pulumi 3.",
     );
   }
-  return state.data.deployment.resources ?? [];
+  const resources = state.data.deployment.resources ?? [];
+  return resources.filter((resource) => !replacedSchema.safeParse(resource).success);
 }
 
 function shown(value: unknown): unknown {

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Outcome, runProgram } from "../process.ts";
@@ -38,13 +38,14 @@ export async function runOnHost(
   const { privateKey, identityFiles = [] } = route;
   if (privateKey !== undefined) checkPrivateKey(privateKey);
   // Of mode 0700.
-  const folder = await mkdtemp(join(tmpdir(), "kamal-postgres-backup-"));
+  const folder = await mkdtemp(join(temporaryFolder(), "kamal-postgres-backup-"));
   try {
     const knownHosts = join(folder, "known_hosts");
     await writeFile(knownHosts, knownHostsLines(route), { mode: 0o600 });
     const key = join(folder, "key");
     if (privateKey !== undefined) await writePrivateKey(key, privateKey);
-    const files = { knownHosts, ...(privateKey !== undefined && { privateKey: key }) };
+    const log = join(folder, "log");
+    const files = { knownHosts, log, ...(privateKey !== undefined && { privateKey: key }) };
     // With one that does not exist here, ssh would no longer try those of ~/.ssh.
     const tried = { ...route, identityFiles: identityFiles.filter(isHere) };
     const outcome = await runProgram("ssh", sshArguments(tried, files, configuration, command), {
@@ -62,12 +63,22 @@ export async function runOnHost(
     // The code is ssh's own; a command that ends with it is taken for a broken connection.
     if (outcome.code === 255) {
       const missing = identityFiles.filter((file) => !tried.identityFiles.includes(file));
-      throw sshProblem(route, outcome.stderr, missing);
+      // Without the file ssh ended before it could open it, as for an option that it does not take.
+      const messages = await readFile(log, "utf8").catch(() => outcome.stderr);
+      throw sshProblem(route, messages, missing, outcome.stderr);
     }
     return outcome;
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/**
+ * ssh replaces `${NAME}` in the paths of keys and known hosts, and no spelling prevents it (ssh_config(5), ENVIRONMENT
+ * VARIABLES). Such a folder is not used.
+ */
+function temporaryFolder(): string {
+  return tmpdir().includes("${") ? "/tmp" : tmpdir();
 }
 
 /** Whose home a ~ means, ssh itself finds out. */

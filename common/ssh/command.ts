@@ -1,4 +1,5 @@
 import type { SshHop } from "../contracts/stackOutputs.ts";
+import { knownHostName } from "./knownHosts.ts";
 import { loginOf, type Route } from "./route.ts";
 
 /**
@@ -12,6 +13,8 @@ export interface RunFiles {
   readonly knownHosts: string;
   /** That of the route's private key. */
   readonly privateKey?: string;
+  /** Where ssh writes its own messages, so that they are not mixed with those of the command. @default standard error */
+  readonly log?: string;
 }
 
 /**
@@ -27,11 +30,27 @@ export function sshArguments(
   const { host, proxy } = route;
   const common = [
     ...(configuration === "none" ? ["-F", "none"] : []),
+    ...(files.log === undefined ? [] : ["-E", files.log]),
+    ...options({
+      // First, because it counts for what follows. Some options below are newer than the OpenSSH of a supported system,
+      // which would refuse them; and as this replaces the user's own IgnoreUnknown, whatever that one names has to pass.
+      IgnoreUnknown: "*",
+    }),
     ...identityOptions(route, files),
     ...options({
       StrictHostKeyChecking: "yes",
       UserKnownHostsFile: optionPath(files.knownHosts),
       GlobalKnownHostsFile: "/dev/null",
+      // Each of these would accept another key, or ask for the key of an address (ssh_config(5)). The first is of 8.5.
+      KnownHostsCommand: "none",
+      VerifyHostKeyDNS: "no",
+      CheckHostIP: "no",
+      // The user's own settings must not replace the command, nor its input, nor leave it in the background. All but the
+      // first are of 8.7.
+      RemoteCommand: "none",
+      SessionType: "default",
+      StdinNull: "no",
+      ForkAfterAuthentication: "no",
       BatchMode: "yes",
       ConnectTimeout: "15",
       // A peer that is gone without a word is noticed after a minute.
@@ -43,7 +62,7 @@ export function sshArguments(
   ];
   const proxied = proxy && proxyCommand(proxy, common);
   return [
-    ...portOption(host),
+    ...hopOptions(host),
     ...common,
     ...(proxied === undefined ? [] : options({ ProxyCommand: proxied })),
     "-T",
@@ -78,7 +97,7 @@ function identityOptions({ identityFiles = [] }: Route, { privateKey }: RunFiles
 }
 
 function proxyCommand(proxy: SshHop, common: readonly string[]): string {
-  const words = ["ssh", ...portOption(proxy), ...common, loginOf(proxy)];
+  const words = ["ssh", ...hopOptions(proxy), ...common, loginOf(proxy)];
   return (
     words
       // ssh expands % in a ProxyCommand; only the last two are meant.
@@ -89,8 +108,12 @@ function proxyCommand(proxy: SshHop, common: readonly string[]): string {
   );
 }
 
-function portOption({ port }: SshHop): string[] {
-  return ["-p", String(port)];
+/**
+ * With the name that the line in known_hosts has: by itself ssh looks for the address as the system spells it (`127.0.0.1`
+ * for `127.1`), or for the user's own HostKeyAlias.
+ */
+function hopOptions({ host, port }: SshHop): string[] {
+  return ["-p", String(port), ...options({ HostKeyAlias: knownHostName(host, port) })];
 }
 
 function options(values: Readonly<Record<string, string>>): string[] {

@@ -5,6 +5,9 @@ import { join } from "node:path";
 import { Problem } from "../../common/problem.ts";
 import { knownHostName } from "../../common/ssh/knownHosts.ts";
 
+/** Type and key of a public key: the key begins with the length of its type, four bytes (RFC 4253, section 6.6). */
+const PUBLIC_KEY = /^((?:ssh|ecdsa|sk-ssh|sk-ecdsa)-\S+)[ \t]+(AAAA[A-Za-z0-9+/]*=*)(?:\s|$)/;
+
 /**
  * The public key that a server must show: the given one, else the one in `~/.ssh/known_hosts`.
  * @param setting how messages name the given keys
@@ -16,30 +19,70 @@ export function hostKeyOf(
   given: string | undefined,
   setting: string,
 ): string {
-  return checkedHostKey(host, given ?? knownHostKey(host, port, setting), setting);
+  return checkedHostKey(
+    host,
+    given === undefined ? knownHostKey(host, port, setting) : givenHostKey(host, given, setting),
+    setting,
+  );
+}
+
+/**
+ * A value that begins with the key stays byte for byte, since it stands in the states of stacks. One that `ssh-keyscan`
+ * printed has the host's name in front, and perhaps several lines.
+ */
+function givenHostKey(host: string, given: string, setting: string): string {
+  if (PUBLIC_KEY.test(given.trim())) return given;
+  const line = preferredLine(keyLines(given));
+  if (line === undefined) {
+    const [first = ""] = given.trim().split("\n");
+    const found = /PRIVATE KEY/.test(given)
+      ? "a private key"
+      : `"${first.length > 40 ? `${first.slice(0, 40)}...` : first}"`;
+    throw new Problem(
+      `${setting}: the host key of ${host} must be a type and a public key, as in "ssh-ed25519 AAAA...", but ${found} was found. ssh-keyscan -t ed25519 ${host} prints it; compare it with the server's.`,
+    );
+  }
+  return line;
 }
 
 function knownHostKey(host: string, port: number, setting: string): string {
   const name = knownHostName(host, port);
   const file = join(homedir(), ".ssh", "known_hosts");
   const lines = existsSync(file) ? lookUp(name, file) : [];
-  const line =
-    lines.find((l) => l.includes(" ssh-ed25519 ")) ??
-    lines.find((l) => !l.includes(" ssh-rsa ")) ??
-    lines[0];
+  const line = preferredLine(lines);
   if (line === undefined) {
     throw new Problem(
       `${setting}: the host key of ${name} is not known. Log in once with ssh so that it stands in ${file}, or give it as ${setting} (ssh-keyscan -p ${port} ${host} prints it; compare it with the server's).`,
     );
   }
-  return line.split(" ").slice(1, 3).join(" ");
+  return line;
+}
+
+/**
+ * Type and key of each line of known_hosts. A line with a marker is not the key of a server, but of an authority that signs
+ * those, or one that must be refused (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT).
+ */
+function keyLines(text: string): string[] {
+  return text.split("\n").flatMap((line) => {
+    const [, names = "", rest = ""] = /^(\S+)\s+(.*)$/.exec(line.trim()) ?? [];
+    const [, type, key] = PUBLIC_KEY.exec(rest) ?? [];
+    return /^[@#]/.test(names) || key === undefined ? [] : [`${type} ${key}`];
+  });
+}
+
+function preferredLine(lines: readonly string[]): string | undefined {
+  return (
+    lines.find((line) => line.startsWith("ssh-ed25519 ")) ??
+    lines.find((line) => !line.startsWith("ssh-rsa ")) ??
+    lines[0]
+  );
 }
 
 /** ssh-keygen rather than reading the file: its names may be hashed. */
 function lookUp(name: string, file: string): string[] {
   try {
     const out = execFileSync("ssh-keygen", ["-F", name, "-f", file], { encoding: "utf8" });
-    return out.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+    return keyLines(out);
   } catch (error) {
     // Exit code 1 is its way to say "not found".
     if ((error as { status?: number }).status === 1) return [];

@@ -1,11 +1,11 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import type { types } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { SshHop } from "../../common/contracts/stackOutputs.ts";
 import { Problem } from "../../common/problem.ts";
-import { hasPassphrase } from "../../common/ssh/keys.ts";
+import { hasPassphrase, isPrivateKey, portablePrivateKey } from "../../common/ssh/keys.ts";
 import type { KamalConfig } from "../../kamal/config.ts";
 import type { SshTarget } from "../internal/hostScript.ts";
 import { asArgument, type SettingName } from "../pulumi/settingNames.ts";
@@ -51,7 +51,7 @@ export function resolveSshAccess(
     user: hopUser,
     hostKey: hostKeyOf(host, hopPort, args.hostKeys?.[host], name("ssh.hostKeys")),
   });
-  const identityFiles = config.ssh.keys.map((path) => path.replace(/^~(?=\/)/, homedir()));
+  const identityFiles = config.ssh.keys.map((path) => path.replace(/^~(?=\/)/, () => homedir()));
   const key =
     args.privateKey ??
     firstPrivateKey(
@@ -62,7 +62,7 @@ export function resolveSshAccess(
     hosts: hosts.map((host) => hop(host, port, user)),
     ...(proxy && { proxy: hop(proxy.host, proxy.port, proxy.user) }),
     identityFiles,
-    ...(key !== undefined && { privateKey: pulumi.secret(key) }),
+    ...(key !== undefined && { privateKey: pulumi.secret(key).apply(portablePrivateKey) }),
   };
 }
 
@@ -105,15 +105,32 @@ function defaultIdentityFiles(): string[] {
   return ["id_ed25519", "id_ecdsa", "id_rsa"].map((file) => join(homedir(), ".ssh", file));
 }
 
-/** A key with a passphrase is left to the SSH agent; undefined where the agent has to do. */
+/**
+ * A key with a passphrase is left to the SSH agent, and so is a `.pub` file, which names one of its keys.
+ * @returns undefined where the agent has to do
+ */
 function firstPrivateKey(files: readonly string[], setting: string): string | undefined {
-  const keys = files.filter((path) => existsSync(path)).map((path) => readFileSync(path, "utf8"));
-  const key = keys.find((text) => !hasPassphrase(text));
-  if (key === undefined && process.env["SSH_AUTH_SOCK"] === undefined) {
-    const reason = keys.length > 0 ? "is protected by a passphrase" : "does not exist here";
-    throw new Problem(
-      `ssh.keys of deploy.yml: ${files.join(", ")} ${reason} and no SSH agent runs. Give ${setting} to the program, or start an agent.`,
-    );
+  const reasons: string[] = [];
+  for (const path of files) {
+    const found = privateKeyIn(path);
+    if ("key" in found) return found.key;
+    reasons.push(`${path} ${found.reason}`);
   }
-  return key;
+  if (process.env["SSH_AUTH_SOCK"] !== undefined) return undefined;
+  throw new Problem(
+    `ssh.keys of deploy.yml: ${reasons.join(", ")} and no SSH agent runs. Give ${setting} to the program, or start an agent.`,
+  );
+}
+
+function privateKeyIn(path: string): { key: string } | { reason: string } {
+  let key: string;
+  try {
+    key = readFileSync(path, "utf8");
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") return { reason: "does not exist here" };
+    return { reason: code === "EISDIR" ? "is a folder" : `cannot be read (${code})` };
+  }
+  if (!isPrivateKey(key)) return { reason: "is no readable private key" };
+  return hasPassphrase(key) ? { reason: "is protected by a passphrase" } : { key };
 }

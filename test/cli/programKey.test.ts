@@ -35,6 +35,7 @@ function stateWith(privateKey: string | undefined, host = "127.0.0.1"): string {
   });
   const resources = [
     { type: "command:remote:Command", inputs: {} },
+    { ...resource("shop-db_backup", { ...target, privateKey: stranger.privateKey }), delete: true },
     resource("blog-db_backup", { ...target, privateKey: stranger.privateKey }),
     resource("shop-db_backup", target),
   ];
@@ -169,7 +170,7 @@ test("where no key helps, the sentence says where was looked", { skip }, async (
     {
       name: "the state holds a path in place of a key",
       state: { out: stateWith("~/.ssh/id_ed25519") },
-      sentence: "ssh\\.privateKey holds no private key",
+      sentence: "ssh\\.privateKey is no readable private key",
     },
   ];
   for (const { name, state, sentence } of rows) {

@@ -76,7 +76,7 @@ async function inTemporary(name: string, act: () => Promise<void>): Promise<void
   assert.deepEqual(await readdir(path), [], "key and known_hosts are removed");
 }
 
-for (const name of ["two words", 'it\'s "100%" of back\\slash and %h']) {
+for (const name of ["two words", 'it\'s "100%" of back\\slash and %h', "${HOME} and ${NONE}"]) {
   test(`a temporary folder named ${name} is no other host key`, { skip }, async () => {
     await inTemporary(name, async () => {
       assert.equal(await output(through(), "echo ok"), "ok");
@@ -131,7 +131,8 @@ cat "$TMPDIR"/*/key > '${bin}/key'
   await writeFile(join(bin, "ssh"), script);
   await chmod(join(bin, "ssh"), 0o755);
   const { PATH } = process.env;
-  const privateKey = "-----BEGIN OPENSSH PRIVATE KEY-----\nTHEKEY\n-----END";
+  const privateKey =
+    "-----BEGIN OPENSSH PRIVATE KEY-----\nTHEKEY\n-----END OPENSSH PRIVATE KEY-----";
   const server = { host: "192.0.2.10", port: 22, user: "root", hostKey: "ssh-ed25519 AAAA" };
   try {
     process.env["PATH"] = `${bin}:${PATH}`;
@@ -201,10 +202,86 @@ test("a connection that the server ends is lost; one that was never there is not
   );
 });
 
-test("an interruption ends ssh, and the key is removed", { skip }, async () => {
+test("a user's own settings let no other host key pass", { skip }, async () => {
+  const bin = join(folder, "configured");
+  await mkdir(bin);
+  await writeFile(
+    join(bin, "config"),
+    `HostKeyAlias other
+KnownHostsCommand /bin/echo %H ${host.hostKey}
+RemoteCommand echo replaced
+`,
+  );
+  // The file in ~/.ssh is found by the account's home, not by HOME.
+  const script = `#!/bin/sh\nPATH=\${PATH#*:} exec /usr/bin/ssh -F '${bin}/config' "$@"\n`;
+  await writeFile(join(bin, "ssh"), script);
+  await chmod(join(bin, "ssh"), 0o755);
+  const { PATH } = process.env;
+  try {
+    process.env["PATH"] = `${bin}:${PATH}`;
+    assert.equal(await output(direct(), "echo ok", { configuration: "user" }), "ok");
+    assert.equal(await output(through(), "echo ok", { configuration: "user" }), "ok");
+    const wrong = {
+      ...direct(),
+      host: { ...hop(host), hostKey: `${host.hostKey.slice(0, -4)}AAAA` },
+    };
+    await assert.rejects(
+      output(wrong, "true", { configuration: "user" }),
+      /the host key of the server is not the expected one/,
+    );
+  } finally {
+    process.env["PATH"] = PATH;
+  }
+});
+
+test("an address in another spelling has the same host key", { skip }, async () => {
+  const spelled = { ...direct(), host: { ...hop(host), host: "127.1" } };
+  assert.equal(await output(spelled, "echo ok"), "ok");
+  assert.equal(
+    await output({ ...through(), proxy: { ...hop(bastion), host: "127.1" } }, "id -u"),
+    await output(direct(), "id -u"),
+  );
+});
+
+test("an IPv6 address in another spelling has the same host key", {
+  skip: skip || (!hasIpv6 && "no IPv6 on this machine"),
+}, async () => {
+  const six = await startSshd({ address: "::1", privateKey: host.privateKey });
+  try {
+    const route = { ...direct(), host: { ...hop(six), host: "0:0:0:0:0:0:0:1" } };
+    assert.equal(await output(route, "echo ok"), "ok");
+  } finally {
+    await six.stop();
+  }
+});
+
+test("a command that writes ssh's own words and ends with its code was not refused", {
+  skip,
+}, async () => {
+  const login = `${host.user}@${host.host}`;
+  for (const line of [
+    "Permission denied (publickey).",
+    `${login}: Permission denied (publickey).`,
+    "Host key verification failed.",
+  ]) {
+    await assert.rejects(
+      output(through(), ["sh", "-c", `echo '${line}' >&2; exit 255`]),
+      (error) =>
+        !(error instanceof KeysRefused) &&
+        error instanceof Error &&
+        error.message.includes(`(${line})`),
+    );
+  }
+});
+
+for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"] as const) {
+  test(`${signal} ends ssh, and the key is removed`, { skip }, () => interruptedBy(signal));
+}
+
+async function interruptedBy(signal: NodeJS.Signals): Promise<void> {
   const route = join(folder, "route.json");
   await writeFile(route, JSON.stringify(direct()));
-  const scratch = join(folder, "interrupted");
+  const scratch = join(folder, signal);
   await mkdir(scratch);
   const program = `
     import { readFileSync } from "node:fs";
@@ -222,8 +299,8 @@ test("an interruption ends ssh, and the key is removed", { skip }, async () => {
     text += part;
   });
   for (let waited = 0; !text.includes("begun") && waited < 20_000; waited += 50) await sleep(50);
-  child.kill("SIGTERM");
+  child.kill(signal);
   await once(child, "close");
   assert.equal(text, "begun\ninterrupted.\n");
   assert.deepEqual(await readdir(scratch), []);
-});
+}

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { shellQuote, sshArguments } from "../../../common/ssh/command.ts";
 import { knownHostsLines } from "../../../common/ssh/knownHosts.ts";
@@ -86,6 +89,58 @@ test("whether the user's own settings count is the caller's choice, for the bast
   assert.equal(none.join(" ").match(/-F none/g)?.length, 2);
   const user = sshArguments(through, files, "user", "true");
   assert.ok(!user.join(" ").includes("-F"));
+});
+
+test("no setting of the user's own accepts another host key or replaces the command", () => {
+  const folder = mkdtempSync(join(tmpdir(), "command-"));
+  const config = join(folder, "config");
+  writeFileSync(
+    config,
+    `IgnoreUnknown UseKeychain
+UseKeychain yes
+HostKeyAlias other
+KnownHostsCommand /bin/echo %H
+VerifyHostKeyDNS yes
+CheckHostIP yes
+RemoteCommand id
+SessionType none
+StdinNull yes
+ForkAfterAuthentication yes
+`,
+  );
+  const expected = [
+    "checkhostip no",
+    "forkafterauthentication no",
+    "sessiontype default",
+    "stdinnull no",
+    "verifyhostkeydns false",
+  ];
+  const meant = (args: readonly string[]) =>
+    execFileSync("ssh", ["-F", config, "-G", ...args], { encoding: "utf8" }).split("\n");
+  try {
+    const lines = meant(sshArguments(through, files, "user", ["true"]));
+    for (const line of [...expected, "hostkeyalias 192.0.2.10"]) {
+      assert.ok(lines.includes(line), line);
+    }
+    // Printed as it was given where it is none.
+    assert.ok(!lines.some((line) => /^(knownhostscommand \/|remotecommand id)/.test(line)));
+    const bastion = meant(proxyWords(through).slice(1, -2));
+    for (const line of [...expected, "hostkeyalias [bastion.example.com]:2200"]) {
+      assert.ok(bastion.includes(line), line);
+    }
+    assert.ok(!bastion.some((line) => /^(knownhostscommand \/|remotecommand id)/.test(line)));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("what an older OpenSSH does not know comes after the word to ignore it", () => {
+  const args = sshArguments(through, files, "none", ["true"]);
+  const ignored = args.indexOf("IgnoreUnknown=*");
+  assert.ok(ignored > 0);
+  for (const option of ["KnownHostsCommand=none", "SessionType=default"]) {
+    assert.ok(args.indexOf(option) > ignored, option);
+  }
 });
 
 test("a command is a line for the remote shell, or words that are quoted for it", () => {

@@ -24,6 +24,13 @@ test("what exit code 255 means", () => {
       /the server refused the keys \(those of the SSH agent and of ~\/\.ssh\).*ssh-add.*ssh\.privateKey/,
     ],
     ["Received disconnect: Too many authentication failures", /refused the keys/],
+    [
+      "Received disconnect from 192.0.2.10 port 22:2: Too many authentication failures\nDisconnected from 192.0.2.10 port 22",
+      /refused the keys/,
+    ],
+    ["Permission denied (publickey).", /cannot be reached/],
+    ["root@x: Permission denied (publickey).\nsomething else", /cannot be reached/],
+    ["Host key verification failed.\nsomething else", /cannot be reached \(something else\)/],
     ["ssh: connect to host x port 22: Connection refused", /cannot be reached \(.*refused\)/],
     ["ssh: Could not resolve hostname x: Name or service not known", /cannot be reached/],
     ["ssh: connect to host x port 22: Connection timed out", /cannot be reached/],
@@ -81,12 +88,20 @@ test("behind a bastion the server is named that refused, and the reason is the f
 });
 
 test("a file that this machine does not have is named as such", () => {
-  const { message } = sshProblem(through, "x: Permission denied (x).", ["/keys/it's here"]);
+  const { message } = sshProblem(through, "x@y: Permission denied (x).", ["/keys/it's here"]);
   assert.match(message, /\(\/keys\/it's here, which does not exist here; .* and of ~\/\.ssh\)/);
 });
 
 test("the program's own key is named as such, and never shown", () => {
-  const refused = sshProblem({ ...through, privateKey: "SECRET" }, "x: Permission denied (x).");
+  const refused = sshProblem({ ...through, privateKey: "SECRET" }, "x@y: Permission denied (x).");
   assert.match(refused.message, /refused the keys \(the one that the program was given\)/);
   assert.doesNotMatch(refused.message, /SECRET/);
+});
+
+test("what the command wrote may be a reason, but never a refusal", () => {
+  for (const text of ["root@192.0.2.10: Permission denied (x).", "Host key verification failed."]) {
+    const problem = sshProblem(direct, "", [], `first\n${text}\n`);
+    assert.ok(!(problem instanceof KeysRefused));
+    assert.ok(problem.message.includes(`cannot be reached (${text})`), problem.message);
+  }
 });

@@ -4,7 +4,12 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { checkPrivateKey, hasPassphrase, writePrivateKey } from "../../../common/ssh/keys.ts";
+import {
+  checkPrivateKey,
+  hasPassphrase,
+  portablePrivateKey,
+  writePrivateKey,
+} from "../../../common/ssh/keys.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "keys-"));
 after(() => rmSync(folder, { recursive: true }));
@@ -29,14 +34,31 @@ test("a passphrase is seen in each format that ssh-keygen writes", () => {
   }
   const cut = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n-----END OPENSSH PRIVATE KEY-----";
   assert.equal(hasPassphrase(cut), false);
+  const damaged = `-----BEGIN OPENSSH PRIVATE KEY-----\n${"QUJD".repeat(20)}\n-----END OPENSSH PRIVATE KEY-----`;
+  assert.equal(hasPassphrase(damaged), false);
+  assert.equal(hasPassphrase("THIS IS NOT ENCRYPTED"), false);
+  const locked = readFileSync(join(folder, "openssh-locked"), "utf8");
+  assert.equal(hasPassphrase(locked.replaceAll("\n", "\\n")), true);
 });
 
 test("a key that ssh could not use is refused in a sentence that does not repeat it", () => {
   const locked = made("locked", "-t", "ed25519", "-N", "secret");
   const rows: [string, RegExp][] = [
     [locked, /^ssh\.privateKey is protected by a passphrase/],
-    ["~/.ssh/id_ed25519", /^ssh\.privateKey holds no private key.*not its path/],
-    ["", /^ssh\.privateKey holds no private key/],
+    ["~/.ssh/id_ed25519", /^ssh\.privateKey is no readable private key.*not its path/],
+    ["", /^ssh\.privateKey is no readable private key/],
+    [
+      "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1r",
+      /^ssh\.privateKey is no readable private key.*last one/,
+    ],
+    [
+      "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----",
+      /^ssh\.privateKey is no readable private key/,
+    ],
+    [
+      "-----BEGIN PUBLIC KEY-----\nENCRYPTED\n-----END PUBLIC KEY-----",
+      /^ssh\.privateKey is no readable private key/,
+    ],
   ];
   for (const [key, sentence] of rows) {
     assert.throws(
@@ -45,7 +67,10 @@ test("a key that ssh could not use is refused in a sentence that does not repeat
         name === "Problem" && sentence.test(message) && (key === "" || !message.includes(key)),
     );
   }
-  checkPrivateKey(`\n${made("bare", "-t", "ed25519", "-N", "")}`);
+  const bare = made("bare", "-t", "ed25519", "-N", "");
+  checkPrivateKey(`\n${bare}`);
+  checkPrivateKey(bare.replaceAll("\n", "\\n"));
+  checkPrivateKey(bare.replaceAll("\n", "\r"));
 });
 
 test("a key is written for this user alone, with the line ends that ssh wants", async () => {
@@ -54,12 +79,31 @@ test("a key is written for this user alone, with the line ends that ssh wants", 
     whole: key,
     trimmed: key.trimEnd(),
     windows: key.replaceAll("\n", "\r\n"),
-    indented: `\n\n${key}\n`,
+    surrounded: `\n\n${key}\n`,
+    indented: key.replaceAll(/^/gm, "    "),
+    "blanks at the end": key.replaceAll("\n", " \t\n"),
+    "literal \\n": key.replaceAll("\n", "\\n"),
+    "literal \\r\\n": key.replaceAll("\n", "\\r\\n"),
+    "old Macintosh": key.replaceAll("\n", "\r"),
   })) {
     const path = join(folder, `written-${name}`);
     await writePrivateKey(path, text);
     assert.equal(readFileSync(path, "utf8"), key, name);
     assert.equal(statSync(path).mode & 0o777, 0o600);
     await assert.rejects(writePrivateKey(path, text), { code: "EEXIST" });
+  }
+});
+
+test("a key that other programs read stays byte for byte, and another one becomes so", () => {
+  const key = made("portable", "-t", "ed25519", "-N", "");
+  for (const text of [key, key.trimEnd(), key.replaceAll("\n", "\r\n"), "the-private-key\n", ""]) {
+    assert.equal(portablePrivateKey(text), text);
+  }
+  for (const text of [
+    key.replaceAll("\n", "\\n"),
+    key.replaceAll("\n", "\r"),
+    key.replaceAll(/^/gm, "  "),
+  ]) {
+    assert.equal(portablePrivateKey(text), key);
   }
 });
