@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import { checkRecipients, PASSPHRASE } from "../components/backup/encryption.ts";
 import {
   type AgentBuild,
   AwsBackupBucket,
@@ -15,6 +16,7 @@ import {
   type TierDays,
 } from "../components/index.ts";
 import { nameSettings } from "../components/pulumi/settingNames.ts";
+import { checkTierOrder, isWholeDays } from "../storage/planning/retention.ts";
 
 /** A key of the configuration, as a file of a stack and `pulumi config` have it. */
 const key = (name: string) => `kamal-postgres-backup:${name}`;
@@ -53,6 +55,7 @@ const WORDS: Readonly<Record<string, string>> = {
   keep: key("keepDays"),
   "keep.days": key("keepDays"),
   "keep.atLeast": key("keepAtLeast"),
+  [PASSPHRASE]: key("passphrase"),
   "notices.pingUrl": key("pingUrl"),
   "notices.webhookUrl": key("webhookUrl"),
   "notices.metricsFile": key("metricsFile"),
@@ -61,6 +64,8 @@ const WORDS: Readonly<Record<string, string>> = {
   "copy.bucket.accessKeyId": key("copyAccessKeyId"),
   "copy.bucket.secretAccessKey": key("copySecretAccessKey"),
   "copy.every": key("copyEvery"),
+  // The stack has one word for both keys.
+  "copy.keys.access": key("keyAccess"),
 };
 
 /**
@@ -70,6 +75,11 @@ const WORDS: Readonly<Record<string, string>> = {
 export function declareBackup(): PostgresBackup {
   const config = new pulumi.Config("kamal-postgres-backup");
   const name = config.get("name") ?? "backup";
+  return new PostgresBackup(name, backupArgs(name, config));
+}
+
+/** The arguments that the configuration comes to, which know how it calls them. */
+export function backupArgs(name: string, config: pulumi.Config): PostgresBackupArgs {
   const databasePassword = config.getSecret("databasePassword");
   const sshPrivateKey = config.getSecret("sshPrivateKey");
   const pingUrl = config.getSecret("pingUrl");
@@ -116,7 +126,7 @@ export function declareBackup(): PostgresBackup {
       ...given("metricsFile", config.get("metricsFile")),
     },
   };
-  return new PostgresBackup(name, nameSettings(args, { ...WORDS, ...bucketWords(config) }));
+  return nameSettings(args, { ...WORDS, ...bucketWords(config) });
 }
 
 /** A published image, else one that is built; "registry" is no choice, as Pulumi fills it in where nothing is set. */
@@ -142,7 +152,9 @@ function encryptionOf(config: pulumi.Config): { encryption?: Encryption } {
   }
   if (recipients === "none") return { encryption: Encryption.none() };
   if (recipients) {
-    return { encryption: Encryption.recipients(recipients.split(",").map((key) => key.trim())) };
+    const publicKeys = recipients.split(",").map((publicKey) => publicKey.trim());
+    checkRecipients(publicKeys, key("ageRecipients"));
+    return { encryption: Encryption.recipients(publicKeys) };
   }
   return passphrase ? { encryption: Encryption.passphrase(passphrase) } : {};
 }
@@ -181,9 +193,19 @@ type Given = Pick<ExistingBucket, "name" | "endpoint" | "region" | "allowInsecur
 
 /** As the configuration has it; days and tiers are those of the bucket's own rules. */
 interface ConfiguredBucket extends Given {
-  readonly retentionDays?: number;
-  readonly retentionTiers?: TierDays;
+  readonly retentionDays?: unknown;
+  readonly retentionTiers?: unknown;
 }
+
+/** The type that each part of a bucket must have where it is given. */
+const PARTS = {
+  name: "string",
+  region: "string",
+  endpoint: "string",
+  allowInsecure: "boolean",
+  caFile: "string",
+  prefix: "string",
+} as const;
 
 /**
  * A bucket that the configuration describes, in which the types cannot see what is missing.
@@ -191,21 +213,60 @@ interface ConfiguredBucket extends Given {
  */
 function bucketIn<T extends Given>(config: pulumi.Config, setting: string): T | undefined {
   const bucket = config.getObject<T>(setting);
+  if (bucket === undefined) return undefined;
+  if (!isObject(bucket)) {
+    throw new Problem(
+      `${key(setting)} is ${JSON.stringify(bucket)}. Set its name and region: pulumi config set --path ${setting}.name NAME, and so on`,
+    );
+  }
   for (const part of ["name", "region"] as const) {
-    if (bucket === undefined || typeof bucket[part] === "string") continue;
+    if (bucket[part] !== undefined) continue;
     throw new Problem(
       `${key(setting)} has no ${part}. Set it: pulumi config set --path ${setting}.${part} ${part.toUpperCase()}`,
     );
   }
+  for (const [part, type] of Object.entries(PARTS)) {
+    const value: unknown = (bucket as Readonly<Record<string, unknown>>)[part];
+    if (value === undefined || typeof value === type) continue;
+    const wanted =
+      type === "string" ? "a text, in quotes where it looks like a number" : "true or false";
+    throw new Problem(`${key(setting)}.${part} is ${JSON.stringify(value)}. Give ${wanted}.`);
+  }
   return bucket;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** @throws Problem that names the key and what was found */
+function daysIn(days: unknown, setting: string): number {
+  if (isWholeDays(days)) return days;
+  const found = days === undefined ? "is missing" : `is ${JSON.stringify(days)}`;
+  throw new Problem(`${key(setting)} ${found}. Give a whole number of days from 1 to 36500.`);
+}
+
+/** @throws Problem that names the key and what was found */
+function tiersIn(tiers: unknown, setting: string): Retention {
+  if (!isObject(tiers)) {
+    throw new Problem(
+      `${key(setting)} is ${JSON.stringify(tiers)}. Give the days of each tier: pulumi config set --path ${setting}.daily 7, and so on for weekly and monthly`,
+    );
+  }
+  const [daily, weekly, monthly] = (["daily", "weekly", "monthly"] as const).map((tier) =>
+    daysIn(tiers[tier], `${setting}.${tier}`),
+  ) as [number, number, number];
+  const days: TierDays = { daily, weekly, monthly };
+  checkTierOrder(`${key(setting)} ${JSON.stringify(days)}`, days);
+  return Retention.tiers(days);
 }
 
 /** A bucket of the user's if the configuration names one, else one on AWS. */
 function chooseBucket(name: string, config: pulumi.Config): BackupBucket {
-  const tiers = config.getObject<TierDays>("retentionTiers");
+  const tiers = config.getObject<unknown>("retentionTiers");
   const existing = bucketIn<ConfiguredBucket>(config, "existingBucket");
   if (existing) {
-    if (tiers) {
+    if (tiers !== undefined) {
       throw new Problem(
         "retentionTiers is for a bucket made here. Where existingBucket's own rules have folders for tiers, say so in it: pulumi config set --path existingBucket.retentionTiers.daily 7, and so on",
       );
@@ -213,18 +274,23 @@ function chooseBucket(name: string, config: pulumi.Config): BackupBucket {
     const { retentionDays, retentionTiers, ...bucket } = existing;
     return {
       ...bucket,
-      ...(retentionDays !== undefined && { retention: Retention.days(retentionDays) }),
-      ...(retentionTiers && { retention: Retention.tiers(retentionTiers) }),
+      ...(retentionDays !== undefined && {
+        retention: Retention.days(daysIn(retentionDays, "existingBucket.retentionDays")),
+      }),
+      ...(retentionTiers !== undefined && {
+        retention: tiersIn(retentionTiers, "existingBucket.retentionTiers"),
+      }),
       accessKeyId: config.requireSecret("accessKeyId"),
       secretAccessKey: config.requireSecret("secretAccessKey"),
     } as ExistingBucket;
   }
   const args: AwsBackupBucketArgs = {
-    retention: tiers
-      ? Retention.tiers(tiers)
-      : Retention.days(config.getNumber("retentionDays") ?? 30),
+    retention:
+      tiers === undefined
+        ? Retention.days(daysIn(config.getNumber("retentionDays") ?? 30, "retentionDays"))
+        : tiersIn(tiers, "retentionTiers"),
     // Without tiers the rules are for the whole bucket, so that a change of the prefix leaves nothing behind.
-    ...(tiers && given("prefix", config.get("prefix"))),
+    ...(tiers !== undefined && given("prefix", config.get("prefix"))),
     forceDestroy: config.getBoolean("forceDestroy") ?? false,
     ...given("endpoint", config.get("s3Endpoint")),
     allowInsecure: config.getBoolean("s3AllowInsecure") ?? false,
