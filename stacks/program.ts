@@ -220,19 +220,23 @@ function bucketIn<T extends Given>(config: pulumi.Config, setting: string): T | 
     );
   }
   for (const part of ["name", "region"] as const) {
-    if (bucket[part] !== undefined) continue;
+    if ((bucket[part] ?? undefined) !== undefined) continue;
     throw new Problem(
       `${key(setting)} has no ${part}. Set it: pulumi config set --path ${setting}.${part} ${part.toUpperCase()}`,
     );
   }
   for (const [part, type] of Object.entries(PARTS)) {
     const value: unknown = (bucket as Readonly<Record<string, unknown>>)[part];
-    if (value === undefined || typeof value === type) continue;
+    if (value === undefined || value === null || typeof value === type) continue;
     const wanted =
       type === "string" ? "a text, in quotes where it looks like a number" : "true or false";
     throw new Problem(`${key(setting)}.${part} is ${JSON.stringify(value)}. Give ${wanted}.`);
   }
-  return bucket;
+  // YAML has null for a key without a value.
+  const given = Object.entries(bucket).filter(
+    ([part, value]) => value !== null || !(part in PARTS),
+  );
+  return Object.fromEntries(given) as unknown as T;
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
@@ -263,7 +267,7 @@ function tiersIn(tiers: unknown, setting: string): Retention {
 
 /** A bucket of the user's if the configuration names one, else one on AWS. */
 function chooseBucket(name: string, config: pulumi.Config): BackupBucket {
-  const tiers = config.getObject<unknown>("retentionTiers");
+  const tiers = config.getObject<unknown>("retentionTiers") ?? undefined;
   const existing = bucketIn<ConfiguredBucket>(config, "existingBucket");
   if (existing) {
     if (tiers !== undefined) {
@@ -277,7 +281,7 @@ function chooseBucket(name: string, config: pulumi.Config): BackupBucket {
       ...(retentionDays !== undefined && {
         retention: Retention.days(daysIn(retentionDays, "existingBucket.retentionDays")),
       }),
-      ...(retentionTiers !== undefined && {
+      ...((retentionTiers ?? undefined) !== undefined && {
         retention: tiersIn(retentionTiers, "existingBucket.retentionTiers"),
       }),
       accessKeyId: config.requireSecret("accessKeyId"),

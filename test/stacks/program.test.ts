@@ -125,6 +125,10 @@ test("no encryption, said or not; recipients beside it are refused", async () =>
 test("an existing bucket's own rules, in days or tiers", async () => {
   const days = await configured({ existingBucket: `{ ${BUCKET}, "retentionDays": 30 }` });
   assert.equal(days.outputs?.retentionDays, 30);
+  const empty = await configured({
+    existingBucket: `{ ${BUCKET}, "retentionDays": 30, "retentionTiers": null, "caFile": null, "allowInsecure": null }`,
+  });
+  assert.equal(empty.outputs?.retentionDays, 30);
   const tiers = '{ "daily": 7, "weekly": 35, "monthly": 365 }';
   const tiered = await configured({ existingBucket: `{ ${BUCKET}, "retentionTiers": ${tiers} }` });
   assert.equal(tiered.outputs?.tierDays?.weekly, 35);
@@ -204,6 +208,10 @@ const WRONG: Record<string, [Record<string, string>, RegExp]> = {
     { existingBucket: "null" },
     /^kamal-postgres-backup:existingBucket is null\. Set its name and region: pulumi config set/,
   ],
+  "existingBucket with an empty name": [
+    { existingBucket: `{ ${BUCKET}, "name": null }` },
+    /^kamal-postgres-backup:existingBucket has no name\. Set it/,
+  ],
   "existingBucket's endpoint, a number": [
     { existingBucket: `{ ${BUCKET}, "endpoint": 5 }` },
     /^kamal-postgres-backup:existingBucket\.endpoint is 5\. Give a text/,
@@ -237,8 +245,8 @@ const WRONG: Record<string, [Record<string, string>, RegExp]> = {
     /^kamal-postgres-backup:retentionTiers\.daily is "7"\. Give a whole number/,
   ],
   "no tiers": [
-    { existingBucket: `{ ${BUCKET}, "retentionTiers": null }` },
-    /^kamal-postgres-backup:existingBucket\.retentionTiers is null\. Give the days of each tier/,
+    { existingBucket: `{ ${BUCKET}, "retentionTiers": 7 }` },
+    /^kamal-postgres-backup:existingBucket\.retentionTiers is 7\. Give the days of each tier/,
   ],
   "tiers in the wrong order": [
     { retentionTiers: '{ "daily": 7, "weekly": 3, "monthly": 365 }', prefix: "shop" },
