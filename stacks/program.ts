@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { checkRecipients, PASSPHRASE } from "../components/backup/encryption.ts";
+import { retentionInDays, retentionInTiers } from "../components/bucket/retentionCheck.ts";
 import {
   type AgentBuild,
   AwsBackupBucket,
@@ -12,11 +13,8 @@ import {
   PostgresBackup,
   type PostgresBackupArgs,
   Problem,
-  Retention,
-  type TierDays,
 } from "../components/index.ts";
 import { nameSettings } from "../components/pulumi/settingNames.ts";
-import { checkTierOrder, isWholeDays } from "../storage/planning/retention.ts";
 
 /** A key of the configuration, as a file of a stack and `pulumi config` have it. */
 const key = (name: string) => `kamal-postgres-backup:${name}`;
@@ -243,28 +241,6 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** @throws Problem that names the key and what was found */
-function daysIn(days: unknown, setting: string): number {
-  if (isWholeDays(days)) return days;
-  const found = days === undefined ? "is missing" : `is ${JSON.stringify(days)}`;
-  throw new Problem(`${key(setting)} ${found}. Give a whole number of days from 1 to 36500.`);
-}
-
-/** @throws Problem that names the key and what was found */
-function tiersIn(tiers: unknown, setting: string): Retention {
-  if (!isObject(tiers)) {
-    throw new Problem(
-      `${key(setting)} is ${JSON.stringify(tiers)}. Give the days of each tier: pulumi config set --path ${setting}.daily 7, and so on for weekly and monthly`,
-    );
-  }
-  const [daily, weekly, monthly] = (["daily", "weekly", "monthly"] as const).map((tier) =>
-    daysIn(tiers[tier], `${setting}.${tier}`),
-  ) as [number, number, number];
-  const days: TierDays = { daily, weekly, monthly };
-  checkTierOrder(`${key(setting)} ${JSON.stringify(days)}`, days);
-  return Retention.tiers(days);
-}
-
 /** A bucket of the user's if the configuration names one, else one on AWS. */
 function chooseBucket(name: string, config: pulumi.Config): BackupBucket {
   const tiers = config.getObject<unknown>("retentionTiers") ?? undefined;
@@ -279,10 +255,10 @@ function chooseBucket(name: string, config: pulumi.Config): BackupBucket {
     return {
       ...bucket,
       ...(retentionDays !== undefined && {
-        retention: Retention.days(daysIn(retentionDays, "existingBucket.retentionDays")),
+        retention: retentionInDays(retentionDays, key("existingBucket.retentionDays")),
       }),
       ...((retentionTiers ?? undefined) !== undefined && {
-        retention: tiersIn(retentionTiers, "existingBucket.retentionTiers"),
+        retention: retentionInTiers(retentionTiers, key("existingBucket.retentionTiers")),
       }),
       accessKeyId: config.requireSecret("accessKeyId"),
       secretAccessKey: config.requireSecret("secretAccessKey"),
@@ -291,8 +267,8 @@ function chooseBucket(name: string, config: pulumi.Config): BackupBucket {
   const args: AwsBackupBucketArgs = {
     retention:
       tiers === undefined
-        ? Retention.days(daysIn(config.getNumber("retentionDays") ?? 30, "retentionDays"))
-        : tiersIn(tiers, "retentionTiers"),
+        ? retentionInDays(config.getNumber("retentionDays") ?? 30, key("retentionDays"))
+        : retentionInTiers(tiers, key("retentionTiers")),
     // Without tiers the rules are for the whole bucket, so that a change of the prefix leaves nothing behind.
     ...(tiers !== undefined && given("prefix", config.get("prefix"))),
     forceDestroy: config.getBoolean("forceDestroy") ?? false,
