@@ -124,13 +124,14 @@ function expandVariables(
  * Refuses what does not reach a container unchanged through Kamal's env file: Kamal 2.11 writes Ruby's `String#dump`
  * (lib/kamal/env_file.rb), which doubles backslashes and escapes control characters, and Docker takes the file literally.
  * @param name the setting, for the error; the value never is in it
+ * @param subject what the error begins with
  * @throws Problem for a backslash, a line end, a tab, another control character, or half a Unicode character
  */
-export function checkSecret(name: string, value: string): void {
+export function checkSecret(name: string, value: string, subject = `secret ${name}`): void {
   const culprit = findCulprit(value);
   if (culprit === undefined) return;
   throw new Problem(
-    `secret ${name} contains ${culprit}, which Kamal alters on the way to the container. Choose a value without it.`,
+    `${subject} contains ${culprit}, which Kamal alters on the way to the container. Choose a value without it.`,
   );
 }
 

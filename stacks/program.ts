@@ -1,4 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
+import { checkRecipients, PASSPHRASE } from "../components/backup/encryption.ts";
+import { retentionInDays, retentionInTiers } from "../components/bucket/retentionCheck.ts";
 import {
   type AgentBuild,
   AwsBackupBucket,
@@ -11,8 +13,6 @@ import {
   PostgresBackup,
   type PostgresBackupArgs,
   Problem,
-  Retention,
-  type TierDays,
 } from "../components/index.ts";
 import { nameSettings } from "../components/pulumi/settingNames.ts";
 
@@ -53,6 +53,7 @@ const WORDS: Readonly<Record<string, string>> = {
   keep: key("keepDays"),
   "keep.days": key("keepDays"),
   "keep.atLeast": key("keepAtLeast"),
+  [PASSPHRASE]: key("passphrase"),
   "notices.pingUrl": key("pingUrl"),
   "notices.webhookUrl": key("webhookUrl"),
   "notices.metricsFile": key("metricsFile"),
@@ -61,6 +62,8 @@ const WORDS: Readonly<Record<string, string>> = {
   "copy.bucket.accessKeyId": key("copyAccessKeyId"),
   "copy.bucket.secretAccessKey": key("copySecretAccessKey"),
   "copy.every": key("copyEvery"),
+  // The stack has one word for both keys.
+  "copy.keys.access": key("keyAccess"),
 };
 
 /**
@@ -70,6 +73,11 @@ const WORDS: Readonly<Record<string, string>> = {
 export function declareBackup(): PostgresBackup {
   const config = new pulumi.Config("kamal-postgres-backup");
   const name = config.get("name") ?? "backup";
+  return new PostgresBackup(name, backupArgs(name, config));
+}
+
+/** The arguments that the configuration comes to, which know how it calls them. */
+export function backupArgs(name: string, config: pulumi.Config): PostgresBackupArgs {
   const databasePassword = config.getSecret("databasePassword");
   const sshPrivateKey = config.getSecret("sshPrivateKey");
   const pingUrl = config.getSecret("pingUrl");
@@ -116,7 +124,7 @@ export function declareBackup(): PostgresBackup {
       ...given("metricsFile", config.get("metricsFile")),
     },
   };
-  return new PostgresBackup(name, nameSettings(args, { ...WORDS, ...bucketWords(config) }));
+  return nameSettings(args, { ...WORDS, ...bucketWords(config) });
 }
 
 /** A published image, else one that is built; "registry" is no choice, as Pulumi fills it in where nothing is set. */
@@ -142,7 +150,9 @@ function encryptionOf(config: pulumi.Config): { encryption?: Encryption } {
   }
   if (recipients === "none") return { encryption: Encryption.none() };
   if (recipients) {
-    return { encryption: Encryption.recipients(recipients.split(",").map((key) => key.trim())) };
+    const publicKeys = recipients.split(",").map((publicKey) => publicKey.trim());
+    checkRecipients(publicKeys, key("ageRecipients"));
+    return { encryption: Encryption.recipients(publicKeys) };
   }
   return passphrase ? { encryption: Encryption.passphrase(passphrase) } : {};
 }
@@ -181,9 +191,19 @@ type Given = Pick<ExistingBucket, "name" | "endpoint" | "region" | "allowInsecur
 
 /** As the configuration has it; days and tiers are those of the bucket's own rules. */
 interface ConfiguredBucket extends Given {
-  readonly retentionDays?: number;
-  readonly retentionTiers?: TierDays;
+  readonly retentionDays?: unknown;
+  readonly retentionTiers?: unknown;
 }
+
+/** The type that each part of a bucket must have where it is given. */
+const PARTS = {
+  name: "string",
+  region: "string",
+  endpoint: "string",
+  allowInsecure: "boolean",
+  caFile: "string",
+  prefix: "string",
+} as const;
 
 /**
  * A bucket that the configuration describes, in which the types cannot see what is missing.
@@ -191,21 +211,42 @@ interface ConfiguredBucket extends Given {
  */
 function bucketIn<T extends Given>(config: pulumi.Config, setting: string): T | undefined {
   const bucket = config.getObject<T>(setting);
+  if (bucket === undefined) return undefined;
+  if (!isObject(bucket)) {
+    throw new Problem(
+      `${key(setting)} is ${JSON.stringify(bucket)}. Set its name and region: pulumi config set --path ${setting}.name NAME, and so on`,
+    );
+  }
   for (const part of ["name", "region"] as const) {
-    if (bucket === undefined || typeof bucket[part] === "string") continue;
+    if ((bucket[part] ?? undefined) !== undefined) continue;
     throw new Problem(
       `${key(setting)} has no ${part}. Set it: pulumi config set --path ${setting}.${part} ${part.toUpperCase()}`,
     );
   }
-  return bucket;
+  for (const [part, type] of Object.entries(PARTS)) {
+    const value: unknown = (bucket as Readonly<Record<string, unknown>>)[part];
+    if (value === undefined || value === null || typeof value === type) continue;
+    const wanted =
+      type === "string" ? "a text, in quotes where it looks like a number" : "true or false";
+    throw new Problem(`${key(setting)}.${part} is ${JSON.stringify(value)}. Give ${wanted}.`);
+  }
+  // YAML has null for a key without a value.
+  const given = Object.entries(bucket).filter(
+    ([part, value]) => value !== null || !(part in PARTS),
+  );
+  return Object.fromEntries(given) as unknown as T;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** A bucket of the user's if the configuration names one, else one on AWS. */
 function chooseBucket(name: string, config: pulumi.Config): BackupBucket {
-  const tiers = config.getObject<TierDays>("retentionTiers");
+  const tiers = config.getObject<unknown>("retentionTiers") ?? undefined;
   const existing = bucketIn<ConfiguredBucket>(config, "existingBucket");
   if (existing) {
-    if (tiers) {
+    if (tiers !== undefined) {
       throw new Problem(
         "retentionTiers is for a bucket made here. Where existingBucket's own rules have folders for tiers, say so in it: pulumi config set --path existingBucket.retentionTiers.daily 7, and so on",
       );
@@ -213,18 +254,23 @@ function chooseBucket(name: string, config: pulumi.Config): BackupBucket {
     const { retentionDays, retentionTiers, ...bucket } = existing;
     return {
       ...bucket,
-      ...(retentionDays !== undefined && { retention: Retention.days(retentionDays) }),
-      ...(retentionTiers && { retention: Retention.tiers(retentionTiers) }),
+      ...(retentionDays !== undefined && {
+        retention: retentionInDays(retentionDays, key("existingBucket.retentionDays")),
+      }),
+      ...((retentionTiers ?? undefined) !== undefined && {
+        retention: retentionInTiers(retentionTiers, key("existingBucket.retentionTiers")),
+      }),
       accessKeyId: config.requireSecret("accessKeyId"),
       secretAccessKey: config.requireSecret("secretAccessKey"),
     } as ExistingBucket;
   }
   const args: AwsBackupBucketArgs = {
-    retention: tiers
-      ? Retention.tiers(tiers)
-      : Retention.days(config.getNumber("retentionDays") ?? 30),
+    retention:
+      tiers === undefined
+        ? retentionInDays(config.getNumber("retentionDays") ?? 30, key("retentionDays"))
+        : retentionInTiers(tiers, key("retentionTiers")),
     // Without tiers the rules are for the whole bucket, so that a change of the prefix leaves nothing behind.
-    ...(tiers && given("prefix", config.get("prefix"))),
+    ...(tiers !== undefined && given("prefix", config.get("prefix"))),
     forceDestroy: config.getBoolean("forceDestroy") ?? false,
     ...given("endpoint", config.get("s3Endpoint")),
     allowInsecure: config.getBoolean("s3AllowInsecure") ?? false,

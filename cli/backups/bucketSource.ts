@@ -17,6 +17,8 @@ const NAMES: AddressNames = {
   allowInsecure: "allowInsecure",
   accessKeyId: "the reader's access key in the stack's state",
   secretAccessKey: "the reader's secret key in the stack's state",
+  regionRemedy:
+    "Give the bucket that region in the program or the stack's configuration, then run pulumi up",
 };
 
 /**

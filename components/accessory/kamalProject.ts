@@ -63,7 +63,10 @@ export function accessoryNames(kamal: KamalArgs, service: string): AccessoryName
  * @throws Problem that names the setting, the path and what to do
  */
 export function readKamalProject(args: KamalArgs, name: SettingName = asArgument): KamalProject {
-  const base = { path: args.config, text: readSetting(name("kamal.config"), args.config) };
+  const base = {
+    path: args.config,
+    text: readSetting(name("kamal.config"), args.config, deployFileRemedy()),
+  };
   const destinationFile = args.destination && destinationPath(args.config, args.destination);
   const config = readKamalConfig({
     base,
@@ -72,7 +75,7 @@ export function readKamalProject(args: KamalArgs, name: SettingName = asArgument
         destination: {
           name: args.destination,
           path: destinationFile,
-          text: readSetting(name("kamal.destination"), destinationFile),
+          text: readSetting(name("kamal.destination"), destinationFile, DESTINATION),
         },
       }),
     env: process.env,
@@ -115,7 +118,12 @@ function destinationPath(config: string, destination: string): string {
   return `${config.slice(0, config.length - extension.length)}.${destination}.yml`;
 }
 
-function readSetting(setting: string, path: string): string {
+const deployFileRemedy = () =>
+  `Give the path of the application's deploy.yml, from the folder ${process.cwd()}.`;
+const DESTINATION =
+  "Give the name of a destination, as kamal -d takes it, whose file lies beside deploy.yml, or leave it out.";
+
+function readSetting(setting: string, path: string, remedy: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
@@ -126,9 +134,7 @@ function readSetting(setting: string, path: string): string {
         : code === "EACCES"
           ? "may not be read by this user"
           : `cannot be read (${code})`;
-    throw new Problem(
-      `${setting}: ${path} ${reason}. Give the path of the application's deploy.yml, from the folder ${process.cwd()}.`,
-    );
+    throw new Problem(`${setting}: ${path} ${reason}. ${remedy}`);
   }
 }
 

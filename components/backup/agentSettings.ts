@@ -7,6 +7,7 @@ import {
 import { checkSecret } from "../../kamal/secretsFile.ts";
 import type { BucketAccess } from "../bucket/bucketAccess.ts";
 import type { CreatedCopy } from "./copy.ts";
+import { PASSPHRASE } from "./encryption.ts";
 import type { ResolvedBackup } from "./resolveBackup.ts";
 
 /** What the container's settings are made from. */
@@ -78,8 +79,33 @@ export function settingsOf(options: SettingsOptions): pulumi.Output<AgentSetting
 }
 
 /** Everything below waits for this, so that nothing is declared from a secret that Kamal would alter. */
-export function checkedSettings(settings: AgentSettings): AgentSettings {
+export function checkedSettings(settings: AgentSettings, resolved: ResolvedBackup): AgentSettings {
   const { secret } = toEnvironment(settings);
-  for (const [name, value] of Object.entries(secret)) checkSecret(name, value);
+  const given = secretSettings(resolved);
+  for (const [variable, value] of Object.entries(secret)) {
+    const setting = given[variable];
+    checkSecret(variable, value, setting && `${setting} (${variable})`);
+  }
   return settings;
+}
+
+/** What whoever gave a secret has called it, by the container's variable. */
+function secretSettings({
+  name,
+  database,
+  bucket,
+  copy,
+}: ResolvedBackup): Readonly<Record<string, string | undefined>> {
+  const { passwordFrom } = database;
+  return {
+    POSTGRES_PASSWORD:
+      passwordFrom === undefined ? name("postgres.password") : `Kamal's secret ${passwordFrom}`,
+    S3_ACCESS_KEY_ID: bucket.names.accessKeyId,
+    S3_SECRET_ACCESS_KEY: bucket.names.secretAccessKey,
+    COPY_S3_ACCESS_KEY_ID: copy?.bucket.names.accessKeyId,
+    COPY_S3_SECRET_ACCESS_KEY: copy?.bucket.names.secretAccessKey,
+    PASSPHRASE: name(PASSPHRASE),
+    PING_URL: name("notices.pingUrl"),
+    WEBHOOK_URL: name("notices.webhookUrl"),
+  };
 }

@@ -81,6 +81,7 @@ export function resolveCopy(options: CopyOptions, log: ResourceLog): ResolvedCop
     const names = {
       schedule: name(every === undefined ? "schedule" : "copy.every"),
       retention: name("copy.bucket.retention"),
+      backupBytes: name("backupBytes"),
     };
     checkRetention({ rhythm, keeping, amounts, names, subject: name("copy.bucket") }, log);
   }

@@ -3,8 +3,12 @@ import { parseRecipient } from "../../common/age/keys.ts";
 import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
 import { Problem } from "../../common/problem.ts";
 import { applyReportingProblems, type ResourceLog } from "../pulumi/resourceMessages.ts";
+import type { SettingName } from "../pulumi/settingNames.ts";
 
 type Settings = AgentSettings["encryption"];
+
+/** What a program writes for a passphrase; a stack has a word for it. */
+export const PASSPHRASE = "Encryption.passphrase";
 
 /**
  * How backups are encrypted, always in the format of age (age-encryption.org/v1), so that the `age` program reads them.
@@ -34,14 +38,7 @@ export class Encryption {
    * @example Encryption.recipients(["age1...", "age1..."])
    */
   static recipients(publicKeys: readonly string[]): Encryption {
-    if (publicKeys.length === 0) {
-      throw new Problem("Encryption.recipients([]): give at least one age recipient (age1...).");
-    }
-    for (const publicKey of publicKeys) parseRecipient(publicKey);
-    const twice = publicKeys.find((key, index) => publicKeys.indexOf(key) !== index);
-    if (twice !== undefined) {
-      throw new Problem(`Encryption.recipients: ${twice} stands twice. Give each key once.`);
-    }
+    checkRecipients(publicKeys, "Encryption.recipients");
     return new Encryption(pulumi.output({ recipients: [...publicKeys] }));
   }
 
@@ -51,7 +48,7 @@ export class Encryption {
    * @example Encryption.passphrase(config.requireSecret("passphrase"))
    */
   static passphrase(passphrase: pulumi.Input<string>): Encryption {
-    if (typeof passphrase === "string") requireText(passphrase);
+    if (typeof passphrase === "string") requireText(passphrase, PASSPHRASE);
     return new Encryption(
       pulumi.secret(passphrase).apply((text): Settings => ({ passphrase: text })),
     );
@@ -72,10 +69,11 @@ export class Encryption {
   static settingsOf(
     resource: pulumi.Resource,
     encryption: Encryption | undefined,
+    name: SettingName,
   ): pulumi.Output<Settings> {
     if (encryption === undefined) return pulumi.output(undefined);
     return applyReportingProblems(resource, encryption.#settings, (settings) => {
-      if (settings && "passphrase" in settings) requireText(settings.passphrase);
+      if (settings && "passphrase" in settings) requireText(settings.passphrase, name(PASSPHRASE));
       return settings;
     });
   }
@@ -89,9 +87,31 @@ export function warnUnencrypted(encryption: Encryption | undefined, log: Resourc
   if (encryption === undefined && log.preview) log.warn(NOT_ENCRYPTED);
 }
 
-function requireText(passphrase: string): void {
+/**
+ * @param setting where the keys were written
+ * @throws Problem when there is none, one stands twice, or one is no age recipient
+ */
+export function checkRecipients(publicKeys: readonly string[], setting: string): void {
+  if (publicKeys.length === 0) {
+    throw new Problem(`${setting}: give at least one age recipient (age1...).`);
+  }
+  for (const publicKey of publicKeys) {
+    try {
+      parseRecipient(publicKey);
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      throw new Problem(`${setting}: ${error.message}`, { cause: error });
+    }
+  }
+  const twice = publicKeys.find((key, index) => publicKeys.indexOf(key) !== index);
+  if (twice !== undefined) {
+    throw new Problem(`${setting}: ${twice} stands twice. Give each key once.`);
+  }
+}
+
+function requireText(passphrase: string, setting: string): void {
   if (passphrase.trim() !== "") return;
   throw new Problem(
-    "Encryption.passphrase: the passphrase is empty. Set one: pulumi config set --secret passphrase",
+    `${setting}: the passphrase is empty. Give one, best from a secret of the stack's configuration.`,
   );
 }

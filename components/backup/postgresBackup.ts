@@ -120,9 +120,10 @@ function createImage({ parent, name, resolved }: Site): AgentImage | HostAgentIm
   const { args, image, registry, accessory, access } = resolved;
   const { baseImage, transform } = args;
   const built = { parent, name, postgresMajor: resolved.database.major, baseImage };
+  const settings = { baseImage: resolved.name("baseImage") };
   if (image.from === "published") return undefined;
   if (image.from === "host") {
-    return createHostImage(built, { container: accessory.container, access });
+    return createHostImage(built, { container: accessory.container, access, settings });
   }
   const { repository } = image;
   return createRegistryImage(built, { repository, registry, transform: transform?.image });
@@ -135,9 +136,9 @@ function createSettings(
 ): pulumi.Output<AgentSettings> {
   const { args, name } = resolved;
   const notices = noticeSettings(parent, args.notices ?? {}, name);
-  const encryption = Encryption.settingsOf(parent, args.encryption);
+  const encryption = Encryption.settingsOf(parent, args.encryption, name);
   const settings = settingsOf({ resolved, access, copy, notices, encryption });
-  return applyReportingProblems(parent, settings, checkedSettings);
+  return applyReportingProblems(parent, settings, (known) => checkedSettings(known, resolved));
 }
 
 /** The accessory as every view of it is made from. */

@@ -103,7 +103,12 @@ function checkBucketRetention(
     ...(backupBytes !== undefined && { backupBytes }),
     ...(usdPerGbMonth !== undefined && { usdPerGbMonth }),
   };
-  const names = { schedule: name("schedule"), retention: retentionName(bucket, name) };
+  const names = {
+    schedule: name("schedule"),
+    retention: retentionName(bucket, name),
+    backupBytes: name("backupBytes"),
+    usdPerGbMonth: name("usdPerGbMonth"),
+  };
   checkRetention({ rhythm, keeping, amounts, names }, log);
 }
 

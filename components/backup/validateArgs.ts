@@ -3,7 +3,7 @@ import { readDumpOptions } from "../../common/contracts/agentEnvironment/dumpOpt
 import { Problem } from "../../common/problem.ts";
 import type { KeyAccess } from "../../storage/bucket/keyPermissions.ts";
 import { AwsBackupBucket } from "../bucket/awsBackupBucket.ts";
-import { isTiered } from "../bucket/resolveBucket.ts";
+import { isTiered, retentionName } from "../bucket/resolveBucket.ts";
 import type { SettingName } from "../pulumi/settingNames.ts";
 import { checkAuthority } from "./certificateAuthority.ts";
 import { memoryBytes } from "./memory.ts";
@@ -28,7 +28,7 @@ export function checkArgs(args: PostgresBackupArgs, name: SettingName): void {
   if (keep !== undefined) checkKeep(keep, args, name);
   if (accessOf(args) === "append-only" && isTiered(args.bucket)) {
     throw new Problem(
-      `key access "append-only" and retention tiers contradict each other: a key that may not list the bucket cannot know which backup is a month's first. Declare "restorable", or take the tiers out.`,
+      `${name("keys.access")} "append-only" and retention tiers contradict each other: a key that may not list the bucket cannot know which backup is a month's first. Set ${name("keys.access")} to "restorable", or take the tiers out (${retentionName(args.bucket, name)}).`,
     );
   }
 }
@@ -69,13 +69,13 @@ function checkKeep(
   }
   if (isTiered(bucket)) {
     throw new Problem(
-      `${setting} and retention tiers contradict each other: weekly and monthly backups would go after ${days} days, too. Take ${setting} out: the rules of the tiers' folders expire them.`,
+      `${setting} and retention tiers contradict each other: weekly and monthly backups would go after ${days} days, too. Take ${setting} out, or the tiers (${retentionName(bucket, name)}): the rules of the tiers' folders expire them.`,
     );
   }
   const longest = "writer" in bucket ? bucket.retentionDays : bucket.retention?.days;
   if (longest !== undefined && longest < days) {
     throw new Problem(
-      `${setting} and retention contradict each other: ${name("keep.days")} is ${days}, but the bucket's own rule expires every backup after ${longest} days. Keep at most ${longest} days, or give the bucket a longer retention.`,
+      `${setting} and ${retentionName(bucket, name)} contradict each other: ${name("keep.days")} is ${days}, but the bucket's own rule expires every backup after ${longest} days. Keep at most ${longest} days, or give the bucket a longer retention.`,
     );
   }
 }

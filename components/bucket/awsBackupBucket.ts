@@ -1,6 +1,6 @@
 import type * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
-import { checkEndpoint } from "../../storage/address/address.ts";
+import { checkEndpoint, checkServiceAddress } from "../../storage/address/address.ts";
 import type { LifecycleRule, Transition } from "../../storage/bucket/lifecycle.ts";
 import { lockNotice } from "../../storage/bucket/objectLock.ts";
 import type { TierDays } from "../../storage/planning/retention.ts";
@@ -153,7 +153,9 @@ function resolveAwsBucket(args: AwsBackupBucketArgs, log: ResourceLog): Lifecycl
   const name = settingNamesOf(args);
   // Judged at once where it can be: an error in a value that others wait for is reported with all their names.
   if (typeof endpoint === "string") {
-    checkEndpoint(endpoint, allowInsecure, addressNames(name, PROVIDER_KEYS));
+    const isNamed = args.import !== undefined || args.transform?.bucket !== undefined;
+    const check = isNamed ? checkEndpoint : checkServiceAddress;
+    check(endpoint, allowInsecure, addressNames(name, PROVIDER_KEYS));
   }
   const takenBy = args.import === undefined ? undefined : "import";
   const rules = resolveRules(args, { takenBy, name });

@@ -1,7 +1,9 @@
 import type * as pulumi from "@pulumi/pulumi";
+import { Problem } from "../../common/problem.ts";
 import type { Schedule } from "../../common/schedule/schedule.ts";
 import { aws, matchHost, other, type Provider } from "../../storage/address/providers.ts";
 import { describeLockBill } from "../../storage/planning/lockCost.ts";
+import { checkTierOrder, isWholeDays, Retention } from "../../storage/planning/retention.ts";
 import { describeForecast, type RetentionPlan } from "../../storage/planning/retentionForecast.ts";
 import {
   proveRetention,
@@ -71,4 +73,33 @@ export function providerOf(endpoint: pulumi.Input<string | undefined>): Provider
   if (endpoint === undefined) return aws;
   if (typeof endpoint !== "string" || !URL.canParse(endpoint)) return other;
   return matchHost(new URL(endpoint).hostname)?.provider ?? other;
+}
+
+/**
+ * The retention that a configuration gives, whose values no types have checked.
+ * @param setting as whoever set it calls it
+ * @throws Problem that names the setting and what was found
+ */
+export function retentionInDays(days: unknown, setting: string): Retention {
+  return Retention.days(checkedDays(days, setting));
+}
+
+/** The same in tiers, an object of `daily`, `weekly` and `monthly`. */
+export function retentionInTiers(tiers: unknown, setting: string): Retention {
+  if (typeof tiers !== "object" || tiers === null || Array.isArray(tiers)) {
+    throw new Problem(
+      `${setting} is ${JSON.stringify(tiers)}. Give the days of each tier: ${setting}.daily, ${setting}.weekly and ${setting}.monthly.`,
+    );
+  }
+  const given = tiers as Readonly<Record<string, unknown>>;
+  const of = (tier: string) => checkedDays(given[tier], `${setting}.${tier}`);
+  const days = { daily: of("daily"), weekly: of("weekly"), monthly: of("monthly") };
+  checkTierOrder(`${setting} ${JSON.stringify(days)}`, days);
+  return Retention.tiers(days);
+}
+
+function checkedDays(days: unknown, setting: string): number {
+  if (isWholeDays(days)) return days;
+  const found = days === undefined ? "is missing" : `is ${JSON.stringify(days)}`;
+  throw new Problem(`${setting} ${found}. Give a whole number of days from 1 to 36500.`);
 }

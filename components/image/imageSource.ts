@@ -2,7 +2,7 @@ import type * as pulumi from "@pulumi/pulumi";
 import { Problem } from "../../common/problem.ts";
 import type { RegistryLogin } from "../accessory/kamalProject.ts";
 import type { SshAccess } from "../accessory/sshConnection.ts";
-import { asArgument, type SettingName } from "../pulumi/settingNames.ts";
+import { asArgument, nameSettings, type SettingName } from "../pulumi/settingNames.ts";
 import { AgentImage, type AgentImageArgs } from "./agentImage.ts";
 import { HostAgentImage } from "./hostAgentImage.ts";
 
@@ -59,11 +59,23 @@ export interface BuiltImage {
 /** Builds the image on each host that runs it. */
 export function createHostImage(
   { parent, name, postgresMajor, baseImage }: BuiltImage,
-  { container, access }: { readonly container: string; readonly access: SshAccess },
+  {
+    container,
+    access,
+    settings,
+  }: {
+    readonly container: string;
+    readonly access: SshAccess;
+    /** The caller's words, as `nameSettings` takes them. */
+    readonly settings: Readonly<Record<string, string>>;
+  },
 ): HostAgentImage {
   return new HostAgentImage(
     `${name}-agent`,
-    { name: container, postgresMajor, ...(baseImage !== undefined && { baseImage }), access },
+    nameSettings(
+      { name: container, postgresMajor, ...(baseImage !== undefined && { baseImage }), access },
+      settings,
+    ),
     { parent },
   );
 }

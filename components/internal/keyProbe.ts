@@ -48,6 +48,8 @@ const NAMES: AddressNames = {
   allowInsecure: "allowInsecure",
   accessKeyId: "the key's accessKeyId",
   secretAccessKey: "the key's secretAccessKey",
+  regionRemedy:
+    "Give the bucket that region in the program or the stack's configuration, then run pulumi up",
 };
 const BETWEEN_TRIES_MS = 2_000;
 

@@ -95,6 +95,32 @@ export function checkEndpoint(
   if (url !== undefined) checkTransport(url, allowInsecure, names);
 }
 
+/**
+ * Judges an endpoint that can name no bucket, as the bucket's name is yet to be made.
+ * @throws Problem as `checkEndpoint` does, and where a path or a bucket's host is given
+ */
+export function checkServiceAddress(
+  endpoint: string,
+  allowInsecure?: boolean,
+  names: AddressNames = ENVIRONMENT_NAMES,
+): void {
+  checkEndpoint(endpoint, allowInsecure, names);
+  const url = parseEndpoint(endpoint.trim(), names);
+  if (url === undefined) return;
+  const path = pathOf(url) ?? "";
+  if (path !== "") {
+    throw new Problem(
+      `${names.endpoint} has a path "/${path}". The endpoint is the service address only: use ${url.origin}. A folder goes in ${names.prefix}.`,
+    );
+  }
+  const known = matchHost(url.hostname);
+  if (known?.bucket !== undefined) {
+    throw new Problem(
+      `${names.endpoint} names the bucket "${known.bucket}", but the bucket's name is made here. Use https://${known.service}.`,
+    );
+  }
+}
+
 function checkTransport(url: URL, allowInsecure: boolean | undefined, names: AddressNames): void {
   if (url.protocol === "http:" && !isLoopback(url.hostname) && allowInsecure !== true) {
     throw new Problem(
@@ -136,6 +162,11 @@ function parseEndpoint(endpoint: string, names: AddressNames): URL | undefined {
       `${names.endpoint} "${endpoint}" has a query or fragment. Use only ${url.origin}.`,
     );
   }
+  if (pathOf(url) === undefined) {
+    throw new Problem(
+      `${names.endpoint} "${endpoint}" has a path with a "%" that begins no character. Use only ${url.origin}.`,
+    );
+  }
   // The site, CDN and public hosts answer reads only, and not in S3's protocol.
   if (/\.cdn\.|s3-website|(^|\.)r2\.dev$|-static\./.test(url.hostname)) {
     throw new Problem(
@@ -143,6 +174,15 @@ function parseEndpoint(endpoint: string, names: AddressNames): URL | undefined {
     );
   }
   return url;
+}
+
+/** The path without slashes at the ends; undefined where its escapes are none (RFC 3986, section 2.1). */
+function pathOf(url: URL): string | undefined {
+  try {
+    return decodeURIComponent(url.pathname).replace(/^\/+|\/+$/g, "");
+  } catch {
+    return undefined;
+  }
 }
 
 /** The bare bucket name out of what was given: the name, a host name, or nothing when the endpoint carries it. */
@@ -189,7 +229,7 @@ function bareBucket(given: string, url: URL | undefined): string {
 
 /** Takes the bucket out of the endpoint's host and path. Refuses a path or host that names something else. */
 function stripBucket(url: URL, bucket: string, names: AddressNames, notices: string[]): void {
-  const path = decodeURIComponent(url.pathname).replace(/^\/+|\/+$/g, "");
+  const path = pathOf(url) ?? "";
   if (path !== "" && path !== bucket) {
     throw new Problem(
       `${names.endpoint} has a path "/${path}". The endpoint is the service address only; put the bucket in ${names.bucket}, a folder in ${names.prefix}.`,

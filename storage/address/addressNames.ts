@@ -10,6 +10,11 @@ export interface AddressNames {
   readonly allowInsecure: string;
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
+  /**
+   * How to give the bucket another region, where `region` describes it and is no setting that the reader can write.
+   * @default `region` is set to it
+   */
+  readonly regionRemedy?: string;
 }
 
 /** The variables of the agent's container. */

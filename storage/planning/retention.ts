@@ -51,11 +51,7 @@ export class Retention {
     const { daily, weekly, monthly } = days;
     const call = `Retention.tiers({ daily: ${daily}, weekly: ${weekly}, monthly: ${monthly} })`;
     for (const value of [daily, weekly, monthly]) requireDays(call, value);
-    if (weekly < daily || monthly < weekly) {
-      throw new Problem(
-        `${call}: a weekly backup must be kept at least as long as a daily one, and a monthly one as long as a weekly one.`,
-      );
-    }
+    checkTierOrder(call, days);
     return new Retention(monthly, { daily, weekly, monthly });
   }
 
@@ -69,7 +65,21 @@ export class Retention {
 }
 
 function requireDays(call: string, days: number): void {
-  if (!Number.isInteger(days) || days < 1 || days > 36_500) {
-    throw new Problem(`${call}: give whole days from 1 to 36500.`);
-  }
+  if (!isWholeDays(days)) throw new Problem(`${call}: give whole days from 1 to 36500.`);
+}
+
+/** Whether a bucket could keep a rule of that many days. */
+export function isWholeDays(days: unknown): days is number {
+  return typeof days === "number" && Number.isInteger(days) && days >= 1 && days <= 36_500;
+}
+
+/**
+ * @param subject what the message begins with: the call or the setting that the days stand in
+ * @throws Problem when a longer tier is kept for less than a shorter one
+ */
+export function checkTierOrder(subject: string, { daily, weekly, monthly }: TierDays): void {
+  if (weekly >= daily && monthly >= weekly) return;
+  throw new Problem(
+    `${subject}: a weekly backup must be kept at least as long as a daily one, and a monthly one as long as a weekly one.`,
+  );
 }

@@ -8,10 +8,14 @@ import {
   type RetentionRule,
 } from "./retentionForecast.ts";
 
-/** What the reader of a message called the two settings that decide most. */
+/** What the reader of a message called the settings. */
 export interface RetentionNames {
   readonly schedule: string;
   readonly retention: string;
+  /** @default "backupBytes" */
+  readonly backupBytes?: string;
+  /** @default "usdPerGbMonth" */
+  readonly usdPerGbMonth?: string;
 }
 
 export const RETENTION_NAMES: RetentionNames = { schedule: "schedule", retention: "retention" };
@@ -27,8 +31,8 @@ export function proveRetention(
   plan: RetentionPlan,
   names: RetentionNames = RETENTION_NAMES,
 ): RetentionForecast {
-  checkAmount("backupBytes", plan.backupBytes);
-  checkAmount("usdPerGbMonth", plan.usdPerGbMonth);
+  checkAmount(names.backupBytes ?? "backupBytes", plan.backupBytes);
+  checkAmount(names.usdPerGbMonth ?? "usdPerGbMonth", plan.usdPerGbMonth);
   for (const rule of plan.rules) proveRule(plan, rule, names);
   const { lockDays } = plan;
   const shortest = Math.min(...plan.rules.map(({ days }) => days));

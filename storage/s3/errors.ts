@@ -86,8 +86,7 @@ const rows: readonly Row[] = [
     (s) =>
       named("AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraint")(s) ||
       (s.status !== undefined && s.status >= 300 && s.status < 400),
-    (p, s) =>
-      `bucket ${p.bucket} is not in region ${p.region}. Set ${s.region === undefined ? `${p.names.region} to the bucket's region` : assignment(p.names.region, s.region)}.`,
+    (p, s) => `bucket ${p.bucket} is not in region ${p.region}${regionRemedy(p.names, s.region)}.`,
   ],
   [
     (s) => named("AccessDenied", "AllAccessDisabled", "Forbidden")(s) || s.status === 403,
@@ -183,6 +182,20 @@ const rows: readonly Row[] = [
       `${p.service} failed with ${s.status} ${s.name}, also after several tries. Run it later.`,
   ],
 ];
+
+/** @param region the right one, where the service names it */
+function regionRemedy(names: AddressNames, region: string | undefined): string {
+  if (names.regionRemedy !== undefined) {
+    const found =
+      region === undefined ? ". Look its region up at the provider" : ` but in ${region}`;
+    return `${found}. ${names.regionRemedy}`;
+  }
+  const set =
+    region === undefined
+      ? `${names.region} to the bucket's region`
+      : assignment(names.region, region);
+  return `. Set ${set}`;
+}
 
 /**
  * Turns an error of the S3 client into a Problem that says what to do; other errors come back as they are.

@@ -2,6 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before } from "node:test";
+import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
+import type { ResolvedBackup } from "../../components/backup/resolveBackup.ts";
 import type * as Components from "../../components/index.ts";
 
 /** A deploy.yml with a database of which only the password is a secret. */
@@ -46,31 +48,72 @@ export function layOutApplication(
   return folder;
 }
 
-/** A backup of the application of `DEPLOY_WITH_NAME` on AWS, with nothing that needs a registry. */
-function plainBackup(
-  { AwsBackupBucket, PostgresBackup, Retention, Schedule }: typeof Components,
+/**
+ * Settings with every secret that there is.
+ * @param wrong variable of the secret that has a line end
+ */
+export function settingsWith(wrong: string | undefined): AgentSettings {
+  const secret = (variable: string) => (variable === wrong ? "a\n" : "a");
+  const store = (prefix: string) => ({
+    region: "eu-west-3",
+    bucket: "shop-backups",
+    prefix: "shop",
+    accessKeyId: secret(`${prefix}S3_ACCESS_KEY_ID`),
+    secretAccessKey: secret(`${prefix}S3_SECRET_ACCESS_KEY`),
+    allowInsecure: false,
+  });
+  return {
+    schedule: "15 3 * * *",
+    jitterSeconds: 0,
+    postgres: {
+      host: "db",
+      port: 5432,
+      user: "postgres",
+      password: secret("POSTGRES_PASSWORD"),
+      database: "shop",
+      dumpOptions: "",
+    },
+    databases: ["shop"],
+    excludedDatabases: [],
+    store: store(""),
+    encryption: { passphrase: secret("PASSPHRASE") },
+    compressionLevel: 1,
+    globals: true,
+    verify: false,
+    tiers: false,
+    maxShrinkPercent: 50,
+    notifications: { pingUrl: secret("PING_URL"), webhookUrl: secret("WEBHOOK_URL") },
+    copy: { store: store("COPY_"), tiers: false },
+  };
+}
+
+/** Arguments of a backup of the application of `DEPLOY_WITH_NAME` on AWS, with nothing that needs a registry. */
+function plainArgs(
+  { AwsBackupBucket, Retention, Schedule }: typeof Components,
   folder: string,
-  changes: Partial<Components.PostgresBackupArgs>,
-): Components.PostgresBackup {
-  return new PostgresBackup("shop", {
+  { bucket, ...changes }: Partial<Components.PostgresBackupArgs>,
+): Components.PostgresBackupArgs {
+  return {
     kamal: {
       config: join(folder, "config/deploy.yml"),
       secretsFile: join(folder, ".kamal/secrets"),
     },
-    bucket: new AwsBackupBucket("shop-backups", { retention: Retention.days(30) }),
+    bucket: bucket ?? new AwsBackupBucket("shop-backups", { retention: Retention.days(30) }),
     schedule: Schedule.daily("03:15"),
     postgres: { password: "the-database-password" },
     image: `registry.example.com/agent@sha256:${"4f".repeat(32)}`,
     ssh: { hostKeys: { "192.0.2.10": "ssh-ed25519 AAAA" }, privateKey: "key" },
     ...changes,
-  });
+  };
 }
 
 /** What a file of tests about one argument needs. Filled before its first test, gone after its last. */
 export interface Applied {
   components: typeof Components;
-  /** `plainBackup` of an application that is laid out for this file. */
+  /** A backup with `plainArgs`, of an application that is laid out for this file. */
   backup(changes: Partial<Components.PostgresBackupArgs>): Components.PostgresBackup;
+  /** What such arguments come to before a resource is made; give a bucket that exists. */
+  resolve(changes: Partial<Components.PostgresBackupArgs>): ResolvedBackup;
 }
 
 /** To be called at the top of a file: the components are loaded when the engine's mocks are there. */
@@ -80,8 +123,16 @@ export function applied(): Applied {
   before(async () => {
     folder = layOutApplication(DEPLOY_WITH_NAME);
     const components = await import("../../components/index.ts");
+    const { resolveBackup } = await import("../../components/backup/resolveBackup.ts");
     made.components = components;
-    made.backup = (changes) => plainBackup(components, folder, changes);
+    made.backup = (changes) =>
+      new components.PostgresBackup("shop", plainArgs(components, folder, changes));
+    made.resolve = (changes) =>
+      resolveBackup(plainArgs(components, folder, changes), {
+        preview: false,
+        info: () => {},
+        warn: () => {},
+      });
   });
   after(() => rmSync(folder, { recursive: true }));
   return made;

@@ -4,8 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
+import { toEnvironment } from "../../common/contracts/agentEnvironment/environment.ts";
 import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
-import { declareBackup } from "../../stacks/program.ts";
+import { checkedSettings } from "../../components/backup/agentSettings.ts";
+import { type ResolvedBackup, resolveBackup } from "../../components/backup/resolveBackup.ts";
+import { backupArgs, declareBackup } from "../../stacks/program.ts";
+import { settingsWith } from "../components/application.ts";
 import { declare, overhear } from "../components/mocks.ts";
 
 let folder: string;
@@ -21,8 +25,7 @@ before(() => {
 });
 after(() => rmSync(folder, { recursive: true }));
 
-/** The block and the outputs of a stack with this configuration. */
-async function configured(settings: Record<string, string>, preview = false) {
+function configure(settings: Record<string, string>): void {
   const config = {
     kamalConfig: join(folder, "config/deploy.yml"),
     database: "shop_production",
@@ -32,11 +35,16 @@ async function configured(settings: Record<string, string>, preview = false) {
     secretAccessKey: "the-secret-key",
     ...settings,
   };
+  for (const [name, value] of Object.entries(config)) {
+    pulumi.runtime.setConfig(`kamal-postgres-backup:${name}`, value);
+  }
+}
+
+/** The block and the outputs of a stack with this configuration. */
+async function configured(settings: Record<string, string>, preview = false) {
   let outputs: BackupOutputs | undefined;
   const resources = await declare(preview, () => {
-    for (const [name, value] of Object.entries(config)) {
-      pulumi.runtime.setConfig(`kamal-postgres-backup:${name}`, value);
-    }
+    configure(settings);
     return [
       declareBackup().outputs.apply((value) => {
         outputs = value;
@@ -117,6 +125,10 @@ test("no encryption, said or not; recipients beside it are refused", async () =>
 test("an existing bucket's own rules, in days or tiers", async () => {
   const days = await configured({ existingBucket: `{ ${BUCKET}, "retentionDays": 30 }` });
   assert.equal(days.outputs?.retentionDays, 30);
+  const empty = await configured({
+    existingBucket: `{ ${BUCKET}, "retentionDays": 30, "retentionTiers": null, "caFile": null, "allowInsecure": null }`,
+  });
+  assert.equal(empty.outputs?.retentionDays, 30);
   const tiers = '{ "daily": 7, "weekly": 35, "monthly": 365 }';
   const tiered = await configured({ existingBucket: `{ ${BUCKET}, "retentionTiers": ${tiers} }` });
   assert.equal(tiered.outputs?.tierDays?.weekly, 35);
@@ -127,6 +139,20 @@ test("an existing bucket's own rules, in days or tiers", async () => {
   );
 });
 
+test("append-only beside a rhythm of copies: the key is named as the stack has it", async () => {
+  const lines = await overhear(() =>
+    configured({
+      existingBucket: `{ ${BUCKET} }`,
+      copyBucket: `{ ${BUCKET}, "name": "shop-copies" }`,
+      copyEvery: "@weekly",
+      keyAccess: "append-only",
+      ...COPY,
+    }),
+  );
+  assert.match(lines.join("\n"), /or set kamal-postgres-backup:keyAccess to "restorable"/);
+});
+
+const TIERS = '{ "daily": 7, "weekly": 35, "monthly": 365 }';
 const COPY = { copyAccessKeyId: "a", copySecretAccessKey: "b" };
 const WRONG: Record<string, [Record<string, string>, RegExp]> = {
   "existingBucket's endpoint": [
@@ -178,6 +204,87 @@ const WRONG: Record<string, [Record<string, string>, RegExp]> = {
   memory: [{ memory: "lots" }, /^kamal-postgres-backup:memory "lots" is no size/],
   hostKeys: [{ hostKeys: "{}" }, /^kamal-postgres-backup:hostKeys: the host key of 192\.0\.2\.10/],
   kamalConfig: [{ kamalConfig: "nowhere.yml" }, /^kamal-postgres-backup:kamalConfig: nowhere\.yml/],
+  "existingBucket without anything": [
+    { existingBucket: "null" },
+    /^kamal-postgres-backup:existingBucket is null\. Set its name and region: pulumi config set/,
+  ],
+  "existingBucket with an empty name": [
+    { existingBucket: `{ ${BUCKET}, "name": null }` },
+    /^kamal-postgres-backup:existingBucket has no name\. Set it/,
+  ],
+  "existingBucket's endpoint, a number": [
+    { existingBucket: `{ ${BUCKET}, "endpoint": 5 }` },
+    /^kamal-postgres-backup:existingBucket\.endpoint is 5\. Give a text/,
+  ],
+  "existingBucket's plain http, a text": [
+    { existingBucket: `{ ${BUCKET}, "allowInsecure": "yes" }` },
+    /^kamal-postgres-backup:existingBucket\.allowInsecure is "yes"\. Give true or false/,
+  ],
+  "copyBucket's folder, a number": [
+    { existingBucket: `{ ${BUCKET} }`, copyBucket: `{ ${BUCKET}, "prefix": 5 }`, ...COPY },
+    /^kamal-postgres-backup:copyBucket\.prefix is 5\. Give a text/,
+  ],
+  "an endpoint with a broken escape": [
+    { existingBucket: `{ ${BUCKET}, "endpoint": "https://s3.example.com/%zz" }` },
+    /^kamal-postgres-backup:existingBucket\.endpoint ".*%zz" has a path with a "%"/,
+  ],
+  "no days": [
+    { retentionDays: "0" },
+    /^kamal-postgres-backup:retentionDays is 0\. Give a whole number of days from 1 to 36500/,
+  ],
+  "existingBucket's days, a text": [
+    { existingBucket: `{ ${BUCKET}, "retentionDays": "30" }` },
+    /^kamal-postgres-backup:existingBucket\.retentionDays is "30"\. Give a whole number/,
+  ],
+  "a tier that lacks": [
+    { retentionTiers: '{ "daily": 7 }', prefix: "shop" },
+    /^kamal-postgres-backup:retentionTiers\.weekly is missing\. Give a whole number/,
+  ],
+  "a tier, a text": [
+    { retentionTiers: '{ "daily": "7" }', prefix: "shop" },
+    /^kamal-postgres-backup:retentionTiers\.daily is "7"\. Give a whole number/,
+  ],
+  "no tiers": [
+    { existingBucket: `{ ${BUCKET}, "retentionTiers": 7 }` },
+    /^kamal-postgres-backup:existingBucket\.retentionTiers is 7\. Give the days of each tier/,
+  ],
+  "tiers in the wrong order": [
+    { retentionTiers: '{ "daily": 7, "weekly": 3, "monthly": 365 }', prefix: "shop" },
+    /^kamal-postgres-backup:retentionTiers .*"weekly":3.*: a weekly backup must be kept/,
+  ],
+  "append-only with tiers": [
+    { retentionTiers: TIERS, prefix: "shop", keyAccess: "append-only" },
+    /^kamal-postgres-backup:keyAccess "append-only" and retention tiers .* \(kamal-postgres-backup:retentionTiers\)\.$/,
+  ],
+  "keepDays beside a shorter retention": [
+    { existingBucket: `{ ${BUCKET}, "retentionDays": 30 }`, keepDays: "90" },
+    /^kamal-postgres-backup:keepDays and kamal-postgres-backup:existingBucket\.retentionDays contradict/,
+  ],
+  "keepDays beside tiers": [
+    { existingBucket: `{ ${BUCKET}, "retentionTiers": ${TIERS} }`, keepDays: "90" },
+    /keepDays and retention tiers .*\(kamal-postgres-backup:existingBucket\.retentionTiers\)/,
+  ],
+  "a bucket made here, a folder in its address": [
+    { s3Endpoint: "http://localhost:9000/folder" },
+    /^kamal-postgres-backup:s3Endpoint has a path "\/folder".*use http:\/\/localhost:9000\. .*kamal-postgres-backup:prefix\.$/,
+  ],
+  "a bucket made here, a bucket in its address": [
+    { s3Endpoint: "https://shop.s3.fr-par.scw.cloud" },
+    /^kamal-postgres-backup:s3Endpoint names the bucket "shop".* Use https:\/\/s3\.fr-par\.scw\.cloud\.$/,
+  ],
+  baseImage: [
+    { existingBucket: `{ ${BUCKET} }`, build: "host", baseImage: "x y" },
+    /^kamal-postgres-backup:baseImage "x y" is no image reference/,
+  ],
+  ageRecipients: [
+    { existingBucket: `{ ${BUCKET} }`, ageRecipients: "age1x" },
+    /^kamal-postgres-backup:ageRecipients: "age1x" is no age recipient/,
+  ],
+  backupBytes: [{ backupBytes: "-1" }, /^kamal-postgres-backup:backupBytes is -1; give a number/],
+  destination: [
+    { destination: "nope" },
+    /^kamal-postgres-backup:destination: .*deploy\.nope\.yml does not exist\. Give the name of a destination/,
+  ],
   rotateAfter: [
     { existingBucket: `{ ${BUCKET} }`, rotateAfter: "2" },
     /^kamal-postgres-backup:rotateAfter: .* take kamal-postgres-backup:rotateAfter out/,
@@ -190,3 +297,39 @@ for (const [what, [settings, sentence]] of Object.entries(WRONG)) {
       return true;
     }));
 }
+
+test("a secret that Kamal would alter is named as the configuration has it", () => {
+  configure({
+    existingBucket: `{ ${BUCKET} }`,
+    copyBucket: `{ ${BUCKET}, "name": "shop-copies" }`,
+    ...COPY,
+    databasePassword: "p",
+  });
+  let resolved: ResolvedBackup;
+  try {
+    const args = backupArgs("backup", new pulumi.Config("kamal-postgres-backup"));
+    resolved = resolveBackup(args, { preview: false, info: () => {}, warn: () => {} });
+  } finally {
+    pulumi.runtime.setAllConfig({});
+  }
+  const names = {
+    POSTGRES_PASSWORD: "databasePassword",
+    S3_ACCESS_KEY_ID: "accessKeyId",
+    S3_SECRET_ACCESS_KEY: "secretAccessKey",
+    COPY_S3_ACCESS_KEY_ID: "copyAccessKeyId",
+    COPY_S3_SECRET_ACCESS_KEY: "copySecretAccessKey",
+    PASSPHRASE: "passphrase",
+    PING_URL: "pingUrl",
+    WEBHOOK_URL: "webhookUrl",
+  };
+  assert.deepEqual(
+    Object.keys(toEnvironment(settingsWith(undefined)).secret).sort(),
+    Object.keys(names).sort(),
+  );
+  for (const [variable, name] of Object.entries(names)) {
+    assert.throws(() => checkedSettings(settingsWith(variable), resolved), {
+      name: "Problem",
+      message: `kamal-postgres-backup:${name} (${variable}) contains a line end, which Kamal alters on the way to the container. Choose a value without it.`,
+    });
+  }
+});

@@ -22,6 +22,11 @@ describe("a copy whose variables are wrong", { skip: unavailable, timeout: 240_0
     ],
     ["a flag is none", { COPY_TIERS: "yes" }, /COPY_TIERS must be true or false\. Set it in/],
     ["a rhythm is none", { COPY_EVERY: "sometimes" }, /COPY_EVERY "sometimes" cannot be read/],
+    [
+      "an address has a broken escape",
+      { COPY_S3_ENDPOINT: "https://h/%zz" },
+      /COPY_S3_ENDPOINT "https:\/\/h\/%zz" has/,
+    ],
     ["an address is none", { COPY_S3_ENDPOINT: "s3.x" }, /COPY_S3_ENDPOINT "s3\.x" has no scheme/],
   ];
   for (const [what, wrong, sentence] of ROWS) {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
+import { checkRecipients } from "../../../components/backup/encryption.ts";
 import type * as Components from "../../../components/index.ts";
 import { applied } from "../application.ts";
 import { declare, inputs, overhear, plainText } from "../mocks.ts";
@@ -71,6 +72,12 @@ test("a wrong key or passphrase is refused in one sentence", () => {
   );
   assert.throws(
     () => Encryption.passphrase("  "),
-    /Encryption\.passphrase: the passphrase is empty/,
+    /^Problem: Encryption\.passphrase: the passphrase is empty\. Give one, best from a secret/,
+  );
+  const named = /^Problem: kamal-postgres-backup:ageRecipients: "age1x" is no age recipient/;
+  assert.throws(() => checkRecipients(["age1x"], "kamal-postgres-backup:ageRecipients"), named);
+  assert.throws(
+    () => Encryption.recipients(["age1x"]),
+    /^Problem: Encryption\.recipients: "age1x"/,
   );
 });

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
+import { checkedSettings } from "../../../components/backup/agentSettings.ts";
 import type * as Components from "../../../components/index.ts";
 import { nameSettings, settingNamesOf } from "../../../components/pulumi/settingNames.ts";
-import { applied } from "../application.ts";
+import { applied, settingsWith } from "../application.ts";
 import { declare, overhear } from "../mocks.ts";
 
 const app = applied();
@@ -45,6 +46,23 @@ describe("a wrong value is reported under the argument that it was written as", 
     "the endpoint of a copy": [
       () => ({ copy: { bucket: existing({ endpoint: "ftp://s3.example.com" }) } }),
       /^copy\.bucket\.endpoint "ftp:\/\/s3\.example\.com" has no scheme/,
+    ],
+    "an endpoint with a broken escape": [
+      () => ({ bucket: existing({ endpoint: "https://s3.example.com/%zz" }) }),
+      /^bucket\.endpoint ".*%zz" has a path with a "%"/,
+    ],
+    "append-only and tiers": [
+      () => ({
+        bucket: existing({
+          retention: app.components.Retention.tiers({ daily: 7, weekly: 35, monthly: 365 }),
+        }),
+        keys: { access: "append-only" },
+      }),
+      /^keys\.access "append-only" and retention tiers .* \(bucket\.retention\)\.$/,
+    ],
+    "a retention that is shorter than what is kept": [
+      () => ({ bucket: existing({ retention: days(30) }), keep: { days: 90 } }),
+      /^keep and bucket\.retention contradict each other/,
     ],
     "the folder of the copies": [
       () => ({ copy: { bucket: existing(), prefix: "a/../b" } }),
@@ -103,4 +121,39 @@ test("arguments that come from elsewhere are named as they are there, with what 
   assert.equal(name("keep.atLeast"), "keep.atLeast");
   assert.equal(name("buckets"), "buckets");
   assert.equal(settingNamesOf({ ...args })("bucket"), "bucket");
+});
+
+describe("a secret that Kamal would alter is named as it was given", () => {
+  const variables: Record<string, string> = {
+    POSTGRES_PASSWORD: "postgres.password",
+    S3_ACCESS_KEY_ID: "bucket.accessKeyId",
+    S3_SECRET_ACCESS_KEY: "bucket.secretAccessKey",
+    COPY_S3_ACCESS_KEY_ID: "copy.bucket.accessKeyId",
+    PASSPHRASE: "Encryption.passphrase",
+    WEBHOOK_URL: "notices.webhookUrl",
+  };
+  for (const [variable, setting] of Object.entries(variables)) {
+    test(setting, () => {
+      const resolved = app.resolve({
+        bucket: existing(),
+        copy: { bucket: existing({ name: "shop-copies" }) },
+      });
+      assert.throws(
+        () => checkedSettings(settingsWith(variable), resolved),
+        (error: Error) => {
+          assert.ok(error.message.startsWith(`${setting} (${variable}) contains a line end`));
+          return true;
+        },
+      );
+    });
+  }
+
+  test("Kamal's own secret", () => {
+    const resolved = app.resolve({ bucket: existing() });
+    const database = { ...resolved.database, passwordFrom: "DB_PASSWORD" };
+    assert.throws(
+      () => checkedSettings(settingsWith("POSTGRES_PASSWORD"), { ...resolved, database }),
+      /^Problem: Kamal's secret DB_PASSWORD \(POSTGRES_PASSWORD\) contains a line end/,
+    );
+  });
 });

@@ -217,6 +217,10 @@ describe("parseAddress refuses", () => {
       { endpoint: "http://127.0.0.1.example.org" },
       /S3_ALLOW_INSECURE=true/,
     ],
+    "a path with a broken escape": [
+      { endpoint: "https://h/%zz" },
+      /S3_ENDPOINT "https:\/\/h\/%zz" has a path with a "%".*Use only https:\/\/h\./,
+    ],
     "no folder": [{ prefix: "//" }, /S3_PREFIX is empty/],
     "a folder with a wildcard": [{ prefix: "shop/*" }, /S3_PREFIX "shop\/\*"/],
     "a folder that climbs": [{ prefix: "shop/../x" }, /S3_PREFIX/],

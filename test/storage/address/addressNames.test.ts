@@ -5,6 +5,7 @@ import {
   type AddressNames,
   COPY_ENVIRONMENT_NAMES,
   checkEndpoint,
+  checkServiceAddress,
   ENVIRONMENT_NAMES,
   isSameBucket,
   parseAddress,
@@ -39,6 +40,7 @@ const INPUTS: Record<string, AddressInput> = {
   "a password": { ...scaleway, endpoint: "https://key:pw@s3.fr-par.scw.cloud" },
   "a query": { ...scaleway, endpoint: "https://s3.fr-par.scw.cloud/?x=1" },
   "a CDN host": { ...scaleway, endpoint: "https://mybkt.nyc3.cdn.digitaloceanspaces.com" },
+  "a broken escape": { ...scaleway, endpoint: "https://s3.fr-par.scw.cloud/%zz" },
   "a path": { ...scaleway, endpoint: "https://s3.fr-par.scw.cloud/other" },
   "another bucket's host": { ...scaleway, endpoint: "https://other.s3.fr-par.scw.cloud" },
   "the bucket's host": { ...scaleway, endpoint: "https://mybkt.s3.fr-par.scw.cloud" },
@@ -115,6 +117,18 @@ describe("messages about an address name the setting in the caller's own word", 
     );
   });
 
+  it("an endpoint for a bucket whose name is not made yet", () => {
+    checkServiceAddress("https://s3.fr-par.scw.cloud/", false, ARGUMENTS);
+    assert.throws(
+      () => checkServiceAddress("https://s3.x/a%20b", false, ARGUMENTS),
+      /bucket\.endpoint has a path "\/a b".*use https:\/\/s3\.x\. A folder goes in prefix/,
+    );
+    assert.throws(
+      () => checkServiceAddress("https://mybkt.s3.fr-par.scw.cloud", false, ARGUMENTS),
+      /bucket\.endpoint names the bucket "mybkt"/,
+    );
+  });
+
   it("names are no part of where a bucket is", () => {
     assert.ok(isSameBucket(parseAddress(scaleway), parseAddress(scaleway, ARGUMENTS)));
   });
@@ -147,6 +161,21 @@ describe("so do the messages about", () => {
       assert.match(sentence(ARGUMENTS), /bucket\.(endpoint|region|name)|ccessKey/);
     });
   }
+
+  it("a region that is described and not set", () => {
+    const regionRemedy = "Give the bucket that region, then run pulumi up";
+    const names = { ...ARGUMENTS, region: "the bucket's region", regionRemedy };
+    const sentence = (parts: object) =>
+      explain(error("PermanentRedirect", parts), parseAddress(scaleway, names), "list").message;
+    assert.equal(
+      sentence({ Region: "nl-ams" }),
+      "cannot list: bucket mybkt is not in region fr-par but in nl-ams. Give the bucket that region, then run pulumi up.",
+    );
+    assert.equal(
+      sentence({}),
+      "cannot list: bucket mybkt is not in region fr-par. Look its region up at the provider. Give the bucket that region, then run pulumi up.",
+    );
+  });
 
   it("what is no S3 service", () => {
     assert.match(notS3(parseAddress(scaleway, ARGUMENTS)).message, /Check bucket\.endpoint/);
