@@ -71,7 +71,11 @@ test("a secrets file that git tracks", async () => {
 });
 
 test("a secret that Kamal would alter: refused, and the container stays", async () => {
-  await refused({ databasePassword: "secret-a\nb" }, "up", /POSTGRES_PASSWORD contains/);
+  await refused(
+    { databasePassword: "secret-a\nb" },
+    "up",
+    /kamal-postgres-backup:databasePassword \(POSTGRES_PASSWORD\) contains a line end/,
+  );
   assert.equal((await containerState(outputs.container))?.status, "running");
 });
 

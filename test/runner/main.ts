@@ -1,6 +1,6 @@
 /**
  * Runs the tests, three files at a time: the journeys one after the other, because they share the sandbox, and beside them
- * all others. Unit tests share two processes, the others have one each. What a file prints appears when it has ended.
+ * all others. Unit tests share three processes, the others have one each. What a file prints appears when it has ended.
  *
  * Words on the command line narrow it: `npm test -- storage` runs the files whose path contains the word or that carry it as
  * a tag (`// tag: cloud`). `--unit` takes unit tests alone, `--times` ends with a table of the twenty dearest files.
@@ -20,6 +20,8 @@ const LIMIT_MS = 20 * 60_000;
  * come, a time limit to pass.
  */
 const OTHER_LANES = 2;
+/** One for each lane: with `--unit` there are no journeys. */
+const UNIT_PROCESSES = OTHER_LANES + 1;
 const { values: options, positionals: words } = parseArgs({
   allowPositionals: true,
   options: {
@@ -48,9 +50,9 @@ const journeys: Batch[] = world
   .toSorted((a, b) => place(a) - place(b))
   .map((file) => [file]);
 const others: Batch[] = world.filter((file) => !isJourney(file)).map((file) => [file]);
-// Two processes, one for each lane; every other file, so that no room is all in one of them.
-for (const half of [1, 0]) {
-  const batch = unit.filter((_, i) => i % 2 === half);
+// Every third file, so that no room is all in one process: those of the components take three times as long as others.
+for (let part = UNIT_PROCESSES - 1; part >= 0; part -= 1) {
+  const batch = unit.filter((_, i) => i % UNIT_PROCESSES === part);
   if (batch.length > 0) others.unshift(batch);
 }
 
