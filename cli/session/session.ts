@@ -134,7 +134,7 @@ export function chooseNamed(backups: readonly BackupOutputs[], name?: string): B
  * @param wanted the one to take; absent: all
  * @throws Problem when the backup does not hold it
  */
-export function chooseDatabases(
+function chooseDatabases(
   { name, database, databases = [database] }: BackupOutputs,
   wanted?: string,
 ): Databases {

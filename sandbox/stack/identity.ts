@@ -11,7 +11,7 @@ export interface Identity {
   readonly recipient: string;
 }
 
-/** Makes the key at the first call and keeps it: the backups of before must stay readable. */
+/** Makes the key at the first call and keeps it: earlier backups must stay readable. */
 export function ensureIdentity(world: World): Identity {
   const file = join(world.dir, "identity.txt");
   if (!existsSync(file)) {

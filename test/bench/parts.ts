@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { bundleAgent } from "../../common/agentContext.ts";
 import { docker, removeContainer } from "../../sandbox/host/docker.ts";
 import { imageNames } from "../../sandbox/host/images.ts";
-import { eventually, run } from "../../sandbox/world/run.ts";
+import { eventually } from "../../sandbox/world/run.ts";
 import type { World } from "../../sandbox/world/world.ts";
 import type { Cgroup } from "./cgroup.ts";
 import { type DatabaseSize, dataDigest, makeDatabase } from "./data.ts";
@@ -190,9 +190,4 @@ export async function stopBench(keep: boolean): Promise<void> {
 export async function versionIn(image: string, ...command: string[]): Promise<string> {
   const { stdout } = await docker(["run", "--rm", "--label", benchLabel, image, ...command]);
   return stdout.trim().split("\n")[0] ?? "";
-}
-
-/** The version line of a program on this machine. */
-export async function versionHere(program: string, ...args: string[]): Promise<string> {
-  return (await run(program, args)).stdout.trim().split("\n")[0] ?? "";
 }

@@ -60,7 +60,7 @@ const file = fc
   });
 const place = fc.constantFrom<"accessories" | undefined>("accessories", undefined);
 
-test("a block that is written and then removed leaves the bytes of before", () => {
+test("a block that is written and then removed leaves the bytes as they were", () => {
   fc.assert(
     fc.property(file, place, (text, under) => {
       const written = writeMarkedBlock(text, "shop", BLOCK, under);
@@ -93,7 +93,7 @@ test("lines end as the file's lines do", () => {
   );
 });
 
-test("two backups in one file: removed in either order, the bytes of before are there", () => {
+test("two backups in one file: removed in either order, the bytes are as they were", () => {
   const blog = renderAccessoryBlock({ ...ACCESSORY, key: "blog_backup" });
   fc.assert(
     fc.property(file, fc.boolean(), (text, swapped) => {
