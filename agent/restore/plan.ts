@@ -14,6 +14,7 @@ import { compactStamp, siblingName } from "../postgres/identifiers.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import type { Report } from "../runtime/reporter.ts";
 import { type DatabaseProperties, freeName, readProperties } from "./databaseProperties.ts";
+import { NotRestored } from "./notRestored.ts";
 import {
   parseRequirements,
   REQUIREMENTS_WORDS,
@@ -42,6 +43,8 @@ export interface Plan {
   readonly decoder: Decoder;
   /** Roles that will be made first; null: not asked for. */
   readonly roles: RolePlan | null;
+  /** What is not brought back: as far as it is known when the plan is made, and then whatever else turns up. */
+  readonly notRestored: NotRestored;
 }
 
 /** What a restore was asked for. */
@@ -80,6 +83,7 @@ export async function makePlan(
     );
   }
   const { entry, manifest } = await chooseFor(context, request);
+  const notRestored = new NotRestored();
   await requireVersions(maintenance, manifest);
   if (live !== null) await requireNoBackup(maintenance, finalName);
   if (request.scratch !== undefined) {
@@ -101,6 +105,7 @@ export async function makePlan(
     previousName: await freeName(maintenance, finalName, "before", new Date()),
     decoder,
     roles,
+    notRestored,
   };
 }
 
@@ -160,7 +165,7 @@ async function requireVersions(maintenance: pg.Client, manifest: Manifest | null
 
 /** Reports what will happen. */
 export function announce(report: Report, plan: Plan): void {
-  const { entry, manifest, database, live, previousName, roles } = plan;
+  const { entry, manifest, database, live, previousName, roles, notRestored } = plan;
   report.line(
     `Restoring "${database}" from ${entry.stamp} UTC (${formatBytes(entry.bytes)}, ${entry.key}).`,
   );
@@ -177,4 +182,5 @@ export function announce(report: Report, plan: Plan): void {
       `${entry.key} was written by the old image without a manifest: pg_restore's own result is checked, but there is nothing to compare the data with.`,
     );
   }
+  notRestored.reportNew(report);
 }

@@ -13,6 +13,7 @@ import {
   propertyStatements,
 } from "./databaseProperties.ts";
 import { loadObject } from "./loadArchive.ts";
+import type { NotRestored } from "./notRestored.ts";
 import { isFullDisk } from "./pgRestore.ts";
 import { announce, makePlan, type Plan, type RestoreRequest } from "./plan.ts";
 import { makeRoles } from "./roles.ts";
@@ -50,7 +51,7 @@ export async function restore(context: AgentContext, options: RestoreOptions): P
     ) {
       throw new Problem("not confirmed, so nothing was changed.");
     }
-    if (plan.roles !== null) await makeRoles(maintenance, plan.roles, report);
+    if (plan.roles !== null) await makeRoles(maintenance, plan.roles, report, plan.notRestored);
     await createRestoreDatabase(maintenance, plan.temporaryName, plan.model);
     const result = await loadAndSwap(context, maintenance, plan, options.scratch).catch(
       async (error: unknown) => {
@@ -78,7 +79,8 @@ async function loadAndSwap(
   await loadObject(context, plan, scratchFolder);
   const compared = await check(context, plan);
   if (plan.model !== null)
-    await copyProperties(maintenance, plan.temporaryName, plan.model, report);
+    await copyProperties(maintenance, plan.temporaryName, plan.model, plan.notRestored);
+  plan.notRestored.reportNew(report);
   signal.throwIfAborted();
   if (plan.live !== null) await requireNoBackup(maintenance, plan.database);
   const sessionEnder = await connectMaintenance(settings.postgres, plan.database);
@@ -98,7 +100,7 @@ async function loadAndSwap(
 
 /** Everything was checked that can be without changing anything. */
 function reportDryRun(report: Report, plan: Plan): void {
-  const { entry, manifest, database, live, previousName, roles } = plan;
+  const { entry, manifest, database, live, previousName, roles, notRestored } = plan;
   report.line("Dry run: every check has passed, and nothing was made.");
   report.event({
     event: "planned",
@@ -110,6 +112,7 @@ function reportDryRun(report: Report, plan: Plan): void {
     tables: manifest?.tables.length ?? null,
     rows: manifest === null ? null : totalRows(manifest),
     roles: roles?.names ?? [],
+    notRestored: notRestored.items,
   });
 }
 
@@ -164,15 +167,13 @@ async function copyProperties(
   maintenance: pg.Client,
   name: string,
   model: DatabaseProperties,
-  report: Report,
+  notRestored: NotRestored,
 ): Promise<void> {
   for (const statement of propertyStatements(name, model)) {
     try {
       await maintenance.query(statement);
     } catch (error) {
-      report.warn(
-        `not carried over to the restored database: ${statement} (${error instanceof Error ? error.message : String(error)})`,
-      );
+      notRestored.add(`${statement} (${error instanceof Error ? error.message : String(error)})`);
     }
   }
 }
@@ -210,12 +211,14 @@ function reportRestored(
     previous,
     undo,
     ...result,
+    notRestored: plan.notRestored.items,
   });
   report.line(
     result.compared
       ? `Restored "${plan.database}" from ${plan.entry.stamp}.`
       : `Restored "${plan.database}" from ${plan.entry.stamp}; nothing could be compared.`,
   );
+  plan.notRestored.reportAll(report);
   if (undo !== null) {
     report.line(`The old database is "${previous}". To swap back: agent ${undo}`);
   }
