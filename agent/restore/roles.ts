@@ -7,7 +7,8 @@ import { decodeInto, objectDecoder } from "../archive/decode.ts";
 import { identifier } from "../postgres/identifiers.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import type { Report } from "../runtime/reporter.ts";
-import { readRoles, unquoted } from "./requirements.ts";
+import { readRoles } from "./checks/requiredRoles.ts";
+import { unquoted } from "./checks/requirements.ts";
 
 /** What is to be done for roles that a server lacks, in order. */
 export interface RolePlan {
