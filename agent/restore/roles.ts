@@ -87,7 +87,7 @@ export function rolesToMake(sql: string, existing: ReadonlySet<string>): RolePla
 export async function makeRoles(
   client: pg.Client,
   { names, statements }: RolePlan,
-  report: Report,
+  { report, journal }: Pick<AgentContext, "report" | "journal">,
 ): Promise<void> {
   if (names.length === 0) {
     report.line("Roles: every role of the backup exists.");
@@ -106,6 +106,7 @@ export async function makeRoles(
     );
   }
   const list = names.map((name) => `"${name}"`).join(", ");
+  journal?.stays("roles", `the roles ${list} were made`);
   report.warn(
     `made the roles ${list} without passwords; give those that log in one: ALTER ROLE ... PASSWORD.`,
   );

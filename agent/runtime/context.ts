@@ -44,3 +44,8 @@ interface FaultyCopy {
   readonly store?: never;
   readonly fault: Problem;
 }
+
+/** Does what must not be cut in two. */
+export function uninterrupted<T>(context: AgentContext, work: () => Promise<T>): Promise<T> {
+  return context.uninterrupted === undefined ? work() : context.uninterrupted(work);
+}

@@ -2,6 +2,8 @@ import { Problem } from "../../common/problem.ts";
 
 /** `docker stop` waits ten seconds before it kills; an upload must have been aborted by then. */
 const DEADLINE_MS = 8_000;
+/** For what is still being written after the end. */
+const LEAVING_MS = 1_000;
 
 /** Exit codes as a shell reports these signals: 128 and the signal's number. */
 const CODES = { SIGTERM: 143, SIGINT: 130, SIGHUP: 129, SIGUSR2: 143 } as const;
@@ -79,6 +81,8 @@ export function stopOnSignal(): Stop {
     done: () => {
       clearTimeout(deadline);
       held = Number.POSITIVE_INFINITY;
+      // A request that was given up must not keep a stopped process alive until it times out.
+      if (exitCode !== undefined) setTimeout(() => process.exit(), LEAVING_MS).unref();
     },
   };
 }
