@@ -44,7 +44,7 @@ export async function restore(context: AgentContext, options: RestoreOptions): P
       throw new Problem("not confirmed, so nothing was changed.");
     }
     context.signal.throwIfAborted();
-    if (plan.roles !== null) await makeRoles(maintenance, plan.roles, context);
+    if (plan.roles !== null) await makeRoles(maintenance, plan.roles, context, plan.notRestored);
     await createRestoreDatabase(maintenance, plan.temporaryName, plan.model);
     context.journal?.stays(plan.temporaryName, `the unfinished "${plan.temporaryName}" is left`);
     const result = await loadAndSwap(context, maintenance, plan, options.scratch).catch(
@@ -73,7 +73,8 @@ async function loadAndSwap(
   await loadObject(context, plan, scratchFolder);
   const compared = await checkRestored(context, plan);
   if (plan.model !== null)
-    await copyProperties(maintenance, plan.temporaryName, plan.model, report);
+    await copyProperties(maintenance, plan.temporaryName, plan.model, plan.notRestored);
+  plan.notRestored.reportNew(report);
   signal.throwIfAborted();
   if (plan.live !== null) await requireNoBackup(maintenance, plan.database);
   const sessionEnder = await connectMaintenance(settings.postgres, plan.database);
