@@ -6,7 +6,6 @@ import { openObject } from "../../storage/s3/download.ts";
 import { decodeInto, objectDecoder } from "../archive/decode.ts";
 import { identifier } from "../postgres/identifiers.ts";
 import type { AgentContext } from "../runtime/context.ts";
-import type { Report } from "../runtime/reporter.ts";
 import { readRoles } from "./checks/requiredRoles.ts";
 import { unquoted } from "./checks/requirements.ts";
 import type { NotRestored } from "./notRestored.ts";
