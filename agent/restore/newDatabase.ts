@@ -1,7 +1,7 @@
 import type pg from "pg";
 import type { ServerSettings } from "../../common/contracts/agentEnvironment/postgres.ts";
 import { Problem } from "../../common/problem.ts";
-import { connect } from "../postgres/connection.ts";
+import { connect, requireAnswer } from "../postgres/connection.ts";
 import { identifier, literal } from "../postgres/identifiers.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import { createOptions, type DatabaseProperties, readProperties } from "./databaseProperties.ts";
@@ -72,6 +72,7 @@ export async function dropUnfinished(
   cause: unknown,
 ): Promise<void> {
   try {
+    await requireAnswer(settings.postgres, maintenance);
     if (cause instanceof Error && isFullDisk(cause.message)) {
       await emptyRestoreDatabase(settings.postgres, name);
     }

@@ -3,6 +3,7 @@ import type { Manifest } from "../../../common/contracts/manifest.ts";
 import { formatBytes } from "../../../common/format.ts";
 import { Problem } from "../../../common/problem.ts";
 import { digestMismatch, openDownload } from "../../archive/downloadStream.ts";
+import { watchServer } from "../../postgres/connection.ts";
 import type { AgentContext } from "../../runtime/context.ts";
 import { throttled } from "../../runtime/reporter.ts";
 import type { Plan } from "../plan.ts";
@@ -32,7 +33,9 @@ export async function loadObject(context: AgentContext, plan: Plan, scratch: str
     }),
   );
   const download = await openDownload(context, entry, `restore of ${plan.database}`);
-  const { source, signal, onBytes } = download;
+  const { source, onBytes } = download;
+  const server = watchServer(settings.postgres);
+  const signal = AbortSignal.any([download.signal, server.signal]);
   const options = { database: plan.temporaryName, signal, onBytes, onTable };
   const requireWhole = (read: { readonly bytes: number; readonly sha256: string }) => {
     if (manifest !== null) requireUndamaged(manifest, read);
@@ -61,6 +64,7 @@ export async function loadObject(context: AgentContext, plan: Plan, scratch: str
   } catch (error) {
     throw error instanceof DamagedObject ? notRestored(error, plan) : error;
   } finally {
+    server.stop();
     download.close();
   }
 }
