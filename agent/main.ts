@@ -77,6 +77,7 @@ command("restore", "restore into a new database, check it, and swap it with the 
   .option("--into <name>", "restore beside the live database, under this new name")
   .option("--not-after <time>", "the latest backup of this time or before it")
   .option("--globals", "make the roles of the backup that the server lacks, without passwords")
+  .option("--allow-privileged-roles", "with --globals: superusers and the like stay what they were")
   .option("--scratch <folder>", "unpack the archive there and restore with every core")
   .option("--identity-stdin", IDENTITY_OPTION)
   .option("--dry-run", "check everything and show what would be done")
@@ -153,7 +154,7 @@ interface ReadFlags {
 
 interface RestoreFlags
   extends ReadFlags,
-    Pick<RestoreOptions, "into" | "notAfter" | "globals" | "dryRun"> {
+    Pick<RestoreOptions, "into" | "notAfter" | "globals" | "allowPrivilegedRoles" | "dryRun"> {
   readonly scratch?: string;
   readonly yes?: boolean;
 }

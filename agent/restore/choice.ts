@@ -15,6 +15,8 @@ export interface RestoreRequest {
   readonly into?: string;
   /** Makes the roles of the backup that the server lacks. @default false */
   readonly globals?: boolean;
+  /** With `globals`: the roles also get the attributes and memberships that reach beyond a database. @default false */
+  readonly allowPrivilegedRoles?: boolean;
   /** Folder for the unpacked archive, so that it is restored by several connections at once; absent: streamed. */
   readonly scratch?: string;
   /** What may open an encrypted backup. */

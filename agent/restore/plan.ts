@@ -65,7 +65,10 @@ export async function makePlan(
   const decoder = await dumpDecoder(store, entry, manifest, request.secrets);
   const roles =
     request.globals === true
-      ? await planRoles(context, maintenance, manifest, request.secrets)
+      ? await planRoles(context, maintenance, manifest, {
+          secrets: request.secrets,
+          allowed: request.allowPrivilegedRoles === true,
+        })
       : null;
   await checkServerRequirements(context, maintenance, { entry, manifest, decoder, roles });
   return {

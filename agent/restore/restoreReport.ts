@@ -3,6 +3,7 @@ import { formatBytes } from "../../common/format.ts";
 import type { Report } from "../runtime/reporter.ts";
 import type { Compared } from "./checkRestored.ts";
 import type { Plan } from "./plan.ts";
+import { announceRoles } from "./roles.ts";
 import { undoCommand } from "./undo.ts";
 
 /** Reports what will happen. */
@@ -16,9 +17,7 @@ export function announce(report: Report, plan: Plan): void {
       ? `There is no database "${database}" now; it appears when its content has been checked.`
       : `The current database stays as "${previousName}"; until the swap, which closes its connections for a moment, it is not touched.`,
   );
-  if (roles !== null && roles.names.length > 0) {
-    report.line(`Roles made first: ${roles.names.map((name) => `"${name}"`).join(", ")}.`);
-  }
+  if (roles !== null) announceRoles(report, roles, notRestored);
   if (manifest === null) {
     report.warn(
       `${entry.key} was written by the old image without a manifest: pg_restore's own result is checked, but there is nothing to compare the data with.`,

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { parseRequirements } from "../../../agent/restore/checks/requirements.ts";
-import { rolesToMake, splitStatements } from "../../../agent/restore/roles.ts";
 
 it("what an archive needs is read from its definitions alone", () => {
   const text = [
@@ -21,30 +20,4 @@ it("what an archive needs is read from its definitions alone", () => {
   const needs = parseRequirements(text);
   assert.deepEqual([...needs.extensions], ["postgis"]);
   assert.deepEqual([...needs.roles], ["My owner", 'a "b"', "bob", "carl", "dora"]);
-});
-
-it("of a dump of roles only what concerns the missing ones is done", () => {
-  const sql = [
-    "-- a comment; with a semicolon",
-    "\\restrict abc",
-    "SET default_transaction_read_only = off;",
-    "CREATE ROLE app;",
-    "ALTER ROLE app WITH SUPERUSER;",
-    'CREATE ROLE "new; one";',
-    'ALTER ROLE "new; one" WITH NOLOGIN;',
-    "COMMENT ON ROLE \"new; one\" IS E'back\\\\slash ''quote''; end';",
-    'GRANT app TO "new; one" GRANTED BY app;',
-    "GRANT app TO postgres GRANTED BY app;",
-    "CREATE TABLESPACE fast OWNER app LOCATION '/mnt';",
-    "\\unrestrict abc",
-  ].join("\n");
-  assert.deepEqual(rolesToMake(sql, new Set(["app", "postgres"])), {
-    names: ["new; one"],
-    statements: [
-      'ALTER ROLE "new; one" WITH NOLOGIN',
-      "COMMENT ON ROLE \"new; one\" IS E'back\\\\slash ''quote''; end'",
-      'GRANT app TO "new; one" GRANTED BY app',
-    ],
-  });
-  assert.deepEqual(splitStatements("a 'b\\';c;"), ["a 'b\\'", "c"]);
 });
