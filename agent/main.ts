@@ -43,9 +43,9 @@ const report = openReport(json, redact);
 
 const IDENTITY_OPTION =
   "read the private key (AGE-SECRET-KEY-1...), or a passphrase, from standard input";
-const EXIT_NOT_DECRYPTED = 2;
-/** Set when a backup was verified as far as it can be here, which is less than verified. */
-let notDecrypted = false;
+const EXIT_LESS_THAN_WHOLE = 2;
+/** Set when a backup was verified, or restored, as far as it can be here, which is less than that. */
+let lessThanWhole = false;
 const DATABASE_OPTION = "which database, where the container backs up several";
 const COPY_OPTION = "of the copies in the second bucket";
 
@@ -78,18 +78,41 @@ command("restore", "restore into a new database, check it, and swap it with the 
   .option("--not-after <time>", "the latest backup of this time or before it")
   .option("--globals", "make the roles of the backup that the server lacks, without passwords")
   .option("--scratch <folder>", "unpack the archive there and restore with every core")
+  .option(
+    "--keep-going",
+    "with --into: load all that can be loaded, and list each statement that fails",
+  )
+  .option("--allow-incomplete", "let less than the whole database take the live one's place")
+  .option("--no-owner", "without owners and grants: everything belongs to the connection's role")
+  .option("--role <name>", "the same, but everything belongs to this role")
+  .option("--schema <name>", "only this schema; may be given several times", several)
+  .option("--exclude-table <name>", "not this table, * for any characters; several times", several)
   .option("--identity-stdin", IDENTITY_OPTION)
   .option("--dry-run", "check everything and show what would be done")
   .option("--yes", "do not ask")
-  .action(async (wanted: string, options: RestoreFlags) => {
+  .addHelpText(
+    "after",
+    `
+Exit code 2: with --keep-going, the database is there, but something is missing in it and was listed.
+
+Examples:
+  agent restore latest --into shop_look
+  agent restore latest --into shop_saved --keep-going
+  agent restore latest --into shop_part --schema app --exclude-table "audit.*"
+  agent restore latest --yes --role staging_app`,
+  )
+  .action(async (wanted: string, { owner, ...options }: RestoreFlags) => {
     const scratch = options.scratch ?? env["RESTORE_SCRATCH_DIR"];
-    await restore(openContextFor(options), {
+    const { complete } = await restore(openContextFor(options), {
       wanted,
       ...options,
+      // Commander's own way with an option that begins with "no".
+      noOwner: owner === false,
       ...(scratch && { scratch }),
       secrets: await secretsFor(options),
       confirm: confirmation(options.yes === true || json, stop.signal),
     });
+    if (!complete) lessThanWhole = true;
   });
 
 command("undo", "swap a database that a restore has replaced back into its place")
@@ -107,7 +130,7 @@ command("verify", "read a backup to its end, without a database")
   .addHelpText("after", "\nExit code 2: stored as it was written, but nothing here can decrypt it.")
   .action(async (wanted: string, options: ReadFlags) => {
     const depth = await verifyChosen(openContextFor(options), wanted, await secretsFor(options));
-    if (depth === "stored") notDecrypted = true;
+    if (depth === "stored") lessThanWhole = true;
   });
 
 command("list", "the backups of a database in the bucket, newest first")
@@ -153,9 +176,27 @@ interface ReadFlags {
 
 interface RestoreFlags
   extends ReadFlags,
-    Pick<RestoreOptions, "into" | "notAfter" | "globals" | "dryRun"> {
+    Pick<
+      RestoreOptions,
+      | "into"
+      | "notAfter"
+      | "globals"
+      | "dryRun"
+      | "keepGoing"
+      | "allowIncomplete"
+      | "role"
+      | "schema"
+      | "excludeTable"
+    > {
+  /** False with --no-owner. */
+  readonly owner?: boolean;
   readonly scratch?: string;
   readonly yes?: boolean;
+}
+
+/** For an option that may be given several times. */
+function several(value: string, before: readonly string[] = []): string[] {
+  return [...before, value];
 }
 
 process.exitCode = await run();
@@ -164,7 +205,7 @@ stop.done();
 async function run(): Promise<number> {
   try {
     await program.parseAsync();
-    return notDecrypted ? EXIT_NOT_DECRYPTED : 0;
+    return lessThanWhole ? EXIT_LESS_THAN_WHOLE : 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode;
     const message = errorMessage(error);

@@ -1,6 +1,7 @@
 import type pg from "pg";
 import { Problem } from "../../../common/problem.ts";
 import { type ArchiveContents, type ArchiveItem, describeItem } from "../../archive/contents.ts";
+import { identifier } from "../../postgres/identifiers.ts";
 import { errorCode } from "../../runtime/errorMessage.ts";
 import { missingRolesProblem } from "./requiredRoles.ts";
 
@@ -37,12 +38,14 @@ const ROLE_LOOKUP = /^get_role/;
  * the kind of statement and whatever it names. That takes moments, where a restore finds it out after hours of loading.
  * @param client connection to an empty database that is dropped afterwards
  * @param without numbers of entries that will not be restored
+ * @param role to work as, extensions apart; null: the connection's
  * @returns what is certain to fail
  */
 export async function rehearse(
   client: pg.Client,
   { preamble, items }: ArchiveContents,
   without: ReadonlySet<number>,
+  role: string | null,
 ): Promise<RefusedItem[]> {
   const refused: RefusedItem[] = [];
   // In a text that is not what the archive holds, two names may have become one.
@@ -56,20 +59,45 @@ export async function rehearse(
     if (skipped && settings === "") continue;
     try {
       if (settings !== "") await client.query(settings);
-      if (!skipped) await client.query(sql);
+      if (skipped) continue;
+      if (role !== null) {
+        await client.query(isOfExtension(item) ? "RESET ROLE" : `SET ROLE ${identifier(role)}`);
+      }
+      await client.query(sql);
     } catch (error) {
       const code = errorCode(error);
       // The connection itself: nothing more can be tried.
       if (code?.length !== 5 || code.startsWith("57")) throw error;
       const raised = type === "EXTENSION" && code === "P0001";
       if (raised || (CERTAIN.test(code) && !(uncertain && CONSEQUENCE.test(code)))) {
-        refused.push({ item, code, ...wordsOf(error) });
+        const words = wordsOf(error);
+        refused.push({ item, code, ...words });
+        // So that what needs it is not refused for the same reason.
+        if (words.missingRole !== null) await makeWithoutOwner(client, sql);
       } else {
         uncertain = true;
       }
     }
   }
   return refused;
+}
+
+/** The last statement of an entry gives it its owner. */
+async function makeWithoutOwner(client: pg.Client, sql: string): Promise<void> {
+  const rest = sql.replace(/\n\nALTER [^\n]* OWNER TO [^\n]*;$/, "");
+  if (rest !== sql) await client.query(rest).catch(() => {});
+}
+
+/** What only a superuser may make, or somebody whom the extension trusts. */
+export function isOfExtension({ type, name }: Pick<ArchiveItem, "type" | "name">): boolean {
+  return type === "EXTENSION" || (type === "COMMENT" && name.startsWith("EXTENSION "));
+}
+
+/** An extension that works in the database of one name only, and refuses the name that this one has until the swap. */
+export function isBoundToDatabase({ item, message, detail, code }: RefusedItem): boolean {
+  return (
+    item.type === "EXTENSION" && code !== "42501" && /\bdatabase\b/i.test(`${message} ${detail}`)
+  );
 }
 
 function wordsOf(error: unknown): Pick<RefusedItem, "message" | "detail" | "missingRole"> {
@@ -87,7 +115,7 @@ const SHOWN = 5;
  */
 export function requireAccepted(
   refused: readonly RefusedItem[],
-  { inBackup, into }: { readonly inBackup: boolean; readonly into: string },
+  { inBackup, wayOut: way }: { readonly inBackup: boolean; readonly wayOut: string },
 ): void {
   if (refused.length === 0) return;
   const roles = new Set(refused.flatMap(({ missingRole }) => missingRole ?? []));
@@ -100,7 +128,7 @@ export function requireAccepted(
   const more = causes.length > SHOWN ? `; and ${causes.length - SHOWN} more` : "";
   const remedies = new Set(causes.map(remedyFor).filter((remedy) => remedy !== ""));
   throw new Problem(
-    `this server refuses a part of the backup, which was tried without rows: ${shown.join("; ")}${more}. Nothing was loaded. ${[...remedies].join(" ")}${remedies.size > 0 ? " " : ""}${wayOut(into)}`,
+    `this server refuses a part of the backup, which was tried without rows: ${shown.join("; ")}${more}. Nothing was loaded. ${[...remedies].join(" ")}${remedies.size > 0 ? " " : ""}${way}`,
   );
 }
 

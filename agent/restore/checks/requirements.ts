@@ -39,7 +39,10 @@ function grant(): RegExp {
 }
 
 /** Reads from an archive's definitions what a server must have; the rehearsal finds what stands in none of these forms. */
-export function requirementsOf({ items, largeObjectOwners }: ArchiveContents): Requirements {
+export function requirementsOf({
+  items,
+  largeObjectOwners,
+}: Pick<ArchiveContents, "items" | "largeObjectOwners">): Requirements {
   const extensions = items.filter(({ type }) => type === "EXTENSION").map(({ name }) => name);
   const roles = [
     ...largeObjectOwners,
@@ -48,7 +51,8 @@ export function requirementsOf({ items, largeObjectOwners }: ArchiveContents): R
   return { roles: new Set(roles), extensions: new Set(extensions) };
 }
 
-function rolesNamedIn({ type, sql }: ArchiveItem): string[] {
+/** Roles that an entry names besides its owner. */
+export function rolesNamedIn({ type, sql }: ArchiveItem): string[] {
   const lists = (FORMS[type] ?? []).flatMap((form) =>
     [...sql.matchAll(form)].map(([, names = ""]) => names),
   );

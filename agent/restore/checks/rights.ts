@@ -43,7 +43,9 @@ export async function requireRights(client: pg.Client, wanted: WantedDatabase): 
   const missing = [
     ...(row.createdb ? [] : [`CREATEDB: ALTER ROLE ${me} CREATEDB`]),
     ...(owner !== null && row.member === false ? [membership(owner, "the new database")] : []),
-    ...(replaced !== null && row.owns === false && (row.member !== false || owner !== replaced.owner)
+    ...(replaced !== null &&
+    row.owns === false &&
+    (row.member !== false || owner !== replaced.owner)
       ? [membership(replaced.owner, `"${replaced.name}"`)]
       : []),
     ...(tablespace !== null && row.space === false
