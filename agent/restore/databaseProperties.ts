@@ -1,6 +1,6 @@
 import type pg from "pg";
 import { compactStamp, identifier, literal, siblingName } from "../postgres/identifiers.ts";
-import type { Report } from "../runtime/reporter.ts";
+import type { NotRestored } from "./notRestored.ts";
 
 /** List settings whose stored value is already quoted; quoting it again would make one element of it. */
 const QUOTED_LISTS = new Set([
@@ -125,15 +125,13 @@ export async function copyProperties(
   maintenance: pg.Client,
   name: string,
   model: DatabaseProperties,
-  report: Report,
+  notRestored: NotRestored,
 ): Promise<void> {
   for (const statement of propertyStatements(name, model)) {
     try {
       await maintenance.query(statement);
     } catch (error) {
-      report.warn(
-        `not carried over to the restored database: ${statement} (${error instanceof Error ? error.message : String(error)})`,
-      );
+      notRestored.add(`${statement} (${error instanceof Error ? error.message : String(error)})`);
     }
   }
 }

@@ -14,6 +14,7 @@ import { requireFreeSpace } from "./checks/scratchSpace.ts";
 import { requireVersions } from "./checks/versions.ts";
 import { type Choice, chooseFor, type RestoreRequest } from "./choice.ts";
 import { type DatabaseProperties, freeName, readProperties } from "./databaseProperties.ts";
+import { NotRestored } from "./notRestored.ts";
 import { planRoles, type RolePlan } from "./roles.ts";
 
 /** What a restore will do, decided and checked before it does anything. */
@@ -32,6 +33,8 @@ export interface Plan extends Choice {
   readonly decoder: Decoder;
   /** Roles that will be made first; null: not asked for. */
   readonly roles: RolePlan | null;
+  /** What is not brought back: as far as it is known when the plan is made, and then whatever else turns up. */
+  readonly notRestored: NotRestored;
 }
 
 /**
@@ -75,6 +78,7 @@ export async function makePlan(
     previousName: await freeName(maintenance, finalName, "before", new Date()),
     decoder,
     roles,
+    notRestored: new NotRestored(),
   };
 }
 

@@ -43,7 +43,7 @@ export async function restore(context: AgentContext, options: RestoreOptions): P
     ) {
       throw new Problem("not confirmed, so nothing was changed.");
     }
-    if (plan.roles !== null) await makeRoles(maintenance, plan.roles, report);
+    if (plan.roles !== null) await makeRoles(maintenance, plan.roles, report, plan.notRestored);
     await createRestoreDatabase(maintenance, plan.temporaryName, plan.model);
     const result = await loadAndSwap(context, maintenance, plan, options.scratch).catch(
       async (error: unknown) => {
@@ -71,7 +71,8 @@ async function loadAndSwap(
   await loadObject(context, plan, scratchFolder);
   const compared = await checkRestored(context, plan);
   if (plan.model !== null)
-    await copyProperties(maintenance, plan.temporaryName, plan.model, report);
+    await copyProperties(maintenance, plan.temporaryName, plan.model, plan.notRestored);
+  plan.notRestored.reportNew(report);
   signal.throwIfAborted();
   if (plan.live !== null) await requireNoBackup(maintenance, plan.database);
   const sessionEnder = await connectMaintenance(settings.postgres, plan.database);

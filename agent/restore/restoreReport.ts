@@ -7,7 +7,7 @@ import { undoCommand } from "./undo.ts";
 
 /** Reports what will happen. */
 export function announce(report: Report, plan: Plan): void {
-  const { entry, manifest, database, live, previousName, roles } = plan;
+  const { entry, manifest, database, live, previousName, roles, notRestored } = plan;
   report.line(
     `Restoring "${database}" from ${entry.stamp} UTC (${formatBytes(entry.bytes)}, ${entry.key}).`,
   );
@@ -24,11 +24,12 @@ export function announce(report: Report, plan: Plan): void {
       `${entry.key} was written by the old image without a manifest: pg_restore's own result is checked, but there is nothing to compare the data with.`,
     );
   }
+  notRestored.reportNew(report);
 }
 
 /** Everything was checked that can be without changing anything. */
 export function reportDryRun(report: Report, plan: Plan): void {
-  const { entry, manifest, database, live, previousName, roles } = plan;
+  const { entry, manifest, database, live, previousName, roles, notRestored } = plan;
   report.line("Dry run: every check has passed, and nothing was made.");
   report.event({
     event: "planned",
@@ -40,6 +41,7 @@ export function reportDryRun(report: Report, plan: Plan): void {
     tables: manifest?.tables.length ?? null,
     rows: manifest === null ? null : totalRows(manifest),
     roles: roles?.names ?? [],
+    notRestored: notRestored.items,
   });
 }
 
@@ -58,12 +60,14 @@ export function reportRestored(
     previous,
     undo,
     ...result,
+    notRestored: plan.notRestored.items,
   });
   report.line(
     result.compared
       ? `Restored "${plan.database}" from ${plan.entry.stamp}.`
       : `Restored "${plan.database}" from ${plan.entry.stamp}; nothing could be compared.`,
   );
+  plan.notRestored.reportAll(report);
   if (undo !== null) {
     report.line(`The old database is "${previous}". To swap back: agent ${undo}`);
   }

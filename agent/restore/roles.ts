@@ -9,6 +9,7 @@ import type { AgentContext } from "../runtime/context.ts";
 import type { Report } from "../runtime/reporter.ts";
 import { readRoles } from "./checks/requiredRoles.ts";
 import { unquoted } from "./checks/requirements.ts";
+import type { NotRestored } from "./notRestored.ts";
 
 /** What is to be done for roles that a server lacks, in order. */
 export interface RolePlan {
@@ -88,6 +89,7 @@ export async function makeRoles(
   client: pg.Client,
   { names, statements }: RolePlan,
   report: Report,
+  notRestored: NotRestored,
 ): Promise<void> {
   if (names.length === 0) {
     report.line("Roles: every role of the backup exists.");
@@ -96,7 +98,7 @@ export async function makeRoles(
   await client.query("BEGIN");
   try {
     for (const name of names) await client.query(`CREATE ROLE ${identifier(name)}`);
-    for (const statement of statements) await tryStatement(client, statement, report);
+    for (const statement of statements) await tryStatement(client, statement, notRestored);
     await client.query("COMMIT");
   } catch (error) {
     await client.query("ROLLBACK").catch(() => {});
@@ -111,15 +113,17 @@ export async function makeRoles(
   );
 }
 
-async function tryStatement(client: pg.Client, statement: string, report: Report): Promise<void> {
+async function tryStatement(
+  client: pg.Client,
+  statement: string,
+  notRestored: NotRestored,
+): Promise<void> {
   await client.query("SAVEPOINT role_statement");
   try {
     await client.query(statement);
   } catch (error) {
     await client.query("ROLLBACK TO SAVEPOINT role_statement");
-    report.warn(
-      `not carried over: ${statement} (${error instanceof Error ? error.message : String(error)})`,
-    );
+    notRestored.add(`${statement} (${error instanceof Error ? error.message : String(error)})`);
   }
 }
 

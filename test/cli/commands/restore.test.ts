@@ -84,6 +84,20 @@ test("restore: what will be done, what was done, and the way back", async (t) =>
   assert.deepEqual(call.slice(-5), ["agent", "restore", "2026-11-24T03:15:02", "--yes", "--json"]);
 });
 
+test("restore: what was not brought back stands beside Restored, and in the document", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.backups(entryOf("2026-11-24T03:15:02"));
+  const notRestored = ['the owner of the database: there is no role "app"', "subscription s"];
+  await outside.answer("restore", { out: [{ ...restored, notRestored }] });
+  const text = await outside.run(["restore", "--yes"]);
+  assert.match(
+    text.stdout,
+    /^Restored shop_production .*\nNot restored: the owner of the database: there is no role "app"\nNot restored: subscription s\nTo swap back/m,
+  );
+  const { stdout } = await outside.run(["restore", "--yes", "--json"]);
+  assert.deepEqual(JSON.parse(stdout).notRestored, notRestored);
+});
+
 test("restore: a time in two words, beside the live database, which leaves nothing to undo", async (t) => {
   const outside = await Outside.open(t);
   await outside.backups(entryOf("2026-11-24T03:15:02"), entryOf("2026-11-23T03:15:01"));
