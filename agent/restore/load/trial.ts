@@ -19,7 +19,7 @@ export interface Trial {
  * @throws Problem when the database cannot be made
  */
 export async function tryDefinitions(
-  { settings, signal }: AgentContext,
+  { settings, signal, journal }: AgentContext,
   maintenance: pg.Client,
   {
     name,
@@ -39,6 +39,7 @@ export async function tryDefinitions(
   },
 ): Promise<Trial> {
   await createRestoreDatabase(maintenance, settings.postgres, name, model);
+  journal?.stays(name, `the unfinished "${name}" is left`);
   try {
     const client = await connect(settings.postgres, name);
     return await endingOnAbort(client, signal, async () => {
@@ -48,6 +49,7 @@ export async function tryDefinitions(
     });
   } finally {
     await dropRestoreDatabase(maintenance, settings.postgres, name);
+    journal?.tidied(name, "the unfinished database was dropped");
   }
 }
 
