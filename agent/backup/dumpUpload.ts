@@ -9,6 +9,7 @@ import { fanOutUpload, type StoredObject, type UploadSource } from "../streams/f
 import type { DumpDestination, DumpPlan } from "./dumpPlan.ts";
 import { type Globals, startGlobalsDump } from "./globals.ts";
 import { dumpFailure, startDump } from "./pgDump.ts";
+import { ToolWarnings } from "./toolWarnings.ts";
 
 /** What was stored of a plan. */
 export interface UploadedDump {
@@ -16,6 +17,8 @@ export interface UploadedDump {
   readonly uploads: readonly Upload[];
   /** The rows of each table in the snapshot. Counted to the end wherever an upload has succeeded. */
   readonly tables: Promise<CountedTable[]>;
+  /** What pg_dump and pg_dumpall have warned of. */
+  readonly warnings: readonly string[];
 }
 
 interface Upload {
@@ -39,12 +42,16 @@ export async function uploadDump(
   // Counted on the snapshot's own connection while pg_dump reads on another: the same rows, no time of its own.
   const tables = countSnapshotRows(client, plan.snapshot.tables);
   tables.catch(() => {});
+  const warnings = new ToolWarnings();
   const program = startDump(settings, {
     snapshotId: plan.snapshot.id,
     compression: plan.treatment.compression,
+    onStderr: warnings.reader(),
   });
   const header = beginHeader(settings.encryption);
-  const globals = settings.globals ? startGlobalsDump(context, header) : undefined;
+  const globals = settings.globals
+    ? startGlobalsDump(context, header, warnings.reader())
+    : undefined;
   const storeGlobals = globals && globalsUpload(globals, plan, settings.postgres.database);
   const source: UploadSource<DumpDestination> = {
     what: `backup of ${settings.postgres.database}`,
@@ -65,7 +72,7 @@ export async function uploadDump(
     dump: dumps[index] as PromiseSettledResult<StoredObject>,
     globals: storeGlobals?.stored.get(destination) ?? null,
   }));
-  return { uploads, tables };
+  return { uploads, tables, warnings: warnings.all };
 }
 
 /** Stores the roles and grants once, wherever the dump lies whole. */
