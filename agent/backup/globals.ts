@@ -4,7 +4,7 @@ import type { AgentContext } from "../runtime/context.ts";
 import { beginHeader, type PendingHeader } from "../streams/encrypt.ts";
 import { fanOutUpload, type UploadDestination } from "../streams/fanOutUpload.ts";
 import { describeExit, type ExitResult, runPipeline } from "../streams/process.ts";
-import { UNTRANSLATED } from "./toolWarnings.ts";
+import { UNTRANSLATED } from "../streams/toolWarnings.ts";
 
 /** Far more than the roles of any server take; the smallest part that S3 knows. */
 const PART_BYTES = 5 * 1024 * 1024;

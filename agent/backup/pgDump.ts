@@ -11,8 +11,8 @@ import {
   runPipeline,
   runProgram,
 } from "../streams/process.ts";
+import { UNTRANSLATED } from "../streams/toolWarnings.ts";
 import type { DumpCompression } from "./compression.ts";
-import { UNTRANSLATED } from "./toolWarnings.ts";
 
 /**
  * Splits `PGDUMP_EXTRA_OPTS` at white space, as the old image's shell did.

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ToolWarnings } from "../../../../agent/backup/toolWarnings.ts";
+import { ToolWarnings } from "../../../agent/streams/toolWarnings.ts";
 
 test("each warning once, with what belongs to it, from pieces of two programs' output", () => {
   const warnings = new ToolWarnings();
