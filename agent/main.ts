@@ -9,6 +9,7 @@ import { parseAddress } from "../storage/address/address.ts";
 import { openStore } from "../storage/s3/client.ts";
 import { verifyChosen } from "./archive/verify.ts";
 import { contextForCopy, openCopy } from "./backup/copyDestination.ts";
+import { parseExtraOptions } from "./backup/pgDump.ts";
 import { catchUpLine, nextRunLine } from "./clock.ts";
 import { list } from "./list.ts";
 import { chooseDatabase, forDatabase, printDatabases } from "./postgres/databases.ts";
@@ -166,9 +167,14 @@ command("probe", "try database and bucket, leaving nothing behind").action(() =>
 command("next", "for run.sh: when the schedule is due and the run begins, seconds since 1970")
   .option("--after <seconds>", "when the last run was due")
   .action((options: { after?: string }) => {
-    if (options.after === undefined) printWarnings();
+    const settings = fromEnvironment(env);
+    if (options.after === undefined) {
+      printWarnings();
+      // Else the first backup, which may be a day away, would be the one to refuse them.
+      parseExtraOptions(settings.postgres.dumpOptions);
+    }
     const last = options.after === undefined ? undefined : new Date(Number(options.after) * 1000);
-    process.stdout.write(`${nextRunLine(fromEnvironment(env), last)}\n`);
+    process.stdout.write(`${nextRunLine(settings, last)}\n`);
   });
 
 command("missed", "for run.sh: when to make up for a run that was missed, if one was").action(
