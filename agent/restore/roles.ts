@@ -6,12 +6,12 @@ import { Problem } from "../../common/problem.ts";
 import { globalsKey, parseKey } from "../../storage/catalogue/objectKeys.ts";
 import { openObject } from "../../storage/s3/download.ts";
 import { decodeInto, objectDecoder } from "../archive/decode.ts";
+import { type Membership, PRIVILEGED, parseRoleDump } from "../archive/roleDump.ts";
 import { identifier } from "../postgres/identifiers.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import type { Report } from "../runtime/reporter.ts";
 import { readRoles } from "./checks/requiredRoles.ts";
 import type { NotRestored } from "./notRestored.ts";
-import { type Membership, PRIVILEGED, parseRoleDump } from "./roleDump.ts";
 
 /** What is to be done for roles that a server lacks, in order. */
 export interface RolePlan {
@@ -233,7 +233,7 @@ export function announceRoles(report: Report, plan: RolePlan, notRestored: NotRe
 export async function makeRoles(
   client: pg.Client,
   { names, statements, memberships }: RolePlan,
-  report: Report,
+  { report, journal }: Pick<AgentContext, "report" | "journal">,
   notRestored: NotRestored,
 ): Promise<void> {
   if (names.length === 0) {
@@ -257,6 +257,7 @@ export async function makeRoles(
       { cause: error },
     );
   }
+  journal?.stays("roles", `the roles ${inQuotes(names)} were made`);
   report.warn(
     `made the roles ${inQuotes(names)} without passwords; give those that log in one: ALTER ROLE ... PASSWORD.`,
   );

@@ -8,6 +8,8 @@ const tableSchema = z.object({
   rows: z.int().nonnegative(),
   /** False: estimated from a sample, because the table is too large to be counted. Then it is not compared exactly. */
   exact: z.boolean(),
+  /** False: could not be counted, e.g. because an index was locked; `rows` is the server's estimate, which is not compared. */
+  counted: z.boolean().optional(),
   /** True: a part of a partitioned table. Those come and go, so a missing one is no loss. */
   partition: z.boolean().optional(),
 });
@@ -161,13 +163,6 @@ export type TableName = z.infer<typeof tableNameSchema>;
 /** Total of the rows of all tables. */
 export function totalRows(manifest: Manifest): number {
   return manifest.tables.reduce((sum, table) => sum + table.rows, 0);
-}
-
-/** Whether the options of pg_dump left something of the database out. Of a manifest that does not say it: false. */
-export function isPartial({ dump }: Pick<Manifest, "dump">): boolean {
-  if (dump === undefined) return false;
-  const { tablesLeftOut, dataLeftOut, otherLeftOut } = dump;
-  return tablesLeftOut.length + dataLeftOut.length + Object.keys(otherLeftOut).length > 0;
 }
 
 /**

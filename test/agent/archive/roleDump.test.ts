@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { statementsOf } from "../../../agent/restore/roleStatements.ts";
+import { statementsOf } from "../../../agent/archive/roleStatements.ts";
 import { rolesToMake } from "../../../agent/restore/roles.ts";
 
 const server = (existing: readonly string[] = ["postgres"], powerful = ["postgres"]) => ({
