@@ -1,5 +1,7 @@
 import { formatBytes } from "../common/format.ts";
-import { type CatalogueEntry, isComplete, listBackups } from "../storage/catalogue/catalogue.ts";
+import { listBackups } from "../storage/catalogue/catalogue.ts";
+import { type CatalogueEntry, isComplete } from "../storage/catalogue/catalogueEntry.ts";
+import { aheadOfTimeNotice, isAheadOfTime } from "../storage/catalogue/countingBackups.ts";
 import { withManifests } from "../storage/catalogue/readManifest.ts";
 import type { ObjectStore } from "../storage/s3/objectStore.ts";
 import type { Report } from "./runtime/reporter.ts";
@@ -18,16 +20,24 @@ export async function list(store: ObjectStore, database: string, report: Report)
   }
   report.line(`Backups of ${database} in s3://${bucket}/${prefix}, newest first:`);
   for (const entry of backups) {
-    const remark = remarkOn(entry, entry.manifest?.suspect ?? null);
+    const remark = remarkOn(entry, entry.suspectReason ?? entry.manifest?.suspect ?? null);
     report.line(
       `  ${entry.stamp}  ${formatBytes(entry.bytes).padStart(8)}${remark && `  ${remark}`}`,
     );
   }
+  for (const { notice } of backups) if (notice) report.warn(notice);
+  const ahead = aheadOfTimeNotice(backups);
+  if (ahead !== undefined) report.warn(ahead);
 }
 
 function remarkOn(entry: CatalogueEntry, reason: string | null): string {
-  if (entry.kind === "legacy") return "by the old image: no manifest";
   if (!isComplete(entry)) return "incomplete: no manifest";
+  const ahead = isAheadOfTime(entry) ? "ahead of time" : "";
+  return [ahead, stateOf(entry, reason)].filter(Boolean).join(", ");
+}
+
+function stateOf(entry: CatalogueEntry, reason: string | null): string {
+  if (entry.kind === "legacy") return "by the old image: no manifest";
   if (entry.suspect) return reason === null ? "suspect" : `suspect: ${reason}`;
   return entry.verifiedKey === null ? "" : "verified";
 }

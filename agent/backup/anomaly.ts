@@ -1,6 +1,7 @@
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
-import { type CatalogueEntry, isGood } from "../../storage/catalogue/catalogue.ts";
+import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
+import { countingBackups } from "../../storage/catalogue/countingBackups.ts";
 import { readManifest } from "../../storage/catalogue/readManifest.ts";
 import type { Snapshot } from "../postgres/snapshot.ts";
 import type { AgentContext } from "../runtime/context.ts";
@@ -18,7 +19,7 @@ export async function findReference(
   { store, report }: AgentContext,
   entries: readonly CatalogueEntry[],
 ): Promise<Manifest | null> {
-  const candidates = entries.filter((entry) => entry.kind === "ours" && isGood(entry));
+  const candidates = countingBackups(entries).filter(({ kind }) => kind === "ours");
   for (const entry of candidates.slice(0, TRIES)) {
     try {
       return await readManifest(store, entry);

@@ -13,6 +13,7 @@ import type { Report } from "../runtime/reporter.ts";
 import { describeEncryption } from "../streams/encrypt.ts";
 import type { UploadDestination } from "../streams/fanOutUpload.ts";
 import { snapshotAnomaly } from "./anomaly.ts";
+import { CLOCK_REMEDY, clockDifference } from "./clockDifference.ts";
 import { compressionFor } from "./compression.ts";
 import type { ChosenDestinations, Destination } from "./destinations.ts";
 import { listDumpContents } from "./pgDump.ts";
@@ -22,6 +23,8 @@ import { chooseTier } from "./tiers.ts";
 export interface DumpDestination extends Destination, UploadDestination {
   readonly folder: Folder;
 }
+
+const ACCEPT = "If that is as it should be, accept it once: backup --accept";
 
 /** What a backup will dump, how, and to where. */
 export interface DumpPlan {
@@ -34,6 +37,8 @@ export interface DumpPlan {
   readonly recipients: readonly string[];
   /** Why a dump of this snapshot is suspect, known before it is made; null: it is not. */
   readonly anomaly: string | null;
+  /** What makes a suspect one good. */
+  readonly remedy: string;
   readonly destinations: readonly DumpDestination[];
 }
 
@@ -56,12 +61,19 @@ export async function planDump(
 ): Promise<DumpPlan> {
   const { database, dumpOptions } = settings.postgres;
   const contents = dumpOptions === "" ? undefined : await listDumpContents(settings.postgres);
+  const store = destinations[0]?.store;
+  const before = store?.serviceTime();
   const snapshot = await takeSnapshot(client, contents?.tables);
+  const wrongClock = clockDifference(snapshot.takenAt, {
+    before,
+    after: store?.serviceTime(),
+    name: store?.address.endpoint ?? "AWS",
+  });
   if (snapshot.tables.length === 0) {
     report.warn(`"${database}" has no table. Check POSTGRES_DATABASE if that is not meant.`);
   }
   const stamp = stampOf(snapshot.takenAt);
-  const anomaly = reference && snapshotAnomaly(snapshot, reference);
+  const anomaly = wrongClock ?? (reference && snapshotAnomaly(snapshot, reference));
   const { encryption, recipients } = describeEncryption(settings.encryption);
   const treatment = { compression: compressionFor(pgDumpMajor), encryption };
   return {
@@ -71,6 +83,7 @@ export async function planDump(
     treatment,
     recipients,
     anomaly,
+    remedy: wrongClock === null ? ACCEPT : CLOCK_REMEDY,
     destinations: destinations.map((destination) => {
       const { prefix, provider } = destination.store.address;
       const tier = destination.tiers ? chooseTier(destination.entries ?? [], stamp) : null;

@@ -3,9 +3,11 @@ import type { AgeSecrets } from "../../common/age/stanzas.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
-import { type CatalogueEntry, listBackups } from "../../storage/catalogue/catalogue.ts";
+import { listBackups } from "../../storage/catalogue/catalogue.ts";
+import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
 import { readManifest } from "../../storage/catalogue/readManifest.ts";
-import { chooseBackup, notAfter } from "../../storage/catalogue/selectBackup.ts";
+import { chooseBackup } from "../../storage/catalogue/selectBackup.ts";
+import { warnOfChoice } from "../archive/chosenBackup.ts";
 import { type Decoder, dumpDecoder } from "../archive/decode.ts";
 import { queryToc } from "../archive/tocReader.ts";
 import { requireNoBackup } from "../postgres/advisoryLock.ts";
@@ -104,13 +106,14 @@ export async function makePlan(
   };
 }
 
-async function chooseFor({ settings, store }: AgentContext, request: RestoreRequest) {
+async function chooseFor({ settings, store, report }: AgentContext, request: RestoreRequest) {
   const { database } = settings.postgres;
   const { bucket, prefix } = store.address;
   const location = `s3://${bucket}/${prefix}`;
   const all = await listBackups(store, database);
-  const entries = request.notAfter === undefined ? all : notAfter(all, request.notAfter, location);
-  const entry = chooseBackup(entries, request.wanted, database, location, store.address.names);
+  const { wanted, notAfter } = request;
+  const entry = chooseBackup(all, wanted, database, location, store.address.names, notAfter);
+  warnOfChoice(report, all, entry, wanted);
   return { entry, manifest: entry.kind === "legacy" ? null : await readManifest(store, entry) };
 }
 

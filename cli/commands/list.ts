@@ -94,7 +94,7 @@ export function renderBackups(backup: BackupOutputs, entries: readonly Entry[]):
       manifest ? formatCount(totalRows(manifest)) : "",
       paintState(stateOf(entry)),
       ...(retentionDays === undefined ? [] : [keptUntil(backup, entry)]),
-      manifest?.suspect ?? "",
+      entry.suspectReason ?? manifest?.suspect ?? "",
     ];
   });
   return renderTable(columns, rows);

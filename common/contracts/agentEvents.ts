@@ -98,6 +98,10 @@ const entrySchema = z.object({
   tier: z.enum(["daily", "weekly", "monthly"]).nullable().default(null),
   globalsKey: z.string().nullable().default(null),
   verifiedKey: z.string().nullable().default(null),
+  /** Why it was found suspect after it was stored. */
+  suspectReason: z.string().nullish(),
+  /** What is odd about its parts, as a sentence. */
+  notice: z.string().nullish(),
   /** The agent reads those of the latest only. A manifest that this version cannot read must not hide the other backups. */
   manifest: manifestSchema.nullish().catch(null),
 });
