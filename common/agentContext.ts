@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rename, rmdir, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -40,7 +40,7 @@ export async function bundleAgent(outDir: string, kept: string = KEPT): Promise<
     await put(outDir, name, name === "Dockerfile" ? await withVersion(content) : content);
   }
   await put(outDir, PROGRAM, await bundleProgram(kept));
-  return { dir: outDir, digest: await digestOf(outDir, [...names, PROGRAM]) };
+  return { dir: outDir, digest: digestOf(outDir, [...names, PROGRAM]) };
 }
 
 /** The package's version, for the image's label. */
@@ -109,7 +109,7 @@ async function keptBundle(file: string): Promise<Uint8Array | undefined> {
   if (bytes === undefined) return undefined;
   const end = bytes.indexOf("\n");
   const { inputs, digest } = JSON.parse(bytes.toString("utf8", 0, end)) as Kept;
-  return (await inputsDigest(inputs)) === digest ? bytes.subarray(end + 1) : undefined;
+  return inputsDigest(inputs) === digest ? bytes.subarray(end + 1) : undefined;
 }
 
 interface Kept {
@@ -124,7 +124,7 @@ async function keepBundle(
   program: Uint8Array,
 ): Promise<void> {
   const inputs = [...found, ...RECIPE];
-  const digest = await inputsDigest(inputs);
+  const digest = inputsDigest(inputs);
   // A file that is gone by now is no reason to fail: the next one bundles anew.
   if (digest === undefined) return;
   await mkdir(dirname(file), { recursive: true });
@@ -133,17 +133,20 @@ async function keepBundle(
 }
 
 /** Undefined when a file is missing. */
-async function inputsDigest(inputs: readonly string[]): Promise<string | undefined> {
-  return digestOf(CHECKOUT, inputs).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "ENOENT") throw error;
+function inputsDigest(inputs: readonly string[]): string | undefined {
+  try {
+    return digestOf(CHECKOUT, inputs);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
     return undefined;
-  });
+  }
 }
 
-async function digestOf(dir: string, names: readonly string[]): Promise<string> {
+/** Reads without promises: a thousand small files take 20 ms so, and 200 ms of the processor with them. */
+function digestOf(dir: string, names: readonly string[]): string {
   const hash = createHash("sha256");
   for (const name of names.toSorted()) {
-    const content = await readFile(join(dir, name));
+    const content = readFileSync(join(dir, name));
     hash.update(`${name}\0${content.length}\0`).update(content);
   }
   return hash.digest("hex");

@@ -6,7 +6,7 @@ import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
 import { readStart } from "../../storage/s3/download.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import { describeExit } from "../streams/process.ts";
-import { ByteCounter, type Decoder, decodeInto, dumpDecoder } from "./decode.ts";
+import { ByteCounter, type Decoder, decodeInto, dumpDecoder, failedOnData } from "./decode.ts";
 import { type Download, digestMismatch, openDownload } from "./downloadStream.ts";
 import { queryToc } from "./tocReader.ts";
 
@@ -50,7 +50,10 @@ function failureOf(
   { first, second, whole }: Awaited<ReturnType<typeof decodeInto>>,
   { program }: Decoder,
 ): string | undefined {
-  if (first.code !== 0) return describeExit(program, first);
+  // A pg_restore that stops at what is no archive ends the program before it, too.
+  if (failedOnData(first) || (first.code !== 0 && second.code === 0)) {
+    return describeExit(program, first);
+  }
   if (second.code !== 0) return describeExit("pg_restore", second);
   return whole ? undefined : "pg_restore was done before the object had been read to its end";
 }

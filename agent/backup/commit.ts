@@ -4,6 +4,7 @@ import { Problem } from "../../common/problem.ts";
 import { manifestKey } from "../../storage/catalogue/objectKeys.ts";
 import type { ObjectStore } from "../../storage/s3/objectStore.ts";
 import { putNew } from "../../storage/upload/conditionalPut.ts";
+import { UncertainWrite } from "../../storage/upload/writeCheck.ts";
 import type { Server } from "../postgres/connection.ts";
 import type { CountedTable } from "../postgres/snapshot.ts";
 import type { AgentContext } from "../runtime/context.ts";
@@ -116,6 +117,12 @@ async function putManifest(store: ObjectStore, key: string, manifest: Manifest):
   try {
     await putNew(store, key, `${JSON.stringify(manifest, null, 2)}\n`, "application/json");
   } catch (error) {
+    if (error instanceof UncertainWrite) {
+      throw new Problem(
+        `the dump was stored as ${manifest.object.key}, but nobody knows whether its manifest ${key} was, too (${error.message}). If list shows this backup without a remark, it counts; else take another one.`,
+        { cause: error },
+      );
+    }
     throw new Problem(
       `the dump was stored as ${manifest.object.key}, but its manifest ${key} could not be written (${error instanceof Error ? error.message : String(error)}). Without it this backup does not count; take another one.`,
       { cause: error },

@@ -2,6 +2,7 @@ import { readDumpOptions } from "../../common/contracts/agentEnvironment/dumpOpt
 import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
 import type { ServerSettings } from "../../common/contracts/agentEnvironment/postgres.ts";
 import { Problem } from "../../common/problem.ts";
+import { adviceFor } from "../postgres/brokenConnection.ts";
 import { connectionString, LOCK_TIMEOUT, libpqEnvironment } from "../postgres/connection.ts";
 import {
   describeExit,
@@ -89,6 +90,8 @@ const KILLED = 137;
 /** How pg_dump ended, with its last words. */
 export function dumpFailure(exit: { readonly code: number | null; readonly stderr: string }) {
   const described = describeExit("pg_dump", exit);
+  const advice = adviceFor(exit.stderr);
+  if (advice !== "") return `${described}. ${advice.replace(/\.$/, "")}`;
   return exit.code === KILLED
     ? `${described}; unless someone did that, the container's memory was too small, so raise the setting "memory"`
     : described;

@@ -4,11 +4,38 @@ import pg from "pg";
 import type { ServerSettings } from "../../common/contracts/agentEnvironment/postgres.ts";
 import { Problem } from "../../common/problem.ts";
 import { errorCode } from "../runtime/errorMessage.ts";
-import { literal } from "./identifiers.ts";
+import { brokenConnection, type Cut, isGone, withAdvice } from "./brokenConnection.ts";
+import {
+  explainConnect,
+  isRefusedByHba,
+  isTlsFailure,
+  offersNoTls,
+  serverName,
+} from "./connectErrors.ts";
+import { requireOwnBackend } from "./pooler.ts";
+import {
+  BACKEND_SQL,
+  LIBPQ_KEEPALIVE,
+  learn,
+  NODE_KEEPALIVE_MS,
+  ownSettings,
+  programOptions,
+  setStatements,
+  startupOptions,
+} from "./session.ts";
+import {
+  type TlsAttempt,
+  type TlsSettings,
+  tlsAttempts,
+  tlsEnvironment,
+  tlsSettings,
+} from "./tls.ts";
+
+export { LOCK_TIMEOUT } from "./session.ts";
 
 const CONNECT_TIMEOUT_MS = 10_000;
-/** Waiting longer for a lock would make every later query of the application queue behind us. */
-export const LOCK_TIMEOUT = "60s";
+/** A goodbye that takes longer is not waited for: a frozen server would never say it. */
+const GOODBYE_MS = 3_000;
 /** Databases that exist in every cluster and can be connected to while another one is renamed. */
 const MAINTENANCE_DATABASES = ["postgres", "template1"] as const;
 
@@ -20,36 +47,182 @@ export interface Server {
 }
 
 /**
- * Opens one connection with bounded waits and no server-side time limit on what it runs.
+ * Opens one connection with bounded waits, without a time limit of the server on what it runs, on which the server notices within
+ * two minutes that this host is gone.
  * @param database absent: the database of the settings
- * @throws Problem for a wrong password, an unknown database, a host that cannot be reached
+ * @throws Problem for a wrong password, an unknown database, a host that cannot be reached, a pooler that shares its connections
  */
 export async function connect(
   settings: ServerSettings,
   database: string = settings.database,
 ): Promise<pg.Client> {
+  const tls = tlsSettings(settings);
+  try {
+    return await openSession(settings, database, tls);
+  } catch (error) {
+    if (errorCode(error) === "3D000") throw await unknownDatabase(settings, database);
+    throw explainConnect(error, settings, { database, tls });
+  }
+}
+
+async function openSession(
+  settings: ServerSettings,
+  database: string,
+  tls: TlsSettings,
+): Promise<pg.Client> {
+  const opened = await dialTold(settings, database, tls);
+  const { client } = opened;
+  try {
+    const { rows } = await client.query<{ pid: number; encoding: string; limits: string[] }>(
+      BACKEND_SQL,
+    );
+    const [backend] = rows;
+    if (backend === undefined) throw new Error("the server did not say who it is");
+    const direct = backend.pid === client.processID;
+    if (!direct) {
+      await requireOwnBackend(client, backend.pid, serverName(settings), async () => {
+        return (await dial(settings, database, tls, undefined)).client;
+      });
+    }
+    const takesOptions = direct && opened.options !== undefined;
+    learn(settings, { limits: backend.limits, takesOptions });
+    // Names in such a database are bytes of any encoding, which the server could not give as UTF-8.
+    const encoding = backend.encoding === "SQL_ASCII" ? { client_encoding: "SQL_ASCII" } : {};
+    const all = { ...ownSettings(backend.limits), ...encoding };
+    const told = takesOptions ? opened.options : undefined;
+    const left = Object.entries(all).filter(
+      ([name, value]) => told?.split(" ").includes(`${name}=${value}`) !== true,
+    );
+    if (left.length > 0) await client.query(setStatements(Object.fromEntries(left)));
+    return client;
+  } catch (error) {
+    await client.end();
+    throw error;
+  }
+}
+
+interface Opened {
+  readonly client: Backend;
+  /** Settings that the server was given at the start; absent: none. */
+  readonly options: string | undefined;
+}
+
+/** The process id that the server told at the start, which the types leave out. */
+type Backend = pg.Client & { readonly processID: number | null };
+
+/** Gives the settings at the start; a pooler may refuse that, which is 08P01, and gets none. */
+async function dialTold(
+  settings: ServerSettings,
+  database: string,
+  tls: TlsSettings,
+): Promise<Opened> {
+  const options = startupOptions(settings);
+  if (options === undefined) return dial(settings, database, tls, undefined);
+  try {
+    return await dial(settings, database, tls, options);
+  } catch (error) {
+    if (errorCode(error) !== "08P01") throw error;
+    return dial(settings, database, tls, undefined);
+  }
+}
+
+/** Tries with and without TLS in libpq's order. */
+async function dial(
+  settings: ServerSettings,
+  database: string,
+  tls: TlsSettings,
+  options: string | undefined,
+): Promise<Opened> {
+  let first: unknown;
+  for (const ssl of tlsAttempts(tls, settings)) {
+    try {
+      return { client: await open(settings, { database, ssl, options }), options };
+    } catch (error) {
+      // A certificate that is not right is the cause to tell, not that the server wants encryption.
+      if (first !== undefined) throw offersNoTls(first) ? error : first;
+      if (!isTlsFailure(error) && !isRefusedByHba(error)) throw error;
+      first = error;
+    }
+  }
+  throw first;
+}
+
+async function open(
+  settings: ServerSettings,
+  {
+    database,
+    ssl,
+    options,
+  }: {
+    readonly database: string;
+    readonly ssl: TlsAttempt;
+    readonly options: string | undefined;
+  },
+): Promise<Backend> {
   const client = new pg.Client({
-    host: settings.host,
+    host: plainHost(settings),
     port: settings.port,
     user: settings.user,
     password: settings.password,
     database,
+    ssl,
+    ...(options !== undefined && { options }),
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
+    keepAliveInitialDelayMillis: NODE_KEEPALIVE_MS,
     application_name: "kamal-postgres-backup",
-  });
-  // A connection that breaks between two queries reports it here; the next query then fails with its own error.
-  client.on("error", () => {});
+  }) as Backend;
+  const bounded = boundWaits(client, serverName(settings));
   try {
     await client.connect();
-    await client.query(
-      `SET lock_timeout = ${literal(LOCK_TIMEOUT)}; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET row_security = off; SET search_path = pg_catalog`,
-    );
-    return client;
+    return bounded;
   } catch (error) {
-    await client.end().catch(() => {});
-    throw await explainConnect(error, settings, database);
+    await client.end();
+    throw error;
   }
+}
+
+/**
+ * Makes a failure by a cut connection say when and by what it was cut, and a goodbye end in any case: a server that is frozen, or
+ * a network that drops everything, never answers it.
+ */
+function boundWaits(client: Backend, where: string): Backend {
+  const opened = performance.now();
+  let cut: Cut | undefined;
+  const noteCut = (error: unknown) => {
+    cut ??= {
+      at: new Date(),
+      openSeconds: Math.round((performance.now() - opened) / 1000),
+      error,
+    };
+    return cut;
+  };
+  // A connection that breaks between two queries reports it here; the next query then fails by it.
+  client.on("error", noteCut);
+  const query = client.query.bind(client) as (...words: unknown[]) => Promise<unknown>;
+  client.query = (async (...words: unknown[]) => {
+    try {
+      return await query(...words);
+    } catch (error) {
+      if (isGone(error)) throw brokenConnection(where, noteCut(error), error);
+      throw withAdvice(error);
+    }
+  }) as typeof client.query;
+  const end = client.end.bind(client) as () => Promise<void>;
+  client.end = (async () => {
+    const deadline = setTimeout(() => destroy(client), GOODBYE_MS);
+    await end().catch(() => {});
+    clearTimeout(deadline);
+  }) as typeof client.end;
+  return client;
+}
+
+/** Closes the socket at once, whatever is under way. */
+function destroy(client: pg.Client): void {
+  const { connection } = client as unknown as {
+    readonly connection: { readonly stream: { destroy(): void } };
+  };
+  connection.stream.destroy();
 }
 
 /**
@@ -126,58 +299,45 @@ export function checkClientVersion(client: { line: string; major: number }, serv
   );
 }
 
-/** Environment for libpq programs: the password is nowhere else, neither in an argument nor in a file. */
+/**
+ * Environment for libpq programs: the same TLS, time limits and keepalive as our own connection has. The password is nowhere else,
+ * neither in an argument nor in a file.
+ */
 export function libpqEnvironment(settings: ServerSettings): NodeJS.ProcessEnv {
+  const options = programOptions(settings);
   return {
     ...process.env,
-    PGHOST: settings.host,
+    PGHOST: plainHost(settings),
     PGPORT: String(settings.port),
     PGUSER: settings.user,
     PGPASSWORD: settings.password,
     PGCONNECT_TIMEOUT: String(CONNECT_TIMEOUT_MS / 1000),
+    ...tlsEnvironment(tlsSettings(settings)),
+    ...(options !== undefined && { PGOPTIONS: options }),
   };
 }
 
 /**
- * `dbname='...'`, so that a name with "=" in it is not read as a connection string itself. Quoted as libpq wants it:
- * https://www.postgresql.org/docs/17/libpq-connect.html, "Keyword/Value Connection Strings".
+ * `dbname='...'`, so that a name with "=" in it is not read as a connection string itself; with the keepalive of this side, for which
+ * libpq has no variables. Quoted as libpq wants it: https://www.postgresql.org/docs/17/libpq-connect.html, "Keyword/Value Connection
+ * Strings".
  */
 export function connectionString(database: string): string {
-  return `dbname='${database.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
+  const quoted = database.replaceAll("\\", "\\\\").replaceAll("'", "\\'");
+  return `dbname='${quoted}' ${LIBPQ_KEEPALIVE}`;
 }
 
-async function explainConnect(error: unknown, settings: ServerSettings, database: string) {
-  const message = error instanceof Error ? error.message : String(error);
-  const where = `${settings.host}:${settings.port}`;
-  const code = errorCode(error) ?? "";
-  if (code === "28P01" || code === "28000") {
-    return new Problem(
-      `PostgreSQL at ${where} refused user "${settings.user}": ${message}. Check POSTGRES_USER and POSTGRES_PASSWORD.`,
-    );
-  }
-  if (code === "3D000") {
-    const names = await similarDatabases(settings, database);
-    const hint = names.length > 0 ? ` Databases there: ${names.join(", ")}.` : "";
-    return new Problem(
-      `database "${database}" does not exist at ${where}. Check POSTGRES_DATABASE (upper and lower case count).${hint}`,
-    );
-  }
-  if (code === "ENOTFOUND" || code === "EAI_AGAIN") {
-    return new Problem(
-      `POSTGRES_HOST "${settings.host}" cannot be resolved (${code}). Use the name of the database's container on the same Docker network, e.g. <service>-db.`,
-    );
-  }
-  if (/^E(CONN|HOST|NET|TIMEDOUT)/.test(code) || /timeout expired|terminated/.test(message)) {
-    return new Problem(
-      `PostgreSQL at ${where} cannot be reached (${code || message}). Check POSTGRES_HOST, POSTGRES_PORT and that the database runs.`,
-    );
-  }
-  if (code.length === 5) {
-    return new Problem(
-      `PostgreSQL at ${where} refused the connection to "${database}": ${message} (${code}).`,
-    );
-  }
-  return error;
+/** An IPv6 address may stand in brackets, as in an address with a port; no resolver knows it so. */
+function plainHost({ host }: ServerSettings): string {
+  return host.replace(/^\[(.*)\]$/, "$1");
+}
+
+async function unknownDatabase(settings: ServerSettings, database: string): Promise<Problem> {
+  const names = await similarDatabases(settings, database);
+  const hint = names.length > 0 ? ` Databases there: ${names.join(", ")}.` : "";
+  return new Problem(
+    `database "${database}" does not exist at ${serverName(settings)}. Check POSTGRES_DATABASE (upper and lower case count).${hint}`,
+  );
 }
 
 /** Up to five names that look like the wanted one first; empty when even that cannot be asked. */

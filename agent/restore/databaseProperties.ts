@@ -1,11 +1,6 @@
 import type pg from "pg";
-import type { ServerSettings } from "../../common/contracts/agentEnvironment/postgres.ts";
-import { Problem } from "../../common/problem.ts";
-import { connect } from "../postgres/connection.ts";
 import { compactStamp, identifier, literal, siblingName } from "../postgres/identifiers.ts";
-
-/** Comment of a database that is an unfinished restore, which the next try may drop. */
-const UNFINISHED = "kamal-postgres-backup: unfinished restore, safe to drop";
+import type { NotRestored } from "./notRestored.ts";
 
 /** List settings whose stored value is already quoted; quoting it again would make one element of it. */
 const QUOTED_LISTS = new Set([
@@ -95,60 +90,6 @@ export async function readProperties(
   };
 }
 
-/**
- * Makes the empty database that a restore fills, like the given one. A leftover of an earlier try is dropped; anything
- * else of that name is left alone.
- * @param model null: the cluster's defaults
- * @throws Problem when another database of this name exists
- */
-export async function createRestoreDatabase(
-  client: pg.Client,
-  name: string,
-  model: DatabaseProperties | null,
-): Promise<void> {
-  const existing = await readProperties(client, name);
-  if (existing !== null && existing.comment !== UNFINISHED) {
-    throw new Problem(
-      `database "${name}" exists already and is not an unfinished restore. Drop or rename it, then restore again.`,
-    );
-  }
-  await dropRestoreDatabase(client, name);
-  try {
-    await client.query(`CREATE DATABASE ${identifier(name)} ${createOptions(model)}`);
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    const owner = model === null ? "" : ` and membership in "${model.owner}", the owner`;
-    throw new Problem(
-      `the database for the restore could not be made: ${message}. Nothing was changed. The role needs CREATEDB${owner}; a superuser has both.`,
-      { cause: error },
-    );
-  }
-  await client.query(`COMMENT ON DATABASE ${identifier(name)} IS ${literal(UNFINISHED)}`);
-}
-
-/**
- * Removes the tables of an unfinished restore. DROP DATABASE begins with a checkpoint, which fails on a full disk: the disk
- * would stay full and the live database suffer. The space of dropped tables is free at once.
- */
-export async function emptyRestoreDatabase(settings: ServerSettings, name: string): Promise<void> {
-  const client = await connect(settings, name);
-  try {
-    const { rows } = await client.query<{ nspname: string }>(
-      "SELECT nspname FROM pg_namespace WHERE nspname <> 'information_schema' AND nspname !~ '^pg_'",
-    );
-    for (const { nspname } of rows) {
-      await client.query(`DROP SCHEMA ${identifier(nspname)} CASCADE`);
-    }
-  } finally {
-    await client.end();
-  }
-}
-
-/** Drops an unfinished restore, also when something is still connected to it. */
-export async function dropRestoreDatabase(client: pg.Client, name: string): Promise<void> {
-  await client.query(`DROP DATABASE IF EXISTS ${identifier(name)} WITH (FORCE)`);
-}
-
 /** Statements that give a restored database the settings, privileges and limit of the one that it replaces. */
 export function propertyStatements(name: string, model: DatabaseProperties): string[] {
   const database = identifier(name);
@@ -177,6 +118,22 @@ export function propertyStatements(name: string, model: DatabaseProperties): str
     statements.push(`ALTER DATABASE ${database} CONNECTION LIMIT ${model.connectionLimit}`);
   }
   return statements;
+}
+
+/** A setting that the role may not copy is a warning, not a failure: the data is whole, and the old database has it. */
+export async function copyProperties(
+  maintenance: pg.Client,
+  name: string,
+  model: DatabaseProperties,
+  notRestored: NotRestored,
+): Promise<void> {
+  for (const statement of propertyStatements(name, model)) {
+    try {
+      await maintenance.query(statement);
+    } catch (error) {
+      notRestored.add(`${statement} (${error instanceof Error ? error.message : String(error)})`);
+    }
+  }
 }
 
 /** Options of CREATE DATABASE for a database like the given one. */

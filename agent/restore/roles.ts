@@ -6,8 +6,9 @@ import { openObject } from "../../storage/s3/download.ts";
 import { decodeInto, objectDecoder } from "../archive/decode.ts";
 import { identifier } from "../postgres/identifiers.ts";
 import type { AgentContext } from "../runtime/context.ts";
-import type { Report } from "../runtime/reporter.ts";
-import { readRoles, unquoted } from "./requirements.ts";
+import { readRoles } from "./checks/requiredRoles.ts";
+import { unquoted } from "./checks/requirements.ts";
+import type { NotRestored } from "./notRestored.ts";
 
 /** What is to be done for roles that a server lacks, in order. */
 export interface RolePlan {
@@ -86,7 +87,8 @@ export function rolesToMake(sql: string, existing: ReadonlySet<string>): RolePla
 export async function makeRoles(
   client: pg.Client,
   { names, statements }: RolePlan,
-  report: Report,
+  { report, journal }: Pick<AgentContext, "report" | "journal">,
+  notRestored: NotRestored,
 ): Promise<void> {
   if (names.length === 0) {
     report.line("Roles: every role of the backup exists.");
@@ -95,7 +97,7 @@ export async function makeRoles(
   await client.query("BEGIN");
   try {
     for (const name of names) await client.query(`CREATE ROLE ${identifier(name)}`);
-    for (const statement of statements) await tryStatement(client, statement, report);
+    for (const statement of statements) await tryStatement(client, statement, notRestored);
     await client.query("COMMIT");
   } catch (error) {
     await client.query("ROLLBACK").catch(() => {});
@@ -105,20 +107,23 @@ export async function makeRoles(
     );
   }
   const list = names.map((name) => `"${name}"`).join(", ");
+  journal?.stays("roles", `the roles ${list} were made`);
   report.warn(
     `made the roles ${list} without passwords; give those that log in one: ALTER ROLE ... PASSWORD.`,
   );
 }
 
-async function tryStatement(client: pg.Client, statement: string, report: Report): Promise<void> {
+async function tryStatement(
+  client: pg.Client,
+  statement: string,
+  notRestored: NotRestored,
+): Promise<void> {
   await client.query("SAVEPOINT role_statement");
   try {
     await client.query(statement);
   } catch (error) {
     await client.query("ROLLBACK TO SAVEPOINT role_statement");
-    report.warn(
-      `not carried over: ${statement} (${error instanceof Error ? error.message : String(error)})`,
-    );
+    notRestored.add(`${statement} (${error instanceof Error ? error.message : String(error)})`);
   }
 }
 

@@ -1,7 +1,6 @@
 import { type Encryption, makeHeader } from "../../common/age/header.ts";
 import { encryptStream } from "../../common/age/stream.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
-import { Problem } from "../../common/problem.ts";
 
 /** The header of an age file to come, and the key of its payload; undefined: nothing is encrypted. */
 export type PendingHeader = ReturnType<typeof makeHeader> | undefined;
@@ -36,17 +35,7 @@ export function encryptedWith(
 
 async function* encryptWhenReady(source: AsyncIterable<Buffer>, ready: NonNullable<PendingHeader>) {
   const { header, payloadKey } = await ready;
-  yield* encryptStream(notEmpty(source), header, payloadKey);
-}
-
-/** An encrypted nothing has bytes, so that the upload could not see that it holds none. */
-async function* notEmpty(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  let empty = true;
-  for await (const chunk of source) {
-    empty &&= chunk.length === 0;
-    yield chunk;
-  }
-  if (empty) throw new Problem("the backup is empty: its source ended without a byte.");
+  yield* encryptStream(source, header, payloadKey);
 }
 
 /** How the manifest names it. */

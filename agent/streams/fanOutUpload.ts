@@ -1,3 +1,4 @@
+import { Problem } from "../../common/problem.ts";
 import type { ObjectStore } from "../../storage/s3/objectStore.ts";
 import { uploadStream } from "../../storage/upload/upload.ts";
 import type { AgentContext } from "../runtime/context.ts";
@@ -11,6 +12,9 @@ import {
 } from "./process.ts";
 import { StallTimeout } from "./stallTimeout.ts";
 import { Tee } from "./tee.ts";
+
+/** What zstd makes of nothing: magic number, header, an empty block and a checksum (RFC 8878, section 3.1.1). */
+const EMPTY_FRAME_BYTES = 13;
 
 /** Where a stream is uploaded to. */
 export interface UploadDestination {
@@ -62,13 +66,20 @@ export async function fanOutUpload<T extends UploadDestination>(
   const { program, what, stallLimitMs } = source;
   const sourceStall = new StallTimeout(what, stallLimitMs);
   sourceStall.pause();
-  const tee = new Tee(encryptedWith(chunksOf(program.stdout), source.header), {
+  const output = new Counter();
+  const tee = new Tee(encryptedWith(output.pass(chunksOf(program.stdout)), source.header), {
     onAsked: () => sourceStall.resume(),
     onAnswered: () => sourceStall.pause(),
   });
   const signal = AbortSignal.any([context.signal, sourceStall.signal]);
   const barrier = new Barrier(destinations);
-  const end = once(() => requireSuccess(program, source.describeFailure));
+  const end = once(async () => {
+    await requireSuccess(program, source.describeFailure);
+    // Only now, since a program that has failed before its first byte says better why. An encrypted nothing has bytes.
+    if (output.bytes <= EMPTY_FRAME_BYTES) {
+      throw new Problem("the backup is empty: its source ended without a byte.");
+    }
+  });
   let furthest = 0;
   const uploadTo = async (destination: T, branch: Branch): Promise<StoredObject> => {
     const { store, key, partBytes } = destination;
@@ -129,6 +140,18 @@ function branchOf(
     onWorking: () => stall.resume(),
   });
   return { chunks, stall };
+}
+
+/** Counts what passes by. */
+class Counter {
+  bytes = 0;
+
+  async *pass(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    for await (const chunk of source) {
+      this.bytes += chunk.length;
+      yield chunk;
+    }
+  }
 }
 
 /** Where those that have stored everything wait until the others have too, or have failed. */

@@ -24,7 +24,7 @@ export class StallTimeout {
         this.stop();
         this.#controller.abort(
           new Problem(
-            `${what}: no byte moved for ${Math.round(limitMs / 60_000)} minutes, so it was given up. Check the network to the storage service and the database's locks, then try again.`,
+            `${what}: no byte moved for ${inWords(limitMs)}, so it was given up. Check the network to the storage service and the database's locks, then try again.`,
           ),
         );
       },
@@ -65,4 +65,11 @@ export class StallTimeout {
       this.touch();
     }
   }
+}
+
+/** In the largest unit of which there are two at least, as it is no more than rounded then. */
+function inWords(ms: number): string {
+  if (ms < 2_000) return `${ms} ms`;
+  if (ms < 2 * 60_000) return `${Math.round(ms / 1000)} seconds`;
+  return `${Math.round(ms / 60_000)} minutes`;
 }

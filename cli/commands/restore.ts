@@ -140,14 +140,16 @@ export function describeResult(entry: Entry, restored: RestoredEvent): string[] 
   return [
     ...renderTable([{}, {}], steps).map((line) => `  ${line}`),
     `${paint.good("Restored")} ${restored.database} from ${formatStamp(restored.from)} UTC in ${formatDuration(restored.elapsedMs)}.`,
+    ...restored.notRestored.map((item) => `${paint.bad("Not restored")}: ${item}`),
   ];
 }
 
 /** What a dry run has found. */
-export function describePlanned({ previous, roles }: PlannedEvent): string[] {
+export function describePlanned({ previous, roles, notRestored }: PlannedEvent): string[] {
   return [
     ...(previous === null ? [] : [`The current database would be kept as ${previous}.`]),
     ...(roles.length === 0 ? [] : [`Roles that would be made: ${roles.join(", ")}.`]),
+    ...notRestored.map((item) => `Would not be restored: ${item}`),
     `${paint.good("Dry run")}: every check has passed, and nothing was changed.`,
   ];
 }

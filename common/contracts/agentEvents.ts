@@ -42,6 +42,8 @@ const restoredSchema = z.object({
   elapsedMs: z.number(),
   /** Command that swaps back, to be written behind the program's name; null where nothing was replaced. */
   undo: z.string().nullable().default(null),
+  /** What the restore has not brought back, a sentence each; empty: everything is as in the backup. */
+  notRestored: z.array(z.string()).readonly().default([]),
 });
 
 /** A dry run: what a restore would do. */
@@ -58,6 +60,8 @@ const plannedSchema = z.object({
   rows: z.number().nullable(),
   /** Roles that would be made. */
   roles: z.array(z.string()).readonly(),
+  /** What the restore would not bring back, as far as it is known before. */
+  notRestored: z.array(z.string()).readonly().default([]),
 });
 
 const undoneSchema = z.object({

@@ -8,8 +8,81 @@ const tableSchema = z.object({
   rows: z.int().nonnegative(),
   /** False: estimated from a sample, because the table is too large to be counted. Then it is not compared exactly. */
   exact: z.boolean(),
+  /** False: could not be counted, e.g. because an index was locked; `rows` is the server's estimate, which is not compared. */
+  counted: z.boolean().optional(),
   /** True: a part of a partitioned table. Those come and go, so a missing one is no loss. */
   partition: z.boolean().optional(),
+});
+
+/** Name of a table, each part as the catalog has it, unquoted. */
+const tableNameSchema = z.object({ schema: z.string(), name: z.string() });
+
+/**
+ * What belongs to the database itself and lies outside its schemas. The archive carries it too, for `pg_restore --create`.
+ * Names are as the catalog has them, unquoted.
+ */
+const propertiesSchema = z.object({
+  owner: z.string(),
+  /** As `pg_encoding_to_char` writes it, e.g. `UTF8`. */
+  encoding: z.string(),
+  /** `libc`, `icu` or `builtin`; a newer server may know others. */
+  localeProvider: z.string(),
+  /** `LC_COLLATE`, of the C library. */
+  collate: z.string(),
+  /** `LC_CTYPE`, of the C library. */
+  ctype: z.string(),
+  /** The locale of another provider than `libc`, e.g. `de-DE`; null with `libc`. */
+  locale: z.string().nullable(),
+  /** Rules that were added to an ICU locale's; null: none. */
+  icuRules: z.string().nullable(),
+  tablespace: z.string(),
+  /** -1: no limit. */
+  connectionLimit: z.int(),
+  isTemplate: z.boolean(),
+  allowConnections: z.boolean(),
+  /** Privileges on the database; null: the default ones. A null grantee is PUBLIC. */
+  acl: z
+    .array(
+      z.object({
+        grantee: z.string().nullable(),
+        /** `CONNECT`, `CREATE`, `TEMPORARY`. */
+        privilege: z.string(),
+        grantable: z.boolean(),
+      }),
+    )
+    .nullable(),
+  /**
+   * `ALTER DATABASE ... SET`, and `ALTER ROLE ... IN DATABASE ... SET` where a role is named. `value` as
+   * `pg_db_role_setting` has it. It is absent where the backup is encrypted: applications keep secrets in settings, the
+   * manifest is in clear, and the archive has the value.
+   */
+  settings: z.array(
+    z.object({ role: z.string().nullable(), name: z.string(), value: z.string().optional() }),
+  ),
+  /** `COMMENT ON DATABASE`; null: none. Absent where the backup is encrypted, as a setting's value is. */
+  comment: z.string().nullable().optional(),
+});
+
+/** An extension of the database. */
+const extensionSchema = z.object({
+  name: z.string(),
+  version: z.string(),
+  /** The schema that its objects are in. */
+  schema: z.string(),
+});
+
+/** What pg_dump was told and what it said. Nothing left out and no warning: the dump is of the whole database. */
+const dumpSchema = z.object({
+  /** Words of `PGDUMP_EXTRA_OPTS`. */
+  options: z.array(z.string()),
+  /** Tables of the database that the options left out of the dump, with their rows. */
+  tablesLeftOut: z.array(tableNameSchema),
+  /** Tables whose definition is in the dump and whose rows the options left out. */
+  dataLeftOut: z.array(tableNameSchema),
+  /** What else the options left out: the number of entries of each kind, as `pg_restore --list` calls it, e.g. `VIEW`. */
+  otherLeftOut: z.record(z.string(), z.int().positive()),
+  /** Each distinct warning of pg_dump and pg_dumpall, e.g. that subscriptions were not dumped. */
+  warnings: z.array(z.string()),
 });
 
 /** An object as stored, for finding it damaged. */
@@ -58,6 +131,10 @@ export const manifestSchema = z.object({
     major: z.int(),
     /** `pg_control_system()`; null where the role may not read it. */
     systemIdentifier: z.string().nullable(),
+    /**
+     * The superuser that the server was made with, `POSTGRES_USER` of an image. Optional, as it was not recorded at first.
+     */
+    bootstrapRole: z.string().optional(),
     /** Write-ahead log position near the snapshot; null on a standby that cannot tell. */
     lsn: z.string().nullable(),
   }),
@@ -69,13 +146,30 @@ export const manifestSchema = z.object({
   /** Number of large objects in the snapshot. */
   largeObjects: z.int().nonnegative(),
   durationMs: z.int().nonnegative(),
+  /** The database itself. This field and the following ones are absent in manifests of before they existed. */
+  properties: propertiesSchema.optional(),
+  extensions: z.array(extensionSchema).optional(),
+  /** Roles that the archive's statements name: owners, grantees, roles of policies and of the database's own settings. */
+  roles: z.array(z.string()).optional(),
+  /** How far the dump is of the whole database. */
+  dump: dumpSchema.optional(),
 });
 
 export type Manifest = z.infer<typeof manifestSchema>;
+export type DatabaseProperties = z.infer<typeof propertiesSchema>;
+export type DumpRecord = z.infer<typeof dumpSchema>;
+export type TableName = z.infer<typeof tableNameSchema>;
 
 /** Total of the rows of all tables. */
 export function totalRows(manifest: Manifest): number {
   return manifest.tables.reduce((sum, table) => sum + table.rows, 0);
+}
+
+/** Whether the options of pg_dump left something of the database out. Of a manifest that does not say it: false. */
+export function isPartial({ dump }: Pick<Manifest, "dump">): boolean {
+  if (dump === undefined) return false;
+  const { tablesLeftOut, dataLeftOut, otherLeftOut } = dump;
+  return tablesLeftOut.length + dataLeftOut.length + Object.keys(otherLeftOut).length > 0;
 }
 
 /**

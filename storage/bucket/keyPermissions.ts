@@ -138,9 +138,9 @@ async function answerOf(send: () => Promise<unknown>, proofs: readonly string[])
     await send();
     return "allowed";
   } catch (error) {
-    if (isDenied(error)) return "refused";
-    if (error instanceof Error && proofs.includes(error.name)) return "allowed";
     const status = (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode;
+    if (isDenied(error) || status === 403) return "refused";
+    if (error instanceof Error && proofs.includes(error.name)) return "allowed";
     // 501 and the like: the service does not know the request, so the key cannot do harm with it either.
     if (status !== undefined && (status < 500 || status === 501)) return "unknown";
     throw error;

@@ -1,9 +1,13 @@
 import { type Manifest, parseManifest } from "../../common/contracts/manifest.ts";
+import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
 import { explain, isMissing, isRefused } from "../s3/errors.ts";
 import { type ObjectStore, readWhole } from "../s3/objectStore.ts";
 import { type CatalogueEntry, incomplete } from "./catalogueEntry.ts";
 import { parseKey } from "./objectKeys.ts";
+
+/** Manifests that are larger are not read. A database of 100,000 tables has one of 11 MiB. */
+const LARGEST = 16 * 1024 * 1024;
 
 /**
  * Reads the manifest of a dump and checks that it is the manifest of this dump.
@@ -21,11 +25,16 @@ async function readManifestAt(
 ): Promise<Manifest> {
   const bytes = await store
     .get(key)
-    .then(readWhole)
+    .then((body) => readWhole(body, LARGEST + 1))
     .catch((error: unknown) => {
       if (isMissing(error)) throw incomplete(entry);
       throw explain(error, store.address, `read the manifest ${key}`);
     });
+  if (bytes.length > LARGEST) {
+    throw new Problem(
+      `manifest ${key} has more than ${formatBytes(LARGEST)}, so it was not read. Choose another backup from the list.`,
+    );
+  }
   const manifest = parseManifest(bytes.toString("utf8"), key);
   const place = parseKey(store.address.prefix, key);
   const suspect = place?.kind === "manifest" && place.folder === "suspect";

@@ -36,7 +36,7 @@ export async function readStart(store: ObjectStore, key: string, most: number): 
   const answer = await open(store, key, () => store.getRange(key, range));
   try {
     // A service that knows no ranges sends everything.
-    return (await readWhole(answer)).subarray(0, most);
+    return await readWhole(answer, most);
   } catch (error) {
     throw explain(error, store.address, `read ${key}`);
   }

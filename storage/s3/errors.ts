@@ -30,10 +30,9 @@ type Row = readonly [
   sentence: (place: Place, s: Symptoms) => string,
 ];
 
-const named =
-  (...names: string[]) =>
-  (s: Symptoms) =>
-    names.includes(s.name) || names.includes(s.code);
+function named(...names: string[]) {
+  return (s: Symptoms) => names.includes(s.name) || names.includes(s.code);
+}
 
 /**
  * The first row that matches gives the sentence. Order: from the clearest sign to the least clear.
@@ -89,9 +88,19 @@ const rows: readonly Row[] = [
     (p, s) => `bucket ${p.bucket} is not in region ${p.region}${regionRemedy(p.names, s.region)}.`,
   ],
   [
-    (s) => named("AccessDenied", "AllAccessDisabled", "Forbidden")(s) || s.status === 403,
+    isDenial,
     (p) =>
       `the access key may not do this in ${p.bucket}/${p.folder} at ${p.service}. Check the key's policy, the bucket's policy, and that the key is of the bucket's project.`,
+  ],
+  [
+    (s) => s.status === 403 || s.status === 401,
+    (p, s) =>
+      `${p.service} refused it with ${s.status} ${s.name}: ${s.message}. Check the access key, and its account at the provider.`,
+  ],
+  [
+    named("NoSuchUpload"),
+    (p) =>
+      `${p.service} knows nothing of this upload, or no longer: its parts were acknowledged and not kept, or a rule for unfinished uploads dropped them. Run it again; if that fails too, check ${p.names.endpoint} and any proxy.`,
   ],
   [
     named("PreconditionFailed"),
@@ -107,13 +116,14 @@ const rows: readonly Row[] = [
     (p) => `bucket ${p.bucket} has Object Lock, which demands a checksum on each upload.`,
   ],
   [
+    damaged,
+    (p) =>
+      `the data was changed on its way to ${p.service}, also after several tries: its checksum is another there. Check the network and any proxy, then run it again.`,
+  ],
+  [
     (s) =>
-      named(
-        "NotImplemented",
-        "InvalidDigest",
-        "MissingContentLength",
-        "XAmzContentSHA256Mismatch",
-      )(s) || /x-amz-checksum|x-amz-content-sha256|Checksum Type mismatch/i.test(s.message),
+      named("NotImplemented", "InvalidDigest", "MissingContentLength")(s) ||
+      /x-amz-checksum|x-amz-content-sha256|Checksum Type mismatch/i.test(s.message),
     (p, s) => `${p.service} does not support a part of the request (${s.name}: ${s.message}).`,
   ],
   [
@@ -133,16 +143,17 @@ const rows: readonly Row[] = [
     named("ECONNREFUSED"),
     (p) => `${p.service} refuses connections. Check its port, and whether the service runs.`,
   ],
+  // Before the next row: the SDK gives these the name of a timeout.
+  [
+    named("ECONNRESET", "EPIPE", "ERR_STREAM_PREMATURE_CLOSE"),
+    (p) => `the connection to ${p.service} broke, also after several tries. Run it again.`,
+  ],
   [
     (s) =>
       named("ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH", "TimeoutError", "RequestTimeout")(s) ||
       /timed? ?out/i.test(s.message),
     (p) =>
       `${p.service} did not answer in time, also after several tries. Check the network, the firewall, and ${p.names.endpoint}.`,
-  ],
-  [
-    named("ECONNRESET", "EPIPE", "ERR_STREAM_PREMATURE_CLOSE"),
-    (p) => `the connection to ${p.service} broke, also after several tries. Run it again.`,
   ],
   [
     named(
@@ -244,11 +255,25 @@ export function isTaken(error: unknown): boolean {
   return symptoms.name === "PreconditionFailed" || symptoms.status === 412;
 }
 
-/** Whether the key may not do this. */
+/** Whether the key may not do this. A key that has expired, was deleted or signs wrongly is another matter. */
 export function isDenied(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  const symptoms = symptomsOf(error);
-  return symptoms.name === "AccessDenied" || symptoms.status === 403;
+  return error instanceof Error && isDenial(symptomsOf(error));
+}
+
+/** Whether the service found that the bytes of a request are not those that were sent. */
+export function isDamagedOnTheWay(error: unknown): boolean {
+  return error instanceof Error && damaged(symptomsOf(error));
+}
+
+function isDenial(s: Symptoms): boolean {
+  if (named("AccessDenied", "AllAccessDisabled", "Forbidden")(s)) return true;
+  // An answer to HEAD names no error, and the SDK has several words for that.
+  return s.status === 403 && ["", "403", "Error", "Unknown", "UnknownError"].includes(s.name);
+}
+
+function damaged(s: Symptoms): boolean {
+  // The last is S3's for an `x-amz-checksum-...` that does not fit the body.
+  return named("XAmzContentSHA256Mismatch", "BadDigest", "XAmzContentChecksumMismatch")(s);
 }
 
 /** Whether the service has answered that it does not do this, now or ever: trying again would not help. */

@@ -84,7 +84,18 @@ export interface ObjectStore {
   delete(key: string): Promise<void>;
 }
 
-/** The whole of an object that fits into memory. */
-export async function readWhole(body: ObjectBody): Promise<Buffer> {
-  return Buffer.concat((await body.stream.toArray()) as Buffer[]);
+/**
+ * The whole of an object that fits into memory.
+ * @param most bytes that are taken of it; of a longer one the first `most`
+ */
+export async function readWhole(body: ObjectBody, most: number): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  // Leaving the loop closes the connection.
+  for await (const piece of body.stream as AsyncIterable<Buffer>) {
+    pieces.push(piece);
+    bytes += piece.length;
+    if (bytes >= most) break;
+  }
+  return Buffer.concat(pieces).subarray(0, most);
 }

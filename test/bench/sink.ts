@@ -19,6 +19,8 @@ interface Swallowed {
 }
 
 const objects = new Map<string, Swallowed>();
+/** Objects that were put in one piece, which a backup reads back: its manifest. */
+const small = new Map<string, Buffer>();
 const etag = `"${createHash("md5").digest("hex")}"`;
 
 createServer({ cert: readFileSync(certificate), key: readFileSync(key) }, (request, response) => {
@@ -30,11 +32,15 @@ createServer({ cert: readFileSync(certificate), key: readFileSync(key) }, (reque
 
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { pathname, searchParams } = new URL(request.url ?? "/", "https://sink");
-  const bytes = await swallow(request);
+  const isSmall = request.method === "PUT" && !searchParams.has("partNumber");
+  const kept: Buffer[] = [];
+  const bytes = await swallow(request, isSmall ? kept : undefined);
   const object = objects.get(pathname);
+  const whole = small.get(pathname);
   switch (request.method) {
     case "PUT":
-      if (searchParams.has("partNumber")) add(pathname, bytes);
+      if (isSmall) small.set(pathname, Buffer.concat(kept));
+      else add(pathname, bytes);
       return void response.writeHead(200, { etag }).end();
     case "POST":
       if (searchParams.has("uploads")) {
@@ -49,14 +55,18 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
         .writeHead(200, { "content-length": object.bytes, "x-amz-meta-run-id": object.runId, etag })
         .end();
     default:
+      if (whole !== undefined) return void response.writeHead(200, { etag }).end(whole);
       // The listing before a backup: the bucket is always empty.
       return xml(response, "ListBucketResult", "<IsTruncated>false</IsTruncated>");
   }
 }
 
-async function swallow(request: IncomingMessage): Promise<number> {
+async function swallow(request: IncomingMessage, kept?: Buffer[]): Promise<number> {
   let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) bytes += chunk.length;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    kept?.push(chunk);
+  }
   return bytes;
 }
 

@@ -1,11 +1,9 @@
-import { spawn } from "node:child_process";
 import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join } from "node:path";
 import { PassThrough, Writable } from "node:stream";
 import type { TestContext } from "node:test";
 import type { Entry } from "../../common/contracts/agentEvents.ts";
-import { compileCache } from "../../sandbox/world/run.ts";
 import { outputs } from "./factories.ts";
 
 /** What a program at the boundary answers. */
@@ -36,7 +34,11 @@ case "$*" in
   *"docker inspect"*) answer=inspect;;
   *) exit 99;;
 esac
-cat > "$here/$answer.in"
+case "$*" in
+  # Standard input stays open behind the first empty line.
+  *--attached*) while IFS= read -r line && [ -n "$line" ]; do echo "$line"; done > "$here/$answer.in";;
+  *) cat > "$here/$answer.in";;
+esac
 cat "$here/$answer.out"
 cat "$here/$answer.err" >&2
 exit "$(cat "$here/$answer.code")"
@@ -150,7 +152,7 @@ export class Outside {
     const [out, err] = [new Text(), new Text(ask)];
     try {
       process.chdir(this.folder);
-      setEnvironment(this.#environment(env));
+      setEnvironment(this.environment(env));
       const code = await runCommandLine(args, { input, out, err });
       return { code, stdout: out.text, stderr: err.text };
     } finally {
@@ -159,29 +161,8 @@ export class Outside {
     }
   }
 
-  /** Types a command in a process of its own, as a user does: for what only the whole program can show. */
-  spawn(args: readonly string[]): Promise<Result> {
-    const main = resolve(import.meta.dirname, "../../cli/main.ts");
-    return new Promise((done, failed) => {
-      const child = spawn(process.execPath, [main, ...args], {
-        cwd: this.folder,
-        env: { ...this.#environment({}), ...compileCache },
-        stdio: ["ignore", "pipe", "pipe"],
-        timeout: 30_000,
-      });
-      let [stdout, stderr] = ["", ""];
-      child.stdout.on("data", (chunk) => {
-        stdout += chunk;
-      });
-      child.stderr.on("data", (chunk) => {
-        stderr += chunk;
-      });
-      child.on("error", failed);
-      child.on("close", (code) => done({ code, stdout, stderr }));
-    });
-  }
-
-  #environment(more: Record<string, string>): Record<string, string> {
+  /** What a command finds of the environment: the folder's programs before all others, and nothing of this machine's own. */
+  environment(more: Record<string, string> = {}): Record<string, string> {
     return {
       PATH: `${this.folder}:${dirname(process.execPath)}:/usr/bin:/bin`,
       TMPDIR: this.folder,

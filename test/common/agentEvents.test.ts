@@ -33,11 +33,13 @@ test("each event of the agent is read as it was written", () => {
       rows: 2,
       compared: true,
       elapsedMs: 3,
+      notRestored: ["the comment of the database"],
     },
     {
       event: "planned",
       ...{ database: "a", from: STAMP, key: "k", bytes: 1 },
       ...{ previous: null, tables: null, rows: null, roles: ["reporter"] },
+      notRestored: [],
     },
     {
       event: "undone",
@@ -71,7 +73,11 @@ test("an older agent's events are read, and a newer agent's step of a progress",
   });
   const restored = { database: "a", from: STAMP, previous: null, tables: 1, rows: 2 };
   const event = { event: "restored", ...restored, compared: true, elapsedMs: 3 };
-  assert.deepEqual(parseEvent(JSON.stringify(event)), { ...event, undo: null });
+  assert.deepEqual(parseEvent(JSON.stringify(event)), {
+    ...event,
+    undo: null,
+    notRestored: [],
+  });
   const progress = { event: "progress", step: "from the future", elapsedMs: 2 };
   assert.deepEqual(parseEvent(JSON.stringify(progress)), progress);
 });

@@ -36,6 +36,8 @@ const optional = {
   SCHEDULE_JITTER: whole(0, 86_400, 0),
   POSTGRES_PORT: whole(1, 65_535, 5432),
   POSTGRES_EXCLUDE_DATABASES: names,
+  POSTGRES_SSL_MODE: fc.constantFrom("disable", "prefer", "verify-full"),
+  POSTGRES_SSL_ROOT_CERT: text,
   PGDUMP_EXTRA_OPTS: text,
   S3_ENDPOINT: text,
   S3_PREFIX: word.filter((value) => value !== "backup"),

@@ -11,6 +11,25 @@ export interface PostgresSettings {
   readonly excludedDatabases: readonly string[];
 }
 
+/**
+ * Whether the connection to the server is encrypted, and what its certificate must prove, with libpq's meaning:
+ * https://www.postgresql.org/docs/17/libpq-ssl.html#LIBPQ-SSL-PROTECTION
+ */
+export const SSL_MODES = [
+  "disable",
+  "allow",
+  "prefer",
+  "require",
+  "verify-ca",
+  "verify-full",
+] as const;
+
+export type SslMode = (typeof SSL_MODES)[number];
+
+export function isSslMode(text: string): text is SslMode {
+  return (SSL_MODES as readonly string[]).includes(text);
+}
+
 /** How the server is reached, and how it is dumped. */
 export interface ServerSettings {
   readonly host: string;
@@ -20,6 +39,13 @@ export interface ServerSettings {
   readonly password: string;
   /** The database, the first of several. With `"all"`: the one to connect to for the list of them, `postgres`. */
   readonly database: string;
+  /** `POSTGRES_SSL_MODE`. @default PGSSLMODE as libpq reads it, else `prefer`: TLS where the server offers it */
+  readonly sslMode?: SslMode;
+  /**
+   * Certificates of the authorities that may have signed the server's: path of a PEM file in the container, the PEM text itself, or
+   * `system` for the public ones. With it each mode compares them. `POSTGRES_SSL_ROOT_CERT` @default PGSSLROOTCERT, else none
+   */
+  readonly sslRootCertificate?: string;
   /** Extra words for pg_dump, split at white space. @default "" */
   readonly dumpOptions: string;
 }
@@ -32,6 +58,10 @@ export const postgresVariables = {
   POSTGRES_DATABASE: z.string().default(""),
   POSTGRES_BACKUP_ALL: flag("POSTGRES_BACKUP_ALL", "false"),
   POSTGRES_EXCLUDE_DATABASES: z.string().default(""),
+  POSTGRES_SSL_MODE: z
+    .enum(SSL_MODES, `POSTGRES_SSL_MODE must be one of ${SSL_MODES.join(", ")}`)
+    .optional(),
+  POSTGRES_SSL_ROOT_CERT: z.string().optional(),
   PGDUMP_EXTRA_OPTS: z.string().default(""),
 };
 
@@ -49,6 +79,8 @@ export function postgresClearEnv({
     databases === "all"
       ? ["POSTGRES_BACKUP_ALL", "true"]
       : ["POSTGRES_DATABASE", databases.join(",")],
+    ["POSTGRES_SSL_MODE", postgres.sslMode],
+    ["POSTGRES_SSL_ROOT_CERT", postgres.sslRootCertificate],
     ["POSTGRES_EXCLUDE_DATABASES", excludedDatabases.join(",")],
     ["PGDUMP_EXTRA_OPTS", postgres.dumpOptions],
   ]);
@@ -75,6 +107,10 @@ export function parsePostgres(e: Variables): PostgresSettings {
       user: e.POSTGRES_USER,
       password: e.POSTGRES_PASSWORD,
       database: names[0] ?? "postgres",
+      ...(e.POSTGRES_SSL_MODE !== undefined && { sslMode: e.POSTGRES_SSL_MODE }),
+      ...(e.POSTGRES_SSL_ROOT_CERT !== undefined && {
+        sslRootCertificate: e.POSTGRES_SSL_ROOT_CERT,
+      }),
       dumpOptions: e.PGDUMP_EXTRA_OPTS,
     },
     databases: all ? "all" : names,

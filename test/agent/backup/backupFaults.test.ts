@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { DeleteObjectCommand } from "@aws-sdk/client-s3";
+import { formatRecipient, publicKeyOf } from "../../../common/age/keys.ts";
 import { BIG, processOf, progressOf, refused } from "../runtime/watch.ts";
 import { agent, outcomeOf, pathWith, startAgent, unavailable, World } from "../world.ts";
 
@@ -96,6 +97,41 @@ describe("what goes wrong with a backup", { skip: unavailable, timeout: 300_000 
     const manifest = await world.backup(other);
     await holding;
     assert.deepEqual(manifest.tables, [{ schema: "public", name: "t", rows: 0, exact: true }]);
+  });
+
+  it("pg_dump that fails before its first byte is the cause, encrypted or not", async (t) => {
+    await world.database(
+      "sequence",
+      "CREATE TABLE a AS SELECT generate_series(1, 100) g",
+      "CREATE SEQUENCE sq",
+      "CREATE ROLE narrow LOGIN PASSWORD 'narrow-one'",
+      "GRANT SELECT ON a TO narrow",
+    );
+    const own: Record<string, string> = {
+      ...(await world.environment("sequence")),
+      POSTGRES_USER: "narrow",
+      POSTGRES_PASSWORD: "narrow-one",
+    };
+    const version = `case "$*" in --version) PATH=\${PATH#*:}; exec pg_dump --version ;; esac`;
+    const killed = { PATH: await pathWith(t, { pg_dump: `${version}; kill -9 $$` }) };
+    const silent = { PATH: await pathWith(t, { pg_dump: `${version}; exit 0` }) };
+    const ways: Record<string, string>[] = [
+      {},
+      { AGE_RECIPIENTS: formatRecipient(publicKeyOf(Buffer.alloc(32, 1))) },
+      { PASSPHRASE: "correct horse" },
+    ];
+    for (const way of ways) {
+      const run = (more: Record<string, string>) =>
+        agent({ ...own, ...way, ...more }, "backup", "--json");
+      refused(
+        world,
+        await run({}),
+        /pg_dump failed with exit code 1: .*permission denied for sequence sq.*Nothing was stored/,
+      );
+      refused(world, await run(killed), /pg_dump was killed \(signal 9\)/);
+      refused(world, await run(silent), /the backup is empty: its source ended without a byte/);
+    }
+    assert.deepEqual(await world.keys(own["S3_BUCKET"] ?? ""), []);
   });
 
   it("wrong password, unknown database, unreachable host, bad options", async () => {

@@ -11,6 +11,7 @@ import {
   unavailable,
   World,
 } from "../world.ts";
+import { twoBuckets } from "./twoBuckets.ts";
 
 const isPart = (method: string, path: string) => method === "PUT" && path.includes("partNumber=");
 
@@ -138,6 +139,85 @@ describe("a storage service that fails", { skip: unavailable, timeout: 400_000 }
     await world.backup(env);
     assert.equal(left, 0);
     assert.equal((await world.keys(bucket)).length, 3);
+  });
+
+  it("every answer to the manifest lost: it is looked for, and the backup counts", async (t) => {
+    const { env, relay, bucket } = await behind(t, "tiny", (method, path) =>
+      method === "PUT" && path.includes("manifest.json") ? "lose-answer" : "pass",
+    );
+    await world.backup(env);
+    assert(relay.count("lose-answer") > 1);
+    assert.equal((await world.keys(bucket)).length, 3);
+  });
+
+  it("and nobody can look: neither a success nor a backup that does not count", async (t) => {
+    const { env, bucket } = await behind(t, "tiny", (method, path) => {
+      if (!path.includes("manifest.json")) return "pass";
+      return method === "PUT" ? "lose-answer" : { status: 503, code: "SlowDown" };
+    });
+    const outcome = await agent(env, "backup", "--json");
+    refused(
+      world,
+      outcome,
+      /nobody knows whether its manifest .* was, too \(.*broke.*could not be seen: .*overloaded.*If list shows this backup without a remark, it counts/,
+    );
+    assert.doesNotMatch(failure(outcome), /does not count/);
+    assert.equal((await world.keys(bucket)).length, 3);
+  });
+
+  for (const body of ["", "<html>ok</html>"]) {
+    it(`a manifest acknowledged with ${JSON.stringify(body)} and not stored: no backup, and it says so`, async (t) => {
+      const { env, bucket } = await behind(t, "tiny", (method, path) =>
+        method === "PUT" && !isPart(method, path) ? { acknowledge: body } : "pass",
+      );
+      const outcome = await agent(env, "backup", "--json");
+      refused(
+        world,
+        outcome,
+        /its manifest .* could not be written \(the service acknowledged .*manifest\.json, but does not hold it.*this backup does not count/,
+      );
+      assert(!outcome.events.some(({ event }) => event === "backup"));
+      assert(!(await world.keys(bucket)).some((key) => key.endsWith("manifest.json")));
+    });
+  }
+
+  it("a copy whose manifest was acknowledged and not stored: the copy has failed, not the backup", async (t) => {
+    const relay = await startRelay(world.store.endpoint, (method, path) =>
+      method === "PUT" && !isPart(method, path) ? { acknowledge: "" } : "pass",
+    );
+    t.after(() => relay.stop());
+    const { env, first } = await twoBuckets(world, "tiny");
+    const outcome = await agent({ ...env, COPY_S3_ENDPOINT: relay.endpoint }, "backup", "--json");
+    refused(world, outcome, /is stored in .*but its copy .*acknowledged .*but does not hold it/);
+    assert.equal((await world.keys(first)).length, 3);
+  });
+
+  it("a mark of verification that was acknowledged and not stored: said, and the result holds", async (t) => {
+    const { env, bucket } = await behind(t, "tiny", (method, path) =>
+      method === "PUT" && path.includes("verified.json") ? { acknowledge: "" } : "pass",
+    );
+    await world.backup(env);
+    const verified = await agent(env, "verify", "--json");
+    assert.equal(verified.code, 0, failure(verified));
+    assert.match(verified.stderr, /could not be noted in the bucket: the service acknowledged/);
+    assert.equal((await world.keys(bucket)).length, 3);
+  });
+
+  it("completion acknowledged and not done: a sentence with the key, and nothing left", async (t) => {
+    const { env, bucket } = await behind(t, "tiny", (method, path) =>
+      method === "POST" && path.includes("uploadId=")
+        ? {
+            acknowledge:
+              "<CompleteMultipartUploadResult><ETag>x</ETag></CompleteMultipartUploadResult>",
+          }
+        : "pass",
+    );
+    refused(
+      world,
+      await agent(env, "backup", "--json"),
+      /the service acknowledged shop\/.*but does not hold the/,
+    );
+    await noTrace(bucket);
   });
 
   it("an answer that never comes: tried again after a minute", async () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { parseRequirements } from "../../../agent/restore/requirements.ts";
+import { parseRequirements } from "../../../agent/restore/checks/requirements.ts";
 import { rolesToMake, splitStatements } from "../../../agent/restore/roles.ts";
 
 it("what an archive needs is read from its definitions alone", () => {

@@ -1,12 +1,12 @@
 // tag: cloud
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { PutBucketPolicyCommand } from "@aws-sdk/client-s3";
 import { bucketPolicy } from "../../../storage/bucket/bucketPolicy.ts";
+import { makeCertificate } from "../../support/certificates.ts";
 import { agent, failure, unavailable, World } from "../world.ts";
 
 describe("a service that is reached over TLS", { skip: unavailable }, () => {
@@ -57,23 +57,3 @@ describe("a service that is reached over TLS", { skip: unavailable }, () => {
     assert.match(failure(refused), /the access key may not do this in agent-1/);
   });
 });
-
-/** An authority, and a certificate of it for the address of the service. */
-function makeCertificate(folder: string, authority: string) {
-  const [certificate, key] = [join(folder, "s3.pem"), join(folder, "s3.key")];
-  const [authorityKey, request] = [join(folder, "authority.key"), join(folder, "s3.csr")];
-  const names = join(folder, "names");
-  writeFileSync(names, "subjectAltName=IP:127.0.0.1\n");
-  const openssl = (...words: string[]) => execFileSync("openssl", words, { stdio: "pipe" });
-  const fresh = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-  openssl(
-    ...["req", "-x509", ...fresh, "-days", "2", "-subj", "/CN=Authority of the test"],
-    ...["-keyout", authorityKey, "-out", authority],
-  );
-  openssl("req", ...fresh, "-subj", "/CN=s3", "-keyout", key, "-out", request);
-  openssl(
-    ...["x509", "-req", "-in", request, "-CA", authority, "-CAkey", authorityKey],
-    ...["-CAcreateserial", "-days", "2", "-extfile", names, "-out", certificate],
-  );
-  return { certificate, key };
-}

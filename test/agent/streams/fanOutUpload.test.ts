@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it, type TestContext } from "node:test";
+import { beginHeader } from "../../../agent/streams/encrypt.ts";
 import {
   fanOutUpload,
   type UploadDestination,
@@ -7,6 +8,7 @@ import {
 } from "../../../agent/streams/fanOutUpload.ts";
 import { runPipeline } from "../../../agent/streams/process.ts";
 import { Tee } from "../../../agent/streams/tee.ts";
+import { formatRecipient, publicKeyOf } from "../../../common/age/keys.ts";
 import { parseAddress } from "../../../storage/address/address.ts";
 import { openStore, type Store } from "../../../storage/s3/client.ts";
 import { keysIn, makeBucket, unfinishedIn } from "../../support/bucket.ts";
@@ -159,6 +161,30 @@ describe("one stream, uploaded to two buckets", { timeout: 120_000 }, () => {
     assert.match(String(reasons[0]), /no byte moved for/);
     assert.equal(reasons[0], reasons[1]);
     for (const { direct } of places) await empty(direct);
+  });
+
+  it("a source without a byte is empty if it ended well, encrypted, packed or neither; else it says why it failed", async (t) => {
+    const { direct, target } = await place(t, "nothing");
+    const recipients = [formatRecipient(publicKeyOf(Buffer.alloc(32, 1)))];
+    for (const second of ["cat", "zstd -q -c"]) {
+      for (const encryption of [undefined, { recipients }, { passphrase: "word" }]) {
+        for (const [text, sentence] of [
+          ["true", /the backup is empty: its source ended without a byte/],
+          ["sh -c 'exit 7'", /the source ended with 7/],
+          ["sh -c 'kill -9 $$'", /the source ended with 137/],
+        ] as const) {
+          const program = runPipeline(text, second, {
+            args: [],
+            env: process.env,
+            stdin: "ignore",
+          });
+          const source = { ...sourceOf("true"), program, header: beginHeader(encryption) };
+          const [result] = await fanOutUpload(context, source, [target]);
+          assert.match(String(result?.status === "rejected" && result.reason), sentence);
+        }
+      }
+    }
+    await empty(direct);
   });
 
   it("what must happen before an object is visible gets the destinations that are left", async (t) => {

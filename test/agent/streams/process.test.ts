@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { beginHeader, encryptedWith } from "../../../agent/streams/encrypt.ts";
+import { beginHeader } from "../../../agent/streams/encrypt.ts";
 import {
   chunksOf,
   describeExit,
@@ -213,13 +213,5 @@ describe("encrypted", () => {
     first.resolve({ header: Buffer.alloc(0), payloadKey: Buffer.alloc(0) });
     await second;
     assert.equal(made, true);
-  });
-
-  it("never makes a backup of nothing", async () => {
-    const empty = (async function* (): AsyncGenerator<Buffer> {})();
-    await assert.rejects(
-      readAll(encryptedWith(empty, beginHeader({ passphrase: "word" }))),
-      /is empty/,
-    );
   });
 });

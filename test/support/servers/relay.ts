@@ -5,6 +5,7 @@ import {
   type IncomingMessage,
   type ServerResponse,
 } from "node:http";
+import { Transform } from "node:stream";
 
 /** What happens to an answer on its way back. */
 export type Fate =
@@ -15,6 +16,14 @@ export type Fate =
   | "cut"
   /** The request is taken, and nothing ever comes back. */
   | "stall"
+  /** The request goes on to the service, and no answer ever comes back; nothing is closed. */
+  | "silence"
+  /** The request goes on with one bit of its body flipped. */
+  | "flip-bit"
+  /** The connection closes after 3 MB of the request's body. */
+  | "reset"
+  /** The relay answers itself, as if the work were done; the service never hears of it. */
+  | Acknowledgement
   /** The relay answers itself, with an error of S3; the service never hears of it. */
   | Refusal;
 
@@ -24,10 +33,20 @@ export interface Refusal {
   readonly code: string;
 }
 
+/** A success in the service's place. */
+export interface Acknowledgement {
+  /** Body of the answer. */
+  readonly acknowledge: string;
+  /** @default `"abc"` */
+  readonly etag?: string;
+  /** @default `application/xml` */
+  readonly contentType?: string;
+}
+
 export interface Relay {
   readonly endpoint: string;
   /** How many answers met with this fate. */
-  count(fate: Exclude<Fate, Refusal> | "refused"): number;
+  count(fate: Extract<Fate, string> | "refused" | "acknowledged"): number;
   stop(): Promise<void>;
 }
 
@@ -36,17 +55,19 @@ export async function startRelay(
   target: string,
   fateOf: (method: string, path: string) => Fate,
 ): Promise<Relay> {
-  const counts = new Map<Fate | "refused", number>();
+  const counts = new Map<string, number>();
   const server = createServer((request, response) => {
     const { method = "GET", url = "/", headers } = request;
     const fate = fateOf(method, url);
-    const name = typeof fate === "string" ? fate : "refused";
+    const name = nameOf(fate);
     const met = () => counts.set(name, (counts.get(name) ?? 0) + 1);
     if (fate === "stall" || typeof fate !== "string") {
       // Read to its end: an answer before that is a broken connection to some clients.
       request.resume().once("end", () => {
         met();
-        if (fate !== "stall") refuse(response, fate);
+        if (fate === "stall") return;
+        if ("acknowledge" in fate) acknowledge(response, fate);
+        else refuse(response, fate);
       });
       return;
     }
@@ -56,19 +77,31 @@ export async function startRelay(
       bodyOf(answer).then(
         (body) => {
           met();
+          if (fate === "silence") return;
           if (fate === "lose-answer") {
             request.socket.destroy();
             return;
           }
           response.writeHead(answer.statusCode ?? 502, answer.headers);
-          if (fate === "pass") response.end(body);
+          if (fate !== "cut") response.end(body);
           else response.write(body.subarray(0, body.length >> 1), () => request.socket.destroy());
         },
         () => request.socket.destroy(),
       );
     });
     onward.on("error", () => request.socket.destroy());
-    request.pipe(onward);
+    if (fate === "flip-bit") request.pipe(flipBit()).pipe(onward);
+    else request.pipe(onward);
+    if (fate === "reset") {
+      let bytes = 0;
+      request.on("data", (piece: Buffer) => {
+        bytes += piece.length;
+        if (bytes < 3_000_000 || request.destroyed) return;
+        met();
+        request.socket.resetAndDestroy();
+        onward.destroy();
+      });
+    }
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();
@@ -81,6 +114,35 @@ export async function startRelay(
       await new Promise((done) => server.close(done));
     },
   };
+}
+
+function nameOf(fate: Fate): string {
+  if (typeof fate === "string") return fate;
+  return "acknowledge" in fate ? "acknowledged" : "refused";
+}
+
+function acknowledge(
+  response: ServerResponse,
+  { acknowledge: body, etag = '"abc"', contentType = "application/xml" }: Acknowledgement,
+): void {
+  response.writeHead(200, { etag, "content-type": contentType }).end(body);
+}
+
+/** Flips a bit in the first piece of a body. */
+function flipBit(): Transform {
+  let done = false;
+  return new Transform({
+    transform(piece: Buffer, _encoding, next) {
+      const copy = Buffer.from(piece);
+      // Behind the size of a chunk, where the body is sent in chunks.
+      const at = copy.length - 3;
+      if (!done && at > 0) {
+        copy[at] = (copy[at] ?? 0) ^ 1;
+        done = true;
+      }
+      next(null, copy);
+    },
+  });
 }
 
 function refuse(response: ServerResponse, { status, code }: Refusal): void {

@@ -1,13 +1,13 @@
-import { DamagedObject } from "../../common/age/stream.ts";
-import type { Manifest } from "../../common/contracts/manifest.ts";
-import { formatBytes } from "../../common/format.ts";
-import { Problem } from "../../common/problem.ts";
-import { digestMismatch, openDownload } from "../archive/downloadStream.ts";
-import type { AgentContext } from "../runtime/context.ts";
-import { throttled } from "../runtime/reporter.ts";
+import { DamagedObject } from "../../../common/age/stream.ts";
+import type { Manifest } from "../../../common/contracts/manifest.ts";
+import { formatBytes } from "../../../common/format.ts";
+import { Problem } from "../../../common/problem.ts";
+import { digestMismatch, openDownload } from "../../archive/downloadStream.ts";
+import type { AgentContext } from "../../runtime/context.ts";
+import { throttled } from "../../runtime/reporter.ts";
+import type { Plan } from "../plan.ts";
 import { loadStream } from "./pgRestore.ts";
 import type { TableProgress } from "./pgRestoreOutput.ts";
-import type { Plan } from "./plan.ts";
 import { loadFromScratch } from "./scratch.ts";
 
 /**

@@ -1,41 +1,21 @@
-import { access, constants, mkdtemp, rm, statfs } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import type { ServerSettings } from "../../common/contracts/agentEnvironment/postgres.ts";
-import { formatBytes } from "../../common/format.ts";
-import { Problem } from "../../common/problem.ts";
-import { type DecodeResult, type Decoder, decodeInto, failedOnData } from "../archive/decode.ts";
-import { fillOffsets } from "../archive/tocOffsets.ts";
-import { libpqEnvironment } from "../postgres/connection.ts";
-import { describeExit, readText, runPipeline } from "../streams/process.ts";
-import { type LoadResult, restoreArguments, restoreFailure } from "./pgRestore.ts";
+import type { ServerSettings } from "../../../common/contracts/agentEnvironment/postgres.ts";
+import { Problem } from "../../../common/problem.ts";
+import { type DecodeResult, type Decoder, decodeInto, failedOnData } from "../../archive/decode.ts";
+import { fillOffsets } from "../../archive/tocOffsets.ts";
+import { libpqEnvironment } from "../../postgres/connection.ts";
+import { describeExit, readText, runPipeline } from "../../streams/process.ts";
+import { notWritable } from "../checks/scratchSpace.ts";
+import { restoreFailure } from "./failure.ts";
+import { type LoadResult, restoreArguments } from "./pgRestore.ts";
 import {
   RestoreOutput,
   type TableProgress,
   UNTRANSLATED,
   VERBOSE_RESTORE,
 } from "./pgRestoreOutput.ts";
-
-/**
- * Checks the folder for the archive before anything is made.
- * @param needed upper estimate of the unpacked archive, bytes
- * @throws Problem when there is no such folder, it may not be written to, or has too little room
- */
-export async function requireFreeSpace(folder: string, needed: number): Promise<void> {
-  const { bavail, bsize } = await statfs(folder).catch((error: NodeJS.ErrnoException) => {
-    throw new Problem(`the scratch folder ${folder} cannot be used (${error.code}).`, {
-      cause: error,
-    });
-  });
-  await access(folder, constants.W_OK | constants.X_OK).catch((error: NodeJS.ErrnoException) => {
-    throw notWritable(folder, error);
-  });
-  const free = bavail * bsize;
-  if (free >= needed) return;
-  throw new Problem(
-    `the scratch folder ${folder} has ${formatBytes(free)} free, and the unpacked archive may take ${formatBytes(needed)}. Give a larger one, or restore without it.`,
-  );
-}
 
 /**
  * Decodes the archive into a file and restores it from there with as many connections as there are cores, which a stream
@@ -84,14 +64,6 @@ export async function loadFromScratch(
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-}
-
-function notWritable(folder: string, error: NodeJS.ErrnoException): Problem {
-  const user = process.getuid?.();
-  return new Problem(
-    `the scratch folder ${folder} cannot be written to (${error.code}). Mount a named volume at /scratch, which belongs to the container's user, or give the mounted folder to that user: chown ${user} FOLDER.`,
-    { cause: error },
-  );
 }
 
 async function restoreFile(

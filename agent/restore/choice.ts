@@ -1,0 +1,49 @@
+import type { AgeSecrets } from "../../common/age/stanzas.ts";
+import type { Manifest } from "../../common/contracts/manifest.ts";
+import { listBackups } from "../../storage/catalogue/catalogue.ts";
+import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
+import { readManifest } from "../../storage/catalogue/readManifest.ts";
+import { chooseBackup } from "../../storage/catalogue/selectBackup.ts";
+import { warnOfChoice } from "../archive/chosenBackup.ts";
+import type { AgentContext } from "../runtime/context.ts";
+
+/** What a restore was asked for. */
+export interface RestoreRequest {
+  /** `latest` or the stamp of a backup, as `list` shows it. */
+  readonly wanted: string;
+  /** With `latest`: the latest that was taken at this time or before, ISO 8601; without a zone it is UTC. */
+  readonly notAfter?: string;
+  /** Name of a new database to restore into, beside the live one; absent: the live one is replaced. */
+  readonly into?: string;
+  /** Makes the roles of the backup that the server lacks. @default false */
+  readonly globals?: boolean;
+  /** Folder for the unpacked archive, so that it is restored by several connections at once; absent: streamed. */
+  readonly scratch?: string;
+  /** What may open an encrypted backup. */
+  readonly secrets: AgeSecrets;
+}
+
+/** The backup that a restore takes. */
+export interface Choice {
+  readonly entry: CatalogueEntry;
+  /** Null for the old image's objects. */
+  readonly manifest: Manifest | null;
+}
+
+/**
+ * Finds the backup that is asked for.
+ * @throws Problem when there is none
+ */
+export async function chooseFor(
+  { settings, store, report }: AgentContext,
+  request: RestoreRequest,
+): Promise<Choice> {
+  const { database } = settings.postgres;
+  const { bucket, prefix } = store.address;
+  const location = `s3://${bucket}/${prefix}`;
+  const entries = await listBackups(store, database);
+  const { wanted, notAfter } = request;
+  const entry = chooseBackup(entries, wanted, database, location, store.address.names, notAfter);
+  warnOfChoice(report, entries, entry, wanted);
+  return { entry, manifest: entry.kind === "legacy" ? null : await readManifest(store, entry) };
+}

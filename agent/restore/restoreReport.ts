@@ -1,0 +1,74 @@
+import { totalRows } from "../../common/contracts/manifest.ts";
+import { formatBytes } from "../../common/format.ts";
+import type { Report } from "../runtime/reporter.ts";
+import type { Compared } from "./checkRestored.ts";
+import type { Plan } from "./plan.ts";
+import { undoCommand } from "./undo.ts";
+
+/** Reports what will happen. */
+export function announce(report: Report, plan: Plan): void {
+  const { entry, manifest, database, live, previousName, roles, notRestored } = plan;
+  report.line(
+    `Restoring "${database}" from ${entry.stamp} UTC (${formatBytes(entry.bytes)}, ${entry.key}).`,
+  );
+  report.line(
+    live === null
+      ? `There is no database "${database}" now; it appears when its content has been checked.`
+      : `The current database stays as "${previousName}"; until the swap, which closes its connections for a moment, it is not touched.`,
+  );
+  if (roles !== null && roles.names.length > 0) {
+    report.line(`Roles made first: ${roles.names.map((name) => `"${name}"`).join(", ")}.`);
+  }
+  if (manifest === null) {
+    report.warn(
+      `${entry.key} was written by the old image without a manifest: pg_restore's own result is checked, but there is nothing to compare the data with.`,
+    );
+  }
+  notRestored.reportNew(report);
+}
+
+/** Everything was checked that can be without changing anything. */
+export function reportDryRun(report: Report, plan: Plan): void {
+  const { entry, manifest, database, live, previousName, roles, notRestored } = plan;
+  report.line("Dry run: every check has passed, and nothing was made.");
+  report.event({
+    event: "planned",
+    database: database,
+    from: entry.stamp,
+    key: entry.key,
+    bytes: entry.bytes,
+    previous: live === null ? null : previousName,
+    tables: manifest?.tables.length ?? null,
+    rows: manifest === null ? null : totalRows(manifest),
+    roles: roles?.names ?? [],
+    notRestored: notRestored.items,
+  });
+}
+
+/** Reports what was done. */
+export function reportRestored(
+  report: Report,
+  plan: Plan,
+  result: Compared & { readonly elapsedMs: number },
+): void {
+  const previous = plan.live === null ? null : plan.previousName;
+  const undo = previous === null ? null : undoCommand(previous);
+  report.event({
+    event: "restored",
+    database: plan.database,
+    from: plan.entry.stamp,
+    previous,
+    undo,
+    ...result,
+    notRestored: plan.notRestored.items,
+  });
+  report.line(
+    result.compared
+      ? `Restored "${plan.database}" from ${plan.entry.stamp}.`
+      : `Restored "${plan.database}" from ${plan.entry.stamp}; nothing could be compared.`,
+  );
+  plan.notRestored.reportAll(report);
+  if (undo !== null) {
+    report.line(`The old database is "${previous}". To swap back: agent ${undo}`);
+  }
+}
