@@ -111,7 +111,7 @@ export function describePlan(
     state === "legacy"
       ? ", made by the old image: nothing to compare it with"
       : state === "suspect"
-        ? `, suspect: ${entry.suspectReason ?? manifest?.suspect ?? "see its manifest"}`
+        ? `, suspect: ${manifest?.suspect ?? "see its manifest"}`
         : "";
   const from = `from ${formatStamp(entry.stamp)} UTC (${formatBytes(entry.bytes)}${rows}${note})`;
   return into === undefined

@@ -151,7 +151,8 @@ async function forEachAtOnce<T>(items: readonly T[], work: (item: T) => Promise<
 }
 
 /**
- * Reads the manifests of the latest entries that have one, a few at a time. One that cannot be read (a newer version, damaged)
+ * Reads the manifests of the latest entries that have one, a few at a time. Where a backup was found suspect later, that
+ * is what they say. One that cannot be read (a newer version, damaged)
  * must not hide the others: it is null.
  * @param limit of so many entries at most; the older ones get null
  */
@@ -164,7 +165,8 @@ export async function withManifests(
   const readable = entries.filter((entry) => entry.manifestKey !== null).slice(0, limit);
   await forEachAtOnce(readable, async (entry) => {
     try {
-      found.set(entry, await readManifest(store, entry));
+      const manifest = await readManifest(store, entry);
+      found.set(entry, { ...manifest, suspect: entry.suspectReason ?? manifest.suspect });
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
     }
