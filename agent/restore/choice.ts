@@ -1,8 +1,10 @@
 import type { AgeSecrets } from "../../common/age/stanzas.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
-import { type CatalogueEntry, listBackups } from "../../storage/catalogue/catalogue.ts";
+import { listBackups } from "../../storage/catalogue/catalogue.ts";
+import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
 import { readManifest } from "../../storage/catalogue/readManifest.ts";
-import { chooseBackup, notAfter } from "../../storage/catalogue/selectBackup.ts";
+import { chooseBackup } from "../../storage/catalogue/selectBackup.ts";
+import { warnOfChoice } from "../archive/chosenBackup.ts";
 import type { AgentContext } from "../runtime/context.ts";
 
 /** What a restore was asked for. */
@@ -47,14 +49,15 @@ export interface Choice {
  * @throws Problem when there is none
  */
 export async function chooseFor(
-  { settings, store }: AgentContext,
+  { settings, store, report }: AgentContext,
   request: RestoreRequest,
 ): Promise<Choice> {
   const { database } = settings.postgres;
   const { bucket, prefix } = store.address;
   const location = `s3://${bucket}/${prefix}`;
-  const all = await listBackups(store, database);
-  const entries = request.notAfter === undefined ? all : notAfter(all, request.notAfter, location);
-  const entry = chooseBackup(entries, request.wanted, database, location, store.address.names);
+  const entries = await listBackups(store, database);
+  const { wanted, notAfter } = request;
+  const entry = chooseBackup(entries, wanted, database, location, store.address.names, notAfter);
+  warnOfChoice(report, entries, entry, wanted);
   return { entry, manifest: entry.kind === "legacy" ? null : await readManifest(store, entry) };
 }

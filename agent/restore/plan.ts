@@ -1,7 +1,7 @@
 import type pg from "pg";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
-import type { CatalogueEntry } from "../../storage/catalogue/catalogue.ts";
+import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
 import { type ArchiveContents, describeItem, readContents } from "../archive/contents.ts";
 import { type Decoder, dumpDecoder } from "../archive/decode.ts";
 import { requireNoBackup } from "../postgres/advisoryLock.ts";
