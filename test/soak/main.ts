@@ -85,6 +85,7 @@ async function main(): Promise<number> {
       played.push(result);
       console.log(JSON.stringify({ seed, ...result }));
       for (const { kind, what } of result.wrong) log(`round ${n}: ${kind}: ${what}`);
+      if (result.wrong.length > 0) await course.clean();
       if (played.length % THIN_OUT_EVERY === 0) await course.thinOut();
     }
   } finally {
