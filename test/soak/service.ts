@@ -213,8 +213,6 @@ export class Service {
         return await work((await this.#open()).s3);
       } catch (error) {
         this.#forget();
-        // It answers, and with no.
-        if (error instanceof Error && /^(NoSuchKey|NotFound)$/.test(error.name)) throw error;
         throw error;
       }
     });
@@ -228,6 +226,12 @@ export class Service {
       region: "us-east-1",
       forcePathStyle: true,
       maxAttempts: 1,
+      // A service that was killed may take a request and never answer it.
+      requestHandler: {
+        connectionTimeout: 3_000,
+        requestTimeout: 20_000,
+        throwOnRequestTimeout: true,
+      },
       credentials: ADMINISTRATOR,
     });
     this.#client = { address, s3 };
