@@ -4,6 +4,7 @@ import {
   type AgentSettings,
   fromEnvironment,
 } from "../common/contracts/agentEnvironment/environment.ts";
+import { Problem } from "../common/problem.ts";
 import { parseAddress } from "../storage/address/address.ts";
 import { openStore } from "../storage/s3/client.ts";
 import { verifyChosen } from "./archive/verify.ts";
@@ -15,15 +16,18 @@ import { probe } from "./probe.ts";
 import { type RestoreOptions, restore } from "./restore/restore.ts";
 import { undo } from "./restore/undo.ts";
 import { type RunOptions, runBackup } from "./run.ts";
+import { type Attachment, attachTo } from "./runtime/attachment.ts";
 import { confirmation } from "./runtime/confirm.ts";
+import { loggedReport, openContainerLog } from "./runtime/containerLog.ts";
 import type { AgentContext } from "./runtime/context.ts";
 import { errorMessage } from "./runtime/errorMessage.ts";
 import { recordFault } from "./runtime/healthRecord.ts";
+import { Journal } from "./runtime/journal.ts";
 import { translateVariables } from "./runtime/legacyVariables.ts";
 import { redactor } from "./runtime/redact.ts";
 import { openReport } from "./runtime/reporter.ts";
 import { readSecrets } from "./runtime/secrets.ts";
-import { stopOnSignal } from "./runtime/signals.ts";
+import { Stopped, stopOnSignal } from "./runtime/signals.ts";
 
 const json = process.argv.includes("--json");
 const debug = process.argv.includes("--debug");
@@ -39,13 +43,20 @@ const redact = redactor([
   env["PING_URL"],
   env["WEBHOOK_URL"],
 ]);
-const report = openReport(json, redact);
+let report = openReport(json, redact);
+const journal = new Journal();
+/** Whoever has started this run, where it is tied to them. */
+let attachment: Attachment | undefined;
 
 const IDENTITY_OPTION =
   "read the private key (AGE-SECRET-KEY-1...), or a passphrase, from standard input";
 const EXIT_NOT_DECRYPTED = 2;
 /** Set when a backup was verified as far as it can be here, which is less than verified. */
 let notDecrypted = false;
+const ATTACHED_OPTION =
+  "for kamal-postgres-backup: stop when standard input ends or is silent for a minute";
+/** Names of the commands that take their time and may change something. */
+const TRACKED = new Set<string>();
 const DATABASE_OPTION = "which database, where the container backs up several";
 const COPY_OPTION = "of the copies in the second bucket";
 
@@ -58,7 +69,7 @@ const program = new Command("agent")
   .exitOverride()
   .helpCommand(false);
 
-command("backup", "dump the database into the bucket now")
+tracked("backup", "dump the database into the bucket now")
   .option("--scheduled", "for run.sh: a backup that is under way counts as this one")
   .option("--database <name>", "only this one, where the container backs up several")
   .option("--accept", "count it as good although it differs from the last: the new normal")
@@ -70,7 +81,7 @@ command("backup", "dump the database into the bucket now")
     await runBackup(openContext, options, { stateFolder, describe });
   });
 
-command("restore", "restore into a new database, check it, and swap it with the live one")
+tracked("restore", "restore into a new database, check it, and swap it with the live one")
   .argument("[backup]", "latest, or a time as list shows it", "latest")
   .option("--database <name>", DATABASE_OPTION)
   .option("--copy", COPY_OPTION)
@@ -92,14 +103,14 @@ command("restore", "restore into a new database, check it, and swap it with the 
     });
   });
 
-command("undo", "swap a database that a restore has replaced back into its place")
+tracked("undo", "swap a database that a restore has replaced back into its place")
   .argument("<name>", "its name now, <database>_before_<time>")
   .option("--yes", "do not ask")
   .action(async (name: string, options: { yes?: boolean }) => {
     await undo(openContext(), name, confirmation(options.yes === true || json, stop.signal));
   });
 
-command("verify", "read a backup to its end, without a database")
+tracked("verify", "read a backup to its end, without a database")
   .argument("[backup]", "latest, or a time as list shows it", "latest")
   .option("--database <name>", DATABASE_OPTION)
   .option("--copy", COPY_OPTION)
@@ -158,19 +169,53 @@ interface RestoreFlags
   readonly yes?: boolean;
 }
 
+program.hook("preAction", (_, action) => {
+  if (!TRACKED.has(action.name())) return;
+  const log = openContainerLog();
+  if (log !== undefined) report = loggedReport(report, action.name(), log, redact);
+  if (action.opts<{ attached?: boolean }>().attached !== true) return;
+  attachment = attachTo(process.stdin, stop);
+});
+stop.onDeadline(() =>
+  report.error(
+    `${stoppedBy()}; it did not end in time, so something unfinished may be left. The next run of the same command removes it.`,
+  ),
+);
+
 process.exitCode = await run();
 stop.done();
+attachment?.close();
 
 async function run(): Promise<number> {
   try {
     await program.parseAsync();
+    if (stop.signal.aborted) report.warn(`${stoppedBy()}, when everything had been done already.`);
     return notDecrypted ? EXIT_NOT_DECRYPTED : 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode;
-    const message = errorMessage(error);
-    report.error(message, debug && error instanceof Error ? error.stack : undefined);
+    report.error(sentenceOf(error), debug && error instanceof Error ? error.stack : undefined);
     return stop.exitCode ?? 1;
   }
+}
+
+/** Why it failed; of a run that was stopped, what stands. */
+function sentenceOf(error: unknown): string {
+  if (!stop.signal.aborted) return errorMessage(error);
+  const ending = `${stoppedBy()} before it was complete${journal.ending()}.`;
+  // The failure of a run that was stopped is that it was stopped, unless it has more to tell.
+  return error instanceof Problem && !(error instanceof Stopped)
+    ? `${ending} ${error.message}`
+    : ending;
+}
+
+function stoppedBy(): string {
+  return errorMessage(stop.signal.reason);
+}
+
+/** A command that takes its time and may change something: it is written into the container's log, and can be stopped. */
+function tracked(name: string, description: string): Command {
+  TRACKED.add(name);
+  return command(name, description).option("--attached", ATTACHED_OPTION);
 }
 
 function command(name: string, description: string): Command {
@@ -187,7 +232,8 @@ function openContext(): AgentContext {
   for (const warning of address.notices) report.warn(warning);
   const store = openStore(address, settings.store);
   const copy = openCopy(settings, report);
-  return { settings, store, ...(copy && { copy }), report, signal: stop.signal };
+  const { signal, uninterrupted } = stop;
+  return { settings, store, ...(copy && { copy }), report, signal, journal, uninterrupted };
 }
 
 /** For the one database that the command is about, in the bucket that it is about. */
@@ -200,7 +246,8 @@ function openContextFor({ database, copy }: ReadFlags): AgentContext {
 }
 
 function secretsFor({ identityStdin }: { readonly identityStdin?: boolean }): Promise<AgeSecrets> {
-  return readSecrets(env, identityStdin === true ? process.stdin : undefined);
+  if (identityStdin !== true) return readSecrets(env);
+  return readSecrets(env, attachment?.head ?? process.stdin);
 }
 
 /** At the start of a container, and for its health check: the first backup, which fails by it, may be a day away. */

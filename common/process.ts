@@ -24,8 +24,24 @@ export interface RunOptions {
   };
   /** Standard input; absent: none. */
   readonly input?: string | Uint8Array;
+  /** Keeps standard input open behind `input`, so that its end tells the program that nobody wants it any more. */
+  readonly lifeline?: Lifeline;
   /** Called for each line of standard output; what it throws ends the program. */
   readonly onLine: (line: string) => void;
+}
+
+/** How a program is told that it is still wanted, and that it is not. */
+export interface Lifeline {
+  /** Written again and again, so that a connection which is gone without a word is noticed at the other end. */
+  readonly beat: string;
+  readonly everyMs: number;
+  /**
+   * Called at the first interruption: standard input has ended, and the program is waited for. A second one ends it, as does
+   * the limit.
+   */
+  readonly onInterrupted: () => void;
+  /** How long it is waited for. */
+  readonly patienceMs: number;
 }
 
 /**
@@ -39,19 +55,36 @@ export function runProgram(
   options: RunOptions,
 ): Promise<Outcome> {
   return new Promise((resolve, reject) => {
+    const { lifeline } = options;
     const child = spawn(program, args, {
       ...(options.cwd !== undefined && { cwd: options.cwd }),
       env: { ...process.env, ...options.env },
       stdio: "pipe",
+      // In a session of its own, because a terminal sends Ctrl-C to everything in its own one.
+      detached: lifeline !== undefined,
     });
     // EPIPE: the program ended before it read it; its exit code says why.
-    child.stdin.on("error", () => {}).end(options.input);
+    child.stdin.on("error", () => {});
+    if (lifeline === undefined) child.stdin.end(options.input);
+    else if (options.input !== undefined) child.stdin.write(options.input);
+    const beats = lifeline && setInterval(() => child.stdin.write(lifeline.beat), lifeline.everyMs);
+    let patience: NodeJS.Timeout | undefined;
     let failure: unknown;
     const stop = (reason: unknown) => {
       failure ??= reason;
       child.kill("SIGTERM");
     };
-    const forget = onInterrupt(() => stop(new Problem(options.interrupted)));
+    const end = () => stop(new Problem(options.interrupted));
+    const forget = onInterrupt(() => {
+      if (lifeline === undefined || patience !== undefined) {
+        end();
+        return;
+      }
+      clearInterval(beats);
+      child.stdin.end();
+      patience = setTimeout(end, lifeline.patienceMs);
+      lifeline.onInterrupted();
+    });
     const { limit } = options;
     const timer = limit && setTimeout(() => stop(new Problem(limit.exceeded)), limit.milliseconds);
 
@@ -77,6 +110,8 @@ export function runProgram(
     });
     child.on("close", async (code, signal) => {
       clearTimeout(timer);
+      clearInterval(beats);
+      clearTimeout(patience);
       forget();
       await read;
       if (failure !== undefined) reject(failure);

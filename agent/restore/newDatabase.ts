@@ -66,7 +66,7 @@ export async function dropRestoreDatabase(client: pg.Client, name: string): Prom
 
 /** Drops the unfinished database; failing to is a warning, since the cause of the failed restore is what gets thrown. */
 export async function dropUnfinished(
-  { settings, report }: AgentContext,
+  { settings, report, journal }: AgentContext,
   maintenance: pg.Client,
   name: string,
   cause: unknown,
@@ -76,6 +76,7 @@ export async function dropUnfinished(
       await emptyRestoreDatabase(settings.postgres, name);
     }
     await dropRestoreDatabase(maintenance, name);
+    journal?.tidied(name, "the unfinished database was dropped");
   } catch (error) {
     report.warn(
       `the unfinished database "${name}" could not be dropped (${error instanceof Error ? error.message : String(error)}); the next restore of this backup will.`,

@@ -2,7 +2,7 @@ import type pg from "pg";
 import { Problem } from "../../common/problem.ts";
 import { requireNoBackup, takeRestoreLock } from "../postgres/advisoryLock.ts";
 import { connectMaintenance } from "../postgres/connection.ts";
-import type { AgentContext } from "../runtime/context.ts";
+import { type AgentContext, uninterrupted } from "../runtime/context.ts";
 import { type Compared, checkRestored } from "./checkRestored.ts";
 import type { RestoreRequest } from "./choice.ts";
 import { copyProperties } from "./databaseProperties.ts";
@@ -43,8 +43,10 @@ export async function restore(context: AgentContext, options: RestoreOptions): P
     ) {
       throw new Problem("not confirmed, so nothing was changed.");
     }
-    if (plan.roles !== null) await makeRoles(maintenance, plan.roles, report, plan.notRestored);
+    context.signal.throwIfAborted();
+    if (plan.roles !== null) await makeRoles(maintenance, plan.roles, context, plan.notRestored);
     await createRestoreDatabase(maintenance, plan.temporaryName, plan.model);
+    context.journal?.stays(plan.temporaryName, `the unfinished "${plan.temporaryName}" is left`);
     const result = await loadAndSwap(context, maintenance, plan, options.scratch).catch(
       async (error: unknown) => {
         await dropUnfinished(context, maintenance, plan.temporaryName, error);
@@ -77,12 +79,16 @@ async function loadAndSwap(
   if (plan.live !== null) await requireNoBackup(maintenance, plan.database);
   const sessionEnder = await connectMaintenance(settings.postgres, plan.database);
   try {
-    const closed = await swap(maintenance, sessionEnder, {
-      temporaryName: plan.temporaryName,
-      database: plan.database,
-      live: plan.live && { previousName: plan.previousName },
-      comment: plan.live?.comment ?? null,
-    });
+    // The last moment: a swap that has begun is not cut in two.
+    signal.throwIfAborted();
+    const closed = await uninterrupted(context, () =>
+      swap(maintenance, sessionEnder, {
+        temporaryName: plan.temporaryName,
+        database: plan.database,
+        live: plan.live && { previousName: plan.previousName },
+        comment: plan.live?.comment ?? null,
+      }),
+    );
     if (plan.live !== null) report.line(`Swapped; ${closed} connections were closed.`);
   } finally {
     await sessionEnder.end();

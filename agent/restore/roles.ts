@@ -6,7 +6,6 @@ import { openObject } from "../../storage/s3/download.ts";
 import { decodeInto, objectDecoder } from "../archive/decode.ts";
 import { identifier } from "../postgres/identifiers.ts";
 import type { AgentContext } from "../runtime/context.ts";
-import type { Report } from "../runtime/reporter.ts";
 import { readRoles } from "./checks/requiredRoles.ts";
 import { unquoted } from "./checks/requirements.ts";
 import type { NotRestored } from "./notRestored.ts";
@@ -88,7 +87,7 @@ export function rolesToMake(sql: string, existing: ReadonlySet<string>): RolePla
 export async function makeRoles(
   client: pg.Client,
   { names, statements }: RolePlan,
-  report: Report,
+  { report, journal }: Pick<AgentContext, "report" | "journal">,
   notRestored: NotRestored,
 ): Promise<void> {
   if (names.length === 0) {
@@ -108,6 +107,7 @@ export async function makeRoles(
     );
   }
   const list = names.map((name) => `"${name}"`).join(", ");
+  journal?.stays("roles", `the roles ${list} were made`);
   report.warn(
     `made the roles ${list} without passwords; give those that log in one: ALTER ROLE ... PASSWORD.`,
   );

@@ -4,7 +4,7 @@ import { Problem } from "../../common/problem.ts";
 import { requireNoBackup, takeRestoreLock } from "../postgres/advisoryLock.ts";
 import { connectMaintenance } from "../postgres/connection.ts";
 import { siblingName } from "../postgres/identifiers.ts";
-import type { AgentContext } from "../runtime/context.ts";
+import { type AgentContext, uninterrupted } from "../runtime/context.ts";
 import { freeName, readProperties } from "./databaseProperties.ts";
 import { swap } from "./swap.ts";
 
@@ -23,10 +23,11 @@ export function undoCommand(name: string): string {
  * @throws Problem for any other name, and when sessions cannot be ended; then nothing has changed
  */
 export async function undo(
-  { settings, report }: AgentContext,
+  context: AgentContext,
   name: string,
   confirm: (question: string, name: string) => Promise<boolean>,
 ): Promise<void> {
+  const { settings, report, signal } = context;
   const started = performance.now();
   const database = replacedBy(settings, name);
   const maintenance = await connectMaintenance(settings.postgres, database);
@@ -44,12 +45,16 @@ export async function undo(
     }
     const sessionEnder = await connectMaintenance(settings.postgres, database);
     try {
-      const closed = await swap(maintenance, sessionEnder, {
-        temporaryName: name,
-        database: database,
-        live: previous === null ? null : { previousName: previous },
-        comment: old.comment,
-      });
+      // The last moment: a swap that has begun is not cut in two.
+      signal.throwIfAborted();
+      const closed = await uninterrupted(context, () =>
+        swap(maintenance, sessionEnder, {
+          temporaryName: name,
+          database: database,
+          live: previous === null ? null : { previousName: previous },
+          comment: old.comment,
+        }),
+      );
       report.line(`Swapped; ${closed} connections were closed.`);
     } finally {
       await sessionEnder.end();

@@ -1,6 +1,7 @@
 import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
 import { Problem } from "../../common/problem.ts";
 import type { ObjectStore } from "../../storage/s3/objectStore.ts";
+import type { Journal } from "./journal.ts";
 import type { Report } from "./reporter.ts";
 
 /** The buckets that a backup goes to: the one of `S3_...`, and the second one of `COPY_S3_...`. */
@@ -18,6 +19,10 @@ export interface AgentContext {
   readonly report: Report;
   /** Ends the run: an upload is aborted and nothing becomes visible. */
   readonly signal: AbortSignal;
+  /** What the run has done that stays, for the sentence of one that is stopped. @default nobody asks */
+  readonly journal?: Journal;
+  /** Does what must not be cut in two by the limit of a run that is stopped. @default there is no limit */
+  readonly uninterrupted?: <T>(work: () => Promise<T>) => Promise<T>;
 }
 
 /** The second bucket, which gets what the first one gets; or why it cannot be used. */
@@ -38,4 +43,9 @@ interface OpenCopy {
 interface FaultyCopy {
   readonly store?: never;
   readonly fault: Problem;
+}
+
+/** Does what must not be cut in two. */
+export function uninterrupted<T>(context: AgentContext, work: () => Promise<T>): Promise<T> {
+  return context.uninterrupted === undefined ? work() : context.uninterrupted(work);
 }

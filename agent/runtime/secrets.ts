@@ -9,18 +9,19 @@ const LONGEST_INPUT = 64 * 1024;
 /**
  * Gathers what may open an encrypted backup. None of it ever comes as an argument, which everyone on the host can read.
  * @param env `PASSPHRASE`, and `AGE_IDENTITY_FILE`: a file as `age-keygen` writes it
- * @param input standard input, when it brings a secret: lines with identities, or one line with a passphrase
+ * @param input standard input, or its first lines, when it brings a secret: lines with identities, or one line with a
+ * passphrase
  * @throws Problem when the file or the input holds no secret
  */
 export async function readSecrets(
   env: Readonly<Record<string, string | undefined>>,
-  input?: AsyncIterable<Buffer | string>,
+  input?: AsyncIterable<Buffer | string> | Promise<string>,
 ): Promise<AgeSecrets> {
   const file = env["AGE_IDENTITY_FILE"] ?? "";
   const identities = file === "" ? [] : await readIdentityFile(file);
   let passphrase = env["PASSPHRASE"];
   if (input !== undefined) {
-    const text = await readAll(input);
+    const text = await (Symbol.asyncIterator in input ? readAll(input) : input);
     const given = identitiesIn(text);
     identities.push(...given);
     if (given.length === 0) passphrase = text.split(/\r?\n/, 1)[0];

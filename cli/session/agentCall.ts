@@ -7,7 +7,8 @@ import {
 } from "../../common/contracts/agentEvents.ts";
 import type { BackupOutputs, SshHop } from "../../common/contracts/stackOutputs.ts";
 import { Problem } from "../../common/problem.ts";
-import { lastLine } from "../../common/process.ts";
+import { type Lifeline, lastLine } from "../../common/process.ts";
+import { ConnectionLost } from "../../common/ssh/errors.ts";
 import { HostConnection, type KeySource } from "./hostConnection.ts";
 
 /** The container that a command talks to. */
@@ -47,8 +48,17 @@ export interface AgentCall {
   readonly onStderrLine?: (line: string) => void;
 }
 
+/** Commands of the agent that take their time and may change something: with them it is told when nobody waits any more. */
+const ATTACHED = new Set(["backup", "restore", "undo", "verify"]);
+/** What an agent of an earlier version answers to that. */
+const OLDER_AGENT = "unknown option '--attached'";
+
+/** The agent's own limit for a stop is 8 s; a swap that had begun may take some more. */
+const PATIENCE_MS = 60_000;
+const BEAT_MS = 5_000;
+
 /**
- * Runs the agent in the container.
+ * Runs the agent in the container. An interruption ends what it does, and is waited for.
  * @param final name of the event that ends a good run; without it there is no success, whatever the exit code is
  * @throws Problem with the agent's own sentence, or with what kept the agent from running
  */
@@ -56,12 +66,36 @@ export async function runAgent<Name extends FinalEvent["event"]>(
   container: Container,
   args: readonly string[],
   final: Name,
-  { input, codes = [0], onProgress, onResult, onCopied, onStderrLine }: AgentCall = {},
+  call: AgentCall = {},
 ): Promise<Extract<FinalEvent, { event: Name }>> {
+  const [name = ""] = args;
+  if (!ATTACHED.has(name)) return (await runOnce(container, args, final, call, "read")) as never;
+  const ended = await runOnce(container, args, final, call, "attached");
+  if (ended !== "older agent") return ended;
+  // It has refused the option before it did anything.
+  call.onStderrLine?.(
+    `the agent in ${container.name} is of an earlier version, which Ctrl-C does not stop: it goes on to its end. Run pulumi up to replace it.`,
+  );
+  return (await runOnce(container, args, final, call, "unattended")) as never;
+}
+
+/**
+ * `attached`: it is stopped by the end of its standard input. `unattended`: nothing stops it. `read`: it changes nothing, and
+ * does not take long.
+ */
+type Manner = "attached" | "unattended" | "read";
+
+async function runOnce<Name extends FinalEvent["event"]>(
+  container: Container,
+  args: readonly string[],
+  final: Name,
+  { input, codes = [0], onProgress, onResult, onCopied, onStderrLine }: AgentCall,
+  manner: Manner,
+): Promise<Extract<FinalEvent, { event: Name }> | "older agent"> {
   let result: Extract<FinalEvent, { event: Name }> | undefined;
   let failure: string | undefined;
-  const interactive = input === undefined ? [] : ["--interactive"];
-  const command = ["docker", "exec", ...interactive, container.name, "agent", ...args, "--json"];
+  let interrupted = false;
+  const attached = manner === "attached";
   const onLine = (line: string) => {
     const event: AgentEvent | undefined = parseEvent(line);
     if (event?.event === "progress") onProgress?.(event);
@@ -72,7 +106,29 @@ export async function runAgent<Name extends FinalEvent["event"]>(
       onResult?.(result);
     }
   };
-  const { code, stderr } = await container.connection.run({ words: command, onLine, input });
+  const lifeline: Lifeline = {
+    beat: "\n",
+    everyMs: BEAT_MS,
+    patienceMs: PATIENCE_MS,
+    onInterrupted: () => {
+      interrupted = true;
+      onStderrLine?.("Interrupted: the agent stops and tidies up; this waits until it has.");
+    },
+  };
+  const { code, stderr } = await container.connection
+    .run({
+      words: words(container, args, { attached, interactive: attached || input !== undefined }),
+      onLine,
+      // The empty line ends the secret, or says that there is none.
+      input: attached ? `${input ?? ""}\n` : input,
+      ...(attached && { lifeline }),
+      interrupted: interruption(manner, container),
+    })
+    .catch((error: unknown) => {
+      if (!attached || !(error instanceof ConnectionLost)) throw error;
+      throw new ConnectionLost(`${error.message} ${afterLoss(container)}`, { cause: error });
+    });
+  if (attached && stderr.includes(OLDER_AGENT)) return "older agent";
   if (failure !== undefined || (result !== undefined && codes.includes(code))) {
     for (const line of stderr.split("\n").filter(Boolean)) onStderrLine?.(line);
   }
@@ -83,7 +139,38 @@ export async function runAgent<Name extends FinalEvent["event"]>(
       `the agent in ${container.name} on ${container.host} ended without a result, so it did not succeed. See its log: docker logs ${container.name}`,
     );
   }
+  if (interrupted) onStderrLine?.("The interruption came when it was done already.");
   return result;
+}
+
+function words(
+  { name }: Container,
+  [command = "", ...rest]: readonly string[],
+  { attached, interactive }: { readonly attached: boolean; readonly interactive: boolean },
+): string[] {
+  // What follows "--" is no option.
+  const end = rest.includes("--") ? rest.indexOf("--") : rest.length;
+  return [
+    ...["docker", "exec", ...(interactive ? ["--interactive"] : []), name],
+    ...["agent", command, ...(attached ? ["--attached"] : [])],
+    ...[...rest.slice(0, end), "--json", ...rest.slice(end)],
+  ];
+}
+
+function interruption(manner: Manner, container: Container): string {
+  switch (manner) {
+    case "read":
+      return "interrupted. Nothing was changed.";
+    case "unattended":
+      return 'interrupted. What was started in the container may still be running; look with "list" before you try again.';
+    case "attached":
+      return `interrupted, without waiting for the agent on ${container.host}. ${afterLoss(container)}`;
+  }
+}
+
+/** What becomes of a run that is tied to this program, once this program no longer hears of it. */
+function afterLoss({ name, host }: Container): string {
+  return `It stops by itself within about a minute, unless it was done or a swap of databases had begun. How it ended stands in its log (on ${host}: docker logs ${name}), and "status" shows whether it still runs.`;
 }
 
 /** What `docker` on the host answered, in a sentence. */

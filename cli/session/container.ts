@@ -51,6 +51,7 @@ export async function inspectContainer(
     onLine: (line) => {
       if (line.startsWith('{"state"')) text = line;
     },
+    interrupted: "interrupted. Nothing was changed.",
   });
   if (code !== 0 && /no such (container|object)/i.test(stderr)) {
     return { running: false, status: "missing", since: "", restarts: 0 };

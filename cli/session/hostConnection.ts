@@ -1,5 +1,5 @@
 import { Problem } from "../../common/problem.ts";
-import type { Outcome } from "../../common/process.ts";
+import type { Lifeline, Outcome } from "../../common/process.ts";
 import { runOnHost } from "../../common/ssh/client.ts";
 import { KeysRefused } from "../../common/ssh/errors.ts";
 import type { Route } from "../../common/ssh/route.ts";
@@ -18,6 +18,10 @@ export interface RemoteCommand {
   readonly onLine: (line: string) => void;
   /** Standard input of the command: the way for a secret. */
   readonly input?: string | undefined;
+  /** Keeps standard input open: its end stops what runs there. */
+  readonly lifeline?: Lifeline | undefined;
+  /** Sentence for an interruption that ends the connection. */
+  readonly interrupted: string;
 }
 
 /**
@@ -55,14 +59,17 @@ export class HostConnection {
   }
 }
 
-async function run(route: Route, { words, onLine, input }: RemoteCommand): Promise<Outcome> {
+async function run(
+  route: Route,
+  { words, onLine, input, lifeline, interrupted }: RemoteCommand,
+): Promise<Outcome> {
   return runOnHost(route, words, {
     // A person sits here, with names, keys and bastions of their own in ~/.ssh/config.
     configuration: "user",
     onLine,
-    interrupted:
-      'interrupted. What was started in the container may still be running; look with "list" before you try again.',
+    interrupted,
     ...(input !== undefined && { input }),
+    ...(lifeline !== undefined && { lifeline }),
   });
 }
 

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Outcome, runProgram } from "../process.ts";
+import { type Lifeline, type Outcome, runProgram } from "../process.ts";
 import { type Configuration, sshArguments } from "./command.ts";
 import { sshProblem } from "./errors.ts";
 import { checkPrivateKey, writePrivateKey } from "./keys.ts";
@@ -14,6 +14,8 @@ export interface SshOptions {
   readonly configuration: Configuration;
   /** Standard input of the command: the only way for a secret, which an argument would show to everyone there. */
   readonly input?: string | Uint8Array;
+  /** Keeps standard input open, so that its end tells the command that nobody wants it any more. */
+  readonly lifeline?: Lifeline;
   /** Called for each line of standard output. */
   readonly onLine: (line: string) => void;
   /** Sentence for an interruption from the keyboard or by a signal. */
@@ -28,12 +30,13 @@ export interface SshOptions {
  * argument.
  * @param command a line for the remote user's shell, or words, each of which is quoted for it; no secret may be in it
  * @throws KeysRefused when the server lets none of the keys in, so that nothing was run
- * @throws Problem when the host cannot be reached, is another one than expected, is lost on the way, or takes longer
+ * @throws ConnectionLost when it broke while the command was running
+ * @throws Problem when the host cannot be reached, is another one than expected, or takes longer
  */
 export async function runOnHost(
   route: Route,
   command: string | readonly string[],
-  { configuration, input, onLine, interrupted, minutes }: SshOptions,
+  { configuration, input, lifeline, onLine, interrupted, minutes }: SshOptions,
 ): Promise<Outcome> {
   const { privateKey, identityFiles = [] } = route;
   if (privateKey !== undefined) checkPrivateKey(privateKey);
@@ -53,6 +56,7 @@ export async function runOnHost(
       interrupted,
       onLine,
       ...(input !== undefined && { input }),
+      ...(lifeline !== undefined && { lifeline }),
       ...(minutes !== undefined && {
         limit: {
           milliseconds: minutes * 60_000,

@@ -6,6 +6,9 @@ import { addressOf, loginOf, type Route } from "./route.ts";
 /** The server let none of the keys in, so nothing was run. */
 export class KeysRefused extends Problem {}
 
+/** The connection was there and broke, so that what was started on the host may still be running. */
+export class ConnectionLost extends Problem {}
+
 /** What `ssh` adds below the reason when the way through a bastion failed. */
 const AFTERMATH = /UNKNOWN port 65535|^stdio forwarding failed|^kex_exchange_identification:/;
 
@@ -54,7 +57,7 @@ export function sshProblem(
       ? `${route.proxy?.host} cannot connect to it`
       : (linesOf(stderr).at(-1) ?? lines[0]));
   if (reason !== undefined && isLoss(reason, lines)) {
-    return new Problem(
+    return new ConnectionLost(
       `${where}: the connection was lost (${reason}). What was started there may still be running: look before you try again, with docker ps on the host or kamal-postgres-backup list.`,
     );
   }

@@ -4,6 +4,7 @@ import { rmSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Writable } from "node:stream";
 import type { TestContext } from "node:test";
 import { promisify } from "node:util";
 import {
@@ -228,6 +229,18 @@ export function startAgent(env: Record<string, string>, ...args: string[]): Chil
   return spawn(process.execPath, [MAIN, ...args], {
     env: { PATH: process.env["PATH"], ...compileCache, ...env },
     stdio: ["ignore", "pipe", "pipe"],
+  });
+}
+
+/** The same with standard input open, as the command line has it while it waits. */
+export function attachedAgent(
+  env: Record<string, string>,
+  command: string,
+  ...args: string[]
+): ChildProcess & { readonly stdin: Writable } {
+  return spawn(process.execPath, [MAIN, command, "--attached", ...args], {
+    env: { PATH: process.env["PATH"], ...compileCache, ...env },
+    stdio: ["pipe", "pipe", "pipe"],
   });
 }
 

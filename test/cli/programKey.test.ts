@@ -131,6 +131,7 @@ test("what a command reads arrives with the second key too, which is looked up o
     const lines: string[] = [];
     const { code } = await connection.run({
       words: ["cat"],
+      interrupted: "interrupted.",
       input,
       onLine: (line) => lines.push(line),
     });

@@ -34,7 +34,11 @@ case "$*" in
   *"docker inspect"*) answer=inspect;;
   *) exit 99;;
 esac
-cat > "$here/$answer.in"
+case "$*" in
+  # Standard input stays open behind the first empty line.
+  *--attached*) while IFS= read -r line && [ -n "$line" ]; do echo "$line"; done > "$here/$answer.in";;
+  *) cat > "$here/$answer.in";;
+esac
 cat "$here/$answer.out"
 cat "$here/$answer.err" >&2
 exit "$(cat "$here/$answer.code")"

@@ -56,7 +56,7 @@ test("every database: a backup takes them all, and asks nothing before", async (
   assert.match(stdout, /Backed up blog of .*\n.*\nBacked up shop of/);
   const calls = await outside.calls("ssh");
   assert.equal(calls.length, 1);
-  assert.deepEqual(calls[0]?.slice(-3), ["agent", "backup", "--json"]);
+  assert.deepEqual(calls[0]?.slice(-4), ["agent", "backup", "--attached", "--json"]);
 });
 
 test("every database: status judges each that the server has", async (t) => {

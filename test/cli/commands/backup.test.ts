@@ -30,7 +30,8 @@ test("backup: the agent runs in the container on the host, and what it made is s
     "-T",
     "deploy@192.0.2.10",
     "--",
-    ...["docker", "exec", "shop-db_backup", "agent", "backup", "--json"],
+    ...["docker", "exec", "--interactive", "shop-db_backup"],
+    ...["agent", "backup", "--attached", "--json"],
   ]);
   const left = await readdir(outside.folder);
   assert.deepEqual(

@@ -54,8 +54,11 @@ test("--copy: list, verify and restore tell the agent, and judge by the copy's o
   const calls = await agentCalls(outside);
   assert.equal(calls[0], "list --json");
   assert.equal(calls[1], "list --copy --json");
-  assert.match(calls.find((call) => call.startsWith("verify")) ?? "", /^verify \S+ --copy --json$/);
-  assert.match(calls.at(-1) ?? "", /^restore \S+ --copy --dry-run --yes --json$/);
+  assert.match(
+    calls.find((call) => call.startsWith("verify")) ?? "",
+    /^verify --attached \S+ --copy --json$/,
+  );
+  assert.match(calls.at(-1) ?? "", /^restore --attached \S+ --copy --dry-run --yes --json$/);
 });
 
 test("--copy: a backup without a copy says so, and asks nobody", async (t) => {

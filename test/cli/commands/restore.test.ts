@@ -81,7 +81,9 @@ test("restore: what will be done, what was done, and the way back", async (t) =>
   );
   assert.equal(code, 0);
   const call = (await outside.calls("ssh")).at(-1) ?? [];
-  assert.deepEqual(call.slice(-5), ["agent", "restore", "2026-11-24T03:15:02", "--yes", "--json"]);
+  assert.deepEqual(call.slice(call.indexOf("agent")), [
+    ...["agent", "restore", "--attached", "2026-11-24T03:15:02", "--yes", "--json"],
+  ]);
 });
 
 test("restore: what was not brought back stands beside Restored, and in the document", async (t) => {
@@ -111,8 +113,8 @@ test("restore: a time in two words, beside the live database, which leaves nothi
   assert.equal(document.database, "my look");
   assert.equal(document.undo, null);
   const call = (await outside.calls("ssh")).at(-1) ?? [];
-  assert.deepEqual(call.slice(-6), [
-    ...["restore", "2026-11-23T03:15:01", "--into", "'my look'", "--yes", "--json"],
+  assert.deepEqual(call.slice(-7), [
+    ...["restore", "--attached", "2026-11-23T03:15:01", "--into", "'my look'", "--yes", "--json"],
   ]);
 });
 
@@ -170,7 +172,7 @@ test("restore: the newest not after a time, with a private key that is no argume
   assert.match(stdout, /from 2026-11-23 03:15:01 UTC/);
   const call = (await outside.calls("ssh")).at(-1) ?? [];
   assert.deepEqual(call.slice(call.indexOf("docker")), [
-    ...["docker", "exec", "--interactive", "shop-db_backup", "agent", "restore"],
+    ...["docker", "exec", "--interactive", "shop-db_backup", "agent", "restore", "--attached"],
     ...["2026-11-23T03:15:01", "--globals", "--identity-stdin", "--yes", "--json"],
   ]);
   assert.equal(await outside.input("restore"), `${key}\n`);

@@ -42,7 +42,7 @@ test("several databases: a backup of all says each, one that failed leaves the o
   );
   assert.equal(all.code, 0);
   const [call = []] = await outside.calls("ssh");
-  assert.deepEqual(call.slice(-2), ["backup", "--json"]);
+  assert.deepEqual(call.slice(-3), ["backup", "--attached", "--json"]);
   const document = JSON.parse((await outside.run(["backup", "--json"])).stdout);
   assert.equal(document.manifests.length, 2);
 

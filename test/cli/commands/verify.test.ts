@@ -26,7 +26,13 @@ test("verify: what was read to its end", async (t) => {
     "Verified shop_production of 2026-11-24 03:15:02 UTC, 412 MB: read to the end, 31 tables, in 4.2 s.\n",
   );
   const call = (await outside.calls("ssh")).at(-1) ?? [];
-  assert.deepEqual(call.slice(-4), ["agent", "verify", "2026-11-24T03:15:02", "--json"]);
+  assert.deepEqual(call.slice(-5), [
+    "agent",
+    "verify",
+    "--attached",
+    "2026-11-24T03:15:02",
+    "--json",
+  ]);
 });
 
 test("verify: what could not be read is never said to be verified, and has an exit code of its own", async (t) => {
@@ -86,7 +92,7 @@ test("undo: swaps back by the name that the restore has told", async (t) => {
     "",
   ]);
   const call = (await outside.calls("ssh")).at(-1) ?? [];
-  assert.deepEqual(call.slice(-5), ["agent", "undo", undone.from, "--yes", "--json"]);
+  assert.deepEqual(call.slice(-6), ["agent", "undo", "--attached", undone.from, "--yes", "--json"]);
 });
 
 test("undo: refuses another name, and a question that nobody could answer", async (t) => {

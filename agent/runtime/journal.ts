@@ -1,0 +1,34 @@
+/**
+ * What a run has done so far that outlives it, so that one that is stopped says truly what stands. A run that has noted
+ * nothing has changed nothing.
+ */
+export class Journal {
+  readonly #stays = new Map<string, string>();
+  readonly #tidied: string[] = [];
+
+  /**
+   * Something stands, whatever comes.
+   * @param what names it, so that it can be taken back or said in other words
+   * @param words for a person, to be joined with others by commas: `"shop" is complete`
+   */
+  stays(what: string, words: string): void {
+    this.#stays.set(what, words);
+  }
+
+  /**
+   * It has been taken away again.
+   * @param words that it was: `the unfinished database was dropped`
+   */
+  tidied(what: string, words: string): void {
+    this.#stays.delete(what);
+    this.#tidied.push(words);
+  }
+
+  /** How a run ends that was stopped, without its full stop. */
+  ending(): string {
+    const stays = [...this.#stays.values()];
+    if (stays.length > 0) return `: ${[...stays, ...this.#tidied].join(", ")}`;
+    const tidied = this.#tidied.length === 0 ? "" : `; ${this.#tidied.join(", ")}`;
+    return `; nothing was stored or changed${tidied}`;
+  }
+}
