@@ -1,3 +1,5 @@
+import { remarksOn } from "../common/contracts/leftOut.ts";
+import type { Manifest } from "../common/contracts/manifest.ts";
 import { formatBytes } from "../common/format.ts";
 import { type CatalogueEntry, isComplete, listBackups } from "../storage/catalogue/catalogue.ts";
 import { withManifests } from "../storage/catalogue/readManifest.ts";
@@ -18,16 +20,17 @@ export async function list(store: ObjectStore, database: string, report: Report)
   }
   report.line(`Backups of ${database} in s3://${bucket}/${prefix}, newest first:`);
   for (const entry of backups) {
-    const remark = remarkOn(entry, entry.manifest?.suspect ?? null);
+    const remark = remarkOn(entry);
     report.line(
       `  ${entry.stamp}  ${formatBytes(entry.bytes).padStart(8)}${remark && `  ${remark}`}`,
     );
   }
 }
 
-function remarkOn(entry: CatalogueEntry, reason: string | null): string {
+function remarkOn(entry: CatalogueEntry & { readonly manifest: Manifest | null }): string {
   if (entry.kind === "legacy") return "by the old image: no manifest";
   if (!isComplete(entry)) return "incomplete: no manifest";
-  if (entry.suspect) return reason === null ? "suspect" : `suspect: ${reason}`;
-  return entry.verifiedKey === null ? "" : "verified";
+  const remarks = entry.manifest === null ? "" : remarksOn(entry.manifest);
+  if (entry.suspect) return remarks === "" ? "suspect" : `suspect: ${remarks}`;
+  return [entry.verifiedKey === null ? "" : "verified", remarks].filter(Boolean).join("; ");
 }

@@ -19,6 +19,8 @@ export interface UploadedDump {
   readonly uploads: readonly Upload[];
   /** The rows of each table in the snapshot. Counted to the end wherever an upload has succeeded. */
   readonly tables: Promise<CountedTable[]>;
+  /** What pg_dump and pg_dumpall have warned of. */
+  readonly warnings: readonly string[];
 }
 
 interface Upload {
@@ -36,7 +38,7 @@ interface Upload {
 export async function uploadDump(
   context: AgentContext,
   client: pg.Client,
-  { plan, program }: StartedDump,
+  { plan, program, warnings }: StartedDump,
 ): Promise<UploadedDump> {
   const { settings, report, signal } = context;
   let dumping = true;
@@ -53,7 +55,9 @@ export async function uploadDump(
   });
   tables.catch(() => {});
   const header = beginHeader(settings.encryption);
-  const globals = settings.globals ? startGlobalsDump(context, header) : undefined;
+  const globals = settings.globals
+    ? startGlobalsDump(context, header, warnings.reader())
+    : undefined;
   const storeGlobals = globals && globalsUpload(globals, plan, settings.postgres.database);
   const source: UploadSource<DumpDestination> = {
     what: `backup of ${settings.postgres.database}`,
@@ -74,7 +78,7 @@ export async function uploadDump(
     dump: dumps[index] as PromiseSettledResult<StoredObject>,
     globals: storeGlobals?.stored.get(destination) ?? null,
   }));
-  return { uploads, tables };
+  return { uploads, tables, warnings: warnings.all };
 }
 
 /** Stores the roles and grants once, wherever the dump lies whole. */

@@ -17,6 +17,18 @@ export interface RestoreRequest {
   readonly globals?: boolean;
   /** Folder for the unpacked archive, so that it is restored by several connections at once; absent: streamed. */
   readonly scratch?: string;
+  /** Goes on after an error and lists each statement that fails; needs `into` or `allowIncomplete`. @default false */
+  readonly keepGoing?: boolean;
+  /** Lets less than the whole database take the live one's place. @default false */
+  readonly allowIncomplete?: boolean;
+  /** Everything belongs to the connection's role, or to `role`; grants are left out. @default false */
+  readonly noOwner?: boolean;
+  /** The role that everything will belong to; implies `noOwner`. */
+  readonly role?: string;
+  /** Only what lies in these schemas. */
+  readonly schema?: readonly string[];
+  /** Not these tables, `events` or `audit.log`, with `*` for any characters. */
+  readonly excludeTable?: readonly string[];
   /** What may open an encrypted backup. */
   readonly secrets: AgeSecrets;
 }

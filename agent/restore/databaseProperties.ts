@@ -136,8 +136,14 @@ export async function copyProperties(
   }
 }
 
-/** Options of CREATE DATABASE for a database like the given one. */
-export function createOptions(model: DatabaseProperties | null): string {
+/**
+ * Options of CREATE DATABASE for a database like the given one.
+ * @param template0 a value that a new database has anyway is not written: naming even the default tablespace takes a right
+ */
+export function createOptions(
+  model: DatabaseProperties | null,
+  template0: Pick<DatabaseProperties, "tablespace">,
+): string {
   // template0 alone is free of local additions and takes any locale.
   const words = ["TEMPLATE template0"];
   if (model === null) return words.join(" ");
@@ -146,8 +152,10 @@ export function createOptions(model: DatabaseProperties | null): string {
     `ENCODING ${literal(model.encoding)}`,
     `LC_COLLATE ${literal(model.collate)}`,
     `LC_CTYPE ${literal(model.ctype)}`,
-    `TABLESPACE ${identifier(model.tablespace)}`,
   );
+  if (model.tablespace !== template0.tablespace) {
+    words.push(`TABLESPACE ${identifier(model.tablespace)}`);
+  }
   if (model.provider === "i") {
     words.push(`LOCALE_PROVIDER icu ICU_LOCALE ${literal(model.locale ?? "")}`);
     if (model.icuRules !== undefined) words.push(`ICU_RULES ${literal(model.icuRules)}`);

@@ -28,10 +28,11 @@ describe("a restored database", () => {
 
   it("is made like the old one", () => {
     assert.equal(
-      createOptions(like),
-      `TEMPLATE template0 OWNER "shop" ENCODING 'UTF8' LC_COLLATE 'C.UTF-8' LC_CTYPE 'C.UTF-8' TABLESPACE "pg_default" LOCALE_PROVIDER icu ICU_LOCALE 'de-DE'`,
+      createOptions(like, { tablespace: "pg_default" }),
+      `TEMPLATE template0 OWNER "shop" ENCODING 'UTF8' LC_COLLATE 'C.UTF-8' LC_CTYPE 'C.UTF-8' LOCALE_PROVIDER icu ICU_LOCALE 'de-DE'`,
     );
-    assert.equal(createOptions(null), "TEMPLATE template0");
+    assert.match(createOptions(like, { tablespace: "fast" }), / TABLESPACE "pg_default" /);
+    assert.equal(createOptions(null, { tablespace: "pg_default" }), "TEMPLATE template0");
   });
 
   it("gets its settings, privileges and limit", () => {

@@ -34,3 +34,24 @@ test("list: nothing there", async (t) => {
   assert.match(stdout, /no complete backup, RPO 26 h: missed\n$/);
   assert.equal(code, 0);
 });
+
+test("list: a partial backup and the warnings of pg_dump are said behind it", async (t) => {
+  const outside = await Outside.open(t);
+  const entry = entryOf(hoursAgo(1));
+  const dump = {
+    options: ["--exclude-table=audits"],
+    tablesLeftOut: [{ schema: "public", name: "audits" }],
+    dataLeftOut: [],
+    otherLeftOut: {},
+    warnings: ["subscriptions not dumped"],
+  };
+  await outside.backups({
+    ...entry,
+    manifest: entry.manifest ? { ...entry.manifest, dump } : null,
+  });
+  const { stdout } = await outside.run(["list"]);
+  assert.match(
+    stdout,
+    /complete .* partial: without the table public\.audits; pg_dump warned: subscriptions not dumped$/m,
+  );
+});
