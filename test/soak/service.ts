@@ -192,6 +192,7 @@ export class Service {
         const command = new AbortMultipartUploadCommand({ Bucket: BUCKET, Key, UploadId });
         await s3.send(command).catch(() => {});
       }
+      return true;
     });
   }
 
@@ -207,7 +208,7 @@ export class Service {
   }
 
   /** Tried again for a while: it may have been started a moment ago, at another address than before. */
-  async #use<T>(work: (s3: S3Client) => Promise<T>): Promise<T> {
+  async #use<T extends object | true>(work: (s3: S3Client) => Promise<T>): Promise<T> {
     return eventually(this.container, ANSWERS_WITHIN_MS, async () => {
       try {
         return await work((await this.#open()).s3);

@@ -15,7 +15,16 @@ export interface Difference {
   readonly after: readonly string[];
 }
 
-const HEADER = /^-- (?:Data for )?(Name: .*?; Type: .*?; Schema: .*?)(?:; Owner: (.*?))?(?:; Tablespace: .*)?$/;
+const HEADER =
+  /^-- (?:Data for )?(Name: .*?; Type: .*?; Schema: .*?)(?:; Owner: (.*?))?(?:; Tablespace: .*)?$/;
+
+/** Comments, a random token, and the state that the script sets before whatever statement comes next. */
+const NOISE =
+  /^(?:--.*|\\(?:(?:un)?restrict|connect|encoding) .*|SET default_table(?:space|_access_method) = .*|)$/;
+
+/** A policy's roles stand in the order of their numbers, which are the server's. */
+const POLICY_ROLES = /(?<=^CREATE POLICY .* TO )\S+(?:, \S+)+(?= USING)/;
+const sorted = (roles: string) => roles.split(", ").toSorted().join(", ");
 
 /**
  * @param text of `pg_dump --create`; a token of its own stands in each `\restrict` line, and versions in comments
@@ -37,8 +46,8 @@ export function pictureOf(text: string, views: Readonly<Record<string, string>>)
       if (owner !== undefined && owner !== "-" && owner !== "") owners.set(key, owner);
     } else if (/^ALTER .* OWNER TO /.test(line)) {
       owners.set(`${line.replace(/ OWNER TO .*$/, "")}`, line.replace(/^.* OWNER TO (.*);$/, "$1"));
-    } else if (!/^(?:--.*|\\(?:un)?restrict .*|)$/.test(line)) {
-      lines.push(line);
+    } else if (!NOISE.test(line)) {
+      lines.push(line.replace(POLICY_ROLES, sorted));
     }
   }
   for (const [name, digest] of Object.entries(views)) {

@@ -24,7 +24,13 @@ export class Side {
   }
 
   async sql(database: string, text: string, clientEncoding?: string): Promise<string[]> {
-    const words = ["--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1"];
+    const words = [
+      "--no-psqlrc",
+      "--quiet",
+      "--no-align",
+      "--tuples-only",
+      "--set=ON_ERROR_STOP=1",
+    ];
     const options = { input: text, ...(clientEncoding !== undefined && { clientEncoding }) };
     const printed = await this.#tool("psql", [...words, `--dbname=${named(database)}`], options);
     return printed.split("\n").filter((line) => line !== "");
@@ -53,7 +59,10 @@ export class Side {
     const text = await this.#tool("pg_dump", ["--create", `--dbname=${named(database)}`]);
     const queries = await this.sql(database, VIEWS);
     const rows = queries.length === 0 ? [] : await this.sql(database, queries.join(" union all "));
-    return pictureOf(text, Object.fromEntries(rows.map((row) => row.split("|") as [string, string])));
+    return pictureOf(
+      text,
+      Object.fromEntries(rows.map((row) => row.split("|") as [string, string])),
+    );
   }
 }
 
@@ -67,6 +76,8 @@ export function localTool({ host, port, user, password }: TestPostgres): Tool {
         {
           env: {
             PATH: process.env["PATH"],
+            // Else a database's own setting changes how its times look, with nothing else changed.
+            PGTZ: "UTC",
             ...{ PGHOST: host, PGPORT: String(port), PGUSER: user, PGPASSWORD: password },
             ...(program === "psql" && { PGCLIENTENCODING: clientEncoding }),
           },
