@@ -108,6 +108,7 @@ function describeProgram(terminal: Terminal, exit: (code: number) => void): Comm
       "--scratch <folder>",
       "folder in the container to unpack in, for a restore with every core",
     )
+    .option("--accept-origin", "with a time: also one that may be somebody else's, as list says")
     .option("--dry-run", "check everything and show what would be done, but change nothing")
     .option("--yes", "do not ask")
     .action(async (time: string[], options, command: Command) =>
@@ -123,6 +124,7 @@ function describeProgram(terminal: Terminal, exit: (code: number) => void): Comm
         "restore latest --into shop_look",
         "restore --identity backup-key.txt",
         "restore latest --copy",
+        "restore 2026-11-24 03:15:02 --accept-origin --into shop_look",
         "restore --dry-run",
         "restore --yes --json",
       ),

@@ -1,10 +1,11 @@
 import type { AgeSecrets } from "../../common/age/stanzas.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
-import { listBackups } from "../../storage/catalogue/catalogue.ts";
 import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
+import { listJudged } from "../../storage/catalogue/judgeOrigin.ts";
 import { readManifest } from "../../storage/catalogue/readManifest.ts";
 import { chooseBackup } from "../../storage/catalogue/selectBackup.ts";
-import { warnOfChoice } from "../archive/chosenBackup.ts";
+import { requireOrigin, warnOfChoice, warnOfOrigin } from "../archive/chosenBackup.ts";
+import { trustOf } from "../archive/trust.ts";
 import type { AgentContext } from "../runtime/context.ts";
 
 /** What a restore was asked for. */
@@ -33,6 +34,8 @@ export interface RestoreRequest {
   readonly schema?: readonly string[];
   /** Not these tables, `events` or `audit.log`, with `*` for any characters. */
   readonly excludeTable?: readonly string[];
+  /** Takes a backup by its time although it may be somebody else's, as the list says. @default false */
+  readonly acceptOrigin?: boolean;
   /** What may open an encrypted backup. */
   readonly secrets: AgeSecrets;
 }
@@ -55,9 +58,14 @@ export async function chooseFor(
   const { database } = settings.postgres;
   const { bucket, prefix } = store.address;
   const location = `s3://${bucket}/${prefix}`;
-  const entries = await listBackups(store, database);
-  const { wanted, notAfter } = request;
+  const { wanted, notAfter, acceptOrigin } = request;
+  const trust = trustOf(settings);
+  const also = wanted.replace(/Z$/, "");
+  const entries = await listJudged(store, database, trust, { also });
   const entry = chooseBackup(entries, wanted, database, location, store.address.names, notAfter);
   warnOfChoice(report, entries, entry, wanted);
-  return { entry, manifest: entry.kind === "legacy" ? null : await readManifest(store, entry) };
+  requireOrigin(entry, acceptOrigin === true);
+  const manifest = entry.kind === "legacy" ? null : await readManifest(store, entry);
+  await warnOfOrigin({ store, report }, { entries, entry, manifest, trust });
+  return { entry, manifest };
 }

@@ -1,4 +1,5 @@
 import type { Entry } from "../../common/contracts/agentEvents.ts";
+import type { Doubt } from "../../common/contracts/manifestMac.ts";
 import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
 import { type CatalogueEntry, isComplete } from "../../storage/catalogue/catalogueEntry.ts";
 import { isAheadOfTime } from "../../storage/catalogue/countingBackups.ts";
@@ -6,7 +7,8 @@ import { dayAfter } from "../terminal/format.ts";
 
 /**
  * `complete`: with manifest. `verified`: and read back whole. `suspect`: looked wrong when it was taken. `no manifest`: never
- * finished. `legacy`: made by the old image, which writes none. `ahead of time`: its stamp is later than its storing.
+ * finished. `legacy`: made by the old image, which writes none. `ahead of time`: its stamp is later than its storing. A
+ * `Doubt`: it may be somebody else's.
  */
 export type State =
   | "complete"
@@ -14,11 +16,13 @@ export type State =
   | "suspect"
   | "no manifest"
   | "legacy"
-  | "ahead of time";
+  | "ahead of time"
+  | Doubt;
 
 export function stateOf(entry: CatalogueEntry): State {
   if (!isComplete(entry)) return "no manifest";
   if (isAheadOfTime(entry)) return "ahead of time";
+  if (entry.doubt && entry.kind === "ours") return entry.doubt;
   if (entry.kind === "legacy") return "legacy";
   if (entry.suspect) return "suspect";
   return entry.verifiedKey === null ? "complete" : "verified";

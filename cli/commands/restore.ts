@@ -7,6 +7,7 @@ import type {
 import { totalRows } from "../../common/contracts/manifest.ts";
 import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
+import { describeObjection } from "../../storage/catalogue/countingBackups.ts";
 import { selectBackup } from "../backups/selectBackup.ts";
 import { listByAgent } from "../backups/source.ts";
 import { stateOf } from "../backups/states.ts";
@@ -30,6 +31,8 @@ export interface RestoreOptions extends CopyOption {
   /** Makes the roles that the server lacks. @default false */
   readonly globals?: boolean;
   readonly allowPrivilegedRoles?: boolean;
+  /** Takes a backup by its time although it may be somebody else's. @default false */
+  readonly acceptOrigin?: boolean;
   /** Folder in the container for the unpacked archive. */
   readonly scratch?: string;
   /** Checks everything and changes nothing. @default false */
@@ -73,6 +76,7 @@ export async function restore(
     ...(into === undefined ? [] : ["--into", into]),
     ...(options.globals ? ["--globals"] : []),
     ...(options.allowPrivilegedRoles ? ["--allow-privileged-roles"] : []),
+    ...(options.acceptOrigin ? ["--accept-origin"] : []),
     ...(options.scratch === undefined ? [] : ["--scratch", options.scratch]),
     ...identity.args,
     ...(options.dryRun ? ["--dry-run"] : []),
@@ -114,7 +118,7 @@ export function describePlan(
       ? ", made by the old image: nothing to compare it with"
       : state === "suspect"
         ? `, suspect: ${manifest?.suspect ?? "see its manifest"}`
-        : "";
+        : describeDoubt(entry);
   const from = `from ${formatStamp(entry.stamp)} UTC (${formatBytes(entry.bytes)}${rows}${note})`;
   return into === undefined
     ? [
@@ -122,6 +126,10 @@ export function describePlan(
         `The current database is kept as ${database}_before_<time>.`,
       ]
     : [`Restore ${database} on ${host} into ${into} ${from}`, `${database} is not touched.`];
+}
+
+function describeDoubt({ doubt }: Entry): string {
+  return doubt ? `, in doubt: ${describeObjection(doubt)}` : "";
 }
 
 /** The finished steps, and the sentence that the restore is done. */

@@ -1,9 +1,14 @@
 import { type Manifest, parseManifest } from "../../common/contracts/manifest.ts";
+import {
+  checkSignature,
+  type Signature,
+  type SigningKey,
+} from "../../common/contracts/manifestMac.ts";
 import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
 import { explain, isMissing, isRefused } from "../s3/errors.ts";
 import { type ObjectStore, readWhole } from "../s3/objectStore.ts";
-import { type CatalogueEntry, incomplete } from "./catalogueEntry.ts";
+import { type CatalogueEntry, incomplete, isEncrypted } from "./catalogueEntry.ts";
 import { parseKey } from "./objectKeys.ts";
 
 /** Manifests that are larger are not read. A database of 100,000 tables has one of 11 MiB. */
@@ -14,15 +19,27 @@ const LARGEST = 16 * 1024 * 1024;
  * @throws Problem when there is none, it cannot be read, or it contradicts the entry
  */
 export async function readManifest(store: ObjectStore, entry: CatalogueEntry): Promise<Manifest> {
-  if (entry.manifestKey === null) throw incomplete(entry);
-  return readManifestAt(store, entry, entry.manifestKey);
+  return (await readSigned(store, entry, [])).manifest;
 }
 
-async function readManifestAt(
+/** A manifest, and what its signature is worth. */
+export interface SignedManifest {
+  readonly manifest: Manifest;
+  readonly signature: Signature;
+}
+
+/**
+ * The same, with its signature checked.
+ * @param key of the manifest @default the entry's own
+ * @throws Problem as `readManifest`
+ */
+export async function readSigned(
   store: ObjectStore,
   entry: CatalogueEntry,
-  key: string,
-): Promise<Manifest> {
+  keys: readonly SigningKey[],
+  key: string | null = entry.manifestKey,
+): Promise<SignedManifest> {
+  if (key === null) throw incomplete(entry);
   const bytes = await store
     .get(key)
     .then((body) => readWhole(body, LARGEST + 1))
@@ -35,7 +52,8 @@ async function readManifestAt(
       `manifest ${key} has more than ${formatBytes(LARGEST)}, so it was not read. Choose another backup from the list.`,
     );
   }
-  const manifest = parseManifest(bytes.toString("utf8"), key);
+  const text = bytes.toString("utf8");
+  const manifest = parseManifest(text, key);
   const place = parseKey(store.address.prefix, key);
   const suspect = place?.kind === "manifest" && place.folder === "suspect";
   const pairs: readonly [string, unknown, unknown][] = [
@@ -44,6 +62,7 @@ async function readManifestAt(
     ["time", manifest.takenAt, `${entry.stamp}Z`],
     ["state", manifest.suspect === null ? "good" : "suspect", suspect ? "suspect" : "good"],
     ["size", manifest.object.bytes, entry.bytes],
+    ["encryption", manifest.encryption, isEncrypted(entry) ? "age" : "none"],
   ];
   for (const [what, says, is] of pairs) {
     if (says !== is) {
@@ -52,7 +71,9 @@ async function readManifestAt(
       );
     }
   }
-  return manifest;
+  // As it was stored: fields that this version does not know are signed as well.
+  const signature = keys.length === 0 ? "unknown key" : checkSignature(JSON.parse(text), keys);
+  return { manifest, signature };
 }
 
 /**
@@ -103,7 +124,7 @@ async function withJudgedSuspicion(
   if (key === undefined) return entry;
   const [own, doubt] = await Promise.all([
     attempt(() => readManifest(store, entry)),
-    attempt(() => readManifestAt(store, entry, key)),
+    attempt(async () => (await readSigned(store, entry, [], key)).manifest),
   ]);
   // A key that may list and not read: as long as nothing is known, the more careful answer. One that reads the manifest
   // beside the dump is refused the other one for what that object is, which whoever put it has chosen.
@@ -142,7 +163,8 @@ async function attempt(read: () => Promise<Manifest>): Promise<Attempt> {
 /** Manifests read at once; each answer may be as large as a database of many thousand tables makes it. */
 const READERS = 6;
 
-async function forEachAtOnce<T>(items: readonly T[], work: (item: T) => Promise<void>) {
+/** Does the work on a few of them at once. */
+export async function forEachAtOnce<T>(items: readonly T[], work: (item: T) => Promise<void>) {
   const waiting = [...items];
   const reader = async () => {
     for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) await work(item);
