@@ -89,6 +89,7 @@ tracked("restore", "restore into a new database, check it, and swap it with the 
   .option("--into <name>", "restore beside the live database, under this new name")
   .option("--not-after <time>", "the latest backup of this time or before it")
   .option("--globals", "make the roles of the backup that the server lacks, without passwords")
+  .option("--allow-privileged-roles", "with --globals: superusers and the like stay what they were")
   .option("--scratch <folder>", "unpack the archive there and restore with every core")
   .option(
     "--keep-going",
@@ -198,6 +199,7 @@ interface RestoreFlags
       | "into"
       | "notAfter"
       | "globals"
+      | "allowPrivilegedRoles"
       | "dryRun"
       | "keepGoing"
       | "allowIncomplete"
