@@ -88,16 +88,17 @@ export async function makePlan(
     await requireFreeSpace(request.scratch, scratchBytes(entry, manifest));
   }
   const decoder = await dumpDecoder(store, entry, manifest, request.secrets);
+  const contents = await readContents(context, entry.key, decoder, {
+    withOwners: ownership === null,
+  });
   const roles =
     request.globals === true
       ? await planRoles(context, maintenance, manifest, {
           secrets: request.secrets,
           allowed: request.allowPrivilegedRoles === true,
+          needed: contents && neededRoles(manifest, contents),
         })
       : null;
-  const contents = await readContents(context, entry.key, decoder, {
-    withOwners: ownership === null,
-  });
   const notRestored = new NotRestored();
   const model = await planProperties(context, maintenance, {
     ...{ entry, manifest, decoder, ownership, notRestored },
@@ -136,6 +137,11 @@ export async function makePlan(
     notRestored,
     wayOut: wayOut(/^\w{1,50}$/.test(database) ? `${database}_saved` : "NAME"),
   };
+}
+
+/** Roles that the backup's objects, or the database itself, name. */
+function neededRoles(manifest: Manifest | null, contents: ArchiveContents): Set<string> {
+  return new Set([...requirementsOf(contents).roles, ...(manifest?.roles ?? [])]);
 }
 
 /** Less than the whole takes the live database's place only when that was said. */

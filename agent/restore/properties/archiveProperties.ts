@@ -159,7 +159,10 @@ function withPrivileges({ acl, owner }: DatabaseProperties, found: RegExpExecArr
   );
   if (verb === "REVOKE") return others;
   const grantable = option !== undefined;
-  return [...others, ...privileges.map((privilege) => ({ grantee, privilege, grantable }))];
+  const given = privileges.map((privilege) => ({ grantee, privilege, grantable }));
+  // In the order that a server has: PUBLIC, the owner, the others as they were granted.
+  const place = (entry: Acl[number]) => [null, owner].indexOf(entry.grantee) >>> 0;
+  return [...others, ...given].toSorted((a, b) => place(a) - place(b));
 }
 
 /** What a name or a text in quotes stands for. */

@@ -14,11 +14,11 @@ export type Locale = Pick<
 /** How people who want it all the same say so. */
 const OPTION = "--server-locale";
 /**
- * Invalid parameter value, wrong object type, undefined object, feature not supported, invalid object definition: what
+ * Invalid parameter value, wrong object type, undefined object, feature not supported, invalid object definition, unknown word: what
  * createdb and pg_newlocale_from_collation of PostgreSQL 15 to 18 answer for a locale that is not there, or does not go with
  * the encoding.
  */
-const LOCALE_ERRORS = new Set(["22023", "42809", "42704", "0A000", "42P17"]);
+const LOCALE_ERRORS = new Set(["22023", "42809", "42704", "0A000", "42P17", "42601"]);
 
 /** Whether a failed CREATE DATABASE is to be explained by its locale. */
 export function isLocaleError(error: unknown): boolean {
@@ -70,16 +70,22 @@ export async function requireLocale(client: pg.Client, wanted: Locale): Promise<
         ]),
   ];
   for (const definition of tries) {
-    await client.query("BEGIN");
-    try {
-      await client.query(`CREATE COLLATION pg_temp.kamal_postgres_backup (${definition})`);
-    } catch (error) {
-      if (isLocaleError(error)) throw await localeProblem(client, wanted, error);
-      // Not allowed to, for instance.
-      if (errorCode(error)?.length !== 5) throw error;
-    } finally {
-      await client.query("ROLLBACK");
-    }
+    const error = await tryCollation(client, definition);
+    if (isLocaleError(error)) throw await localeProblem(client, wanted, error);
+    // Not allowed to, for instance.
+    if (error !== undefined && errorCode(error)?.length !== 5) throw error;
+  }
+}
+
+async function tryCollation(client: pg.Client, definition: string): Promise<unknown> {
+  await client.query("BEGIN");
+  try {
+    await client.query(`CREATE COLLATION pg_temp.kamal_postgres_backup (${definition})`);
+    return undefined;
+  } catch (error) {
+    return error;
+  } finally {
+    await client.query("ROLLBACK");
   }
 }
 
