@@ -3,7 +3,7 @@ import type { ServerSettings } from "../../common/contracts/agentEnvironment/pos
 import type { DatabaseProperties } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
 import type { ArchiveContents } from "../archive/contents.ts";
-import { connect, readServer } from "../postgres/connection.ts";
+import { connect, readServer, requireAnswer } from "../postgres/connection.ts";
 import { readProperties } from "../postgres/databaseProperties.ts";
 import { identifier, literal } from "../postgres/identifiers.ts";
 import type { AgentContext } from "../runtime/context.ts";
@@ -149,6 +149,7 @@ export async function dropUnfinished(
   cause: unknown,
 ): Promise<void> {
   try {
+    await requireAnswer(settings.postgres, maintenance);
     if (cause instanceof Error && isFullDisk(cause.message)) {
       await emptyRestoreDatabase(settings.postgres, name);
     }
