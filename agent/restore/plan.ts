@@ -9,7 +9,9 @@ import { type ExistingDatabase, readProperties } from "../postgres/databasePrope
 import { compactStamp, siblingName } from "../postgres/identifiers.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import { type Occupant, requireRenamable } from "./checks/occupants.ts";
+import { noteLeftOut, requireWholeBackup } from "./checks/partial.ts";
 import { wayOut } from "./checks/rehearsal.ts";
+import { noteSlots, noteSubscriptions } from "./checks/replication.ts";
 import { requireExtensions } from "./checks/requiredExtensions.ts";
 import { missingRoles, missingRolesProblem, readRoles } from "./checks/requiredRoles.ts";
 import { quoted, requirementsOf, rolesNamedIn } from "./checks/requirements.ts";
@@ -100,6 +102,10 @@ export async function makePlan(
         })
       : null;
   const notRestored = new NotRestored();
+  noteLeftOut(manifest, notRestored);
+  if (live !== null && request.allowIncomplete !== true) {
+    await requireWholeBackup(settings.postgres, finalName, manifest);
+  }
   const model = await planProperties(context, maintenance, {
     ...{ entry, manifest, decoder, ownership, notRestored },
     serverLocale: request.serverLocale === true,
@@ -119,6 +125,11 @@ export async function makePlan(
     planned: roles?.names ?? [],
     notRestored,
   });
+  const previousName = await freeName(maintenance, finalName, "before", new Date());
+  if (live !== null) {
+    await noteSlots(maintenance, { database: finalName, previousName }, notRestored);
+  }
+  noteSubscriptions(contents, selection.leftOut, { beside: into !== undefined, notRestored });
   return {
     entry,
     manifest,
@@ -126,7 +137,7 @@ export async function makePlan(
     temporaryName: siblingName(finalName, "restore", compactStamp(new Date(`${entry.stamp}Z`))),
     live,
     model,
-    previousName: await freeName(maintenance, finalName, "before", new Date()),
+    previousName,
     workers,
     decoder,
     contents,

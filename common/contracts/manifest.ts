@@ -10,7 +10,10 @@ const tableSchema = z.object({
   exact: z.boolean(),
   /** False: could not be counted, e.g. because an index was locked; `rows` is the server's estimate, which is not compared. */
   counted: z.boolean().optional(),
-  /** True: a part of a partitioned table. Those come and go, so a missing one is no loss. */
+  /**
+   * True: a part of a partitioned table, a child by inheritance, or in a schema that an extension has made for itself. Those
+   * come and go, so a missing one is no loss.
+   */
   partition: z.boolean().optional(),
 });
 
