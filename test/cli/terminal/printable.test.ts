@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { PassThrough } from "node:stream";
 import { describe, it } from "node:test";
-import { paint } from "../../cli/terminal/render.ts";
-import { Screen } from "../../cli/terminal/screen.ts";
-import { printable, printableJson } from "../../common/printable.ts";
+import { paint } from "../../../cli/terminal/render.ts";
+import { Screen } from "../../../cli/terminal/screen.ts";
+import { printable, printableJson } from "../../../common/printable.ts";
 
 /** What a terminal obeys: a title, a cursor, a colour, C1's own introducer, another direction, another line. */
 const OBEYED = [
