@@ -71,7 +71,10 @@ const program = new Command("agent")
   .helpCommand(false);
 
 tracked("backup", "dump the database into the bucket now")
-  .option("--scheduled", "for run.sh: a backup that is under way counts as this one")
+  .option(
+    "--scheduled",
+    "for run.sh: waits for a backup that is under way, which counts as this one if it is good",
+  )
   .option("--database <name>", "only this one, where the container backs up several")
   .option("--accept", "count it as good although it differs from the last: the new normal")
   .option("--catch-up", "for run.sh: only if the run that was missed is still missing")

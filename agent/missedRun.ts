@@ -1,4 +1,5 @@
 import type { AgentSettings } from "../common/contracts/agentEnvironment/environment.ts";
+import { Problem } from "../common/problem.ts";
 import { lastDue } from "../common/schedule/nextRun.ts";
 import { listBackups } from "../storage/catalogue/catalogue.ts";
 import { countingBackups } from "../storage/catalogue/countingBackups.ts";
@@ -35,4 +36,22 @@ export async function missedRun(
     }
   }
   return undefined;
+}
+
+/**
+ * Whether a good backup of a database was taken at a time or later. False, too, where the bucket cannot be listed: then it is not
+ * known.
+ */
+export async function hasBackupSince(
+  store: ObjectStore,
+  database: string,
+  since: Date,
+): Promise<boolean> {
+  try {
+    const [latest] = countingBackups(await listBackups(store, database));
+    return latest !== undefined && Date.parse(`${latest.stamp}Z`) >= since.getTime();
+  } catch (error) {
+    if (error instanceof Problem) return false;
+    throw error;
+  }
 }
