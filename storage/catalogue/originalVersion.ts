@@ -38,22 +38,23 @@ export async function findOriginal(
   const differs = isBytes !== bytes;
   const all = await versionsOf(store, key);
   if (!differs && !doubtful && !(all !== undefined && all.length > 1)) return { store };
-  if (!differs && (await holds(store, described, undefined, signal))) return { store };
+  const digest = differs ? undefined : await digestOf(store, key, undefined, signal);
+  if (digest === described.sha256) return { store };
   const what = differs
     ? `${key} was overwritten: it has ${isBytes} bytes, its manifest says ${bytes}.`
-    : `${key} was overwritten: its SHA-256 is not the one of its manifest.`;
+    : `${key} is damaged: its SHA-256 is ${digest}, the manifest says ${described.sha256}. It was overwritten.`;
   if (all === undefined) {
     throw new Problem(
-      `${what} Where the bucket keeps versions, restore finds the one that was written first, but this key may not list them: use one with s3:ListBucketVersions and s3:GetObjectVersion, as the reader's key that the stack makes on AWS, or choose another backup from the list.`,
+      `${what} Where the bucket keeps versions, restore finds the one that was written first, but this key may not list them: use one with s3:ListBucketVersions and s3:GetObjectVersion, as the reader's key that the stack makes on AWS, or choose another backup from the list. The live database was not touched.`,
     );
   }
   for (const version of all.filter((each) => each.bytes === bytes)) {
-    if (await holds(store, described, version.id, signal)) {
+    if ((await digestOf(store, key, version.id, signal)) === described.sha256) {
       return { store: atVersion(store, key, version.id), storedAt: version.storedAt };
     }
   }
   throw new Problem(
-    `${what} None of the ${all.length} versions that the bucket holds of it is the one of its manifest. Choose another backup from the list.`,
+    `${what} None of the ${all.length} versions that the bucket holds of it is the one of its manifest. The live database was not touched; choose another backup from the list.`,
   );
 }
 
@@ -74,12 +75,12 @@ export async function versionsOf(
   return all.reverse();
 }
 
-async function holds(
+async function digestOf(
   store: ObjectStore,
-  { key, sha256 }: DescribedObject,
+  key: string,
   version: string | undefined,
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<string> {
   const hash = createHash("sha256");
   const seen = version === undefined ? store : atVersion(store, key, version);
   const { stream } = await openObject(seen, key);
@@ -87,5 +88,5 @@ async function holds(
     signal.throwIfAborted();
     hash.update(chunk);
   }
-  return hash.digest("hex") === sha256;
+  return hash.digest("hex");
 }

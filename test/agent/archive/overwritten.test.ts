@@ -80,7 +80,7 @@ describe("a backup that was overwritten", { skip: unavailable, timeout: 240_000 
       refused(
         world,
         await agent(narrow, "restore", stamp, "--json"),
-        /was overwritten: .*this key may not list them: use one with s3:ListBucketVersions and s3:GetObjectVersion/,
+        /(was|It was) overwritten.*this key may not list them: use one with s3:ListBucketVersions and s3:GetObjectVersion/,
       );
     });
   }
@@ -105,7 +105,7 @@ describe("a backup that was overwritten", { skip: unavailable, timeout: 240_000 
     refused(
       world,
       await agent(env, "restore", stamp, "--json"),
-      /was overwritten: its SHA-256 is not the one of its manifest\. None of the 1 versions.*Choose another/,
+      /is damaged: its SHA-256 is .* It was overwritten\. None of the 1 versions.*not touched; choose another/,
     );
     refused(world, await agent(env, "verify", stamp, "--json"), /is damaged: its SHA-256/);
   });
