@@ -102,7 +102,7 @@ export async function makePlan(
       : null;
   const notRestored = new NotRestored();
   const model = await planProperties(context, maintenance, {
-    ...{ entry, manifest, decoder, ownership, notRestored },
+    ...{ entry, store, manifest, decoder, ownership, notRestored },
     serverLocale: request.serverLocale === true,
     plannedRoles: roles?.names ?? [],
   });
