@@ -66,11 +66,11 @@ export interface Plan extends Choice {
  * @throws Problem
  */
 export async function makePlan(
-  context: AgentContext,
+  outer: AgentContext,
   maintenance: pg.Client,
   request: RestoreRequest,
 ): Promise<Plan> {
-  const { settings, store } = context;
+  const { settings } = outer;
   const { into, keepGoing = false } = request;
   const { database } = settings.postgres;
   const finalName = into ?? database;
@@ -82,7 +82,8 @@ export async function makePlan(
   }
   requireWholeOrWord(request, live !== null);
   const ownership = await ownershipOf(maintenance, request);
-  const { entry, manifest } = await chooseFor(context, request);
+  const { entry, manifest, store } = await chooseFor(outer, request);
+  const context = { ...outer, store };
   await requireVersions(maintenance, manifest);
   if (live !== null) await requireNoBackup(maintenance, finalName);
   const workers = live === null ? [] : await requireRenamable(maintenance, finalName);
@@ -107,7 +108,7 @@ export async function makePlan(
     await requireWholeBackup(settings.postgres, finalName, manifest);
   }
   const model = await planProperties(context, maintenance, {
-    ...{ entry, manifest, decoder, ownership, notRestored },
+    ...{ entry, store, manifest, decoder, ownership, notRestored },
     serverLocale: request.serverLocale === true,
     plannedRoles: roles?.names ?? [],
   });
@@ -133,6 +134,7 @@ export async function makePlan(
   return {
     entry,
     manifest,
+    store,
     database: finalName,
     temporaryName: siblingName(finalName, "restore", compactStamp(new Date(`${entry.stamp}Z`))),
     live,

@@ -42,9 +42,10 @@ export async function restore(
     await requirePrimary(maintenance);
     await takeRestoreLock(maintenance);
     const plan = await makePlan(context, maintenance, options);
+    const seen = { ...context, store: plan.store };
     announce(report, plan);
     if (options.dryRun === true) {
-      await findBoundExtensions(context, maintenance, plan, plan.roles?.names ?? []);
+      await findBoundExtensions(seen, maintenance, plan, plan.roles?.names ?? []);
       plan.notRestored.reportNew(report);
       reportDryRun(report, plan);
       return { complete: true };
@@ -56,17 +57,17 @@ export async function restore(
     }
     context.signal.throwIfAborted();
     if (plan.roles !== null) await makeRoles(maintenance, plan.roles, context, plan.notRestored);
-    const bound = await findBoundExtensions(context, maintenance, plan, []);
+    const bound = await findBoundExtensions(seen, maintenance, plan, []);
     plan.notRestored.reportNew(report);
     await createRestoreDatabase(maintenance, settings.postgres, plan.temporaryName, plan.model);
     context.journal?.stays(plan.temporaryName, `the unfinished "${plan.temporaryName}" is left`);
-    const result = await loadAndSwap(context, maintenance, plan, bound, options).catch(
+    const result = await loadAndSwap(seen, maintenance, plan, bound, options).catch(
       async (error: unknown) => {
         await dropUnfinished(context, maintenance, plan.temporaryName, error);
         throw error;
       },
     );
-    await loadBound(context, plan, bound);
+    await loadBound(seen, plan, bound);
     reportRestored(report, plan, {
       ...result,
       elapsedMs: Math.round(performance.now() - started),
