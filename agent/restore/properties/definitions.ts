@@ -24,6 +24,8 @@ const ABOUT_NOT_COMPARED = /^(?:LARGE OBJECTS?|DATABASE|SUBSCRIPTION) /;
  * without effect succeeds with a warning.
  */
 const BY_TEXT = /^(?:ACL|DEFAULT ACL)$/;
+/** Owned and granted in another way by default since PostgreSQL 15, so that it is written or left out by the major. */
+const PUBLIC_SCHEMA = /^(?:SCHEMA )?public$/;
 const SHOWN = 20;
 
 /**
@@ -93,8 +95,11 @@ export function difference(
   found: readonly ArchiveItem[],
   { withOwners, sameMajor }: { readonly withOwners: boolean; readonly sameMajor: boolean },
 ): DefinitionResult {
-  const wanted = group(declared, withOwners);
-  const present = group(found, withOwners);
+  const comparable = ({ type, name }: ArchiveItem) =>
+    (withOwners || !BY_TEXT.test(type)) &&
+    (sameMajor || !/^(?:SCHEMA|ACL|COMMENT)$/.test(type) || !PUBLIC_SCHEMA.test(name));
+  const wanted = group(declared.filter(comparable));
+  const present = group(found.filter(comparable));
   const texts: string[] = [];
   for (const [key, items] of wanted) {
     const others = present.get(key) ?? [];
@@ -126,12 +131,11 @@ export function difference(
   };
 }
 
-function group(items: readonly ArchiveItem[], withOwners: boolean) {
+function group(items: readonly ArchiveItem[]) {
   const groups = new Map<string, ArchiveItem[]>();
   for (const item of items) {
     const { type, schema, name } = item;
     if (NOT_COMPARED.test(type) || ABOUT_NOT_COMPARED.test(name)) continue;
-    if (!withOwners && BY_TEXT.test(type)) continue;
     const key = JSON.stringify([type, schema, name]);
     groups.set(key, [...(groups.get(key) ?? []), item]);
   }
