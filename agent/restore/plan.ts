@@ -110,6 +110,7 @@ export async function makePlan(
   const model = await planProperties(context, maintenance, {
     ...{ entry, store, manifest, decoder, ownership, notRestored },
     serverLocale: request.serverLocale === true,
+    beside: into !== undefined,
     plannedRoles: roles?.names ?? [],
   });
   await requireRights(maintenance, {
