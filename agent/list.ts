@@ -40,8 +40,14 @@ export async function list({
 
 function remarkOn(entry: CatalogueEntry & { readonly manifest: Manifest | null }): string {
   if (!isComplete(entry)) return "incomplete: no manifest";
-  const ahead = isAheadOfTime(entry) ? "ahead of time" : "";
-  return [ahead, entry.doubt, stateOf(entry)].filter(Boolean).join(", ");
+  return [
+    isAheadOfTime(entry) ? "ahead of time" : "",
+    entry.doubt,
+    entry.overwritten === true ? "overwritten" : "",
+    stateOf(entry),
+  ]
+    .filter(Boolean)
+    .join(", ");
 }
 
 function stateOf(entry: CatalogueEntry & { readonly manifest: Manifest | null }): string {

@@ -2,8 +2,10 @@ import type { AgeSecrets } from "../../common/age/stanzas.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
 import { listJudged } from "../../storage/catalogue/judgeOrigin.ts";
-import { readManifest } from "../../storage/catalogue/readManifest.ts";
+import { findOriginal } from "../../storage/catalogue/originalVersion.ts";
+import { readOriginalManifest, readSignedOriginal } from "../../storage/catalogue/readManifest.ts";
 import { chooseBackup } from "../../storage/catalogue/selectBackup.ts";
+import type { ObjectStore } from "../../storage/s3/objectStore.ts";
 import { requireOrigin, warnOfChoice, warnOfOrigin } from "../archive/chosenBackup.ts";
 import { trustOf } from "../archive/trust.ts";
 import type { AgentContext } from "../runtime/context.ts";
@@ -36,6 +38,8 @@ export interface RestoreRequest {
   readonly excludeTable?: readonly string[];
   /** Takes a backup by its time although it may be somebody else's, as the list says. @default false */
   readonly acceptOrigin?: boolean;
+  /** Takes the server's own encoding and locale instead of the backup's. @default false */
+  readonly serverLocale?: boolean;
   /** What may open an encrypted backup. */
   readonly secrets: AgeSecrets;
 }
@@ -45,6 +49,12 @@ export interface Choice {
   readonly entry: CatalogueEntry;
   /** Null for the old image's objects. */
   readonly manifest: Manifest | null;
+  /** Reads the backup's objects as they were written, also where they were overwritten since. */
+  readonly store: ObjectStore;
+}
+
+function overwritten(key: string, storedAt: string): string {
+  return `${key} was overwritten. The version that was written first, at ${storedAt.slice(0, 19)}Z, is restored.`;
 }
 
 /**
@@ -52,7 +62,7 @@ export interface Choice {
  * @throws Problem when there is none
  */
 export async function chooseFor(
-  { settings, store, report }: AgentContext,
+  { settings, store, report, signal }: AgentContext,
   request: RestoreRequest,
 ): Promise<Choice> {
   const { database } = settings.postgres;
@@ -62,10 +72,24 @@ export async function chooseFor(
   const trust = trustOf(settings);
   const also = wanted.replace(/Z$/, "");
   const entries = await listJudged(store, database, trust, { also });
-  const entry = chooseBackup(entries, wanted, database, location, store.address.names, notAfter);
+  const listed = chooseBackup(entries, wanted, database, location, store.address.names, notAfter);
+  const signed = await readSignedOriginal(store, listed, trust.keys);
+  const entry = signed === undefined ? listed : { ...listed, doubt: null };
   warnOfChoice(report, entries, entry, wanted);
-  requireOrigin(entry, acceptOrigin === true);
-  const manifest = entry.kind === "legacy" ? null : await readManifest(store, entry);
+  if (signed === undefined) requireOrigin(entry, acceptOrigin === true);
+  if (entry.kind === "legacy") {
+    await warnOfOrigin({ store, report }, { entries, entry, manifest: null, trust });
+    return { entry, manifest: null, store };
+  }
+  const { manifest, storedAt } = signed ?? (await readOriginalManifest(store, entry));
   await warnOfOrigin({ store, report }, { entries, entry, manifest, trust });
-  return { entry, manifest };
+  if (storedAt !== undefined) report.warn(overwritten(entry.manifestKey ?? "", storedAt));
+  const dump = await findOriginal(
+    store,
+    manifest.object,
+    { doubtful: entry.overwritten === true, isBytes: entry.bytes },
+    signal,
+  );
+  if (dump.storedAt !== undefined) report.warn(overwritten(entry.key, dump.storedAt));
+  return { entry: { ...entry, bytes: manifest.object.bytes }, manifest, store: dump.store };
 }

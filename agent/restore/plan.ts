@@ -1,14 +1,17 @@
 import type pg from "pg";
-import type { Manifest } from "../../common/contracts/manifest.ts";
+import type { DatabaseProperties, Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
 import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
 import { type ArchiveContents, describeItem, readContents } from "../archive/contents.ts";
 import { type Decoder, dumpDecoder } from "../archive/decode.ts";
 import { requireNoBackup } from "../postgres/advisoryLock.ts";
+import { type ExistingDatabase, readProperties } from "../postgres/databaseProperties.ts";
 import { compactStamp, siblingName } from "../postgres/identifiers.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import { type Occupant, requireRenamable } from "./checks/occupants.ts";
+import { noteLeftOut, requireWholeBackup } from "./checks/partial.ts";
 import { wayOut } from "./checks/rehearsal.ts";
+import { noteSlots, noteSubscriptions } from "./checks/replication.ts";
 import { requireExtensions } from "./checks/requiredExtensions.ts";
 import { missingRoles, missingRolesProblem, readRoles } from "./checks/requiredRoles.ts";
 import { quoted, requirementsOf, rolesNamedIn } from "./checks/requirements.ts";
@@ -16,10 +19,11 @@ import { requireRights } from "./checks/rights.ts";
 import { requireFreeSpace } from "./checks/space.ts";
 import { requireVersions } from "./checks/versions.ts";
 import { type Choice, chooseFor, type RestoreRequest } from "./choice.ts";
-import { type DatabaseProperties, freeName, readProperties } from "./databaseProperties.ts";
+import { freeName } from "./databaseProperties.ts";
 import { EVERYTHING, type Selection, select } from "./load/selection.ts";
 import { defaultTablespace } from "./newDatabase.ts";
 import { NotRestored } from "./notRestored.ts";
+import { planProperties } from "./properties/plannedProperties.ts";
 import { planRoles, type RolePlan } from "./roles.ts";
 
 /** What a restore will do, decided and checked before it does anything. */
@@ -29,8 +33,11 @@ export interface Plan extends Choice {
   /** The name that it has until it is checked. */
   readonly temporaryName: string;
   /** The database that has that name today; null: there is none. */
-  readonly live: DatabaseProperties | null;
-  /** Whose owner, locale and settings the new database gets: the live one, also when it is restored beside it. */
+  readonly live: ExistingDatabase | null;
+  /**
+   * The owner, locale and settings that the new database gets: the live one's, also when it is restored beside it, where
+   * that is the database that was backed up, else the backup's. Null: the server's defaults.
+   */
   readonly model: DatabaseProperties | null;
   /** The name under which the live database will stay. */
   readonly previousName: string;
@@ -59,11 +66,11 @@ export interface Plan extends Choice {
  * @throws Problem
  */
 export async function makePlan(
-  context: AgentContext,
+  outer: AgentContext,
   maintenance: pg.Client,
   request: RestoreRequest,
 ): Promise<Plan> {
-  const { settings, store } = context;
+  const { settings } = outer;
   const { into, keepGoing = false } = request;
   const { database } = settings.postgres;
   const finalName = into ?? database;
@@ -75,13 +82,36 @@ export async function makePlan(
   }
   requireWholeOrWord(request, live !== null);
   const ownership = await ownershipOf(maintenance, request);
-  const { entry, manifest } = await chooseFor(context, request);
+  const { entry, manifest, store } = await chooseFor(outer, request);
+  const context = { ...outer, store };
   await requireVersions(maintenance, manifest);
   if (live !== null) await requireNoBackup(maintenance, finalName);
   const workers = live === null ? [] : await requireRenamable(maintenance, finalName);
-  const model = await modelFor(maintenance, live ?? (await readProperties(maintenance, database)), {
-    ownership,
-    live,
+  if (request.scratch !== undefined) {
+    await requireFreeSpace(request.scratch, scratchBytes(entry, manifest));
+  }
+  const decoder = await dumpDecoder(store, entry, manifest, request.secrets);
+  const contents = await readContents(context, entry.key, decoder, {
+    withOwners: ownership === null,
+  });
+  const roles =
+    request.globals === true
+      ? await planRoles(context, maintenance, manifest, {
+          secrets: request.secrets,
+          allowed: request.allowPrivilegedRoles === true,
+          needed: contents && neededRoles(manifest, contents),
+        })
+      : null;
+  const notRestored = new NotRestored();
+  noteLeftOut(manifest, notRestored);
+  if (live !== null && request.allowIncomplete !== true) {
+    await requireWholeBackup(settings.postgres, finalName, manifest);
+  }
+  const model = await planProperties(context, maintenance, {
+    ...{ entry, store, manifest, decoder, ownership, notRestored },
+    serverLocale: request.serverLocale === true,
+    beside: into !== undefined,
+    plannedRoles: roles?.names ?? [],
   });
   await requireRights(maintenance, {
     owner: model?.owner ?? ownership?.role ?? null,
@@ -91,35 +121,26 @@ export async function makePlan(
         : model.tablespace,
     replaced: live === null ? null : { name: finalName, owner: live.owner },
   });
-  if (request.scratch !== undefined) {
-    await requireFreeSpace(request.scratch, scratchBytes(entry, manifest));
-  }
-  const decoder = await dumpDecoder(store, entry, manifest, request.secrets);
-  const roles =
-    request.globals === true
-      ? await planRoles(context, maintenance, manifest, {
-          secrets: request.secrets,
-          allowed: request.allowPrivilegedRoles === true,
-        })
-      : null;
-  const contents = await readContents(context, entry.key, decoder, {
-    withOwners: ownership === null,
-  });
-  const notRestored = new NotRestored();
   const selection = await selectionFor(context, maintenance, contents, {
     request,
     manifest,
     planned: roles?.names ?? [],
     notRestored,
   });
+  const previousName = await freeName(maintenance, finalName, "before", new Date());
+  if (live !== null) {
+    await noteSlots(maintenance, { database: finalName, previousName }, notRestored);
+  }
+  noteSubscriptions(contents, selection.leftOut, { beside: into !== undefined, notRestored });
   return {
     entry,
     manifest,
+    store,
     database: finalName,
     temporaryName: siblingName(finalName, "restore", compactStamp(new Date(`${entry.stamp}Z`))),
     live,
     model,
-    previousName: await freeName(maintenance, finalName, "before", new Date()),
+    previousName,
     workers,
     decoder,
     contents,
@@ -130,6 +151,11 @@ export async function makePlan(
     notRestored,
     wayOut: wayOut(/^\w{1,50}$/.test(database) ? `${database}_saved` : "NAME"),
   };
+}
+
+/** Roles that the backup's objects, or the database itself, name. */
+function neededRoles(manifest: Manifest | null, contents: ArchiveContents): Set<string> {
+  return new Set([...requirementsOf(contents).roles, ...(manifest?.roles ?? [])]);
 }
 
 /** Less than the whole takes the live database's place only when that was said. */
@@ -156,19 +182,6 @@ async function ownershipOf(
   throw new Problem(
     `--role ${role}: this server has no such role. Create it first: CREATE ROLE. Nothing was changed.`,
   );
-}
-
-/** Where owners are left out, a new database belongs to whom everything in it will belong. */
-async function modelFor(
-  maintenance: pg.Client,
-  model: DatabaseProperties | null,
-  { ownership, live }: Pick<Plan, "ownership" | "live">,
-): Promise<DatabaseProperties | null> {
-  if (model === null || ownership === null) return model;
-  if (ownership.role !== null) return { ...model, owner: ownership.role };
-  if (live !== null) return model;
-  const { rows } = await maintenance.query<{ me: string }>("SELECT current_user AS me");
-  return { ...model, owner: rows[0]?.me ?? model.owner };
 }
 
 /** Only an archive inside zstd grows when it is unpacked, to the size of the database at most. */

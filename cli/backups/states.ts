@@ -7,8 +7,8 @@ import { dayAfter } from "../terminal/format.ts";
 
 /**
  * `complete`: with manifest. `verified`: and read back whole. `suspect`: looked wrong when it was taken. `no manifest`: never
- * finished. `legacy`: made by the old image, which writes none. `ahead of time`: its stamp is later than its storing. A
- * `Doubt`: it may be somebody else's.
+ * finished. `legacy`: made by the old image, which writes none. `ahead of time`: its stamp is later than its storing.
+ * `overwritten`: its dump was stored after its manifest. A `Doubt`: it may be somebody else's.
  */
 export type State =
   | "complete"
@@ -17,6 +17,7 @@ export type State =
   | "no manifest"
   | "legacy"
   | "ahead of time"
+  | "overwritten"
   | Doubt;
 
 export function stateOf(entry: CatalogueEntry): State {
@@ -25,6 +26,8 @@ export function stateOf(entry: CatalogueEntry): State {
   if (entry.doubt && entry.kind === "ours") return entry.doubt;
   if (entry.kind === "legacy") return "legacy";
   if (entry.suspect) return "suspect";
+  // Neither its manifest nor a mark of verification speaks of the bytes that are there now.
+  if (entry.overwritten === true) return "overwritten";
   return entry.verifiedKey === null ? "complete" : "verified";
 }
 

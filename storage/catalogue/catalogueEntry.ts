@@ -23,6 +23,8 @@ export interface CatalogueEntry {
   readonly suspectManifestKey?: string;
   /** Why it was found suspect later, from that manifest. */
   readonly suspectReason?: string | null | undefined;
+  /** True: the dump was stored after its manifest, which is written last, so it is not the one that was written first. */
+  readonly overwritten?: boolean | undefined;
   /** What is odd about its parts, as a sentence. */
   readonly notice?: string | null | undefined;
   /** Why it may not be what it says, as `judgeOrigin` has found; absent: nothing was found, or it was not judged. */

@@ -45,7 +45,13 @@ export interface Cluster {
   readonly user?: string;
   /** Clusters of one name are copies with one system identifier, as a server and itself; those of another are another server. @default "" */
   readonly name?: string;
+  /** Encoding and locale of its own databases. @default UTF8 and C.UTF-8 */
+  readonly text?: { readonly encoding: string; readonly locale: string };
+  /** More settings of the server, `name=value`. @default none */
+  readonly settings?: readonly string[];
 }
+
+const TEXT = { encoding: "UTF8", locale: "C.UTF-8" };
 
 /**
  * Starts a new cluster in a temporary folder.
@@ -54,17 +60,19 @@ export interface Cluster {
 export async function startPostgres({
   user = "postgres",
   name = "",
+  text = TEXT,
+  settings: more = [],
 }: Cluster = {}): Promise<TestPostgres> {
   const found = await findServerPrograms();
   if (found === undefined) throw new Error(`no PostgreSQL server under ${LIBRARY}`);
   const as = serverUser();
-  const template = await ensureTemplate(found, as, { user, name });
+  const template = await ensureTemplate(found, as, { user, name, text });
   const dir = await mkdtemp(join(tmpdir(), "test-postgres-"));
   if (as !== undefined) await chown(dir, as.uid, as.gid);
   const data = join(dir, "data");
   await execute("cp", ["-a", template, data]);
   const port = await freePort();
-  const settings = ["fsync=off", "unix_socket_directories=", "listen_addresses=127.0.0.1"];
+  const settings = ["fsync=off", "unix_socket_directories=", "listen_addresses=127.0.0.1", ...more];
   const child = spawn(
     join(found.dir, "postgres"),
     ["-D", data, "-p", String(port), ...settings.flatMap((setting) => ["-c", setting])],
@@ -98,11 +106,12 @@ export async function startPostgres({
 async function ensureTemplate(
   found: { readonly dir: string },
   as: { uid: number; gid: number } | undefined,
-  { user, name }: Required<Cluster>,
+  { user, name, text }: Required<Pick<Cluster, "user" | "name" | "text">>,
 ): Promise<string> {
   const { stdout } = await execute(join(found.dir, "postgres"), ["--version"]);
   const version = /[\d.]+/.exec(stdout)?.[0] ?? "";
-  const kind = user === "postgres" && name === "" ? "" : `-${user}-${name}`;
+  const kind =
+    user === "postgres" && name === "" ? "" : `-${user}-${name}-${text.encoding}-${text.locale}`;
   const template = join(cacheDir, `test-postgres-${version}-${as?.uid ?? "own"}${kind}`);
   if (existsSync(template)) return template;
   const dir = await mkdtemp(join(tmpdir(), "test-postgres-template-"));
@@ -115,9 +124,9 @@ async function ensureTemplate(
     const data = join(dir, "data");
     await execute(
       join(found.dir, "initdb"),
-      ["-D", data, "-U", user, "-A", "scram-sha-256", "-E", "UTF8"].concat(
+      ["-D", data, "-U", user, "-A", "scram-sha-256", "-E", text.encoding].concat(
         `--pwfile=${passwordFile}`,
-        ["--locale=C.UTF-8", "--no-sync"],
+        [`--locale=${text.locale}`, "--no-sync"],
       ),
       { ...as, cwd: dir },
     );
