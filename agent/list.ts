@@ -1,7 +1,9 @@
 import { remarksOn } from "../common/contracts/leftOut.ts";
 import type { Manifest } from "../common/contracts/manifest.ts";
 import { formatBytes } from "../common/format.ts";
-import { type CatalogueEntry, isComplete, listBackups } from "../storage/catalogue/catalogue.ts";
+import { listBackups } from "../storage/catalogue/catalogue.ts";
+import { type CatalogueEntry, isComplete } from "../storage/catalogue/catalogueEntry.ts";
+import { aheadOfTimeNotice, isAheadOfTime } from "../storage/catalogue/countingBackups.ts";
 import { withManifests } from "../storage/catalogue/readManifest.ts";
 import type { ObjectStore } from "../storage/s3/objectStore.ts";
 import type { Report } from "./runtime/reporter.ts";
@@ -25,11 +27,18 @@ export async function list(store: ObjectStore, database: string, report: Report)
       `  ${entry.stamp}  ${formatBytes(entry.bytes).padStart(8)}${remark && `  ${remark}`}`,
     );
   }
+  for (const { notice } of backups) if (notice) report.warn(notice);
+  const ahead = aheadOfTimeNotice(backups);
+  if (ahead !== undefined) report.warn(ahead);
 }
 
 function remarkOn(entry: CatalogueEntry & { readonly manifest: Manifest | null }): string {
-  if (entry.kind === "legacy") return "by the old image: no manifest";
   if (!isComplete(entry)) return "incomplete: no manifest";
+  return [isAheadOfTime(entry) ? "ahead of time" : "", stateOf(entry)].filter(Boolean).join(", ");
+}
+
+function stateOf(entry: CatalogueEntry & { readonly manifest: Manifest | null }): string {
+  if (entry.kind === "legacy") return "by the old image: no manifest";
   const remarks = entry.manifest === null ? "" : remarksOn(entry.manifest);
   if (entry.suspect) return remarks === "" ? "suspect" : `suspect: ${remarks}`;
   return [entry.verifiedKey === null ? "" : "verified", remarks].filter(Boolean).join("; ");

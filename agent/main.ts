@@ -71,7 +71,10 @@ const program = new Command("agent")
   .helpCommand(false);
 
 tracked("backup", "dump the database into the bucket now")
-  .option("--scheduled", "for run.sh: a backup that is under way counts as this one")
+  .option(
+    "--scheduled",
+    "for run.sh: waits for a backup that is under way, which counts as this one if it is good",
+  )
   .option("--database <name>", "only this one, where the container backs up several")
   .option("--accept", "count it as good although it differs from the last: the new normal")
   .option("--catch-up", "for run.sh: only if the run that was missed is still missing")
@@ -89,6 +92,7 @@ tracked("restore", "restore into a new database, check it, and swap it with the 
   .option("--into <name>", "restore beside the live database, under this new name")
   .option("--not-after <time>", "the latest backup of this time or before it")
   .option("--globals", "make the roles of the backup that the server lacks, without passwords")
+  .option("--allow-privileged-roles", "with --globals: superusers and the like stay what they were")
   .option("--scratch <folder>", "unpack the archive there and restore with every core")
   .option(
     "--keep-going",
@@ -198,6 +202,7 @@ interface RestoreFlags
       | "into"
       | "notAfter"
       | "globals"
+      | "allowPrivilegedRoles"
       | "dryRun"
       | "keepGoing"
       | "allowIncomplete"

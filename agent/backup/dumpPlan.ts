@@ -15,7 +15,7 @@ import { errorCode, errorMessage } from "../runtime/errorMessage.ts";
 import type { Report } from "../runtime/reporter.ts";
 import { describeEncryption } from "../streams/encrypt.ts";
 import type { UploadDestination } from "../streams/fanOutUpload.ts";
-import { snapshotAnomaly } from "./anomaly.ts";
+import { CLOCK_REMEDY, clockDifference, snapshotAnomaly } from "./anomaly.ts";
 import { compressionFor } from "./compression.ts";
 import type { ChosenDestinations, Destination } from "./destinations.ts";
 import { type DumpExtent, readDumpExtent } from "./dumpExtent.ts";
@@ -25,6 +25,8 @@ import { chooseTier } from "./tiers.ts";
 export interface DumpDestination extends Destination, UploadDestination {
   readonly folder: Folder;
 }
+
+const ACCEPT = "If that is as it should be, accept it once: backup --accept";
 
 interface DescribedDatabase {
   readonly properties: ExistingDatabase;
@@ -45,6 +47,8 @@ export interface DumpPlan {
   readonly recipients: readonly string[];
   /** Why a dump of this snapshot is suspect, known before it is made; null: it is not. */
   readonly anomaly: string | null;
+  /** What makes a suspect one good. */
+  readonly remedy: string;
   readonly destinations: readonly DumpDestination[];
 }
 
@@ -69,13 +73,20 @@ export async function planDump(
   const extent = await readDumpExtent(settings.postgres, client);
   if (extent.unknown !== undefined) report.warn(extent.unknown);
   const { contents } = extent;
+  const store = destinations[0]?.store;
+  const before = store?.serviceTime();
   const snapshot = await takeSnapshot(client, contents?.filled);
+  const wrongClock = clockDifference(snapshot.takenAt, {
+    before,
+    after: store?.serviceTime(),
+    name: store?.address.endpoint ?? "AWS",
+  });
   const described = await describeDatabase(client, database, report);
   if (snapshot.tables.length === 0) {
     report.warn(`"${database}" has no table. Check POSTGRES_DATABASE if that is not meant.`);
   }
   const stamp = stampOf(snapshot.takenAt);
-  const anomaly = reference && snapshotAnomaly(snapshot, reference);
+  const anomaly = wrongClock ?? (reference && snapshotAnomaly(snapshot, reference));
   const { encryption, recipients } = describeEncryption(settings.encryption);
   const treatment = { compression: compressionFor(pgDumpMajor), encryption };
   return {
@@ -87,6 +98,7 @@ export async function planDump(
     treatment,
     recipients,
     anomaly,
+    remedy: wrongClock === null ? ACCEPT : CLOCK_REMEDY,
     destinations: destinations.map((destination) => {
       const { prefix, provider } = destination.store.address;
       const tier = destination.tiers ? chooseTier(destination.entries ?? [], stamp) : null;

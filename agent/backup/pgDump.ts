@@ -3,7 +3,12 @@ import type { AgentSettings } from "../../common/contracts/agentEnvironment/envi
 import type { ServerSettings } from "../../common/contracts/agentEnvironment/postgres.ts";
 import { Problem } from "../../common/problem.ts";
 import { adviceFor } from "../postgres/brokenConnection.ts";
-import { connectionString, LOCK_TIMEOUT, libpqEnvironment } from "../postgres/connection.ts";
+import {
+  connectionString,
+  LOCK_TIMEOUT,
+  libpqEnvironment,
+  watchServer,
+} from "../postgres/connection.ts";
 import {
   describeExit,
   type Pipeline,
@@ -82,8 +87,17 @@ export async function listDumpContents(
     env: libpqEnvironment(settings),
     stdin: "ignore",
   });
+  const server = watchServer(settings);
+  server.signal.addEventListener("abort", () => pipeline.kill(), { once: true });
   let text = "";
-  for await (const chunk of pipeline.stdout.setEncoding("utf8")) text += chunk;
+  try {
+    for await (const chunk of pipeline.stdout.setEncoding("utf8")) text += chunk;
+  } catch (error) {
+    server.signal.throwIfAborted();
+    throw error;
+  } finally {
+    server.stop();
+  }
   const { first, second } = await pipeline.ended;
   // pg_dump may be cut by the closed pipe after the table of contents: only pg_restore's own result counts here.
   if (second.code !== 0) {

@@ -1,8 +1,10 @@
 import type { AgeSecrets } from "../../common/age/stanzas.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
-import { type CatalogueEntry, listBackups } from "../../storage/catalogue/catalogue.ts";
+import { listBackups } from "../../storage/catalogue/catalogue.ts";
+import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
 import { readManifest } from "../../storage/catalogue/readManifest.ts";
-import { chooseBackup, notAfter } from "../../storage/catalogue/selectBackup.ts";
+import { chooseBackup } from "../../storage/catalogue/selectBackup.ts";
+import { warnOfChoice } from "../archive/chosenBackup.ts";
 import type { AgentContext } from "../runtime/context.ts";
 
 /** What a restore was asked for. */
@@ -15,6 +17,8 @@ export interface RestoreRequest {
   readonly into?: string;
   /** Makes the roles of the backup that the server lacks. @default false */
   readonly globals?: boolean;
+  /** With `globals`: the roles also get the attributes and memberships that reach beyond a database. @default false */
+  readonly allowPrivilegedRoles?: boolean;
   /** Folder for the unpacked archive, so that it is restored by several connections at once; absent: streamed. */
   readonly scratch?: string;
   /** Goes on after an error and lists each statement that fails; needs `into` or `allowIncomplete`. @default false */
@@ -45,14 +49,15 @@ export interface Choice {
  * @throws Problem when there is none
  */
 export async function chooseFor(
-  { settings, store }: AgentContext,
+  { settings, store, report }: AgentContext,
   request: RestoreRequest,
 ): Promise<Choice> {
   const { database } = settings.postgres;
   const { bucket, prefix } = store.address;
   const location = `s3://${bucket}/${prefix}`;
-  const all = await listBackups(store, database);
-  const entries = request.notAfter === undefined ? all : notAfter(all, request.notAfter, location);
-  const entry = chooseBackup(entries, request.wanted, database, location, store.address.names);
+  const entries = await listBackups(store, database);
+  const { wanted, notAfter } = request;
+  const entry = chooseBackup(entries, wanted, database, location, store.address.names, notAfter);
+  warnOfChoice(report, entries, entry, wanted);
   return { entry, manifest: entry.kind === "legacy" ? null : await readManifest(store, entry) };
 }

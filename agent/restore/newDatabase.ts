@@ -2,7 +2,7 @@ import type pg from "pg";
 import type { ServerSettings } from "../../common/contracts/agentEnvironment/postgres.ts";
 import { Problem } from "../../common/problem.ts";
 import type { ArchiveContents } from "../archive/contents.ts";
-import { connect } from "../postgres/connection.ts";
+import { connect, requireAnswer } from "../postgres/connection.ts";
 import { identifier, literal } from "../postgres/identifiers.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import { errorCode } from "../runtime/errorMessage.ts";
@@ -144,6 +144,7 @@ export async function dropUnfinished(
   cause: unknown,
 ): Promise<void> {
   try {
+    await requireAnswer(settings.postgres, maintenance);
     if (cause instanceof Error && isFullDisk(cause.message)) {
       await emptyRestoreDatabase(settings.postgres, name);
     }

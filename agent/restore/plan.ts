@@ -1,7 +1,7 @@
 import type pg from "pg";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
-import type { CatalogueEntry } from "../../storage/catalogue/catalogue.ts";
+import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
 import { type ArchiveContents, describeItem, readContents } from "../archive/contents.ts";
 import { type Decoder, dumpDecoder } from "../archive/decode.ts";
 import { requireNoBackup } from "../postgres/advisoryLock.ts";
@@ -97,7 +97,10 @@ export async function makePlan(
   const decoder = await dumpDecoder(store, entry, manifest, request.secrets);
   const roles =
     request.globals === true
-      ? await planRoles(context, maintenance, manifest, request.secrets)
+      ? await planRoles(context, maintenance, manifest, {
+          secrets: request.secrets,
+          allowed: request.allowPrivilegedRoles === true,
+        })
       : null;
   const contents = await readContents(context, entry.key, decoder, {
     withOwners: ownership === null,

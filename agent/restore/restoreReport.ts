@@ -5,6 +5,7 @@ import type { Compared } from "./checkRestored.ts";
 import { describeOccupant } from "./checks/occupants.ts";
 import { describeFailed, type FailedStatement } from "./load/keepGoing.ts";
 import type { Plan } from "./plan.ts";
+import { announceRoles } from "./roles.ts";
 import { undoCommand } from "./undo.ts";
 
 /** Reports what will happen. */
@@ -29,9 +30,7 @@ export function announce(report: Report, plan: Plan): void {
       `The swap also ends ${workers.map(describeOccupant).join(", ")}, which the server starts again.`,
     );
   }
-  if (roles !== null && roles.names.length > 0) {
-    report.line(`Roles made first: ${roles.names.map((name) => `"${name}"`).join(", ")}.`);
-  }
+  if (roles !== null) announceRoles(report, roles, notRestored);
   if (manifest === null) {
     report.warn(
       `${entry.key} was written by the old image without a manifest: pg_restore's own result is checked, but there is nothing to compare the data with.`,

@@ -120,6 +120,8 @@ const entrySchema = z.object({
   tier: z.enum(["daily", "weekly", "monthly"]).nullable().default(null),
   globalsKey: z.string().nullable().default(null),
   verifiedKey: z.string().nullable().default(null),
+  /** What is odd about its parts, as a sentence. */
+  notice: z.string().nullish(),
   /** The agent reads those of the latest only. A manifest that this version cannot read must not hide the other backups. */
   manifest: manifestSchema.nullish().catch(null),
 });

@@ -78,6 +78,8 @@ export interface ObjectStore {
   putNew(key: string, bytes: Buffer, contentType: string): Promise<void>;
   /** Begins an object that is sent in parts. */
   startUpload(key: string, metadata?: Readonly<Record<string, string>>): Promise<ObjectUpload>;
+  /** The service's own time by its latest answer, whatever that was; undefined before the first, or where none tells it. */
+  serviceTime(): Date | undefined;
   /** Deletes the current version. S3 answers the same for a key that does not exist. */
   delete(key: string): Promise<void>;
 }

@@ -127,6 +127,11 @@ export class Agent {
     return stdout.split("\n").filter((line) => line !== "");
   }
 
+  async emptyScratch(): Promise<void> {
+    const words = ["exec", this.container, "find", SCRATCH, "-mindepth", "1", "-delete"];
+    await docker(words, { allowFailure: true });
+  }
+
   /**
    * Waits in the container to send a signal to a program.
    * @param program its name as the kernel has it: `pg_dump`

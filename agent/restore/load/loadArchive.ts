@@ -5,6 +5,7 @@ import { formatBytes } from "../../../common/format.ts";
 import { Problem } from "../../../common/problem.ts";
 import type { Decoder } from "../../archive/decode.ts";
 import { digestMismatch, openDownload } from "../../archive/downloadStream.ts";
+import { watchServer } from "../../postgres/connection.ts";
 import type { AgentContext } from "../../runtime/context.ts";
 import { throttled } from "../../runtime/reporter.ts";
 import type { Choice } from "../choice.ts";
@@ -151,9 +152,13 @@ async function streamed<T>(
   work: (download: Awaited<ReturnType<typeof openDownload>>) => Promise<T>,
 ): Promise<T> {
   const download = await openDownload(context, entry, `restore of ${database}`);
+  // When everything is read the download has no time limit any more, and pg_restore waits for a frozen server for ever.
+  const server = watchServer(context.settings.postgres);
+  const signal = AbortSignal.any([download.signal, server.signal]);
   try {
-    return await work(download);
+    return await work({ ...download, signal });
   } finally {
+    server.stop();
     download.close();
   }
 }

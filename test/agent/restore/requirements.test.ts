@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { it } from "node:test";
 import { parseArchive } from "../../../agent/archive/contents.ts";
 import { requirementsOf } from "../../../agent/restore/checks/requirements.ts";
-import { rolesToMake, splitStatements } from "../../../agent/restore/roles.ts";
 
 /** One entry, as `pg_restore --verbose --file=-` writes it. */
 const entry = (id: number, header: string, ...statements: string[]) =>
@@ -102,30 +101,4 @@ it("a function whose text looks like an entry's header stays whole", () => {
     items.map(({ settings }) => settings),
     ["", "SET default_tablespace = 'fast';"],
   );
-});
-
-it("of a dump of roles only what concerns the missing ones is done", () => {
-  const sql = [
-    "-- a comment; with a semicolon",
-    "\\restrict abc",
-    "SET default_transaction_read_only = off;",
-    "CREATE ROLE app;",
-    "ALTER ROLE app WITH SUPERUSER;",
-    'CREATE ROLE "new; one";',
-    'ALTER ROLE "new; one" WITH NOLOGIN;',
-    "COMMENT ON ROLE \"new; one\" IS E'back\\\\slash ''quote''; end';",
-    'GRANT app TO "new; one" GRANTED BY app;',
-    "GRANT app TO postgres GRANTED BY app;",
-    "CREATE TABLESPACE fast OWNER app LOCATION '/mnt';",
-    "\\unrestrict abc",
-  ].join("\n");
-  assert.deepEqual(rolesToMake(sql, new Set(["app", "postgres"])), {
-    names: ["new; one"],
-    statements: [
-      'ALTER ROLE "new; one" WITH NOLOGIN',
-      "COMMENT ON ROLE \"new; one\" IS E'back\\\\slash ''quote''; end'",
-      'GRANT app TO "new; one" GRANTED BY app',
-    ],
-  });
-  assert.deepEqual(splitStatements("a 'b\\';c;"), ["a 'b\\'", "c"]);
 });
