@@ -94,6 +94,7 @@ tracked("restore", "restore into a new database, check it, and swap it with the 
   .option("--globals", "make the roles of the backup that the server lacks, without passwords")
   .option("--allow-privileged-roles", "with --globals: superusers and the like stay what they were")
   .option("--scratch <folder>", "unpack the archive there and restore with every core")
+  .option("--server-locale", "take the server's encoding and locale instead of the backup's")
   .option(
     "--keep-going",
     "with --into: load all that can be loaded, and list each statement that fails",
@@ -209,6 +210,7 @@ interface RestoreFlags
       | "role"
       | "schema"
       | "excludeTable"
+      | "serverLocale"
     > {
   /** False with --no-owner. */
   readonly owner?: boolean;

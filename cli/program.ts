@@ -105,6 +105,10 @@ function describeProgram(terminal: Terminal, exit: (code: number) => void): Comm
       "with --globals: superusers and the like stay what they were",
     )
     .option(
+      "--server-locale",
+      "take the server's encoding and locale instead of the backup's, where it lacks that",
+    )
+    .option(
       "--scratch <folder>",
       "folder in the container to unpack in, for a restore with every core",
     )

@@ -1,6 +1,7 @@
 import type pg from "pg";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { globalsKey } from "../../storage/catalogue/objectKeys.ts";
+import { lossOf } from "../postgres/connection.ts";
 import { type CountedTable, countSnapshotRows, type TableRef } from "../postgres/snapshot.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import { throttled } from "../runtime/reporter.ts";
@@ -63,7 +64,8 @@ export async function uploadDump(
     what: `backup of ${settings.postgres.database}`,
     program,
     header,
-    describeFailure: dumpFailure,
+    // With the connection that holds it the snapshot is gone, of which pg_dump says only that it does not exist.
+    describeFailure: (exit) => lossOf(client)?.message.replace(/\.$/, "") ?? dumpFailure(exit),
     onProgress: uploadProgress(context),
     beforeComplete: async (destination, live) => {
       await tables;

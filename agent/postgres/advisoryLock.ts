@@ -59,11 +59,13 @@ const LONGEST_WAIT_MS = 6 * 3_600_000;
 
 /**
  * Waits for the backup that holds the database's lock.
+ * @param idleLimitMs longest time without a pg_dump beside it
  * @throws the signal's reason
  */
 export async function waitForBackup(
   settings: ServerSettings,
   signal: AbortSignal,
+  idleLimitMs: number = IDLE_LIMIT_MS,
 ): Promise<WaitResult> {
   const client = await connect(settings);
   const started = performance.now();
@@ -75,7 +77,7 @@ export async function waitForBackup(
       if (holder === undefined) return "ended";
       const now = performance.now();
       if (holder.dumping) active = now;
-      if (now - active > IDLE_LIMIT_MS || now - started > LONGEST_WAIT_MS) return "idle";
+      if (now - active > idleLimitMs || now - started > LONGEST_WAIT_MS) return "idle";
       await sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
     }
   } finally {

@@ -124,6 +124,8 @@ type Backend = pg.Client & {
   readonly processID: number | null;
   /** Watches over what the connection waits for. */
   watch?: AnswerWatch;
+  /** Why it was cut; undefined while it was not. */
+  loss?: () => Problem | undefined;
   /** Asks from another connection whether the server answers at all. */
   look?: () => Promise<unknown>;
   /** Closes it at once, whatever is under way; that fails for this reason. */
@@ -159,6 +161,11 @@ async function lookAt(
   } finally {
     closing();
   }
+}
+
+/** Why and when a connection was cut, also when nothing was asked of it since; undefined: it was not. */
+export function lossOf(client: pg.Client): Problem | undefined {
+  return (client as Backend).loss?.();
 }
 
 /**
@@ -312,6 +319,7 @@ function boundWaits(client: Backend, where: string): Backend {
       watch?.end();
     }
   }) as typeof client.query;
+  client.loss = () => cut && brokenConnection(where, cut, cut.error);
   client.giveUp = (why) => {
     silent.add(where);
     noteCut(why);

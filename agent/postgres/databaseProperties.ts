@@ -66,8 +66,10 @@ async function readAcl(client: pg.Client, database: string) {
     grantable: boolean;
   }>(
     `SELECT r.rolname AS grantee, a.privilege_type AS privilege, a.is_grantable AS grantable
-     FROM pg_database d CROSS JOIN LATERAL aclexplode(d.datacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
-     WHERE d.datname = $1 AND (a.grantee = 0 OR r.oid IS NOT NULL) ORDER BY 1 NULLS FIRST, 2`,
+     FROM pg_database d CROSS JOIN LATERAL
+       aclexplode(d.datacl) WITH ORDINALITY AS a (grantor, grantee, privilege_type, is_grantable, place)
+     LEFT JOIN pg_roles r ON r.oid = a.grantee
+     WHERE d.datname = $1 AND (a.grantee = 0 OR r.oid IS NOT NULL) ORDER BY a.place`,
     [database],
   );
   return rows;

@@ -56,13 +56,18 @@ async function compare(
       }),
     );
     const { tables: leftOut } = selection;
-    const { differences, remarks, ...result } = await compareWithManifest(
+    const { differences, remarks, notCounted, ...result } = await compareWithManifest(
       client,
       manifest,
       progress,
       leftOut.size === 0 ? undefined : ({ schema, name }) => leftOut.has(`${schema}.${name}`),
     );
     for (const remark of remarks) report.warn(remark);
+    for (const table of notCounted) {
+      report.warn(
+        `the rows of ${table} were loaded and not compared: this role may not count them. A superuser can, or a role with BYPASSRLS.`,
+      );
+    }
     if (differences.length > 0 && !keepGoing) {
       const more = differences.length > SHOWN ? ` and ${differences.length - SHOWN} more` : "";
       throw new Problem(

@@ -33,6 +33,8 @@ export interface RestoreRequest {
   readonly schema?: readonly string[];
   /** Not these tables, `events` or `audit.log`, with `*` for any characters. */
   readonly excludeTable?: readonly string[];
+  /** Takes the server's own encoding and locale instead of the backup's. @default false */
+  readonly serverLocale?: boolean;
   /** What may open an encrypted backup. */
   readonly secrets: AgeSecrets;
 }

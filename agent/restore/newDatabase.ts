@@ -1,13 +1,16 @@
 import type pg from "pg";
 import type { ServerSettings } from "../../common/contracts/agentEnvironment/postgres.ts";
+import type { DatabaseProperties } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
 import type { ArchiveContents } from "../archive/contents.ts";
-import { connect, requireAnswer } from "../postgres/connection.ts";
+import { connect, readServer, requireAnswer } from "../postgres/connection.ts";
+import { readProperties } from "../postgres/databaseProperties.ts";
 import { identifier, literal } from "../postgres/identifiers.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import { errorCode } from "../runtime/errorMessage.ts";
 import { isFullDisk } from "./checks/space.ts";
-import { createOptions, type DatabaseProperties, readProperties } from "./databaseProperties.ts";
+import { createOptions } from "./databaseProperties.ts";
+import { isLocaleError, localeProblem } from "./properties/serverLocale.ts";
 
 /** Comment of a database that is an unfinished restore, which the next try may drop. */
 const UNFINISHED = "kamal-postgres-backup: unfinished restore, safe to drop";
@@ -33,10 +36,12 @@ export async function createRestoreDatabase(
   await dropRestoreDatabase(client, settings, name);
   try {
     const tablespace = await defaultTablespace(client);
+    const { major } = await readServer(client);
     await client.query(
-      `CREATE DATABASE ${identifier(name)} ${createOptions(model, { tablespace })}`,
+      `CREATE DATABASE ${identifier(name)} ${createOptions(model, { tablespace, major })}`,
     );
   } catch (error) {
+    if (model !== null && isLocaleError(error)) throw await localeProblem(client, model, error);
     const message = error instanceof Error ? error.message : String(error);
     throw new Problem(
       `the database for the restore could not be made: ${message}. Nothing was changed.`,

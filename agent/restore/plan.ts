@@ -1,10 +1,11 @@
 import type pg from "pg";
-import type { Manifest } from "../../common/contracts/manifest.ts";
+import type { DatabaseProperties, Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
 import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
 import { type ArchiveContents, describeItem, readContents } from "../archive/contents.ts";
 import { type Decoder, dumpDecoder } from "../archive/decode.ts";
 import { requireNoBackup } from "../postgres/advisoryLock.ts";
+import { type ExistingDatabase, readProperties } from "../postgres/databaseProperties.ts";
 import { compactStamp, siblingName } from "../postgres/identifiers.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import { type Occupant, requireRenamable } from "./checks/occupants.ts";
@@ -16,10 +17,11 @@ import { requireRights } from "./checks/rights.ts";
 import { requireFreeSpace } from "./checks/space.ts";
 import { requireVersions } from "./checks/versions.ts";
 import { type Choice, chooseFor, type RestoreRequest } from "./choice.ts";
-import { type DatabaseProperties, freeName, readProperties } from "./databaseProperties.ts";
+import { freeName } from "./databaseProperties.ts";
 import { EVERYTHING, type Selection, select } from "./load/selection.ts";
 import { defaultTablespace } from "./newDatabase.ts";
 import { NotRestored } from "./notRestored.ts";
+import { planProperties } from "./properties/plannedProperties.ts";
 import { planRoles, type RolePlan } from "./roles.ts";
 
 /** What a restore will do, decided and checked before it does anything. */
@@ -29,8 +31,11 @@ export interface Plan extends Choice {
   /** The name that it has until it is checked. */
   readonly temporaryName: string;
   /** The database that has that name today; null: there is none. */
-  readonly live: DatabaseProperties | null;
-  /** Whose owner, locale and settings the new database gets: the live one, also when it is restored beside it. */
+  readonly live: ExistingDatabase | null;
+  /**
+   * The owner, locale and settings that the new database gets: the live one's, also when it is restored beside it, where
+   * that is the database that was backed up, else the backup's. Null: the server's defaults.
+   */
   readonly model: DatabaseProperties | null;
   /** The name under which the live database will stay. */
   readonly previousName: string;
@@ -79,9 +84,26 @@ export async function makePlan(
   await requireVersions(maintenance, manifest);
   if (live !== null) await requireNoBackup(maintenance, finalName);
   const workers = live === null ? [] : await requireRenamable(maintenance, finalName);
-  const model = await modelFor(maintenance, live ?? (await readProperties(maintenance, database)), {
-    ownership,
-    live,
+  if (request.scratch !== undefined) {
+    await requireFreeSpace(request.scratch, scratchBytes(entry, manifest));
+  }
+  const decoder = await dumpDecoder(store, entry, manifest, request.secrets);
+  const contents = await readContents(context, entry.key, decoder, {
+    withOwners: ownership === null,
+  });
+  const roles =
+    request.globals === true
+      ? await planRoles(context, maintenance, manifest, {
+          secrets: request.secrets,
+          allowed: request.allowPrivilegedRoles === true,
+          needed: contents && neededRoles(manifest, contents),
+        })
+      : null;
+  const notRestored = new NotRestored();
+  const model = await planProperties(context, maintenance, {
+    ...{ entry, manifest, decoder, ownership, notRestored },
+    serverLocale: request.serverLocale === true,
+    plannedRoles: roles?.names ?? [],
   });
   await requireRights(maintenance, {
     owner: model?.owner ?? ownership?.role ?? null,
@@ -91,21 +113,6 @@ export async function makePlan(
         : model.tablespace,
     replaced: live === null ? null : { name: finalName, owner: live.owner },
   });
-  if (request.scratch !== undefined) {
-    await requireFreeSpace(request.scratch, scratchBytes(entry, manifest));
-  }
-  const decoder = await dumpDecoder(store, entry, manifest, request.secrets);
-  const roles =
-    request.globals === true
-      ? await planRoles(context, maintenance, manifest, {
-          secrets: request.secrets,
-          allowed: request.allowPrivilegedRoles === true,
-        })
-      : null;
-  const contents = await readContents(context, entry.key, decoder, {
-    withOwners: ownership === null,
-  });
-  const notRestored = new NotRestored();
   const selection = await selectionFor(context, maintenance, contents, {
     request,
     manifest,
@@ -132,6 +139,11 @@ export async function makePlan(
   };
 }
 
+/** Roles that the backup's objects, or the database itself, name. */
+function neededRoles(manifest: Manifest | null, contents: ArchiveContents): Set<string> {
+  return new Set([...requirementsOf(contents).roles, ...(manifest?.roles ?? [])]);
+}
+
 /** Less than the whole takes the live database's place only when that was said. */
 function requireWholeOrWord(request: RestoreRequest, replaces: boolean): void {
   const { into, keepGoing, allowIncomplete, schema = [], excludeTable = [] } = request;
@@ -156,19 +168,6 @@ async function ownershipOf(
   throw new Problem(
     `--role ${role}: this server has no such role. Create it first: CREATE ROLE. Nothing was changed.`,
   );
-}
-
-/** Where owners are left out, a new database belongs to whom everything in it will belong. */
-async function modelFor(
-  maintenance: pg.Client,
-  model: DatabaseProperties | null,
-  { ownership, live }: Pick<Plan, "ownership" | "live">,
-): Promise<DatabaseProperties | null> {
-  if (model === null || ownership === null) return model;
-  if (ownership.role !== null) return { ...model, owner: ownership.role };
-  if (live !== null) return model;
-  const { rows } = await maintenance.query<{ me: string }>("SELECT current_user AS me");
-  return { ...model, owner: rows[0]?.me ?? model.owner };
 }
 
 /** Only an archive inside zstd grows when it is unpacked, to the size of the database at most. */

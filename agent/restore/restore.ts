@@ -101,7 +101,7 @@ async function loadAndSwap(
         temporaryName: plan.temporaryName,
         database: plan.database,
         live: plan.live && { previousName: plan.previousName },
-        comment: plan.live?.comment ?? null,
+        comment: plan.model?.comment ?? null,
       }),
     );
     if (plan.live !== null) report.line(`Swapped; ${closed} connections were closed.`);

@@ -39,13 +39,22 @@ const CONSENT = "--allow-privileged-roles";
 /**
  * Reads the roles stored beside a dump and plans those that the server lacks. Roles that exist are left as they are.
  * @param allowed whether attributes and memberships that reach beyond a database may be given
+ * @param needed roles that the backup's objects name; undefined: not known
  * @throws Problem when the backup has none, or they cannot be read
  */
 export async function planRoles(
   context: AgentContext,
   client: pg.Client,
   manifest: Manifest | null,
-  { secrets, allowed }: { readonly secrets: AgeSecrets; readonly allowed: boolean },
+  {
+    secrets,
+    allowed,
+    needed,
+  }: {
+    readonly secrets: AgeSecrets;
+    readonly allowed: boolean;
+    readonly needed: ReadonlySet<string> | undefined;
+  },
 ): Promise<RolePlan> {
   if (manifest === null || manifest.globals === null) {
     throw new Problem(
@@ -53,7 +62,11 @@ export async function planRoles(
     );
   }
   const sql = await readRoleDump(context, manifest, secrets);
-  const server = { existing: await readRoles(client), powerful: await powerfulRoles(client) };
+  const server = {
+    existing: await readRoles(client),
+    powerful: await powerfulRoles(client),
+    needed,
+  };
   try {
     return rolesToMake(sql, server, allowed);
   } catch (error) {
@@ -139,11 +152,22 @@ export function rolesToMake(
   {
     existing,
     powerful,
-  }: { readonly existing: ReadonlySet<string>; readonly powerful: ReadonlySet<string> },
+    needed,
+  }: {
+    readonly existing: ReadonlySet<string>;
+    readonly powerful: ReadonlySet<string>;
+    readonly needed?: ReadonlySet<string> | undefined;
+  },
   allowed: boolean,
 ): RolePlan {
   const dump = parseRoleDump(sql);
-  const names = dump.names.filter((name) => !existing.has(name));
+  const lacking = dump.names.filter((name) => !existing.has(name));
+  // The superuser that the old server was made with, for one: this server has its own.
+  const unneeded = lacking.filter(
+    (name) =>
+      !allowed && needed?.has(name) === false && dump.privileged.get(name)?.has("SUPERUSER"),
+  );
+  const names = lacking.filter((name) => !unneeded.includes(name));
   const made = new Set(names);
   const own = dump.statements.filter(({ role }) => made.has(role));
   const memberships = dump.memberships.filter(
@@ -189,7 +213,13 @@ export function rolesToMake(
       : memberships.filter((each) => !strongMemberships.includes(each)),
     privileges,
     withheld: !allowed && privileges.length > 0,
-    notices: noticesOf(dump, made),
+    notices: [
+      ...unneeded.map(
+        (name) =>
+          `the superuser "${name}" of the server that was backed up is not made, since nothing in the backup names it; ${CONSENT} makes it.`,
+      ),
+      ...noticesOf(dump, made),
+    ],
   };
 }
 

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import { Problem } from "../../common/problem.ts";
+import { readProperties } from "../postgres/databaseProperties.ts";
 import { identifier, literal } from "../postgres/identifiers.ts";
 import { errorCode } from "../runtime/errorMessage.ts";
 import { describeOccupant, isWorker, readOccupants } from "./checks/occupants.ts";
-import { readProperties } from "./databaseProperties.ts";
 
 const ATTEMPTS = 3;
 const END_SESSIONS_EVERY_MS = 100;

@@ -30,6 +30,8 @@ export interface RestoreOptions extends CopyOption {
   /** Makes the roles that the server lacks. @default false */
   readonly globals?: boolean;
   readonly allowPrivilegedRoles?: boolean;
+  /** Takes the server's own encoding and locale instead of the backup's. @default false */
+  readonly serverLocale?: boolean;
   /** Folder in the container for the unpacked archive. */
   readonly scratch?: string;
   /** Goes on after an error and lists each statement that fails. @default false */
@@ -91,6 +93,7 @@ export async function restore(
     ...(into === undefined ? [] : ["--into", into]),
     ...(options.globals ? ["--globals"] : []),
     ...(options.allowPrivilegedRoles ? ["--allow-privileged-roles"] : []),
+    ...(options.serverLocale ? ["--server-locale"] : []),
     ...(options.scratch === undefined ? [] : ["--scratch", options.scratch]),
     ...partArguments(options),
     ...identity.args,

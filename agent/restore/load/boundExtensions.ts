@@ -1,9 +1,9 @@
 import type pg from "pg";
+import type { DatabaseProperties } from "../../../common/contracts/manifest.ts";
 import { describeItem, withDependents } from "../../archive/contents.ts";
 import type { AgentContext } from "../../runtime/context.ts";
 import { errorMessage } from "../../runtime/errorMessage.ts";
 import { isBoundToDatabase, type RefusedItem, requireAccepted } from "../checks/rehearsal.ts";
-import type { DatabaseProperties } from "../databaseProperties.ts";
 import type { NotRestored } from "../notRestored.ts";
 import { type ContentLoad, ownershipWords } from "./content.ts";
 import { openArchive } from "./loadArchive.ts";

@@ -1,9 +1,9 @@
 import type pg from "pg";
+import type { DatabaseProperties } from "../../../common/contracts/manifest.ts";
 import type { ArchiveContents } from "../../archive/contents.ts";
 import { connect, endingOnAbort } from "../../postgres/connection.ts";
 import type { AgentContext } from "../../runtime/context.ts";
 import { type RefusedItem, rehearse } from "../checks/rehearsal.ts";
-import type { DatabaseProperties } from "../databaseProperties.ts";
 import { createRestoreDatabase, dropRestoreDatabase, makeRoomForSchemas } from "../newDatabase.ts";
 
 /** What a trial has shown. */

@@ -1,7 +1,14 @@
 /** Where each database of the matrix is restored, and what has to be true then. */
 import type { Outcome } from "../world.ts";
 import type { RichDatabase } from "./databases.ts";
-import { differences, otherOwners, type Picture, shown, unannounced } from "./picture.ts";
+import {
+  differences,
+  OF_DATABASE,
+  otherOwners,
+  type Picture,
+  shown,
+  unannounced,
+} from "./picture.ts";
 import type { Side } from "./side.ts";
 
 /** A server, and the agent that works on it. */
@@ -21,12 +28,30 @@ export interface Role {
 /** The application's role: it owns one of the databases, may make databases, and is no superuser. */
 export const APP: Role = { user: "app", password: "password-of-app" };
 
-/** Everything that a restore has said. */
-const saidBy = ({ stdout, stderr }: Outcome) => `${stdout}${stderr}`;
+/** What a restore has named as not restored, wherever: notices, the list of its event, statements that failed. */
+function namedBy({ stderr, events }: Outcome): string[] {
+  const restored = events.find(({ event }) => event === "restored");
+  const listed =
+    restored?.event === "restored"
+      ? [
+          ...restored.notRestored,
+          ...restored.differences,
+          ...restored.failed.map(({ entry, statement }) => `${entry} ${statement}`),
+        ]
+      : [];
+  return [
+    ...listed,
+    ...stderr.split("\n").filter((line) => /^not (?:restored|carried)/i.test(line)),
+  ];
+}
+
+const tailOf = ({ code, stdout, stderr }: Outcome) =>
+  `exit ${code} ${`${stdout}${stderr}`.slice(-1_000)}`;
 
 /**
  * Restores the newest backup in the place of whatever is there, and holds it against the original.
- * @returns what is wrong, each with where it was found; empty when everything is equal or was announced
+ * @param options `--globals` where the server lacks the roles
+ * @returns what is wrong, each with where it was found; empty when everything is equal
  */
 export async function restoreWhole(
   place: Place,
@@ -36,21 +61,43 @@ export async function restoreWhole(
 ): Promise<string[]> {
   const outcome = await place.agent(name, ["restore", "latest", "--yes", "--json", ...options]);
   const told = (what: string) => `${name} on the server of ${place.user}: ${what}`;
-  if (outcome.code !== 0) return [told(`exit ${outcome.code} ${saidBy(outcome).slice(-1_000)}`)];
+  if (outcome.code !== 0) return [told(tailOf(outcome))];
   const after = await place.side.picture(name);
-  const said = saidBy(outcome);
-  const owners = otherOwners(before, after).filter(
-    (each) => !/owner/i.test(said) || !named(said, each),
-  );
   return [
-    ...unannounced(differences(before, after), said).map((each) => told(shown(each))),
-    ...owners.map((each) => told(`another owner: ${each}`)),
+    ...differences(before, after).map((each) => told(shown(each))),
+    ...otherOwners(before, after).map((each) => told(`another owner: ${each}`)),
   ];
 }
 
-/** The role that has lost something is named. */
-const named = (said: string, owner: string) =>
-  said.includes(owner.split(": ").at(-1)?.split(" -> ")[0] ?? owner);
+/**
+ * The same on a server that has another superuser: whole, or refused with a sentence because the old superuser owns what only a
+ * superuser may own; then without owners and grants. Whatever differs was announced.
+ */
+export async function restoreElsewhere(
+  place: Place,
+  { name }: RichDatabase,
+  before: Picture,
+): Promise<string[]> {
+  const told = (what: string) => `${name} on the server of ${place.user}: ${what}`;
+  const words = ["restore", "latest", "--yes", "--json", "--globals"];
+  const first = await place.agent(name, words);
+  const refused = first.code === 1;
+  if (refused && !isSentence(first)) return [told(`refused without a sentence: ${tailOf(first)}`)];
+  const outcome = refused ? await place.agent(name, [...words, "--no-owner"]) : first;
+  if (outcome.code !== 0) return [told(tailOf(outcome))];
+  const after = await place.side.picture(name);
+  const said = namedBy(outcome);
+  const saysOwners = said.some((each) => /\bowners?\b/i.test(each));
+  const found = refused
+    ? differences(withoutGrants(before), withoutGrants(after))
+    : differences(before, after);
+  return [
+    ...unannounced(found, said).map((each) => told(shown(each))),
+    ...otherOwners(before, after)
+      .filter(() => !saysOwners)
+      .map((each) => told(`another owner: ${each}`)),
+  ];
+}
 
 /**
  * Restores it as a role that is no superuser, beside the live one: whole, or refused with a sentence; then with
@@ -63,37 +110,43 @@ export async function restoreAsApplication(
 ): Promise<string[]> {
   const into = "by_app";
   const told = (what: string) => `${name} as "app": ${what}`;
-  const restore = (...options: string[]) =>
-    place.agent(
-      name,
-      ["restore", "latest", "--into", into, "--no-owner", "--json", ...options],
-      APP,
-    );
-  let outcome = await restore();
+  const words = ["restore", "latest", "--into", into, "--no-owner", "--json"];
+  let outcome = await place.agent(name, words, APP);
   if (outcome.code === 1) {
-    const error = outcome.events.find(({ event }) => event === "error");
-    if (error?.event !== "error" || !error.message.endsWith(".")) {
-      return [told(`refused without a sentence: ${saidBy(outcome).slice(-1_000)}`)];
-    }
-    outcome = await restore("--keep-going");
+    if (!isSentence(outcome)) return [told(`refused without a sentence: ${tailOf(outcome)}`)];
+    outcome = await place.agent(name, [...words, "--keep-going"], APP);
   }
-  if (outcome.code !== 0 && outcome.code !== 2) {
-    return [told(`exit ${outcome.code} ${saidBy(outcome).slice(-1_000)}`)];
-  }
+  if (outcome.code !== 0 && outcome.code !== 2) return [told(tailOf(outcome))];
   try {
-    const after = await place.side.picture(into);
-    return unannounced(differences(inside(before), inside(after)), saidBy(outcome)).map((each) =>
-      told(shown(each)),
+    const found = differences(inside(before), inside(await place.side.picture(into)));
+    const lost = found.filter(({ part }) =>
+      /; Type: (?:TABLE DATA|BLOBS|LARGE OBJECTS?);/.test(part),
     );
+    return [
+      ...lost.map((each) => told(`rows: ${shown(each)}`)),
+      ...unannounced(found, namedBy(outcome)).map((each) => told(shown(each))),
+    ];
   } finally {
     await place.side.drop(into);
   }
 }
 
-/** Without what belongs to the database itself, which has another name here, and without grants, which `--no-owner` leaves out. */
-function inside({ parts, owners }: Picture): Picture {
-  const kept = [...parts].filter(
-    ([part]) => !/; Type: (?:DATABASE.*|ACL|DEFAULT ACL);|^Name: DATABASE /.test(part),
-  );
-  return { parts: new Map(kept), owners };
+/** Refused in words that somebody has written for it. */
+function isSentence({ events }: Outcome): boolean {
+  const error = events.find(({ event }) => event === "error");
+  return error?.event === "error" && /^(?!unexpected).*\.$/s.test(error.message);
+}
+
+/** As `--no-owner` leaves it, which is one thing to say. */
+function withoutGrants({ parts, owners }: Picture): Picture {
+  return {
+    parts: new Map([...parts].filter(([part]) => !/; Type: (?:DEFAULT )?ACL;/.test(part))),
+    owners,
+  };
+}
+
+/** Without what belongs to the database itself, which has another name here. */
+function inside(picture: Picture): Picture {
+  const { parts, owners } = withoutGrants(picture);
+  return { parts: new Map([...parts].filter(([part]) => !OF_DATABASE.test(part))), owners };
 }

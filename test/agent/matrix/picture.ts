@@ -18,9 +18,10 @@ export interface Difference {
 const HEADER =
   /^-- (?:Data for )?(Name: .*?; Type: .*?; Schema: .*?)(?:; Owner: (.*?))?(?:; Tablespace: .*)?$/;
 
-/** Comments, a random token, and the state that the script sets before whatever statement comes next. */
+/** Comments, a random token, and the settings of the session, which the script makes wherever it connects. */
 const NOISE =
-  /^(?:--.*|\\(?:(?:un)?restrict|connect|encoding) .*|SET default_table(?:space|_access_method) = .*|)$/;
+  /^(?:--.*|\\(?:(?:un)?restrict|connect|encoding) .*|SET (?:\w+_timeout|client_\w+|standard_conforming_strings|check_function_bodies|xmloption|row_security|default_table\w+) = .*|SELECT pg_catalog\.set_config\('search_path'.*|)$/;
+const OWNER = / OWNER TO (\S+|"(?:[^"]|"")*");$/;
 
 /** A policy's roles stand in the order of their numbers, which are the server's. */
 const POLICY_ROLES = /(?<=^CREATE POLICY .* TO )\S+(?:, \S+)+(?= USING)/;
@@ -44,8 +45,9 @@ export function pictureOf(text: string, views: Readonly<Record<string, string>>)
     if (key !== undefined) {
       begin(key);
       if (owner !== undefined && owner !== "-" && owner !== "") owners.set(key, owner);
-    } else if (/^ALTER .* OWNER TO /.test(line)) {
-      owners.set(`${line.replace(/ OWNER TO .*$/, "")}`, line.replace(/^.* OWNER TO (.*);$/, "$1"));
+    } else if (OWNER.test(line)) {
+      // Of a name with a line break in it this is the last line.
+      owners.set(line.replace(OWNER, ""), OWNER.exec(line)?.[1] ?? "");
     } else if (!NOISE.test(line)) {
       lines.push(line.replace(POLICY_ROLES, sorted));
     }
@@ -74,19 +76,35 @@ export function otherOwners(before: Picture, after: Picture): string[] {
 
 /**
  * The differences of which nothing was said.
- * @param said everything that the restore has told: notices, lists, events
+ * @param said what the restore has named as not restored, an entry each
  */
-export function unannounced(found: readonly Difference[], said: string): Difference[] {
-  return found.filter(({ part }) => {
-    const [, name = ""] = /^Name: (.*?); Type: /.exec(part) ?? [];
-    // `TABLE t`, `COLUMN t.c`, `FUNCTION f(integer)`: the object's own name is enough to find it by.
-    const object = name
-      .replace(/\(.*\)$/, "")
-      .split(/[ .]/)
-      .at(-1);
-    return object === undefined || object === "" || !said.includes(object);
+export function unannounced(found: readonly Difference[], said: readonly string[]): Difference[] {
+  const text = said.join("\n");
+  return found.filter((difference) => {
+    const words = wordsOf(difference);
+    return words.length === 0 || !words.every((word) => text.toLowerCase().includes(word));
   });
 }
+
+/** What has to be said, in small letters: the object's own name; of a database, whose name everybody says, each property that differs. */
+function wordsOf({ part, before, after }: Difference): string[] {
+  if (OF_DATABASE.test(part)) {
+    const lost = before.filter((line) => !after.includes(line));
+    return lost.map((line) => (PROPERTY.exec(line)?.slice(1).find(Boolean) ?? line).toLowerCase());
+  }
+  const [, name = ""] = /^Name: (.*?); Type: /.exec(part) ?? [];
+  // `TABLE t`, `COLUMN t.c`, `FUNCTION f(integer)`: the last word names it.
+  const object = name
+    .replace(/\(.*\)$/, "")
+    .split(/[ .]/)
+    .at(-1);
+  return object ? [object.toLowerCase()] : [];
+}
+
+/** Parts about the database itself. */
+export const OF_DATABASE = /; Type: DATABASE|^Name: DATABASE /;
+const PROPERTY =
+  / SET "?([\w.]+)|(COMMENT)|(CONNECTION LIMIT)|IS_(TEMPLATE)|(?:TO|FROM) (\S+);|(ENCODING|LOCALE)/;
 
 /** For a failing test: the first lines that differ. */
 export function shown({ part, before, after }: Difference): string {

@@ -96,7 +96,7 @@ async function serve(
     const left = backend;
     if (left === undefined) return;
     // As `server_reset_query`, which a session pool runs; who leaves within a transaction takes the connection along.
-    if (mode === "session") left.reset(() => release(database, left));
+    if (left.idle) left.reset(() => release(database, left));
     else left.socket.destroy();
   });
   for (;;) {
@@ -111,12 +111,12 @@ async function serve(
       taken.socket.once("close", () => client.destroy());
       taken.serve((answer) => {
         client.write(answer);
-        const idle = answer[0] === "Z".charCodeAt(0) && answer[5] === "I".charCodeAt(0);
-        if (!idle || mode === "session") return;
+        if (answer[0] !== "Z".charCodeAt(0) || !taken.idle || mode === "session") return;
         backend = undefined;
         release(database, taken);
       });
     }
+    backend.idle = false;
     backend.socket.write(message);
   }
 }
@@ -125,6 +125,8 @@ async function serve(
 class Backend {
   readonly socket: Socket;
   readonly parameters: readonly string[];
+  /** Whether no query and no transaction is under way. */
+  idle = true;
   #onAnswer: (message: Buffer) => void = () => {};
 
   static async open({ host, port, user, password }: TestPostgres, database: string) {
@@ -149,6 +151,7 @@ class Backend {
     const read = async () => {
       for (;;) {
         const message = await messages.typed();
+        if (message[0] === "Z".charCodeAt(0)) this.idle = message[5] === "I".charCodeAt(0);
         this.#onAnswer(message);
       }
     };

@@ -67,9 +67,9 @@ describe("what a manifest says of the database", { skip: unavailable, timeout: 3
       ...all,
       acl: [
         { grantee: null, privilege: "TEMPORARY", grantable: false },
-        { grantee: "app", privilege: "CONNECT", grantable: false },
         { grantee: "app", privilege: "CREATE", grantable: false },
         { grantee: "app", privilege: "TEMPORARY", grantable: false },
+        { grantee: "app", privilege: "CONNECT", grantable: false },
         { grantee: "readers", privilege: "CONNECT", grantable: false },
       ],
       settings: [
