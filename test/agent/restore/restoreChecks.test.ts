@@ -236,6 +236,21 @@ describe("what is certain to stop a restore", { skip: unavailable, timeout: 600_
     event(await agent(env, "restore", "--globals", "--json"), "restored");
   });
 
+  it("an owner that --globals will make is no obstacle for a dry run", async () => {
+    await world.query("postgres", "CREATE ROLE founder", "CREATE DATABASE founded OWNER founder");
+    await world.query("founded", "SET ROLE founder; CREATE TABLE t AS SELECT 1 AS i");
+    const env = await world.environment("founded");
+    await world.backup(env);
+    await world.query("postgres", "DROP DATABASE founded", "DROP ROLE founder");
+    const planned = event(
+      await agent(env, "restore", "--globals", "--dry-run", "--json"),
+      "planned",
+    );
+    assert.deepEqual(planned.roles, ["founder"]);
+    event(await agent(env, "restore", "--globals", "--json"), "restored");
+    assert.equal(await count("founded", "t"), 1);
+  });
+
   it("a standby: its primary is where to restore", async () => {
     await world.database("onstandby", "CREATE TABLE t (i int)");
     const env = await world.environment("onstandby");
