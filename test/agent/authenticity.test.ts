@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { PutBucketVersioningCommand } from "@aws-sdk/client-s3";
 import { encodeBech32 } from "../../common/age/bech32.ts";
 import { formatRecipient, publicKeyOf } from "../../common/age/keys.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
@@ -230,5 +231,30 @@ describe("who has written a backup", { skip: unavailable, timeout: 300_000 }, ()
       latest.stderr,
       /has no force: it is not signed as the manifest beside the dump is/,
     );
+  });
+
+  it("of a manifest that was overwritten, the version that is signed is restored, and no other", async () => {
+    const env = await vic("replaced", { SIGNING_KEYS: newKey() });
+    const Bucket = env["S3_BUCKET"] ?? "";
+    const VersioningConfiguration = { Status: "Enabled" } as const;
+    await world.s3.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration }));
+    const { mac: _, ...unsigned } = await world.backup(env);
+    const good = await world.backup(env);
+    for (const [manifest, over] of [
+      [good, JSON.stringify({ ...good, mac: undefined })],
+      [good, "x"],
+    ] as const) {
+      const stamp = manifest.takenAt.slice(0, 19);
+      await world.write(Bucket, manifestKey(env["S3_PREFIX"] ?? "", "replaced", stamp), over);
+      assert.match(
+        (await restored(env, stamp)).stderr,
+        /manifest\.json was overwritten\. The version that was written first/,
+      );
+    }
+    const stamp = stampIn(5);
+    const dump = await bytesOf(env, good);
+    await plant(world, env, { stamp, dump, manifest: unsigned });
+    await world.write(Bucket, manifestKey(env["S3_PREFIX"] ?? "", "replaced", stamp), "x");
+    assert.match(await refused(env, stamp), /its manifest cannot be read.*add --accept-origin/);
   });
 });
