@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
-import { TOGETHER } from "../support/shared.ts";
+import { TOGETHER } from "./shared.ts";
 
 export interface Score {
   /** Absent: of all files of this process. */

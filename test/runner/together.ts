@@ -4,7 +4,7 @@
  */
 import { after, describe } from "node:test";
 import { pathToFileURL } from "node:url";
-import { closeShared, filesTogether } from "../support/shared.ts";
+import { closeShared, filesTogether } from "./shared.ts";
 
 for (const file of filesTogether()) {
   describe(file, async () => {

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import { up } from "../../sandbox/commands/up.ts";
 import { type EngineOptions, openStack, type SandboxStack } from "../../sandbox/stack/engine.ts";
 import type { World } from "../../sandbox/world/world.ts";
-import { closeAtEnd, isShared } from "./shared.ts";
+import { closeAtEnd, isShared } from "../runner/shared.ts";
 
 export interface Journey {
   readonly world: World;
