@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { Command, CommanderError } from "commander";
+import { printable, printableJson } from "../common/printable.ts";
 import { Problem } from "../common/problem.ts";
 import { backup } from "./commands/backup.ts";
 import { drift } from "./commands/drift.ts";
@@ -101,15 +102,37 @@ function describeProgram(terminal: Terminal, exit: (code: number) => void): Comm
     .option("--identity <file>", IDENTITY)
     .option("--globals", "make the roles of the backup that the server lacks, without passwords")
     .option(
+      "--allow-privileged-roles",
+      "with --globals: superusers and the like stay what they were",
+    )
+    .option(
+      "--server-locale",
+      "take the server's encoding and locale instead of the backup's, where it lacks that",
+    )
+    .option(
       "--scratch <folder>",
       "folder in the container to unpack in, for a restore with every core",
     )
+    .option(
+      "--keep-going",
+      "with --into: load all that can be loaded, and list each statement that fails; exit 2: some did",
+    )
+    .option("--allow-incomplete", "let less than the whole database take the live one's place")
+    .option("--no-owner", "without owners and grants: everything belongs to the agent's role")
+    .option("--role <name>", "the same, but everything belongs to this role")
+    .option("--schema <name>", "only this schema; may be given several times", several)
+    .option(
+      "--exclude-table <name>",
+      "not this table, * for any characters; several times",
+      several,
+    )
     .option("--dry-run", "check everything and show what would be done, but change nothing")
     .option("--yes", "do not ask")
-    .action(async (time: string[], options, command: Command) =>
-      // The list shows date and time as two words.
-      restore(await open(common(command)), time.join(" "), options),
-    )
+    .action(async (time: string[], { owner, ...options }, command: Command) => {
+      // The list shows date and time as two words. Commander turns --no-owner into a false "owner".
+      const chosen = { ...options, noOwner: owner === false };
+      exit(await restore(await open(common(command)), time.join(" "), chosen));
+    })
     .addHelpText(
       "after",
       examples(
@@ -117,6 +140,9 @@ function describeProgram(terminal: Terminal, exit: (code: number) => void): Comm
         "restore 2026-11-24 03:15:02",
         'restore --not-after "2026-11-24 02:00"',
         "restore latest --into shop_look",
+        "restore latest --into shop_saved --keep-going",
+        'restore latest --into shop_part --schema app --exclude-table "audit.*"',
+        "--stack staging restore latest --role staging_app",
         "restore --identity backup-key.txt",
         "restore latest --copy",
         "restore --dry-run",
@@ -174,6 +200,11 @@ function common(command: Command): CommonOptions {
   return { ...options, cwd: resolve(options.cwd ?? ".") };
 }
 
+/** For an option that may be given several times. */
+function several(value: string, before: readonly string[] = []): string[] {
+  return [...before, value];
+}
+
 function examples(...lines: string[]): string {
   return `\nExamples:\n${lines.map((line) => `  $ npx ${name} ${line}`).join("\n")}`;
 }
@@ -188,6 +219,7 @@ function printError(
   const sentence = known ? message : `defect in ${name}: ${message} (--debug shows where)`;
   // A progress line may still stand there.
   if (err.isTTY) err.write("\r\u001b[2K");
-  err.write(`error: ${debug && error instanceof Error ? error.stack : sentence}\n`);
-  if (json) out.write(`${JSON.stringify({ error: sentence }, null, 2)}\n`);
+  const text = debug && error instanceof Error ? (error.stack ?? sentence) : sentence;
+  err.write(`error: ${printable(text)}\n`);
+  if (json) out.write(`${printableJson({ error: sentence }, 2)}\n`);
 }

@@ -11,6 +11,7 @@ import { chooseBackup } from "../../storage/catalogue/selectBackup.ts";
 import { readStart } from "../../storage/s3/download.ts";
 import { putNew } from "../../storage/upload/conditionalPut.ts";
 import type { AgentContext } from "../runtime/context.ts";
+import { warnOfChoice } from "./chosenBackup.ts";
 import { type BackupToVerify, readArchive, readStoredBytes } from "./readBack.ts";
 
 /** `full`: read to its last row. `stored`: the stored bytes are whole, but nothing here can decrypt them. */
@@ -44,7 +45,7 @@ export async function verify(
   const elapsedMs = Math.round(performance.now() - started);
   report.line(
     depth === "full"
-      ? `Verified ${entry.key}: ${size} read to the end, ${tables} tables, ${(elapsedMs / 1000).toFixed(1)} s.`
+      ? `Verified ${entry.key}: ${size} read to the end, ${tables} tables, ${(elapsedMs / 1000).toFixed(1)} s. Nothing was restored: only a restore shows that it can be.`
       : `Unreadable here: ${entry.key}, ${size}, is stored as it was written, but was not decrypted.`,
   );
   if (unchecked !== null) report.warn(`not checked: ${unchecked}`);
@@ -72,11 +73,12 @@ export async function verifyChosen(
   wanted: string,
   secrets: AgeSecrets,
 ): Promise<VerificationDepth> {
-  const { settings, store } = context;
+  const { settings, store, report } = context;
   const { database } = settings.postgres;
   const { bucket, prefix, names } = store.address;
   const entries = await listBackups(store, database);
   const entry = chooseBackup(entries, wanted, database, `s3://${bucket}/${prefix}`, names);
+  warnOfChoice(report, entries, entry, wanted);
   const manifest = entry.kind === "legacy" ? null : await readManifest(store, entry);
   return verify(context, entry, manifest, secrets);
 }

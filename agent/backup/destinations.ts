@@ -1,9 +1,12 @@
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
-import { type CatalogueEntry, isGood, listBackups } from "../../storage/catalogue/catalogue.ts";
+import { listBackups } from "../../storage/catalogue/catalogue.ts";
+import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
+import { aheadOfTimeNotice, countingBackups } from "../../storage/catalogue/countingBackups.ts";
 import { isDenied } from "../../storage/s3/errors.ts";
 import type { ObjectStore } from "../../storage/s3/objectStore.ts";
 import type { AgentContext, DestinationName } from "../runtime/context.ts";
+import type { Report } from "../runtime/reporter.ts";
 import { findReference } from "./anomaly.ts";
 import { isCopyDue } from "./copyDestination.ts";
 import type { DestinationResults } from "./destinationResults.ts";
@@ -47,6 +50,8 @@ export async function chooseDestinations(
       ...(tiers && { needed: "BACKUP_TIERS" }),
       onNotListable: warnNotListable,
     });
+    const ahead = aheadOfTimeNotice(entries ?? []);
+    if (ahead !== undefined) report.warn(ahead);
     destinations.push({ name: "first", store, entries, tiers });
   });
   const alone = destinations.length === 0;
@@ -66,11 +71,12 @@ export async function chooseDestinations(
       if (alone || isCopyDue(every, entries ?? [], new Date(), { jitterSeconds, timezone })) {
         destinations.push({ name: "copy", store, entries, tiers });
       } else {
-        const stamp = entries?.find(isGood)?.stamp;
+        const stamp = countingBackups(entries ?? [])[0]?.stamp;
         report.line(`No copy is due: the latest is of ${stamp}, COPY_EVERY is ${every}.`);
       }
     });
   }
+  for (const { entries } of destinations) warnOverwritten(report, entries ?? []);
   const [main] = destinations;
   if (main === undefined) throw results.failure();
   const { store, entries } = main;
@@ -79,6 +85,15 @@ export async function chooseDestinations(
       ? null
       : await findReference({ ...context, store }, entries);
   return { destinations, reference };
+}
+
+/** The newest ones: a bucket that was copied from elsewhere may hold nothing else. */
+const WARNED = 3;
+
+function warnOverwritten(report: Report, entries: readonly CatalogueEntry[]): void {
+  const found = entries.filter(({ overwritten }) => overwritten === true);
+  for (const { notice } of found.slice(0, WARNED)) if (notice) report.warn(notice);
+  if (found.length > WARNED) report.warn(`${found.length - WARNED} more backups were overwritten.`);
 }
 
 async function readEntries(

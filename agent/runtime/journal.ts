@@ -4,7 +4,7 @@
  */
 export class Journal {
   readonly #stays = new Map<string, string>();
-  readonly #tidied: string[] = [];
+  readonly #tidied = new Set<string>();
 
   /**
    * Something stands, whatever comes.
@@ -21,14 +21,14 @@ export class Journal {
    */
   tidied(what: string, words: string): void {
     this.#stays.delete(what);
-    this.#tidied.push(words);
+    this.#tidied.add(words);
   }
 
   /** How a run ends that was stopped, without its full stop. */
   ending(): string {
     const stays = [...this.#stays.values()];
     if (stays.length > 0) return `: ${[...stays, ...this.#tidied].join(", ")}`;
-    const tidied = this.#tidied.length === 0 ? "" : `; ${this.#tidied.join(", ")}`;
+    const tidied = this.#tidied.size === 0 ? "" : `; ${[...this.#tidied].join(", ")}`;
     return `; nothing was stored or changed${tidied}`;
   }
 }

@@ -57,18 +57,19 @@ export class StallTimeout {
     clearInterval(this.#timer);
   }
 
-  /** Passes a stream on, noting that it moves. */
+  /** Passes a stream on, noting that it moves. When it has ended nothing moves any more, however long the rest takes. */
   async *watch(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     for await (const chunk of source) {
       this.touch();
       yield chunk;
       this.touch();
     }
+    this.pause();
   }
 }
 
 /** In the largest unit of which there are two at least, as it is no more than rounded then. */
-function inWords(ms: number): string {
+export function inWords(ms: number): string {
   if (ms < 2_000) return `${ms} ms`;
   if (ms < 2 * 60_000) return `${Math.round(ms / 1000)} seconds`;
   return `${Math.round(ms / 60_000)} minutes`;

@@ -7,6 +7,7 @@ import {
   GetObjectCommand,
   HeadObjectCommand,
   ListObjectsV2Command,
+  ListObjectVersionsCommand,
   ListPartsCommand,
   PutObjectCommand,
   type S3Client,
@@ -20,8 +21,10 @@ import type {
   ObjectHead,
   ObjectStore,
   ObjectUpload,
+  ObjectVersion,
   StoredPart,
 } from "./objectStore.ts";
+import { ServiceClock } from "./serviceClock.ts";
 import { inSlices } from "./slicedBody.ts";
 import { leaveUnsigned } from "./unsignedPayload.ts";
 
@@ -29,10 +32,25 @@ import { leaveUnsigned } from "./unsignedPayload.ts";
 export class S3ObjectStore implements ObjectStore {
   readonly client: S3Client;
   readonly address: StoreAddress;
+  readonly #clock = new ServiceClock();
 
   constructor(client: S3Client, address: StoreAddress) {
     this.client = client;
     this.address = address;
+    // Nearer to the answer than what reads it, so that a refusal tells the time as well.
+    client.middlewareStack.add(
+      (next) => async (args) => {
+        const result = await next(args);
+        const { headers } = result.response as { readonly headers?: Record<string, string> };
+        this.#clock.note(headers?.["date"]);
+        return result;
+      },
+      { step: "deserialize", priority: "low", name: "serviceClock" },
+    );
+  }
+
+  serviceTime(): Date | undefined {
+    return this.#clock.now();
   }
 
   async *list(prefix: string): AsyncGenerator<ListedObject> {
@@ -67,16 +85,36 @@ export class S3ObjectStore implements ObjectStore {
     return { bytes, metadata };
   }
 
-  get(key: string): Promise<ObjectBody> {
-    return this.#read(key, {});
+  async *versions(key: string): AsyncGenerator<ObjectVersion> {
+    let from: { readonly KeyMarker?: string; readonly VersionIdMarker?: string } = {};
+    for (;;) {
+      const page = await this.client.send(
+        new ListObjectVersionsCommand({ Bucket: this.address.bucket, Prefix: key, ...from }),
+      );
+      if (page.IsTruncated === undefined) throw notS3(this.address);
+      let beyond = false;
+      for (const { Key, VersionId: id, Size: bytes, LastModified: at } of page.Versions ?? []) {
+        // Keys that only begin so follow this one, as S3 lists them in their order.
+        if (Key !== key) beyond = true;
+        else if (id !== undefined && bytes !== undefined && at !== undefined) {
+          yield { id, bytes, storedAt: at.toISOString() };
+        }
+      }
+      const { NextKeyMarker: KeyMarker, NextVersionIdMarker: VersionIdMarker } = page;
+      const isSame = KeyMarker === from.KeyMarker && VersionIdMarker === from.VersionIdMarker;
+      if (!page.IsTruncated || beyond || KeyMarker === undefined || isSame) return;
+      from = { KeyMarker, ...(VersionIdMarker !== undefined && { VersionIdMarker }) };
+    }
   }
 
-  getRange(
-    key: string,
-    range: { readonly from: number; readonly to?: number; readonly ifMatch?: string },
-  ): Promise<ObjectBody> {
-    const { from, to = "", ifMatch } = range;
+  get(key: string, version?: string): Promise<ObjectBody> {
+    return this.#read(key, { ...(version !== undefined && { VersionId: version }) });
+  }
+
+  getRange(key: string, range: Parameters<ObjectStore["getRange"]>[1]): Promise<ObjectBody> {
+    const { from, to = "", ifMatch, version } = range;
     return this.#read(key, {
+      ...(version !== undefined && { VersionId: version }),
       ...(ifMatch !== undefined && { IfMatch: ifMatch }),
       Range: `bytes=${from}-${to}`,
     });
@@ -84,7 +122,7 @@ export class S3ObjectStore implements ObjectStore {
 
   async #read(
     key: string,
-    how: { readonly IfMatch?: string; readonly Range?: string },
+    how: { readonly IfMatch?: string; readonly Range?: string; readonly VersionId?: string },
   ): Promise<ObjectBody> {
     const answer = await this.client.send(new GetObjectCommand({ ...this.#target(key), ...how }));
     // `bytes 5-9/10`, RFC 9110, section 14.4.

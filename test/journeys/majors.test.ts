@@ -71,7 +71,6 @@ async function startAgent(major: M): Promise<void> {
     ...{ S3_ACCESS_KEY_ID: accessKeyId, S3_SECRET_ACCESS_KEY: secretAccessKey },
   };
   await agents[major].start(world, images[major], env, [
-    ...["--cap-drop", "ALL", "--security-opt", "no-new-privileges"],
     ...["--volume", `${volumeOf(major)}:/scratch`],
   ]);
 }
@@ -217,8 +216,7 @@ describe("each major", { concurrency: MAJORS.length }, () => {
         await ask(major, ...astray, "backup");
         for (const way of [[], ["--scratch", "/scratch"]]) {
           const refused = await refusal(major, ...astray, "restore", ...way);
-          const reason =
-            /pg_restore: error: COPY failed for table "orders": ERROR: {2}relation "limits" does not exist; LINE 1: /;
+          const reason = /COPY failed for table "orders": relation "limits" does not exist\. /;
           assert.match(refused, reason);
           assert.match(refused, /"astray" was not touched\.$/);
           assert.doesNotMatch(refused, /creating|processing|launching/);

@@ -146,7 +146,8 @@ export class Service {
       s3.send(new ListMultipartUploadsCommand({ Bucket: BUCKET })),
     );
     return {
-      orphans: keys.filter((key) => key !== PROBE && !complete.has(backupOf(key))),
+      // What is no part of a backup, such as the record of a restore, belongs to none either.
+      orphans: keys.filter((key) => isPart(key) && !complete.has(backupOf(key))),
       uploads: (listed.Uploads ?? []).map(({ Key, UploadId }) => `${Key} ${UploadId}`),
     };
   }
@@ -192,6 +193,7 @@ export class Service {
         const command = new AbortMultipartUploadCommand({ Bucket: BUCKET, Key, UploadId });
         await s3.send(command).catch(() => {});
       }
+      return true;
     });
   }
 
@@ -207,14 +209,12 @@ export class Service {
   }
 
   /** Tried again for a while: it may have been started a moment ago, at another address than before. */
-  async #use<T>(work: (s3: S3Client) => Promise<T>): Promise<T> {
+  async #use<T extends object | true>(work: (s3: S3Client) => Promise<T>): Promise<T> {
     return eventually(this.container, ANSWERS_WITHIN_MS, async () => {
       try {
         return await work((await this.#open()).s3);
       } catch (error) {
         this.#forget();
-        // It answers, and with no.
-        if (error instanceof Error && /^(NoSuchKey|NotFound)$/.test(error.name)) throw error;
         throw error;
       }
     });
@@ -228,6 +228,12 @@ export class Service {
       region: "us-east-1",
       forcePathStyle: true,
       maxAttempts: 1,
+      // A service that was killed may take a request and never answer it.
+      requestHandler: {
+        connectionTimeout: 3_000,
+        requestTimeout: 20_000,
+        throwOnRequestTimeout: true,
+      },
       credentials: ADMINISTRATOR,
     });
     this.#client = { address, s3 };
@@ -248,9 +254,12 @@ export async function addressOf(container: string, network: string): Promise<str
 
 const MANIFEST = ".manifest.json";
 
+const prefixOf = (key: string) => key.split("/").slice(0, 2).join("/");
+const isPart = (key: string) => parseKey(prefixOf(key), key) !== undefined;
+
 /** Folder, database and time: what the parts of one backup have in common. */
 function backupOf(key: string): string {
-  const prefix = key.split("/").slice(0, 2).join("/");
+  const prefix = prefixOf(key);
   const parsed = parseKey(prefix, key);
   return parsed === undefined ? key : `${prefix}/${parsed.database}_${parsed.stamp}`;
 }

@@ -8,13 +8,14 @@ import type {
   ObjectHead,
   ObjectStore,
   ObjectUpload,
+  ObjectVersion,
   StoredPart,
 } from "../../storage/s3/objectStore.ts";
 
 /** The smallest part that S3 takes, the last one excepted. */
 const SMALLEST_PART = 5 * 1024 * 1024;
 
-type Operation = "list" | "head" | "get" | "put" | "upload" | "delete";
+type Operation = "list" | "versions" | "head" | "get" | "put" | "upload" | "delete";
 
 interface MemoryObject {
   readonly bytes: Buffer;
@@ -101,6 +102,13 @@ export class MemoryStore implements ObjectStore {
     return { bytes: found.bytes.length, metadata: found.metadata };
   }
 
+  async *versions(key: string): AsyncGenerator<ObjectVersion> {
+    this.#ask("versions", key);
+    const found = this.#objects.get(key);
+    if (found === undefined) return;
+    yield { id: "null", bytes: found.bytes.length, storedAt: found.storedAt };
+  }
+
   async get(key: string): Promise<ObjectBody> {
     this.#ask("get", key);
     return bodyOf(this.#find(key).bytes, undefined);
@@ -144,6 +152,10 @@ export class MemoryStore implements ObjectStore {
   async delete(key: string): Promise<void> {
     this.#ask("delete", key);
     this.#objects.delete(key);
+  }
+
+  serviceTime(): Date {
+    return new Date();
   }
 
   #ask(operation: Operation, key: string): void {

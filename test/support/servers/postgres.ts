@@ -45,7 +45,15 @@ export interface Cluster {
   readonly user?: string;
   /** Clusters of one name are copies with one system identifier, as a server and itself; those of another are another server. @default "" */
   readonly name?: string;
+  /** Settings of the server, `max_prepared_transactions=5`. @default [] */
+  readonly settings?: readonly string[];
+  /** Files of extensions that only this server has, by name: `bound.control`. @default {} */
+  readonly extensions?: Readonly<Record<string, string>>;
+  /** Encoding and locale of its own databases. @default UTF8 and C.UTF-8 */
+  readonly text?: { readonly encoding: string; readonly locale: string };
 }
+
+const TEXT = { encoding: "UTF8", locale: "C.UTF-8" };
 
 /**
  * Starts a new cluster in a temporary folder.
@@ -54,19 +62,26 @@ export interface Cluster {
 export async function startPostgres({
   user = "postgres",
   name = "",
+  settings: more = [],
+  extensions = {},
+  text = TEXT,
 }: Cluster = {}): Promise<TestPostgres> {
   const found = await findServerPrograms();
   if (found === undefined) throw new Error(`no PostgreSQL server under ${LIBRARY}`);
   const as = serverUser();
-  const template = await ensureTemplate(found, as, { user, name });
+  const template = await ensureTemplate(found, as, { user, name, text });
   const dir = await mkdtemp(join(tmpdir(), "test-postgres-"));
   if (as !== undefined) await chown(dir, as.uid, as.gid);
   const data = join(dir, "data");
   await execute("cp", ["-a", template, data]);
   const port = await freePort();
-  const settings = ["fsync=off", "unix_socket_directories=", "listen_addresses=127.0.0.1"];
+  const settings = [
+    ...["fsync=off", "unix_socket_directories=", "listen_addresses=127.0.0.1"],
+    ...more,
+  ];
+  const program = await programWith(extensions, found, dir);
   const child = spawn(
-    join(found.dir, "postgres"),
+    program,
     ["-D", data, "-p", String(port), ...settings.flatMap((setting) => ["-c", setting])],
     { ...as, cwd: dir, stdio: "ignore" },
   );
@@ -92,17 +107,44 @@ export async function startPostgres({
 }
 
 /**
+ * The server's program, beside which these files lie as extensions. It looks for them where it lies itself: a copy finds its
+ * own (make_relative_path of PostgreSQL's path.c).
+ */
+async function programWith(
+  extensions: Readonly<Record<string, string>>,
+  { dir: programs, major }: { readonly dir: string; readonly major: number },
+  folder: string,
+): Promise<string> {
+  const program = join(programs, "postgres");
+  const files = Object.entries(extensions);
+  if (files.length === 0) return program;
+  const root = join(folder, "usr");
+  const own = join(root, "lib/postgresql", String(major));
+  const share = join(root, "share/postgresql");
+  await mkdir(join(own, "bin"), { recursive: true });
+  await mkdir(share, { recursive: true });
+  await execute("cp", [program, join(own, "bin")]);
+  await execute("ln", ["-s", join(LIBRARY, String(major), "lib"), join(own, "lib")]);
+  await execute("cp", ["-a", join("/usr/share/postgresql", String(major)), share]);
+  for (const [name, text] of files) {
+    await writeFile(join(share, String(major), "extension", name), text);
+  }
+  return join(own, "bin/postgres");
+}
+
+/**
  * A cluster that was never started, made once for each version of the programs and copied: `initdb` takes longer than all the rest.
  * All copies of one name and superuser have the same system identifier.
  */
 async function ensureTemplate(
   found: { readonly dir: string },
   as: { uid: number; gid: number } | undefined,
-  { user, name }: Required<Cluster>,
+  { user, name, text }: Required<Pick<Cluster, "user" | "name" | "text">>,
 ): Promise<string> {
   const { stdout } = await execute(join(found.dir, "postgres"), ["--version"]);
   const version = /[\d.]+/.exec(stdout)?.[0] ?? "";
-  const kind = user === "postgres" && name === "" ? "" : `-${user}-${name}`;
+  const kind =
+    user === "postgres" && name === "" ? "" : `-${user}-${name}-${text.encoding}-${text.locale}`;
   const template = join(cacheDir, `test-postgres-${version}-${as?.uid ?? "own"}${kind}`);
   if (existsSync(template)) return template;
   const dir = await mkdtemp(join(tmpdir(), "test-postgres-template-"));
@@ -115,9 +157,9 @@ async function ensureTemplate(
     const data = join(dir, "data");
     await execute(
       join(found.dir, "initdb"),
-      ["-D", data, "-U", user, "-A", "scram-sha-256", "-E", "UTF8"].concat(
+      ["-D", data, "-U", user, "-A", "scram-sha-256", "-E", text.encoding].concat(
         `--pwfile=${passwordFile}`,
-        ["--locale=C.UTF-8", "--no-sync"],
+        [`--locale=${text.locale}`, "--no-sync"],
       ),
       { ...as, cwd: dir },
     );
