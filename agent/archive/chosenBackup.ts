@@ -1,4 +1,5 @@
 import type { Manifest } from "../../common/contracts/manifest.ts";
+import type { Signature } from "../../common/contracts/manifestMac.ts";
 import { Problem } from "../../common/problem.ts";
 import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
 import {
@@ -57,17 +58,24 @@ export async function warnOfOrigin(
     entries,
     entry,
     manifest,
+    signature,
     trust,
   }: {
     readonly entries: readonly CatalogueEntry[];
     readonly entry: CatalogueEntry;
     readonly manifest: Manifest | null;
+    /** What that of the manifest is worth; absent: it was not read. */
+    readonly signature?: Signature;
     readonly trust: Trust;
   },
 ): Promise<void> {
   if (trust.keys.length === 0) {
     report.warn(
       "the origin of the backup was not checked, since no signing key is given here (SIGNING_KEYS): whoever may write into the bucket can have put it there.",
+    );
+  } else if (signature !== undefined && signature !== "signed" && !entry.doubt) {
+    report.warn(
+      "the origin of the backup was not checked, since none of this database is signed with a key that is known here: whoever may write into the bucket can have put it there.",
     );
   }
   const before = countingBackups(entries).find(

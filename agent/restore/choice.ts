@@ -81,8 +81,9 @@ export async function chooseFor(
     await warnOfOrigin({ store, report }, { entries, entry, manifest: null, trust });
     return { entry, manifest: null, store };
   }
-  const { manifest, storedAt } = signed ?? (await readOriginalManifest(store, entry));
-  await warnOfOrigin({ store, report }, { entries, entry, manifest, trust });
+  const read = signed ?? (await readOriginalManifest(store, entry, trust.keys));
+  const { manifest, signature, storedAt } = read;
+  await warnOfOrigin({ store, report }, { entries, entry, manifest, signature, trust });
   if (storedAt !== undefined) report.warn(overwritten(entry.manifestKey ?? "", storedAt));
   const dump = await findOriginal(
     store,

@@ -25,21 +25,25 @@ export async function readManifest(store: ObjectStore, entry: CatalogueEntry): P
 
 /**
  * The same, where dump or manifest may have been overwritten: a dump of another size is not refused, and of a manifest that
- * cannot be read, or is another backup's, the first version that can is taken, where the key may list versions.
+ * cannot be read, or is another backup's, the first version that can is taken, where the key may list versions. With keys, of
+ * one that is not signed the first version that is.
  * @returns `storedAt` is when that version was stored; absent: the newest one is read
  * @throws Problem as `readManifest`
  */
 export async function readOriginalManifest(
   store: ObjectStore,
   entry: CatalogueEntry,
-): Promise<{ readonly manifest: Manifest; readonly storedAt?: string }> {
+  keys: readonly SigningKey[],
+): Promise<SignedManifest & { readonly storedAt?: string }> {
   const { manifestKey: key } = entry;
   if (key === null) throw incomplete(entry);
   try {
-    return { manifest: (await readSigned(store, entry, [])).manifest };
+    const newest = await readSigned(store, entry, keys);
+    if (keys.length === 0 || isSigned(newest)) return newest;
+    return (await firstVersion(store, entry, keys, isSigned)) ?? newest;
   } catch (error) {
     if (!(error instanceof Problem) || error.cause !== undefined) throw error;
-    const found = await firstVersion(store, entry, [], () => true);
+    const found = await firstVersion(store, entry, keys, () => true);
     if (found === undefined) throw error;
     return found;
   }
@@ -54,10 +58,14 @@ export async function readSignedOriginal(
   store: ObjectStore,
   entry: CatalogueEntry,
   keys: readonly SigningKey[],
-): Promise<{ readonly manifest: Manifest; readonly storedAt: string } | undefined> {
+): Promise<(SignedManifest & { readonly storedAt: string }) | undefined> {
   const settles = entry.doubt && entry.doubt !== "replay" && entry.doubt !== "in clear";
   if (!settles || entry.manifestKey === null || keys.length === 0) return undefined;
-  return firstVersion(store, entry, keys, ({ signature }) => signature === "signed");
+  return firstVersion(store, entry, keys, isSigned);
+}
+
+function isSigned({ signature }: SignedManifest): boolean {
+  return signature === "signed";
 }
 
 async function firstVersion(
@@ -65,13 +73,13 @@ async function firstVersion(
   entry: CatalogueEntry,
   keys: readonly SigningKey[],
   isWanted: (version: SignedManifest) => boolean,
-): Promise<{ readonly manifest: Manifest; readonly storedAt: string } | undefined> {
+): Promise<(SignedManifest & { readonly storedAt: string }) | undefined> {
   const key = entry.manifestKey ?? "";
   const versions = (await versionsOf(store, key)) ?? [];
   for (const { id, storedAt } of versions.slice(0, VERSIONS)) {
     const earlier = atVersion(store, key, id);
     const { manifest: found } = await attempt(() => readSigned(earlier, entry, keys));
-    if (found !== undefined && isWanted(found)) return { manifest: found.manifest, storedAt };
+    if (found !== undefined && isWanted(found)) return { ...found, storedAt };
   }
   return undefined;
 }

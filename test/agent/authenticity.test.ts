@@ -134,10 +134,15 @@ describe("who has written a backup", { skip: unavailable, timeout: 300_000 }, ()
       [{ mac: { ...(good.mac as NonNullable<Manifest["mac"]>), value: "" } }, "wrongly signed"],
       [foreign.mac ? { mac: foreign.mac } : {}, "unknown key"],
     ];
-    for (const [index, [over, doubt]] of rows.entries()) {
-      const stamp = stampIn(20 + index);
-      await plant(world, env, { stamp, dump, manifest: good, over });
-      assert.match(await list(env), new RegExp(`${stamp}.*${doubt}`));
+    const stamps = rows.map((_, index) => stampIn(20 + index));
+    for (const [index, [over]] of rows.entries()) {
+      await plant(world, env, { stamp: stamps[index] ?? "", dump, manifest: good, over });
+    }
+    const listed = await list(env);
+    for (const [index, [, doubt]] of rows.entries()) {
+      assert.match(listed, new RegExp(`${stamps[index]}.*${doubt}`));
+    }
+    for (const stamp of stamps.slice(0, 2)) {
       assert.match(await refused(env, stamp), /may be somebody else's/);
     }
     assert.equal(`${(await restored(env)).from}Z`, good.takenAt);
@@ -185,7 +190,9 @@ describe("who has written a backup", { skip: unavailable, timeout: 300_000 }, ()
     const unsigned = await vic("upgraded", {});
     const older = await world.backup(unsigned);
     const env: Environment = { ...unsigned, SIGNING_KEYS: newKey() };
-    assert.equal(`${(await restored(env)).from}Z`, older.takenAt);
+    const first = await restored(env);
+    assert.equal(`${first.from}Z`, older.takenAt);
+    assert.match(first.stderr, /none of this database is signed with a key that is known here/);
     const legacy = `${env["S3_PREFIX"]}/upgraded_2026-01-01T00:00:00.dump`;
     await world.write(env["S3_BUCKET"] ?? "", legacy, "PGDMP");
     const signed = await world.backup(env);
@@ -239,12 +246,15 @@ describe("who has written a backup", { skip: unavailable, timeout: 300_000 }, ()
     const VersioningConfiguration = { Status: "Enabled" } as const;
     await world.s3.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration }));
     const { mac: _, ...unsigned } = await world.backup(env);
+    const only = unsigned.takenAt.slice(0, 19);
+    const key = manifestKey(env["S3_PREFIX"] ?? "", "replaced", only);
+    const signed = await world.read(Bucket, key);
+    await world.write(Bucket, key, JSON.stringify(unsigned));
+    assert.match((await restored(env)).stderr, /manifest\.json was overwritten/);
+    await world.write(Bucket, key, signed);
     const good = await world.backup(env);
-    for (const [manifest, over] of [
-      [good, JSON.stringify({ ...good, mac: undefined })],
-      [good, "x"],
-    ] as const) {
-      const stamp = manifest.takenAt.slice(0, 19);
+    for (const over of [JSON.stringify({ ...good, mac: undefined }), "x"]) {
+      const stamp = good.takenAt.slice(0, 19);
       await world.write(Bucket, manifestKey(env["S3_PREFIX"] ?? "", "replaced", stamp), over);
       assert.match(
         (await restored(env, stamp)).stderr,
