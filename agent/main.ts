@@ -13,10 +13,14 @@ import { catchUpLine, nextRunLine } from "./clock.ts";
 import { list } from "./list.ts";
 import { chooseDatabase, forDatabase, printDatabases } from "./postgres/databases.ts";
 import { probe } from "./probe.ts";
+import { printActivity } from "./restore/kept/activity.ts";
+import { dropKept, printKept } from "./restore/kept/keptDatabases.ts";
+import { printHistory, recorded } from "./restore/kept/records.ts";
+import { undo } from "./restore/kept/undo.ts";
 import { type RestoreOptions, restore } from "./restore/restore.ts";
-import { undo } from "./restore/undo.ts";
 import { type RunOptions, runBackup } from "./run.ts";
 import { type Attachment, attachTo } from "./runtime/attachment.ts";
+import { cancel } from "./runtime/cancel.ts";
 import { confirmation } from "./runtime/confirm.ts";
 import { loggedReport, openContainerLog } from "./runtime/containerLog.ts";
 import type { AgentContext } from "./runtime/context.ts";
@@ -26,6 +30,7 @@ import { Journal } from "./runtime/journal.ts";
 import { translateVariables } from "./runtime/legacyVariables.ts";
 import { redactor } from "./runtime/redact.ts";
 import { openReport } from "./runtime/reporter.ts";
+import { registerRun } from "./runtime/runRegistry.ts";
 import { readSecrets } from "./runtime/secrets.ts";
 import { Stopped, stopOnSignal } from "./runtime/signals.ts";
 
@@ -45,6 +50,8 @@ const redact = redactor([
 ]);
 let report = openReport(json, redact);
 const journal = new Journal();
+/** Takes back that this command runs. */
+let unregister = () => {};
 /** Whoever has started this run, where it is tied to them. */
 let attachment: Attachment | undefined;
 
@@ -94,21 +101,54 @@ tracked("restore", "restore into a new database, check it, and swap it with the 
   .option("--yes", "do not ask")
   .action(async (wanted: string, options: RestoreFlags) => {
     const scratch = options.scratch ?? env["RESTORE_SCRATCH_DIR"];
-    await restore(openContextFor(options), {
-      wanted,
-      ...options,
-      ...(scratch && { scratch }),
-      secrets: await secretsFor(options),
-      confirm: confirmation(options.yes === true || json, stop.signal),
-    });
+    const context = openContextFor(options);
+    const database = options.into ?? context.settings.postgres.database;
+    const about = { action: "restore", database, asked: wanted } as const;
+    await recorded(context, about, sentenceOf, async (context) =>
+      restore(context, {
+        wanted,
+        ...options,
+        ...(scratch && { scratch }),
+        secrets: await secretsFor(options),
+        confirm: confirmation(options.yes === true || json, stop.signal),
+      }),
+    );
   });
 
 tracked("undo", "swap a database that a restore has replaced back into its place")
   .argument("<name>", "its name now, <database>_before_<time>")
   .option("--yes", "do not ask")
   .action(async (name: string, options: { yes?: boolean }) => {
-    await undo(openContext(), name, confirmation(options.yes === true || json, stop.signal));
+    const about = { action: "undo", database: databaseOf(name), asked: name } as const;
+    await recorded(openContext(), about, sentenceOf, (context) =>
+      undo(context, name, confirmation(options.yes === true || json, stop.signal)),
+    );
   });
+
+tracked("kept", "the databases that restores have left: replaced, undone, unfinished")
+  .option("--drop <name>", "drop this one for good")
+  .option("--yes", "do not ask")
+  .action(async ({ drop, yes }: { drop?: string; yes?: boolean }) => {
+    if (drop === undefined) return printKept(openContext());
+    if (yes !== true && !process.stdin.isTTY) {
+      throw new Problem(
+        "--drop asks before it drops a database, and there is no terminal. Add --yes.",
+      );
+    }
+    await dropKept(openContext(), drop, confirmation(yes === true, stop.signal));
+  });
+
+command("history", "what was restored and undone, or tried, newest first").action(() =>
+  printHistory(openContext()),
+);
+
+command("activity", "what runs in this container, and what was left").action(() =>
+  printActivity(openContext(), process.env["AGENT_STATE_DIR"]),
+);
+
+command("cancel", "stop a backup, restore, verify or undo that runs in this container")
+  .argument("[command]", "which one, where several run")
+  .action((name?: string) => cancel(process.env["AGENT_STATE_DIR"], name, report));
 
 tracked("verify", "read a backup to its end, without a database")
   .argument("[backup]", "latest, or a time as list shows it", "latest")
@@ -171,6 +211,10 @@ interface RestoreFlags
 
 program.hook("preAction", (_, action) => {
   if (!TRACKED.has(action.name())) return;
+  // A list changes nothing.
+  if (action.name() === "kept" && action.opts<{ drop?: string }>().drop === undefined) return;
+  const words = [action.name(), ...action.args].join(" ");
+  unregister = registerRun(process.env["AGENT_STATE_DIR"], action.name(), words);
   const log = openContainerLog();
   if (log !== undefined) report = loggedReport(report, action.name(), log, redact);
   if (action.opts<{ attached?: boolean }>().attached !== true) return;
@@ -184,6 +228,7 @@ stop.onDeadline(() =>
 
 process.exitCode = await run();
 stop.done();
+unregister();
 attachment?.close();
 
 async function run(): Promise<number> {

@@ -1,3 +1,4 @@
+import { abortAbandoned } from "../storage/upload/unfinishedUploads.ts";
 import { type BackupOptions, backup } from "./backup/backup.ts";
 import { missedRun } from "./missedRun.ts";
 import { Notifier } from "./notify/notifier.ts";
@@ -45,12 +46,14 @@ export async function runBackup(
     notifier = new Notifier(context, summary);
     notifier.runStarted();
     const names = await selectDatabases(context.settings, options.database);
+    for (const name of names) context.journal?.expected(name, `"${name}" was not stored`);
     await forEachDatabase(
       context,
       names,
       summary.observe(names, (each) => backup(each, options)),
     );
     if (options.database === undefined) recordResult(stateFolder);
+    await sweepUploads(context);
     await notifier.runEnded();
   } catch (error) {
     if (error instanceof AnotherBackupRuns) {
@@ -63,6 +66,21 @@ export async function runBackup(
     recordResult(stateFolder, describe(error));
     await notifier?.runEnded(describe(error));
     throw error;
+  }
+}
+
+/** What killed runs have left in the buckets. The backup is complete: a failure is a warning. */
+async function sweepUploads({ store, copy, report }: AgentContext): Promise<void> {
+  for (const each of [store, copy?.store]) {
+    if (each === undefined) continue;
+    try {
+      const aborted = await abortAbandoned(each, new Date());
+      const names = aborted.map(({ key, begunAt }) => `${key} of ${begunAt}`);
+      if (names.length > 0) report.warn(`aborted unfinished uploads: ${names.join(", ")}.`);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      report.warn(`unfinished uploads of earlier runs were not looked for: ${why}`);
+    }
   }
 }
 

@@ -8,7 +8,7 @@ import { createOptions, type DatabaseProperties, readProperties } from "./databa
 import { isFullDisk } from "./load/failure.ts";
 
 /** Comment of a database that is an unfinished restore, which the next try may drop. */
-const UNFINISHED = "kamal-postgres-backup: unfinished restore, safe to drop";
+export const UNFINISHED = "kamal-postgres-backup: unfinished restore, safe to drop";
 
 /**
  * Makes the empty database that a restore fills, like the given one. A leftover of an earlier try is dropped; anything

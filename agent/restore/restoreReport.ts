@@ -2,8 +2,8 @@ import { totalRows } from "../../common/contracts/manifest.ts";
 import { formatBytes } from "../../common/format.ts";
 import type { Report } from "../runtime/reporter.ts";
 import type { Compared } from "./checkRestored.ts";
+import { undoCommand } from "./kept/undo.ts";
 import type { Plan } from "./plan.ts";
-import { undoCommand } from "./undo.ts";
 
 /** Reports what will happen. */
 export function announce(report: Report, plan: Plan): void {

@@ -1,18 +1,20 @@
 import type pg from "pg";
-import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
-import { Problem } from "../../common/problem.ts";
-import { requireNoBackup, takeRestoreLock } from "../postgres/advisoryLock.ts";
-import { connectMaintenance } from "../postgres/connection.ts";
-import { siblingName } from "../postgres/identifiers.ts";
-import { type AgentContext, uninterrupted } from "../runtime/context.ts";
-import { freeName, readProperties } from "./databaseProperties.ts";
-import { swap } from "./swap.ts";
+import type { AgentSettings } from "../../../common/contracts/agentEnvironment/environment.ts";
+import { Problem } from "../../../common/problem.ts";
+import { requireNoBackup, takeRestoreLock } from "../../postgres/advisoryLock.ts";
+import { connectMaintenance } from "../../postgres/connection.ts";
+import { siblingName } from "../../postgres/identifiers.ts";
+import { type AgentContext, uninterrupted } from "../../runtime/context.ts";
+import { freeName, readProperties } from "../databaseProperties.ts";
+import { swap } from "../swap.ts";
 
 const FORM = /_before_(\d{8}T\d{6})$/;
 
 /** The command that gives a database its name back, as one pastes it behind the program's name. */
 export function undoCommand(name: string): string {
-  return `undo ${/^[\w.-]+$/.test(name) ? name : `'${name.replaceAll("'", `'\\''`)}'`}`;
+  const word = /^[\w.-]+$/.test(name) ? name : `'${name.replaceAll("'", `'\\''`)}'`;
+  // A name may look like an option.
+  return name.startsWith("-") ? `undo -- ${word}` : `undo ${word}`;
 }
 
 /**
