@@ -16,6 +16,7 @@ import { commitUploads, type RunFacts } from "./commit.ts";
 import { DestinationResults } from "./destinationResults.ts";
 import { type ChosenDestinations, chooseDestinations } from "./destinations.ts";
 import { announceDump, planDump } from "./dumpPlan.ts";
+import { startUndisturbed } from "./dumpStart.ts";
 import { uploadDump } from "./dumpUpload.ts";
 import { deleteExpired } from "./expiry.ts";
 import { parseExtraOptions } from "./pgDump.ts";
@@ -84,9 +85,12 @@ async function dumpSnapshot(
   client: pg.Client,
   { facts, chosen, results }: Run,
 ): Promise<void> {
-  const plan = await planDump(context, { client, pgDumpMajor: facts.pgDump.major, chosen });
+  const dump = await startUndisturbed(context, client, () =>
+    planDump(context, { client, pgDumpMajor: facts.pgDump.major, chosen }),
+  );
+  const { plan } = dump;
   announceDump(context.report, context.settings.postgres.database, plan);
-  const uploaded = await uploadDump(context, client, plan);
+  const uploaded = await uploadDump(context, client, dump);
   await commitUploads(context, { plan, uploaded, facts, reference: chosen.reference }, results);
 }
 

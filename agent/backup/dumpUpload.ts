@@ -1,14 +1,17 @@
 import type pg from "pg";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { globalsKey } from "../../storage/catalogue/objectKeys.ts";
-import { type CountedTable, countSnapshotRows } from "../postgres/snapshot.ts";
+import { type CountedTable, countSnapshotRows, type TableRef } from "../postgres/snapshot.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import { throttled } from "../runtime/reporter.ts";
 import { beginHeader } from "../streams/encrypt.ts";
 import { fanOutUpload, type StoredObject, type UploadSource } from "../streams/fanOutUpload.ts";
 import type { DumpDestination, DumpPlan } from "./dumpPlan.ts";
+import type { StartedDump } from "./dumpStart.ts";
 import { type Globals, startGlobalsDump } from "./globals.ts";
-import { dumpFailure, startDump } from "./pgDump.ts";
+import { dumpFailure } from "./pgDump.ts";
+
+const UNCOUNTED_SHOWN = 5;
 
 /** What was stored of a plan. */
 export interface UploadedDump {
@@ -33,16 +36,22 @@ interface Upload {
 export async function uploadDump(
   context: AgentContext,
   client: pg.Client,
-  plan: DumpPlan,
+  { plan, program }: StartedDump,
 ): Promise<UploadedDump> {
-  const { settings } = context;
+  const { settings, report, signal } = context;
+  let dumping = true;
+  const stopped = () => {
+    dumping = false;
+  };
+  program.ended.then(stopped, stopped);
   // Counted on the snapshot's own connection while pg_dump reads on another: the same rows, no time of its own.
-  const tables = countSnapshotRows(client, plan.snapshot.tables);
-  tables.catch(() => {});
-  const program = startDump(settings, {
-    snapshotId: plan.snapshot.id,
-    compression: plan.treatment.compression,
+  const tables = countSnapshotRows(client, plan.snapshot.tables, {
+    isWanted: () => dumping,
+    onUncounted: (failed) => {
+      if (!signal.aborted) report.warn(uncountedTables(failed));
+    },
   });
+  tables.catch(() => {});
   const header = beginHeader(settings.encryption);
   const globals = settings.globals ? startGlobalsDump(context, header) : undefined;
   const storeGlobals = globals && globalsUpload(globals, plan, settings.postgres.database);
@@ -86,6 +95,14 @@ function globalsUpload(globals: Globals, { stamp, treatment }: DumpPlan, databas
       stored.set(destination, result?.value ?? null);
     },
   };
+}
+
+function uncountedTables(failed: ReadonlyMap<TableRef, string>): string {
+  const shown = [...failed]
+    .slice(0, UNCOUNTED_SHOWN)
+    .map(([{ schema, name }, why]) => `${schema}.${name} (${why})`);
+  const more = failed.size > shown.length ? ` and ${failed.size - shown.length} more` : "";
+  return `not counted, so that a restore cannot compare their rows: ${shown.join(", ")}${more}. The backup has them whole.`;
 }
 
 function uploadProgress({ report }: AgentContext): (bytes: number) => void {

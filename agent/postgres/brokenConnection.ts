@@ -8,6 +8,9 @@ export interface Cut {
   readonly error: unknown;
 }
 
+/** The failure of whatever was asked of a connection that is gone. */
+export class BrokenConnection extends Problem {}
+
 /** What node-postgres says of a query on a connection that is gone. */
 const GONE =
   /^(Client has encountered a connection error and is not queryable|Client was closed and is not queryable|Connection terminated( unexpectedly)?)$/;
@@ -30,6 +33,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
 /** Whether a query failed because its connection was gone, or by what ended it. */
 export function isGone(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
+  if (error instanceof BrokenConnection) return true;
   const code = errorCode(error) ?? "";
   const fatal = (error as { severity?: unknown }).severity;
   return (
@@ -48,7 +52,7 @@ export function brokenConnection(where: string, cut: Cut, error: unknown): Probl
   const remedy =
     REMEDIES[code] ??
     "The server crashed, was restarted, or the network broke. See its log and try again.";
-  return new Problem(
+  return new BrokenConnection(
     `the connection to PostgreSQL at ${where} was cut at ${time}, ${cut.openSeconds} s after it was opened: ${known}. ${remedy}`,
     { cause },
   );

@@ -1,8 +1,10 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import type { Manifest } from "../../common/contracts/manifest.ts";
-import { Problem } from "../../common/problem.ts";
 import { errorCode } from "../runtime/errorMessage.ts";
+import { isGone } from "./brokenConnection.ts";
 import { identifier } from "./identifiers.ts";
+import { beginLocked, hasNameInUtf8 } from "./tableLocks.ts";
 
 export interface TableRef {
   readonly oid: number;
@@ -12,6 +14,8 @@ export interface TableRef {
   readonly estimate: number;
   /** A part of a partitioned table. */
   readonly partition: boolean;
+  /** An unlogged table on a standby, where it has no rows and may not even be looked at; pg_dump leaves its rows out there. */
+  readonly unreadable?: boolean;
 }
 
 export interface TableRows {
@@ -41,6 +45,8 @@ export interface Snapshot {
  */
 export const COUNTED_UP_TO_ROWS = 50_000_000;
 const SAMPLED_PERCENT = 1;
+/** Between two looks at a table whose index was locked. */
+const COUNT_AGAIN_MS = 2_000;
 
 /** Tables may be dropped between listing and locking; then the list is read again. */
 const LOCK_ATTEMPTS = 3;
@@ -51,7 +57,8 @@ const LOCK_ATTEMPTS = 3;
  */
 const TABLES_SQL = `
   SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS name,
-         c.reltuples::float8 AS estimate, c.relispartition AS partition
+         c.reltuples::float8 AS estimate, c.relispartition AS partition,
+         c.relpersistence = 'u' AND pg_is_in_recovery() AS unreadable
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE c.relkind = 'r' AND c.relpersistence <> 't'
     AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
@@ -63,6 +70,7 @@ const TABLES_SQL = `
  * Takes a read-only snapshot for the dump. Every table is locked (ACCESS SHARE) *before* the snapshot, because a
  * TRUNCATE between the snapshot and pg_dump's own lock would empty the table in the dump, silently.
  * @param only oids of the tables that the dump's options leave in; absent: all
+ * Its transaction waits for any lock for two seconds at most.
  * @throws Problem when a table stays locked by someone else, or may not be read
  */
 export async function takeSnapshot(
@@ -72,14 +80,12 @@ export async function takeSnapshot(
   const systemIdentifier = await readSystemIdentifier(client);
   for (let attempt = 1; ; attempt += 1) {
     const seen = await listTables(client, only);
-    await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
     try {
-      await lockTables(client, seen);
+      await beginLocked(client, seen, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
     } catch (error) {
-      await client.query("ROLLBACK");
       // 42P01: dropped meanwhile.
       if (errorCode(error) === "42P01" && attempt < LOCK_ATTEMPTS) continue;
-      throw explainLock(error);
+      throw error;
     }
     return await describe(client, systemIdentifier, only);
   }
@@ -106,26 +112,75 @@ export async function countRows(
 }
 
 /**
- * Rows of each table inside the snapshot's transaction, giving back each table's index locks, of which a server has few.
- * @param countedUpTo tables with more rows than this are sampled
+ * Rows of each table inside the snapshot's transaction, giving back each table's index locks, of which a server has few. Counting
+ * plans a query and so needs the table's indexes, which pg_dump's COPY does not (PostgreSQL 17, plancat.c, `get_relation_info`): one
+ * that is being rebuilt is come back to as long as the dump runs. What cannot be counted costs no backup.
  */
 export async function countSnapshotRows(
   client: pg.Client,
   tables: readonly TableRef[],
-  countedUpTo: number = COUNTED_UP_TO_ROWS,
+  {
+    countedUpTo = COUNTED_UP_TO_ROWS,
+    isWanted = () => false,
+    onUncounted,
+  }: {
+    /** Tables with more rows than this are sampled. */
+    readonly countedUpTo?: number;
+    /** Whether a table that could not be counted is tried again: the dump still runs. @default not */
+    readonly isWanted?: () => boolean;
+    /** Called with the tables that could not be counted in the end, and why. */
+    readonly onUncounted?: (failed: ReadonlyMap<TableRef, string>) => void;
+  } = {},
 ): Promise<CountedTable[]> {
-  const counted: CountedTable[] = [];
-  for (const table of tables) {
-    const { schema, name, partition } = table;
-    const exact = table.estimate <= countedUpTo;
-    await client.query("SAVEPOINT count_rows");
+  const counted = new Map<TableRef, CountedTable>();
+  let left = [...tables];
+  for (;;) {
+    const failed = new Map<TableRef, unknown>();
+    for (const table of left) {
+      try {
+        counted.set(table, await countTable(client, table, countedUpTo));
+      } catch (error) {
+        failed.set(table, error);
+      }
+    }
+    left = [...failed.keys()];
+    const again = [...failed.values()].some((error) => !isGone(error)) && isWanted();
+    if (again) {
+      await sleep(COUNT_AGAIN_MS);
+      continue;
+    }
+    if (failed.size > 0) {
+      const why = (error: unknown) => (error instanceof Error ? error.message : String(error));
+      onUncounted?.(new Map([...failed].map(([table, error]) => [table, why(error)])));
+    }
+    return tables.map((table) => counted.get(table) ?? uncounted(table));
+  }
+}
+
+async function countTable(
+  client: pg.Client,
+  table: TableRef,
+  countedUpTo: number,
+): Promise<CountedTable> {
+  const { schema, name, partition } = table;
+  const more = { schema, name, ...(partition && { partition }) };
+  if (table.unreadable === true) return { ...more, rows: 0, exact: true };
+  if (!hasNameInUtf8(table)) throw new Error("its name is not UTF-8");
+  const exact = table.estimate <= countedUpTo;
+  await client.query("SAVEPOINT count_rows");
+  try {
     const rows = exact
       ? ((await countRows(client, [table]))[0]?.rows ?? 0)
       : await sampleRows(client, table);
+    return { ...more, rows, exact };
+  } finally {
     await client.query("ROLLBACK TO SAVEPOINT count_rows");
-    counted.push({ schema, name, rows, exact, ...(partition && { partition }) });
   }
-  return counted;
+}
+
+function uncounted({ schema, name, partition, estimate }: TableRef): CountedTable {
+  const rows = Math.max(0, Math.round(estimate));
+  return { schema, name, rows, exact: false, counted: false, ...(partition && { partition }) };
 }
 
 async function sampleRows(client: pg.Client, { schema, name }: TableRef): Promise<number> {
@@ -148,12 +203,6 @@ async function listTables(client: pg.Client, only?: ReadonlySet<number>): Promis
   return rows
     .map((row) => ({ ...row, oid: Number(row.oid) }))
     .filter(({ oid }) => only === undefined || only.has(oid));
-}
-
-async function lockTables(client: pg.Client, tables: readonly TableRef[]): Promise<void> {
-  if (tables.length === 0) return;
-  const names = tables.map(({ schema, name }) => `ONLY ${identifier(schema)}.${identifier(name)}`);
-  await client.query(`LOCK TABLE ${names.join(", ")} IN ACCESS SHARE MODE`);
 }
 
 async function describe(
@@ -195,24 +244,4 @@ async function readSystemIdentifier(client: pg.Client): Promise<string | null> {
     if (errorCode(error) === "42501") return null;
     throw error;
   }
-}
-
-function explainLock(error: unknown): unknown {
-  const message = error instanceof Error ? error.message : String(error);
-  if (errorCode(error) === "55P03") {
-    return new Problem(
-      "a table stayed locked by another session for 60 s, so nothing was dumped. Look for a long ALTER TABLE, VACUUM FULL or migration in pg_stat_activity and try again.",
-    );
-  }
-  if (errorCode(error) === "42501") {
-    return new Problem(
-      `the role may not read every table (${message}), so nothing was dumped. Grant it pg_read_all_data, or use the role that owns the tables.`,
-    );
-  }
-  if (errorCode(error) === "53200") {
-    return new Problem(
-      "the server's lock table is too small to hold all tables of this database at once, which every dump must, so nothing was dumped. Raise max_locks_per_transaction in postgresql.conf, for instance to 256, and restart the server.",
-    );
-  }
-  return error;
 }

@@ -8,6 +8,8 @@ const tableSchema = z.object({
   rows: z.int().nonnegative(),
   /** False: estimated from a sample, because the table is too large to be counted. Then it is not compared exactly. */
   exact: z.boolean(),
+  /** False: could not be counted, e.g. because an index was locked; `rows` is the server's estimate, which is not compared. */
+  counted: z.boolean().optional(),
   /** True: a part of a partitioned table. Those come and go, so a missing one is no loss. */
   partition: z.boolean().optional(),
 });

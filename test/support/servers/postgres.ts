@@ -39,15 +39,26 @@ export async function findServerPrograms(): Promise<{ dir: string; major: number
   return undefined;
 }
 
+/** What a cluster is made of. */
+export interface Cluster {
+  /** The superuser that `initdb` makes. @default postgres */
+  readonly user?: string;
+  /** Clusters of one name are copies with one system identifier, as a server and itself; those of another are another server. @default "" */
+  readonly name?: string;
+}
+
 /**
  * Starts a new cluster in a temporary folder.
  * @throws Error when no server programs are installed, or it does not answer within 30 s
  */
-export async function startPostgres(): Promise<TestPostgres> {
+export async function startPostgres({
+  user = "postgres",
+  name = "",
+}: Cluster = {}): Promise<TestPostgres> {
   const found = await findServerPrograms();
   if (found === undefined) throw new Error(`no PostgreSQL server under ${LIBRARY}`);
   const as = serverUser();
-  const template = await ensureTemplate(found, as);
+  const template = await ensureTemplate(found, as, { user, name });
   const dir = await mkdtemp(join(tmpdir(), "test-postgres-"));
   if (as !== undefined) await chown(dir, as.uid, as.gid);
   const data = join(dir, "data");
@@ -66,7 +77,7 @@ export async function startPostgres(): Promise<TestPostgres> {
   const server = {
     host: "127.0.0.1",
     port,
-    user: "postgres",
+    user,
     password: PASSWORD,
     major: found.major,
     stop,
@@ -82,15 +93,17 @@ export async function startPostgres(): Promise<TestPostgres> {
 
 /**
  * A cluster that was never started, made once for each version of the programs and copied: `initdb` takes longer than all the rest.
- * All copies have the same system identifier.
+ * All copies of one name and superuser have the same system identifier.
  */
 async function ensureTemplate(
   found: { readonly dir: string },
   as: { uid: number; gid: number } | undefined,
+  { user, name }: Required<Cluster>,
 ): Promise<string> {
   const { stdout } = await execute(join(found.dir, "postgres"), ["--version"]);
   const version = /[\d.]+/.exec(stdout)?.[0] ?? "";
-  const template = join(cacheDir, `test-postgres-${version}-${as?.uid ?? "own"}`);
+  const kind = user === "postgres" && name === "" ? "" : `-${user}-${name}`;
+  const template = join(cacheDir, `test-postgres-${version}-${as?.uid ?? "own"}${kind}`);
   if (existsSync(template)) return template;
   const dir = await mkdtemp(join(tmpdir(), "test-postgres-template-"));
   try {
@@ -102,7 +115,7 @@ async function ensureTemplate(
     const data = join(dir, "data");
     await execute(
       join(found.dir, "initdb"),
-      ["-D", data, "-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8"].concat(
+      ["-D", data, "-U", user, "-A", "scram-sha-256", "-E", "UTF8"].concat(
         `--pwfile=${passwordFile}`,
         ["--locale=C.UTF-8", "--no-sync"],
       ),

@@ -1,0 +1,75 @@
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { chown, mkdtemp, rm, stat } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import { findServerPrograms, query, type TestPostgres } from "./postgres.ts";
+
+/**
+ * Starts a hot standby of a server, with its data in a folder of its own.
+ * @param settings of the standby, as `max_standby_streaming_delay=0`
+ */
+export async function startStandby(
+  primary: TestPostgres,
+  ...settings: string[]
+): Promise<TestPostgres> {
+  const found = await findServerPrograms();
+  if (found === undefined) throw new Error("no PostgreSQL server programs are installed");
+  const [row] = await query(primary, "postgres", "SHOW data_directory");
+  const { uid, gid } = await stat(String(row?.["data_directory"]));
+  const as = process.getuid?.() === 0 ? { uid, gid } : {};
+  const dir = await mkdtemp(join(tmpdir(), "test-standby-"));
+  await chown(dir, uid, gid);
+  const data = join(dir, "data");
+  const { host, user, password } = primary;
+  await promisify(execFile)(
+    join(found.dir, "pg_basebackup"),
+    ["-D", data, "-h", host, "-p", String(primary.port), "-U", user, "-R", "-X", "stream"].concat(
+      "--checkpoint=fast",
+      "--no-sync",
+    ),
+    { ...as, cwd: dir, env: { ...process.env, PGPASSWORD: password } },
+  );
+  const port = await freePort();
+  const all = ["fsync=off", "unix_socket_directories=", "listen_addresses=127.0.0.1", ...settings];
+  const child = spawn(
+    join(found.dir, "postgres"),
+    ["-D", data, "-p", String(port), ...all.flatMap((setting) => ["-c", setting])],
+    { ...as, cwd: dir, stdio: "ignore" },
+  );
+  const ended = once(child, "exit");
+  const standby: TestPostgres = {
+    ...primary,
+    port,
+    stop: async () => {
+      child.kill("SIGQUIT");
+      await ended;
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+  for (let left = 300; ; left -= 1) {
+    try {
+      await query(standby, "postgres", "SELECT 1");
+      return standby;
+    } catch (error) {
+      if (left === 0 || child.exitCode !== null) {
+        await standby.stop();
+        throw error;
+      }
+      await sleep(100);
+    }
+  }
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const address = probe.address();
+  probe.close();
+  await once(probe, "close");
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return address.port;
+}
