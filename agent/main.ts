@@ -9,14 +9,14 @@ import { parseAddress } from "../storage/address/address.ts";
 import { openStore } from "../storage/s3/client.ts";
 import { verifyChosen } from "./archive/verify.ts";
 import { contextForCopy, openCopy } from "./backup/copyDestination.ts";
-import { catchUpLine, nextRunLine } from "./clock.ts";
+import { catchUpLine, nextRunLine, runLimitMs } from "./clock.ts";
 import { list } from "./list.ts";
 import { chooseDatabase, forDatabase, printDatabases } from "./postgres/databases.ts";
 import { probe } from "./probe.ts";
 import { printActivity } from "./restore/kept/activity.ts";
 import { dropKept, printKept } from "./restore/kept/keptDatabases.ts";
 import { printHistory, recorded } from "./restore/kept/records.ts";
-import { undo } from "./restore/kept/undo.ts";
+import { replacedBy, undo } from "./restore/kept/undo.ts";
 import { type RestoreOptions, restore } from "./restore/restore.ts";
 import { type RunOptions, runBackup } from "./run.ts";
 import { type Attachment, attachTo } from "./runtime/attachment.ts";
@@ -25,7 +25,7 @@ import { confirmation } from "./runtime/confirm.ts";
 import { loggedReport, openContainerLog } from "./runtime/containerLog.ts";
 import type { AgentContext } from "./runtime/context.ts";
 import { errorMessage } from "./runtime/errorMessage.ts";
-import { recordFault } from "./runtime/healthRecord.ts";
+import { recordFault, recordResult } from "./runtime/healthRecord.ts";
 import { Journal } from "./runtime/journal.ts";
 import { translateVariables } from "./runtime/legacyVariables.ts";
 import { redactor } from "./runtime/redact.ts";
@@ -83,9 +83,9 @@ tracked("backup", "dump the database into the bucket now")
   .option("--catch-up", "for run.sh: only if the run that was missed is still missing")
   .action(async (options: RunOptions) => {
     if (options.scheduled !== true) printWarnings();
-    const describe = (error: unknown) => redact(errorMessage(error));
+    const describe = (error: unknown) => redact(sentenceOf(error));
     const stateFolder = process.env["AGENT_STATE_DIR"];
-    await runBackup(openContext, options, { stateFolder, describe });
+    await runBackup(openLimited, options, { stateFolder, describe });
   });
 
 tracked("restore", "restore into a new database, check it, and swap it with the live one")
@@ -104,23 +104,26 @@ tracked("restore", "restore into a new database, check it, and swap it with the 
     const context = openContextFor(options);
     const database = options.into ?? context.settings.postgres.database;
     const about = { action: "restore", database, asked: wanted } as const;
-    await recorded(context, about, sentenceOf, async (context) =>
+    const run = async (context: AgentContext) =>
       restore(context, {
         wanted,
         ...options,
         ...(scratch && { scratch }),
         secrets: await secretsFor(options),
         confirm: confirmation(options.yes === true || json, stop.signal),
-      }),
-    );
+      });
+    // A dry run is no try.
+    await (options.dryRun === true ? run(context) : recorded(context, about, sentenceOf, run));
   });
 
 tracked("undo", "swap a database that a restore has replaced back into its place")
   .argument("<name>", "its name now, <database>_before_<time>")
   .option("--yes", "do not ask")
   .action(async (name: string, options: { yes?: boolean }) => {
-    const about = { action: "undo", database: databaseOf(name), asked: name } as const;
-    await recorded(openContext(), about, sentenceOf, (context) =>
+    const context = openContext();
+    const database = replacedBy(context.settings, name);
+    const about = { action: "undo", database, asked: name } as const;
+    await recorded(context, about, sentenceOf, (context) =>
       undo(context, name, confirmation(options.yes === true || json, stop.signal)),
     );
   });
@@ -220,11 +223,12 @@ program.hook("preAction", (_, action) => {
   if (action.opts<{ attached?: boolean }>().attached !== true) return;
   attachment = attachTo(process.stdin, stop);
 });
-stop.onDeadline(() =>
-  report.error(
-    `${stoppedBy()}; it did not end in time, so something unfinished may be left. The next run of the same command removes it.`,
-  ),
-);
+stop.onDeadline(() => {
+  const sentence = `${stoppedBy()}; it did not end in time, so something unfinished may be left. The next run of the same command removes it.`;
+  report.error(sentence);
+  if (process.argv[2] === "backup") recordResult(process.env["AGENT_STATE_DIR"], redact(sentence));
+  unregister();
+});
 
 process.exitCode = await run();
 stop.done();
@@ -279,6 +283,22 @@ function openContext(): AgentContext {
   const copy = openCopy(settings, report);
   const { signal, uninterrupted } = stop;
   return { settings, store, ...(copy && { copy }), report, signal, journal, uninterrupted };
+}
+
+/** Every run has an end: at its limit it is stopped as by a signal. */
+function openLimited(): AgentContext {
+  const context = openContext();
+  const limit = runLimitMs(context.settings);
+  const hours = Math.round(limit / 360_000) / 10;
+  setTimeout(
+    () =>
+      stop.request(
+        `stopped after ${hours} h, the longest that a run may take (BACKUP_MAX_RUN_HOURS),`,
+        1,
+      ),
+    limit,
+  ).unref();
+  return context;
 }
 
 /** For the one database that the command is about, in the bucket that it is about. */

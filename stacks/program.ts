@@ -35,6 +35,7 @@ const SAME = [
   "compressionLevel",
   "verify",
   "maxShrinkPercent",
+  "maxRunHours",
   "globals",
   "dumpOptions",
 ];
@@ -116,6 +117,7 @@ export function backupArgs(name: string, config: pulumi.Config): PostgresBackupA
     verify: config.getBoolean("verify") ?? false,
     ...keepOf(config),
     maxShrinkPercent: config.getNumber("maxShrinkPercent") ?? 50,
+    ...given("maxRunHours", config.getNumber("maxRunHours")),
     globals: config.getBoolean("globals") ?? true,
     dumpOptions: (config.get("dumpOptions") ?? "").split(/\s+/).filter(Boolean),
     notices: {

@@ -1,11 +1,12 @@
 import type pg from "pg";
-import { Problem } from "../../common/problem.ts";
 import { requireNoBackup, takeRestoreLock } from "../postgres/advisoryLock.ts";
 import { connectMaintenance } from "../postgres/connection.ts";
+import { NotConfirmed } from "../runtime/confirm.ts";
 import { type AgentContext, uninterrupted } from "../runtime/context.ts";
 import { type Compared, checkRestored } from "./checkRestored.ts";
 import type { RestoreRequest } from "./choice.ts";
 import { copyProperties } from "./databaseProperties.ts";
+import { sweepLeftovers } from "./kept/leftovers.ts";
 import { loadObject } from "./load/loadArchive.ts";
 import { createRestoreDatabase, dropUnfinished } from "./newDatabase.ts";
 import { makePlan, type Plan } from "./plan.ts";
@@ -41,10 +42,11 @@ export async function restore(context: AgentContext, options: RestoreOptions): P
     if (
       !(await options.confirm(`Restore ${plan.database} from ${plan.entry.stamp}?`, plan.database))
     ) {
-      throw new Problem("not confirmed, so nothing was changed.");
+      throw new NotConfirmed();
     }
     context.signal.throwIfAborted();
     if (plan.roles !== null) await makeRoles(maintenance, plan.roles, context, plan.notRestored);
+    await sweepLeftovers(context, maintenance, plan.database, options.scratch);
     await createRestoreDatabase(maintenance, plan.temporaryName, plan.model);
     context.journal?.stays(plan.temporaryName, `the unfinished "${plan.temporaryName}" is left`);
     const result = await loadAndSwap(context, maintenance, plan, options.scratch).catch(

@@ -6,8 +6,9 @@
  */
 export const STATE_FILES = {
   /**
-   * What the scheduler does, and since or until when: `waiting EPOCH` until that second, `running EPOCH` since it. Written
-   * by run.sh; the health check calls a wait stale that is five minutes past.
+   * What the scheduler does, and since or until when: `waiting EPOCH` until that second, `running EPOCH SECONDS` since it,
+   * and for so long at most. Written by run.sh; the health check calls a wait stale that is five minutes past, and a run
+   * stuck that is so for a minute.
    */
   scheduler: "agent.scheduler",
   /**

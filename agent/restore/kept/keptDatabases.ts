@@ -6,6 +6,7 @@ import { Problem } from "../../../common/problem.ts";
 import { takeRestoreLock } from "../../postgres/advisoryLock.ts";
 import { connectMaintenance } from "../../postgres/connection.ts";
 import { identifier, siblingName } from "../../postgres/identifiers.ts";
+import { NotConfirmed } from "../../runtime/confirm.ts";
 import { type AgentContext, uninterrupted } from "../../runtime/context.ts";
 import { UNFINISHED } from "../newDatabase.ts";
 import { undoCommand } from "./undo.ts";
@@ -127,7 +128,7 @@ export async function dropKept(
     }
     const size = one.bytes === null ? "" : ` (${formatBytes(one.bytes)})`;
     if (!(await confirm(`Drop "${name}"${size} for good?`, name))) {
-      throw new Problem("not confirmed, so nothing was changed.");
+      throw new NotConfirmed();
     }
     signal.throwIfAborted();
     await uninterrupted(context, () => client.query(`DROP DATABASE ${identifier(name)}`)).catch(

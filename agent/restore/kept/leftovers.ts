@@ -4,6 +4,7 @@ import { formatBytes } from "../../../common/format.ts";
 import { connect } from "../../postgres/connection.ts";
 import { identifier, siblingName } from "../../postgres/identifiers.ts";
 import type { AgentContext } from "../../runtime/context.ts";
+import { defaultFolders, sweepScratch } from "../load/scratchFile.ts";
 import { dropRestoreDatabase, UNFINISHED } from "../newDatabase.ts";
 import { type LeftDatabase, listKept } from "./keptDatabases.ts";
 
@@ -25,12 +26,17 @@ const CATALOGS = [
  * database also empty ones without it, since a server finishes the CREATE DATABASE of a client that is gone.
  * @param client connection that holds the lock of restores: what is unfinished now is dead
  * @param database the one that is being restored
+ * @param scratch the folder to unpack in
  */
 export async function sweepLeftovers(
   { settings, report }: AgentContext,
   client: pg.Client,
   database: string,
+  scratch?: string,
 ): Promise<void> {
+  for (const folder of new Set([scratch, ...defaultFolders()])) {
+    if (folder !== undefined) await sweepScratch(folder, report);
+  }
   const { postgres } = settings;
   const own = { databases: settings.databases, postgres: { ...postgres, database } };
   const dropped: string[] = [];

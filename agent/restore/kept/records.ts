@@ -6,6 +6,7 @@ import { readStart } from "../../../storage/s3/download.ts";
 import { explain } from "../../../storage/s3/errors.ts";
 import type { ObjectStore } from "../../../storage/s3/objectStore.ts";
 import { putNew } from "../../../storage/upload/conditionalPut.ts";
+import { NotConfirmed } from "../../runtime/confirm.ts";
 import type { AgentContext } from "../../runtime/context.ts";
 import type { AgentEvent } from "../../runtime/reporter.ts";
 
@@ -51,6 +52,7 @@ export async function recorded(
   try {
     await work({ ...context, report: { ...reportOf(report), event } });
   } catch (error) {
+    if (error instanceof NotConfirmed) throw error;
     await store(signal.aborted ? "stopped" : "failed", describe(error));
     throw error;
   }

@@ -4,6 +4,7 @@ import { Problem } from "../../../common/problem.ts";
 import { requireNoBackup, takeRestoreLock } from "../../postgres/advisoryLock.ts";
 import { connectMaintenance } from "../../postgres/connection.ts";
 import { siblingName } from "../../postgres/identifiers.ts";
+import { NotConfirmed } from "../../runtime/confirm.ts";
 import { type AgentContext, uninterrupted } from "../../runtime/context.ts";
 import { freeName, readProperties } from "../databaseProperties.ts";
 import { swap } from "../swap.ts";
@@ -43,7 +44,7 @@ export async function undo(
     report.line(`"${name}" becomes "${database}" again.`);
     if (previous !== null) report.line(`The current database stays as "${previous}".`);
     if (!(await confirm(`Swap "${name}" back?`, database))) {
-      throw new Problem("not confirmed, so nothing was changed.");
+      throw new NotConfirmed();
     }
     const sessionEnder = await connectMaintenance(settings.postgres, database);
     try {
@@ -69,7 +70,7 @@ export async function undo(
 }
 
 /** The database that the name was made of; of none of the settings' ones: the first, to be refused by its name. */
-function replacedBy({ databases, postgres }: AgentSettings, name: string): string {
+export function replacedBy({ databases, postgres }: AgentSettings, name: string): string {
   // A long name is cut, so that only the settings have it whole.
   const candidates =
     databases === "all" ? [name.replace(FORM, ""), postgres.database] : [...databases];

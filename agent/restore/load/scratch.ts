@@ -1,6 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
 import type { ServerSettings } from "../../../common/contracts/agentEnvironment/postgres.ts";
 import { Problem } from "../../../common/problem.ts";
 import { type DecodeResult, type Decoder, decodeInto, failedOnData } from "../../archive/decode.ts";
@@ -16,10 +14,11 @@ import {
   UNTRANSLATED,
   VERBOSE_RESTORE,
 } from "./pgRestoreOutput.ts";
+import { openScratchFile } from "./scratchFile.ts";
 
 /**
  * Decodes the archive into a file and restores it from there with as many connections as there are cores, which a stream
- * cannot. The file, the whole database in clear, is its owner's alone and gone afterwards.
+ * cannot. The file, the whole database in clear, is its owner's alone, and gone with this process, however that ends.
  * @param onFetched called with what was read before anything is restored; may throw
  * @throws what the source, the decryption or `onFetched` throws; the programs' own failure is in the result
  */
@@ -37,13 +36,11 @@ export async function loadFromScratch(
   },
 ): Promise<LoadResult> {
   const { database, signal, onBytes, onFetched, onTable } = options;
-  const folder = await mkdtemp(join(options.folder, "restore-")).catch(
-    (error: NodeJS.ErrnoException) => {
-      throw notWritable(options.folder, error);
-    },
-  );
+  const scratch = await openScratchFile(options.folder).catch((error: NodeJS.ErrnoException) => {
+    throw notWritable(options.folder, error);
+  });
   try {
-    const file = join(folder, "archive.dump");
+    const file = scratch.path;
     const fetched = await decodeInto(source, decoder, 'umask 077; cat >"$1"', {
       args: [file],
       env: process.env,
@@ -62,7 +59,7 @@ export async function loadFromScratch(
     const failure = await restoreFile(settings, file, { database, signal, onTable });
     return { ...fetched, ...(failure !== undefined && { failure }) };
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    await scratch.close();
   }
 }
 
