@@ -324,6 +324,9 @@ function copyOf(config: pulumi.Config): { copy?: CopyArgs } {
 }
 
 /** An optional argument: left out when the configuration has no word for it. */
-function given<K extends string>(key: K, value: string | undefined): { [P in K]?: string } {
-  return value ? ({ [key]: value } as { [P in K]: string }) : {};
+function given<K extends string, V extends string | number>(
+  key: K,
+  value: V | undefined,
+): { [P in K]?: V } {
+  return value ? ({ [key]: value } as { [P in K]: V }) : {};
 }
