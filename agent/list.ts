@@ -1,5 +1,9 @@
+import { remarksOn } from "../common/contracts/leftOut.ts";
+import type { Manifest } from "../common/contracts/manifest.ts";
 import { formatBytes } from "../common/format.ts";
-import { type CatalogueEntry, isComplete, listBackups } from "../storage/catalogue/catalogue.ts";
+import { listBackups } from "../storage/catalogue/catalogue.ts";
+import { type CatalogueEntry, isComplete } from "../storage/catalogue/catalogueEntry.ts";
+import { aheadOfTimeNotice, isAheadOfTime } from "../storage/catalogue/countingBackups.ts";
 import { withManifests } from "../storage/catalogue/readManifest.ts";
 import type { ObjectStore } from "../storage/s3/objectStore.ts";
 import type { Report } from "./runtime/reporter.ts";
@@ -18,16 +22,24 @@ export async function list(store: ObjectStore, database: string, report: Report)
   }
   report.line(`Backups of ${database} in s3://${bucket}/${prefix}, newest first:`);
   for (const entry of backups) {
-    const remark = remarkOn(entry, entry.manifest?.suspect ?? null);
+    const remark = remarkOn(entry);
     report.line(
       `  ${entry.stamp}  ${formatBytes(entry.bytes).padStart(8)}${remark && `  ${remark}`}`,
     );
   }
+  for (const { notice } of backups) if (notice) report.warn(notice);
+  const ahead = aheadOfTimeNotice(backups);
+  if (ahead !== undefined) report.warn(ahead);
 }
 
-function remarkOn(entry: CatalogueEntry, reason: string | null): string {
-  if (entry.kind === "legacy") return "by the old image: no manifest";
+function remarkOn(entry: CatalogueEntry & { readonly manifest: Manifest | null }): string {
   if (!isComplete(entry)) return "incomplete: no manifest";
-  if (entry.suspect) return reason === null ? "suspect" : `suspect: ${reason}`;
-  return entry.verifiedKey === null ? "" : "verified";
+  return [isAheadOfTime(entry) ? "ahead of time" : "", stateOf(entry)].filter(Boolean).join(", ");
+}
+
+function stateOf(entry: CatalogueEntry & { readonly manifest: Manifest | null }): string {
+  if (entry.kind === "legacy") return "by the old image: no manifest";
+  const remarks = entry.manifest === null ? "" : remarksOn(entry.manifest);
+  if (entry.suspect) return remarks === "" ? "suspect" : `suspect: ${remarks}`;
+  return [entry.verifiedKey === null ? "" : "verified", remarks].filter(Boolean).join("; ");
 }

@@ -9,6 +9,7 @@ import { parseAddress } from "../storage/address/address.ts";
 import { openStore } from "../storage/s3/client.ts";
 import { verifyChosen } from "./archive/verify.ts";
 import { contextForCopy, openCopy } from "./backup/copyDestination.ts";
+import { parseExtraOptions } from "./backup/pgDump.ts";
 import { catchUpLine, nextRunLine, runLimitMs } from "./clock.ts";
 import { list } from "./list.ts";
 import { chooseDatabase, forDatabase, printDatabases } from "./postgres/databases.ts";
@@ -57,9 +58,9 @@ let attachment: Attachment | undefined;
 
 const IDENTITY_OPTION =
   "read the private key (AGE-SECRET-KEY-1...), or a passphrase, from standard input";
-const EXIT_NOT_DECRYPTED = 2;
-/** Set when a backup was verified as far as it can be here, which is less than verified. */
-let notDecrypted = false;
+const EXIT_LESS_THAN_WHOLE = 2;
+/** Set when a backup was verified, or restored, as far as it can be here, which is less than that. */
+let lessThanWhole = false;
 const ATTACHED_OPTION =
   "for kamal-postgres-backup: stop when standard input ends or is silent for a minute";
 /** Names of the commands that take their time and may change something. */
@@ -77,7 +78,10 @@ const program = new Command("agent")
   .helpCommand(false);
 
 tracked("backup", "dump the database into the bucket now")
-  .option("--scheduled", "for run.sh: a backup that is under way counts as this one")
+  .option(
+    "--scheduled",
+    "for run.sh: waits for a backup that is under way, which counts as this one if it is good",
+  )
   .option("--database <name>", "only this one, where the container backs up several")
   .option("--accept", "count it as good although it differs from the last: the new normal")
   .option("--catch-up", "for run.sh: only if the run that was missed is still missing")
@@ -95,23 +99,49 @@ tracked("restore", "restore into a new database, check it, and swap it with the 
   .option("--into <name>", "restore beside the live database, under this new name")
   .option("--not-after <time>", "the latest backup of this time or before it")
   .option("--globals", "make the roles of the backup that the server lacks, without passwords")
+  .option("--allow-privileged-roles", "with --globals: superusers and the like stay what they were")
   .option("--scratch <folder>", "unpack the archive there and restore with every core")
+  .option("--server-locale", "take the server's encoding and locale instead of the backup's")
+  .option(
+    "--keep-going",
+    "with --into: load all that can be loaded, and list each statement that fails",
+  )
+  .option("--allow-incomplete", "let less than the whole database take the live one's place")
+  .option("--no-owner", "without owners and grants: everything belongs to the connection's role")
+  .option("--role <name>", "the same, but everything belongs to this role")
+  .option("--schema <name>", "only this schema; may be given several times", several)
+  .option("--exclude-table <name>", "not this table, * for any characters; several times", several)
   .option("--identity-stdin", IDENTITY_OPTION)
   .option("--dry-run", "check everything and show what would be done")
   .option("--yes", "do not ask")
-  .action(async (wanted: string, options: RestoreFlags) => {
+  .addHelpText(
+    "after",
+    `
+Exit code 2: with --keep-going, the database is there, but something is missing in it and was listed.
+
+Examples:
+  agent restore latest --into shop_look
+  agent restore latest --into shop_saved --keep-going
+  agent restore latest --into shop_part --schema app --exclude-table "audit.*"
+  agent restore latest --yes --role staging_app`,
+  )
+  .action(async (wanted: string, { owner, ...options }: RestoreFlags) => {
     const scratch = options.scratch ?? env["RESTORE_SCRATCH_DIR"];
     const context = openContextFor(options);
     const database = options.into ?? context.settings.postgres.database;
     const about = { action: "restore", database, asked: wanted } as const;
-    const run = async (context: AgentContext) =>
-      restore(context, {
+    const run = async (context: AgentContext) => {
+      const { complete } = await restore(context, {
         wanted,
         ...options,
+        // Commander's own way with an option that begins with "no".
+        noOwner: owner === false,
         ...(scratch && { scratch }),
         secrets: await secretsFor(options),
         confirm: confirmation(options.yes === true || json, stop.signal),
       });
+      if (!complete) lessThanWhole = true;
+    };
     // A dry run is no try.
     await (options.dryRun === true ? run(context) : recorded(context, about, sentenceOf, run));
   });
@@ -161,7 +191,7 @@ tracked("verify", "read a backup to its end, without a database")
   .addHelpText("after", "\nExit code 2: stored as it was written, but nothing here can decrypt it.")
   .action(async (wanted: string, options: ReadFlags) => {
     const depth = await verifyChosen(openContextFor(options), wanted, await secretsFor(options));
-    if (depth === "stored") notDecrypted = true;
+    if (depth === "stored") lessThanWhole = true;
   });
 
 command("list", "the backups of a database in the bucket, newest first")
@@ -186,9 +216,14 @@ command("probe", "try database and bucket, leaving nothing behind").action(() =>
 command("next", "for run.sh: when the schedule is due and the run begins, seconds since 1970")
   .option("--after <seconds>", "when the last run was due")
   .action((options: { after?: string }) => {
-    if (options.after === undefined) printWarnings();
+    const settings = fromEnvironment(env);
+    if (options.after === undefined) {
+      printWarnings();
+      // Else the first backup, which may be a day away, would be the one to refuse them.
+      parseExtraOptions(settings.postgres.dumpOptions);
+    }
     const last = options.after === undefined ? undefined : new Date(Number(options.after) * 1000);
-    process.stdout.write(`${nextRunLine(fromEnvironment(env), last)}\n`);
+    process.stdout.write(`${nextRunLine(settings, last)}\n`);
   });
 
 command("missed", "for run.sh: when to make up for a run that was missed, if one was").action(
@@ -207,9 +242,29 @@ interface ReadFlags {
 
 interface RestoreFlags
   extends ReadFlags,
-    Pick<RestoreOptions, "into" | "notAfter" | "globals" | "dryRun"> {
+    Pick<
+      RestoreOptions,
+      | "into"
+      | "notAfter"
+      | "globals"
+      | "allowPrivilegedRoles"
+      | "dryRun"
+      | "keepGoing"
+      | "allowIncomplete"
+      | "role"
+      | "schema"
+      | "excludeTable"
+      | "serverLocale"
+    > {
+  /** False with --no-owner. */
+  readonly owner?: boolean;
   readonly scratch?: string;
   readonly yes?: boolean;
+}
+
+/** For an option that may be given several times. */
+function several(value: string, before: readonly string[] = []): string[] {
+  return [...before, value];
 }
 
 program.hook("preAction", (_, action) => {
@@ -239,7 +294,7 @@ async function run(): Promise<number> {
   try {
     await program.parseAsync();
     if (stop.signal.aborted) report.warn(`${stoppedBy()}, when everything had been done already.`);
-    return notDecrypted ? EXIT_NOT_DECRYPTED : 0;
+    return lessThanWhole ? EXIT_LESS_THAN_WHOLE : 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode;
     report.error(sentenceOf(error), debug && error instanceof Error ? error.stack : undefined);

@@ -1,6 +1,8 @@
 import type { AgentSettings } from "../common/contracts/agentEnvironment/environment.ts";
+import { Problem } from "../common/problem.ts";
 import { lastDue } from "../common/schedule/nextRun.ts";
-import { isGood, listBackups } from "../storage/catalogue/catalogue.ts";
+import { listBackups } from "../storage/catalogue/catalogue.ts";
+import { countingBackups } from "../storage/catalogue/countingBackups.ts";
 import type { ObjectStore } from "../storage/s3/objectStore.ts";
 import { selectDatabases } from "./postgres/databases.ts";
 
@@ -28,10 +30,28 @@ export async function missedRun(
   const due = schedule === undefined ? undefined : lastDue(schedule, now, { timezone });
   if (due === undefined) return undefined;
   for (const database of await selectDatabases(settings)) {
-    const latest = (await listBackups(store, database)).find(isGood);
+    const [latest] = countingBackups(await listBackups(store, database));
     if (latest !== undefined && Date.parse(`${latest.stamp}Z`) < due.getTime()) {
       return { due, database, latestStamp: latest.stamp };
     }
   }
   return undefined;
+}
+
+/**
+ * Whether a good backup of a database was taken at a time or later. False, too, where the bucket cannot be listed: then it is not
+ * known.
+ */
+export async function hasBackupSince(
+  store: ObjectStore,
+  database: string,
+  since: Date,
+): Promise<boolean> {
+  try {
+    const [latest] = countingBackups(await listBackups(store, database));
+    return latest !== undefined && Date.parse(`${latest.stamp}Z`) >= since.getTime();
+  } catch (error) {
+    if (error instanceof Problem) return false;
+    throw error;
+  }
 }

@@ -1,9 +1,11 @@
+import { Problem } from "../common/problem.ts";
+import { lastDue } from "../common/schedule/nextRun.ts";
 import { abortAbandoned } from "../storage/upload/unfinishedUploads.ts";
 import { type BackupOptions, backup } from "./backup/backup.ts";
-import { missedRun } from "./missedRun.ts";
+import { hasBackupSince, missedRun } from "./missedRun.ts";
 import { Notifier } from "./notify/notifier.ts";
 import { RunSummary } from "./notify/runSummary.ts";
-import { AnotherBackupRuns } from "./postgres/advisoryLock.ts";
+import { AnotherBackupRuns, waitForBackup } from "./postgres/advisoryLock.ts";
 import { forEachDatabase, selectDatabases } from "./postgres/databases.ts";
 import type { AgentContext } from "./runtime/context.ts";
 import { recordResult } from "./runtime/healthRecord.ts";
@@ -11,7 +13,7 @@ import { recordResult } from "./runtime/healthRecord.ts";
 export interface RunOptions extends BackupOptions {
   /** The one of several databases to back up. @default all of them */
   readonly database?: string;
-  /** Started by the scheduler: a backup that is already under way counts as this run. @default false */
+  /** Started by the scheduler: waits for a backup that is under way, which may count as this run. @default false */
   readonly scheduled?: boolean;
   /** Started by the scheduler for a run that was missed: nothing is done when it has been made meanwhile. @default false */
   readonly catchUp?: boolean;
@@ -36,6 +38,7 @@ export async function runBackup(
     readonly describe: (error: unknown) => string;
   },
 ): Promise<void> {
+  const began = new Date();
   let context: AgentContext | undefined;
   let summary: RunSummary | undefined;
   let notifier: Notifier | undefined;
@@ -50,19 +53,16 @@ export async function runBackup(
     await forEachDatabase(
       context,
       names,
-      summary.observe(names, (each) => backup(each, options)),
+      summary.observe(names, (each) => backupOrWait(each, options, began)),
     );
+    // Of databases that another run has backed up, that one leaves the result.
+    if (names.length > 0 && !summary.anyStored) return;
     if (options.database === undefined) recordResult(stateFolder);
     await sweepUploads(context);
     await notifier.runEnded();
   } catch (error) {
-    if (error instanceof AnotherBackupRuns) {
-      // The other run leaves its own result; this one has none.
-      if (options.scheduled !== true) throw error;
-      context?.report.warn(`${error.message} It counts as the scheduled run.`);
-      if (summary?.anyStored === true) await notifier?.runEnded();
-      return;
-    }
+    // The other run leaves its own result; this one has none.
+    if (error instanceof AnotherBackupRuns) throw error;
     recordResult(stateFolder, describe(error));
     await notifier?.runEnded(describe(error));
     throw error;
@@ -80,6 +80,37 @@ async function sweepUploads({ store, copy, report }: AgentContext): Promise<void
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       report.warn(`unfinished uploads of earlier runs were not looked for: ${why}`);
+    }
+  }
+}
+
+/**
+ * Makes a backup. A scheduled run waits for another one that is under way, and counts only if that has left a good backup which is as
+ * young as this run's due time; else it makes its own.
+ * @throws Problem when the other one neither ends nor does anything
+ */
+async function backupOrWait(
+  context: AgentContext,
+  options: RunOptions,
+  began: Date,
+): Promise<void> {
+  const { settings, store, report, signal } = context;
+  for (;;) {
+    try {
+      await backup(context, options);
+      return;
+    } catch (error) {
+      if (!(error instanceof AnotherBackupRuns) || options.scheduled !== true) throw error;
+      report.warn(`${error.message} The scheduled run waits for it.`);
+      if ((await waitForBackup(settings.postgres, signal)) === "idle") {
+        throw new Problem(`${error.message} It does nothing, so the scheduled run was given up.`);
+      }
+    }
+    const { schedule } = settings;
+    const due = schedule && lastDue(schedule, began, { timezone: process.env["TZ"] });
+    if (await hasBackupSince(store, settings.postgres.database, due || began)) {
+      report.line("The other backup is good and counts as the scheduled run.");
+      return;
     }
   }
 }

@@ -104,6 +104,14 @@ function describeProgram(terminal: Terminal, exit: (code: number) => void): Comm
     .option("--identity <file>", IDENTITY)
     .option("--globals", "make the roles of the backup that the server lacks, without passwords")
     .option(
+      "--allow-privileged-roles",
+      "with --globals: superusers and the like stay what they were",
+    )
+    .option(
+      "--server-locale",
+      "take the server's encoding and locale instead of the backup's, where it lacks that",
+    )
+    .option(
       "--scratch <folder>",
       "folder in the container to unpack in, for a restore with every core",
     )

@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 
+export type { SslMode } from "../common/contracts/agentEnvironment/postgres.ts";
 export type { BackupOutputs } from "../common/contracts/stackOutputs.ts";
 export { Problem } from "../common/problem.ts";
 export { Schedule } from "../common/schedule/schedule.ts";

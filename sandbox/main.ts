@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { Problem } from "../common/problem.ts";
-import { down } from "./commands/down.ts";
+import { down, downOthers } from "./commands/down.ts";
 import { statusOf } from "./commands/status.ts";
 import { up } from "./commands/up.ts";
 import { readWorld } from "./world/world.ts";
@@ -45,7 +45,9 @@ program
 program
   .command("down")
   .description("remove everything that up started; downloads stay in the cache")
-  .action(async () => {
+  .option("--only", "leave other sandboxes of this checkout (SANDBOX_NAME) as they are")
+  .action(async ({ only }: { only?: true }) => {
+    if (!only) await downOthers({ log });
     await down({ log });
     console.log("The sandbox is down.");
   });

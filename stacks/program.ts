@@ -13,6 +13,7 @@ import {
   PostgresBackup,
   type PostgresBackupArgs,
   Problem,
+  type SslMode,
 } from "../components/index.ts";
 import { nameSettings } from "../components/pulumi/settingNames.ts";
 
@@ -49,6 +50,8 @@ const WORDS: Readonly<Record<string, string>> = {
   "keys.access": key("keyAccess"),
   "keys.rotateAfter": key("rotateAfter"),
   "postgres.password": key("databasePassword"),
+  "postgres.sslMode": key("databaseSslMode"),
+  "postgres.sslRootCertificate": key("databaseSslRootCertificate"),
   "ssh.hostKeys": key("hostKeys"),
   "ssh.privateKey": key("sshPrivateKey"),
   keep: key("keepDays"),
@@ -80,6 +83,7 @@ export function declareBackup(): PostgresBackup {
 /** The arguments that the configuration comes to, which know how it calls them. */
 export function backupArgs(name: string, config: pulumi.Config): PostgresBackupArgs {
   const databasePassword = config.getSecret("databasePassword");
+  const sslMode = config.get<SslMode>("databaseSslMode");
   const sshPrivateKey = config.getSecret("sshPrivateKey");
   const pingUrl = config.getSecret("pingUrl");
   const webhookUrl = config.getSecret("webhookUrl");
@@ -103,7 +107,11 @@ export function backupArgs(name: string, config: pulumi.Config): PostgresBackupA
         "restorable",
       ...given("rotateAfter", config.get("rotateAfter")),
     },
-    ...(databasePassword && { postgres: { password: databasePassword } }),
+    postgres: {
+      ...(databasePassword && { password: databasePassword }),
+      ...(sslMode && { sslMode }),
+      ...given("sslRootCertificate", config.get("databaseSslRootCertificate")),
+    },
     ssh: {
       ...(hostKeys && { hostKeys }),
       ...(sshPrivateKey && { privateKey: sshPrivateKey }),

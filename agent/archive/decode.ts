@@ -5,7 +5,7 @@ import type { AgeSecrets } from "../../common/age/stanzas.ts";
 import { decryptStream } from "../../common/age/stream.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
-import type { CatalogueEntry } from "../../storage/catalogue/catalogue.ts";
+import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
 import { readStart } from "../../storage/s3/download.ts";
 import type { ObjectStore } from "../../storage/s3/objectStore.ts";
 import { type ExitResult, readText, runPipeline, runProgram, SIGPIPE } from "../streams/process.ts";

@@ -1,6 +1,6 @@
 import { addAbortSignal, type Readable } from "node:stream";
 import type { Manifest } from "../../common/contracts/manifest.ts";
-import type { CatalogueEntry } from "../../storage/catalogue/catalogue.ts";
+import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
 import { openObject } from "../../storage/s3/download.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import { throttled } from "../runtime/reporter.ts";

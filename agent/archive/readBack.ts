@@ -2,7 +2,7 @@ import { LONGEST_HEADER } from "../../common/age/header.ts";
 import type { AgeSecrets } from "../../common/age/stanzas.ts";
 import { checkFraming, DamagedObject } from "../../common/age/stream.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
-import type { CatalogueEntry } from "../../storage/catalogue/catalogue.ts";
+import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
 import { readStart } from "../../storage/s3/download.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import { describeExit } from "../streams/process.ts";

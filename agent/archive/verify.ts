@@ -11,6 +11,7 @@ import { chooseBackup } from "../../storage/catalogue/selectBackup.ts";
 import { readStart } from "../../storage/s3/download.ts";
 import { putNew } from "../../storage/upload/conditionalPut.ts";
 import type { AgentContext } from "../runtime/context.ts";
+import { warnOfChoice } from "./chosenBackup.ts";
 import { type BackupToVerify, readArchive, readStoredBytes } from "./readBack.ts";
 
 /** `full`: read to its last row. `stored`: the stored bytes are whole, but nothing here can decrypt them. */
@@ -72,11 +73,12 @@ export async function verifyChosen(
   wanted: string,
   secrets: AgeSecrets,
 ): Promise<VerificationDepth> {
-  const { settings, store } = context;
+  const { settings, store, report } = context;
   const { database } = settings.postgres;
   const { bucket, prefix, names } = store.address;
   const entries = await listBackups(store, database);
   const entry = chooseBackup(entries, wanted, database, `s3://${bucket}/${prefix}`, names);
+  warnOfChoice(report, entries, entry, wanted);
   const manifest = entry.kind === "legacy" ? null : await readManifest(store, entry);
   return verify(context, entry, manifest, secrets);
 }

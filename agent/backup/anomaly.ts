@@ -1,6 +1,8 @@
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
-import { type CatalogueEntry, isGood } from "../../storage/catalogue/catalogue.ts";
+import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
+import { CLOCK_TOLERANCE_MS, countingBackups } from "../../storage/catalogue/countingBackups.ts";
+import { stampOf } from "../../storage/catalogue/objectKeys.ts";
 import { readManifest } from "../../storage/catalogue/readManifest.ts";
 import type { Snapshot } from "../postgres/snapshot.ts";
 import type { AgentContext } from "../runtime/context.ts";
@@ -18,7 +20,7 @@ export async function findReference(
   { store, report }: AgentContext,
   entries: readonly CatalogueEntry[],
 ): Promise<Manifest | null> {
-  const candidates = entries.filter((entry) => entry.kind === "ours" && isGood(entry));
+  const candidates = countingBackups(entries).filter(({ kind }) => kind === "ours");
   for (const entry of candidates.slice(0, TRIES)) {
     try {
       return await readManifest(store, entry);
@@ -73,6 +75,30 @@ export function sizeAnomaly(
   const shrunk = (1 - dump.bytes / before) * 100;
   if (shrunk <= maxShrinkPercent) return null;
   return `the dump shrank by ${Math.floor(shrunk)} % since the backup of ${reference.takenAt}: ${dump.bytes} bytes, ${before} before; BACKUP_MAX_SHRINK_PERCENT allows ${maxShrinkPercent} %`;
+}
+
+/** What to do about clocks that differ, in place of accepting the backup: its stamp stays wrong. */
+export const CLOCK_REMEDY =
+  "Set the clock of the database's host (NTP), then take another one: backup.";
+
+/**
+ * Why a snapshot's stamp cannot be right, by the clock of the service that will store it; null: it can, or the service has
+ * not told its time.
+ * @param takenAt by the database server's clock
+ * @param service its time before and after the snapshot was taken, which may have waited for locks
+ */
+export function clockDifference(
+  takenAt: Date,
+  service: { readonly before: Date | undefined; readonly after: Date | undefined; name: string },
+): string | null {
+  const { before, after, name } = service;
+  if (before === undefined || after === undefined) return null;
+  const stamp = takenAt.getTime();
+  const ahead = stamp > after.getTime() + CLOCK_TOLERANCE_MS;
+  const behind = stamp < before.getTime() - CLOCK_TOLERANCE_MS;
+  if (!ahead && !behind) return null;
+  const [theirs, way] = ahead ? [after, "ahead of"] : [before, "behind"];
+  return `the clock of the database's server says ${stampOf(takenAt)}Z, which is ${way} that of ${name}, ${stampOf(theirs)}Z, by more than 5 minutes`;
 }
 
 function tableKey({ schema, name }: { readonly schema: string; readonly name: string }): string {

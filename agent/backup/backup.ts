@@ -15,7 +15,7 @@ import type { AgentContext } from "../runtime/context.ts";
 import { commitUploads, type RunFacts } from "./commit.ts";
 import { DestinationResults } from "./destinationResults.ts";
 import { type ChosenDestinations, chooseDestinations } from "./destinations.ts";
-import { announceDump, planDump } from "./dumpPlan.ts";
+import { announceDump, type DumpPlan, planDump } from "./dumpPlan.ts";
 import { startUndisturbed } from "./dumpStart.ts";
 import { uploadDump } from "./dumpUpload.ts";
 import { deleteExpired } from "./expiry.ts";
@@ -46,14 +46,16 @@ export async function backup(
   const results = new DestinationResults(context);
   const client = await connect(settings.postgres);
   // Its end also releases the snapshot and the lock.
-  await endingOnAbort(client, signal, async () => {
+  const { remedy } = await endingOnAbort(client, signal, async () => {
     const server = await readServer(client);
     const pgDump = await readClientVersion("pg_dump");
     checkClientVersion(pgDump, server);
     await takeBackupLock(client, database);
     const chosen = await chooseDestinations(context, options, results);
-    await dumpSnapshot(context, client, { facts: { server, pgDump, started }, chosen, results });
+    const facts = { server, pgDump, started };
+    const plan = await dumpSnapshot(context, client, { facts, chosen, results });
     await sleep(Math.max(0, SHORTEST_RUN_MS - (performance.now() - started)));
+    return plan;
   });
   const suspect = results.anyManifest?.suspect ?? null;
   if (suspect === null && settings.verify) await verifyStored(context, results);
@@ -63,7 +65,7 @@ export async function backup(
   if (results.hasFailed) throw results.failure();
   if (suspect !== null) {
     throw new Problem(
-      `the backup of "${database}" was stored as suspect and does not count: ${suspect}. If that is as it should be, accept it once: backup --accept`,
+      `the backup of "${database}" was stored as suspect and does not count: ${suspect}. ${remedy}`,
     );
   }
   return results.anyManifest as Manifest;
@@ -84,7 +86,7 @@ async function dumpSnapshot(
   context: AgentContext,
   client: pg.Client,
   { facts, chosen, results }: Run,
-): Promise<void> {
+): Promise<DumpPlan> {
   const dump = await startUndisturbed(context, client, () =>
     planDump(context, { client, pgDumpMajor: facts.pgDump.major, chosen }),
   );
@@ -92,6 +94,7 @@ async function dumpSnapshot(
   announceDump(context.report, context.settings.postgres.database, plan);
   const uploaded = await uploadDump(context, client, dump);
   await commitUploads(context, { plan, uploaded, facts, reference: chosen.reference }, results);
+  return plan;
 }
 
 interface Run {

@@ -1,3 +1,4 @@
+import { partialText } from "../../common/contracts/leftOut.ts";
 import { type Manifest, totalRows } from "../../common/contracts/manifest.ts";
 import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
@@ -6,6 +7,7 @@ import type { ObjectStore } from "../../storage/s3/objectStore.ts";
 import { putNew } from "../../storage/upload/conditionalPut.ts";
 import { UncertainWrite } from "../../storage/upload/writeCheck.ts";
 import type { Server } from "../postgres/connection.ts";
+import type { ExistingDatabase } from "../postgres/databaseProperties.ts";
 import type { CountedTable } from "../postgres/snapshot.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import type { Report } from "../runtime/reporter.ts";
@@ -38,6 +40,7 @@ export async function commitUploads(
   results: DestinationResults,
 ): Promise<void> {
   const { plan, uploaded, reference } = commit;
+  for (const warning of uploaded.warnings) report.warn(`pg_dump warned: ${warning}`);
   const { database } = settings.postgres;
   for (const { destination, dump, globals } of uploaded.uploads) {
     const { name } = destination;
@@ -65,13 +68,14 @@ export async function commitUploads(
 }
 
 function manifestOf(
-  { plan, facts: { server, pgDump, started } }: Commit,
+  { plan, uploaded: { warnings }, facts: { server, pgDump, started } }: Commit,
   { folder }: DumpDestination,
   stored: Pick<Manifest, "database" | "object" | "globals" | "suspect"> & {
     readonly tables: CountedTable[];
   },
 ): Manifest {
-  const { snapshot, stamp, treatment, recipients, largeObjects } = plan;
+  const { snapshot, stamp, treatment, recipients, largeObjects, extent, described } = plan;
+  const { options, tablesLeftOut, dataLeftOut, otherLeftOut } = extent;
   const { database, object, globals, suspect, tables } = stored;
   return {
     version: 1,
@@ -84,13 +88,42 @@ function manifestOf(
     recipients: [...recipients],
     tier: folder === "suspect" ? null : folder,
     suspect,
-    server: { ...server, systemIdentifier: snapshot.systemIdentifier, lsn: snapshot.lsn },
+    server: {
+      ...server,
+      systemIdentifier: snapshot.systemIdentifier,
+      lsn: snapshot.lsn,
+      ...(described && { bootstrapRole: described.needs.bootstrapRole }),
+    },
     pgDump: pgDump.line,
     databaseBytes: snapshot.databaseBytes,
     tables,
     largeObjects,
     durationMs: Math.round(performance.now() - started),
+    ...(described && {
+      properties: inClear(described.properties, treatment),
+      extensions: [...described.needs.extensions],
+      roles: [...described.needs.roles],
+    }),
+    dump: {
+      options: [...options],
+      tablesLeftOut: [...tablesLeftOut],
+      dataLeftOut: [...dataLeftOut],
+      otherLeftOut,
+      warnings: [...warnings],
+    },
   };
+}
+
+/**
+ * The properties as the manifest may have them, which is never encrypted: applications keep secrets in settings, and a
+ * comment may say anything.
+ */
+function inClear(
+  { oid: _, comment, settings, ...properties }: ExistingDatabase,
+  { encryption }: Pick<Manifest, "encryption">,
+): NonNullable<Manifest["properties"]> {
+  if (encryption === "none") return { ...properties, comment, settings };
+  return { ...properties, settings: settings.map(({ role, name }) => ({ role, name })) };
 }
 
 /**
@@ -110,6 +143,8 @@ async function commitBackup(
   report.line(
     `${name === "copy" ? "Copy" : "Backup"} ${suspect === null ? "complete" : "stored as suspect"}: ${formatBytes(object.bytes)}, ${tables.length} tables, ${totalRows(manifest)} rows, ${(durationMs / 1000).toFixed(1)} s`,
   );
+  const partial = partialText(manifest);
+  if (partial !== null) report.line(`The backup is ${partial}, by PGDUMP_EXTRA_OPTS.`);
   report.event({ event: name === "copy" ? "copied" : "backup", manifest });
 }
 

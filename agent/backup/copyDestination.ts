@@ -6,7 +6,8 @@ import {
   isSameBucket,
   parseAddress,
 } from "../../storage/address/address.ts";
-import { type CatalogueEntry, isGood } from "../../storage/catalogue/catalogue.ts";
+import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
+import { countingBackups } from "../../storage/catalogue/countingBackups.ts";
 import { openStore } from "../../storage/s3/client.ts";
 import type { AgentContext, CopyDestination } from "../runtime/context.ts";
 import type { Report } from "../runtime/reporter.ts";
@@ -64,7 +65,7 @@ export function isCopyDue(
   now: Date,
   { jitterSeconds, timezone }: { readonly jitterSeconds: number; readonly timezone: string },
 ): boolean {
-  const latest = entries.find(isGood);
+  const [latest] = countingBackups(entries);
   if (every === undefined || latest === undefined) return true;
   const last = new Date(`${latest.stamp}Z`);
   const due = nextRun(every, last, { timezone, variable: "COPY_EVERY" }).getTime();

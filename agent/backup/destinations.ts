@@ -1,6 +1,8 @@
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
-import { type CatalogueEntry, isGood, listBackups } from "../../storage/catalogue/catalogue.ts";
+import { listBackups } from "../../storage/catalogue/catalogue.ts";
+import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
+import { aheadOfTimeNotice, countingBackups } from "../../storage/catalogue/countingBackups.ts";
 import { isDenied } from "../../storage/s3/errors.ts";
 import type { ObjectStore } from "../../storage/s3/objectStore.ts";
 import type { AgentContext, DestinationName } from "../runtime/context.ts";
@@ -47,6 +49,8 @@ export async function chooseDestinations(
       ...(tiers && { needed: "BACKUP_TIERS" }),
       onNotListable: warnNotListable,
     });
+    const ahead = aheadOfTimeNotice(entries ?? []);
+    if (ahead !== undefined) report.warn(ahead);
     destinations.push({ name: "first", store, entries, tiers });
   });
   const alone = destinations.length === 0;
@@ -66,7 +70,7 @@ export async function chooseDestinations(
       if (alone || isCopyDue(every, entries ?? [], new Date(), { jitterSeconds, timezone })) {
         destinations.push({ name: "copy", store, entries, tiers });
       } else {
-        const stamp = entries?.find(isGood)?.stamp;
+        const stamp = countingBackups(entries ?? [])[0]?.stamp;
         report.line(`No copy is due: the latest is of ${stamp}, COPY_EVERY is ${every}.`);
       }
     });

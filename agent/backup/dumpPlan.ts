@@ -7,20 +7,30 @@ import {
   type Treatment,
 } from "../../storage/catalogue/objectKeys.ts";
 import { partBytesFor } from "../../storage/upload/partSize.ts";
+import { type ExistingDatabase, readProperties } from "../postgres/databaseProperties.ts";
+import { readServerNeeds, type ServerNeeds } from "../postgres/serverNeeds.ts";
 import { type Snapshot, takeSnapshot } from "../postgres/snapshot.ts";
 import type { AgentContext } from "../runtime/context.ts";
+import { errorCode, errorMessage } from "../runtime/errorMessage.ts";
 import type { Report } from "../runtime/reporter.ts";
 import { describeEncryption } from "../streams/encrypt.ts";
 import type { UploadDestination } from "../streams/fanOutUpload.ts";
-import { snapshotAnomaly } from "./anomaly.ts";
+import { CLOCK_REMEDY, clockDifference, snapshotAnomaly } from "./anomaly.ts";
 import { compressionFor } from "./compression.ts";
 import type { ChosenDestinations, Destination } from "./destinations.ts";
-import { listDumpContents } from "./pgDump.ts";
+import { type DumpExtent, readDumpExtent } from "./dumpExtent.ts";
 import { chooseTier } from "./tiers.ts";
 
 /** A bucket, and where in it the dump goes. */
 export interface DumpDestination extends Destination, UploadDestination {
   readonly folder: Folder;
+}
+
+const ACCEPT = "If that is as it should be, accept it once: backup --accept";
+
+interface DescribedDatabase {
+  readonly properties: ExistingDatabase;
+  readonly needs: ServerNeeds;
 }
 
 /** What a backup will dump, how, and to where. */
@@ -30,10 +40,15 @@ export interface DumpPlan {
   readonly stamp: string;
   /** Number of large objects that the dump will hold: none where its options leave them out. */
   readonly largeObjects: number;
+  readonly extent: DumpExtent;
+  /** The database itself and what it needs; null: the server does not tell. */
+  readonly described: DescribedDatabase | null;
   readonly treatment: Treatment & { readonly compression: ReturnType<typeof compressionFor> };
   readonly recipients: readonly string[];
   /** Why a dump of this snapshot is suspect, known before it is made; null: it is not. */
   readonly anomaly: string | null;
+  /** What makes a suspect one good. */
+  readonly remedy: string;
   readonly destinations: readonly DumpDestination[];
 }
 
@@ -54,23 +69,36 @@ export async function planDump(
     readonly chosen: ChosenDestinations;
   },
 ): Promise<DumpPlan> {
-  const { database, dumpOptions } = settings.postgres;
-  const contents = dumpOptions === "" ? undefined : await listDumpContents(settings.postgres);
-  const snapshot = await takeSnapshot(client, contents?.tables);
+  const { database } = settings.postgres;
+  const extent = await readDumpExtent(settings.postgres, client);
+  if (extent.unknown !== undefined) report.warn(extent.unknown);
+  const { contents } = extent;
+  const store = destinations[0]?.store;
+  const before = store?.serviceTime();
+  const snapshot = await takeSnapshot(client, contents?.filled);
+  const wrongClock = clockDifference(snapshot.takenAt, {
+    before,
+    after: store?.serviceTime(),
+    name: store?.address.endpoint ?? "AWS",
+  });
+  const described = await describeDatabase(client, database, report);
   if (snapshot.tables.length === 0) {
     report.warn(`"${database}" has no table. Check POSTGRES_DATABASE if that is not meant.`);
   }
   const stamp = stampOf(snapshot.takenAt);
-  const anomaly = reference && snapshotAnomaly(snapshot, reference);
+  const anomaly = wrongClock ?? (reference && snapshotAnomaly(snapshot, reference));
   const { encryption, recipients } = describeEncryption(settings.encryption);
   const treatment = { compression: compressionFor(pgDumpMajor), encryption };
   return {
     snapshot,
     stamp,
+    extent,
+    described,
     largeObjects: contents?.largeObjects === false ? 0 : snapshot.largeObjects,
     treatment,
     recipients,
     anomaly,
+    remedy: wrongClock === null ? ACCEPT : CLOCK_REMEDY,
     destinations: destinations.map((destination) => {
       const { prefix, provider } = destination.store.address;
       const tier = destination.tiers ? chooseTier(destination.entries ?? [], stamp) : null;
@@ -83,6 +111,30 @@ export async function planDump(
       };
     }),
   };
+}
+
+/**
+ * Reads in the snapshot's transaction what the manifest says of the database. A server that does not let the role look
+ * must not cost the backup: the archive has all of it.
+ */
+async function describeDatabase(
+  client: pg.Client,
+  database: string,
+  report: Report,
+): Promise<DescribedDatabase | null> {
+  await client.query("SAVEPOINT describe_database");
+  try {
+    const properties = await readProperties(client, database);
+    return properties && { properties, needs: await readServerNeeds(client) };
+  } catch (error) {
+    if (errorCode(error)?.length !== 5) throw error;
+    report.warn(
+      `the owner, locale and settings of "${database}" are not in the manifest, since the server does not tell them: ${errorMessage(error)}`,
+    );
+    return null;
+  } finally {
+    await client.query("ROLLBACK TO SAVEPOINT describe_database");
+  }
 }
 
 /** Reports what is dumped and to where. */

@@ -6,6 +6,7 @@ import { connect } from "../postgres/connection.ts";
 import { isInTheWay } from "../postgres/tableLocks.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import type { Pipeline, Program } from "../streams/process.ts";
+import { ToolWarnings } from "../streams/toolWarnings.ts";
 import type { DumpPlan } from "./dumpPlan.ts";
 import { startDump } from "./pgDump.ts";
 
@@ -19,6 +20,8 @@ const ATTEMPTS = 5;
 export interface StartedDump {
   readonly plan: DumpPlan;
   readonly program: Program | Pipeline;
+  /** What it warns of, and others of the run. */
+  readonly warnings: ToolWarnings;
 }
 
 /**
@@ -35,12 +38,14 @@ export async function startUndisturbed(
 ): Promise<StartedDump> {
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
     const plan = await makePlan();
+    const warnings = new ToolWarnings();
     const program = startDump(context.settings, {
       snapshotId: plan.snapshot.id,
       compression: plan.treatment.compression,
+      onStderr: warnings.reader(),
     });
     try {
-      if (await hasLocked(context, client, program)) return { plan, program };
+      if (await hasLocked(context, client, program)) return { plan, program, warnings };
     } catch (error) {
       program.kill();
       throw error;

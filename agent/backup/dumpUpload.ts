@@ -1,6 +1,7 @@
 import type pg from "pg";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { globalsKey } from "../../storage/catalogue/objectKeys.ts";
+import { lossOf } from "../postgres/connection.ts";
 import { type CountedTable, countSnapshotRows, type TableRef } from "../postgres/snapshot.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import { throttled } from "../runtime/reporter.ts";
@@ -19,6 +20,8 @@ export interface UploadedDump {
   readonly uploads: readonly Upload[];
   /** The rows of each table in the snapshot. Counted to the end wherever an upload has succeeded. */
   readonly tables: Promise<CountedTable[]>;
+  /** What pg_dump and pg_dumpall have warned of. */
+  readonly warnings: readonly string[];
 }
 
 interface Upload {
@@ -36,7 +39,7 @@ interface Upload {
 export async function uploadDump(
   context: AgentContext,
   client: pg.Client,
-  { plan, program }: StartedDump,
+  { plan, program, warnings }: StartedDump,
 ): Promise<UploadedDump> {
   const { settings, report, signal } = context;
   let dumping = true;
@@ -53,13 +56,16 @@ export async function uploadDump(
   });
   tables.catch(() => {});
   const header = beginHeader(settings.encryption);
-  const globals = settings.globals ? startGlobalsDump(context, header) : undefined;
+  const globals = settings.globals
+    ? startGlobalsDump(context, header, warnings.reader())
+    : undefined;
   const storeGlobals = globals && globalsUpload(globals, plan, settings.postgres.database);
   const source: UploadSource<DumpDestination> = {
     what: `backup of ${settings.postgres.database}`,
     program,
     header,
-    describeFailure: dumpFailure,
+    // With the connection that holds it the snapshot is gone, of which pg_dump says only that it does not exist.
+    describeFailure: (exit) => lossOf(client)?.message.replace(/\.$/, "") ?? dumpFailure(exit),
     onProgress: uploadProgress(context),
     beforeComplete: async (destination, live) => {
       await tables;
@@ -74,7 +80,7 @@ export async function uploadDump(
     dump: dumps[index] as PromiseSettledResult<StoredObject>,
     globals: storeGlobals?.stored.get(destination) ?? null,
   }));
-  return { uploads, tables };
+  return { uploads, tables, warnings: warnings.all };
 }
 
 /** Stores the roles and grants once, wherever the dump lies whole. */

@@ -1,6 +1,8 @@
 import type { KeepSettings } from "../../common/contracts/agentEnvironment/backup.ts";
 import { Problem } from "../../common/problem.ts";
-import { type CatalogueEntry, isGood, listBackups } from "../../storage/catalogue/catalogue.ts";
+import { listBackups } from "../../storage/catalogue/catalogue.ts";
+import { type CatalogueEntry, latestFirst } from "../../storage/catalogue/catalogueEntry.ts";
+import { countingBackups, isAheadOfTime } from "../../storage/catalogue/countingBackups.ts";
 import { deleteBackup } from "../../storage/catalogue/deleteBackup.ts";
 import { isDenied } from "../../storage/s3/errors.ts";
 import { type AgentContext, CopyFailed, type DestinationName } from "../runtime/context.ts";
@@ -18,9 +20,13 @@ export function expiredBackups(
   keep: KeepSettings,
   now: Date,
 ): CatalogueEntry[] {
-  const good = entries.filter(isGood).toSorted((a, b) => b.stamp.localeCompare(a.stamp));
-  const stay = new Set(good.slice(0, keep.atLeast));
-  const latest = good[0]?.stamp ?? "";
+  const counting = countingBackups(entries);
+  // Those of the old image stay by the same number, though they do not count beside ours: nobody can tell them from what
+  // somebody else has put there, and what was put there must not push a true one out.
+  const old = entries.filter((entry) => entry.kind === "legacy" && !isAheadOfTime(entry));
+  const good = [...counting, ...old].toSorted(latestFirst);
+  const stay = new Set([...counting.slice(0, keep.atLeast), ...good.slice(0, keep.atLeast)]);
+  const latest = counting[0]?.stamp ?? "";
   const limit = new Date(now.getTime() - keep.days * DAY_MS).toISOString().slice(0, 19);
   return entries.filter((entry) => entry.stamp < limit && entry.stamp < latest && !stay.has(entry));
 }

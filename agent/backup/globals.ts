@@ -4,6 +4,7 @@ import type { AgentContext } from "../runtime/context.ts";
 import { beginHeader, type PendingHeader } from "../streams/encrypt.ts";
 import { fanOutUpload, type UploadDestination } from "../streams/fanOutUpload.ts";
 import { describeExit, type ExitResult, runPipeline } from "../streams/process.ts";
+import { UNTRANSLATED } from "../streams/toolWarnings.ts";
 
 /** Far more than the roles of any server take; the smallest part that S3 knows. */
 const PART_BYTES = 5 * 1024 * 1024;
@@ -26,8 +27,13 @@ export interface Globals {
  * carries: `pg_dumpall --globals-only`, through zstd, encrypted as the dump is. Without passwords: whoever reads a backup
  * must not be able to try them. It runs while the dump does, and what it has written waits until it is asked for.
  * @param dumpHeader that of the dump, which is made first
+ * @param onStderr gets what pg_dumpall says
  */
-export function startGlobalsDump(context: AgentContext, dumpHeader: PendingHeader): Globals {
+export function startGlobalsDump(
+  context: AgentContext,
+  dumpHeader: PendingHeader,
+  onStderr: (text: string) => void,
+): Globals {
   const { postgres, encryption } = context.settings;
   const program = runPipeline('nice -n 10 pg_dumpall "$@"', "nice -n 10 zstd -q -1 -T1 -c", {
     args: [
@@ -37,8 +43,9 @@ export function startGlobalsDump(context: AgentContext, dumpHeader: PendingHeade
       // Else it connects to "postgres", which the role may not be allowed to.
       `--database=${connectionString(postgres.database)}`,
     ],
-    env: libpqEnvironment(postgres),
+    env: { ...libpqEnvironment(postgres), ...UNTRANSLATED },
     stdin: "ignore",
+    onStderr,
   });
   const header = beginHeader(encryption, dumpHeader);
   let refusal: string | undefined;

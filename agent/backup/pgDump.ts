@@ -3,7 +3,12 @@ import type { AgentSettings } from "../../common/contracts/agentEnvironment/envi
 import type { ServerSettings } from "../../common/contracts/agentEnvironment/postgres.ts";
 import { Problem } from "../../common/problem.ts";
 import { adviceFor } from "../postgres/brokenConnection.ts";
-import { connectionString, LOCK_TIMEOUT, libpqEnvironment } from "../postgres/connection.ts";
+import {
+  connectionString,
+  LOCK_TIMEOUT,
+  libpqEnvironment,
+  watchServer,
+} from "../postgres/connection.ts";
 import {
   describeExit,
   type Pipeline,
@@ -11,6 +16,7 @@ import {
   runPipeline,
   runProgram,
 } from "../streams/process.ts";
+import { UNTRANSLATED } from "../streams/toolWarnings.ts";
 import type { DumpCompression } from "./compression.ts";
 
 /**
@@ -32,9 +38,11 @@ export function startDump(
   {
     snapshotId,
     compression,
+    onStderr,
   }: {
     readonly snapshotId: string;
     readonly compression: DumpCompression;
+    readonly onStderr: (text: string) => void;
   },
 ): Program | Pipeline {
   const compressesItself = compression === "pg_dump-zstd";
@@ -43,8 +51,9 @@ export function startDump(
       `--compress=${compressesItself ? `zstd:${compressionLevel}` : "0"}`,
       `--snapshot=${snapshotId}`,
     ]),
-    env: libpqEnvironment(postgres),
+    env: { ...libpqEnvironment(postgres), ...UNTRANSLATED },
     stdin: "ignore",
+    onStderr,
   } as const;
   // By itself it writes 4 KiB at a time, and every piece wakes this process up.
   if (compressesItself) return runProgram('exec nice -n 10 stdbuf -o256K pg_dump "$@"', options);
@@ -52,20 +61,43 @@ export function startDump(
   return runPipeline('nice -n 10 pg_dump "$@"', zstd, options);
 }
 
+/** What is in a dump, by its table of contents. */
+export interface DumpContents {
+  /** Oids of the tables that are defined in it. */
+  readonly defined: ReadonlySet<number>;
+  /** Oids of the tables whose rows are in it. */
+  readonly filled: ReadonlySet<number>;
+  readonly largeObjects: boolean;
+  /** Every entry without the number that this dump has given it, and how often: `1259 16386 TABLE public accounts owner`. */
+  readonly entries: ReadonlyMap<string, number>;
+}
+
 /**
  * What a dump with these options would hold: the table of contents stands at the start of the stream, so only that much
  * is dumped. Needed because the options may leave tables out, which then must not be counted.
+ * @param lockWait longest wait for a table's lock
  */
 export async function listDumpContents(
   settings: ServerSettings,
-): Promise<{ readonly tables: ReadonlySet<number>; readonly largeObjects: boolean }> {
+  lockWait = LOCK_TIMEOUT,
+): Promise<DumpContents> {
   const pipeline = runPipeline('nice -n 10 pg_dump "$@"', "pg_restore --list", {
-    args: dumpArguments(settings, ["--compress=0"]),
+    // Of two that say the same the last one counts.
+    args: dumpArguments(settings, ["--compress=0", `--lock-wait-timeout=${lockWait}`]),
     env: libpqEnvironment(settings),
     stdin: "ignore",
   });
+  const server = watchServer(settings);
+  server.signal.addEventListener("abort", () => pipeline.kill(), { once: true });
   let text = "";
-  for await (const chunk of pipeline.stdout.setEncoding("utf8")) text += chunk;
+  try {
+    for await (const chunk of pipeline.stdout.setEncoding("utf8")) text += chunk;
+  } catch (error) {
+    server.signal.throwIfAborted();
+    throw error;
+  } finally {
+    server.stop();
+  }
   const { first, second } = await pipeline.ended;
   // pg_dump may be cut by the closed pipe after the table of contents: only pg_restore's own result counts here.
   if (second.code !== 0) {
@@ -77,11 +109,22 @@ export async function listDumpContents(
 
 /**
  * Reads `pg_restore --list`, as PrintTOCSummary of PostgreSQL 17's pg_backup_archiver.c writes it: `3350; 0 16386 TABLE DATA
- * public accounts owner`, the third number being the table's oid.
+ * public accounts owner`, the third number being the table's oid, the second one that of `pg_class` where it is defined.
  */
-export function parseContents(list: string) {
-  const tables = [...list.matchAll(/^\d+; \d+ (\d+) TABLE DATA /gm)].map(([, oid]) => Number(oid));
-  return { tables: new Set(tables), largeObjects: /^\d+; \d+ \d+ BLOBS /m.test(list) };
+export function parseContents(list: string): DumpContents {
+  const defined = new Set<number>();
+  const filled = new Set<number>();
+  const entries = new Map<string, number>();
+  for (const line of list.split("\n")) {
+    const [, entry, catalog, oid, what = ""] = /^\d+; ((\d+) (\d+) (.*))$/.exec(line) ?? [];
+    if (entry === undefined) continue;
+    if (catalog === "1259" && what.startsWith("TABLE ")) defined.add(Number(oid));
+    if (catalog === "0" && what.startsWith("TABLE DATA ")) filled.add(Number(oid));
+    // There may be millions of them.
+    const key = /^BLOB (?!METADATA)/.test(what) ? "BLOB" : entry;
+    entries.set(key, (entries.get(key) ?? 0) + 1);
+  }
+  return { defined, filled, largeObjects: /^\d+; \d+ \d+ BLOBS /m.test(list), entries };
 }
 
 /** SIGKILL as a shell reports it: what the kernel does to a program when the container's memory is used up. */

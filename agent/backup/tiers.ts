@@ -1,4 +1,5 @@
-import { type CatalogueEntry, isGood } from "../../storage/catalogue/catalogue.ts";
+import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
+import { countingBackups } from "../../storage/catalogue/countingBackups.ts";
 import type { Tier } from "../../storage/catalogue/objectKeys.ts";
 
 /**
@@ -8,7 +9,7 @@ import type { Tier } from "../../storage/catalogue/objectKeys.ts";
  * @param stamp of the backup to be stored
  */
 export function chooseTier(entries: readonly CatalogueEntry[], stamp: string): Tier {
-  const kept = entries.filter(isGood);
+  const kept = countingBackups(entries);
   const has = (tiers: readonly Tier[], period: (stamp: string) => string) =>
     kept.some(
       (entry) =>

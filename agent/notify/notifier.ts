@@ -1,4 +1,5 @@
 import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
+import { remarksOn } from "../../common/contracts/leftOut.ts";
 import { totalRows } from "../../common/contracts/manifest.ts";
 import { formatBytes } from "../../common/format.ts";
 import type { AgentContext } from "../runtime/context.ts";
@@ -103,7 +104,8 @@ function successText({ database, manifest, copy, durationMs }: DatabaseResult): 
   if (manifest === undefined) return `Backup of ${database} complete.`;
   const { object, tables } = manifest;
   const copied = copy === undefined ? "" : ", copied";
-  return `Backup of ${database} complete${copied}: ${formatBytes(object.bytes)}, ${tables.length} tables, ${totalRows(manifest)} rows, ${(durationMs / 1000).toFixed(1)} s.`;
+  const remarks = remarksOn(manifest);
+  return `Backup of ${database} complete${copied}: ${formatBytes(object.bytes)}, ${tables.length} tables, ${totalRows(manifest)} rows, ${(durationMs / 1000).toFixed(1)} s.${remarks && ` ${remarks}.`}`;
 }
 
 /** The sentence of the only one; of several a line for each that failed. */

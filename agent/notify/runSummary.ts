@@ -44,8 +44,8 @@ export class RunSummary {
    */
   observe(
     names: readonly string[],
-    work: (context: AgentContext) => Promise<Manifest>,
-  ): (context: AgentContext) => Promise<Manifest> {
+    work: (context: AgentContext) => Promise<unknown>,
+  ): (context: AgentContext) => Promise<unknown> {
     this.#names = names;
     return async (context) => {
       const { database } = context.settings.postgres;
@@ -83,7 +83,7 @@ export class RunSummary {
       const manifest = this.#stored.get(database);
       // One that was not begun has failed with the run.
       const failure = this.#failures.get(database) ?? (manifest === undefined ? error : undefined);
-      // Neither: another run is making it, and reports its own result.
+      // Neither: another run has made it, and reports its own result.
       if (manifest === undefined && error === undefined) continue;
       const copy = this.#copies.get(database);
       results.push({

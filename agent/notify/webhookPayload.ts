@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import { leftOut } from "../../common/contracts/leftOut.ts";
 import { totalRows } from "../../common/contracts/manifest.ts";
 import type { DatabaseFailure, DatabaseResult } from "./runSummary.ts";
 
@@ -17,6 +18,10 @@ export interface WebhookPayload {
   readonly key?: string;
   readonly bytes?: number;
   readonly rows?: number;
+  /** What the options of pg_dump left out, e.g. `the table public.audits`; absent: nothing. */
+  readonly leftOut?: readonly string[];
+  /** What pg_dump and pg_dumpall warned of; absent: nothing. */
+  readonly warnings?: readonly string[];
   /** Key in the second bucket; absent when no copy was made. */
   readonly copyKey?: string;
   readonly error?: string;
@@ -28,6 +33,8 @@ export function webhookPayload(
   { database, manifest, copy, error, durationMs }: DatabaseResult,
   failures: readonly DatabaseFailure[],
 ): WebhookPayload {
+  const lacking = manifest ? leftOut(manifest) : [];
+  const warnings = manifest?.dump?.warnings ?? [];
   return {
     version: 1,
     event: "backup",
@@ -41,6 +48,8 @@ export function webhookPayload(
       bytes: manifest.object.bytes,
       rows: totalRows(manifest),
     }),
+    ...(lacking.length > 0 && { leftOut: lacking }),
+    ...(warnings.length > 0 && { warnings }),
     ...(copy && { copyKey: copy.object.key }),
     ...(error !== undefined && { error }),
     ...(failures.length > 0 && { failures }),

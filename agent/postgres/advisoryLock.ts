@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
+import type { ServerSettings } from "../../common/contracts/agentEnvironment/postgres.ts";
 import { Problem } from "../../common/problem.ts";
+import { connect } from "./connection.ts";
 
 /** Two halves of an advisory lock's key, of our own choosing: "kpgb" in ASCII, then what is locked. */
 const CLASS = 0x6b706762;
@@ -22,7 +24,7 @@ export class AnotherBackupRuns extends Problem {}
 export async function takeBackupLock(client: pg.Client, database: string): Promise<void> {
   if (await tryLock(client, BACKUP)) return;
   throw new AnotherBackupRuns(
-    `another backup of "${database}" is running, so this one was not started. Wait for it to finish.`,
+    `another backup of "${database}" is running, so this one was not started. ${describe(await holderOf(client, BACKUP, database))}`,
   );
 }
 
@@ -37,7 +39,9 @@ export async function takeRestoreLock(client: pg.Client): Promise<void> {
     if (await tryLock(client, RESTORE)) return;
     await sleep(LOCK_AGAIN_MS);
   }
-  throw new Problem("another restore is running on this server. Wait for it to finish.");
+  throw new Problem(
+    `another restore is running on this server. ${describe(await holderOf(client, RESTORE))}`,
+  );
 }
 
 /**
@@ -46,15 +50,82 @@ export async function takeRestoreLock(client: pg.Client): Promise<void> {
  * @throws Problem when a backup is running
  */
 export async function requireNoBackup(client: pg.Client, database: string): Promise<void> {
-  const { rowCount } = await client.query(
-    `SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database
-     WHERE l.locktype = 'advisory' AND l.classid = $1 AND l.objid = $2 AND d.datname = $3`,
-    [CLASS, BACKUP, database],
-  );
-  if (rowCount === 0) return;
+  const holder = await holderOf(client, BACKUP, database);
+  if (holder === undefined) return;
   throw new Problem(
-    `a backup of "${database}" is running; swapping the database now would cut it. Wait for it to finish and restore again.`,
+    `a backup of "${database}" is running; swapping the database now would cut it. ${describe(holder)} Then restore again.`,
   );
+}
+
+/** How the backup that was waited for came to its end: it gave up its lock, or it does nothing any more. */
+export type WaitResult = "ended" | "idle";
+
+const LOOK_EVERY_MS = 2_000;
+/** The last parts of an upload may take minutes after pg_dump has ended; a host that vanished gives up its lock before. */
+const IDLE_LIMIT_MS = 5 * 60_000;
+const LONGEST_WAIT_MS = 6 * 3_600_000;
+
+/**
+ * Waits for the backup that holds the database's lock.
+ * @param idleLimitMs longest time without a pg_dump beside it
+ * @throws the signal's reason
+ */
+export async function waitForBackup(
+  settings: ServerSettings,
+  signal: AbortSignal,
+  idleLimitMs: number = IDLE_LIMIT_MS,
+): Promise<WaitResult> {
+  const client = await connect(settings);
+  const started = performance.now();
+  let active = started;
+  try {
+    for (;;) {
+      signal.throwIfAborted();
+      const holder = await holderOf(client, BACKUP, settings.database);
+      if (holder === undefined) return "ended";
+      const now = performance.now();
+      if (holder.dumping) active = now;
+      if (now - active > idleLimitMs || now - started > LONGEST_WAIT_MS) return "idle";
+      await sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+    }
+  } finally {
+    await client.end();
+  }
+}
+
+interface Holder {
+  readonly pid: number;
+  readonly since: Date | null;
+  /** Null: over a Unix socket, or not to be seen by this role. */
+  readonly from: string | null;
+  /** A pg_dump is connected to the same database. */
+  readonly dumping: boolean;
+}
+
+/** The connection that has a lock of ours. */
+async function holderOf(
+  client: pg.Client,
+  what: number,
+  database?: string,
+): Promise<Holder | undefined> {
+  const { rows } = await client.query<Holder>(
+    `SELECT l.pid, a.backend_start AS since, host(a.client_addr) AS "from",
+            EXISTS (SELECT FROM pg_stat_activity p
+                    WHERE p.datid = l.database AND p.application_name = 'pg_dump') AS dumping
+     FROM pg_locks l JOIN pg_database d ON d.oid = l.database LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+     WHERE l.locktype = 'advisory' AND l.granted AND l.classid = $1 AND l.objid = $2
+       AND ($3::text IS NULL OR d.datname = $3)`,
+    [CLASS, what, database ?? null],
+  );
+  return rows[0];
+}
+
+/** Who it is, and what to do: a connection whose program is gone would stay until the server notices. */
+function describe(holder: Holder | undefined): string {
+  if (holder === undefined) return "Wait for it to finish.";
+  const since = holder.since === null ? "" : ` since ${holder.since.toISOString().slice(0, 19)}Z`;
+  const from = holder.from === null ? "" : ` from ${holder.from}`;
+  return `It is connected${since}${from} (process ${holder.pid} of the server). Wait for it to finish; if nothing runs there any more, the server ends it within two minutes, or end it at once: SELECT pg_terminate_backend(${holder.pid}).`;
 }
 
 async function tryLock(client: pg.Client, what: number): Promise<boolean> {

@@ -4,6 +4,7 @@ import pg from "pg";
 import type { ServerSettings } from "../../common/contracts/agentEnvironment/postgres.ts";
 import { Problem } from "../../common/problem.ts";
 import { errorCode } from "../runtime/errorMessage.ts";
+import { AnswerWatch, type Sign } from "./answerWatch.ts";
 import { brokenConnection, type Cut, isGone, withAdvice } from "./brokenConnection.ts";
 import {
   explainConnect,
@@ -35,7 +36,13 @@ export { LOCK_TIMEOUT } from "./session.ts";
 
 const CONNECT_TIMEOUT_MS = 10_000;
 /** A goodbye that takes longer is not waited for: a frozen server would never say it. */
-const GOODBYE_MS = 3_000;
+const GOODBYE_MS = 2_000;
+/** The first answer of a new connection, which a pooler may make wait for a free one of the server. */
+const FIRST_ANSWER_MS = 8_000;
+/** How long a look at a server that may be frozen waits for it. */
+const LOOK_MS = 3_000;
+/** Servers that were given up: whatever is asked of them next does not wait as long again. */
+const silent = new Set<string>();
 /** Databases that exist in every cluster and can be connected to while another one is renamed. */
 const MAINTENANCE_DATABASES = ["postgres", "template1"] as const;
 
@@ -73,8 +80,8 @@ async function openSession(
   const opened = await dialTold(settings, database, tls);
   const { client } = opened;
   try {
-    const { rows } = await client.query<{ pid: number; encoding: string; limits: string[] }>(
-      BACKEND_SQL,
+    const { rows } = await within(FIRST_ANSWER_MS, serverName(settings), () =>
+      client.query<{ pid: number; encoding: string; limits: string[] }>(BACKEND_SQL),
     );
     const [backend] = rows;
     if (backend === undefined) throw new Error("the server did not say who it is");
@@ -94,6 +101,11 @@ async function openSession(
       ([name, value]) => told?.split(" ").includes(`${name}=${value}`) !== true,
     );
     if (left.length > 0) await client.query(setStatements(Object.fromEntries(left)));
+    client.look = () => lookAt(settings, database, tls, backend.pid);
+    client.watch = new AnswerWatch(serverName(settings), {
+      ask: () => lookAt(settings, database, tls, backend.pid),
+      give: (why) => client.giveUp(why),
+    });
     return client;
   } catch (error) {
     await client.end();
@@ -107,8 +119,97 @@ interface Opened {
   readonly options: string | undefined;
 }
 
-/** The process id that the server told at the start, which the types leave out. */
-type Backend = pg.Client & { readonly processID: number | null };
+type Backend = pg.Client & {
+  /** The process id that the server told at the start, which the types leave out. */
+  readonly processID: number | null;
+  /** Watches over what the connection waits for. */
+  watch?: AnswerWatch;
+  /** Why it was cut; undefined while it was not. */
+  loss?: () => Problem | undefined;
+  /** Asks from another connection whether the server answers at all. */
+  look?: () => Promise<unknown>;
+  /** Closes it at once, whatever is under way; that fails for this reason. */
+  giveUp(why: Problem): void;
+};
+
+/** Whether a process of the server still works for us. A refusal with a code of PostgreSQL is a sign of life, too. */
+async function lookAt(
+  settings: ServerSettings,
+  database: string,
+  tls: TlsSettings,
+  pid: number,
+): Promise<Sign> {
+  let look: Backend | undefined;
+  let over = false;
+  const closing = () => {
+    over = true;
+    if (look !== undefined) destroy(look);
+  };
+  try {
+    return await within(LOOK_MS, serverName(settings), async () => {
+      look = (await dial(settings, database, tls, undefined, LOOK_MS)).client;
+      if (over) closing();
+      const { rows } = await look.query<{ state: string | null }>(
+        "SELECT state FROM pg_catalog.pg_stat_activity WHERE pid = $1",
+        [pid],
+      );
+      return rows.length === 0 || rows[0]?.state?.startsWith("idle") ? "done" : "working";
+    });
+  } catch (error) {
+    if (/^[0-9A-Z]{5}$/.test(errorCode(error) ?? "")) return "working";
+    throw error;
+  } finally {
+    closing();
+  }
+}
+
+/** Why and when a connection was cut, also when nothing was asked of it since; undefined: it was not. */
+export function lossOf(client: pg.Client): Problem | undefined {
+  return (client as Backend).loss?.();
+}
+
+/**
+ * Asks a server that may be frozen whether it answers at all, before something is begun that would wait for it.
+ * @throws Problem when it does not within some seconds
+ */
+export async function requireAnswer(settings: ServerSettings, client: pg.Client): Promise<void> {
+  await within(LOOK_MS, serverName(settings), () => client.query("SELECT 1"));
+}
+
+/**
+ * Watches a server while a program of libpq works with it, which waits for a frozen one for ever.
+ * @returns a signal, aborted with a Problem as its reason when the server has not answered for too long; `stop` ends the watch
+ */
+export function watchServer(settings: ServerSettings): {
+  readonly signal: AbortSignal;
+  stop(): void;
+} {
+  const controller = new AbortController();
+  const tls = tlsSettings(settings);
+  const { database } = settings;
+  const watch = new AnswerWatch(serverName(settings), {
+    ask: async () => {
+      await lookAt(settings, database, tls, 0);
+      return "working";
+    },
+    give: (why) => controller.abort(why),
+  });
+  watch.begin();
+  return { signal: controller.signal, stop: () => watch.end() };
+}
+
+async function within<T>(limitMs: number, where: string, work: () => Promise<T>): Promise<T> {
+  const working = work();
+  working.catch(() => {});
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      silent.add(where);
+      reject(new Problem(`PostgreSQL at ${where} does not answer (${limitMs / 1000} s).`));
+    }, limitMs);
+  });
+  return Promise.race([working, late]).finally(() => clearTimeout(timer));
+}
 
 /** Gives the settings at the start; a pooler may refuse that, which is 08P01, and gets none. */
 async function dialTold(
@@ -132,11 +233,12 @@ async function dial(
   database: string,
   tls: TlsSettings,
   options: string | undefined,
+  timeoutMs = CONNECT_TIMEOUT_MS,
 ): Promise<Opened> {
   let first: unknown;
   for (const ssl of tlsAttempts(tls, settings)) {
     try {
-      return { client: await open(settings, { database, ssl, options }), options };
+      return { client: await open(settings, { database, ssl, options, timeoutMs }), options };
     } catch (error) {
       // A certificate that is not right is the cause to tell, not that the server wants encryption.
       if (first !== undefined) throw offersNoTls(first) ? error : first;
@@ -153,10 +255,12 @@ async function open(
     database,
     ssl,
     options,
+    timeoutMs,
   }: {
     readonly database: string;
     readonly ssl: TlsAttempt;
     readonly options: string | undefined;
+    readonly timeoutMs: number;
   },
 ): Promise<Backend> {
   const client = new pg.Client({
@@ -167,7 +271,7 @@ async function open(
     database,
     ssl,
     ...(options !== undefined && { options }),
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    connectionTimeoutMillis: timeoutMs,
     keepAlive: true,
     keepAliveInitialDelayMillis: NODE_KEEPALIVE_MS,
     application_name: "kamal-postgres-backup",
@@ -201,20 +305,42 @@ function boundWaits(client: Backend, where: string): Backend {
   client.on("error", noteCut);
   const query = client.query.bind(client) as (...words: unknown[]) => Promise<unknown>;
   client.query = (async (...words: unknown[]) => {
+    const { watch } = client;
+    if (silent.has(where)) await requireLife(client, where);
+    watch?.begin();
     try {
-      return await query(...words);
+      const answer = await query(...words);
+      silent.delete(where);
+      return answer;
     } catch (error) {
       if (isGone(error)) throw brokenConnection(where, noteCut(error), error);
       throw withAdvice(error);
+    } finally {
+      watch?.end();
     }
   }) as typeof client.query;
+  client.loss = () => cut && brokenConnection(where, cut, cut.error);
+  client.giveUp = (why) => {
+    silent.add(where);
+    noteCut(why);
+    destroy(client);
+  };
   const end = client.end.bind(client) as () => Promise<void>;
   client.end = (async () => {
-    const deadline = setTimeout(() => destroy(client), GOODBYE_MS);
+    const deadline = setTimeout(() => destroy(client), silent.has(where) ? 0 : GOODBYE_MS);
     await end().catch(() => {});
     clearTimeout(deadline);
   }) as typeof client.end;
   return client;
+}
+
+/** @throws Problem when a server that was given up is still silent */
+async function requireLife(client: Backend, where: string): Promise<void> {
+  try {
+    await client.look?.();
+  } catch (error) {
+    throw new Problem(`PostgreSQL at ${where} does not answer any more.`, { cause: error });
+  }
 }
 
 /** Closes the socket at once, whatever is under way. */

@@ -25,7 +25,7 @@ export async function requireOwnBackend(
 ): Promise<void> {
   if (!(await isShared(client, pid, openAnother))) return;
   throw new Problem(
-    `PostgreSQL at ${where} is reached through a connection pooler in transaction mode, such as PgBouncer with pool_mode = transaction: locks and settings of a backup or a restore would stay on connections of the application. Set POSTGRES_HOST and POSTGRES_PORT to the server itself, or to a pool with pool_mode = session.`,
+    `PostgreSQL at ${where} is reached through a connection pooler in transaction mode (or statement mode), such as PgBouncer with pool_mode = transaction: locks and settings of a backup or a restore would stay on connections of the application. Set POSTGRES_HOST and POSTGRES_PORT to the server itself, or to a pool with pool_mode = session.`,
   );
 }
 
@@ -40,16 +40,17 @@ async function isShared(
     for (let attempt = 1; attempt <= TRIES; attempt += 1) {
       // Held in a transaction, so that the first client cannot have it back.
       const theirs = await backendOf(other, "BEGIN");
-      if (theirs === pid) return true;
       // A pool of one, which the first client has to itself.
       if (theirs === undefined) return false;
-      if ((await backendOf(client)) !== pid) return true;
+      const ours = theirs === pid ? theirs : await backendOf(client);
       await other.query("ROLLBACK");
+      if (theirs === pid || ours !== pid) return true;
     }
     return false;
   } catch (error) {
-    // Statement mode allows no transaction block.
-    if (errorCode(error) === "08P01") return true;
+    // Statement mode allows no transaction block, and ends who begins one.
+    const cause = error instanceof Error ? error.cause : undefined;
+    if ([errorCode(error), errorCode(cause)].includes("08P01")) return true;
     throw error;
   } finally {
     await other.end();

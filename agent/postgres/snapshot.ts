@@ -233,7 +233,8 @@ async function describe(
   };
 }
 
-async function readSystemIdentifier(client: pg.Client): Promise<string | null> {
+/** What tells one server, with its standbys and copies, from another; null where the role may not read it. */
+export async function readSystemIdentifier(client: pg.Client): Promise<string | null> {
   try {
     const { rows } = await client.query<{ id: string }>(
       "SELECT system_identifier::text AS id FROM pg_control_system()",

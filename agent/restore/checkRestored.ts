@@ -1,3 +1,4 @@
+import { Problem } from "../../common/problem.ts";
 import { connect, endingOnAbort } from "../postgres/connection.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import { throttled } from "../runtime/reporter.ts";
@@ -10,7 +11,11 @@ export interface Compared {
   readonly compared: boolean;
   readonly tables: number;
   readonly rows: number;
+  /** Tables whose rows are not those of the snapshot; only a restore that keeps going ends well with any. */
+  readonly differences: readonly string[];
 }
+
+const SHOWN = 5;
 
 /** What a loaded database needs before it is used. Side by side: both read, and there may be more than one core. */
 export async function checkRestored(context: AgentContext, plan: Plan): Promise<Compared> {
@@ -34,9 +39,9 @@ async function analyze(
 
 async function compare(
   { settings, report, signal }: AgentContext,
-  { temporaryName: fresh, manifest }: Plan,
+  { temporaryName: fresh, manifest, selection, keepGoing, notRestored, wayOut }: Plan,
 ): Promise<Compared> {
-  if (manifest === null) return { compared: false, tables: 0, rows: 0 };
+  if (manifest === null) return { compared: false, tables: 0, rows: 0, differences: [] };
   const client = await connect(settings.postgres, fresh);
   return endingOnAbort(client, signal, async () => {
     const started = performance.now();
@@ -50,11 +55,35 @@ async function compare(
         elapsedMs: elapsedSince(started),
       }),
     );
-    const result = await compareWithManifest(client, manifest, progress);
-    report.line(
-      `Compared ${result.tables} tables, ${result.rows} rows, ${manifest.largeObjects} large objects: equal to the snapshot.`,
+    const { tables: leftOut } = selection;
+    const { differences, remarks, notCounted, ...result } = await compareWithManifest(
+      client,
+      manifest,
+      progress,
+      leftOut.size === 0 ? undefined : ({ schema, name }) => leftOut.has(`${schema}.${name}`),
     );
-    return { compared: true, ...result };
+    for (const remark of remarks) report.warn(remark);
+    for (const table of notCounted) {
+      report.warn(
+        `the rows of ${table} were loaded and not compared: this role may not count them. A superuser can, or a role with BYPASSRLS.`,
+      );
+    }
+    if (differences.length > 0 && !keepGoing) {
+      const more = differences.length > SHOWN ? ` and ${differences.length - SHOWN} more` : "";
+      throw new Problem(
+        `the restored data differs from the snapshot: ${differences.slice(0, SHOWN).join("; ")}${more}. The live database was not touched; restore another backup. ${wayOut}`,
+      );
+    }
+    for (const difference of differences) notRestored.add(`rows of ${difference}`);
+    const state =
+      differences.length > 0
+        ? `${differences.length} of them differ from the snapshot`
+        : leftOut.size > 0
+          ? `equal to the snapshot; ${leftOut.size} tables were left out`
+          : "equal to the snapshot";
+    const largeObjects = leftOut.size > 0 ? "" : `, ${manifest.largeObjects} large objects`;
+    report.line(`Compared ${result.tables} tables, ${result.rows} rows${largeObjects}: ${state}.`);
+    return { compared: true, ...result, differences };
   });
 }
 

@@ -1,8 +1,10 @@
 import type { AgeSecrets } from "../../common/age/stanzas.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
-import { type CatalogueEntry, listBackups } from "../../storage/catalogue/catalogue.ts";
+import { listBackups } from "../../storage/catalogue/catalogue.ts";
+import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
 import { readManifest } from "../../storage/catalogue/readManifest.ts";
-import { chooseBackup, notAfter } from "../../storage/catalogue/selectBackup.ts";
+import { chooseBackup } from "../../storage/catalogue/selectBackup.ts";
+import { warnOfChoice } from "../archive/chosenBackup.ts";
 import type { AgentContext } from "../runtime/context.ts";
 
 /** What a restore was asked for. */
@@ -15,8 +17,24 @@ export interface RestoreRequest {
   readonly into?: string;
   /** Makes the roles of the backup that the server lacks. @default false */
   readonly globals?: boolean;
+  /** With `globals`: the roles also get the attributes and memberships that reach beyond a database. @default false */
+  readonly allowPrivilegedRoles?: boolean;
   /** Folder for the unpacked archive, so that it is restored by several connections at once; absent: streamed. */
   readonly scratch?: string;
+  /** Goes on after an error and lists each statement that fails; needs `into` or `allowIncomplete`. @default false */
+  readonly keepGoing?: boolean;
+  /** Lets less than the whole database take the live one's place. @default false */
+  readonly allowIncomplete?: boolean;
+  /** Everything belongs to the connection's role, or to `role`; grants are left out. @default false */
+  readonly noOwner?: boolean;
+  /** The role that everything will belong to; implies `noOwner`. */
+  readonly role?: string;
+  /** Only what lies in these schemas. */
+  readonly schema?: readonly string[];
+  /** Not these tables, `events` or `audit.log`, with `*` for any characters. */
+  readonly excludeTable?: readonly string[];
+  /** Takes the server's own encoding and locale instead of the backup's. @default false */
+  readonly serverLocale?: boolean;
   /** What may open an encrypted backup. */
   readonly secrets: AgeSecrets;
 }
@@ -33,14 +51,15 @@ export interface Choice {
  * @throws Problem when there is none
  */
 export async function chooseFor(
-  { settings, store }: AgentContext,
+  { settings, store, report }: AgentContext,
   request: RestoreRequest,
 ): Promise<Choice> {
   const { database } = settings.postgres;
   const { bucket, prefix } = store.address;
   const location = `s3://${bucket}/${prefix}`;
-  const all = await listBackups(store, database);
-  const entries = request.notAfter === undefined ? all : notAfter(all, request.notAfter, location);
-  const entry = chooseBackup(entries, request.wanted, database, location, store.address.names);
+  const entries = await listBackups(store, database);
+  const { wanted, notAfter } = request;
+  const entry = chooseBackup(entries, wanted, database, location, store.address.names, notAfter);
+  warnOfChoice(report, entries, entry, wanted);
   return { entry, manifest: entry.kind === "legacy" ? null : await readManifest(store, entry) };
 }

@@ -1,42 +1,10 @@
 import type pg from "pg";
+import type { DatabaseProperties } from "../../common/contracts/manifest.ts";
+import { readProperties } from "../postgres/databaseProperties.ts";
 import { compactStamp, identifier, literal, siblingName } from "../postgres/identifiers.ts";
+import { unquoted } from "./checks/requirements.ts";
 import type { NotRestored } from "./notRestored.ts";
-
-/** List settings whose stored value is already quoted; quoting it again would make one element of it. */
-const QUOTED_LISTS = new Set([
-  "local_preload_libraries",
-  "search_path",
-  "session_preload_libraries",
-  "shared_preload_libraries",
-  "temp_tablespaces",
-  "unix_socket_directories",
-]);
-
-/** What a database has besides its content, and what no dump carries. */
-export interface DatabaseProperties {
-  readonly oid: number;
-  readonly owner: string;
-  readonly comment: string | null;
-  readonly encoding: string;
-  readonly collate: string;
-  readonly ctype: string;
-  /** `c` libc, `i` ICU, `b` built in; absent before PostgreSQL 15. */
-  readonly provider?: string;
-  readonly locale?: string;
-  readonly icuRules?: string;
-  readonly tablespace: string;
-  readonly connectionLimit: number;
-  /** `ALTER DATABASE ... SET`, also per role. */
-  readonly settings: readonly { readonly role: string | null; readonly setting: string }[];
-  /** Null: the default privileges. */
-  readonly grants:
-    | readonly {
-        readonly role: string | null;
-        readonly privilege: string;
-        readonly grantable: boolean;
-      }[]
-    | null;
-}
+import { LIST_SETTINGS } from "./properties/listSettings.ts";
 
 /**
  * The name, free on this server, under which a database that is replaced stays.
@@ -56,129 +24,158 @@ export async function freeName(
   }
 }
 
-/** Reads a database's properties; null when no database has exactly this name. */
-export async function readProperties(
-  client: pg.Client,
-  database: string,
-): Promise<DatabaseProperties | null> {
-  // As JSON, because the locale's columns have changed their names from one major to the next.
-  const { rows } = await client.query<{ data: Record<string, string | null> }>(
-    `SELECT to_jsonb(d) - 'datacl' || jsonb_build_object(
-       'oid', d.oid::int8::text, 'owner', pg_get_userbyid(d.datdba), 'encoding', pg_encoding_to_char(d.encoding),
-       'tablespace', t.spcname, 'comment', shobj_description(d.oid, 'pg_database'),
-       'limit', d.datconnlimit::text, 'hasAcl', (d.datacl IS NOT NULL)::text) AS data
-     FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace WHERE d.datname = $1`,
-    [database],
-  );
-  const data = rows[0]?.data;
-  if (data === undefined) return null;
-  const locale = data["datlocale"] ?? data["daticulocale"];
-  return {
-    oid: Number(data["oid"]),
-    owner: data["owner"] ?? "",
-    comment: data["comment"] ?? null,
-    encoding: data["encoding"] ?? "",
-    collate: data["datcollate"] ?? "",
-    ctype: data["datctype"] ?? "",
-    ...(data["datlocprovider"] != null && { provider: data["datlocprovider"] }),
-    ...(locale != null && { locale }),
-    ...(data["daticurules"] != null && { icuRules: data["daticurules"] }),
-    tablespace: data["tablespace"] ?? "pg_default",
-    connectionLimit: Number(data["limit"]),
-    settings: await readSettings(client, database),
-    grants: data["hasAcl"] === "true" ? await readGrants(client, database) : null,
-  };
+/** A statement that gives a database one of its properties. */
+interface PropertyStatement {
+  /** The property, for a sentence. */
+  readonly what: string;
+  readonly sql: string;
 }
 
-/** Statements that give a restored database the settings, privileges and limit of the one that it replaces. */
-export function propertyStatements(name: string, model: DatabaseProperties): string[] {
+/** Statements that give a restored database its settings, privileges, limit and flags. */
+export function propertyStatements(name: string, model: DatabaseProperties): PropertyStatement[] {
   const database = identifier(name);
-  const statements = model.settings.map(({ role, setting }) => {
-    const split = setting.indexOf("=");
-    const key = setting.slice(0, split);
-    const raw = setting.slice(split + 1);
+  const statements: PropertyStatement[] = [];
+  for (const { role, name: setting, value: raw } of model.settings) {
+    if (raw === undefined) continue;
     // An empty list is stored as an empty text, which only quotes can express.
-    const value = QUOTED_LISTS.has(key) && raw !== "" ? raw : literal(raw);
+    const value = LIST_SETTINGS.has(setting) && raw !== "" ? raw : literal(raw);
     const subject =
       role === null
         ? `ALTER DATABASE ${database}`
         : `ALTER ROLE ${identifier(role)} IN DATABASE ${database}`;
-    const parameter = key.split(".").map(identifier).join(".");
-    return `${subject} SET ${parameter} TO ${value}`;
-  });
-  if (model.grants !== null) {
-    statements.push(`REVOKE ALL ON DATABASE ${database} FROM PUBLIC`);
-    for (const { role, privilege, grantable } of model.grants) {
-      const grantee = role === null ? "PUBLIC" : identifier(role);
+    const parameter = setting.split(".").map(identifier).join(".");
+    statements.push({
+      what: settingName({ role, name: setting }),
+      sql: `${subject} SET ${parameter} TO ${value}`,
+    });
+  }
+  if (model.acl !== null) {
+    const privileges = (sql: string) => statements.push({ what: PRIVILEGES, sql });
+    privileges(`REVOKE ALL ON DATABASE ${database} FROM PUBLIC`);
+    privileges(`REVOKE ALL ON DATABASE ${database} FROM ${identifier(model.owner)}`);
+    for (const { grantee, privilege, grantable } of model.acl) {
+      const to = grantee === null ? "PUBLIC" : identifier(grantee);
       const option = grantable ? " WITH GRANT OPTION" : "";
-      statements.push(`GRANT ${privilege} ON DATABASE ${database} TO ${grantee}${option}`);
+      privileges(`GRANT ${privilege} ON DATABASE ${database} TO ${to}${option}`);
     }
   }
-  if (model.connectionLimit !== -1) {
-    statements.push(`ALTER DATABASE ${database} CONNECTION LIMIT ${model.connectionLimit}`);
-  }
+  const set = (what: string, words: string) =>
+    statements.push({ what, sql: `ALTER DATABASE ${database} ${words}` });
+  if (model.connectionLimit !== -1) set(LIMIT, `CONNECTION LIMIT ${model.connectionLimit}`);
+  if (model.isTemplate) set(TEMPLATE, "IS_TEMPLATE true");
+  if (!model.allowConnections) set(CONNECTIONS, "ALLOW_CONNECTIONS false");
   return statements;
 }
 
-/** A setting that the role may not copy is a warning, not a failure: the data is whole, and the old database has it. */
+const PRIVILEGES = "the privileges on the database";
+const LIMIT = "the connection limit of the database";
+const TEMPLATE = "that the database is a template";
+const CONNECTIONS = "that the database takes no connections";
+
+function settingName({ role, name }: { readonly role: string | null; readonly name: string }) {
+  return `the database's setting ${name}${role === null ? "" : ` for "${role}"`}`;
+}
+
+/**
+ * Gives a restored database its properties, and then looks what it has. What it has not is noted, not a failure: the data
+ * is whole.
+ */
 export async function copyProperties(
   maintenance: pg.Client,
   name: string,
   model: DatabaseProperties,
   notRestored: NotRestored,
 ): Promise<void> {
-  for (const statement of propertyStatements(name, model)) {
+  const failures = new Map<string, string>();
+  for (const { what, sql } of propertyStatements(name, model)) {
     try {
-      await maintenance.query(statement);
+      await maintenance.query(sql);
     } catch (error) {
-      notRestored.add(`${statement} (${error instanceof Error ? error.message : String(error)})`);
+      failures.set(what, error instanceof Error ? error.message : String(error));
     }
+  }
+  const found = await readProperties(maintenance, name);
+  if (found === null) return;
+  for (const what of differences(model, found)) {
+    const why = failures.get(what);
+    notRestored.add(why === undefined ? what : `${what}: ${why}`);
   }
 }
 
-/** Options of CREATE DATABASE for a database like the given one. */
-export function createOptions(model: DatabaseProperties | null): string {
+/** Names of the properties that a database has not as it should. */
+export function differences(wanted: DatabaseProperties, found: DatabaseProperties): string[] {
+  const missing: string[] = [];
+  const compare = (what: string, is: unknown, shouldBe: unknown) => {
+    if (is !== shouldBe) missing.push(what);
+  };
+  compare("the owner of the database", found.owner, wanted.owner);
+  compare(LIMIT, found.connectionLimit, wanted.connectionLimit);
+  compare(TEMPLATE, found.isTemplate, wanted.isTemplate);
+  compare(CONNECTIONS, found.allowConnections, wanted.allowConnections);
+  compare(PRIVILEGES, aclText(found), aclText(wanted));
+  const has = new Map(found.settings.map((setting) => [settingName(setting), setting.value]));
+  for (const setting of wanted.settings) {
+    const what = settingName(setting);
+    if (setting.value === undefined) continue;
+    // A list is stored anew, with quotes only where they are needed.
+    const plain = (text: string) => (LIST_SETTINGS.has(setting.name) ? listOf(text) : text);
+    const value = has.get(what);
+    compare(what, value && plain(value), plain(setting.value));
+  }
+  return missing;
+}
+
+function listOf(text: string): string {
+  const names = [...text.matchAll(/"(?:[^"]|"")*"|[^\s,]+/g)].map(([name]) => unquoted(name));
+  return JSON.stringify(names);
+}
+
+/** Comparable whatever the order; the default privileges written out are the default ones. */
+function aclText({ acl, owner }: DatabaseProperties): string {
+  const entries = acl ?? [
+    ...["CONNECT", "TEMPORARY"].map((privilege) => ({
+      grantee: null,
+      privilege,
+      grantable: false,
+    })),
+    ...["CONNECT", "CREATE", "TEMPORARY"].map((privilege) => ({
+      grantee: owner,
+      privilege,
+      grantable: false,
+    })),
+  ];
+  const texts = entries.map(({ grantee, privilege, grantable }) =>
+    JSON.stringify([grantee, privilege, grantable]),
+  );
+  return [...new Set(texts)].toSorted().join();
+}
+
+/**
+ * Options of CREATE DATABASE for a database like the given one.
+ * @param server a value that a new database has anyway is not written: naming even the default tablespace takes a right
+ */
+export function createOptions(
+  model: DatabaseProperties | null,
+  server: { readonly tablespace: string; readonly major: number },
+): string {
   // template0 alone is free of local additions and takes any locale.
   const words = ["TEMPLATE template0"];
   if (model === null) return words.join(" ");
+  const { localeProvider, icuRules } = model;
   words.push(
     `OWNER ${identifier(model.owner)}`,
     `ENCODING ${literal(model.encoding)}`,
     `LC_COLLATE ${literal(model.collate)}`,
     `LC_CTYPE ${literal(model.ctype)}`,
-    `TABLESPACE ${identifier(model.tablespace)}`,
   );
-  if (model.provider === "i") {
-    words.push(`LOCALE_PROVIDER icu ICU_LOCALE ${literal(model.locale ?? "")}`);
-    if (model.icuRules !== undefined) words.push(`ICU_RULES ${literal(model.icuRules)}`);
-  } else if (model.provider === "b") {
-    words.push(`LOCALE_PROVIDER builtin BUILTIN_LOCALE ${literal(model.locale ?? "")}`);
-  } else if (model.provider === "c") {
-    words.push("LOCALE_PROVIDER libc");
+  if (model.tablespace !== server.tablespace) {
+    words.push(`TABLESPACE ${identifier(model.tablespace)}`);
   }
+  // PostgreSQL 14 knows the C library's alone, and no word for it.
+  if (server.major >= 15) words.push(`LOCALE_PROVIDER ${localeProvider}`);
+  if (localeProvider !== "libc") {
+    words.push(`${localeProvider.toUpperCase()}_LOCALE ${literal(model.locale ?? "")}`);
+  }
+  if (icuRules !== null) words.push(`ICU_RULES ${literal(icuRules)}`);
   return words.join(" ");
-}
-
-async function readSettings(client: pg.Client, database: string) {
-  const { rows } = await client.query<{ role: string | null; setting: string }>(
-    `SELECT r.rolname AS role, unnest(s.setconfig) AS setting
-     FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
-     LEFT JOIN pg_roles r ON r.oid = s.setrole WHERE d.datname = $1 ORDER BY 1 NULLS FIRST, 2`,
-    [database],
-  );
-  return rows;
-}
-
-async function readGrants(client: pg.Client, database: string) {
-  const { rows } = await client.query<{
-    role: string | null;
-    privilege: string;
-    grantable: boolean;
-  }>(
-    `SELECT r.rolname AS role, a.privilege_type AS privilege, a.is_grantable AS grantable
-     FROM pg_database d CROSS JOIN LATERAL aclexplode(d.datacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
-     WHERE d.datname = $1 AND (a.grantee = 0 OR r.oid IS NOT NULL) ORDER BY 1 NULLS FIRST, 2`,
-    [database],
-  );
-  return rows;
 }

@@ -1,11 +1,16 @@
 import type pg from "pg";
 import type { ServerSettings } from "../../common/contracts/agentEnvironment/postgres.ts";
+import type { DatabaseProperties } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
-import { connect } from "../postgres/connection.ts";
+import type { ArchiveContents } from "../archive/contents.ts";
+import { connect, readServer, requireAnswer } from "../postgres/connection.ts";
+import { readProperties } from "../postgres/databaseProperties.ts";
 import { identifier, literal } from "../postgres/identifiers.ts";
 import type { AgentContext } from "../runtime/context.ts";
-import { createOptions, type DatabaseProperties, readProperties } from "./databaseProperties.ts";
-import { isFullDisk } from "./load/failure.ts";
+import { errorCode } from "../runtime/errorMessage.ts";
+import { isFullDisk } from "./checks/space.ts";
+import { createOptions } from "./databaseProperties.ts";
+import { isLocaleError, localeProblem } from "./properties/serverLocale.ts";
 
 /** Comment of a database that is an unfinished restore, which the next try may drop. */
 export const UNFINISHED = "kamal-postgres-backup: unfinished restore, safe to drop";
@@ -18,6 +23,7 @@ export const UNFINISHED = "kamal-postgres-backup: unfinished restore, safe to dr
  */
 export async function createRestoreDatabase(
   client: pg.Client,
+  settings: ServerSettings,
   name: string,
   model: DatabaseProperties | null,
 ): Promise<void> {
@@ -27,18 +33,54 @@ export async function createRestoreDatabase(
       `database "${name}" exists already and is not an unfinished restore. Drop or rename it, then restore again.`,
     );
   }
-  await dropRestoreDatabase(client, name);
+  await dropRestoreDatabase(client, settings, name);
   try {
-    await client.query(`CREATE DATABASE ${identifier(name)} ${createOptions(model)}`);
+    const tablespace = await defaultTablespace(client);
+    const { major } = await readServer(client);
+    await client.query(
+      `CREATE DATABASE ${identifier(name)} ${createOptions(model, { tablespace, major })}`,
+    );
   } catch (error) {
+    if (model !== null && isLocaleError(error)) throw await localeProblem(client, model, error);
     const message = error instanceof Error ? error.message : String(error);
-    const owner = model === null ? "" : ` and membership in "${model.owner}", the owner`;
     throw new Problem(
-      `the database for the restore could not be made: ${message}. Nothing was changed. The role needs CREATEDB${owner}; a superuser has both.`,
+      `the database for the restore could not be made: ${message}. Nothing was changed.`,
       { cause: error },
     );
   }
   await client.query(`COMMENT ON DATABASE ${identifier(name)} IS ${literal(UNFINISHED)}`);
+}
+
+/** The tablespace that a database gets which names none: that of its template. */
+export async function defaultTablespace(client: pg.Client): Promise<string> {
+  return (await readProperties(client, "template0"))?.tablespace ?? "pg_default";
+}
+
+/**
+ * Removes what a new database has and the archive makes itself: a dump of one schema makes `public` too, which every new
+ * database has.
+ * @param client connection to the new database
+ * @returns numbers of the entries that must not be made, because what is there could not be removed
+ */
+export async function makeRoomForSchemas(
+  client: pg.Client,
+  { items }: Pick<ArchiveContents, "items">,
+): Promise<ReadonlySet<number>> {
+  const there = new Set<number>();
+  for (const { id, type, name, sql } of items) {
+    if (type !== "SCHEMA" || !/^CREATE SCHEMA /m.test(sql)) continue;
+    const { rowCount } = await client.query("SELECT FROM pg_namespace WHERE nspname = $1", [name]);
+    if (rowCount === 0) continue;
+    try {
+      // Without CASCADE: only what is empty.
+      await client.query(`DROP SCHEMA ${identifier(name)}`);
+    } catch (error) {
+      // Before PostgreSQL 15 "public" belongs to the server's first superuser, not to the database's owner.
+      if (errorCode(error) !== "42501") throw error;
+      there.add(id);
+    }
+  }
+  return there;
 }
 
 /**
@@ -59,9 +101,44 @@ export async function emptyRestoreDatabase(settings: ServerSettings, name: strin
   }
 }
 
-/** Drops an unfinished restore, also when something is still connected to it. */
-export async function dropRestoreDatabase(client: pg.Client, name: string): Promise<void> {
+/**
+ * Drops an unfinished restore, also when something is still connected to it, or it holds what keeps a database from being
+ * dropped: subscriptions, or the mark of a template.
+ */
+export async function dropRestoreDatabase(
+  client: pg.Client,
+  settings: ServerSettings,
+  name: string,
+): Promise<void> {
+  const { rows } = await client.query<{ template: boolean; subscriptions: string[] }>(
+    `SELECT d.datistemplate AS template,
+            ARRAY(SELECT subname::text FROM pg_subscription WHERE subdbid = d.oid) AS subscriptions
+     FROM pg_database d WHERE d.datname = $1`,
+    [name],
+  );
+  const [row] = rows;
+  if (row === undefined) return;
+  if (row.template) await client.query(`ALTER DATABASE ${identifier(name)} IS_TEMPLATE false`);
+  if (row.subscriptions.length > 0) await dropSubscriptions(settings, name, row.subscriptions);
   await client.query(`DROP DATABASE IF EXISTS ${identifier(name)} WITH (FORCE)`);
+}
+
+/** Their slots belong to the database that was backed up: a subscription without a slot's name leaves it alone. */
+async function dropSubscriptions(
+  settings: ServerSettings,
+  database: string,
+  names: readonly string[],
+): Promise<void> {
+  const client = await connect(settings, database);
+  try {
+    for (const name of names.map(identifier)) {
+      await client.query(`ALTER SUBSCRIPTION ${name} DISABLE`);
+      await client.query(`ALTER SUBSCRIPTION ${name} SET (slot_name = NONE)`);
+      await client.query(`DROP SUBSCRIPTION ${name}`);
+    }
+  } finally {
+    await client.end();
+  }
 }
 
 /** Drops the unfinished database; failing to is a warning, since the cause of the failed restore is what gets thrown. */
@@ -72,10 +149,11 @@ export async function dropUnfinished(
   cause: unknown,
 ): Promise<void> {
   try {
+    await requireAnswer(settings.postgres, maintenance);
     if (cause instanceof Error && isFullDisk(cause.message)) {
       await emptyRestoreDatabase(settings.postgres, name);
     }
-    await dropRestoreDatabase(maintenance, name);
+    await dropRestoreDatabase(maintenance, settings.postgres, name);
     journal?.tidied(name, "the unfinished database was dropped");
   } catch (error) {
     report.warn(

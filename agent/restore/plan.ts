@@ -1,20 +1,27 @@
 import type pg from "pg";
-import type { Manifest } from "../../common/contracts/manifest.ts";
+import type { DatabaseProperties, Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
-import type { CatalogueEntry } from "../../storage/catalogue/catalogue.ts";
+import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
+import { type ArchiveContents, describeItem, readContents } from "../archive/contents.ts";
 import { type Decoder, dumpDecoder } from "../archive/decode.ts";
-import { queryToc } from "../archive/tocReader.ts";
 import { requireNoBackup } from "../postgres/advisoryLock.ts";
+import { type ExistingDatabase, readProperties } from "../postgres/databaseProperties.ts";
 import { compactStamp, siblingName } from "../postgres/identifiers.ts";
 import type { AgentContext } from "../runtime/context.ts";
+import { type Occupant, requireRenamable } from "./checks/occupants.ts";
+import { wayOut } from "./checks/rehearsal.ts";
 import { requireExtensions } from "./checks/requiredExtensions.ts";
-import { requireRoles } from "./checks/requiredRoles.ts";
-import { parseRequirements, REQUIREMENTS_WORDS } from "./checks/requirements.ts";
-import { requireFreeSpace } from "./checks/scratchSpace.ts";
+import { missingRoles, missingRolesProblem, readRoles } from "./checks/requiredRoles.ts";
+import { quoted, requirementsOf, rolesNamedIn } from "./checks/requirements.ts";
+import { requireRights } from "./checks/rights.ts";
+import { requireFreeSpace } from "./checks/space.ts";
 import { requireVersions } from "./checks/versions.ts";
 import { type Choice, chooseFor, type RestoreRequest } from "./choice.ts";
-import { type DatabaseProperties, freeName, readProperties } from "./databaseProperties.ts";
+import { freeName } from "./databaseProperties.ts";
+import { EVERYTHING, type Selection, select } from "./load/selection.ts";
+import { defaultTablespace } from "./newDatabase.ts";
 import { NotRestored } from "./notRestored.ts";
+import { planProperties } from "./properties/plannedProperties.ts";
 import { planRoles, type RolePlan } from "./roles.ts";
 
 /** What a restore will do, decided and checked before it does anything. */
@@ -24,17 +31,32 @@ export interface Plan extends Choice {
   /** The name that it has until it is checked. */
   readonly temporaryName: string;
   /** The database that has that name today; null: there is none. */
-  readonly live: DatabaseProperties | null;
-  /** Whose owner, locale and settings the new database gets: the live one, also when it is restored beside it. */
+  readonly live: ExistingDatabase | null;
+  /**
+   * The owner, locale and settings that the new database gets: the live one's, also when it is restored beside it, where
+   * that is the database that was backed up, else the backup's. Null: the server's defaults.
+   */
   readonly model: DatabaseProperties | null;
   /** The name under which the live database will stay. */
   readonly previousName: string;
+  /** Workers of extensions that the swap will end. */
+  readonly workers: readonly Occupant[];
   /** How the object is decoded; its secret was tried. */
   readonly decoder: Decoder;
+  /** What the archive holds; undefined: its table of contents cannot be read, which the restore itself will explain. */
+  readonly contents: ArchiveContents | undefined;
+  /** What of it is restored. */
+  readonly selection: Selection;
+  /** Goes on after an error. */
+  readonly keepGoing: boolean;
+  /** Whose everything will be; null: as the archive has it. */
+  readonly ownership: { readonly role: string | null } | null;
   /** Roles that will be made first; null: not asked for. */
   readonly roles: RolePlan | null;
   /** What is not brought back: as far as it is known when the plan is made, and then whatever else turns up. */
   readonly notRestored: NotRestored;
+  /** How the data is got out where this restore fails, as a sentence. */
+  readonly wayOut: string;
 }
 
 /**
@@ -47,7 +69,7 @@ export async function makePlan(
   request: RestoreRequest,
 ): Promise<Plan> {
   const { settings, store } = context;
-  const { into } = request;
+  const { into, keepGoing = false } = request;
   const { database } = settings.postgres;
   const finalName = into ?? database;
   const live = await readProperties(maintenance, finalName);
@@ -56,30 +78,96 @@ export async function makePlan(
       `database "${into}" exists already; --into makes a new one. Give another name, or drop it first.`,
     );
   }
+  requireWholeOrWord(request, live !== null);
+  const ownership = await ownershipOf(maintenance, request);
   const { entry, manifest } = await chooseFor(context, request);
   await requireVersions(maintenance, manifest);
   if (live !== null) await requireNoBackup(maintenance, finalName);
+  const workers = live === null ? [] : await requireRenamable(maintenance, finalName);
   if (request.scratch !== undefined) {
     await requireFreeSpace(request.scratch, scratchBytes(entry, manifest));
   }
   const decoder = await dumpDecoder(store, entry, manifest, request.secrets);
+  const contents = await readContents(context, entry.key, decoder, {
+    withOwners: ownership === null,
+  });
   const roles =
     request.globals === true
-      ? await planRoles(context, maintenance, manifest, request.secrets)
+      ? await planRoles(context, maintenance, manifest, {
+          secrets: request.secrets,
+          allowed: request.allowPrivilegedRoles === true,
+          needed: contents && neededRoles(manifest, contents),
+        })
       : null;
-  await checkServerRequirements(context, maintenance, { entry, manifest, decoder, roles });
+  const notRestored = new NotRestored();
+  const model = await planProperties(context, maintenance, {
+    ...{ entry, manifest, decoder, ownership, notRestored },
+    serverLocale: request.serverLocale === true,
+    plannedRoles: roles?.names ?? [],
+  });
+  await requireRights(maintenance, {
+    owner: model?.owner ?? ownership?.role ?? null,
+    tablespace:
+      model === null || model.tablespace === (await defaultTablespace(maintenance))
+        ? null
+        : model.tablespace,
+    replaced: live === null ? null : { name: finalName, owner: live.owner },
+  });
+  const selection = await selectionFor(context, maintenance, contents, {
+    request,
+    manifest,
+    planned: roles?.names ?? [],
+    notRestored,
+  });
   return {
     entry,
     manifest,
     database: finalName,
     temporaryName: siblingName(finalName, "restore", compactStamp(new Date(`${entry.stamp}Z`))),
     live,
-    model: live ?? (await readProperties(maintenance, database)),
+    model,
     previousName: await freeName(maintenance, finalName, "before", new Date()),
+    workers,
     decoder,
+    contents,
+    selection,
+    keepGoing,
+    ownership,
     roles,
-    notRestored: new NotRestored(),
+    notRestored,
+    wayOut: wayOut(/^\w{1,50}$/.test(database) ? `${database}_saved` : "NAME"),
   };
+}
+
+/** Roles that the backup's objects, or the database itself, name. */
+function neededRoles(manifest: Manifest | null, contents: ArchiveContents): Set<string> {
+  return new Set([...requirementsOf(contents).roles, ...(manifest?.roles ?? [])]);
+}
+
+/** Less than the whole takes the live database's place only when that was said. */
+function requireWholeOrWord(request: RestoreRequest, replaces: boolean): void {
+  const { into, keepGoing, allowIncomplete, schema = [], excludeTable = [] } = request;
+  if (into !== undefined || allowIncomplete === true) return;
+  if (keepGoing === true) {
+    throw new Problem(
+      "--keep-going restores what can be loaded, so give it a new database: --into NAME. With --allow-incomplete it takes the live database's place. Nothing was changed.",
+    );
+  }
+  if (!replaces || schema.length + excludeTable.length === 0) return;
+  throw new Problem(
+    "--schema and --exclude-table restore a part, which would take the place of the whole live database. Add --into NAME to restore the part beside it, or --allow-incomplete to replace it. Nothing was changed.",
+  );
+}
+
+async function ownershipOf(
+  maintenance: pg.Client,
+  { noOwner, role }: RestoreRequest,
+): Promise<Plan["ownership"]> {
+  if (role === undefined) return noOwner === true ? { role: null } : null;
+  if ((await readRoles(maintenance)).has(role)) return { role };
+  throw new Problem(
+    `--role ${role}: this server has no such role. Create it first: CREATE ROLE. Nothing was changed.`,
+  );
 }
 
 /** Only an archive inside zstd grows when it is unpacked, to the size of the database at most. */
@@ -87,18 +175,59 @@ function scratchBytes({ bytes }: CatalogueEntry, manifest: Manifest | null): num
   return manifest?.compression === "zstd" ? manifest.databaseBytes : bytes;
 }
 
-/** A table of contents that cannot be read is left to the restore: it reads the whole object and finds what is wrong. */
-async function checkServerRequirements(
-  context: AgentContext,
+/** What is restored, and whether the server has what it needs. */
+async function selectionFor(
+  { report }: AgentContext,
   maintenance: pg.Client,
-  { entry, manifest, decoder, roles }: Pick<Plan, "entry" | "manifest" | "decoder" | "roles">,
-): Promise<void> {
-  const sql = await queryToc(context, entry.key, decoder, REQUIREMENTS_WORDS);
-  if (sql === undefined) return;
-  const needs = parseRequirements(sql);
-  await requireRoles(maintenance, needs, {
-    planned: roles?.names ?? [],
-    inBackup: (manifest?.globals ?? null) !== null,
+  contents: ArchiveContents | undefined,
+  {
+    request,
+    manifest,
+    planned,
+    notRestored,
+  }: {
+    readonly request: RestoreRequest;
+    readonly manifest: Manifest | null;
+    readonly planned: readonly string[];
+    readonly notRestored: NotRestored;
+  },
+): Promise<Selection> {
+  const { keepGoing, noOwner, role, schema, excludeTable } = request;
+  if (contents === undefined) return EVERYTHING;
+  const selection = select(contents, {
+    ...(schema && { schemas: schema }),
+    ...(excludeTable && { excludeTables: excludeTable }),
   });
-  await requireExtensions(maintenance, needs);
+  for (const table of selection.tables) notRestored.add(`table ${table}, which was left out`);
+  for (const item of selection.alongWith) {
+    notRestored.add(`${item}, which needs what was left out`);
+  }
+  const items = contents.items.filter(({ id }) => !selection.leftOut.has(id));
+  const withoutOwners = noOwner === true || role !== undefined;
+  const needs = requirementsOf({
+    items,
+    largeObjectOwners: withoutOwners ? new Set() : contents.largeObjectOwners,
+  });
+  const missing = await missingRoles(maintenance, needs, { planned });
+  const inBackup = (manifest?.globals ?? null) !== null;
+  const leftOut = new Set(selection.leftOut);
+  if (withoutOwners) {
+    notRestored.add(
+      `owners and grants: everything belongs to ${role === undefined ? "the role of the connection" : `"${role}"`}`,
+    );
+    for (const item of items) {
+      const lacking = rolesNamedIn(item).filter((name) => missing.includes(name));
+      if (lacking.length === 0) continue;
+      leftOut.add(item.id);
+      notRestored.add(`${describeItem(item)}, which is for ${quoted(lacking)}`);
+    }
+  } else if (missing.length > 0 && keepGoing === true) {
+    report.warn(
+      `this server does not have the roles ${quoted(missing)}: what is theirs, or granted to them, is among the statements that fail.`,
+    );
+  } else if (missing.length > 0) {
+    throw missingRolesProblem(missing, { inBackup });
+  }
+  if (keepGoing !== true) await requireExtensions(maintenance, needs);
+  return { ...selection, leftOut };
 }

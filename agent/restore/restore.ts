@@ -4,10 +4,13 @@ import { connectMaintenance } from "../postgres/connection.ts";
 import { NotConfirmed } from "../runtime/confirm.ts";
 import { type AgentContext, uninterrupted } from "../runtime/context.ts";
 import { type Compared, checkRestored } from "./checkRestored.ts";
+import { requirePrimary } from "./checks/server.ts";
 import type { RestoreRequest } from "./choice.ts";
 import { copyProperties } from "./databaseProperties.ts";
 import { sweepLeftovers } from "./kept/leftovers.ts";
-import { loadObject } from "./load/loadArchive.ts";
+import { type BoundExtensions, findBoundExtensions, loadBound } from "./load/boundExtensions.ts";
+import { loadContent } from "./load/content.ts";
+import type { FailedStatement } from "./load/keepGoing.ts";
 import { createRestoreDatabase, dropUnfinished } from "./newDatabase.ts";
 import { makePlan, type Plan } from "./plan.ts";
 import { announce, reportDryRun, reportRestored } from "./restoreReport.ts";
@@ -24,20 +27,27 @@ export interface RestoreOptions extends RestoreRequest {
 /**
  * Restores a backup into a new database, checks it against the manifest, and only then gives it the live one's name.
  * The live database stays beside it under another name; on any failure it is as before.
+ * @returns whether everything was restored that was asked for; only a restore that keeps going ends without it
  * @throws Problem
  */
-export async function restore(context: AgentContext, options: RestoreOptions): Promise<void> {
+export async function restore(
+  context: AgentContext,
+  options: RestoreOptions,
+): Promise<{ readonly complete: boolean }> {
   const { settings, report } = context;
   const started = performance.now();
   const database = options.into ?? settings.postgres.database;
   const maintenance = await connectMaintenance(settings.postgres, database);
   try {
+    await requirePrimary(maintenance);
     await takeRestoreLock(maintenance);
     const plan = await makePlan(context, maintenance, options);
     announce(report, plan);
     if (options.dryRun === true) {
+      await findBoundExtensions(context, maintenance, plan, plan.roles?.names ?? []);
+      plan.notRestored.reportNew(report);
       reportDryRun(report, plan);
-      return;
+      return { complete: true };
     }
     if (
       !(await options.confirm(`Restore ${plan.database} from ${plan.entry.stamp}?`, plan.database))
@@ -46,19 +56,24 @@ export async function restore(context: AgentContext, options: RestoreOptions): P
     }
     context.signal.throwIfAborted();
     if (plan.roles !== null) await makeRoles(maintenance, plan.roles, context, plan.notRestored);
+    const bound = await findBoundExtensions(context, maintenance, plan, []);
+    plan.notRestored.reportNew(report);
     await sweepLeftovers(context, maintenance, plan.database, options.scratch);
-    await createRestoreDatabase(maintenance, plan.temporaryName, plan.model);
+    await createRestoreDatabase(maintenance, settings.postgres, plan.temporaryName, plan.model);
     context.journal?.stays(plan.temporaryName, `the unfinished "${plan.temporaryName}" is left`);
-    const result = await loadAndSwap(context, maintenance, plan, options.scratch).catch(
-      async (error: unknown) => {
-        await dropUnfinished(context, maintenance, plan.temporaryName, error);
-        throw error;
-      },
-    );
+    const result = await loadAndSwap(context, maintenance, plan, {
+      bound,
+      scratch: options.scratch,
+    }).catch(async (error: unknown) => {
+      await dropUnfinished(context, maintenance, plan.temporaryName, error);
+      throw error;
+    });
+    await loadBound(context, plan, bound);
     reportRestored(report, plan, {
       ...result,
       elapsedMs: Math.round(performance.now() - started),
     });
+    return { complete: result.failed.length === 0 && result.differences.length === 0 };
   } finally {
     await maintenance.end();
   }
@@ -69,10 +84,10 @@ async function loadAndSwap(
   context: AgentContext,
   maintenance: pg.Client,
   plan: Plan,
-  scratchFolder: string | undefined,
-): Promise<Compared> {
+  { bound, scratch }: { readonly bound: BoundExtensions; readonly scratch: string | undefined },
+): Promise<Compared & { readonly failed: readonly FailedStatement[] }> {
   const { settings, report, signal } = context;
-  await loadObject(context, plan, scratchFolder);
+  const failed = await loadContent(context, plan, { without: bound.entries, scratch });
   const compared = await checkRestored(context, plan);
   if (plan.model !== null)
     await copyProperties(maintenance, plan.temporaryName, plan.model, plan.notRestored);
@@ -88,12 +103,12 @@ async function loadAndSwap(
         temporaryName: plan.temporaryName,
         database: plan.database,
         live: plan.live && { previousName: plan.previousName },
-        comment: plan.live?.comment ?? null,
+        comment: plan.model?.comment ?? null,
       }),
     );
     if (plan.live !== null) report.line(`Swapped; ${closed} connections were closed.`);
   } finally {
     await sessionEnder.end();
   }
-  return compared;
+  return { ...compared, failed };
 }

@@ -2,12 +2,15 @@ import { totalRows } from "../../common/contracts/manifest.ts";
 import { formatBytes } from "../../common/format.ts";
 import type { Report } from "../runtime/reporter.ts";
 import type { Compared } from "./checkRestored.ts";
+import { describeOccupant } from "./checks/occupants.ts";
 import { undoCommand } from "./kept/undo.ts";
+import { describeFailed, type FailedStatement } from "./load/keepGoing.ts";
 import type { Plan } from "./plan.ts";
+import { announceRoles } from "./roles.ts";
 
 /** Reports what will happen. */
 export function announce(report: Report, plan: Plan): void {
-  const { entry, manifest, database, live, previousName, roles, notRestored } = plan;
+  const { entry, manifest, database, live, previousName, workers, roles, notRestored } = plan;
   report.line(
     `Restoring "${database}" from ${entry.stamp} UTC (${formatBytes(entry.bytes)}, ${entry.key}).`,
   );
@@ -16,9 +19,18 @@ export function announce(report: Report, plan: Plan): void {
       ? `There is no database "${database}" now; it appears when its content has been checked.`
       : `The current database stays as "${previousName}"; until the swap, which closes its connections for a moment, it is not touched.`,
   );
-  if (roles !== null && roles.names.length > 0) {
-    report.line(`Roles made first: ${roles.names.map((name) => `"${name}"`).join(", ")}.`);
+  const room = manifest?.databaseBytes ?? 0;
+  if (room > 0) {
+    report.line(
+      `The new database takes about ${formatBytes(room)} on the server's disk, beside what is there.`,
+    );
   }
+  if (workers.length > 0) {
+    report.line(
+      `The swap also ends ${workers.map(describeOccupant).join(", ")}, which the server starts again.`,
+    );
+  }
+  if (roles !== null) announceRoles(report, roles, notRestored);
   if (manifest === null) {
     report.warn(
       `${entry.key} was written by the old image without a manifest: pg_restore's own result is checked, but there is nothing to compare the data with.`,
@@ -30,7 +42,7 @@ export function announce(report: Report, plan: Plan): void {
 /** Everything was checked that can be without changing anything. */
 export function reportDryRun(report: Report, plan: Plan): void {
   const { entry, manifest, database, live, previousName, roles, notRestored } = plan;
-  report.line("Dry run: every check has passed, and nothing was made.");
+  report.line("Dry run: every check has passed, and nothing was changed.");
   report.event({
     event: "planned",
     database: database,
@@ -49,7 +61,10 @@ export function reportDryRun(report: Report, plan: Plan): void {
 export function reportRestored(
   report: Report,
   plan: Plan,
-  result: Compared & { readonly elapsedMs: number },
+  result: Compared & {
+    readonly failed: readonly FailedStatement[];
+    readonly elapsedMs: number;
+  },
 ): void {
   const previous = plan.live === null ? null : plan.previousName;
   const undo = previous === null ? null : undoCommand(previous);
@@ -62,11 +77,18 @@ export function reportRestored(
     ...result,
     notRestored: plan.notRestored.items,
   });
-  report.line(
-    result.compared
-      ? `Restored "${plan.database}" from ${plan.entry.stamp}.`
-      : `Restored "${plan.database}" from ${plan.entry.stamp}; nothing could be compared.`,
-  );
+  const what = `"${plan.database}" from ${plan.entry.stamp}`;
+  const failed = result.failed.length;
+  if (failed + result.differences.length > 0) {
+    report.line(
+      `Restored what could be loaded into ${what}: ${failed} statement${failed === 1 ? "" : "s"} failed, ${result.differences.length} of ${result.tables} tables differ.`,
+    );
+    for (const statement of result.failed) report.line(`  failed: ${describeFailed(statement)}`);
+  } else {
+    report.line(
+      result.compared ? `Restored ${what}.` : `Restored ${what}; nothing could be compared.`,
+    );
+  }
   plan.notRestored.reportAll(report);
   if (undo !== null) {
     report.line(`The old database is "${previous}". To swap back: agent ${undo}`);

@@ -1,82 +1,258 @@
 import type pg from "pg";
 import type { AgeSecrets } from "../../common/age/stanzas.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
+import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
+import { globalsKey, parseKey } from "../../storage/catalogue/objectKeys.ts";
 import { openObject } from "../../storage/s3/download.ts";
 import { decodeInto, objectDecoder } from "../archive/decode.ts";
+import { type Membership, PRIVILEGED, parseRoleDump } from "../archive/roleDump.ts";
 import { identifier } from "../postgres/identifiers.ts";
 import type { AgentContext } from "../runtime/context.ts";
+import type { Report } from "../runtime/reporter.ts";
 import { readRoles } from "./checks/requiredRoles.ts";
-import { unquoted } from "./checks/requirements.ts";
 import type { NotRestored } from "./notRestored.ts";
 
 /** What is to be done for roles that a server lacks, in order. */
 export interface RolePlan {
   /** Names of the roles to make. */
   readonly names: readonly string[];
-  /** Attributes, settings, memberships and comments of those roles. */
+  /** Attributes, settings, grants and comments of those roles. */
   readonly statements: readonly string[];
+  /** Memberships in which one of those roles is on either side. */
+  readonly memberships: readonly Membership[];
+  /** What reaches beyond a database, `"app" SUPERUSER, LOGIN`: given, or with `withheld` not. */
+  readonly privileges: readonly string[];
+  /** True: nobody has agreed to the privileges, so none of the statements gives them. */
+  readonly withheld: boolean;
+  /** What else is not done, each as a sentence. */
+  readonly notices: readonly string[];
 }
 
-const IDENTIFIER = String.raw`"(?:[^"]|"")+"|[^\s";,]+`;
-const CREATE = new RegExp(`^CREATE ROLE (${IDENTIFIER})$`);
-const ABOUT = new RegExp(`^(?:ALTER|COMMENT ON) ROLE (${IDENTIFIER}) `);
-const MEMBERSHIP = new RegExp(`^GRANT (${IDENTIFIER}) TO (${IDENTIFIER})(?: .*)?$`);
-const PARAMETER = new RegExp(
-  `^GRANT .* ON PARAMETER .* TO (${IDENTIFIER})(?: WITH GRANT OPTION)?$`,
-);
+/** Whose rights are those of the server, or can be turned into them: the roles of PostgreSQL's predefined-roles page that touch files or run programs. */
+const SERVER_ROLES = ["pg_execute_server_program", "pg_write_server_files", "pg_read_server_files"];
+/** Compressed and not: the roles of 100,000 users take less. */
+const LARGEST = 16 * 1024 * 1024;
+const SHOWN = 10;
+const CONSENT = "--allow-privileged-roles";
 
 /**
  * Reads the roles stored beside a dump and plans those that the server lacks. Roles that exist are left as they are.
+ * @param allowed whether attributes and memberships that reach beyond a database may be given
+ * @param needed roles that the backup's objects name; undefined: not known
  * @throws Problem when the backup has none, or they cannot be read
  */
 export async function planRoles(
-  { store, signal }: AgentContext,
+  context: AgentContext,
   client: pg.Client,
   manifest: Manifest | null,
-  secrets: AgeSecrets,
+  {
+    secrets,
+    allowed,
+    needed,
+  }: {
+    readonly secrets: AgeSecrets;
+    readonly allowed: boolean;
+    readonly needed: ReadonlySet<string> | undefined;
+  },
 ): Promise<RolePlan> {
-  const globals = manifest?.globals ?? null;
-  if (manifest === null || globals === null) {
+  if (manifest === null || manifest.globals === null) {
     throw new Problem(
       "--globals: this backup was stored without roles and grants. Restore without --globals, and create the roles by hand where they are missing.",
     );
   }
+  const sql = await readRoleDump(context, manifest, secrets);
+  const server = {
+    existing: await readRoles(client),
+    powerful: await powerfulRoles(client),
+    needed,
+  };
+  try {
+    return rolesToMake(sql, server, allowed);
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    throw unreadable(manifest.globals.key, error.message, error);
+  }
+}
+
+/** The text of the roles, at most 16 MiB of it. */
+async function readRoleDump(
+  { store, signal }: AgentContext,
+  manifest: Manifest,
+  secrets: AgeSecrets,
+): Promise<string> {
+  const globals = manifest.globals as NonNullable<Manifest["globals"]>;
+  const { key } = globals;
+  const dump = parseKey(store.address.prefix, manifest.object.key);
+  const stamp = manifest.takenAt.replace(/Z$/, "");
+  const own =
+    dump?.kind === "ours" &&
+    globalsKey(store.address.prefix, manifest.database, stamp, manifest, dump.folder);
+  if (key !== own) {
+    throw unreadable(key, `does not belong to this backup, whose roles would be ${own}.`);
+  }
+  if (globals.bytes > LARGEST) {
+    throw unreadable(key, `has ${formatBytes(globals.bytes)}, more than is read.`);
+  }
   const form = { compression: "zstd", encryption: manifest.encryption } as const;
-  const decoder = await objectDecoder(store, globals.key, form, secrets);
-  const { stream } = await openObject(store, globals.key);
+  const decoder = await objectDecoder(store, key, form, secrets);
+  const { stream, bytes } = await openObject(store, key);
+  const enough = new AbortController();
   let sql = "";
   try {
+    if (bytes !== globals.bytes) {
+      throw unreadable(
+        key,
+        `is damaged: it has ${bytes} bytes, the manifest says ${globals.bytes}.`,
+      );
+    }
     const read = await decodeInto(stream, decoder, "cat", {
       args: [],
       env: process.env,
-      signal,
+      signal: AbortSignal.any([signal, enough.signal]),
       onOutput: (text) => {
-        sql += text;
+        if (sql.length + text.length <= LARGEST) sql += text;
+        else {
+          enough.abort(unreadable(key, `unpacks to more than ${formatBytes(LARGEST)} of text.`));
+        }
       },
     });
+    // The whole object may have been read when its text turned out to be too long.
+    enough.signal.throwIfAborted();
     if (read.sha256 !== globals.sha256 || read.first.code !== 0) {
-      throw new Problem(
-        `${globals.key}, the roles and grants, is damaged: its SHA-256 is ${read.sha256}, the manifest says ${globals.sha256}. Restore without --globals.`,
+      throw unreadable(
+        key,
+        `is damaged: its SHA-256 is ${read.sha256}, the manifest says ${globals.sha256}.`,
       );
     }
   } finally {
     stream.destroy();
   }
-  return rolesToMake(sql, await readRoles(client));
+  return sql;
+}
+
+function unreadable(key: string, why: string, cause?: unknown): Problem {
+  return new Problem(`${key}, the roles and grants, ${why} Restore without --globals.`, { cause });
+}
+
+/** Existing roles that are the server's masters, or may become them. */
+async function powerfulRoles(client: pg.Client): Promise<Set<string>> {
+  const { rows } = await client.query<{ rolname: string }>(
+    `SELECT DISTINCT r.rolname FROM pg_roles r JOIN pg_roles p ON pg_has_role(r.oid, p.oid, 'MEMBER')
+     WHERE p.rolsuper OR p.rolcreaterole OR p.rolcreatedb OR p.rolreplication OR p.rolbypassrls
+        OR p.rolname = ANY ($1)`,
+    [SERVER_ROLES],
+  );
+  return new Set(rows.map(({ rolname }) => rolname));
 }
 
 /** Of a `pg_dumpall --globals-only` what concerns roles that do not exist. */
-export function rolesToMake(sql: string, existing: ReadonlySet<string>): RolePlan {
-  const all = splitStatements(sql);
-  const named = (form: RegExp, statement: string) =>
-    (form.exec(statement) ?? []).slice(1).map((name) => unquoted(name ?? ""));
-  const names = all.flatMap((s) => named(CREATE, s)).filter((name) => !existing.has(name));
-  const made = new Set(names);
-  const statements = all.filter((statement) =>
-    [ABOUT, MEMBERSHIP, PARAMETER].some((form) => named(form, statement).some((n) => made.has(n))),
+export function rolesToMake(
+  sql: string,
+  {
+    existing,
+    powerful,
+    needed,
+  }: {
+    readonly existing: ReadonlySet<string>;
+    readonly powerful: ReadonlySet<string>;
+    readonly needed?: ReadonlySet<string> | undefined;
+  },
+  allowed: boolean,
+): RolePlan {
+  const dump = parseRoleDump(sql);
+  const lacking = dump.names.filter((name) => !existing.has(name));
+  // The superuser that the old server was made with, for one: this server has its own.
+  const unneeded = lacking.filter(
+    (name) =>
+      !allowed && needed?.has(name) === false && dump.privileged.get(name)?.has("SUPERUSER"),
   );
-  return { names, statements };
+  const names = lacking.filter((name) => !unneeded.includes(name));
+  const made = new Set(names);
+  const own = dump.statements.filter(({ role }) => made.has(role));
+  const memberships = dump.memberships.filter(
+    ({ role, member }) =>
+      (made.has(role) || made.has(member)) &&
+      (made.has(role) || existing.has(role)) &&
+      (made.has(member) || existing.has(member)),
+  );
+  const attributes = new Map(
+    names.map((name) => [
+      name,
+      PRIVILEGED.filter((attribute) => dump.privileged.get(name)?.has(attribute)),
+    ]),
+  );
+  // With consent a new role may be powerful, too, and so whoever is a member of it.
+  const strong = new Set(powerful);
+  if (allowed) for (const [name, has] of attributes) if (has.length > 0) strong.add(name);
+  for (let before = -1; allowed && before !== strong.size; ) {
+    before = strong.size;
+    for (const { role, member } of memberships) if (strong.has(role)) strong.add(member);
+  }
+  const strongMemberships = memberships.filter(({ role }) => strong.has(role));
+  const privileges = [
+    ...[...attributes].flatMap(([name, has]) =>
+      has.length === 0 ? [] : [`"${name}" ${has.join(", ")}`],
+    ),
+    ...strongMemberships.map(({ role, member }) => `"${member}" membership in "${role}"`),
+    ...own.flatMap(({ role, privilege }) => (privilege === null ? [] : [`"${role}" ${privilege}`])),
+  ];
+  const given = allowed
+    ? [...attributes].flatMap(([name, has]) =>
+        has.length === 0 ? [] : [`ALTER ROLE ${identifier(name)} WITH ${has.join(" ")}`],
+      )
+    : [];
+  return {
+    names,
+    statements: [
+      ...own.filter(({ privilege }) => allowed || privilege === null).map((each) => each.sql),
+      ...given,
+    ],
+    memberships: allowed
+      ? memberships
+      : memberships.filter((each) => !strongMemberships.includes(each)),
+    privileges,
+    withheld: !allowed && privileges.length > 0,
+    notices: [
+      ...unneeded.map(
+        (name) =>
+          `the superuser "${name}" of the server that was backed up is not made, since nothing in the backup names it; ${CONSENT} makes it.`,
+      ),
+      ...noticesOf(dump, made),
+    ],
+  };
+}
+
+function noticesOf(
+  { passwords, leftOut }: ReturnType<typeof parseRoleDump>,
+  made: ReadonlySet<string>,
+): string[] {
+  const notices = passwords
+    .filter((name) => made.has(name))
+    .map((name) => `a password for the role "${name}" was taken out: a backup gives nobody one.`);
+  const shown = leftOut.slice(0, SHOWN).map((sql) => JSON.stringify(sql.slice(0, 80)));
+  if (shown.length > 0) {
+    const more = leftOut.length > SHOWN ? ` and ${leftOut.length - SHOWN} more` : "";
+    notices.push(
+      `left out, since only plain statements about roles are run: ${shown.join(", ")}${more}.`,
+    );
+  }
+  return notices;
+}
+
+/** Says before the question what is made and what is not. */
+export function announceRoles(report: Report, plan: RolePlan, notRestored: NotRestored): void {
+  const { names, privileges, withheld, notices } = plan;
+  for (const notice of notices) report.warn(`--globals: ${notice}`);
+  if (names.length > 0) report.line(`Roles made first: ${inQuotes(names)}.`);
+  if (privileges.length === 0) return;
+  if (!withheld) {
+    report.warn(`--globals: ${CONSENT} gives ${privileges.join("; ")}.`);
+    return;
+  }
+  for (const privilege of privileges) {
+    notRestored.add(`${privilege}, which reaches beyond a database and needs ${CONSENT}`);
+  }
 }
 
 /**
@@ -86,7 +262,7 @@ export function rolesToMake(sql: string, existing: ReadonlySet<string>): RolePla
  */
 export async function makeRoles(
   client: pg.Client,
-  { names, statements }: RolePlan,
+  { names, statements, memberships }: RolePlan,
   { report, journal }: Pick<AgentContext, "report" | "journal">,
   notRestored: NotRestored,
 ): Promise<void> {
@@ -96,8 +272,13 @@ export async function makeRoles(
   }
   await client.query("BEGIN");
   try {
+    // The texts were taken apart by this rule.
+    await client.query("SET LOCAL standard_conforming_strings = on");
     for (const name of names) await client.query(`CREATE ROLE ${identifier(name)}`);
-    for (const statement of statements) await tryStatement(client, statement, notRestored);
+    for (const statement of statements) await tryStatements(client, [statement], notRestored);
+    for (const membership of memberships) {
+      await tryStatements(client, membershipStatements(membership), notRestored);
+    }
     await client.query("COMMIT");
   } catch (error) {
     await client.query("ROLLBACK").catch(() => {});
@@ -106,40 +287,46 @@ export async function makeRoles(
       { cause: error },
     );
   }
-  const list = names.map((name) => `"${name}"`).join(", ");
-  journal?.stays("roles", `the roles ${list} were made`);
+  journal?.stays("roles", `the roles ${inQuotes(names)} were made`);
   report.warn(
-    `made the roles ${list} without passwords; give those that log in one: ALTER ROLE ... PASSWORD.`,
+    `made the roles ${inQuotes(names)} without passwords; give those that log in one: ALTER ROLE ... PASSWORD.`,
   );
 }
 
-async function tryStatement(
-  client: pg.Client,
-  statement: string,
-  notRestored: NotRestored,
-): Promise<void> {
-  await client.query("SAVEPOINT role_statement");
-  try {
-    await client.query(statement);
-  } catch (error) {
-    await client.query("ROLLBACK TO SAVEPOINT role_statement");
-    notRestored.add(`${statement} (${error instanceof Error ? error.message : String(error)})`);
-  }
+/**
+ * As it was granted, then as whoever restores: from PostgreSQL 16 on the grantor must be a role with the admin option, and
+ * on another server the one of the backup is not, or is not there.
+ */
+function membershipStatements({ role, member, options, grantedBy }: Membership): string[] {
+  const grant = `GRANT ${identifier(role)} TO ${identifier(member)}`;
+  const full = options.length === 0 ? grant : `${grant} WITH ${options.join(", ")}`;
+  // Options with a word of their own are known from 16 on.
+  const plain = options.includes("ADMIN OPTION") || options.includes("ADMIN TRUE");
+  const old = plain ? `${grant} WITH ADMIN OPTION` : grant;
+  const by = grantedBy === null ? [] : [`${full} GRANTED BY ${identifier(grantedBy)}`];
+  return [...new Set([...by, full, old])];
 }
 
-/** Cuts a dump of roles at its semicolons, those in quotes apart; comments and psql's own commands are left out. */
-export function splitStatements(sql: string): string[] {
-  const tokens =
-    /E'(?:[^'\\]|''|\\[\s\S])*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|^--.*$|^\\.*$|;|\w+|[\s\S]/gm;
-  const statements: string[] = [];
-  let current = "";
-  for (const [token] of sql.matchAll(tokens)) {
-    if (token === ";") {
-      statements.push(current.trim());
-      current = "";
-    } else if (!/^(--|\\)/.test(token) || current.trim() !== "") {
-      current += token;
+/** Tries one after another, until one has worked. */
+async function tryStatements(
+  client: pg.Client,
+  statements: readonly string[],
+  notRestored: NotRestored,
+): Promise<void> {
+  let failure = "";
+  for (const statement of statements) {
+    await client.query("SAVEPOINT role_statement");
+    try {
+      await client.query(statement);
+      return;
+    } catch (error) {
+      await client.query("ROLLBACK TO SAVEPOINT role_statement");
+      failure = `${statement} (${error instanceof Error ? error.message : String(error)})`;
     }
   }
-  return statements.filter((statement) => statement !== "");
+  notRestored.add(failure);
+}
+
+function inQuotes(names: readonly string[]): string {
+  return names.map((name) => `"${name}"`).join(", ");
 }

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import { Problem } from "../../common/problem.ts";
+import { readProperties } from "../postgres/databaseProperties.ts";
 import { identifier, literal } from "../postgres/identifiers.ts";
 import { errorCode } from "../runtime/errorMessage.ts";
-import { readProperties } from "./databaseProperties.ts";
+import { describeOccupant, isWorker, readOccupants } from "./checks/occupants.ts";
 
 const ATTEMPTS = 3;
 const END_SESSIONS_EVERY_MS = 100;
@@ -60,7 +61,7 @@ export async function swap(
       if (current !== null && current.oid === restored?.oid) return closed;
       // 55006: still in use after the five seconds that RENAME waits.
       if (errorCode(error) === "55006" && attempt < ATTEMPTS) continue;
-      throw explainSwap(error, names.database);
+      throw await explainSwap(error, names.database, sessionEnder);
     }
   }
 }
@@ -97,27 +98,35 @@ async function renameClosingSessions(
   return closed;
 }
 
+/**
+ * All but workers of autovacuum, which RENAME ends by itself: a worker of an extension too, which comes back but then waits
+ * as every new session does. The kind is null where the role may not see it.
+ */
 async function endSessions(client: pg.Client, database: string): Promise<number> {
   const { rows } = await client.query<{ ended: boolean }>(
     `SELECT pg_terminate_backend(pid) AS ended FROM pg_stat_activity
-     WHERE datname = $1 AND pid <> pg_backend_pid() AND backend_type IN ('client backend', 'walsender')`,
+     WHERE datname = $1 AND pid <> pg_backend_pid() AND coalesce(backend_type, '') <> 'autovacuum worker'`,
     [database],
   );
   return rows.filter(({ ended }) => ended).length;
 }
 
-function explainSwap(error: unknown, database: string): unknown {
+async function explainSwap(error: unknown, database: string, client: pg.Client): Promise<unknown> {
   const message = error instanceof Error ? error.message : String(error);
   const kept = `"${database}" keeps its old content and name`;
   if (errorCode(error) === "55006") {
+    const occupants = await readOccupants(client, database).catch(() => []);
+    const held =
+      occupants.length === 0 ? message : `in use by ${occupants.map(describeOccupant).join(", ")}`;
+    const remedy = occupants.every(isWorker)
+      ? "Stop what starts them, then restore again."
+      : "Stop the application (kamal app stop) and restore again.";
     return new Problem(
-      `the restored database could not take the name "${database}" because sessions kept it in use (${message}); ${kept}. Stop the application (kamal app stop) and restore again.`,
+      `the restored database could not take the name "${database}": it stayed ${held}; ${kept}. ${remedy}`,
     );
   }
   if (errorCode(error) === "42501") {
-    return new Problem(
-      `the role may not finish the swap (${message}); ${kept}. It must own the database, have CREATEDB, and be a member of pg_signal_backend to end other roles' sessions; or use a superuser.`,
-    );
+    return new Problem(`the role may not finish the swap (${message}); ${kept}.`);
   }
   return new Problem(`the swap failed: ${message}; ${kept}.`, { cause: error });
 }

@@ -4,7 +4,7 @@
  */
 export class Journal {
   readonly #stays = new Map<string, string>();
-  readonly #tidied: string[] = [];
+  readonly #tidied = new Set<string>();
   readonly #expected = new Map<string, string>();
 
   /**
@@ -30,7 +30,7 @@ export class Journal {
    */
   tidied(what: string, words: string): void {
     this.#stays.delete(what);
-    this.#tidied.push(words);
+    this.#tidied.add(words);
   }
 
   /** How a run ends that was stopped, without its full stop. */
@@ -40,7 +40,7 @@ export class Journal {
       const missing = [...this.#expected].filter(([what]) => !this.#stays.has(what));
       return `: ${[...stays, ...missing.map(([, words]) => words), ...this.#tidied].join(", ")}`;
     }
-    const tidied = this.#tidied.length === 0 ? "" : `; ${this.#tidied.join(", ")}`;
+    const tidied = this.#tidied.size === 0 ? "" : `; ${[...this.#tidied].join(", ")}`;
     return `; nothing was stored or changed${tidied}`;
   }
 }

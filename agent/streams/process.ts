@@ -35,6 +35,8 @@ interface Options {
   readonly args: readonly string[];
   readonly env: NodeJS.ProcessEnv;
   readonly stdin: "ignore" | "pipe";
+  /** Called with what the program, the first of two, writes to standard error. */
+  readonly onStderr?: (text: string) => void;
 }
 
 /** Exit code of a program whose reader is gone. */
@@ -46,14 +48,14 @@ const STDERR_KEPT = 4096;
  * Runs one program.
  * @param text shell text of a single command; `"$@"` stands for `args`. Never put a name or a value into it
  */
-export function runProgram(text: string, { args, env, stdin }: Options): Program {
+export function runProgram(text: string, { args, env, stdin, onStderr }: Options): Program {
   // The program replaces the shell: what it writes comes here straight, and its end is the child's.
   const child = spawn("sh", ["-c", text, "program", ...args], {
     env,
     detached: true,
     stdio: [stdin, "pipe", "pipe"],
   });
-  const errors = tail(child.stderr as Readable);
+  const errors = tail(child.stderr as Readable, onStderr);
   return running(child, (code, signal) => ({
     // As a shell reports it.
     code: code ?? (signal === null ? null : 128 + constants.signals[signal]),
@@ -75,6 +77,7 @@ export function runPipeline(
     env,
     stdin,
     secret,
+    onStderr,
   }: Options & {
     /** A line that the first program may read from descriptor 5: arguments and environments can be seen by others. */
     readonly secret?: string;
@@ -98,7 +101,9 @@ export function runPipeline(
     // EPIPE: the program ended before it read it; its exit code has the reason.
     (child.stdio as unknown as Writable[])[5]?.on("error", () => {}).end(`${secret}\n`);
   }
-  const texts = [2, 3, 4].map((fd) => tail(child.stdio[fd] as Readable));
+  const texts = [2, 3, 4].map((fd) =>
+    tail(child.stdio[fd] as Readable, fd === 2 ? onStderr : undefined),
+  );
   return running(child, () => {
     const [firstErrors, codes, secondErrors] = texts.map((text) => text());
     const code = (side: string) => {
@@ -198,11 +203,12 @@ export function describeExit(program: string, ending: ExitResult): string {
   return lines === "" ? how : `${how}: ${lines}`;
 }
 
-function tail(stream: Readable): () => string {
+function tail(stream: Readable, onText?: (text: string) => void): () => string {
   let text = "";
   stream.setEncoding("utf8");
   stream.on("data", (chunk: string) => {
     text = (text + chunk).slice(-STDERR_KEPT);
+    onText?.(chunk);
   });
   return () => text;
 }

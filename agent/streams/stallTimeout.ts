@@ -57,13 +57,14 @@ export class StallTimeout {
     clearInterval(this.#timer);
   }
 
-  /** Passes a stream on, noting that it moves. */
+  /** Passes a stream on, noting that it moves. When it has ended nothing moves any more, however long the rest takes. */
   async *watch(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     for await (const chunk of source) {
       this.touch();
       yield chunk;
       this.touch();
     }
+    this.pause();
   }
 }
 

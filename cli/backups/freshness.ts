@@ -1,8 +1,8 @@
 import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
-import type { CatalogueEntry } from "../../storage/catalogue/catalogue.ts";
-import { ageHours, formatAge, stampTime } from "../terminal/format.ts";
+import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
+import { countingBackups, objectionTo } from "../../storage/catalogue/countingBackups.ts";
+import { ageHours, formatAge, formatStamp, stampTime } from "../terminal/format.ts";
 import type { Source, StoredBackups } from "./source.ts";
-import { isTrusted } from "./states.ts";
 
 /** Whether the latest complete backup of a database is within the RPO. */
 export interface Freshness {
@@ -10,6 +10,8 @@ export interface Freshness {
   readonly withinRpo: boolean;
   /** `newest backup 7 h old, RPO 26 h: ok` */
   readonly text: string;
+  /** Why none counts although there are some; absent: one does, or there are none. */
+  readonly missing?: string;
 }
 
 /** The same of a named database, and who has listed its backups. */
@@ -29,10 +31,16 @@ export function judgeAge(
   entries: readonly CatalogueEntry[],
   now: number,
 ): Freshness {
-  const latest = entries.find(isTrusted);
+  const latest = countingBackups(entries).find(({ kind }) => kind === "ours");
   const rpo = `RPO ${backup.rpoHours} h`;
   if (latest === undefined) {
-    return { latest, withinRpo: false, text: `no complete backup, ${rpo}: missed` };
+    const missing = whyNone(entries);
+    return {
+      latest,
+      withinRpo: false,
+      text: `${missing ?? "no complete backup"}, ${rpo}: missed`,
+      ...(missing !== undefined && { missing }),
+    };
   }
   const withinRpo = ageHours(latest.stamp, now) <= backup.rpoHours;
   const age = formatAge(now - stampTime(latest.stamp));
@@ -41,6 +49,13 @@ export function judgeAge(
     withinRpo,
     text: `newest backup ${age} old, ${rpo}: ${withinRpo ? "ok" : "missed"}`,
   };
+}
+
+function whyNone(entries: readonly CatalogueEntry[]): string | undefined {
+  const ahead = entries.find((entry) => objectionTo(entry) === "ahead of time");
+  if (ahead === undefined) return undefined;
+  const stored = formatStamp(ahead.storedAt.slice(0, 19));
+  return `no backup counts, for ${formatStamp(ahead.stamp)} is ahead of time (stored ${stored})`;
 }
 
 /** Judges each database, also those whose backups nobody has listed. */

@@ -1,6 +1,6 @@
 import type { Entry } from "../../common/contracts/agentEvents.ts";
 import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
-import { chooseBackup, notAfter } from "../../storage/catalogue/selectBackup.ts";
+import { chooseBackup } from "../../storage/catalogue/selectBackup.ts";
 
 /** What a message calls the folder in the bucket. */
 const PREFIX = { prefix: "the bucket's prefix" };
@@ -24,9 +24,8 @@ export function selectBackup(
 ): Entry {
   const { bucket, prefix } = backup.location;
   const location = `s3://${bucket}/${prefix}`;
-  const old =
-    selection.notAfter === undefined ? entries : notAfter(entries, selection.notAfter, location);
   const stamp = selection.wanted.trim().replace(/(?<=\d) (?=\d)/, "T");
-  const { key } = chooseBackup(old, stamp, backup.database, location, PREFIX);
+  const { notAfter } = selection;
+  const { key } = chooseBackup(entries, stamp, backup.database, location, PREFIX, notAfter);
   return entries.find((entry) => entry.key === key) as Entry;
 }

@@ -1,25 +1,27 @@
 import type { Entry } from "../../common/contracts/agentEvents.ts";
 import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
-import { type CatalogueEntry, isComplete } from "../../storage/catalogue/catalogue.ts";
+import { type CatalogueEntry, isComplete } from "../../storage/catalogue/catalogueEntry.ts";
+import { isAheadOfTime } from "../../storage/catalogue/countingBackups.ts";
 import { dayAfter } from "../terminal/format.ts";
 
 /**
  * `complete`: with manifest. `verified`: and read back whole. `suspect`: looked wrong when it was taken. `no manifest`: never
- * finished. `legacy`: made by the old image, which writes none.
+ * finished. `legacy`: made by the old image, which writes none. `ahead of time`: its stamp is later than its storing.
  */
-export type State = "complete" | "verified" | "suspect" | "no manifest" | "legacy";
+export type State =
+  | "complete"
+  | "verified"
+  | "suspect"
+  | "no manifest"
+  | "legacy"
+  | "ahead of time";
 
 export function stateOf(entry: CatalogueEntry): State {
-  if (entry.kind === "legacy") return "legacy";
   if (!isComplete(entry)) return "no manifest";
+  if (isAheadOfTime(entry)) return "ahead of time";
+  if (entry.kind === "legacy") return "legacy";
   if (entry.suspect) return "suspect";
   return entry.verifiedKey === null ? "complete" : "verified";
-}
-
-/** Whether it counts for the RPO. */
-export function isTrusted(entry: CatalogueEntry): boolean {
-  const state = stateOf(entry);
-  return state === "complete" || state === "verified";
 }
 
 /**

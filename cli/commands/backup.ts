@@ -1,3 +1,4 @@
+import { partialText } from "../../common/contracts/leftOut.ts";
 import { type Manifest, totalRows } from "../../common/contracts/manifest.ts";
 import { formatBytes } from "../../common/format.ts";
 import { runAgent } from "../session/agentCall.ts";
@@ -75,4 +76,6 @@ function printStored(screen: Screen, what: string, manifest: Manifest, bucket: s
   screen.line(
     `  ${formatBytes(object.bytes)}   ${formatRate(object.bytes, durationMs)}   ${formatDuration(durationMs)}   s3://${bucket}/${object.key}`,
   );
+  const partial = partialText(manifest);
+  if (partial !== null) screen.line(`  ${paint.uncertain(partial)}`);
 }

@@ -72,13 +72,13 @@ async function judgeBackups(
   const what = session.ofCopy ? "newest copy" : "newest backup";
   const late = judgeDatabases(backup, stored, now)
     .filter(({ source, withinRpo }) => source !== null && !withinRpo)
-    .map(({ database, latest }): Difference => {
+    .map(({ database, latest, missing }): Difference => {
       const named = isOneOfSeveral(backup) && database !== "";
       return {
         plane: "data",
         subject: named ? `${what} of ${database}` : what,
         declared: `RPO ${backup.rpoHours} h`,
-        found: latest ? `${formatAge(now - stampTime(latest.stamp))} old` : "none",
+        found: latest ? `${formatAge(now - stampTime(latest.stamp))} old` : (missing ?? "none"),
         remedy: `see why: docker logs ${container.name}`,
       };
     });

@@ -1,4 +1,5 @@
 import type { Entry } from "../../common/contracts/agentEvents.ts";
+import { remarksOn } from "../../common/contracts/leftOut.ts";
 import { totalRows } from "../../common/contracts/manifest.ts";
 import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
 import { formatBytes } from "../../common/format.ts";
@@ -81,7 +82,7 @@ export function renderBackups(backup: BackupOutputs, entries: readonly Entry[]):
     { title: "rows", align: "right" },
     { title: "state" },
     ...(retentionDays === undefined ? [] : [{ title: "kept until" }]),
-    // Why a suspect one is suspect; a column without a title.
+    // Why a suspect one is suspect, what a partial one lacks; a column without a title.
     { title: "" },
   ];
   const rows = entries.map((entry) => {
@@ -94,7 +95,7 @@ export function renderBackups(backup: BackupOutputs, entries: readonly Entry[]):
       manifest ? formatCount(totalRows(manifest)) : "",
       paintState(stateOf(entry)),
       ...(retentionDays === undefined ? [] : [keptUntil(backup, entry)]),
-      manifest?.suspect ?? "",
+      manifest ? remarksOn(manifest) : "",
     ];
   });
   return renderTable(columns, rows);

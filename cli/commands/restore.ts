@@ -29,6 +29,9 @@ export interface RestoreOptions extends CopyOption {
   readonly identity?: string;
   /** Makes the roles that the server lacks. @default false */
   readonly globals?: boolean;
+  readonly allowPrivilegedRoles?: boolean;
+  /** Takes the server's own encoding and locale instead of the backup's. @default false */
+  readonly serverLocale?: boolean;
   /** Folder in the container for the unpacked archive. */
   readonly scratch?: string;
   /** Checks everything and changes nothing. @default false */
@@ -71,6 +74,8 @@ export async function restore(
     ...copyArguments(session),
     ...(into === undefined ? [] : ["--into", into]),
     ...(options.globals ? ["--globals"] : []),
+    ...(options.allowPrivilegedRoles ? ["--allow-privileged-roles"] : []),
+    ...(options.serverLocale ? ["--server-locale"] : []),
     ...(options.scratch === undefined ? [] : ["--scratch", options.scratch]),
     ...identity.args,
     ...(options.dryRun ? ["--dry-run"] : []),

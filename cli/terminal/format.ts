@@ -50,9 +50,10 @@ export function stampTime(stamp: string): number {
   return Date.parse(`${stamp}Z`);
 }
 
-/** Day that is `days` after a stamp: `2026-12-24`. */
+/** Day that is `days` after a stamp: `2026-12-24`; empty where there is no such day, as after `2026-13-45T99:99:99`. */
 export function dayAfter(stamp: string, days: number): string {
-  return new Date(stampTime(stamp) + days * day).toISOString().slice(0, 10);
+  const date = new Date(stampTime(stamp) + days * day);
+  return Number.isNaN(date.getTime()) ? "" : date.toISOString().split("T", 1).join("");
 }
 
 /** Age of a stamp in hours. */

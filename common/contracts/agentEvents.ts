@@ -43,6 +43,24 @@ const restoredSchema = z.object({
   elapsedMs: z.number(),
   /** Command that swaps back, to be written behind the program's name; null where nothing was replaced. */
   undo: z.string().nullable().default(null),
+  /** Every statement of the backup that failed; only a restore that keeps going has any. */
+  failed: z
+    .array(
+      z.object({
+        /** `FK CONSTRAINT public.posts posts_uid_fkey`. */
+        entry: z.string(),
+        /** The statement's first lines; empty for the rows of a table. */
+        statement: z.string(),
+        /** Why it failed, a sentence without its full stop. */
+        error: z.string(),
+        /** `left out`, `not valid`, `empty`, `second try`; a newer agent may have others. */
+        outcome: z.string(),
+      }),
+    )
+    .readonly()
+    .default([]),
+  /** Tables whose rows are not those of the snapshot, `public.orders: 4 rows instead of 5`; only where it kept going. */
+  differences: z.array(z.string()).readonly().default([]),
   /** What the restore has not brought back, a sentence each; empty: everything is as in the backup. */
   notRestored: z.array(z.string()).readonly().default([]),
 });
@@ -103,6 +121,8 @@ const entrySchema = z.object({
   tier: z.enum(["daily", "weekly", "monthly"]).nullable().default(null),
   globalsKey: z.string().nullable().default(null),
   verifiedKey: z.string().nullable().default(null),
+  /** What is odd about its parts, as a sentence. */
+  notice: z.string().nullish(),
   /** The agent reads those of the latest only. A manifest that this version cannot read must not hide the other backups. */
   manifest: manifestSchema.nullish().catch(null),
 });

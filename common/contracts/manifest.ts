@@ -165,13 +165,6 @@ export function totalRows(manifest: Manifest): number {
   return manifest.tables.reduce((sum, table) => sum + table.rows, 0);
 }
 
-/** Whether the options of pg_dump left something of the database out. Of a manifest that does not say it: false. */
-export function isPartial({ dump }: Pick<Manifest, "dump">): boolean {
-  if (dump === undefined) return false;
-  const { tablesLeftOut, dataLeftOut, otherLeftOut } = dump;
-  return tablesLeftOut.length + dataLeftOut.length + Object.keys(otherLeftOut).length > 0;
-}
-
 /**
  * Reads a manifest.
  * @param text JSON as stored

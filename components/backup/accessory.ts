@@ -24,7 +24,7 @@ export function accessoryOf(
   { image, memory = DEFAULT_MEMORY, scratch, logging, ...buckets }: ContainerArgs,
 ): Accessory {
   const { clear, secret } = toEnvironment(settings);
-  const trust = trustOf(buckets);
+  const trust = trustOf(buckets, database.tls);
   const volumes = volumesOf({ metricsFile: settings.notifications.metricsFile, scratch });
   return {
     ...names,

@@ -6,6 +6,7 @@ import {
 } from "../../common/contracts/agentEnvironment/environment.ts";
 import { checkSecret } from "../../kamal/secretsFile.ts";
 import type { BucketAccess } from "../bucket/bucketAccess.ts";
+import { databaseTlsOf } from "./certificateAuthority.ts";
 import type { CreatedCopy } from "./copy.ts";
 import { PASSPHRASE } from "./encryption.ts";
 import type { ResolvedBackup } from "./resolveBackup.ts";
@@ -52,6 +53,7 @@ export function settingsOf(options: SettingsOptions): pulumi.Output<AgentSetting
           password,
           // With all, the one to ask for the list of them.
           database: database.names === "all" ? "postgres" : database.names[0],
+          ...databaseTlsOf(database.tls),
           dumpOptions: (args.dumpOptions ?? []).join(" "),
         },
         databases: database.names === "all" ? "all" : [...database.names],

@@ -3,9 +3,10 @@ import { Problem } from "../../common/problem.ts";
 import { databaseAccessory, databaseDefaults, postgresMajor } from "../../kamal/database.ts";
 import type { KamalArgs, KamalProject } from "../accessory/kamalProject.ts";
 import type { SettingName } from "../pulumi/settingNames.ts";
+import type { DatabaseTlsArgs } from "./certificateAuthority.ts";
 
 /** What cannot be read from deploy.yml, or should not be. Each setting given here wins. */
-export interface PostgresArgs {
+export interface PostgresArgs extends DatabaseTlsArgs {
   /** Name of the server on the Docker network. @default the database accessory's container */
   readonly host?: string;
   /** @default 5432 */
@@ -49,6 +50,7 @@ export interface Database {
   /** Exact names of those that are left out of all. */
   readonly excluded: readonly string[];
   readonly major: number;
+  readonly tls: DatabaseTlsArgs;
   /** Secret. */
   readonly password: pulumi.Output<string>;
   /** Name of the password in Kamal's secrets; absent when it was given to the program. */
@@ -112,6 +114,12 @@ export function resolveDatabase({ project, kamal, args, name }: DatabaseOptions)
     names,
     excluded,
     major,
+    tls: {
+      ...(postgres.sslMode !== undefined && { sslMode: postgres.sslMode }),
+      ...(postgres.sslRootCertificate !== undefined && {
+        sslRootCertificate: postgres.sslRootCertificate,
+      }),
+    },
     hosts: accessory.hosts,
     password: pulumi.secret(postgres.password ?? project.secret(passwordSecret as string, setting)),
     ...(postgres.password === undefined &&

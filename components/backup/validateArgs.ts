@@ -5,7 +5,7 @@ import type { KeyAccess } from "../../storage/bucket/keyPermissions.ts";
 import { AwsBackupBucket } from "../bucket/awsBackupBucket.ts";
 import { isTiered, retentionName } from "../bucket/resolveBucket.ts";
 import type { SettingName } from "../pulumi/settingNames.ts";
-import { checkAuthority } from "./certificateAuthority.ts";
+import { checkAuthority, checkDatabaseTls } from "./certificateAuthority.ts";
 import { memoryBytes } from "./memory.ts";
 import { checkScratch } from "./mounts.ts";
 import type { PostgresBackupArgs } from "./postgresBackupArgs.ts";
@@ -26,6 +26,7 @@ export function checkArgs(args: PostgresBackupArgs, name: SettingName): void {
   checkDumpOptions(args.dumpOptions ?? [], name("dumpOptions"));
   if (args.memory !== undefined) memoryBytes(args.memory, name);
   checkAuthority(args, name);
+  checkDatabaseTls(args.postgres ?? {}, name);
   if (args.scratch !== undefined) checkScratch(args.scratch, name);
   if (keep !== undefined) checkKeep(keep, args, name);
   if (accessOf(args) === "append-only" && isTiered(args.bucket)) {

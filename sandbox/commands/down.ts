@@ -1,9 +1,11 @@
 import { rmSync } from "node:fs";
+import { join } from "node:path";
 import { Problem } from "../../common/problem.ts";
 import { discardBootstrap } from "../host/debian.ts";
 import { docker, requireEngine } from "../host/docker.ts";
 import { withLock } from "../world/lock.ts";
-import { checkout, sandboxId, sandboxLabel, stateDir } from "../world/paths.ts";
+import { checkout, otherSandboxes, sandboxId, sandboxLabel, stateDir } from "../world/paths.ts";
+import { run } from "../world/run.ts";
 import { loadSettings } from "../world/settings.ts";
 import { forgetWorld } from "../world/world.ts";
 import { lines, removeContainers, removeVolumes, stopServers } from "./leftovers.ts";
@@ -45,6 +47,16 @@ export async function down(options: DownOptions = {}): Promise<void> {
     await discardBootstrap();
   }, log);
   rmSync(stateDir, { recursive: true, force: true });
+}
+
+/** The same for every other sandbox of this checkout, e.g. the second one that the tests use. */
+export async function downOthers({ log = () => {} }: DownOptions = {}): Promise<void> {
+  const program = join(import.meta.dirname, "../main.ts");
+  for (const name of otherSandboxes()) {
+    const env = { SANDBOX_NAME: name };
+    const { stdout } = await run(process.execPath, [program, "down", "--only"], { env });
+    log(`${`sandbox ${name || "(first)"}`.padEnd(16)} ${stdout.trim().split("\n").at(-1)}`);
+  }
 }
 
 /**

@@ -81,10 +81,13 @@ export async function removeContainer(name: string): Promise<void> {
 
 /** Makes the network that Kamal uses, unless it is there; its label says that it is ours to remove. */
 export async function ensureNetwork(id: string): Promise<void> {
-  const found = await docker(["network", "inspect", "kamal"], { allowFailure: true });
-  if (found.code !== 0) {
-    await docker(["network", "create", "--label", `${sandboxLabel}=${id}`, "kamal"]);
-  }
+  const isThere = async () =>
+    (await docker(["network", "inspect", "kamal"], { allowFailure: true })).code === 0;
+  if (await isThere()) return;
+  const create = ["network", "create", "--label", `${sandboxLabel}=${id}`, "kamal"];
+  const made = await docker(create, { allowFailure: true });
+  // Another sandbox may have been faster.
+  if (made.code !== 0 && !(await isThere())) throw new Problem(made.stderr.trim());
 }
 
 /** Pulls an image if a registry answers in time; false when it cannot be had. */

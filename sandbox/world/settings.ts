@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { checkout, sandboxId, stateDir } from "./paths.ts";
+import { checkout, sandboxId, sandboxName, stateDir } from "./paths.ts";
 
 /** What is chosen once for a sandbox, before anything runs, so that an interrupted `up` goes on with the same values. */
 export interface Settings {
@@ -35,10 +35,10 @@ export async function loadSettings(): Promise<Settings> {
   const settings: Settings = {
     id,
     service: serviceName(id),
-    sshPort: await freePort(2222),
-    registryPort: await freePort(5001),
-    databasePort: await freePort(5433),
-    stagingDatabasePort: await freePort(5533),
+    sshPort: await freePort(wanted(2222)),
+    registryPort: await freePort(wanted(5001)),
+    databasePort: await freePort(wanted(5433)),
+    stagingDatabasePort: await freePort(wanted(5533)),
     registryPassword: password(),
     databasePassword: password(),
     store: {
@@ -49,6 +49,9 @@ export async function loadSettings(): Promise<Settings> {
   saveSettings(settings);
   return settings;
 }
+
+/** A second sandbox takes what the system gives: the first may be about to take these. */
+const wanted = (port: number) => (sandboxName === "" ? port : 0);
 
 export function saveSettings(settings: Settings): void {
   writeFileSync(`${settingsFile}.new`, `${JSON.stringify(settings, null, 2)}\n`, { mode: 0o600 });

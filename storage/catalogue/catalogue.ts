@@ -1,47 +1,13 @@
-import { Problem } from "../../common/problem.ts";
 import { explain } from "../s3/errors.ts";
 import type { ListedObject, ObjectStore } from "../s3/objectStore.ts";
-import { FOLDERS, type Folder, legacyStem, parseKey, stem, type Tier } from "./objectKeys.ts";
-
-/** One dump in the bucket, with what belongs to it. */
-export interface CatalogueEntry {
-  /** Exact name of the database. */
-  readonly database: string;
-  /** Time of the snapshot in UTC, `2026-11-24T03:15:02`. */
-  readonly stamp: string;
-  /** Full key of the dump. */
-  readonly key: string;
-  readonly bytes: number;
-  /** When the service stored it, ISO 8601 in UTC. */
-  readonly storedAt: string;
-  /** `legacy`: written by postgres-backup-s3 or a fork, without manifest. */
-  readonly kind: "ours" | "legacy";
-  /** Full key of the manifest; null: there is none, so an entry of this package is incomplete and must not be restored. */
-  readonly manifestKey: string | null;
-  /** Stored, but found suspect when it was taken: it never counts as latest. Its manifest says why. */
-  readonly suspect: boolean;
-  /** Folder by calendar; null without tiers. */
-  readonly tier: Tier | null;
-  /** Full key of the roles and grants beside the dump; null: there are none. */
-  readonly globalsKey: string | null;
-  /** Full key of the mark that the dump was read back whole; null: it was not. */
-  readonly verifiedKey: string | null;
-}
-
-/** Whether the entry can be restored: its manifest is there, or it is of a kind that never had one. */
-export function isComplete(entry: CatalogueEntry): boolean {
-  return entry.kind === "legacy" || entry.manifestKey !== null;
-}
-
-/** Whether the entry counts as a backup: complete, and not suspect. */
-export function isGood(entry: CatalogueEntry): boolean {
-  return isComplete(entry) && !entry.suspect;
-}
+import { type CatalogueEntry, latestFirst } from "./catalogueEntry.ts";
+import { FOLDERS, type Folder, legacyStem, parseKey, stem } from "./objectKeys.ts";
+import { settleDoubts } from "./readManifest.ts";
 
 /**
  * Lists the dumps of one database, latest first, in all folders. The name counts exactly: `app` never finds
- * `app_queue`. What has no dump is left out.
- * @throws Problem when the bucket cannot be listed
+ * `app_queue`. What has no dump is left out. Of a dump with two manifests both are read, to find out whether it is suspect.
+ * @throws Problem when the bucket cannot be listed, or one of two manifests cannot be read
  */
 export async function listBackups(store: ObjectStore, database: string): Promise<CatalogueEntry[]> {
   const { prefix } = store.address;
@@ -58,7 +24,8 @@ export async function listBackups(store: ObjectStore, database: string): Promise
     if (parsed.kind === "ours" || parsed.kind === "legacy") dumps.push({ object, parsed });
     else parts.set(partName(parsed.kind, parsed.folder, parsed.stamp), object.key);
   }
-  return dumps.map(({ object, parsed }) => entryOf(object, parsed, parts)).sort(latestFirst);
+  const entries = dumps.map(({ object, parsed }) => entryOf(object, parsed, parts));
+  return (await settleDoubts(store, entries)).sort(latestFirst);
 }
 
 /** Names of the databases that have a dump under the prefix, sorted. */
@@ -90,10 +57,13 @@ function entryOf(
   const { folder } = parsed;
   const part = (what: string, where: Folder) => parts.get(partName(what, where, stamp)) ?? null;
   const suspectManifest = part("manifest", "suspect");
+  const beside = part("manifest", folder);
+  const both = folder !== "suspect" && beside !== null && suspectManifest !== null;
   return {
     ...common,
-    manifestKey: suspectManifest ?? part("manifest", folder),
+    manifestKey: beside ?? suspectManifest,
     suspect: suspectManifest !== null,
+    ...(both && { suspectManifestKey: suspectManifest }),
     tier: folder === "suspect" ? null : folder,
     globalsKey: part("globals", folder),
     verifiedKey: part("verified", folder),
@@ -106,13 +76,6 @@ async function collect<T>(source: AsyncIterable<T>): Promise<T[]> {
   return all;
 }
 
-/** Order of a listing. By stamp, the latest first; of two with one stamp the complete one with a manifest comes first. */
-export function latestFirst(a: CatalogueEntry, b: CatalogueEntry): number {
-  if (a.stamp !== b.stamp) return a.stamp < b.stamp ? 1 : -1;
-  const rank = (entry: CatalogueEntry) => (entry.manifestKey === null ? 2 : entry.suspect ? 1 : 0);
-  return rank(a) - rank(b) || (a.key < b.key ? -1 : 1);
-}
-
 async function* objectsUnder(
   store: ObjectStore,
   prefix: string,
@@ -123,11 +86,4 @@ async function* objectsUnder(
   } catch (error) {
     throw explain(error, store.address, `list the backups of ${database}`);
   }
-}
-
-/** For an entry whose manifest is missing. */
-export function incomplete(entry: CatalogueEntry): Problem {
-  return new Problem(
-    `backup ${entry.key} is incomplete: its manifest is missing, so its upload was never confirmed. Choose another one from the list.`,
-  );
 }

@@ -1,6 +1,6 @@
 import { explain } from "../s3/errors.ts";
 import type { ObjectStore } from "../s3/objectStore.ts";
-import type { CatalogueEntry } from "./catalogue.ts";
+import type { CatalogueEntry } from "./catalogueEntry.ts";
 
 /**
  * Deletes one backup and what belongs to it. The manifest goes first, so that a backup cut in two no longer counts; the
@@ -8,8 +8,9 @@ import type { CatalogueEntry } from "./catalogue.ts";
  * @throws Problem with the service's error as its cause
  */
 export async function deleteBackup(store: ObjectStore, entry: CatalogueEntry): Promise<void> {
-  for (const key of [entry.manifestKey, entry.verifiedKey, entry.globalsKey, entry.key]) {
-    if (key === null) continue;
+  const { manifestKey, suspectManifestKey, verifiedKey, globalsKey, key: dumpKey } = entry;
+  for (const key of [manifestKey, suspectManifestKey, verifiedKey, globalsKey, dumpKey]) {
+    if (key === null || key === undefined) continue;
     try {
       await store.delete(key);
     } catch (error) {

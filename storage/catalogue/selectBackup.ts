@@ -1,6 +1,7 @@
 import { Problem } from "../../common/problem.ts";
 import { type AddressNames, ENVIRONMENT_NAMES } from "../address/addressNames.ts";
-import { type CatalogueEntry, incomplete, isComplete, isGood, latestFirst } from "./catalogue.ts";
+import { type CatalogueEntry, incomplete, isComplete, latestFirst } from "./catalogueEntry.ts";
+import { countingBackups, objectionTo } from "./countingBackups.ts";
 import { isStamp } from "./objectKeys.ts";
 
 /**
@@ -9,8 +10,9 @@ import { isStamp } from "./objectKeys.ts";
  * @param wanted `latest`, or a stamp such as `2026-11-24T03:15:02`, with or without `Z`
  * @param location where was looked, for the error, e.g. `s3://bucket/folder`
  * @param names what the reader called the folder, for the error @default the variables of the agent's container
+ * @param limit with `latest`: only of those taken at this time or before, as `notAfter` reads it @default none
  * @throws Problem when there is none, none with this stamp (it names the nearest), or that one is incomplete. `latest` is
- * never a suspect one; its own time chooses it
+ * one of those that count (`countingBackups`); every other complete one is chosen by its own time
  */
 export function chooseBackup(
   entries: readonly CatalogueEntry[],
@@ -18,14 +20,21 @@ export function chooseBackup(
   database: string,
   location: string,
   names: Pick<AddressNames, "prefix"> = ENVIRONMENT_NAMES,
+  limit?: string,
 ): CatalogueEntry {
   const complete = entries.filter(isComplete).sort(latestFirst);
   if (wanted === "latest") {
-    const latest = complete.find(isGood);
+    const counting = countingBackups(entries);
+    const [latest] = limit === undefined ? counting : notAfter(counting, limit, location);
     if (latest !== undefined) return latest;
     const left = [
       leftOut(entries.length - complete.length, "without a manifest are incomplete"),
-      leftOut(complete.length, "are suspect, to be chosen by their time only"),
+      ...(["suspect", "ahead of time"] as const).map((why) =>
+        leftOut(
+          complete.filter((entry) => objectionTo(entry) === why).length,
+          `are ${why}, to be chosen by their time only`,
+        ),
+      ),
     ].join("");
     throw new Problem(
       `no backup of ${database} in ${location}${left}. Take one with the backup command, or check ${names.prefix} and the database's name.`,

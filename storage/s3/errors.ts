@@ -276,6 +276,13 @@ function damaged(s: Symptoms): boolean {
   return named("XAmzContentSHA256Mismatch", "BadDigest", "XAmzContentChecksumMismatch")(s);
 }
 
+/** Whether the service has answered that it does not do this, now or ever: trying again would not help. */
+export function isRefused(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { status = 0 } = symptomsOf(error);
+  return status >= 400 && status < 500 && status !== 429;
+}
+
 function symptomsOf(error: Error): Symptoms {
   const e = error as Error & {
     code?: unknown;

@@ -90,6 +90,8 @@ export interface ObjectStore {
   listUploads(prefix: string): AsyncIterable<UnfinishedUpload>;
   /** Drops what an unfinished upload has stored. */
   abortUpload(upload: UnfinishedUpload): Promise<void>;
+  /** The service's own time by its latest answer, whatever that was; undefined before the first, or where none tells it. */
+  serviceTime(): Date | undefined;
   /** Deletes the current version. S3 answers the same for a key that does not exist. */
   delete(key: string): Promise<void>;
 }

@@ -25,6 +25,7 @@ import type {
   StoredPart,
   UnfinishedUpload,
 } from "./objectStore.ts";
+import { ServiceClock } from "./serviceClock.ts";
 import { inSlices } from "./slicedBody.ts";
 import { leaveUnsigned } from "./unsignedPayload.ts";
 
@@ -32,10 +33,25 @@ import { leaveUnsigned } from "./unsignedPayload.ts";
 export class S3ObjectStore implements ObjectStore {
   readonly client: S3Client;
   readonly address: StoreAddress;
+  readonly #clock = new ServiceClock();
 
   constructor(client: S3Client, address: StoreAddress) {
     this.client = client;
     this.address = address;
+    // Nearer to the answer than what reads it, so that a refusal tells the time as well.
+    client.middlewareStack.add(
+      (next) => async (args) => {
+        const result = await next(args);
+        const { headers } = result.response as { readonly headers?: Record<string, string> };
+        this.#clock.note(headers?.["date"]);
+        return result;
+      },
+      { step: "deserialize", priority: "low", name: "serviceClock" },
+    );
+  }
+
+  serviceTime(): Date | undefined {
+    return this.#clock.now();
   }
 
   async *list(prefix: string): AsyncGenerator<ListedObject> {

@@ -309,3 +309,13 @@ function lines(path: string): string[] {
     return [];
   }
 }
+
+describe("Dockerfile", () => {
+  it("lets every program put its temporary files where a read-only container may write", () => {
+    const text = readFileSync(join(IMAGE, "Dockerfile"), "utf8");
+    const [, state] = /\bAGENT_STATE_DIR=(\S+)/.exec(text) ?? [];
+    const [, temporary] = /\bTMPDIR=(\S+)/.exec(text) ?? [];
+    assert.equal(temporary, "/dev/shm");
+    assert.equal(temporary, state);
+  });
+});

@@ -33,6 +33,8 @@ test("each event of the agent is read as it was written", () => {
       rows: 2,
       compared: true,
       elapsedMs: 3,
+      failed: [{ entry: "INDEX public.i", statement: "", error: "no", outcome: "left out" }],
+      differences: ["public.t: 1 rows instead of 2"],
       notRestored: ["the comment of the database"],
     },
     {
@@ -76,6 +78,8 @@ test("an older agent's events are read, and a newer agent's step of a progress",
   assert.deepEqual(parseEvent(JSON.stringify(event)), {
     ...event,
     undo: null,
+    failed: [],
+    differences: [],
     notRestored: [],
   });
   const progress = { event: "progress", step: "from the future", elapsedMs: 2 };

@@ -1,3 +1,4 @@
+// tag: second sandbox
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -216,8 +217,7 @@ describe("each major", { concurrency: MAJORS.length }, () => {
         await ask(major, ...astray, "backup");
         for (const way of [[], ["--scratch", "/scratch"]]) {
           const refused = await refusal(major, ...astray, "restore", ...way);
-          const reason =
-            /pg_restore: error: COPY failed for table "orders": ERROR: {2}relation "limits" does not exist; LINE 1: /;
+          const reason = /COPY failed for table "orders": relation "limits" does not exist\. /;
           assert.match(refused, reason);
           assert.match(refused, /"astray" was not touched\.$/);
           assert.doesNotMatch(refused, /creating|processing|launching/);

@@ -1,9 +1,11 @@
 /**
  * Runs the tests, three files at a time: the journeys one after the other, because they share the sandbox, and beside them
- * all others. Unit tests share three processes, the others have one each. What a file prints appears when it has ended.
+ * all others, first those journeys that have a sandbox of their own (`// tag: second sandbox`). Unit tests share three
+ * processes, the others have one each. What a file prints appears when it has ended.
  *
  * Words on the command line narrow it: `npm test -- storage` runs the files whose path contains the word or that carry it as
- * a tag (`// tag: cloud`). `--unit` takes unit tests alone, `--times` ends with a table of the twenty dearest files.
+ * a tag (`// tag: cloud`). `--unit` takes unit tests alone, `--times` ends with a table of the twenty dearest files and what
+ * each lane did when.
  */
 import { fork } from "node:child_process";
 import { once } from "node:events";
@@ -13,6 +15,7 @@ import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 import type { Score } from "./files.ts";
 import { findTests, kindOf, tagsOf } from "./kinds.ts";
+import { setUp } from "./setUp.ts";
 
 const LIMIT_MS = 20 * 60_000;
 /**
@@ -40,20 +43,34 @@ if (files.length === 0) {
 }
 
 /** Files for one process. */
-type Batch = readonly string[];
+interface Batch {
+  readonly files: readonly string[];
+  /** Beside that of this process. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Lower than the journeys', which are the longest lane and so go first wherever two want a core. */
+  readonly isPatient: boolean;
+  /** Needs what `scripts/setup` brings. */
+  readonly isWorld: boolean;
+}
 
 const unit = files.filter((file) => kindOf(file) === "unit");
 const world = files.filter((file) => kindOf(file) === "world");
 const isJourney = (file: string) => file.startsWith("test/journeys/");
-const journeys: Batch[] = world
-  .filter(isJourney)
-  .toSorted((a, b) => place(a) - place(b))
-  .map((file) => [file]);
-const others: Batch[] = world.filter((file) => !isJourney(file)).map((file) => [file]);
+const isApart = (file: string) => tagsOf(file).includes("second sandbox");
+const inOrder = world.filter(isJourney).toSorted((a, b) => place(a) - place(b));
+const alone = (file: string): Batch => ({ files: [file], isPatient: true, isWorld: true });
+const journeys = inOrder
+  .filter((file) => !isApart(file))
+  .map((file) => ({ ...alone(file), isPatient: false }));
+const apart = inOrder
+  .filter(isApart)
+  .map((file) => ({ ...alone(file), env: { SANDBOX_NAME: "second" } }));
+const others = world.filter((file) => !isJourney(file)).map(alone);
+const shares: Batch[] = [];
 // Every third file, so that no room is all in one process: those of the components take three times as long as others.
 for (let part = UNIT_PROCESSES - 1; part >= 0; part -= 1) {
-  const batch = unit.filter((_, i) => i % UNIT_PROCESSES === part);
-  if (batch.length > 0) others.unshift(batch);
+  const shared = unit.filter((_, i) => i % UNIT_PROCESSES === part);
+  if (shared.length > 0) shares.unshift({ files: shared, isPatient: true, isWorld: false });
 }
 
 /** The tags `first` and `last` say when a journey comes; each of those files gives its reason. */
@@ -65,18 +82,22 @@ function place(file: string): number {
 interface Row extends Score {
   readonly name: string;
   readonly wall: number;
+  /** Seconds since the first lane began. */
+  readonly from: number;
+  readonly lane: number;
 }
 const rows: Row[] = [];
+const begin = performance.now();
 
-async function runBatch(batch: Batch): Promise<void> {
+async function runBatch({ files, env, isPatient }: Batch, lane: number): Promise<void> {
   const started = performance.now();
-  const child = fork(join(import.meta.dirname, "files.ts"), batch, {
+  const child = fork(join(import.meta.dirname, "files.ts"), files, {
+    env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe", "ipc"],
     timeout: LIMIT_MS,
     killSignal: "SIGKILL",
   });
-  // The journeys are the longest lane, so they go first wherever both want a core.
-  if (child.pid !== undefined && !batch.every(isJourney)) setPriority(child.pid, 5);
+  if (child.pid !== undefined && isPatient) setPriority(child.pid, 5);
   let score: Score | undefined;
   child.on("message", (message) => {
     score = message as Score;
@@ -84,27 +105,42 @@ async function runBatch(batch: Batch): Promise<void> {
   const printed = [child.stdout, child.stderr].map((stream) => (stream ? text(stream) : ""));
   const [code, signal] = (await once(child, "close")) as [number | null, string | null];
   process.stdout.write((await Promise.all(printed)).join(""));
-  const name = batch.length === 1 ? (batch[0] ?? "") : `${batch.length} unit files`;
+  const name = files.length === 1 ? (files[0] ?? "") : `${files.length} unit files`;
   const failed = score?.failed ?? 0;
   const ended = score !== undefined && (code === 0 || failed > 0);
   if (!ended) console.log(`✖ ${name} ended with ${signal ?? `exit code ${code}`}`);
-  const wall = (performance.now() - started) / 1000;
-  rows.push({ passed: 0, skipped: 0, ...score, name, wall, failed: ended ? failed : failed + 1 });
+  const [from, wall] = [started - begin, performance.now() - started].map((ms) => ms / 1000) as [
+    number,
+    number,
+  ];
+  rows.push({
+    ...{ passed: 0, skipped: 0, ...score, failed: ended ? failed : failed + 1 },
+    ...{ name, wall, from, lane },
+  });
 }
 
+/** The machine, made ready while unit tests run. */
+const ready = world.length > 0 ? setUp() : true;
+
 /** Takes batch after batch, from the first list as long as it has one. */
-async function runLane(...lists: Batch[][]): Promise<void> {
+async function runLane(lane: number, ...lists: Batch[][]): Promise<void> {
   for (;;) {
     const batch = lists.find((list) => list.length > 0)?.shift();
-    if (batch === undefined) return;
-    await runBatch(batch);
+    if (batch === undefined || (batch.isWorld && !(await ready))) return;
+    await runBatch(batch, lane);
   }
 }
 
 await Promise.all([
-  runLane(journeys, others),
-  ...Array.from({ length: OTHER_LANES }, () => runLane(others)),
+  // With `--unit` there are no journeys, and each lane has its share.
+  runLane(0, journeys, shares, others),
+  runLane(1, shares, apart, others),
+  ...Array.from({ length: OTHER_LANES - 1 }, (_, i) => runLane(i + 2, shares, others)),
 ]);
+if (!(await ready)) {
+  console.log("✖ scripts/setup could not bring what the other tests need; its lines say what");
+  rows.push({ passed: 0, failed: 1, skipped: 0, name: "scripts/setup", wall: 0, from: 0, lane: 0 });
+}
 
 if (options.times) {
   console.log(`\n${"CPU s".padStart(8)} ${"wall s".padStart(8)} ${"tests".padStart(6)}`);
@@ -115,6 +151,13 @@ if (options.times) {
   }
   const total = rows.reduce((sum, { cpu = 0 }) => sum + cpu, 0);
   console.log(`${total.toFixed(1).padStart(8)}                  all ${rows.length}`);
+  for (let lane = 0; lane <= OTHER_LANES; lane += 1) {
+    console.log(`\nlane ${lane}`);
+    for (const { from, wall, cpu, name } of rows.filter((row) => row.lane === lane)) {
+      const cells = [from, from + wall, cpu ?? 0].map((value) => value.toFixed(0).padStart(5));
+      console.log(`${cells.join(" ")}  ${name}`);
+    }
+  }
 }
 const sum = (key: "passed" | "failed" | "skipped") =>
   rows.reduce((total, row) => total + row[key], 0);

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { test } from "node:test";
-import { sandboxId } from "../../sandbox/world/paths.ts";
+import { sandboxId, stateFolder } from "../../sandbox/world/paths.ts";
 import { freePort } from "../../sandbox/world/settings.ts";
 import { forgetWorld, readWorld, type World, writeWorld } from "../../sandbox/world/world.ts";
 
@@ -42,6 +42,13 @@ test("two checkouts have two ids, and one checkout always the same", () => {
   assert.match(sandboxId("/one"), /^[0-9a-f]{4}$/);
   assert.equal(sandboxId("/one"), sandboxId("/one"));
   assert.notEqual(sandboxId("/one"), sandboxId("/two"));
+});
+
+test("a second sandbox of a checkout has an id and a folder of its own", () => {
+  assert.notEqual(sandboxId("/one", "second"), sandboxId("/one", ""));
+  assert.notEqual(sandboxId("/one", "second"), sandboxId("/two", "second"));
+  assert.equal(basename(stateFolder("")), ".sandbox");
+  assert.equal(basename(stateFolder("second")), ".sandbox-second");
 });
 
 test("a port that is taken is not handed out", async (t) => {

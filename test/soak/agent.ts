@@ -11,6 +11,8 @@ import type { Encryption } from "./rounds.ts";
 
 /** Folder of the scratch volume in the container. */
 export const SCRATCH = "/scratch";
+/** Folder in memory, of state and temporary files. */
+const STATE = "/dev/shm";
 const PASSPHRASE = "passphrase of the soak";
 /** Something in the container that is no answer to the fault, but a machine that stands still. */
 const TRIGGER_WITHIN_MS = 20_000;
@@ -121,10 +123,16 @@ export class Agent {
     return outcome;
   }
 
-  /** Files that restores have left in the scratch folder. */
+  /** Files that restores have left in the scratch folder, and temporary folders of any run beside the container's state. */
   async scratchFiles(): Promise<string[]> {
-    const { stdout } = await docker(["exec", this.container, "find", SCRATCH, "-mindepth", "1"]);
+    const find = `find ${SCRATCH} -mindepth 1; find ${STATE} -mindepth 1 -maxdepth 1 -type d -name '*-??????'`;
+    const { stdout } = await docker(["exec", this.container, "sh", "-c", find]);
     return stdout.split("\n").filter((line) => line !== "");
+  }
+
+  async emptyScratch(): Promise<void> {
+    const left = await this.scratchFiles();
+    await docker(["exec", this.container, "rm", "-rf", ...left], { allowFailure: true });
   }
 
   /**

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Outcome, Run } from "./agent.ts";
 import { type Course, endedOf, LIMIT_MS } from "./course.ts";
-import { type Ended, judgeBackup, type Left, type Wrong } from "./judge.ts";
+import { type Ended, judgeBackup, type Left, NOT_STARTED, type Wrong } from "./judge.ts";
 import type { Round } from "./rounds.ts";
 import { prepare, reach } from "./strike.ts";
 import type { Place } from "./world.ts";
@@ -92,7 +92,8 @@ export async function struck(
   const outcome = await run.ended;
   clearTimeout(timer);
   if (!hit) course.tookRound(round, outcome);
-  return { outcome, hit };
+  // The container was on its way out before the run had begun in it: Docker itself said no.
+  return { outcome, hit: hit && outcome.code !== NOT_STARTED };
 }
 
 /** The next run, which has to succeed; after a lost host within the time in which the server notices it. */

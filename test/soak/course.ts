@@ -153,6 +153,14 @@ export class Course {
     };
   }
 
+  /** After a round that left something: the next one is judged by what it does itself. */
+  async clean(): Promise<void> {
+    const { server, agent } = this.world;
+    await server.endLockHolders();
+    for (const name of await server.others()) await server.drop(name);
+    await agent.emptyScratch();
+  }
+
   async thinOut(): Promise<void> {
     await Promise.all(Object.values(this.world.places).map((place) => place.thinOut(KEPT)));
   }

@@ -78,6 +78,7 @@ test("backups: what is right and what is wrong", () => {
       [],
       "agent-kill",
     ],
+    ["not started", { ended: failed("", 126), stored: [] }, [], "container-stop"],
     ["killed after the manifest", { ended: failed("", 137) }, [], "agent-kill"],
     ["no end", { ended: failed("", null), stored: [] }, ["no end"]],
     ["the next run fails", { next: failed("Locked."), nextStored: [] }, ["next run"]],

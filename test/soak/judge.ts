@@ -68,6 +68,8 @@ export interface Wrong {
 
 /** As a shell reports a SIGKILL: nobody can ask such a run for a sentence. */
 const KILLED = 137;
+/** Docker could not start the run, in a container on its way out: there is nobody to ask either. */
+export const NOT_STARTED = 126;
 
 export function judgeBackup(round: Round, seen: SeenOfBackup): Wrong[] {
   const { ended, stored } = seen;
@@ -161,7 +163,7 @@ function missingOf(round: Round, places: readonly string[], stored: readonly Sto
 function judgeEnd({ ended, next }: SeenOfAny): Wrong[] {
   const wrong: Wrong[] = [];
   if (ended.code === null) wrong.push({ kind: "no end", what: "the run did not end" });
-  const failed = ended.code !== null && ended.code !== 0 && ended.code !== KILLED;
+  const failed = ended.code !== null && ![0, KILLED, NOT_STARTED].includes(ended.code);
   if (failed && !/\S.*[.)]$/s.test(ended.sentence)) {
     wrong.push({
       kind: "sentence",

@@ -22,6 +22,8 @@ JSON for each round, a table at the end; exit code 1 when anything was wrong.
 
 /** Rounds after which old backups are taken out of the buckets. */
 const THIN_OUT_EVERY = 40;
+/** More such rounds mean that it is the soak which does not work. */
+const MOST_NOT_JUDGED = 10;
 const LARGEST_SEED = 2 ** 31;
 
 const started = performance.now();
@@ -73,6 +75,7 @@ async function main(): Promise<number> {
 
   const world = new SoakWorld(await up({ log }));
   const played: Played[] = [];
+  let notJudged = 0;
   try {
     await world.start();
     const course = new Course(world);
@@ -81,16 +84,31 @@ async function main(): Promise<number> {
       if (stopped || performance.now() > deadline) break;
       const round = drawRound(seed, n, only);
       const play = round.subject === "backup" ? playBackup : playRestore;
-      const result = await play(course, round, log);
+      let result: Played;
+      try {
+        result = await play(course, round, log);
+      } catch (error) {
+        if (!(error instanceof Problem)) throw error;
+        // A part of the world that does not come back, such as a service whose own data a kill has broken: nothing can be judged.
+        log(`round ${n} (${round.fault}) was not judged: ${error.message}`);
+        notJudged += 1;
+        if (notJudged > MOST_NOT_JUDGED) throw error;
+        await course.renew(await world.mend(), log);
+        await course.clean();
+        continue;
+      }
       played.push(result);
       console.log(JSON.stringify({ seed, ...result }));
       for (const { kind, what } of result.wrong) log(`round ${n}: ${kind}: ${what}`);
+      if (result.wrong.length > 0) await course.clean();
       if (played.length % THIN_OUT_EVERY === 0) await course.thinOut();
     }
   } finally {
     if (values.keep) world.close();
     else await world.stop();
-    console.log(`\nseed ${seed}\n${printSummary(played)}`);
+    console.log(
+      `\nseed ${seed}\n${printSummary(played)}\n${notJudged} rounds could not be judged.`,
+    );
   }
   return played.every(({ wrong }) => wrong.length === 0) ? 0 : 1;
 }

@@ -13,6 +13,8 @@ const PASSWORD = "password-of-the-soak";
 const OURS = "soak";
 const ANSWERS_WITHIN_MS = 60_000;
 
+const LOCKS = `(select * from pg_locks where locktype = 'advisory' and classid = ${0x6b706762} and granted) l`;
+
 /** Rows of the largest table: what makes a run last some seconds. */
 const ROWS: Record<(typeof DATABASES)[number], number> = { shop: 120_000, shop_queue: 30_000 };
 const SMALL_TABLES = 15;
@@ -167,10 +169,13 @@ export class Server {
     const rows = await this.query<{ held: string }>(
       "postgres",
       `select l.objid || ' in ' || coalesce(d.datname, '?') || ' by ' || coalesce(a.application_name, '?') as held
-       from pg_locks l left join pg_database d on d.oid = l.database left join pg_stat_activity a on a.pid = l.pid
-       where l.locktype = 'advisory' and l.classid = ${0x6b706762} and l.granted`,
+       from ${LOCKS} left join pg_database d on d.oid = l.database left join pg_stat_activity a on a.pid = l.pid`,
     );
     return rows.map(({ held }) => held);
+  }
+
+  async endLockHolders(): Promise<void> {
+    await this.query("postgres", `select pg_terminate_backend(l.pid) from ${LOCKS}`);
   }
 
   /** Connects to a database again and again, as an application does, until it is told to stop. */

@@ -192,6 +192,7 @@ export class Service {
         const command = new AbortMultipartUploadCommand({ Bucket: BUCKET, Key, UploadId });
         await s3.send(command).catch(() => {});
       }
+      return true;
     });
   }
 
@@ -207,14 +208,12 @@ export class Service {
   }
 
   /** Tried again for a while: it may have been started a moment ago, at another address than before. */
-  async #use<T>(work: (s3: S3Client) => Promise<T>): Promise<T> {
+  async #use<T extends object | true>(work: (s3: S3Client) => Promise<T>): Promise<T> {
     return eventually(this.container, ANSWERS_WITHIN_MS, async () => {
       try {
         return await work((await this.#open()).s3);
       } catch (error) {
         this.#forget();
-        // It answers, and with no.
-        if (error instanceof Error && /^(NoSuchKey|NotFound)$/.test(error.name)) throw error;
         throw error;
       }
     });
@@ -228,6 +227,12 @@ export class Service {
       region: "us-east-1",
       forcePathStyle: true,
       maxAttempts: 1,
+      // A service that was killed may take a request and never answer it.
+      requestHandler: {
+        connectionTimeout: 3_000,
+        requestTimeout: 20_000,
+        throwOnRequestTimeout: true,
+      },
       credentials: ADMINISTRATOR,
     });
     this.#client = { address, s3 };

@@ -70,6 +70,8 @@ test("every setting of the container that the configuration knows reaches it", a
     globals: "false",
     dumpOptions: "--exclude-table-data=sessions  --no-comments",
     scratch: "shop-scratch",
+    databaseSslMode: "verify-full",
+    databaseSslRootCertificate: "/etc/ssl/authority-of-postgres.pem",
   });
   assert.equal(outputs?.databases, "all");
   for (const line of [
@@ -80,7 +82,9 @@ test("every setting of the container that the configuration knows reaches it", a
     /BACKUP_MAX_SHRINK_PERCENT: "20"/,
     /BACKUP_MAX_RUN_HOURS: "12"/,
     /BACKUP_GLOBALS: "false"/,
-    /mount: "type=bind,source=\/etc\/ssl\/our-authority\.pem,/,
+    /mount:\n *- "?type=bind,source=\/etc\/ssl\/our-authority\.pem,.*\n *- "?type=bind,source=\/etc\/ssl\/authority-of-postgres\.pem,/,
+    /POSTGRES_SSL_MODE: "?verify-full"?\n/,
+    /POSTGRES_SSL_ROOT_CERT: \/etc\/ssl\/authority-of-the-database\.pem\n/,
     /- shop-scratch:\/scratch\n/,
     /PGDUMP_EXTRA_OPTS: "?--exclude-table-data=sessions --no-comments"?\n/,
   ]) {
@@ -334,4 +338,12 @@ test("a secret that Kamal would alter is named as the configuration has it", () 
       message: `kamal-postgres-backup:${name} (${variable}) contains a line end, which Kamal alters on the way to the container. Choose a value without it.`,
     });
   }
+});
+
+test("a mode of TLS that there is not is refused by the setting's own name", async () => {
+  const existingBucket = `{ ${BUCKET} }`;
+  await assert.rejects(
+    configured({ existingBucket, databaseSslMode: "on" }),
+    /kamal-postgres-backup:databaseSslMode "on" must be one of disable, allow, prefer/,
+  );
 });

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { chooseTier } from "../../agent/backup/tiers.ts";
-import type { CatalogueEntry } from "../../storage/catalogue/catalogue.ts";
+import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
 import type { Tier } from "../../storage/catalogue/objectKeys.ts";
 import type { RetentionPlan, RetentionRule } from "../../storage/planning/retentionForecast.ts";
 import { proveRetention, rulesOf } from "../../storage/planning/retentionProof.ts";

@@ -160,6 +160,10 @@ export class MemoryStore implements ObjectStore {
     this.#objects.delete(key);
   }
 
+  serviceTime(): Date {
+    return new Date();
+  }
+
   #ask(operation: Operation, key: string): void {
     this.requests.push(`${operation} ${key}`);
     const error = this.#failures.get(operation)?.(key);

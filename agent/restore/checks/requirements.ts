@@ -1,40 +1,65 @@
+import type { ArchiveContents, ArchiveItem } from "../../archive/contents.ts";
+
 /** What a server must have for an archive to be restored into it. */
 export interface Requirements {
   readonly roles: ReadonlySet<string>;
   readonly extensions: ReadonlySet<string>;
 }
 
+const ROLE = String.raw`"(?:[^"]|"")+"|[^\s",;]+`;
+const ROLES = String.raw`(?:${ROLE})(?:, (?:${ROLE}))*`;
 /**
- * Words for `pg_restore` whose answer `parseRequirements` reads. Its comments, by _printTocEntry of PostgreSQL 17's
- * pg_backup_archiver.c, name each owner in full.
+ * Where pg_dump 17 names roles besides owners: dumpACL and dumpDefaultACL by way of dumputils.c, dumpPolicy, dumpUserMappings.
+ * A name in quotes, or in a text, may hold any of these words; each form is looked for where it stands alone.
  */
-export const REQUIREMENTS_WORDS = ["--schema-only", "--file=-"];
+const FORMS: Readonly<Record<string, readonly RegExp[]>> = {
+  ACL: [grant(), /^SET SESSION AUTHORIZATION (.+);$/gm],
+  "DEFAULT ACL": [
+    grant(),
+    new RegExp(`^ALTER DEFAULT PRIVILEGES FOR ROLE (${ROLE}) `, "gm"),
+    /^SET SESSION AUTHORIZATION (.+);$/gm,
+  ],
+  POLICY: [
+    new RegExp(
+      `^CREATE POLICY (?:"(?:[^"]|"")+"|\\S+) ON (?:"(?:[^"]|"")+"|[^\\s".]+)\\.(?:"(?:[^"]|"")+"|[^\\s".]+)(?: AS RESTRICTIVE)?(?: FOR \\w+)? TO (${ROLES})(?: USING | WITH CHECK |;)`,
+      "gm",
+    ),
+  ],
+  "USER MAPPING": [new RegExp(`^CREATE USER MAPPING FOR (${ROLE}) SERVER `, "gm")],
+};
 
-const IDENTIFIER = String.raw`"(?:[^"]|"")+"|[^\s";]+`;
-const ENTRY =
-  /^-- (?:Data for )?Name: (.*); Type: ([A-Z ]+); Schema: .*; Owner: (.*?)(?:; Tablespace: .*)?$/;
-const GRANT = new RegExp(
-  `^(?:ALTER DEFAULT PRIVILEGES .*|)GRANT .* TO (${IDENTIFIER})(?: WITH GRANT OPTION)?;$`,
-);
+/** Not roles, where they stand without quotes. */
+const WORDS = new Set(["public", "PUBLIC", "CURRENT_USER", "CURRENT_ROLE", "SESSION_USER"]);
 
-/** Reads the SQL text that `pg_restore` makes of an archive's definitions. */
-export function parseRequirements(sql: string): Requirements {
-  const roles = new Set<string>();
-  const extensions = new Set<string>();
-  let type = "";
-  for (const line of sql.split("\n")) {
-    const entry = ENTRY.exec(line);
-    if (entry !== null) {
-      const [, name = "", kind = "", owner = ""] = entry;
-      type = kind;
-      if (kind === "EXTENSION") extensions.add(name);
-      if (owner !== "" && owner !== "-") roles.add(owner);
-    } else if (type === "ACL" || type === "DEFAULT ACL") {
-      const grantee = GRANT.exec(line)?.[1];
-      if (grantee !== undefined && grantee !== "PUBLIC") roles.add(unquoted(grantee));
-    }
-  }
-  return { roles, extensions };
+function grant(): RegExp {
+  return new RegExp(
+    `^(?:ALTER DEFAULT PRIVILEGES .*|)(?:GRANT|REVOKE) .* (?:TO|FROM) (${ROLE})(?: WITH GRANT OPTION)?;$`,
+    "gm",
+  );
+}
+
+/** Reads from an archive's definitions what a server must have; the rehearsal finds what stands in none of these forms. */
+export function requirementsOf({
+  items,
+  largeObjectOwners,
+}: Pick<ArchiveContents, "items" | "largeObjectOwners">): Requirements {
+  const extensions = items.filter(({ type }) => type === "EXTENSION").map(({ name }) => name);
+  const roles = [
+    ...largeObjectOwners,
+    ...items.flatMap((item) => [...(item.owner === "" ? [] : [item.owner]), ...rolesNamedIn(item)]),
+  ];
+  return { roles: new Set(roles), extensions: new Set(extensions) };
+}
+
+/** Roles that an entry names besides its owner. */
+export function rolesNamedIn({ type, sql }: ArchiveItem): string[] {
+  const lists = (FORMS[type] ?? []).flatMap((form) =>
+    [...sql.matchAll(form)].map(([, names = ""]) => names),
+  );
+  return lists
+    .flatMap((names) => names.match(new RegExp(ROLE, "g")) ?? [])
+    .filter((name) => !WORDS.has(name))
+    .map(unquoted);
 }
 
 /**

@@ -41,7 +41,7 @@ export async function listKept(
        CASE WHEN has_database_privilege(d.oid, 'CONNECT') OR pg_has_role('pg_read_all_stats', 'USAGE')
          THEN pg_database_size(d.oid) END AS bytes,
        (SELECT count(*)::int FROM pg_stat_activity a WHERE a.datid = d.oid) AS sessions
-     FROM pg_database d WHERE NOT d.datistemplate ORDER BY d.datname`,
+     FROM pg_database d ORDER BY d.datname`,
   );
   const all = rows.map(({ name }) => name);
   return rows.flatMap((row) => {

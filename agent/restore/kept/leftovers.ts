@@ -67,7 +67,7 @@ async function dropIfOurs(
   if (one.comment === UNFINISHED) {
     // Of another database the sessions may be somebody who looks at it; of this one they are those of the killed run.
     if (!ofThis && one.sessions > 0) return false;
-    await dropRestoreDatabase(client, one.name);
+    await dropRestoreDatabase(client, settings, one.name);
     return true;
   }
   if (!ofThis || one.comment !== null || one.sessions > 0) return false;

@@ -3,10 +3,11 @@ import type { AgentSettings } from "../../../common/contracts/agentEnvironment/e
 import { Problem } from "../../../common/problem.ts";
 import { requireNoBackup, takeRestoreLock } from "../../postgres/advisoryLock.ts";
 import { connectMaintenance } from "../../postgres/connection.ts";
+import { readProperties } from "../../postgres/databaseProperties.ts";
 import { siblingName } from "../../postgres/identifiers.ts";
 import { NotConfirmed } from "../../runtime/confirm.ts";
 import { type AgentContext, uninterrupted } from "../../runtime/context.ts";
-import { freeName, readProperties } from "../databaseProperties.ts";
+import { freeName } from "../databaseProperties.ts";
 import { swap } from "../swap.ts";
 
 const FORM = /_before_(\d{8}T\d{6})$/;

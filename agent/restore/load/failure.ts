@@ -1,17 +1,27 @@
 import { Problem } from "../../../common/problem.ts";
 import { describeExit, type ExitResult } from "../../streams/process.ts";
+import { isFullDisk } from "../checks/space.ts";
 import type { RestoreOutput } from "./pgRestoreOutput.ts";
+import { asSentence } from "./statementErrors.ts";
 
-/** Whether a message of PostgreSQL means that the server's disk is full. */
-export function isFullDisk(text: string): boolean {
-  return /No space left on device|could not extend file/.test(text);
-}
+/** A field or a message larger than the server can handle: MaxAllocSize of PostgreSQL 17's memutils.h, enlargeStringInfo. */
+const TOO_LARGE =
+  /invalid memory alloc request size|out of memory[\s\S]*(?:Cannot enlarge string buffer|enlarge)|string buffer exceeds maximum|Cannot enlarge string buffer/i;
 
 /** How `pg_restore` failed, with advice where there is some. */
 export function restoreFailure({ code, stderr }: ExitResult, output: RestoreOutput): Problem {
-  const ending = { code, stderr: [output.failure(), stderr].filter(Boolean).join("\n") };
-  const advice = isFullDisk(ending.stderr)
-    ? " The database server's disk is full: a restore needs room for a second copy of the database. Free some space, or drop an old <database>_before_... first."
-    : "";
-  return new Problem(`${describeExit("pg_restore", ending)}.${advice}`);
+  const words = [output.failure(), stderr].filter(Boolean).join("\n");
+  const ending = { code, stderr: asSentence(words.split("\n").filter(Boolean)) };
+  return new Problem(`${describeExit("pg_restore", ending)}.${adviceFor(words)}`);
+}
+
+/** What helps against an error of the server, as sentences with a blank in front; empty where nothing is known. */
+export function adviceFor(words: string): string {
+  if (isFullDisk(words)) {
+    return " The database server's disk is full: a restore needs room for a second copy of the database. Free some space, or drop an old <database>_before_... first.";
+  }
+  if (TOO_LARGE.test(words)) {
+    return " A row, or one of its values, is larger than the server takes in one piece: less than 1 GB, and bytea counts twice, since it travels as hexadecimal text. No restore of this dump can load that row; leave the table's rows out with --exclude-table, and copy that row by itself, for instance with lo_export or in pieces by substring().";
+  }
+  return "";
 }

@@ -2,7 +2,7 @@ import type { ServerSettings } from "../../../common/contracts/agentEnvironment/
 import { Problem } from "../../../common/problem.ts";
 import { type DecodeResult, type Decoder, decodeInto, failedOnData } from "../../archive/decode.ts";
 import { connectionString, libpqEnvironment } from "../../postgres/connection.ts";
-import { describeExit } from "../../streams/process.ts";
+import { describeExit, readText, runPipeline, SIGPIPE } from "../../streams/process.ts";
 import { restoreFailure } from "./failure.ts";
 import {
   RestoreOutput,
@@ -10,16 +10,38 @@ import {
   UNTRANSLATED,
   VERBOSE_RESTORE,
 } from "./pgRestoreOutput.ts";
+import type { StatementError } from "./statementErrors.ts";
 
-/** What was read from the bucket; `failure` is undefined when both programs ended with 0. */
-export interface LoadResult extends Pick<DecodeResult, "bytes" | "sha256" | "whole"> {
+/** How one run of `pg_restore` ended. */
+export interface RestoreResult {
+  /** Absent: it ended well, or went on past its errors to the end. */
   readonly failure?: Problem;
+  /** What it went past; none without `keepGoing`. */
+  readonly errors: readonly StatementError[];
+}
+
+/** What was read from the bucket beside that. */
+export interface LoadResult
+  extends RestoreResult,
+    Pick<DecodeResult, "bytes" | "sha256" | "whole"> {}
+
+/** One run of `pg_restore`. */
+export interface RestoreRun {
+  /** Database to fill. */
+  readonly database: string;
+  /** Words for pg_restore beside the database. */
+  readonly words: readonly string[];
+  /** Goes on after an error, to the end of the archive. @default false */
+  readonly keepGoing?: boolean;
+  /** Needs only the start of the archive, so that the rest may stay unread. @default false */
+  readonly startOnly?: boolean;
+  readonly signal: AbortSignal;
+  readonly onTable: (progress: TableProgress) => void;
 }
 
 /**
  * Streams an archive through its decoder into `pg_restore`; nothing touches a disk on the way.
  * @param source bytes as stored
- * @param database empty database to fill
  * @param onBytes called with the number of bytes read so far
  * @throws what the source or the decryption throws; the programs' own failure is in the result, because a damaged object
  * explains it better
@@ -28,43 +50,73 @@ export async function loadStream(
   settings: ServerSettings,
   source: AsyncIterable<Buffer>,
   decoder: Decoder,
-  options: {
-    readonly database: string;
-    readonly signal: AbortSignal;
-    readonly onBytes: (bytes: number) => void;
-    readonly onTable: (progress: TableProgress) => void;
-  },
+  run: RestoreRun & { readonly onBytes: (bytes: number) => void },
 ): Promise<LoadResult> {
-  const { database, signal, onBytes, onTable } = options;
-  const output = new RestoreOutput(onTable);
+  const output = new RestoreOutput(run.onTable);
   const loaded = await decodeInto(source, decoder, VERBOSE_RESTORE, {
-    args: restoreArguments(database),
+    args: restoreArguments(run),
     env: { ...libpqEnvironment(settings), ...UNTRANSLATED },
-    signal,
-    onBytes,
+    signal: run.signal,
+    onBytes: run.onBytes,
     onOutput: (text) => output.read(text),
     failure: () => output.failure(),
   });
-  const failure = explainLoad(loaded, output, decoder.program);
-  return { ...loaded, ...(failure !== undefined && { failure }) };
+  const failure = explainLoad(loaded, output, decoder.program, run);
+  return { ...loaded, errors: output.errors.all, ...(failure !== undefined && { failure }) };
 }
 
-/** Words for `pg_restore` into an empty database. */
-export function restoreArguments(database: string): string[] {
-  return ["--exit-on-error", "--no-password", `--dbname=${connectionString(database)}`];
+/** Restores an archive that lies in a file. */
+export async function loadFile(
+  settings: ServerSettings,
+  file: string,
+  run: RestoreRun,
+): Promise<RestoreResult> {
+  const output = new RestoreOutput(run.onTable);
+  const pipeline = runPipeline(":", VERBOSE_RESTORE, {
+    args: [...restoreArguments(run), file],
+    env: { ...libpqEnvironment(settings), ...UNTRANSLATED },
+    stdin: "ignore",
+  });
+  const printed = readText(pipeline.stdout, (text) => output.read(text));
+  const stop = () => pipeline.kill();
+  run.signal.addEventListener("abort", stop, { once: true });
+  try {
+    const { second } = await pipeline.ended;
+    await printed;
+    run.signal.throwIfAborted();
+    const failure = second.code === 0 ? undefined : restoreFailure(second, output);
+    const { wentOn, all } = output.errors;
+    return { errors: all, ...(failure !== undefined && !wentOn && { failure }) };
+  } finally {
+    run.signal.removeEventListener("abort", stop);
+    pipeline.kill();
+  }
+}
+
+function restoreArguments({ database, words, keepGoing }: RestoreRun): string[] {
+  return [
+    ...(keepGoing === true ? [] : ["--exit-on-error"]),
+    ...words,
+    "--no-password",
+    `--dbname=${connectionString(database)}`,
+  ];
 }
 
 function explainLoad(
   { first, second, whole }: DecodeResult,
   output: RestoreOutput,
   program: string,
+  { startOnly }: RestoreRun,
 ): Problem | undefined {
-  if (first.code === 0 && second.code === 0) {
+  const failed = second.code !== 0 ? restoreFailure(second, output) : undefined;
+  const loaded = failed === undefined || output.errors.wentOn;
+  if (startOnly === true && loaded && (first.code === 0 || first.code === SIGPIPE)) {
+    return undefined;
+  }
+  if (first.code === 0 && loaded) {
     if (whole) return undefined;
     return new Problem("pg_restore was done before the object had been read to its end.");
   }
-  if (failedOnData(first) || second.code === 0) {
-    return new Problem(`${describeExit(program, first)}.`);
-  }
-  return restoreFailure(second, output);
+  if (failedOnData(first) || loaded) return new Problem(`${describeExit(program, first)}.`);
+  return failed;
 }

@@ -1,3 +1,5 @@
+import { StatementErrors } from "./statementErrors.ts";
+
 /** How far a restore is. */
 export interface TableProgress {
   /** Tables whose rows are in. */
@@ -27,7 +29,8 @@ const MORE = /^(?:pg_restore: )+(?:detail|hint): /;
 const STATEMENT = /^Command was: /;
 
 const LINE_KEPT = 2048;
-const LINES_KEPT = 4;
+/** An error has a detail, a hint and where it was; of other things the last ones are enough. */
+const [ERROR_LINES_KEPT, LINES_KEPT] = [12, 4];
 
 /** Reads the messages of `pg_restore --verbose`: how far it is, and among all that why it failed. */
 export class RestoreOutput {
@@ -42,6 +45,8 @@ export class RestoreOutput {
   /** The first error is the cause; what it did to others, such as a worker that died, is not. */
   #failed = false;
   #kept: string[] = [];
+  /** All errors, where pg_restore goes on after one. */
+  readonly errors = new StatementErrors();
 
   /** @param onTable called when the rows of a table are begun or finished */
   constructor(onTable: (progress: TableProgress) => void) {
@@ -56,8 +61,7 @@ export class RestoreOutput {
   }
 
   /**
-   * At the end: why it failed, in at most four lines. The first error and what belongs to it; without an error
-   * the last warnings.
+   * At the end: why it failed, in a few lines. The first error and what belongs to it; without an error the last warnings.
    */
   failure(): string {
     this.#line(this.#pending);
@@ -66,10 +70,12 @@ export class RestoreOutput {
   }
 
   #line(line: string): void {
+    this.errors.read(line);
     if (OWN.test(line)) this.#ownLine(line);
     else if (STATEMENT.test(line)) this.#keeping = false;
     if (!this.#keeping || line === "") return;
-    if (this.#kept.length < LINES_KEPT) this.#kept.push(line.slice(0, LINE_KEPT));
+    const most = this.#failed ? ERROR_LINES_KEPT : LINES_KEPT;
+    if (this.#kept.length < most) this.#kept.push(line.slice(0, LINE_KEPT));
     else if (!this.#failed) this.#kept = [...this.#kept.slice(1), line.slice(0, LINE_KEPT)];
   }
 

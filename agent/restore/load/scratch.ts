@@ -1,43 +1,29 @@
-import { availableParallelism } from "node:os";
-import type { ServerSettings } from "../../../common/contracts/agentEnvironment/postgres.ts";
 import { Problem } from "../../../common/problem.ts";
 import { type DecodeResult, type Decoder, decodeInto, failedOnData } from "../../archive/decode.ts";
 import { fillOffsets } from "../../archive/tocOffsets.ts";
-import { libpqEnvironment } from "../../postgres/connection.ts";
-import { describeExit, readText, runPipeline } from "../../streams/process.ts";
-import { notWritable } from "../checks/scratchSpace.ts";
-import { restoreFailure } from "./failure.ts";
-import { type LoadResult, restoreArguments } from "./pgRestore.ts";
-import {
-  RestoreOutput,
-  type TableProgress,
-  UNTRANSLATED,
-  VERBOSE_RESTORE,
-} from "./pgRestoreOutput.ts";
+import { describeExit } from "../../streams/process.ts";
+import { notWritable } from "../checks/space.ts";
 import { openScratchFile } from "./scratchFile.ts";
 
+/** An archive that was unpacked; or why it could not be. */
+export type Unpacked = DecodeResult & { readonly failure?: Problem };
+
 /**
- * Decodes the archive into a file and restores it from there with as many connections as there are cores, which a stream
- * cannot. The file, the whole database in clear, is its owner's alone, and gone with this process, however that ends.
- * @param onFetched called with what was read before anything is restored; may throw
- * @throws what the source, the decryption or `onFetched` throws; the programs' own failure is in the result
+ * Decodes the archive into a file, from where it is restored with as many connections as there are cores, which a stream
+ * cannot. The file, the whole database in clear, is its owner's alone, and gone with this
+ * process, however that ends.
+ * @param use works with the file; not called when the archive could not be unpacked
+ * @throws what the source, the decryption or `use` throws; the programs' own failure is in the result
  */
-export async function loadFromScratch(
-  settings: ServerSettings,
+export async function unpackInto(
+  folder: string,
   source: AsyncIterable<Buffer>,
   decoder: Decoder,
-  options: {
-    readonly folder: string;
-    readonly database: string;
-    readonly signal: AbortSignal;
-    readonly onBytes: (bytes: number) => void;
-    readonly onFetched: (fetched: DecodeResult) => void;
-    readonly onTable: (progress: TableProgress) => void;
-  },
-): Promise<LoadResult> {
-  const { database, signal, onBytes, onFetched, onTable } = options;
-  const scratch = await openScratchFile(options.folder).catch((error: NodeJS.ErrnoException) => {
-    throw notWritable(options.folder, error);
+  { signal, onBytes }: { readonly signal: AbortSignal; readonly onBytes: (bytes: number) => void },
+  use: (file: string, fetched: DecodeResult) => Promise<void>,
+): Promise<Unpacked> {
+  const scratch = await openScratchFile(folder).catch((error: NodeJS.ErrnoException) => {
+    throw notWritable(folder, error);
   });
   try {
     const file = scratch.path;
@@ -47,49 +33,17 @@ export async function loadFromScratch(
       signal,
       onBytes,
     });
-    if (fetched.whole) onFetched(fetched);
     const { first, second } = fetched;
     if (first.code !== 0 || second.code !== 0) {
       const failure = failedOnData(first)
         ? describeExit(decoder.program, first)
-        : `the archive could not be written to ${options.folder}: ${describeExit("cat", second)}`;
+        : `the archive could not be written to ${folder}: ${describeExit("cat", second)}`;
       return { ...fetched, failure: new Problem(`${failure}.`) };
     }
     await fillOffsets(file);
-    const failure = await restoreFile(settings, file, { database, signal, onTable });
-    return { ...fetched, ...(failure !== undefined && { failure }) };
+    await use(file, fetched);
+    return fetched;
   } finally {
     await scratch.close();
-  }
-}
-
-async function restoreFile(
-  settings: ServerSettings,
-  file: string,
-  options: {
-    readonly database: string;
-    readonly signal: AbortSignal;
-    readonly onTable: (progress: TableProgress) => void;
-  },
-): Promise<Problem | undefined> {
-  const { database, signal, onTable } = options;
-  const jobs = `--jobs=${availableParallelism()}`;
-  const output = new RestoreOutput(onTable);
-  const pipeline = runPipeline(":", VERBOSE_RESTORE, {
-    args: [...restoreArguments(database), jobs, file],
-    env: { ...libpqEnvironment(settings), ...UNTRANSLATED },
-    stdin: "ignore",
-  });
-  const printed = readText(pipeline.stdout, (text) => output.read(text));
-  const stop = () => pipeline.kill();
-  signal.addEventListener("abort", stop, { once: true });
-  try {
-    const { second } = await pipeline.ended;
-    await printed;
-    signal.throwIfAborted();
-    return second.code === 0 ? undefined : restoreFailure(second, output);
-  } finally {
-    signal.removeEventListener("abort", stop);
-    pipeline.kill();
   }
 }

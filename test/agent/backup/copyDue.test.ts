@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { isCopyDue } from "../../../agent/backup/copyDestination.ts";
-import type { CatalogueEntry } from "../../../storage/catalogue/catalogue.ts";
+import type { CatalogueEntry } from "../../../storage/catalogue/catalogueEntry.ts";
 
 const entry = (stamp: string, over: Partial<CatalogueEntry> = {}): CatalogueEntry => ({
   database: "shop",
@@ -46,6 +46,14 @@ it("a copy is due: no good one is there, whatever else is", () => {
   const clock = { jitterSeconds: 0, timezone: "UTC" };
   assert.equal(isCopyDue("@yearly", entries, new Date("2026-11-24T03:15:00Z"), clock), true);
   assert.equal(isCopyDue("@yearly", [], new Date("2026-11-24T03:15:00Z"), clock), true);
+});
+
+it("a copy is due: the only one there is ahead of time", () => {
+  const ahead = entry("2099-01-01T00:00:00", { storedAt: "2026-11-28T00:00:00.000Z" });
+  const clock = { jitterSeconds: 0, timezone: "UTC" };
+  assert.equal(isCopyDue("@daily", [ahead], new Date("2030-01-01T00:00:00Z"), clock), true);
+  const entries = [ahead, entry(NEWEST)];
+  assert.equal(isCopyDue("@daily", entries, new Date("2026-11-24T23:59:59Z"), clock), false);
 });
 
 it("a copy is due: the delay of runs, and the container's time zone, are taken into account", () => {

@@ -93,7 +93,9 @@ describe("BACKUP_KEEP_DAYS with a second bucket", { skip: unavailable, timeout: 
     good(await agent({ ...env, BACKUP_KEEP_AT_LEAST: "3" }, "backup", "--json"));
     const kept = async (bucket: string) =>
       (await oldOnes(bucket)).filter((key) => !key.includes("queue"));
+    // Those of the old image count for themselves: whoever may write could add them, to push out the others.
     assert.deepEqual(await kept(first), [
+      ...ours("shop/production").slice(0, 3),
       "shop/production/app_2026-01-10T00:00:00.dump",
       "shop/production/app_2026-01-11T00:00:00.dump",
     ]);

@@ -61,9 +61,10 @@ describe("retention and tiers in a bucket", { skip: unavailable, timeout: 240_00
     const { env, bucket } = await fill();
     await world.backup({ ...env, BACKUP_KEEP_AT_LEAST: "3" });
     const kept = (await world.keys(bucket)).filter((key) => /app_2026-01/.test(key));
+    // The two newest besides the new one; and of those of this package, which the old image's do not push out, three.
     assert.deepEqual(
       kept.filter((key) => ours.includes(key)),
-      [`${folder}/app_2026-01-02T00:00:00.dump`, `${folder}/app_2026-01-03T00:00:00.dump.gpg`],
+      ours.slice(0, 6),
     );
   });
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { expiredBackups } from "../../../agent/backup/expiry.ts";
 import { chooseTier } from "../../../agent/backup/tiers.ts";
-import type { CatalogueEntry } from "../../../storage/catalogue/catalogue.ts";
+import type { CatalogueEntry } from "../../../storage/catalogue/catalogueEntry.ts";
 
 const entry = (stamp: string, over: Partial<CatalogueEntry> = {}): CatalogueEntry => ({
   database: "app",
@@ -52,6 +52,31 @@ describe("what may be deleted", () => {
     const legacy = { kind: "legacy", manifestKey: null } as const;
     assert.deepEqual(stamps([entry(day(24)), entry(day(2), legacy)], 7, 1), [day(2)]);
     assert.deepEqual(stamps([entry(day(24)), entry(day(2), legacy)], 7, 2), []);
+  });
+});
+
+describe("what was put there by somebody else", () => {
+  const keep = { days: 30, atLeast: 1 };
+  const now = new Date("2026-03-01T00:00:00Z");
+  const at = (n: number) => `2026-01-0${n}T00:00:00`;
+  const true3 = [3, 2, 1].map((n) => entry(at(n)));
+
+  it("ahead of time makes no true one superfluous", () => {
+    const ahead = entry("2099-01-01T00:00:00", { storedAt: "2026-02-28T00:00:00.000Z" });
+    assert.deepEqual(
+      expiredBackups([ahead, ...true3], keep, now).map(({ stamp }) => stamp),
+      [at(2), at(1)],
+    );
+    assert.deepEqual(expiredBackups([ahead, entry(at(3))], keep, now), []);
+  });
+
+  it("in the old image's form makes no true one superfluous", () => {
+    const old = { kind: "legacy", manifestKey: null } as const;
+    const planted = [entry("2026-02-28T00:00:00", old), entry("2026-02-27T00:00:00", old)];
+    assert.deepEqual(
+      expiredBackups([...planted, ...true3], keep, now).map(({ stamp }) => stamp),
+      [at(2), at(1)],
+    );
   });
 });
 

@@ -57,7 +57,7 @@ describe("roles and grants beside the dump", { skip: unavailable, timeout: 120_0
       ...(await world.environment("plain")),
       POSTGRES_USER: "limited",
       POSTGRES_PASSWORD: "limited-one",
-      PGDUMP_EXTRA_OPTS: "--no-owner",
+      PGDUMP_EXTRA_OPTS: "--no-comments",
     };
     const outcome = await agent(env, "backup", "--json");
     assert.match(outcome.stderr, /roles and grants are not in this backup.*"limited" may not read/);

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { on } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 import { after, before, describe, it } from "node:test";
 import pg from "pg";
 import { takeBackupLock } from "../../../agent/postgres/advisoryLock.ts";
@@ -214,26 +216,57 @@ describe("notifications", { skip: unavailable, timeout: 240_000 }, () => {
     }
   });
 
-  it("while another backup runs, none by hand; the scheduler's counts; neither has a result", async () => {
-    const env = await environment();
+  it("while another backup runs, none by hand; the scheduler's waits, and counts only if that one was good", async () => {
+    const given = await environment();
+    const env = { ...given, SCHEDULE: "0 0 1 1 *" };
+    const bucket = given["S3_BUCKET"] ?? "";
     const { host, port, user, password } = world.postgres;
-    const other = new pg.Client({ host, port, user, password, database: "shop" });
-    await other.connect();
-    await takeBackupLock(other, "shop");
+    const holding = async () => {
+      const other = new pg.Client({ host, port, user, password, database: "shop" });
+      await other.connect();
+      await takeBackupLock(other, "shop");
+      return other;
+    };
     const state = join(folder, "agent.result");
     rmSync(state, { force: true });
-    try {
-      const byHand = await agent(env, "backup");
-      assert.equal(byHand.code, 1);
-      assert.match(byHand.stderr, /another backup of "shop" is running/);
-      const scheduled = await agent(env, "backup", "--scheduled");
-      assert.equal(scheduled.code, 0, scheduled.stderr);
-      assert.match(scheduled.stderr, /another backup .* counts as the scheduled run\.$/m);
-    } finally {
-      await other.end();
-    }
-    const start = `POST /${TOKEN}/start`;
-    assert.deepEqual(new Set(receiver.paths()), new Set([start]));
+    const starts = () => receiver.paths().filter((path) => !path.endsWith("/start"));
+    const first = await holding();
+    const byHand = await agent(env, "backup");
+    assert.equal(byHand.code, 1);
+    assert.match(
+      byHand.stderr,
+      /another backup of "shop" is running.* connected since \d{4}-.* from 127\.0\.0\.1 \(process \d+ .*pg_terminate_backend\(\d+\)/,
+    );
+    const waiting = startAgent(env, "backup", "--scheduled");
+    const waited = outcomeOf(waiting);
+    await said(waiting, /scheduled run waits for it/);
+    // As if the other one had stored it: it is of after the due time.
+    await first.end();
+    const made = await waited;
+    assert.equal(made.code, 0, made.stderr);
+    assert.equal((await world.keys(bucket)).length, 3, "none was there, so it made its own");
+    assert.match(readFileSync(state, "utf8"), /^ok/);
+
+    rmSync(state, { force: true });
+    const before = starts().length;
+    const second = await holding();
+    const counting = startAgent(env, "backup", "--scheduled");
+    const counted = outcomeOf(counting);
+    await said(counting, /scheduled run waits for it/);
+    await second.end();
+    const { code, stdout } = await counted;
+    assert.equal(code, 0);
+    assert.match(stdout, /counts as the scheduled run/);
+    assert.equal((await world.keys(bucket)).length, 3);
+    assert.equal(starts().length, before);
     assert.throws(() => readFileSync(state), "no result of its own");
   });
 });
+
+async function said(child: ReturnType<typeof startAgent>, what: RegExp): Promise<void> {
+  let text = "";
+  for await (const [chunk] of on(child.stderr as Readable, "data")) {
+    text += chunk;
+    if (what.test(text)) return;
+  }
+}

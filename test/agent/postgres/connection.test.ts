@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
+import { takeBackupLock, waitForBackup } from "../../../agent/postgres/advisoryLock.ts";
 import { connect, connectionString, libpqEnvironment } from "../../../agent/postgres/connection.ts";
 import type { ServerSettings } from "../../../common/contracts/agentEnvironment/postgres.ts";
 import { startTcpRelay } from "../../support/servers/tcpRelay.ts";
-import { agent, failure, unavailable, World } from "../world.ts";
+import { agent, failure, pathWith, unavailable, World } from "../world.ts";
 
 describe("a connection to the server", { skip: unavailable, timeout: 240_000 }, () => {
   let world: World;
@@ -138,6 +139,34 @@ describe("a connection to the server", { skip: unavailable, timeout: 240_000 }, 
     } finally {
       await relay.stop();
     }
+  });
+
+  it("a backup that neither ends nor does anything is not waited for", async () => {
+    const holder = await connect(settings);
+    await takeBackupLock(holder, "shop");
+    const never = new AbortController().signal;
+    assert.equal(await waitForBackup(settings, never, 0), "idle");
+    const waiting = waitForBackup(settings, never);
+    await holder.end();
+    assert.equal(await waiting, "ended");
+  });
+
+  it("a backup whose snapshot was cut off says by what, not that the snapshot does not exist", async (t) => {
+    const dump = execFileSync("sh", ["-c", "command -v pg_dump"], { encoding: "utf8" }).trim();
+    const { port, password } = settings;
+    const cut =
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'kamal-postgres-backup'";
+    const PATH = await pathWith(t, {
+      pg_dump: `case "$*" in *--snapshot*) PGOPTIONS= PGPASSWORD=${password} psql -qXAt -h 127.0.0.1 -p ${port} -U postgres -d shop -c "${cut}" >/dev/null;; esac; exec ${dump} "$@"`,
+    });
+    const env = await world.environment("shop");
+    const outcome = await agent({ ...env, PATH }, "backup", "--json");
+    assert.equal(outcome.code, 1);
+    assert.match(
+      failure(outcome),
+      /^the connection to PostgreSQL at .* was cut at .* due to administrator command.* Nothing was stored\.$/,
+    );
+    assert.deepEqual(await world.keys(env["S3_BUCKET"] ?? ""), []);
   });
 
   it("a goodbye that nobody answers ends within seconds", async () => {

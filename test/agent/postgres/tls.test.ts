@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import {
+  chmodSync,
   chownSync,
   copyFileSync,
   mkdtempSync,
@@ -156,6 +157,36 @@ describe("a server that is reached over TLS", { skip: unavailable, timeout: 240_
     const full = { ...env, POSTGRES_SSL_MODE: "verify-full", POSTGRES_SSL_ROOT_CERT: oneLine };
     const restored = await agent(full, "restore", "latest", "--into", "again", "--json");
     assert.equal(restored.code, 0, failure(restored));
+  });
+
+  it("a client's own certificate is shown by both clients", async () => {
+    copyFileSync(authority, join(data, "clients.pem"));
+    writeFileSync(
+      join(data, "pg_hba.conf"),
+      "host all plain 127.0.0.1/32 trust\nhostssl all server 127.0.0.1/32 cert\n",
+    );
+    chmodSync(join(folder, "server.key"), 0o600);
+    process.env["PGSSLCERT"] = join(folder, "server.pem");
+    process.env["PGSSLKEY"] = join(folder, "server.key");
+    try {
+      await asPlain(
+        "CREATE ROLE server LOGIN",
+        "ALTER SYSTEM SET ssl_ca_file = 'clients.pem'",
+        "ALTER SYSTEM SET ssl = on",
+        "SELECT pg_reload_conf()",
+      );
+      let got = await bothClients({ user: "server" });
+      // The server reads it when it gets to it.
+      for (let left = 50; left > 0 && got.psql !== "encrypted"; left -= 1) {
+        got = await bothClients({ user: "server" });
+      }
+      assert.deepEqual(got, { ours: "encrypted", psql: "encrypted" });
+    } finally {
+      delete process.env["PGSSLCERT"];
+      delete process.env["PGSSLKEY"];
+      await asPlain("ALTER SYSTEM RESET ssl_ca_file");
+      await server("on", "hostssl");
+    }
   });
 
   it("settings that cannot work are refused with a sentence", async () => {

@@ -32,6 +32,19 @@ test("only a complete backup counts for the RPO", () => {
   }
 });
 
+test("a backup ahead of time keeps no verdict green", () => {
+  const ahead = entryOf("2099-01-01T00:00:00", { storedAt: "2026-11-24T00:00:00.000Z" });
+  const later = Date.UTC(2030, 10, 28, 18);
+  const alone = judgeAge(outputs, [ahead], later);
+  assert.equal(alone.withinRpo, false);
+  assert.equal(
+    alone.text,
+    "no backup counts, for 2099-01-01 00:00:00 is ahead of time (stored 2026-11-24 00:00:00), RPO 26 h: missed",
+  );
+  assert.equal(judgeAge(outputs, [ahead, newest], now).text, "newest backup 7 h old, RPO 26 h: ok");
+  assert.equal(judgeAge(outputs, [ahead, newest], later).withinRpo, false);
+});
+
 test("the RPO is met to the second and missed after it", () => {
   const at = (seconds: number) => Date.UTC(2026, 10, 25, 5, 15, 2 + seconds);
   assert.equal(judgeAge(outputs, [newest], at(0)).withinRpo, true);

@@ -1,20 +1,24 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isTrusted, keptUntil, type State, stateOf } from "../../../cli/backups/states.ts";
+import { judgeAge } from "../../../cli/backups/freshness.ts";
+import { keptUntil, type State, stateOf } from "../../../cli/backups/states.ts";
 import type { Entry } from "../../../common/contracts/agentEvents.ts";
 import { entryOf, outputs } from "../factories.ts";
 
-const STATES: readonly [State, Partial<Entry>, trusted: boolean][] = [
+const STATES: readonly [State, Partial<Entry>, within: boolean][] = [
   ["complete", {}, true],
   ["verified", { verifiedKey: "k" }, true],
   ["suspect", { suspect: true, verifiedKey: "k" }, false],
   ["no manifest", { manifestKey: null, manifest: null }, false],
   ["legacy", { kind: "legacy", manifestKey: null }, false],
+  ["ahead of time", { storedAt: "2026-11-24T03:10:01.000Z" }, false],
+  ["complete", { storedAt: "2026-11-24T03:10:02.000Z" }, true],
 ];
-for (const [state, entry, trusted] of STATES) {
-  test(`the state of a backup: ${state}`, () => {
+for (const [state, entry, within] of STATES) {
+  test(`the state of a backup: ${state}, which ${within ? "counts" : "does not count"}`, () => {
     const backup = entryOf("2026-11-24T03:15:02", entry);
-    assert.deepEqual([stateOf(backup), isTrusted(backup)], [state, trusted]);
+    const { withinRpo } = judgeAge(outputs, [backup], Date.UTC(2026, 10, 24, 4));
+    assert.deepEqual([stateOf(backup), withinRpo], [state, within]);
   });
 }
 

@@ -27,10 +27,45 @@ test("list: header, table, and what is left out", async (t) => {
   assert.equal(json.withinRpo, true);
 });
 
+test("list: a stamp that is no time, or ahead of its time, is shown and counts for nothing", async (t) => {
+  const outside = await Outside.open(t);
+  const storedAt = `${hoursAgo(1)}.000Z`;
+  const stamps = ["2026-13-45T99:99:99", "9999-12-31T23:59:59"];
+  await outside.backups(...stamps.map((stamp) => entryOf(stamp, { storedAt })));
+  const { stdout, code, stderr } = await outside.run(["list"]);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /no backup counts, for 9999-12-31 23:59:59 is ahead of time .*: missed\n/);
+  assert.match(stdout, /2026-13-45 99:99:99 .* ahead of time/);
+  const json = JSON.parse((await outside.run(["list", "--json"])).stdout);
+  assert.equal(json.withinRpo, false);
+  assert.equal(json.backups.length, 2);
+});
+
 test("list: nothing there", async (t) => {
   const outside = await Outside.open(t);
   await outside.backups();
   const { stdout, code } = await outside.run(["list"]);
   assert.match(stdout, /no complete backup, RPO 26 h: missed\n$/);
   assert.equal(code, 0);
+});
+
+test("list: a partial backup and the warnings of pg_dump are said behind it", async (t) => {
+  const outside = await Outside.open(t);
+  const entry = entryOf(hoursAgo(1));
+  const dump = {
+    options: ["--exclude-table=audits"],
+    tablesLeftOut: [{ schema: "public", name: "audits" }],
+    dataLeftOut: [],
+    otherLeftOut: {},
+    warnings: ["subscriptions not dumped"],
+  };
+  await outside.backups({
+    ...entry,
+    manifest: entry.manifest ? { ...entry.manifest, dump } : null,
+  });
+  const { stdout } = await outside.run(["list"]);
+  assert.match(
+    stdout,
+    /complete .* partial: without the table public\.audits; pg_dump warned: subscriptions not dumped$/m,
+  );
 });

@@ -59,6 +59,41 @@ describe("an authority of one's own is mounted for reading and trusted", () => {
   }
 });
 
+describe("the authority of the database's server", () => {
+  const target = "/etc/ssl/authority-of-the-database.pem";
+  const mounted = (file: string) => `type=bind,source=${file},target=${target},readonly`;
+
+  test("is mounted for reading, and the container is told", async () => {
+    const postgres = { password: "p", sslMode: "verify-ca", sslRootCertificate: FILE } as const;
+    const text = await block(() => ({ bucket: given(), postgres }));
+    assert.ok(text.includes(`mount: "${mounted(FILE)}"\n`), text);
+    assert.ok(text.includes("POSTGRES_SSL_MODE: verify-ca\n"), text);
+    assert.ok(text.includes(`POSTGRES_SSL_ROOT_CERT: ${target}\n`), text);
+  });
+
+  test("beside that of a bucket", async () => {
+    const text = await block(() => ({
+      bucket: given(FILE),
+      postgres: { password: "p", sslRootCertificate: FILE },
+    }));
+    assert.match(
+      text,
+      /mount:\n *- .*authority-of-the-bucket\.pem,readonly"?\n *- .*authority-of-the-database\.pem,readonly/,
+    );
+  });
+
+  test("a public one needs no file", async () => {
+    const postgres = {
+      password: "p",
+      sslMode: "verify-full",
+      sslRootCertificate: "system",
+    } as const;
+    const text = await block(() => ({ bucket: given(), postgres }));
+    assert.doesNotMatch(text, /mount/);
+    assert.match(text, /POSTGRES_SSL_ROOT_CERT: system\n/);
+  });
+});
+
 test("the public ones are trusted without a word", async () => {
   assert.doesNotMatch(await block(() => ({ bucket: given() })), /mount|NODE_EXTRA_CA_CERTS/);
 });
@@ -75,6 +110,29 @@ describe("refused in one sentence", () => {
       "the copy's",
       () => ({ bucket: given(), copy: { bucket: given("x.pem", "shop-copies") } }),
       /^copy\.bucket\.caFile "x\.pem" must be an absolute path/,
+    ],
+    [
+      "the server's",
+      () => ({ bucket: given(), postgres: { sslRootCertificate: "x.pem" } }),
+      /^postgres\.sslRootCertificate "x\.pem" must be an absolute path/,
+    ],
+    [
+      "a mode that there is not",
+      () => ({ bucket: given(), postgres: { sslMode: "no-verify" as "require" } }),
+      /^postgres\.sslMode "no-verify" must be one of disable, allow, prefer, require, verify-ca, verify-full\./,
+    ],
+    [
+      "a mode without its authority",
+      () => ({ bucket: given(), postgres: { sslMode: "verify-full" } }),
+      /^postgres\.sslMode "verify-full" needs postgres\.sslRootCertificate: /,
+    ],
+    [
+      "a public authority without the name",
+      () => ({
+        bucket: given(),
+        postgres: { sslMode: "verify-ca", sslRootCertificate: "system" },
+      }),
+      /^postgres\.sslRootCertificate "system" and postgres\.sslMode "verify-ca" contradict each other/,
     ],
     [
       "two files",

@@ -1,3 +1,4 @@
+// tag: second sandbox
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";

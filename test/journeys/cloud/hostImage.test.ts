@@ -1,3 +1,4 @@
+// tag: second sandbox
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { CreateBucketCommand } from "@aws-sdk/client-s3";

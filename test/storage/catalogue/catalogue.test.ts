@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Manifest } from "../../../common/contracts/manifest.ts";
-import { isComplete, listBackups, listDatabases } from "../../../storage/catalogue/catalogue.ts";
+import { listBackups, listDatabases } from "../../../storage/catalogue/catalogue.ts";
+import { isComplete } from "../../../storage/catalogue/catalogueEntry.ts";
 import {
   dumpKey,
   type Folder,

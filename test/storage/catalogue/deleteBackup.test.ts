@@ -1,10 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import {
-  type CatalogueEntry,
-  isComplete,
-  listBackups,
-} from "../../../storage/catalogue/catalogue.ts";
+import { listBackups } from "../../../storage/catalogue/catalogue.ts";
+import { type CatalogueEntry, isComplete } from "../../../storage/catalogue/catalogueEntry.ts";
 import { deleteBackup } from "../../../storage/catalogue/deleteBackup.ts";
 import {
   dumpKey,

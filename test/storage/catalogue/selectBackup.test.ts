@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { CatalogueEntry } from "../../../storage/catalogue/catalogue.ts";
+import type { CatalogueEntry } from "../../../storage/catalogue/catalogueEntry.ts";
 import { chooseBackup, notAfter } from "../../../storage/catalogue/selectBackup.ts";
 
 const problem = (message: RegExp) => (error: Error) => {

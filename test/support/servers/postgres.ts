@@ -45,7 +45,11 @@ export interface Cluster {
   readonly user?: string;
   /** Clusters of one name are copies with one system identifier, as a server and itself; those of another are another server. @default "" */
   readonly name?: string;
+  /** Encoding and locale of its own databases. @default UTF8 and C.UTF-8 */
+  readonly text?: { readonly encoding: string; readonly locale: string };
 }
+
+const TEXT = { encoding: "UTF8", locale: "C.UTF-8" };
 
 /**
  * Starts a new cluster in a temporary folder.
@@ -54,11 +58,12 @@ export interface Cluster {
 export async function startPostgres({
   user = "postgres",
   name = "",
+  text = TEXT,
 }: Cluster = {}): Promise<TestPostgres> {
   const found = await findServerPrograms();
   if (found === undefined) throw new Error(`no PostgreSQL server under ${LIBRARY}`);
   const as = serverUser();
-  const template = await ensureTemplate(found, as, { user, name });
+  const template = await ensureTemplate(found, as, { user, name, text });
   const dir = await mkdtemp(join(tmpdir(), "test-postgres-"));
   if (as !== undefined) await chown(dir, as.uid, as.gid);
   const data = join(dir, "data");
@@ -98,11 +103,12 @@ export async function startPostgres({
 async function ensureTemplate(
   found: { readonly dir: string },
   as: { uid: number; gid: number } | undefined,
-  { user, name }: Required<Cluster>,
+  { user, name, text }: Required<Cluster>,
 ): Promise<string> {
   const { stdout } = await execute(join(found.dir, "postgres"), ["--version"]);
   const version = /[\d.]+/.exec(stdout)?.[0] ?? "";
-  const kind = user === "postgres" && name === "" ? "" : `-${user}-${name}`;
+  const kind =
+    user === "postgres" && name === "" ? "" : `-${user}-${name}-${text.encoding}-${text.locale}`;
   const template = join(cacheDir, `test-postgres-${version}-${as?.uid ?? "own"}${kind}`);
   if (existsSync(template)) return template;
   const dir = await mkdtemp(join(tmpdir(), "test-postgres-template-"));
@@ -115,9 +121,9 @@ async function ensureTemplate(
     const data = join(dir, "data");
     await execute(
       join(found.dir, "initdb"),
-      ["-D", data, "-U", user, "-A", "scram-sha-256", "-E", "UTF8"].concat(
+      ["-D", data, "-U", user, "-A", "scram-sha-256", "-E", text.encoding].concat(
         `--pwfile=${passwordFile}`,
-        ["--locale=C.UTF-8", "--no-sync"],
+        [`--locale=${text.locale}`, "--no-sync"],
       ),
       { ...as, cwd: dir },
     );

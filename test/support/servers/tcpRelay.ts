@@ -6,6 +6,8 @@ export interface TcpRelay {
   readonly port: number;
   /** Passes nothing more and closes nothing, as a network does that drops everything; new connections are taken and get no answer. */
   freeze(): void;
+  /** When it froze, by `performance.now()`. */
+  readonly frozenAt: number | undefined;
   /** Goes on where it stopped. */
   thaw(): void;
   /** Closes all connections at once. */
@@ -13,10 +15,19 @@ export interface TcpRelay {
   stop(): Promise<void>;
 }
 
-/** @param port of a server on 127.0.0.1 */
-export async function startTcpRelay(port: number): Promise<TcpRelay> {
+/**
+ * @param port of a server on 127.0.0.1
+ * @param freezeAt freezes when a client sends this, which is not passed on
+ */
+export async function startTcpRelay(port: number, freezeAt?: RegExp): Promise<TcpRelay> {
   const sockets = new Set<Socket>();
   let frozen = false;
+  let frozenAt: number | undefined;
+  const freeze = () => {
+    frozen = true;
+    frozenAt ??= performance.now();
+    for (const socket of sockets) socket.pause();
+  };
   const server = createServer((near) => {
     const far = connect(port, "127.0.0.1");
     for (const [from, to] of [
@@ -24,7 +35,10 @@ export async function startTcpRelay(port: number): Promise<TcpRelay> {
       [far, near],
     ] as const) {
       sockets.add(from);
-      from.on("data", (chunk) => to.write(chunk));
+      from.on("data", (chunk) => {
+        if (from === near && freezeAt?.test(chunk.toString("latin1"))) freeze();
+        if (!frozen) to.write(chunk);
+      });
       from.on("error", () => {});
       from.on("close", () => {
         sockets.delete(from);
@@ -41,9 +55,9 @@ export async function startTcpRelay(port: number): Promise<TcpRelay> {
   };
   return {
     port: address.port,
-    freeze: () => {
-      frozen = true;
-      for (const socket of sockets) socket.pause();
+    freeze,
+    get frozenAt() {
+      return frozenAt;
     },
     thaw: () => {
       frozen = false;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { parseContents, parseExtraOptions } from "../../../agent/backup/pgDump.ts";
+import { parseContents, parseExtraOptions } from "../../../../agent/backup/pgDump.ts";
 
 describe("the dump's options", () => {
   it("are split at white space, without what is done in any case", () => {
@@ -33,7 +33,16 @@ describe("the dump's options", () => {
       "3345; 0 16390 TABLE DATA public b postgres",
       "3346; 0 0 BLOBS - BLOBS ",
     ].join("\n");
-    assert.deepEqual(parseContents(list), { tables: new Set([16385, 16390]), largeObjects: true });
+    const { defined, filled, largeObjects, entries } = parseContents(list);
+    assert.deepEqual([defined, filled], [new Set([16385]), new Set([16385, 16390])]);
+    assert.equal(largeObjects, true);
+    assert.deepEqual(
+      [...entries.keys()],
+      list
+        .split("\n")
+        .slice(1)
+        .map((line) => line.replace(/^\d+; /, "")),
+    );
     assert.equal(parseContents("1; 2613 5 BLOB - 5 postgres").largeObjects, false);
   });
 });

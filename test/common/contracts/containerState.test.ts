@@ -4,9 +4,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { REMARK_FILES, resultLine, STATE_FILES } from "../../common/contracts/containerState.ts";
+import { REMARK_FILES, resultLine, STATE_FILES } from "../../../common/contracts/containerState.ts";
 
-const IMAGE = join(import.meta.dirname, "../../agent/image");
+const IMAGE = join(import.meta.dirname, "../../../agent/image");
 
 /** Names of state files in a script; where a variable stands for the bucket, each of them. */
 function filesIn(script: string): Set<string> {

@@ -31,3 +31,8 @@ export function notWritable(folder: string, error: NodeJS.ErrnoException): Probl
     { cause: error },
   );
 }
+
+/** Whether a message of PostgreSQL means that the server's disk is full. */
+export function isFullDisk(text: string): boolean {
+  return /No space left on device|could not extend file/.test(text);
+}

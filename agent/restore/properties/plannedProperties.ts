@@ -1,0 +1,82 @@
+import type pg from "pg";
+import type { DatabaseProperties, Manifest } from "../../../common/contracts/manifest.ts";
+import type { Decoder } from "../../archive/decode.ts";
+import { readProperties } from "../../postgres/databaseProperties.ts";
+import type { AgentContext } from "../../runtime/context.ts";
+import { readRoles } from "../checks/requiredRoles.ts";
+import type { Choice } from "../choice.ts";
+import type { NotRestored } from "../notRestored.ts";
+import { readArchiveProperties } from "./archiveProperties.ts";
+import { chooseProperties, onlyGivable } from "./propertySource.ts";
+import { describeLocale, requireLocale, withServerLocale } from "./serverLocale.ts";
+
+export interface PropertyRequest extends Choice {
+  readonly decoder: Decoder;
+  /** Takes the server's own encoding and locale. */
+  readonly serverLocale: boolean;
+  /** Roles that will be made first. */
+  readonly plannedRoles: readonly string[];
+  /** Whose everything will be, without grants; null: as the backup, or the live database, has it. */
+  readonly ownership: { readonly role: string | null } | null;
+  readonly notRestored: NotRestored;
+}
+
+/**
+ * Decides which owner, encoding, locale, settings and privileges the restored database gets, and notes what of the backup's
+ * this server cannot give.
+ * @returns null: nothing is known of the one that was backed up, and there is no live one; the server's defaults then
+ * @throws Problem when the server cannot give the encoding or the locale
+ */
+export async function planProperties(
+  context: AgentContext,
+  maintenance: pg.Client,
+  request: PropertyRequest,
+): Promise<DatabaseProperties | null> {
+  const { settings, report } = context;
+  const { entry, manifest, decoder, ownership, notRestored, plannedRoles } = request;
+  const name = settings.postgres.database;
+  const live = await readProperties(maintenance, name);
+  const { origin, model } = await chooseProperties(maintenance, settings.postgres, {
+    current: live && { name, properties: live },
+    manifest,
+    declared: isComplete(manifest)
+      ? undefined
+      : await readArchiveProperties(context, entry.key, decoder),
+  });
+  if (model === null) return null;
+  const roles = new Set([...(await readRoles(maintenance)), ...plannedRoles]);
+  const owned = await withOwnership(maintenance, model, { ownership, isLive: origin === "live" });
+  const givable = await onlyGivable(maintenance, owned, { roles, notRestored });
+  if (live !== null && describeLocale(live) === describeLocale(givable)) return givable;
+  if (request.serverLocale) return withServerLocale(maintenance, givable, notRestored);
+  await requireLocale(maintenance, givable);
+  if (live !== null) {
+    report.warn(
+      `"${name}" has ${describeLocale(live)} now; the restored database has that of the backup: ${describeLocale(givable)}.`,
+    );
+  }
+  return givable;
+}
+
+/** Nothing has to be looked up in the archive. */
+function isComplete(manifest: Manifest | null): boolean {
+  const properties = manifest?.properties;
+  if (properties === undefined || properties.comment === undefined) return false;
+  return properties.settings.every(({ value }) => value !== undefined);
+}
+
+/** Where owners are left out, a new database belongs to whom everything in it will belong, and has no grants either. */
+async function withOwnership(
+  maintenance: pg.Client,
+  model: DatabaseProperties,
+  {
+    ownership,
+    isLive,
+  }: { readonly ownership: PropertyRequest["ownership"]; readonly isLive: boolean },
+): Promise<DatabaseProperties> {
+  if (ownership === null) return model;
+  if (isLive) return ownership.role === null ? model : { ...model, owner: ownership.role };
+  const { rows } = await maintenance.query<{ me: string }>("SELECT current_user AS me");
+  const owner = ownership.role ?? rows[0]?.me ?? model.owner;
+  return { ...model, owner, acl: null, settings: model.settings.filter(({ role }) => !role) };
+}

@@ -1,0 +1,62 @@
+import { Problem } from "../../common/problem.ts";
+import type { Tier } from "./objectKeys.ts";
+
+/** One dump in the bucket, with what belongs to it. */
+export interface CatalogueEntry {
+  /** Exact name of the database. */
+  readonly database: string;
+  /** Time of the snapshot in UTC, `2026-11-24T03:15:02`. */
+  readonly stamp: string;
+  /** Full key of the dump. */
+  readonly key: string;
+  readonly bytes: number;
+  /** When the service stored it, ISO 8601 in UTC. */
+  readonly storedAt: string;
+  /** `legacy`: written by postgres-backup-s3 or a fork, without manifest. */
+  readonly kind: "ours" | "legacy";
+  /** Full key of the manifest; null: there is none, so an entry of this package is incomplete and must not be restored. */
+  readonly manifestKey: string | null;
+  /** Stored, but found suspect when it was taken or later: it never counts as latest. A manifest says why. */
+  readonly suspect: boolean;
+  /** Full key of a manifest under `suspect` besides the one beside the dump; absent: there is none, or it is the only one. */
+  readonly suspectManifestKey?: string;
+  /** Why it was found suspect later, from that manifest. */
+  readonly suspectReason?: string | null | undefined;
+  /** What is odd about its parts, as a sentence. */
+  readonly notice?: string | null | undefined;
+  /** Folder by calendar; null without tiers. */
+  readonly tier: Tier | null;
+  /** Full key of the roles and grants beside the dump; null: there are none. */
+  readonly globalsKey: string | null;
+  /** Full key of the mark that the dump was read back whole; null: it was not. */
+  readonly verifiedKey: string | null;
+}
+
+/** Whether the entry can be restored: its manifest is there, or it is of a kind that never had one. */
+export function isComplete(entry: CatalogueEntry): boolean {
+  return entry.kind === "legacy" || entry.manifestKey !== null;
+}
+
+/** Whether the entry counts as a backup: complete, and not suspect. */
+export function isGood(entry: CatalogueEntry): boolean {
+  return isComplete(entry) && !entry.suspect;
+}
+
+/**
+ * Order of a listing. By stamp, the latest first; of two with one stamp the complete one with a manifest comes first, then
+ * the one that was stored first: what was put there later cannot stand before it.
+ */
+export function latestFirst(a: CatalogueEntry, b: CatalogueEntry): number {
+  if (a.stamp !== b.stamp) return a.stamp < b.stamp ? 1 : -1;
+  const rank = (entry: CatalogueEntry) => (entry.manifestKey === null ? 2 : entry.suspect ? 1 : 0);
+  if (rank(a) !== rank(b)) return rank(a) - rank(b);
+  if (a.storedAt !== b.storedAt) return a.storedAt < b.storedAt ? -1 : 1;
+  return a.key < b.key ? -1 : 1;
+}
+
+/** For an entry whose manifest is missing. */
+export function incomplete(entry: CatalogueEntry): Problem {
+  return new Problem(
+    `backup ${entry.key} is incomplete: its manifest is missing, so its upload was never confirmed. Choose another one from the list.`,
+  );
+}

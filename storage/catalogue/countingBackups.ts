@@ -1,0 +1,89 @@
+import { type CatalogueEntry, isComplete, latestFirst } from "./catalogueEntry.ts";
+
+/**
+ * How far the clock of a database and that of the service may be apart. AWS itself refuses requests that are signed more
+ * than 15 minutes off (RequestTimeTooSkewed); five are more than any clock that is kept by NTP needs.
+ */
+export const CLOCK_TOLERANCE_MS = 5 * 60_000;
+
+/** The old image wrote the local time of its container, whose zone nobody knows: UTC+14 is the furthest ahead. */
+const LEGACY_ZONE_MS = 14 * 3_600_000;
+
+/** Whether the stamp is later than the service's own time of storing: it comes from a clock that was ahead, or was made up. */
+export function isAheadOfTime({
+  stamp,
+  storedAt,
+  kind,
+}: Pick<CatalogueEntry, "stamp" | "storedAt" | "kind">): boolean {
+  const tolerance = CLOCK_TOLERANCE_MS + (kind === "legacy" ? LEGACY_ZONE_MS : 0);
+  // Turned round, so that what is no time at all does not pass.
+  return !(Date.parse(`${stamp}Z`) <= Date.parse(storedAt) + tolerance);
+}
+
+/** Why an entry does not count as a backup; null: it does, as far as can be said of it alone. */
+export type Objection = "incomplete" | "ahead of time" | "suspect";
+
+/** What speaks against an entry by itself. */
+export function objectionTo(entry: CatalogueEntry): Objection | null {
+  if (!isComplete(entry)) return "incomplete";
+  if (isAheadOfTime(entry)) return "ahead of time";
+  return entry.suspect ? "suspect" : null;
+}
+
+/**
+ * The backups that count, latest first: the one answer for all that asks which backup is the latest, how old it is, whether
+ * a copy is due, what may expire, and with what the next one is compared. A stamp is what one clock claims, so one that is
+ * ahead of time decides nothing. The old image's have no manifest, and whoever may write can add one: they count only
+ * while there is none of ours.
+ * @param entries of one database
+ */
+export function countingBackups<Entry extends CatalogueEntry>(entries: readonly Entry[]): Entry[] {
+  const good = entries.filter((entry) => objectionTo(entry) === null);
+  const ours = good.filter(({ kind }) => kind === "ours");
+  return (ours.length > 0 ? ours : good).toSorted(latestFirst);
+}
+
+const NAMED = 3;
+
+/**
+ * Which complete backups with a later stamp were passed over for this one, and why; a sentence for each reason.
+ * @param entries of one database
+ */
+export function passedOver(
+  entries: readonly CatalogueEntry[],
+  chosen: Pick<CatalogueEntry, "stamp">,
+): string[] {
+  const counting = new Set(countingBackups(entries));
+  const later = entries.filter((entry) => entry.stamp > chosen.stamp && isComplete(entry));
+  const by = Map.groupBy(
+    later.filter((entry) => !counting.has(entry)).toSorted(latestFirst),
+    (entry) => objectionTo(entry) ?? "legacy",
+  );
+  return [...by].map(([why, found]) => {
+    const names = found.slice(0, NAMED).map(nameOf).join(", ");
+    const more = found.length > NAMED ? ` and ${found.length - NAMED} more` : "";
+    return `passed over ${names}${more}: ${REASONS[why]}. By its exact time it can be restored.`;
+  });
+}
+
+/** Why the list has entries that are ahead of time, for whoever backs up or lists; undefined: it has none. */
+export function aheadOfTimeNotice(entries: readonly CatalogueEntry[]): string | undefined {
+  const ahead = entries.filter((entry) => isComplete(entry) && isAheadOfTime(entry));
+  if (ahead.length === 0) return undefined;
+  const names = ahead.toSorted(latestFirst).slice(0, NAMED).map(nameOf).join(", ");
+  const more = ahead.length > NAMED ? ` and ${ahead.length - NAMED} more` : "";
+  return `${names}${more}: ${REASONS["ahead of time"]}, so it does not count. It was taken while a clock was wrong, or was put there by somebody else.`;
+}
+
+const REASONS: Readonly<Record<Objection | "legacy", string>> = {
+  incomplete: "its manifest is missing",
+  "ahead of time": "its stamp is ahead of time, later than when it was stored",
+  suspect: "it is suspect",
+  legacy: "it was written by the old image, without a manifest, and there are backups with one",
+};
+
+function nameOf(entry: CatalogueEntry): string {
+  return isAheadOfTime(entry)
+    ? `${entry.stamp} (stored ${entry.storedAt.slice(0, 19)})`
+    : entry.stamp;
+}

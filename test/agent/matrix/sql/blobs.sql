@@ -1,0 +1,10 @@
+select lo_from_bytea(70001, decode(repeat('00ff', 5000), 'hex')), lo_from_bytea(70002, ''), lo_from_bytea(70003, 'third');
+alter large object 70002 owner to app; grant select on large object 70001 to web; comment on large object 70003 is 'the third';
+create table with_lo (id int, file oid); insert into with_lo values (1, 70001), (2, 70003);
+create table bytes (id int primary key, b bytea); insert into bytes select i, decode(repeat(md5(i::text), i), 'hex') from generate_series(0, 300) i;
+create table texts (t text); insert into texts values (null), (''), (E'\t'), (E'\n'), (E'\r\n'), (E'\\'), (E'\\N'), (E'\\.'), ('\."'), (E'\x01\x7f'), ('é 🐘 ' || chr(160)), (repeat('long ', 30000)), (' leading'), ('trailing ');
+create table numbers (n numeric, f float8, d date, t timestamptz, iv interval); insert into numbers values ('NaN', 'NaN', 'infinity', '-infinity', '-1 year'), ('Infinity', '-0', '4713-01-01 BC', '294276-12-31', '0'), (1e-1000, 1e308, '0001-01-01 BC', '2026-03-29 01:00+00', '178000000 years'), (repeat('9', 500)::numeric, 4.9e-324, null, null, null);
+create table empty_one (id int); create table arrays (a text[], b int[], c numeric[][]); insert into arrays values ('{NULL,"NULL","",a\\b}', '[0:2]={1,2,3}', '{{1,2},{3,4}}'), ('{}', null, '{}');
+create table wide_row as select * from (select string_agg(md5(i::text), '') as t from generate_series(1, 60000) i) x;
+create table many as select i as id, md5(i::text) as v from generate_series(1, 20000) i;
+delete from many where id % 3 = 0; update many set v = 'changed' where id % 1000 = 1;

@@ -1,0 +1,14 @@
+create schema ext; create schema own_place;
+create extension hstore schema ext; create extension citext; create extension pg_trgm schema ext; create extension ltree; create extension btree_gist; create extension intarray;
+create extension unaccent; create extension "uuid-ossp"; create extension tablefunc schema own_place; create extension cube; create extension earthdistance; create extension fuzzystrmatch;
+create extension moddatetime; create extension pg_stat_statements; create extension bloom;
+create table things (id uuid default uuid_generate_v4(), tags ext.hstore, mail citext unique, path ltree, near cube, changed timestamptz);
+insert into things select md5(i::text)::uuid, ext.hstore('k', i::text), 'U' || i || '@X.org', ('top.n' || i)::ltree, cube(array[i, i]), '2026-01-01 00:00+00' from generate_series(1, 200) i;
+create index on things using gin (tags); create index on things using gist (path); create index trigrams on things using gin ((mail::text) ext.gin_trgm_ops);
+create trigger stamped before update on things for each row execute function moddatetime(changed);
+create table rooms (room int, during int4range, exclude using gist (room with =, during with &&)); insert into rooms values (1, '[1,5)'), (1, '[5,9)'); create index on rooms using bloom (room) with (length = 80);
+create function plain(text) returns text language sql immutable as $$ select public.unaccent($1) $$;
+create view similar_things as select a.mail from things a where ext.similarity(a.mail::text, 'u1@x.org') > 0.5;
+comment on extension hstore is 'ours'; comment on extension citext is 'case';
+revoke execute on function ext.similarity(text, text) from public; grant execute on function ext.similarity(text, text) to web;
+grant select on pg_stat_statements to readers;

@@ -1,0 +1,23 @@
+-- Owned by the role of its application, with everything that belongs to a database itself.
+set role app;
+create schema books authorization app;
+create table books.entries (id int generated always as identity primary key, account text not null, cents bigint not null, secret text);
+insert into books.entries (account, cents, secret) select 'a' || i % 7, i * 3 - 500, md5(i::text) from generate_series(1, 400) i;
+grant usage on schema books to readers;
+grant select (id, account), update (account) on books.entries to readers;
+grant select on books.entries to web with grant option;
+alter default privileges in schema books grant select on tables to readers;
+alter default privileges for role app grant execute on functions to web;
+alter default privileges for role app revoke execute on functions from public;
+alter table books.entries enable row level security;
+create policy of_readers on books.entries as restrictive for select to readers, alice using (account <> 'a0');
+create policy of_web on books.entries for all to web using (cents > 0) with check (cents > 10);
+create function books.total() returns bigint language sql security definer set search_path = books as 'select sum(cents)::bigint from entries';
+revoke execute on function books.total() from public;
+grant execute on function books.total() to alice;
+reset role;
+create table audit (at timestamptz, what text);
+insert into audit values ('2026-01-01 00:00+00', 'made');
+revoke create on schema public from public;
+grant create on schema public to app;
+comment on schema books is 'kept by the application';

@@ -1,0 +1,18 @@
+create extension postgres_fdw; create extension file_fdw; create extension dblink schema public;
+create foreign data wrapper nothing options (debug 'true');
+create server elsewhere type 'a' version '1' foreign data wrapper postgres_fdw options (host '127.0.0.1', port '1', dbname 'x');
+create server files foreign data wrapper file_fdw;
+create user mapping for app server elsewhere options (user 'u', password 'p');
+create user mapping for public server elsewhere options (user 'nobody', password_required 'false');
+create foreign table remote (id int options (column_name 'ident'), t text collate "C" default 'x') server elsewhere options (schema_name 's', table_name 't');
+create foreign table passwd (line text) server files options (filename '/nonexistent', format 'text');
+grant usage on foreign server elsewhere to web; grant usage on foreign data wrapper postgres_fdw to app; grant select on remote to readers;
+create table sent (id int primary key, v text, hidden text); insert into sent select i, 'v' || i, 'h' from generate_series(1, 100) i;
+create table unsent (id int); create schema outbox; create table outbox.m (id int primary key);
+create publication everything for all tables with (publish = 'insert, update');
+create publication some_of for table sent (id, v) where (id > 10), only unsent with (publish_via_partition_root = true);
+create publication of_schema for tables in schema outbox;
+create publication empty_one;
+create subscription incoming connection 'host=127.0.0.1 port=1 dbname=x' publication p with (connect = false, slot_name = none, binary = true, streaming = true);
+comment on publication some_of is 'some'; comment on server elsewhere is 'far away'; comment on foreign table remote is 'remote'; comment on subscription incoming is 'not connected';
+alter subscription incoming owner to current_user;
