@@ -17,7 +17,7 @@ export function announce(report: Report, plan: Plan): void {
   report.line(
     live === null
       ? `There is no database "${database}" now; it appears when its content has been checked.`
-      : `The current database stays as "${previousName}"; until the swap, which closes its connections for a moment, it is not touched.`,
+      : `The current database stays as "${previousName}"; until the swap, which closes its connections and may refuse a new one once, it is not touched.`,
   );
   const room = manifest?.databaseBytes ?? 0;
   if (room > 0) {
