@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { after, before, describe, it } from "node:test";
-import { BIG } from "../runtime/watch.ts";
 import { agent, failure, outcomeOf, startAgent, unavailable, World } from "../world.ts";
+import { BIG } from "./watch.ts";
 
 describe("a stopped backup says what stands", { skip: unavailable, timeout: 300_000 }, () => {
   let world: World;
