@@ -56,9 +56,10 @@ export async function restore(
     }
     context.signal.throwIfAborted();
     if (plan.roles !== null) await makeRoles(maintenance, plan.roles, context, plan.notRestored);
+    // First, because trying an extension makes a database of the same name.
+    await sweepLeftovers(context, maintenance, plan.database, options.scratch);
     const bound = await findBoundExtensions(context, maintenance, plan, []);
     plan.notRestored.reportNew(report);
-    await sweepLeftovers(context, maintenance, plan.database, options.scratch);
     await createRestoreDatabase(maintenance, settings.postgres, plan.temporaryName, plan.model);
     context.journal?.stays(plan.temporaryName, `the unfinished "${plan.temporaryName}" is left`);
     const result = await loadAndSwap(context, maintenance, plan, {

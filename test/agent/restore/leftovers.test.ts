@@ -60,7 +60,7 @@ describe("what a restore leaves", { skip: unavailable, timeout: 300_000 }, () =>
       [older, used, empty, foreign].sort().map((name) => [name, "unfinished"]),
     );
     const restored = await agent(env, "restore", "--json");
-    assert.equal(restored.code, 0, failure(restored));
+    assert.equal(restored.code, 0, restored.stdout + restored.stderr);
     for (const name of [empty, older, foreign]) {
       assert.match(
         restored.stderr,
