@@ -271,7 +271,8 @@ program.hook("preAction", (_, action) => {
   if (!TRACKED.has(action.name())) return;
   // A list changes nothing.
   if (action.name() === "kept" && action.opts<{ drop?: string }>().drop === undefined) return;
-  const words = [action.name(), ...action.args].join(" ");
+  const given = action.processedArgs.filter((word) => typeof word === "string");
+  const words = [action.name(), ...given].join(" ");
   unregister = registerRun(process.env["AGENT_STATE_DIR"], action.name(), words);
   const log = openContainerLog();
   if (log !== undefined) report = loggedReport(report, action.name(), log, redact);
