@@ -34,7 +34,13 @@ export async function list(store: ObjectStore, database: string, report: Report)
 
 function remarkOn(entry: CatalogueEntry & { readonly manifest: Manifest | null }): string {
   if (!isComplete(entry)) return "incomplete: no manifest";
-  return [isAheadOfTime(entry) ? "ahead of time" : "", stateOf(entry)].filter(Boolean).join(", ");
+  return [
+    isAheadOfTime(entry) ? "ahead of time" : "",
+    entry.overwritten === true ? "overwritten" : "",
+    stateOf(entry),
+  ]
+    .filter(Boolean)
+    .join(", ");
 }
 
 function stateOf(entry: CatalogueEntry & { readonly manifest: Manifest | null }): string {

@@ -6,7 +6,7 @@ import { hasBackupSince, missedRun } from "./missedRun.ts";
 import { Notifier } from "./notify/notifier.ts";
 import { RunSummary } from "./notify/runSummary.ts";
 import { AnotherBackupRuns, waitForBackup } from "./postgres/advisoryLock.ts";
-import { forEachDatabase, selectDatabases } from "./postgres/databases.ts";
+import { announceLeftOut, forEachDatabase, selectDatabases } from "./postgres/databases.ts";
 import type { AgentContext } from "./runtime/context.ts";
 import { recordResult } from "./runtime/healthRecord.ts";
 
@@ -50,6 +50,7 @@ export async function runBackup(
     notifier.runStarted();
     const names = await selectDatabases(context.settings, options.database);
     for (const name of names) context.journal?.expected(name, `"${name}" was not stored`);
+    if (options.database === undefined) await announceLeftOut(context);
     await forEachDatabase(
       context,
       names,

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { Command, CommanderError } from "commander";
+import { printable, printableJson } from "../common/printable.ts";
 import { Problem } from "../common/problem.ts";
 import { backup } from "./commands/backup.ts";
 import { cancel } from "./commands/cancel.ts";
@@ -232,6 +233,7 @@ function printError(
   const sentence = known ? message : `defect in ${name}: ${message} (--debug shows where)`;
   // A progress line may still stand there.
   if (err.isTTY) err.write("\r\u001b[2K");
-  err.write(`error: ${debug && error instanceof Error ? error.stack : sentence}\n`);
-  if (json) out.write(`${JSON.stringify({ error: sentence }, null, 2)}\n`);
+  const text = debug && error instanceof Error ? (error.stack ?? sentence) : sentence;
+  err.write(`error: ${printable(text)}\n`);
+  if (json) out.write(`${printableJson({ error: sentence }, 2)}\n`);
 }

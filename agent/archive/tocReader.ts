@@ -1,34 +1,49 @@
+import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
 import { openObject } from "../../storage/s3/download.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import { type Decoder, decodeInto } from "./decode.ts";
 
+/** Characters. The definitions of 10,000 tables take a tenth of it; more would not fit into the container's memory. */
+const LONGEST_TEXT = 16 * 1024 * 1024;
+const TOO_LONG = new Problem("the text is too long.");
+
 /**
  * What `pg_restore` prints of an archive from its table of contents, which stands at its start: only as much of the object
  * is read.
  * @param words words for `pg_restore`, e.g. `--list`
- * @returns undefined when the table of contents cannot be read; reading the whole object shows better why
+ * @returns undefined when it is longer than 16 MiB, which is reported, or the table of contents cannot be read; reading the whole object shows better why
  * @throws Problem when the object was encrypted with another passphrase, or a byte of its start was changed
  */
 export async function queryToc(
-  { store, signal }: Pick<AgentContext, "store" | "signal">,
+  { store, signal, report }: Pick<AgentContext, "store" | "signal"> & Partial<AgentContext>,
   key: string,
   decoder: Decoder,
   words: readonly string[],
 ): Promise<string | undefined> {
   const { stream } = await openObject(store, key);
+  const enough = new AbortController();
   let text = "";
   try {
     const { first, second } = await decodeInto(stream, decoder, 'pg_restore "$@"', {
       args: words,
       env: process.env,
-      signal,
+      signal: AbortSignal.any([signal, enough.signal]),
       onOutput: (piece) => {
-        text += piece;
+        if (text.length + piece.length <= LONGEST_TEXT) text += piece;
+        else enough.abort(TOO_LONG);
       },
     });
+    enough.signal.throwIfAborted();
     if (decoder.program === "gpg" && second.code !== 0) throw gpgProblem(key, first);
     return second.code === 0 ? text : undefined;
+  } catch (error) {
+    if (error !== TOO_LONG) throw error;
+    const limit = formatBytes(LONGEST_TEXT);
+    report?.warn(
+      `${key}: what stands in its table of contents is longer than ${limit} of text, so it was not looked at beforehand.`,
+    );
+    return undefined;
   } finally {
     stream.destroy();
   }

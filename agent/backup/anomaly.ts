@@ -1,11 +1,11 @@
 import type { Manifest } from "../../common/contracts/manifest.ts";
-import { Problem } from "../../common/problem.ts";
 import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
 import { CLOCK_TOLERANCE_MS, countingBackups } from "../../storage/catalogue/countingBackups.ts";
 import { stampOf } from "../../storage/catalogue/objectKeys.ts";
 import { readManifest } from "../../storage/catalogue/readManifest.ts";
 import type { Snapshot } from "../postgres/snapshot.ts";
 import type { AgentContext } from "../runtime/context.ts";
+import { errorMessage } from "../runtime/errorMessage.ts";
 
 const NAMES_SHOWN = 5;
 /** So many manifests are tried; each failure is a warning. */
@@ -17,7 +17,7 @@ const TRIES = 3;
  * @returns null when there is none to compare with
  */
 export async function findReference(
-  { store, report }: AgentContext,
+  { store, report, signal }: AgentContext,
   entries: readonly CatalogueEntry[],
 ): Promise<Manifest | null> {
   const candidates = countingBackups(entries).filter(({ kind }) => kind === "ours");
@@ -25,8 +25,9 @@ export async function findReference(
     try {
       return await readManifest(store, entry);
     } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      report.warn(`not compared with the backup of ${entry.stamp}: ${error.message}`);
+      // Whatever is wrong with an older backup, it never stops the next one.
+      signal.throwIfAborted();
+      report.warn(`not compared with the backup of ${entry.stamp}: ${errorMessage(error)}`);
     }
   }
   return null;

@@ -1,5 +1,5 @@
 import { partialText } from "../../common/contracts/leftOut.ts";
-import { type Manifest, totalRows } from "../../common/contracts/manifest.ts";
+import { LARGEST_MANIFEST, type Manifest, totalRows } from "../../common/contracts/manifest.ts";
 import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
 import { manifestKey } from "../../storage/catalogue/objectKeys.ts";
@@ -153,7 +153,7 @@ async function commitBackup(
 
 async function putManifest(store: ObjectStore, key: string, manifest: Manifest): Promise<void> {
   try {
-    await putNew(store, key, `${JSON.stringify(manifest, null, 2)}\n`, "application/json");
+    await putNew(store, key, manifestText(manifest), "application/json");
   } catch (error) {
     if (error instanceof UncertainWrite) {
       throw new Problem(
@@ -166,4 +166,18 @@ async function putManifest(store: ObjectStore, key: string, manifest: Manifest):
       { cause: error },
     );
   }
+}
+
+/**
+ * As text, in lines where that is not too large for a reader.
+ * @throws Problem when no reader would take it, so that the backup could not be restored
+ */
+function manifestText(manifest: Manifest): string {
+  for (const indent of [2, 0]) {
+    const text = `${JSON.stringify(manifest, null, indent)}\n`;
+    if (Buffer.byteLength(text) <= LARGEST_MANIFEST) return text;
+  }
+  throw new Problem(
+    `it would be larger than ${formatBytes(LARGEST_MANIFEST)}: the database has ${manifest.tables.length} tables. Back up parts of it, PGDUMP_EXTRA_OPTS=--exclude-table=...`,
+  );
 }

@@ -6,6 +6,7 @@ import { aheadOfTimeNotice, countingBackups } from "../../storage/catalogue/coun
 import { isDenied } from "../../storage/s3/errors.ts";
 import type { ObjectStore } from "../../storage/s3/objectStore.ts";
 import type { AgentContext, DestinationName } from "../runtime/context.ts";
+import type { Report } from "../runtime/reporter.ts";
 import { findReference } from "./anomaly.ts";
 import { isCopyDue } from "./copyDestination.ts";
 import type { DestinationResults } from "./destinationResults.ts";
@@ -75,6 +76,7 @@ export async function chooseDestinations(
       }
     });
   }
+  for (const { entries } of destinations) warnOverwritten(report, entries ?? []);
   const [main] = destinations;
   if (main === undefined) throw results.failure();
   const { store, entries } = main;
@@ -83,6 +85,15 @@ export async function chooseDestinations(
       ? null
       : await findReference({ ...context, store }, entries);
   return { destinations, reference };
+}
+
+/** The newest ones: a bucket that was copied from elsewhere may hold nothing else. */
+const WARNED = 3;
+
+function warnOverwritten(report: Report, entries: readonly CatalogueEntry[]): void {
+  const found = entries.filter(({ overwritten }) => overwritten === true);
+  for (const { notice } of found.slice(0, WARNED)) if (notice) report.warn(notice);
+  if (found.length > WARNED) report.warn(`${found.length - WARNED} more backups were overwritten.`);
 }
 
 async function readEntries(

@@ -1,5 +1,5 @@
 import { Problem } from "../../common/problem.ts";
-import { STALL_LIMIT_MS } from "../streams/stallTimeout.ts";
+import { inWords, STALL_LIMIT_MS } from "../streams/stallTimeout.ts";
 
 /** What a look from another connection finds: the server works for us, or it has nothing to do with us any more. */
 export type Sign = "working" | "done";
@@ -74,12 +74,8 @@ export class AnswerWatch {
 
   #look(): void {
     if (performance.now() - this.#lastSign >= this.#limitMs) {
-      const { amount, unit } =
-        this.#limitMs < 60_000
-          ? { amount: Math.round(this.#limitMs / 1000), unit: "seconds" }
-          : { amount: Math.round(this.#limitMs / 60_000), unit: "minutes" };
       this.#stop(
-        `PostgreSQL at ${this.#where} has not answered for ${amount} ${unit}, so it was given up. Check that the server runs and is not paused, and the network to it.`,
+        `PostgreSQL at ${this.#where} has not answered for ${inWords(this.#limitMs)}, so it was given up. Check that the server runs and is not paused, and the network to it.`,
       );
       return;
     }

@@ -461,8 +461,11 @@ function plainHost({ host }: ServerSettings): string {
 async function unknownDatabase(settings: ServerSettings, database: string): Promise<Problem> {
   const names = await similarDatabases(settings, database);
   const hint = names.length > 0 ? ` Databases there: ${names.join(", ")}.` : "";
+  const comma = names.some((name) => name.includes(","))
+    ? " A comma separates names in POSTGRES_DATABASE, so a name that has one cannot stand there: POSTGRES_BACKUP_ALL=true takes it."
+    : "";
   return new Problem(
-    `database "${database}" does not exist at ${serverName(settings)}. Check POSTGRES_DATABASE (upper and lower case count).${hint}`,
+    `database "${database}" does not exist at ${serverName(settings)}. Check POSTGRES_DATABASE (upper and lower case count).${hint}${comma}`,
   );
 }
 

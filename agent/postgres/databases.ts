@@ -33,7 +33,7 @@ async function listServer({ postgres, excludedDatabases }: AgentSettings): Promi
   try {
     const { rows } = await client.query<{ datname: string }>(
       `SELECT datname FROM pg_database
-       WHERE datallowconn AND NOT datistemplate AND datname <> 'postgres'
+       WHERE datallowconn AND NOT datistemplate AND datname <> 'postgres' AND datconnlimit <> ${INVALID}
          AND datname <> ALL ($1::text[]) AND datname !~ $2
        ORDER BY datname`,
       [excludedDatabases, LEFT_BY_RESTORE],
@@ -42,6 +42,41 @@ async function listServer({ postgres, excludedDatabases }: AgentSettings): Promi
     throw new Problem(
       `the server at ${postgres.host}:${postgres.port} has no database to back up besides templates, "postgres" and those of POSTGRES_EXCLUDE_DATABASES.`,
     );
+  } finally {
+    await client.end();
+  }
+}
+
+/** What an interrupted DROP DATABASE leaves: DATCONNLIMIT_INVALID_DB of PostgreSQL's pg_database.h. */
+const INVALID = -2;
+
+/**
+ * Says once for a run of every database which of the server's are not among them, and why. Those that somebody excluded,
+ * what a restore has left, and the server's own templates go without saying; `postgres` where there is nothing in it.
+ */
+export async function announceLeftOut({ settings, report }: AgentContext): Promise<void> {
+  if (settings.databases !== "all") return;
+  const client = await connectMaintenance(settings.postgres, "");
+  try {
+    const { rows } = await client.query<{ name: string; reason: string }>(
+      `SELECT datname AS name,
+              CASE WHEN datconnlimit = ${INVALID} THEN 'invalid, since a DROP DATABASE was interrupted; drop it again'
+                   WHEN NOT datallowconn THEN 'takes no connections' WHEN datistemplate THEN 'a template'
+                   ELSE 'the maintenance database, which holds tables; name it in POSTGRES_DATABASE' END AS reason
+       FROM pg_database
+       WHERE (NOT datallowconn OR datistemplate OR datconnlimit = ${INVALID}
+              OR datname = 'postgres' AND current_database() = 'postgres' AND EXISTS (
+                SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND NOT EXISTS (
+                  SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')))
+         AND datname NOT IN ('template0', 'template1')
+         AND datname <> ALL ($1::text[]) AND datname !~ $2
+       ORDER BY 1`,
+      [settings.excludedDatabases, LEFT_BY_RESTORE],
+    );
+    if (rows.length === 0) return;
+    const list = rows.map(({ name, reason }) => `"${name}" (${reason})`).join(", ");
+    report.warn(`POSTGRES_BACKUP_ALL: not backed up: ${list}.`);
   } finally {
     await client.end();
   }

@@ -12,7 +12,7 @@ export interface TableRef {
   readonly name: string;
   /** Rows by the server's statistics; -1 when it has none. */
   readonly estimate: number;
-  /** A part of a partitioned table. */
+  /** A part of a partitioned table, a child by inheritance, or in a schema that an extension has made for itself. */
   readonly partition: boolean;
   /** An unlogged table on a standby, where it has no rows and may not even be looked at; pg_dump leaves its rows out there. */
   readonly unreadable?: boolean;
@@ -57,7 +57,11 @@ const LOCK_ATTEMPTS = 3;
  */
 const TABLES_SQL = `
   SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS name,
-         c.reltuples::float8 AS estimate, c.relispartition AS partition,
+         c.reltuples::float8 AS estimate,
+         c.relispartition
+           OR EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid)
+           OR EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_namespace'::regclass
+                      AND e.objid = n.oid AND e.deptype = 'e') AS partition,
          c.relpersistence = 'u' AND pg_is_in_recovery() AS unreadable
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE c.relkind = 'r' AND c.relpersistence <> 't'

@@ -1,8 +1,10 @@
+import { partialText } from "../../common/contracts/leftOut.ts";
 import { Problem } from "../../common/problem.ts";
-import { connect, endingOnAbort } from "../postgres/connection.ts";
+import { connect, endingOnAbort, readClientVersion } from "../postgres/connection.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import { throttled } from "../runtime/reporter.ts";
 import type { Plan } from "./plan.ts";
+import { compareDefinitions } from "./properties/definitions.ts";
 import { compareWithManifest } from "./rowCounts.ts";
 
 /** What was compared of a restored database. */
@@ -17,14 +19,23 @@ export interface Compared {
 
 const SHOWN = 5;
 
-/** What a loaded database needs before it is used. Side by side: both read, and there may be more than one core. */
-export async function checkRestored(context: AgentContext, plan: Plan): Promise<Compared> {
-  const [compared, analyzed] = await Promise.allSettled([
+/**
+ * What a loaded database needs before it is used. Side by side: all read, and there may be more than one core.
+ * @param later numbers of entries that are made only after the swap
+ */
+export async function checkRestored(
+  context: AgentContext,
+  plan: Plan,
+  later: ReadonlySet<number>,
+): Promise<Compared> {
+  const [compared, analyzed, defined] = await Promise.allSettled([
     compare(context, plan),
     analyze(context, plan),
+    checkDefinitions(context, plan, later),
   ]);
   if (compared.status === "rejected") throw compared.reason;
   if (analyzed.status === "rejected") throw analyzed.reason;
+  if (defined.status === "rejected") throw defined.reason;
   return compared.value;
 }
 
@@ -35,6 +46,40 @@ async function analyze(
 ): Promise<void> {
   const client = await connect(settings.postgres, fresh);
   await endingOnAbort(client, signal, () => client.query("ANALYZE"));
+}
+
+/**
+ * Compares objects, owners and grants with what the archive declares. Where a restore keeps going, its failed statements say
+ * what is missing.
+ */
+async function checkDefinitions(
+  { settings, report, signal }: AgentContext,
+  { temporaryName, manifest, contents, selection, keepGoing, ownership, notRestored }: Plan,
+  later: ReadonlySet<number>,
+): Promise<void> {
+  if (contents === undefined || keepGoing) return;
+  const made = contents.items.filter(({ id }) => !selection.leftOut.has(id) && !later.has(id));
+  const tool = await readClientVersion("pg_dump");
+  const result = await compareDefinitions(settings.postgres, temporaryName, {
+    declared: made,
+    withOwners: ownership === null,
+    sameMajor:
+      manifest !== null &&
+      tool.major === manifest.server.major &&
+      manifest.pgDump.includes(` ${tool.major}.`),
+    signal,
+  });
+  if ("failure" in result) {
+    report.warn(`objects, owners and grants were not compared: ${result.failure}.`);
+    return;
+  }
+  const { compared, differences } = result;
+  for (const difference of differences) notRestored.add(difference);
+  report.line(
+    differences.length === 0
+      ? `Compared ${compared} definitions with their owners and grants: as the archive declares them.`
+      : `Compared ${compared} definitions with their owners and grants: ${differences.length} differ.`,
+  );
 }
 
 async function compare(
@@ -75,12 +120,15 @@ async function compare(
       );
     }
     for (const difference of differences) notRestored.add(`rows of ${difference}`);
+    const partial = partialText(manifest);
     const state =
       differences.length > 0
         ? `${differences.length} of them differ from the snapshot`
         : leftOut.size > 0
           ? `equal to the snapshot; ${leftOut.size} tables were left out`
-          : "equal to the snapshot";
+          : partial === null
+            ? "equal to the snapshot"
+            : `equal to what the backup holds of the snapshot, which is ${partial}`;
     const largeObjects = leftOut.size > 0 ? "" : `, ${manifest.largeObjects} large objects`;
     report.line(`Compared ${result.tables} tables, ${result.rows} rows${largeObjects}: ${state}.`);
     return { compared: true, ...result, differences };

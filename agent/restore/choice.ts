@@ -2,8 +2,10 @@ import type { AgeSecrets } from "../../common/age/stanzas.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { listBackups } from "../../storage/catalogue/catalogue.ts";
 import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
-import { readManifest } from "../../storage/catalogue/readManifest.ts";
+import { findOriginal } from "../../storage/catalogue/originalVersion.ts";
+import { readOriginalManifest } from "../../storage/catalogue/readManifest.ts";
 import { chooseBackup } from "../../storage/catalogue/selectBackup.ts";
+import type { ObjectStore } from "../../storage/s3/objectStore.ts";
 import { warnOfChoice } from "../archive/chosenBackup.ts";
 import type { AgentContext } from "../runtime/context.ts";
 
@@ -44,6 +46,12 @@ export interface Choice {
   readonly entry: CatalogueEntry;
   /** Null for the old image's objects. */
   readonly manifest: Manifest | null;
+  /** Reads the backup's objects as they were written, also where they were overwritten since. */
+  readonly store: ObjectStore;
+}
+
+function overwritten(key: string, storedAt: string): string {
+  return `${key} was overwritten. The version that was written first, at ${storedAt.slice(0, 19)}Z, is restored.`;
 }
 
 /**
@@ -51,7 +59,7 @@ export interface Choice {
  * @throws Problem when there is none
  */
 export async function chooseFor(
-  { settings, store, report }: AgentContext,
+  { settings, store, report, signal }: AgentContext,
   request: RestoreRequest,
 ): Promise<Choice> {
   const { database } = settings.postgres;
@@ -61,5 +69,15 @@ export async function chooseFor(
   const { wanted, notAfter } = request;
   const entry = chooseBackup(entries, wanted, database, location, store.address.names, notAfter);
   warnOfChoice(report, entries, entry, wanted);
-  return { entry, manifest: entry.kind === "legacy" ? null : await readManifest(store, entry) };
+  if (entry.kind === "legacy") return { entry, manifest: null, store };
+  const { manifest, storedAt } = await readOriginalManifest(store, entry);
+  if (storedAt !== undefined) report.warn(overwritten(entry.manifestKey ?? "", storedAt));
+  const dump = await findOriginal(
+    store,
+    manifest.object,
+    { doubtful: entry.overwritten === true, isBytes: entry.bytes },
+    signal,
+  );
+  if (dump.storedAt !== undefined) report.warn(overwritten(entry.key, dump.storedAt));
+  return { entry: { ...entry, bytes: manifest.object.bytes }, manifest, store: dump.store };
 }

@@ -9,7 +9,9 @@ import { type ExistingDatabase, readProperties } from "../postgres/databasePrope
 import { compactStamp, siblingName } from "../postgres/identifiers.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import { type Occupant, requireRenamable } from "./checks/occupants.ts";
+import { noteLeftOut, requireWholeBackup } from "./checks/partial.ts";
 import { wayOut } from "./checks/rehearsal.ts";
+import { noteSlots, noteSubscriptions } from "./checks/replication.ts";
 import { requireExtensions } from "./checks/requiredExtensions.ts";
 import { missingRoles, missingRolesProblem, readRoles } from "./checks/requiredRoles.ts";
 import { quoted, requirementsOf, rolesNamedIn } from "./checks/requirements.ts";
@@ -64,11 +66,11 @@ export interface Plan extends Choice {
  * @throws Problem
  */
 export async function makePlan(
-  context: AgentContext,
+  outer: AgentContext,
   maintenance: pg.Client,
   request: RestoreRequest,
 ): Promise<Plan> {
-  const { settings, store } = context;
+  const { settings } = outer;
   const { into, keepGoing = false } = request;
   const { database } = settings.postgres;
   const finalName = into ?? database;
@@ -80,7 +82,8 @@ export async function makePlan(
   }
   requireWholeOrWord(request, live !== null);
   const ownership = await ownershipOf(maintenance, request);
-  const { entry, manifest } = await chooseFor(context, request);
+  const { entry, manifest, store } = await chooseFor(outer, request);
+  const context = { ...outer, store };
   await requireVersions(maintenance, manifest);
   if (live !== null) await requireNoBackup(maintenance, finalName);
   const workers = live === null ? [] : await requireRenamable(maintenance, finalName);
@@ -100,9 +103,14 @@ export async function makePlan(
         })
       : null;
   const notRestored = new NotRestored();
+  noteLeftOut(manifest, notRestored);
+  if (live !== null && request.allowIncomplete !== true) {
+    await requireWholeBackup(settings.postgres, finalName, manifest);
+  }
   const model = await planProperties(context, maintenance, {
-    ...{ entry, manifest, decoder, ownership, notRestored },
+    ...{ entry, store, manifest, decoder, ownership, notRestored },
     serverLocale: request.serverLocale === true,
+    beside: into !== undefined,
     plannedRoles: roles?.names ?? [],
   });
   await requireRights(maintenance, {
@@ -119,14 +127,20 @@ export async function makePlan(
     planned: roles?.names ?? [],
     notRestored,
   });
+  const previousName = await freeName(maintenance, finalName, "before", new Date());
+  if (live !== null) {
+    await noteSlots(maintenance, { database: finalName, previousName }, notRestored);
+  }
+  noteSubscriptions(contents, selection.leftOut, { beside: into !== undefined, notRestored });
   return {
     entry,
     manifest,
+    store,
     database: finalName,
     temporaryName: siblingName(finalName, "restore", compactStamp(new Date(`${entry.stamp}Z`))),
     live,
     model,
-    previousName: await freeName(maintenance, finalName, "before", new Date()),
+    previousName,
     workers,
     decoder,
     contents,

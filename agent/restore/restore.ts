@@ -1,9 +1,11 @@
 import type pg from "pg";
+import { Problem } from "../../common/problem.ts";
 import { requireNoBackup, takeRestoreLock } from "../postgres/advisoryLock.ts";
 import { connectMaintenance } from "../postgres/connection.ts";
 import { NotConfirmed } from "../runtime/confirm.ts";
 import { type AgentContext, uninterrupted } from "../runtime/context.ts";
 import { type Compared, checkRestored } from "./checkRestored.ts";
+import { detachSubscriptions } from "./checks/replication.ts";
 import { requirePrimary } from "./checks/server.ts";
 import type { RestoreRequest } from "./choice.ts";
 import { copyProperties } from "./databaseProperties.ts";
@@ -42,9 +44,10 @@ export async function restore(
     await requirePrimary(maintenance);
     await takeRestoreLock(maintenance);
     const plan = await makePlan(context, maintenance, options);
+    const seen = { ...context, store: plan.store };
     announce(report, plan);
     if (options.dryRun === true) {
-      await findBoundExtensions(context, maintenance, plan, plan.roles?.names ?? []);
+      await findBoundExtensions(seen, maintenance, plan, plan.roles?.names ?? []);
       plan.notRestored.reportNew(report);
       reportDryRun(report, plan);
       return { complete: true };
@@ -58,18 +61,17 @@ export async function restore(
     if (plan.roles !== null) await makeRoles(maintenance, plan.roles, context, plan.notRestored);
     // First, because trying an extension makes a database of the same name.
     await sweepLeftovers(context, maintenance, plan.database, options.scratch);
-    const bound = await findBoundExtensions(context, maintenance, plan, []);
+    const bound = await findBoundExtensions(seen, maintenance, plan, []);
     plan.notRestored.reportNew(report);
     await createRestoreDatabase(maintenance, settings.postgres, plan.temporaryName, plan.model);
     context.journal?.stays(plan.temporaryName, `the unfinished "${plan.temporaryName}" is left`);
-    const result = await loadAndSwap(context, maintenance, plan, {
-      bound,
-      scratch: options.scratch,
-    }).catch(async (error: unknown) => {
-      await dropUnfinished(context, maintenance, plan.temporaryName, error);
-      throw error;
-    });
-    await loadBound(context, plan, bound);
+    const result = await loadAndSwap(seen, maintenance, plan, bound, options).catch(
+      async (error: unknown) => {
+        await dropUnfinished(context, maintenance, plan.temporaryName, error);
+        throw error;
+      },
+    );
+    await loadBound(seen, plan, bound);
     reportRestored(report, plan, {
       ...result,
       elapsedMs: Math.round(performance.now() - started),
@@ -80,19 +82,43 @@ export async function restore(
   }
 }
 
+/**
+ * Says what has turned out not to be restored since the question, before anything is swapped, and asks once more.
+ * @throws Problem when that is not wanted
+ */
+async function confirmLosses(
+  { report }: AgentContext,
+  plan: Plan,
+  confirm: RestoreOptions["confirm"],
+): Promise<void> {
+  const isNew = plan.notRestored.unreported.length > 0;
+  plan.notRestored.reportNew(report);
+  if (!isNew || plan.live === null) return;
+  if (await confirm(`Put it in the place of "${plan.database}" all the same?`, plan.database))
+    return;
+  throw new Problem(
+    `not confirmed: "${plan.database}" was not touched, and the new database was dropped.`,
+  );
+}
+
 /** From the empty database to the finished swap. */
 async function loadAndSwap(
   context: AgentContext,
   maintenance: pg.Client,
   plan: Plan,
-  { bound, scratch }: { readonly bound: BoundExtensions; readonly scratch: string | undefined },
+  bound: BoundExtensions,
+  options: RestoreOptions,
 ): Promise<Compared & { readonly failed: readonly FailedStatement[] }> {
   const { settings, report, signal } = context;
+  const { scratch } = options;
   const failed = await loadContent(context, plan, { without: bound.entries, scratch });
-  const compared = await checkRestored(context, plan);
+  if (plan.database !== settings.postgres.database) {
+    await detachSubscriptions(context, plan.temporaryName);
+  }
+  const compared = await checkRestored(context, plan, bound.entries);
   if (plan.model !== null)
     await copyProperties(maintenance, plan.temporaryName, plan.model, plan.notRestored);
-  plan.notRestored.reportNew(report);
+  await confirmLosses(context, plan, options.confirm);
   signal.throwIfAborted();
   if (plan.live !== null) await requireNoBackup(maintenance, plan.database);
   const sessionEnder = await connectMaintenance(settings.postgres, plan.database);

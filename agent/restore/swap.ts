@@ -58,13 +58,28 @@ export async function swap(
     } catch (error) {
       await mover.query("ROLLBACK").catch(() => {});
       // The connection may have broken after the commit took effect: the catalog knows.
-      const current = await readProperties(sessionEnder, names.database);
+      const current = await readProperties(sessionEnder, names.database).catch((lost: unknown) => {
+        throw unknownOutcome(lost, names);
+      });
       if (current !== null && current.oid === restored?.oid) return closed;
       // 55006: still in use after the five seconds that RENAME waits.
       if (errorCode(error) === "55006" && attempt < ATTEMPTS) continue;
       throw await explainSwap(error, names.database, sessionEnder);
     }
   }
+}
+
+/** Nobody can be asked any more, and a commit may have taken effect although its answer did not come. */
+function unknownOutcome(lost: unknown, { database, temporaryName, live }: SwapNames): Problem {
+  const message = lost instanceof Error ? lost.message : String(lost);
+  const sign =
+    live === null
+      ? `whether "${database}" or "${temporaryName}" is there`
+      : `whether "${live.previousName}" is there: if it is, it is the old database, and "${database}" the restored one`;
+  return new Problem(
+    `the server was lost in the middle of the swap, so it is not known whether that took effect. ${message} When the server answers again, look ${sign}; either way one of them is whole.`,
+    { cause: lost },
+  );
 }
 
 async function renameClosingSessions(

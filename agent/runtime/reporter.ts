@@ -1,4 +1,5 @@
 import type { WrittenEvent } from "../../common/contracts/agentEvents.ts";
+import { printable, printableJson } from "../../common/printable.ts";
 
 /** One line of `--json` output. Its form is the contract's, so that a change on one side does not compile on the other. */
 export type AgentEvent = WrittenEvent;
@@ -24,10 +25,12 @@ export interface Report {
  * @param redact takes the secrets out of a text
  */
 export function openReport(json: boolean, redact: (text: string) => string): Report {
-  const out = (text: string) => process.stdout.write(`${redact(text)}\n`);
-  const err = (text: string) => process.stderr.write(`${redact(text)}\n`);
+  // A line of somebody else's text is indented, so that it never passes for one of ours.
+  const shown = (text: string) => printable(redact(text)).replaceAll("\n", "\n  ");
+  const out = (text: string) => process.stdout.write(`${shown(text)}\n`);
+  const err = (text: string) => process.stderr.write(`${shown(text)}\n`);
   const event = (event: AgentEvent) => {
-    if (json) out(JSON.stringify(event));
+    if (json) process.stdout.write(`${redact(printableJson(event))}\n`);
   };
   return {
     event,

@@ -69,7 +69,7 @@ export class StallTimeout {
 }
 
 /** In the largest unit of which there are two at least, as it is no more than rounded then. */
-function inWords(ms: number): string {
+export function inWords(ms: number): string {
   if (ms < 2_000) return `${ms} ms`;
   if (ms < 2 * 60_000) return `${Math.round(ms / 1000)} seconds`;
   return `${Math.round(ms / 60_000)} minutes`;

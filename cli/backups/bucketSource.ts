@@ -36,7 +36,9 @@ export async function listInBucket(
   return withReader(session, stack, async (store) => {
     const found = new Map<string, Entry[]>();
     for (const name of databases ?? (await listDatabases(store))) {
-      found.set(name, await withManifests(store, await listBackups(store, name), manifests));
+      const entries = await withManifests(store, await listBackups(store, name), manifests);
+      for (const { notice } of entries) if (notice) session.screen.warn(notice);
+      found.set(name, entries);
     }
     return found.size > 0 ? found : found.set(session.backup.database, []);
   });

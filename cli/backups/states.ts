@@ -6,7 +6,8 @@ import { dayAfter } from "../terminal/format.ts";
 
 /**
  * `complete`: with manifest. `verified`: and read back whole. `suspect`: looked wrong when it was taken. `no manifest`: never
- * finished. `legacy`: made by the old image, which writes none. `ahead of time`: its stamp is later than its storing.
+ * finished. `legacy`: made by the old image, which writes none. `ahead of time`: its stamp is later than its storing. `overwritten`: its
+ * dump was stored after its manifest.
  */
 export type State =
   | "complete"
@@ -14,13 +15,16 @@ export type State =
   | "suspect"
   | "no manifest"
   | "legacy"
-  | "ahead of time";
+  | "ahead of time"
+  | "overwritten";
 
 export function stateOf(entry: CatalogueEntry): State {
   if (!isComplete(entry)) return "no manifest";
   if (isAheadOfTime(entry)) return "ahead of time";
   if (entry.kind === "legacy") return "legacy";
   if (entry.suspect) return "suspect";
+  // Neither its manifest nor a mark of verification speaks of the bytes that are there now.
+  if (entry.overwritten === true) return "overwritten";
   return entry.verifiedKey === null ? "complete" : "verified";
 }
 

@@ -4,6 +4,7 @@ import type {
   ProgressEvent,
   RestoredEvent,
 } from "../../common/contracts/agentEvents.ts";
+import { partialText } from "../../common/contracts/leftOut.ts";
 import { totalRows } from "../../common/contracts/manifest.ts";
 import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
@@ -118,18 +119,28 @@ export function describePlan(
       : state === "suspect"
         ? `, suspect: ${manifest?.suspect ?? "see its manifest"}`
         : "";
+  const partial = manifest ? partialText(manifest) : null;
+  const warning = partial === null ? [] : [`${paint.uncertain("This backup is")} ${partial}.`];
   const from = `from ${formatStamp(entry.stamp)} UTC (${formatBytes(entry.bytes)}${rows}${note})`;
   return into === undefined
     ? [
         `Restore ${database} on ${host} ${from}`,
+        ...warning,
         `The current database is kept as ${database}_before_<time>.`,
       ]
-    : [`Restore ${database} on ${host} into ${into} ${from}`, `${database} is not touched.`];
+    : [
+        `Restore ${database} on ${host} into ${into} ${from}`,
+        ...warning,
+        `${database} is not touched.`,
+      ];
 }
 
 /** The finished steps, and the sentence that the restore is done. */
 export function describeResult(entry: Entry, restored: RestoredEvent): string[] {
   const { compared, previous } = restored;
+  const partial = entry.manifest ? partialText(entry.manifest) : null;
+  const equal =
+    partial === null ? "equal to the snapshot" : "equal to what the backup holds of the snapshot";
   const tables = plural(restored.tables, "table");
   const size = formatBytes(entry.bytes);
   const steps = [
@@ -137,7 +148,7 @@ export function describeResult(entry: Entry, restored: RestoredEvent): string[] 
       ? [
           ["read and checked", size],
           ["restored", tables],
-          ["compared", `${tables}, ${plural(restored.rows, "row")}: equal to the snapshot`],
+          ["compared", `${tables}, ${plural(restored.rows, "row")}: ${equal}`],
         ]
       : [["read and restored", `${size}; without a manifest there is nothing to compare with`]]),
     ...(previous === null ? [] : [["swapped", `the previous database is kept as ${previous}`]]),

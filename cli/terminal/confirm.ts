@@ -1,5 +1,5 @@
 import { Problem } from "../../common/problem.ts";
-import type { Screen } from "./screen.ts";
+import { type Screen, shown } from "./screen.ts";
 
 /**
  * A question that nobody can answer would hang a job.
@@ -26,7 +26,7 @@ export async function confirm(
   // Loaded when it is needed: most commands ask nothing.
   const { default: prompt } = await import("@inquirer/input");
   // The plan and the question go to standard error, so that --json stays one document.
-  terminal.err.write(`${plan[0]}?\n${plan.slice(1).join("\n")}\n`);
+  terminal.err.write(`${shown(`${plan[0]}?\n${plan.slice(1).join("\n")}`)}\n`);
   let answer: string;
   try {
     answer = await prompt(

@@ -15,7 +15,8 @@ export function renderTable(
   rows: readonly (readonly string[])[],
 ): string[] {
   const titles = columns.map((column) => column.title ?? "");
-  const lines = titles.some((title) => title !== "") ? [titles, ...rows] : rows;
+  const cells = rows.map((row) => row.map((cell) => cell.replace(/[\r\n]+/g, " ")));
+  const lines = titles.some((title) => title !== "") ? [titles, ...cells] : cells;
   const widths = columns.map((_, i) => Math.max(0, ...lines.map((line) => width(line[i] ?? ""))));
   return lines.map((line) =>
     columns

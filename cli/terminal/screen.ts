@@ -1,10 +1,23 @@
 import type { Readable, Writable } from "node:stream";
+import { printable, printableJson } from "../../common/printable.ts";
 
 /** Where the program's text goes, and where the answer to a question comes from. */
 export interface Terminal {
   readonly input: Readable & { readonly isTTY?: boolean };
   readonly out: Writable;
   readonly err: Writable & { readonly isTTY?: boolean; readonly columns?: number };
+}
+
+/** Colours of `paint`; whatever else begins with the same character comes from elsewhere. */
+const ESCAPE = "\u001b";
+const COLOUR = new RegExp(`(${ESCAPE}\\[(?:1|2|22|31|32|33|39)m)`);
+
+/** A text with our colours, and nothing else that a terminal would obey. */
+export function shown(text: string): string {
+  return text
+    .split(COLOUR)
+    .map((part, index) => (index % 2 === 1 ? part : printable(part)))
+    .join("");
 }
 
 /**
@@ -24,18 +37,18 @@ export class Screen {
   /** A line for people. */
   line(text = ""): void {
     this.clear();
-    if (!this.json) this.terminal.out.write(`${text}\n`);
+    if (!this.json) this.terminal.out.write(`${shown(text)}\n`);
   }
 
   /** The document for machines. */
   document(value: unknown): void {
-    if (this.json) this.terminal.out.write(`${JSON.stringify(value, null, 2)}\n`);
+    if (this.json) this.terminal.out.write(`${printableJson(value, 2)}\n`);
   }
 
   /** Something that the reader should know beside the result; on standard error, with --json as well. */
   warn(text: string): void {
     this.clear();
-    this.terminal.err.write(`${text}\n`);
+    this.terminal.err.write(`${shown(text)}\n`);
   }
 
   /** Redraws the progress line. */
@@ -44,7 +57,7 @@ export class Screen {
     if (this.json || !err.isTTY) return;
     this.clear();
     // A line that wraps could not be taken back.
-    err.write(text.slice(0, Math.max(1, (err.columns || 80) - 1)));
+    err.write(shown(text).slice(0, Math.max(1, (err.columns || 80) - 1)));
     this.#drawn = true;
   }
 

@@ -115,6 +115,8 @@ const entrySchema = z.object({
   bytes: z.number(),
   storedAt: z.string(),
   kind: z.enum(["ours", "legacy"]),
+  /** The dump was stored after its manifest, which is written last. */
+  overwritten: z.boolean().optional(),
   manifestKey: z.string().nullable(),
   /** These four are absent from an agent of the first version, which has neither of them. */
   suspect: z.boolean().default(false),

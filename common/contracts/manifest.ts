@@ -10,7 +10,10 @@ const tableSchema = z.object({
   exact: z.boolean(),
   /** False: could not be counted, e.g. because an index was locked; `rows` is the server's estimate, which is not compared. */
   counted: z.boolean().optional(),
-  /** True: a part of a partitioned table. Those come and go, so a missing one is no loss. */
+  /**
+   * True: a part of a partitioned table, a child by inheritance, or in a schema that an extension has made for itself. Those
+   * come and go, so a missing one is no loss.
+   */
   partition: z.boolean().optional(),
 });
 
@@ -84,6 +87,12 @@ const dumpSchema = z.object({
   /** Each distinct warning of pg_dump and pg_dumpall, e.g. that subscriptions were not dumped. */
   warnings: z.array(z.string()),
 });
+
+/** Bytes; a larger one is neither written nor read. A database of 100,000 tables has one of 11 MiB. */
+export const LARGEST_MANIFEST = 16 * 1024 * 1024;
+const MOST_VALUES = 1_500_000;
+const LONGEST_LIST = 100_000;
+const SLICE = 1_000;
 
 /** An object as stored, for finding it damaged. */
 const storedSchema = z.object({
@@ -172,6 +181,11 @@ export function totalRows(manifest: Manifest): number {
  * @throws Problem when the text is no JSON, is of a newer version, or lacks a field
  */
 export function parseManifest(text: string, key: string): Manifest {
+  const invalid = (why: string) =>
+    new Problem(`manifest ${key} is not valid: ${why}. Choose another backup from the list.`);
+  if (text.length > LARGEST_MANIFEST || countValues(text) > MOST_VALUES) {
+    throw invalid("it has more in it than any backup has");
+  }
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -186,12 +200,52 @@ export function parseManifest(text: string, key: string): Manifest {
       `manifest ${key} has version ${version}, this program reads version 1. Use a newer kamal-postgres-backup.`,
     );
   }
-  const parsed = manifestSchema.safeParse(value);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    throw new Problem(
-      `manifest ${key} is not valid: ${issue?.path.join(".")}: ${issue?.message}. Choose another backup from the list.`,
-    );
+  const tooLong = longList(value);
+  if (tooLong !== undefined) throw invalid(`a list in it has ${tooLong} entries`);
+  const wrong = wrongTable(value) ?? manifestSchema.safeParse(value);
+  if (wrong.success) return wrong.data;
+  const [issue] = wrong.error.issues;
+  const where = issue?.path.join(".") ?? "";
+  throw invalid(where === "" ? `${issue?.message}` : `${where}: ${issue?.message}`);
+}
+
+// Whoever may write into the bucket can put a manifest there that is small as a text and large in memory, or whose every
+// entry is wrong in several ways, each of which the schema would report.
+
+/** Commas and brackets that begin something: as many as values, about. A table has six. */
+function countValues(text: string): number {
+  let count = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    // , [ {
+    if (code === 44 || code === 91 || code === 123) count += 1;
   }
-  return parsed.data;
+  return count;
+}
+
+/** The length of a list, or object, that is longer than any but the tables. */
+function longList(whole: unknown): number | undefined {
+  const { tables, ...rest } = { ...(whole as object) } as { tables?: unknown };
+  const waiting: unknown[] = [Array.isArray(whole) ? whole : rest];
+  if (!Array.isArray(tables)) waiting.push(tables);
+  for (let value = waiting.pop(); waiting.length > 0 || value; value = waiting.pop()) {
+    if (typeof value !== "object" || value === null) continue;
+    const parts: unknown[] = Array.isArray(value) ? value : Object.values(value);
+    if (parts.length > LONGEST_LIST) return parts.length;
+    for (const part of parts) if (typeof part === "object") waiting.push(part);
+  }
+  return undefined;
+}
+
+/** The first wrong ones of the tables, looked at a thousand at a time. */
+function wrongTable(value: unknown) {
+  const tables = (value as { tables?: unknown } | null)?.tables;
+  if (!Array.isArray(tables)) return undefined;
+  for (let from = 0; from < tables.length; from += SLICE) {
+    const parsed = z.object({ tables: z.array(tableSchema) }).safeParse({
+      tables: tables.slice(from, from + SLICE),
+    });
+    if (!parsed.success) return { success: false, error: parsed.error } as const;
+  }
+  return undefined;
 }

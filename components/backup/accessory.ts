@@ -31,8 +31,16 @@ export function accessoryOf(
     image,
     hosts: [...database.hosts],
     labels: {},
-    // A backup that runs when the container is stopped gets the time to abort its upload.
-    options: { "read-only": true, memory, "stop-timeout": "30", ...trust.options },
+    options: {
+      "read-only": true,
+      // The agent's user needs none of them, and no program of the image may gain any.
+      "cap-drop": "ALL",
+      "security-opt": "no-new-privileges",
+      memory,
+      // A backup that runs when the container is stopped gets the time to abort its upload.
+      "stop-timeout": "30",
+      ...trust.options,
+    },
     ...(volumes && { volumes }),
     clear: { ...clear, ...trust.clear },
     secrets: Object.keys(secret).map((name) => ({

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import {
+  CompleteMultipartUploadCommand,
   DeleteObjectCommand,
   GetBucketVersioningCommand,
   GetObjectCommand,
@@ -20,7 +21,7 @@ import { probeWrite } from "../s3/writeProbe.ts";
 export type KeyAccess = "restorable" | "append-only";
 
 /** A right that the key on a database host should not have. */
-export type ExcessRight = "read" | "delete" | "lifecycle" | "versioning" | "policy";
+export type ExcessRight = "read" | "delete" | "overwrite" | "lifecycle" | "versioning" | "policy";
 
 type Answer = "allowed" | "refused" | "unknown";
 
@@ -44,6 +45,7 @@ export async function probeKey(store: Store, access: KeyAccess): Promise<ExcessR
     const excess: ExcessRight[] = [];
     if (access === "append-only" && reading.includes("allowed")) excess.push("read");
     if (await mayDelete(store)) excess.push("delete");
+    if (await mayOverwrite(store)) excess.push("overwrite");
     for (const [right, command] of settings(address.bucket)) {
       if ((await answerToBroken(store, command)) === "allowed") excess.push(right);
     }
@@ -91,6 +93,27 @@ async function mayDelete({ client, address }: Store): Promise<boolean> {
     ["NoSuchKey", "NotFound"],
   );
   return byName === "allowed";
+}
+
+/**
+ * Completes an upload that never was, without asking for the key to be free. Rights are judged first: where a policy demands
+ * the question (`s3:if-none-match`), the answer is AccessDenied, else NoSuchUpload. Nothing can come of it.
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
+ */
+async function mayOverwrite({ client, address }: Store): Promise<boolean> {
+  const answer = await answerOf(
+    () =>
+      client.send(
+        new CompleteMultipartUploadCommand({
+          Bucket: address.bucket,
+          Key: strangeKey(address.prefix),
+          UploadId: randomUUID(),
+          MultipartUpload: { Parts: [{ PartNumber: 1, ETag: '"0"' }] },
+        }),
+      ),
+    ["NoSuchUpload", "NoSuchKey", "NotFound", "InvalidPart"],
+  );
+  return answer === "allowed";
 }
 
 type SettingCommand =
@@ -159,6 +182,8 @@ export function describeExcess(right: ExcessRight, service: string): string {
       return `${key} can read backups although it was declared append-only. Take s3:GetObject and s3:ListBucket from it.`;
     case "delete":
       return `${key} can delete backups, and so can whoever steals it. Give it a policy without s3:DeleteObject and s3:DeleteObjectVersion; where keys cannot be limited so far, turn on Object Lock (a bucket lock at R2), or copy the backups to a second bucket with other keys.`;
+    case "overwrite":
+      return `whoever may add backups at ${service} may overwrite them, too, since no policy demands If-None-Match there. Turn on versioning: then restore finds the version that was written first, for as long as the bucket's rules keep older versions. Object Lock keeps it longer.`;
     case "lifecycle":
       return `${key} can change the bucket's expiry rules, and an expiry of one day deletes everything. Take s3:PutLifecycleConfiguration from it; where keys cannot be limited so far, turn on Object Lock.`;
     case "versioning":

@@ -16,13 +16,13 @@ export async function listBackups(store: ObjectStore, database: string): Promise
   const pages = await Promise.all([...stems].map((s) => collect(objectsUnder(store, s, database))));
   // A key may lie under two stems; a map keeps it once.
   const objects = new Map(pages.flat().map((object) => [object.key, object]));
-  const parts = new Map<string, string>();
+  const parts = new Map<string, ListedObject>();
   const dumps: { object: ListedObject; parsed: Dump }[] = [];
   for (const object of objects.values()) {
     const parsed = parseKey(prefix, object.key);
     if (parsed?.database !== database) continue;
     if (parsed.kind === "ours" || parsed.kind === "legacy") dumps.push({ object, parsed });
-    else parts.set(partName(parsed.kind, parsed.folder, parsed.stamp), object.key);
+    else parts.set(partName(parsed.kind, parsed.folder, parsed.stamp), object);
   }
   const entries = dumps.map(({ object, parsed }) => entryOf(object, parsed, parts));
   return (await settleDoubts(store, entries)).sort(latestFirst);
@@ -46,7 +46,7 @@ const partName = (kind: string, folder: Folder, stamp: string) => `${kind} ${fol
 function entryOf(
   object: ListedObject,
   parsed: Dump,
-  parts: ReadonlyMap<string, string>,
+  parts: ReadonlyMap<string, ListedObject>,
 ): CatalogueEntry {
   const { database, stamp, kind } = parsed;
   const common = { ...object, database, stamp, kind };
@@ -55,9 +55,11 @@ function entryOf(
     return { ...common, ...none, suspect: false };
   }
   const { folder } = parsed;
-  const part = (what: string, where: Folder) => parts.get(partName(what, where, stamp)) ?? null;
+  const found = (what: string, where: Folder) => parts.get(partName(what, where, stamp));
+  const part = (what: string, where: Folder) => found(what, where)?.key ?? null;
   const suspectManifest = part("manifest", "suspect");
   const beside = part("manifest", folder);
+  const manifest = found("manifest", folder) ?? found("manifest", "suspect");
   const both = folder !== "suspect" && beside !== null && suspectManifest !== null;
   return {
     ...common,
@@ -67,7 +69,15 @@ function entryOf(
     tier: folder === "suspect" ? null : folder,
     globalsKey: part("globals", folder),
     verifiedKey: part("verified", folder),
+    ...(manifest !== undefined && object.storedAt > manifest.storedAt
+      ? { overwritten: true, notice: overwrittenNotice(object, manifest) }
+      : {}),
   };
+}
+
+function overwrittenNotice(dump: ListedObject, manifest: ListedObject): string {
+  const [at, before] = [dump, manifest].map(({ storedAt }) => `${storedAt.slice(0, 19)}Z`);
+  return `${dump.key} was stored at ${at}, later than its manifest (${before}), which is written last: it was overwritten, or copied from elsewhere. verify tells whether it is whole; where the bucket keeps versions, restore finds the one that was written first.`;
 }
 
 async function collect<T>(source: AsyncIterable<T>): Promise<T[]> {

@@ -22,6 +22,8 @@ export interface CatalogueEntry {
   readonly suspectManifestKey?: string;
   /** Why it was found suspect later, from that manifest. */
   readonly suspectReason?: string | null | undefined;
+  /** True: the dump was stored after its manifest, which is written last, so it is not the one that was written first. */
+  readonly overwritten?: boolean | undefined;
   /** What is odd about its parts, as a sentence. */
   readonly notice?: string | null | undefined;
   /** Folder by calendar; null without tiers. */

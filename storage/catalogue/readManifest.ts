@@ -1,13 +1,12 @@
-import { type Manifest, parseManifest } from "../../common/contracts/manifest.ts";
+import { LARGEST_MANIFEST, type Manifest, parseManifest } from "../../common/contracts/manifest.ts";
 import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
-import { explain, isMissing, isRefused } from "../s3/errors.ts";
+import { explain, isMissing, isRefused, notS3 } from "../s3/errors.ts";
 import { type ObjectStore, readWhole } from "../s3/objectStore.ts";
+import { atVersion } from "../s3/objectVersion.ts";
 import { type CatalogueEntry, incomplete } from "./catalogueEntry.ts";
 import { parseKey } from "./objectKeys.ts";
-
-/** Manifests that are larger are not read. A database of 100,000 tables has one of 11 MiB. */
-const LARGEST = 16 * 1024 * 1024;
+import { versionsOf } from "./originalVersion.ts";
 
 /**
  * Reads the manifest of a dump and checks that it is the manifest of this dump.
@@ -15,7 +14,45 @@ const LARGEST = 16 * 1024 * 1024;
  */
 export async function readManifest(store: ObjectStore, entry: CatalogueEntry): Promise<Manifest> {
   if (entry.manifestKey === null) throw incomplete(entry);
-  return readManifestAt(store, entry, entry.manifestKey);
+  const manifest = await readManifestAt(store, entry, entry.manifestKey);
+  requireSize(manifest, entry);
+  return manifest;
+}
+
+/**
+ * The same, where dump or manifest may have been overwritten: a dump of another size is not refused, and of a manifest that
+ * cannot be read, or is another backup's, the first version that can is taken, where the key may list versions.
+ * @returns `storedAt` is when that version was stored; absent: the newest one is read
+ * @throws Problem as `readManifest`
+ */
+export async function readOriginalManifest(
+  store: ObjectStore,
+  entry: CatalogueEntry,
+): Promise<{ readonly manifest: Manifest; readonly storedAt?: string }> {
+  const { manifestKey: key } = entry;
+  if (key === null) throw incomplete(entry);
+  try {
+    return { manifest: await readManifestAt(store, entry, key) };
+  } catch (error) {
+    if (!(error instanceof Problem) || error.cause !== undefined) throw error;
+    const versions = (await versionsOf(store, key)) ?? [];
+    for (const { id, storedAt } of versions.slice(0, VERSIONS)) {
+      const earlier = atVersion(store, key, id);
+      const found = await attempt(() => readManifestAt(earlier, entry, key));
+      if (found.manifest !== undefined) return { manifest: found.manifest, storedAt };
+    }
+    throw error;
+  }
+}
+
+/** So many versions of a manifest are tried, those that were stored first. */
+const VERSIONS = 20;
+
+function requireSize({ object }: Manifest, { key, bytes }: CatalogueEntry): void {
+  if (object.bytes === bytes) return;
+  throw new Problem(
+    `${key} has ${bytes} bytes, its manifest says ${object.bytes}: its size is not the one that was written, so it was overwritten. Where the bucket keeps versions, restore finds the one that was written first.`,
+  );
 }
 
 async function readManifestAt(
@@ -23,19 +60,7 @@ async function readManifestAt(
   entry: CatalogueEntry,
   key: string,
 ): Promise<Manifest> {
-  const bytes = await store
-    .get(key)
-    .then((body) => readWhole(body, LARGEST + 1))
-    .catch((error: unknown) => {
-      if (isMissing(error)) throw incomplete(entry);
-      throw explain(error, store.address, `read the manifest ${key}`);
-    });
-  if (bytes.length > LARGEST) {
-    throw new Problem(
-      `manifest ${key} has more than ${formatBytes(LARGEST)}, so it was not read. Choose another backup from the list.`,
-    );
-  }
-  const manifest = parseManifest(bytes.toString("utf8"), key);
+  const manifest = await readText(store, entry, key);
   const place = parseKey(store.address.prefix, key);
   const suspect = place?.kind === "manifest" && place.folder === "suspect";
   const pairs: readonly [string, unknown, unknown][] = [
@@ -43,7 +68,6 @@ async function readManifestAt(
     ["object", manifest.object.key, entry.key],
     ["time", manifest.takenAt, `${entry.stamp}Z`],
     ["state", manifest.suspect === null ? "good" : "suspect", suspect ? "suspect" : "good"],
-    ["size", manifest.object.bytes, entry.bytes],
   ];
   for (const [what, says, is] of pairs) {
     if (says !== is) {
@@ -53,6 +77,58 @@ async function readManifestAt(
     }
   }
   return manifest;
+}
+
+async function readText(store: ObjectStore, entry: CatalogueEntry, key: string): Promise<Manifest> {
+  try {
+    const body = await store.get(key);
+    if (body.bytes !== undefined && body.bytes > LARGEST_MANIFEST) {
+      body.stream.destroy();
+      throw tooLarge(key, formatBytes(body.bytes));
+    }
+    return await inMemory(body.bytes ?? LARGEST_MANIFEST, async () => {
+      const bytes = await readWhole(body, LARGEST_MANIFEST + 1);
+      if (bytes.length > LARGEST_MANIFEST) {
+        throw tooLarge(key, `more than ${formatBytes(LARGEST_MANIFEST)}`);
+      }
+      if (isWebPage(bytes)) throw notS3(store.address);
+      return parseManifest(bytes.toString("utf8"), key);
+    });
+  } catch (error) {
+    if (isMissing(error)) throw incomplete(entry);
+    throw explain(error, store.address, `read the manifest ${key}`);
+  }
+}
+
+/** Bytes of the manifests that are being taken apart just now. */
+let apart = 0;
+let oneIsDone = Promise.withResolvers<void>();
+
+/**
+ * Small manifests are taken apart side by side, large ones after each other: while that lasts, one takes several times its
+ * size, and the container has little.
+ */
+async function inMemory<T>(bytes: number, work: () => Promise<T>): Promise<T> {
+  while (apart > 0 && apart + bytes > LARGEST_MANIFEST) await oneIsDone.promise;
+  apart += bytes;
+  try {
+    return await work();
+  } finally {
+    apart -= bytes;
+    oneIsDone.resolve();
+    oneIsDone = Promise.withResolvers();
+  }
+}
+
+function tooLarge(key: string, size: string): Problem {
+  return new Problem(
+    `manifest ${key} has ${size}, so it was not read: none is larger than ${formatBytes(LARGEST_MANIFEST)}. Choose another backup from the list.`,
+  );
+}
+
+/** What a proxy or a login page answers, with 200, in the place of the service. */
+function isWebPage(bytes: Buffer): boolean {
+  return /^\s*<(!doctype|html|head|body|\?xml)/i.test(bytes.toString("latin1", 0, 256));
 }
 
 /**
@@ -103,20 +179,28 @@ async function withJudgedSuspicion(
   if (key === undefined) return entry;
   const [own, doubt] = await Promise.all([
     attempt(() => readManifest(store, entry)),
-    attempt(() => readManifestAt(store, entry, key)),
+    attempt(async () => {
+      const manifest = await readManifestAt(store, entry, key);
+      requireSize(manifest, entry);
+      return manifest;
+    }),
   ]);
   // A key that may list and not read: as long as nothing is known, the more careful answer. One that reads the manifest
   // beside the dump is refused the other one for what that object is, which whoever put it has chosen.
   if (own.refused && doubt.refused) return entry;
   if (doubt.manifest === undefined) {
     const notice = `${key} calls the backup suspect, but has no force: ${doubt.reason}`;
-    return { ...entry, suspect: false, notice };
+    return { ...entry, suspect: false, notice: joined(entry.notice, notice) };
   }
   if (own.manifest !== undefined && own.manifest.object.sha256 !== doubt.manifest.object.sha256) {
     const notice = `${key} calls the backup suspect, but has no force: its SHA-256 is not that of the manifest beside the dump.`;
-    return { ...entry, suspect: false, notice };
+    return { ...entry, suspect: false, notice: joined(entry.notice, notice) };
   }
   return { ...entry, suspectReason: doubt.manifest.suspect };
+}
+
+function joined(...notices: readonly (string | null | undefined)[]): string {
+  return notices.filter(Boolean).join(" ");
 }
 
 interface Attempt {
@@ -142,6 +226,9 @@ async function attempt(read: () => Promise<Manifest>): Promise<Attempt> {
 /** Manifests read at once; each answer may be as large as a database of many thousand tables makes it. */
 const READERS = 6;
 
+/** In the manifests of one list together; each takes some hundred bytes of memory. */
+const MOST_TABLES = 200_000;
+
 async function forEachAtOnce<T>(items: readonly T[], work: (item: T) => Promise<void>) {
   const waiting = [...items];
   const reader = async () => {
@@ -153,7 +240,7 @@ async function forEachAtOnce<T>(items: readonly T[], work: (item: T) => Promise<
 /**
  * Reads the manifests of the latest entries that have one, a few at a time. Where a backup was found suspect later, that
  * is what they say. One that cannot be read (a newer version, damaged)
- * must not hide the others: it is null.
+ * must not hide the others: it is null, and the notice says why.
  * @param limit of so many entries at most; the older ones get null
  */
 export async function withManifests(
@@ -162,14 +249,25 @@ export async function withManifests(
   limit: number,
 ): Promise<(CatalogueEntry & { readonly manifest: Manifest | null })[]> {
   const found = new Map<CatalogueEntry, Manifest>();
+  const notices = new Map<CatalogueEntry, string>();
   const readable = entries.filter((entry) => entry.manifestKey !== null).slice(0, limit);
+  let tables = 0;
   await forEachAtOnce(readable, async (entry) => {
+    // All of them stay in memory. The newest come first; those of a database with so many tables that the rest has no room
+    // left can be read one by one.
+    if (tables > MOST_TABLES) return;
     try {
       const manifest = await readManifest(store, entry);
+      tables += manifest.tables.length;
       found.set(entry, { ...manifest, suspect: entry.suspectReason ?? manifest.suspect });
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
+      // A key that may list and not read is no fault of each of them.
+      if (!isRefused(error.cause)) notices.set(entry, error.message);
     }
   });
-  return entries.map((entry) => ({ ...entry, manifest: found.get(entry) ?? null }));
+  return entries.map((entry) => {
+    const notice = joined(entry.notice, notices.get(entry));
+    return { ...entry, ...(notice && { notice }), manifest: found.get(entry) ?? null };
+  });
 }

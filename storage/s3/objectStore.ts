@@ -9,6 +9,14 @@ export interface ListedObject {
   readonly storedAt: string;
 }
 
+/** One of the versions that a bucket with versioning keeps of an object. */
+export interface ObjectVersion {
+  readonly id: string;
+  readonly bytes: number;
+  /** When the service stored it, ISO 8601 in UTC. */
+  readonly storedAt: string;
+}
+
 /** An object on its way here. */
 export interface ObjectBody {
   /** May break off; a read to its end has to count the bytes. */
@@ -72,15 +80,22 @@ export interface ObjectStore {
   list(prefix: string): AsyncIterable<ListedObject>;
   /** Fails as missing when there is no such object. */
   head(key: string): Promise<ObjectHead>;
-  /** Fails as missing when there is no such object. */
-  get(key: string): Promise<ObjectBody>;
+  /** The versions of exactly this object, the newest first; a bucket without versioning has one. */
+  versions(key: string): AsyncIterable<ObjectVersion>;
+  /** Fails as missing when there is no such object. @param version one of `versions` @default the newest */
+  get(key: string, version?: string): Promise<ObjectBody>;
   /**
    * Reads from a byte on.
    * @param range `to` is the last byte, included. `ifMatch` fails as taken when the object has another ETag by now
    */
   getRange(
     key: string,
-    range: { readonly from: number; readonly to?: number; readonly ifMatch?: string },
+    range: {
+      readonly from: number;
+      readonly to?: number;
+      readonly ifMatch?: string;
+      readonly version?: string;
+    },
   ): Promise<ObjectBody>;
   /** Writes a small object. Fails as taken when the key exists, where the service knows `If-None-Match: *`. */
   putNew(key: string, bytes: Buffer, contentType: string): Promise<void>;

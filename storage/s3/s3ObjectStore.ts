@@ -9,6 +9,7 @@ import {
   ListMultipartUploadsCommand,
   type ListMultipartUploadsCommandOutput,
   ListObjectsV2Command,
+  ListObjectVersionsCommand,
   ListPartsCommand,
   PutObjectCommand,
   type S3Client,
@@ -22,6 +23,7 @@ import type {
   ObjectHead,
   ObjectStore,
   ObjectUpload,
+  ObjectVersion,
   StoredPart,
   UnfinishedUpload,
 } from "./objectStore.ts";
@@ -86,16 +88,36 @@ export class S3ObjectStore implements ObjectStore {
     return { bytes, metadata };
   }
 
-  get(key: string): Promise<ObjectBody> {
-    return this.#read(key, {});
+  async *versions(key: string): AsyncGenerator<ObjectVersion> {
+    let from: { readonly KeyMarker?: string; readonly VersionIdMarker?: string } = {};
+    for (;;) {
+      const page = await this.client.send(
+        new ListObjectVersionsCommand({ Bucket: this.address.bucket, Prefix: key, ...from }),
+      );
+      if (page.IsTruncated === undefined) throw notS3(this.address);
+      let beyond = false;
+      for (const { Key, VersionId: id, Size: bytes, LastModified: at } of page.Versions ?? []) {
+        // Keys that only begin so follow this one, as S3 lists them in their order.
+        if (Key !== key) beyond = true;
+        else if (id !== undefined && bytes !== undefined && at !== undefined) {
+          yield { id, bytes, storedAt: at.toISOString() };
+        }
+      }
+      const { NextKeyMarker: KeyMarker, NextVersionIdMarker: VersionIdMarker } = page;
+      const isSame = KeyMarker === from.KeyMarker && VersionIdMarker === from.VersionIdMarker;
+      if (!page.IsTruncated || beyond || KeyMarker === undefined || isSame) return;
+      from = { KeyMarker, ...(VersionIdMarker !== undefined && { VersionIdMarker }) };
+    }
   }
 
-  getRange(
-    key: string,
-    range: { readonly from: number; readonly to?: number; readonly ifMatch?: string },
-  ): Promise<ObjectBody> {
-    const { from, to = "", ifMatch } = range;
+  get(key: string, version?: string): Promise<ObjectBody> {
+    return this.#read(key, { ...(version !== undefined && { VersionId: version }) });
+  }
+
+  getRange(key: string, range: Parameters<ObjectStore["getRange"]>[1]): Promise<ObjectBody> {
+    const { from, to = "", ifMatch, version } = range;
     return this.#read(key, {
+      ...(version !== undefined && { VersionId: version }),
       ...(ifMatch !== undefined && { IfMatch: ifMatch }),
       Range: `bytes=${from}-${to}`,
     });
@@ -103,7 +125,7 @@ export class S3ObjectStore implements ObjectStore {
 
   async #read(
     key: string,
-    how: { readonly IfMatch?: string; readonly Range?: string },
+    how: { readonly IfMatch?: string; readonly Range?: string; readonly VersionId?: string },
   ): Promise<ObjectBody> {
     const answer = await this.client.send(new GetObjectCommand({ ...this.#target(key), ...how }));
     // `bytes 5-9/10`, RFC 9110, section 14.4.

@@ -22,6 +22,7 @@ import type { Manifest } from "../../common/contracts/manifest.ts";
 import { compileCache } from "../../sandbox/world/run.ts";
 import { type IamUser, iamUser } from "../support/iamUser.ts";
 import {
+  type Cluster,
   findServerPrograms,
   query,
   startPostgres,
@@ -68,8 +69,8 @@ export class World {
     });
   }
 
-  static async start(tls?: TlsFiles): Promise<World> {
-    const [postgres, store] = await Promise.allSettled([startPostgres(), startStore(tls)]);
+  static async start(tls?: TlsFiles, cluster?: Cluster): Promise<World> {
+    const [postgres, store] = await Promise.allSettled([startPostgres(cluster), startStore(tls)]);
     if (postgres.status === "fulfilled" && store.status === "fulfilled") {
       return new World(postgres.value, store.value);
     }

@@ -71,7 +71,6 @@ async function startAgent(major: M): Promise<void> {
     ...{ S3_ACCESS_KEY_ID: accessKeyId, S3_SECRET_ACCESS_KEY: secretAccessKey },
   };
   await agents[major].start(world, images[major], env, [
-    ...["--cap-drop", "ALL", "--security-opt", "no-new-privileges"],
     ...["--volume", `${volumeOf(major)}:/scratch`],
   ]);
 }

@@ -146,7 +146,8 @@ export class Service {
       s3.send(new ListMultipartUploadsCommand({ Bucket: BUCKET })),
     );
     return {
-      orphans: keys.filter((key) => key !== PROBE && !complete.has(backupOf(key))),
+      // What is no part of a backup, such as the record of a restore, belongs to none either.
+      orphans: keys.filter((key) => isPart(key) && !complete.has(backupOf(key))),
       uploads: (listed.Uploads ?? []).map(({ Key, UploadId }) => `${Key} ${UploadId}`),
     };
   }
@@ -253,9 +254,12 @@ export async function addressOf(container: string, network: string): Promise<str
 
 const MANIFEST = ".manifest.json";
 
+const prefixOf = (key: string) => key.split("/").slice(0, 2).join("/");
+const isPart = (key: string) => parseKey(prefixOf(key), key) !== undefined;
+
 /** Folder, database and time: what the parts of one backup have in common. */
 function backupOf(key: string): string {
-  const prefix = key.split("/").slice(0, 2).join("/");
+  const prefix = prefixOf(key);
   const parsed = parseKey(prefix, key);
   return parsed === undefined ? key : `${prefix}/${parsed.database}_${parsed.stamp}`;
 }

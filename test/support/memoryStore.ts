@@ -8,6 +8,7 @@ import type {
   ObjectHead,
   ObjectStore,
   ObjectUpload,
+  ObjectVersion,
   StoredPart,
   UnfinishedUpload,
 } from "../../storage/s3/objectStore.ts";
@@ -15,7 +16,7 @@ import type {
 /** The smallest part that S3 takes, the last one excepted. */
 const SMALLEST_PART = 5 * 1024 * 1024;
 
-type Operation = "list" | "head" | "get" | "put" | "upload" | "delete";
+type Operation = "list" | "versions" | "head" | "get" | "put" | "upload" | "delete";
 
 interface MemoryObject {
   readonly bytes: Buffer;
@@ -100,6 +101,13 @@ export class MemoryStore implements ObjectStore {
     const found = this.#objects.get(key);
     if (found === undefined) throw serviceError("NotFound", 404);
     return { bytes: found.bytes.length, metadata: found.metadata };
+  }
+
+  async *versions(key: string): AsyncGenerator<ObjectVersion> {
+    this.#ask("versions", key);
+    const found = this.#objects.get(key);
+    if (found === undefined) return;
+    yield { id: "null", bytes: found.bytes.length, storedAt: found.storedAt };
   }
 
   async get(key: string): Promise<ObjectBody> {

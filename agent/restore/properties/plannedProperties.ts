@@ -18,6 +18,8 @@ export interface PropertyRequest extends Choice {
   readonly plannedRoles: readonly string[];
   /** Whose everything will be, without grants; null: as the backup, or the live database, has it. */
   readonly ownership: { readonly role: string | null } | null;
+  /** The live database is not replaced: without owners the new one need not be the live one's owner's either. */
+  readonly beside: boolean;
   readonly notRestored: NotRestored;
 }
 
@@ -45,7 +47,10 @@ export async function planProperties(
   });
   if (model === null) return null;
   const roles = new Set([...(await readRoles(maintenance)), ...plannedRoles]);
-  const owned = await withOwnership(maintenance, model, { ownership, isLive: origin === "live" });
+  const owned = await withOwnership(maintenance, model, {
+    ownership,
+    isLive: origin === "live" && !request.beside,
+  });
   const givable = await onlyGivable(maintenance, owned, { roles, notRestored });
   if (live !== null && describeLocale(live) === describeLocale(givable)) return givable;
   if (request.serverLocale) return withServerLocale(maintenance, givable, notRestored);

@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import type { Manifest } from "../../../common/contracts/manifest.ts";
+import { startRelay } from "../../support/servers/relay.ts";
 import { manifestKeyOf, refused } from "../runtime/watch.ts";
 import { agent, failure, unavailable, World } from "../world.ts";
 
@@ -124,5 +125,89 @@ describe("what others have put into the bucket", { skip: unavailable, timeout: 2
       );
     }
     await world.write(bucket, manifestKeyOf(manifest), JSON.stringify(manifest));
+  });
+
+  it("manifests that are too large as a text or in memory: a remark, a sentence, and the next backup", async () => {
+    const small = { ...env, NODE_OPTIONS: "--max-old-space-size=128" };
+    const stamp = manifest.takenAt.replace("Z", "");
+    const objects = (count: number) => `[${"{},".repeat(count)}{}]`;
+    const { tables: _, ...rest } = manifest;
+    const ROWS: [body: string, sentence: RegExp][] = [
+      [
+        JSON.stringify({ ...manifest, pgDump: "x".repeat(180_000_000) }),
+        /manifest\.json has 180 MB, so it was not read/,
+      ],
+      [`{"tables":${objects(5_000_000)}}`, /is not valid: it has more in it than any backup has/],
+      [
+        JSON.stringify({ ...rest }).replace(/}$/, `,"tables":${objects(600_000)}}`),
+        /is not valid: tables\./,
+      ],
+      [`{"recipients":${objects(600_000)}}`, /is not valid: a list in it has 600001 entries/],
+      ["null", /is not valid: Invalid input/],
+    ];
+    for (const [body, sentence] of ROWS) {
+      await world.write(bucket, manifestKeyOf(manifest), body);
+      const listed = await agent(small, "list");
+      assert.equal(listed.code, 0, listed.stderr.slice(0, 2000));
+      assert.match(listed.stderr, sentence);
+      refused(world, await agent(small, "restore", stamp, "--json"), sentence);
+      const next = await agent(small, "backup", "--json");
+      assert.equal(next.code, 0, failure(next));
+    }
+    // A later one has become the reference by now; alone, it is named as the one that is not compared with.
+    const alone: Record<string, string> = {
+      ...(await world.environment("vic")),
+      NODE_OPTIONS: small.NODE_OPTIONS,
+    };
+    const first = await world.backup(alone);
+    await world.write(alone["S3_BUCKET"] ?? "", manifestKeyOf(first), ROWS[0]?.[0] ?? "");
+    const next = await agent(alone, "backup", "--json");
+    assert.equal(next.code, 0, failure(next));
+    assert.match(next.stderr, /not compared with the backup of .*has 180 MB, so it was not read/);
+    await world.write(bucket, manifestKeyOf(manifest), JSON.stringify(manifest));
+  });
+
+  it("several manifests near the limit are listed within the memory", async () => {
+    const own = await world.environment("vic");
+    const to = own["S3_BUCKET"] ?? "";
+    const tables = Array.from({ length: 120_000 }, (_, i) => ({
+      schema: "public",
+      name: `a table with a long name ${i}`,
+      rows: i,
+      exact: true,
+    }));
+    for (let day = 1; day <= 8; day += 1) {
+      const stamp = `2026-01-0${day}T00:00:00`;
+      const object = described(`shop/production/vic_${stamp}.dump.zst`, Buffer.from("x"));
+      const large = { ...manifest, takenAt: `${stamp}Z`, object, globals: null, tables };
+      await world.write(to, object.key, "x");
+      await world.write(to, `shop/production/vic_${stamp}.manifest.json`, JSON.stringify(large));
+    }
+    const listed = await agent({ ...own, NODE_OPTIONS: "--max-old-space-size=128" }, "list");
+    assert.equal(listed.code, 0, listed.stderr.slice(0, 2000));
+    assert.equal(listed.stdout.match(/2026-01-0\dT/g)?.length, 8);
+  });
+
+  it("a web page in the manifest's place: the service does not answer, the backup is not to blame", async (t) => {
+    const relay = await startRelay(world.store.endpoint, (method, path) =>
+      method === "GET" && path.includes("manifest.json")
+        ? { acknowledge: "<!DOCTYPE html><html><p>Log in</p></html>", contentType: "text/html" }
+        : "pass",
+    );
+    t.after(() => relay.stop());
+    const through = { ...env, S3_ENDPOINT: relay.endpoint };
+    const stamp = manifest.takenAt.replace("Z", "");
+    const outcome = await agent(through, "verify", stamp, "--json");
+    refused(world, outcome, /cannot read the manifest .*did not answer in S3's language/);
+    assert.doesNotMatch(failure(outcome), /cannot be trusted/);
+  });
+
+  it("a name that a terminal would obey is shown instead", async () => {
+    const name = "evil\u001b[2J\u009b31m\rname";
+    const own = { ...(await world.environment("vic")), POSTGRES_DATABASE: name };
+    for (const args of [["list"], ["list", "--json"], ["restore", "--json"], ["verify"]]) {
+      const { stdout, stderr } = await agent(own, ...args);
+      assert.doesNotMatch(stdout + stderr, /(?!\n)[\p{Cc}]/u);
+    }
   });
 });

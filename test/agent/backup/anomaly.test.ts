@@ -24,6 +24,33 @@ describe("the guard at work", { skip: unavailable, timeout: 240_000 }, () => {
     return event.backups;
   };
 
+  it("a child by inheritance may go, as a partition may; a plain table may not", async () => {
+    await world.database(
+      "measures",
+      "CREATE SCHEMA part",
+      "CREATE TABLE m (t int, v int)",
+      "CREATE TABLE part.m_1 () INHERITS (m)",
+      "CREATE TABLE part.m_2 () INHERITS (m)",
+      "CREATE TABLE part.plain AS SELECT 1 AS i",
+      "INSERT INTO part.m_1 VALUES (1, 1)",
+      "INSERT INTO part.m_2 VALUES (2, 2)",
+    );
+    const env = await world.environment("measures");
+    const first = await world.backup(env);
+    const flags = first.tables.map(({ name, partition }) => [name, partition ?? false]);
+    assert.deepEqual(flags, [
+      ["m_1", true],
+      ["m_2", true],
+      ["plain", false],
+      ["m", false],
+    ]);
+    await world.query("measures", "DROP TABLE part.m_1");
+    await world.backup(env);
+    await world.query("measures", "DROP TABLE part.plain");
+    const outcome = await agent(env, "backup", "--json");
+    assert.match(failure(outcome), /stored as suspect .*table part\.plain is gone/);
+  });
+
   it("lost tables: stored under suspect/, never latest, the run fails; --accept makes it good", async () => {
     const env = await shop("losing");
     const good = await world.backup(env);

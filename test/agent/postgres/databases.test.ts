@@ -62,6 +62,15 @@ describe("several databases in one container", { skip: unavailable, timeout: 240
     assert.equal(first?.manifest?.database, "app_production");
   });
 
+  it("a name with a comma, which separates names, is told", async () => {
+    await world.database("books,old");
+    const own = await world.environment("books,old");
+    const outcome = await agent(own, "backup", "--json");
+    assert.equal(outcome.code, 1);
+    assert.match(failure(outcome), /database "books" does not exist.*A comma separates names/);
+    await world.query("postgres", 'DROP DATABASE "books,old"');
+  });
+
   it("one that fails does not stop the others, and is named", async () => {
     const own: Record<string, string> = {
       ...env,
@@ -87,8 +96,23 @@ describe("several databases in one container", { skip: unavailable, timeout: 240
       POSTGRES_BACKUP_ALL: "true",
       POSTGRES_EXCLUDE_DATABASES: "app_production_cache",
     };
+    for (const name of ["broken", "closed", "mould"]) await world.database(name);
+    await world.query(
+      "postgres",
+      "UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'broken'",
+      "ALTER DATABASE closed ALLOW_CONNECTIONS false",
+      "ALTER DATABASE mould IS_TEMPLATE true",
+      "CREATE TABLE an_application_in_postgres (i int)",
+    );
     const outcome = await agent(own, "backup", "--json");
     assert.equal(outcome.code, 0, failure(outcome));
+    const notices = outcome.stderr.split("\n").filter((line) => line.includes("not backed up"));
+    assert.equal(notices.length, 1, outcome.stderr);
+    assert.match(
+      notices[0] ?? "",
+      /"broken" \(invalid, .*\), "closed" \(takes no connections\), "mould" \(a template\), "postgres" \(.*holds tables/,
+    );
+    assert.doesNotMatch(notices[0] ?? "", /template[01]|_before_|_cache/);
     assert.deepEqual(
       await dumped(own["S3_BUCKET"] ?? ""),
       RAILS.filter((name) => name !== "app_production_cache").toSorted(),

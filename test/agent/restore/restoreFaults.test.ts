@@ -62,7 +62,11 @@ describe("what goes wrong with a restore", { skip: unavailable, timeout: 300_000
     }
     // Cut short: the listing alone tells, before anything is made.
     await world.write(own["S3_BUCKET"] ?? "", manifest.object.key, original.subarray(0, 100));
-    refused(world, await agent(own, "restore", "--json"), /its size is \d+, expected 100/);
+    refused(
+      world,
+      await agent(own, "restore", "--json"),
+      /was overwritten: it has 100 bytes, its manifest says \d+\./,
+    );
     const names = await world.databases();
     assert(!names.some((name) => /changed_(restore|before)_/.test(name)), names.join());
   });

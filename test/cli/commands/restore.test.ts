@@ -86,6 +86,28 @@ test("restore: what will be done, what was done, and the way back", async (t) =>
   ]);
 });
 
+test("restore: a partial backup is called so before the question, and never equal to the whole", async (t) => {
+  const outside = await Outside.open(t);
+  const entry = entryOf("2026-11-24T03:15:02");
+  const dump = {
+    options: ["--exclude-table=audits"],
+    tablesLeftOut: [{ schema: "public", name: "audits" }],
+    dataLeftOut: [],
+    otherLeftOut: {},
+    warnings: [],
+  };
+  await outside.backups({
+    ...entry,
+    manifest: entry.manifest ? { ...entry.manifest, dump } : null,
+  });
+  await outside.answer("restore", { out: [restored] });
+  const { stdout } = await outside.run(["restore", "--yes"]);
+  const lines = stdout.split("\n");
+  assert.equal(lines[1], "This backup is partial: without the table public.audits.");
+  assert.match(stdout, /rows: equal to what the backup holds of the snapshot$/m);
+  assert.doesNotMatch(stdout, /equal to the snapshot/);
+});
+
 test("restore: what was not brought back stands beside Restored, and in the document", async (t) => {
   const outside = await Outside.open(t);
   await outside.backups(entryOf("2026-11-24T03:15:02"));

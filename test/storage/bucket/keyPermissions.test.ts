@@ -100,7 +100,14 @@ interface Row {
   readonly versioned: readonly ExcessRight[];
 }
 
-const same = (...excess: ExcessRight[]) => ({ plain: excess, versioned: excess });
+/** This store does not judge If-None-Match in a policy, so that every key that may add may overwrite. */
+const same = (...excess: ExcessRight[]) => {
+  const found = ordered([...excess, "overwrite"]);
+  return { plain: found, versioned: found };
+};
+const ORDER = ["read", "delete", "overwrite", "lifecycle", "versioning", "policy"];
+const ordered = (excess: ExcessRight[]) =>
+  excess.toSorted((a, b) => ORDER.indexOf(a) - ORDER.indexOf(b));
 const FOUND: readonly Row[] = [
   {
     what: "our own policy, restorable",
@@ -130,8 +137,8 @@ const FOUND: readonly Row[] = [
     what: "a key that may delete by name: told where no marker would be left, and there alone it deletes for good",
     rights: (bucket) => wide(bucket, ...READ, "s3:DeleteObject", "s3:GetBucketVersioning"),
     access: "restorable",
-    plain: ["delete"],
-    versioned: [],
+    plain: ["delete", "overwrite"],
+    versioned: ["overwrite"],
   },
   {
     // The store's IAM API does not know s3:PutLifecycleConfiguration alone.

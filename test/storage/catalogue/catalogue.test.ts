@@ -202,7 +202,7 @@ describe("catalogue", () => {
     );
     await assert.rejects(
       store_({ ...good, object: { ...good.object, bytes: 2 } }),
-      problem(/its size is 2, expected 1/),
+      problem(/has 1 bytes, its manifest says 2: its size/),
     );
     await assert.rejects(store_({ ...good, takenAt: "2026-11-24T03:15:03Z" }), problem(/its time/));
     await assert.rejects(store_({ ...good, version: 2 }), problem(/has version 2/));

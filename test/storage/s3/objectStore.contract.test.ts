@@ -2,7 +2,13 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import { isMissing, isTaken } from "../../../storage/s3/errors.ts";
-import { type ListedObject, type ObjectStore, readWhole } from "../../../storage/s3/objectStore.ts";
+import {
+  type ListedObject,
+  type ObjectStore,
+  type ObjectVersion,
+  readWhole,
+} from "../../../storage/s3/objectStore.ts";
+import { atVersion } from "../../../storage/s3/objectVersion.ts";
 import { makeBucket, openBucket } from "../../support/bucket.ts";
 import { MemoryStore } from "../../support/memoryStore.ts";
 import { startStore, type TestStore } from "../../support/servers/store.ts";
@@ -114,6 +120,25 @@ function keepsTheContract(open: (folder: string) => Promise<ObjectStore>): void 
     await store.delete(`${at}a`);
     await put(store, `${at}a`, "9876543210");
     await assert.rejects(store.getRange(`${at}a`, { from: 5, ifMatch }), isTaken);
+  });
+
+  it("without versioning an object has one version, which is read as the object is", async () => {
+    const store = await open("versions");
+    const at = `${store.address.prefix}/`;
+    await put(store, `${at}a`, "one");
+    await put(store, `${at}a2`, "another");
+    const versions = async (key: string) => {
+      const all: ObjectVersion[] = [];
+      for await (const version of store.versions(key)) all.push(version);
+      return all;
+    };
+    const [only, ...more] = await versions(`${at}a`);
+    assert.deepEqual([only?.bytes, more.length], [3, 0]);
+    assert.equal(new Date(only?.storedAt ?? "").toISOString(), only?.storedAt);
+    const seen = atVersion(store, `${at}a`, only?.id ?? "");
+    assert.equal(await read(seen, `${at}a`), "one");
+    assert.equal(await read(seen, `${at}a2`), "another");
+    assert.deepEqual(await versions(`${at}none`), []);
   });
 
   it("a missing object is reported as missing, however it is asked for; to delete it is no error", async () => {

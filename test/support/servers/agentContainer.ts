@@ -141,7 +141,8 @@ export class AgentContainer {
       [
         ...["run", "--detach", "--name", this.name, "--network", "kamal"],
         ...["--label", `${sandboxLabel}=${world.id}`, ...envWords(all)],
-        ...["--read-only", "--memory", "256m", "--stop-timeout", "30", ...options, image],
+        ...["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"],
+        ...["--memory", "256m", "--stop-timeout", "30", ...options, image],
       ],
       { env: all },
     );

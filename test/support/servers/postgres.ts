@@ -47,6 +47,8 @@ export interface Cluster {
   readonly name?: string;
   /** Encoding and locale of its own databases. @default UTF8 and C.UTF-8 */
   readonly text?: { readonly encoding: string; readonly locale: string };
+  /** More settings of the server, `name=value`. @default none */
+  readonly settings?: readonly string[];
 }
 
 const TEXT = { encoding: "UTF8", locale: "C.UTF-8" };
@@ -59,6 +61,7 @@ export async function startPostgres({
   user = "postgres",
   name = "",
   text = TEXT,
+  settings: more = [],
 }: Cluster = {}): Promise<TestPostgres> {
   const found = await findServerPrograms();
   if (found === undefined) throw new Error(`no PostgreSQL server under ${LIBRARY}`);
@@ -69,7 +72,7 @@ export async function startPostgres({
   const data = join(dir, "data");
   await execute("cp", ["-a", template, data]);
   const port = await freePort();
-  const settings = ["fsync=off", "unix_socket_directories=", "listen_addresses=127.0.0.1"];
+  const settings = ["fsync=off", "unix_socket_directories=", "listen_addresses=127.0.0.1", ...more];
   const child = spawn(
     join(found.dir, "postgres"),
     ["-D", data, "-p", String(port), ...settings.flatMap((setting) => ["-c", setting])],
@@ -103,7 +106,7 @@ export async function startPostgres({
 async function ensureTemplate(
   found: { readonly dir: string },
   as: { uid: number; gid: number } | undefined,
-  { user, name, text }: Required<Cluster>,
+  { user, name, text }: Required<Pick<Cluster, "user" | "name" | "text">>,
 ): Promise<string> {
   const { stdout } = await execute(join(found.dir, "postgres"), ["--version"]);
   const version = /[\d.]+/.exec(stdout)?.[0] ?? "";

@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { startPostgres, type TestPostgres } from "../../support/servers/postgres.ts";
+import { agent, unavailable, World } from "../world.ts";
+import { APPLICATIONS } from "./databases.ts";
+import {
+  type Place,
+  type Role,
+  restoreAsApplication,
+  restoreElsewhere,
+  restoreWhole,
+} from "./matrix.ts";
+import { localTool, Side } from "./side.ts";
+
+/** `MATRIX=whole`: every database goes everywhere. Else each goes to the server it came from and to one that it does not know. */
+const WHOLE = process.env["MATRIX"] === "whole";
+
+/** What only a superuser may own or load, and rows that the role may not count. */
+const AS_APPLICATION = ["tables", "views", "wires"];
+
+describe("a database that holds everything, backed up and restored", { skip: unavailable }, () => {
+  let world: World;
+  let others: TestPostgres[] = [];
+  let here: Place;
+  let fresh: Place;
+  let foreign: Place;
+  let env: Record<string, string> = {};
+
+  const placeOf = (server: TestPostgres): Place => ({
+    side: new Side(server.major, localTool(server)),
+    user: server.user,
+    agent: (database, args, role: Role = server) =>
+      agent(
+        {
+          ...env,
+          ...{ POSTGRES_PORT: String(server.port), POSTGRES_DATABASE: database },
+          ...{ POSTGRES_USER: role.user, POSTGRES_PASSWORD: role.password },
+        },
+        ...args,
+      ),
+  });
+
+  before(async () => {
+    [world, ...others] = await Promise.all([
+      World.start(),
+      startPostgres({ name: "fresh" }),
+      startPostgres({ user: "ops", name: "fresh" }),
+    ]);
+    [here, fresh, foreign] = [world.postgres, ...others].map(placeOf) as [Place, Place, Place];
+    await here.side.sql(
+      "postgres",
+      readFileSync(join(import.meta.dirname, "sql/roles.sql"), "utf8"),
+    );
+  });
+  after(() => Promise.all([world, ...others].map((each) => each?.stop())));
+
+  for (const [index, databases] of APPLICATIONS.entries()) {
+    it(databases.map(({ name }) => name).join(", "), async () => {
+      for (const database of databases) await here.side.create(database);
+      const names = databases.map(({ name }) => name);
+      env = await world.environment(names.join(","));
+      const backup = await here.agent(names.join(","), ["backup", "--json"]);
+      assert.equal(backup.code, 0, backup.stdout.slice(-500) + backup.stderr);
+      const wrong: string[] = [];
+      for (const database of databases) {
+        const original = await here.side.picture(database.name);
+        const asApplication = WHOLE || AS_APPLICATION.includes(database.name);
+        wrong.push(
+          ...(WHOLE || database === databases[0]
+            ? await restoreWhole(here, database, original)
+            : []),
+          ...(WHOLE || index % 2 === 0
+            ? await restoreWhole(fresh, database, original, "--globals")
+            : []),
+          ...(WHOLE || index % 2 === 1 ? await restoreElsewhere(foreign, database, original) : []),
+          ...(asApplication ? await restoreAsApplication(here, database, original) : []),
+        );
+      }
+      assert.deepEqual(wrong, []);
+    });
+  }
+});
