@@ -116,12 +116,26 @@ function describeProgram(terminal: Terminal, exit: (code: number) => void): Comm
       "--scratch <folder>",
       "folder in the container to unpack in, for a restore with every core",
     )
+    .option(
+      "--keep-going",
+      "with --into: load all that can be loaded, and list each statement that fails; exit 2: some did",
+    )
+    .option("--allow-incomplete", "let less than the whole database take the live one's place")
+    .option("--no-owner", "without owners and grants: everything belongs to the agent's role")
+    .option("--role <name>", "the same, but everything belongs to this role")
+    .option("--schema <name>", "only this schema; may be given several times", several)
+    .option(
+      "--exclude-table <name>",
+      "not this table, * for any characters; several times",
+      several,
+    )
     .option("--dry-run", "check everything and show what would be done, but change nothing")
     .option("--yes", "do not ask")
-    .action(async (time: string[], options, command: Command) =>
-      // The list shows date and time as two words.
-      restore(await open(common(command)), time.join(" "), options),
-    )
+    .action(async (time: string[], { owner, ...options }, command: Command) => {
+      // The list shows date and time as two words. Commander turns --no-owner into a false "owner".
+      const chosen = { ...options, noOwner: owner === false };
+      exit(await restore(await open(common(command)), time.join(" "), chosen));
+    })
     .addHelpText(
       "after",
       examples(
@@ -129,6 +143,9 @@ function describeProgram(terminal: Terminal, exit: (code: number) => void): Comm
         "restore 2026-11-24 03:15:02",
         'restore --not-after "2026-11-24 02:00"',
         "restore latest --into shop_look",
+        "restore latest --into shop_saved --keep-going",
+        'restore latest --into shop_part --schema app --exclude-table "audit.*"',
+        "--stack staging restore latest --role staging_app",
         "restore --identity backup-key.txt",
         "restore latest --copy",
         "restore --dry-run",
@@ -217,6 +234,11 @@ function common(command: Command): CommonOptions {
   const options = command.optsWithGlobals<Partial<CommonOptions>>();
   const { cwd = "." } = options;
   return { ...options, cwd: resolve(cwd), ...(options.cwd && { typedCwd: cwd }) };
+}
+
+/** For an option that may be given several times. */
+function several(value: string, before: readonly string[] = []): string[] {
+  return [...before, value];
 }
 
 function examples(...lines: string[]): string {

@@ -45,7 +45,7 @@ export async function verify(
   const elapsedMs = Math.round(performance.now() - started);
   report.line(
     depth === "full"
-      ? `Verified ${entry.key}: ${size} read to the end, ${tables} tables, ${(elapsedMs / 1000).toFixed(1)} s.`
+      ? `Verified ${entry.key}: ${size} read to the end, ${tables} tables, ${(elapsedMs / 1000).toFixed(1)} s. Nothing was restored: only a restore shows that it can be.`
       : `Unreadable here: ${entry.key}, ${size}, is stored as it was written, but was not decrypted.`,
   );
   if (unchecked !== null) report.warn(`not checked: ${unchecked}`);

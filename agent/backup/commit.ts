@@ -78,7 +78,7 @@ function manifestOf(
   },
 ): Manifest {
   const { snapshot, stamp, treatment, recipients, largeObjects, extent, described } = plan;
-  const { options, tablesLeftOut, dataLeftOut, otherLeftOut } = extent;
+  const { options, tablesLeftOut, dataLeftOut, otherLeftOut, gap } = extent;
   const { database, object, globals, suspect, tables } = stored;
   return {
     version: 1,
@@ -112,7 +112,7 @@ function manifestOf(
       tablesLeftOut: [...tablesLeftOut],
       dataLeftOut: [...dataLeftOut],
       otherLeftOut,
-      warnings: [...warnings],
+      warnings: [...(gap === undefined ? [] : [gap]), ...warnings],
     },
   };
 }

@@ -2,12 +2,15 @@ import type pg from "pg";
 import type { ServerSettings } from "../../common/contracts/agentEnvironment/postgres.ts";
 import type { DumpRecord, TableName } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
+import { type DumpedObject, findDumpGaps } from "../postgres/dumpGaps.ts";
 import { type DumpContents, listDumpContents, parseExtraOptions } from "./pgDump.ts";
 
 /** How much of a database a dump with the settings' options holds. */
 export interface DumpExtent extends Omit<DumpRecord, "warnings"> {
   /** What will be in the dump; absent: everything, since there are no options. */
   readonly contents?: DumpContents;
+  /** What is in the dump and cannot be made by a restore, since the options leave out what it needs; for a notice. */
+  readonly gap?: string;
   /** What could not be found out, for a notice. */
   readonly unknown?: string;
 }
@@ -33,6 +36,7 @@ export async function readDumpExtent(
   ]);
   const tables = await listTables(client);
   requireRestorable(settings.dumpOptions, tables, contents);
+  const gaps = await findDumpGaps(client, objectsOf(contents));
   const named = (list: readonly Table[]) => list.map(({ schema, name }) => ({ schema, name }));
   const tablesLeftOut = tables.filter(({ oid }) => !contents.defined.has(oid));
   return {
@@ -46,10 +50,21 @@ export async function readDumpExtent(
     otherLeftOut:
       whole instanceof Problem ? {} : otherLeftOut(whole, contents, tablesLeftOut.length > 0),
     contents,
+    ...(gaps.length > 0 && {
+      gap: `this backup cannot be restored as it is: ${gaps.join("; ")}, which the options of pg_dump leave out (PGDUMP_EXTRA_OPTS, the argument dumpOptions). Leave out both or none; restore --into NAME --keep-going gets out the rest`,
+    }),
     ...(whole instanceof Problem && {
       unknown: `what else than tables the options of pg_dump leave out is not known: ${whole.message}`,
     }),
   };
+}
+
+/** The entries that stand in a catalog: the others are parts of them. */
+function objectsOf({ entries }: DumpContents): DumpedObject[] {
+  return [...entries.keys()].flatMap((entry) => {
+    const [, catalog, oid] = /^([1-9]\d*) (\d+) /.exec(entry) ?? [];
+    return catalog === undefined ? [] : [{ catalog: Number(catalog), oid: Number(oid) }];
+  });
 }
 
 /** The same without the options; the role that they choose is kept. Failing to must not cost the backup. */

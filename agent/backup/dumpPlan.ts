@@ -72,6 +72,7 @@ export async function planDump(
   const { database } = settings.postgres;
   const extent = await readDumpExtent(settings.postgres, client);
   if (extent.unknown !== undefined) report.warn(extent.unknown);
+  if (extent.gap !== undefined) report.warn(`${extent.gap}.`);
   const { contents } = extent;
   const store = destinations[0]?.store;
   const before = store?.serviceTime();

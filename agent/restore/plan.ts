@@ -88,7 +88,10 @@ export async function makePlan(
   if (live !== null) await requireNoBackup(maintenance, finalName);
   const workers = live === null ? [] : await requireRenamable(maintenance, finalName);
   if (request.scratch !== undefined) {
-    await requireFreeSpace(request.scratch, scratchBytes(entry, manifest));
+    const grows = manifest?.compression === "zstd";
+    const needed = scratchBytes(entry, manifest);
+    const warning = await requireFreeSpace(request.scratch, needed, grows);
+    if (warning !== null) context.report.warn(warning);
   }
   const decoder = await dumpDecoder(store, entry, manifest, request.secrets);
   const contents = await readContents(context, entry.key, decoder, {

@@ -35,6 +35,18 @@ export interface RestoreOptions extends CopyOption {
   readonly serverLocale?: boolean;
   /** Folder in the container for the unpacked archive. */
   readonly scratch?: string;
+  /** Goes on after an error and lists each statement that fails. @default false */
+  readonly keepGoing?: boolean;
+  /** Lets less than the whole database take the live one's place. @default false */
+  readonly allowIncomplete?: boolean;
+  /** Everything belongs to the agent's role; grants are left out. @default false */
+  readonly noOwner?: boolean;
+  /** The same, but everything belongs to this role. */
+  readonly role?: string;
+  /** Only what lies in these schemas. */
+  readonly schema?: readonly string[];
+  /** Not these tables, with `*` for any characters. */
+  readonly excludeTable?: readonly string[];
   /** Checks everything and changes nothing. @default false */
   readonly dryRun?: boolean;
   /** Goes on without asking. @default false */
@@ -44,12 +56,13 @@ export interface RestoreOptions extends CopyOption {
 /**
  * Restores one backup, after the operator has read the plan and typed the name of the database that it goes into.
  * @param wanted `latest` or the time of a backup
+ * @returns the exit code: 0, or 2 where it kept going and something is missing
  */
 export async function restore(
   opened: Session,
   wanted: string,
   options: RestoreOptions,
-): Promise<void> {
+): Promise<number> {
   const session = chooseBucket(await forOneDatabase(opened), options);
   const { backup, container, screen } = session;
   const { database } = backup;
@@ -57,6 +70,11 @@ export async function restore(
   if (into === database) {
     throw new Problem(
       `--into ${into} is the live database. Leave --into away to replace it, or name a new database.`,
+    );
+  }
+  if (options.keepGoing === true && into === undefined && options.allowIncomplete !== true) {
+    throw new Problem(
+      "--keep-going restores what can be loaded, so give it a new database: --into NAME. With --allow-incomplete it takes the live database's place.",
     );
   }
   const ask = !options.yes && !options.dryRun;
@@ -78,6 +96,7 @@ export async function restore(
     ...(options.allowPrivilegedRoles ? ["--allow-privileged-roles"] : []),
     ...(options.serverLocale ? ["--server-locale"] : []),
     ...(options.scratch === undefined ? [] : ["--scratch", options.scratch]),
+    ...partArguments(options),
     ...identity.args,
     ...(options.dryRun ? ["--dry-run"] : []),
     "--yes",
@@ -93,14 +112,35 @@ export async function restore(
     for (const line of describePlanned(planned)) screen.line(line);
     const { event: _, ...result } = planned;
     screen.document({ ...result, host: container.host, dryRun: true });
-    return;
+    return 0;
   }
-  const restored = await runAgent(container, args, "restored", call);
+  const restored = await runAgent(container, args, "restored", { ...call, codes: [0, INCOMPLETE] });
   const undo = restored.undo === null ? null : session.commandLine(restored.undo);
   for (const line of describeResult(entry, restored)) screen.line(line);
   if (undo !== null) screen.line(`To swap back: ${undo}`);
   const { event: _, ...result } = restored;
   screen.document({ ...result, host: container.host, key: entry.key, undo });
+  return isIncomplete(restored) ? INCOMPLETE : 0;
+}
+
+/** Exit code for a database that is there, but not all of what the backup holds. */
+const INCOMPLETE = 2;
+
+function isIncomplete({ failed, differences }: RestoredEvent): boolean {
+  return failed.length > 0 || differences.length > 0;
+}
+
+/** What of the backup is restored, and as whose. */
+function partArguments(options: RestoreOptions): string[] {
+  const { keepGoing, allowIncomplete, noOwner, role, schema = [], excludeTable = [] } = options;
+  return [
+    ...(keepGoing ? ["--keep-going"] : []),
+    ...(allowIncomplete ? ["--allow-incomplete"] : []),
+    ...(noOwner ? ["--no-owner"] : []),
+    ...(role === undefined ? [] : ["--role", role]),
+    ...schema.flatMap((name) => ["--schema", name]),
+    ...excludeTable.flatMap((name) => ["--exclude-table", name]),
+  ];
 }
 
 /** What is going to happen, in two lines. */
@@ -139,8 +179,6 @@ export function describePlan(
 export function describeResult(entry: Entry, restored: RestoredEvent): string[] {
   const { compared, previous } = restored;
   const partial = entry.manifest ? partialText(entry.manifest) : null;
-  const equal =
-    partial === null ? "equal to the snapshot" : "equal to what the backup holds of the snapshot";
   const tables = plural(restored.tables, "table");
   const size = formatBytes(entry.bytes);
   const steps = [
@@ -148,16 +186,39 @@ export function describeResult(entry: Entry, restored: RestoredEvent): string[] 
       ? [
           ["read and checked", size],
           ["restored", tables],
-          ["compared", `${tables}, ${plural(restored.rows, "row")}: ${equal}`],
+          [
+            "compared",
+            `${tables}, ${plural(restored.rows, "row")}: ${comparisonOf(restored, partial !== null)}`,
+          ],
         ]
       : [["read and restored", `${size}; without a manifest there is nothing to compare with`]]),
     ...(previous === null ? [] : [["swapped", `the previous database is kept as ${previous}`]]),
   ];
   return [
     ...renderTable([{}, {}], steps).map((line) => `  ${line}`),
-    `${paint.good("Restored")} ${restored.database} from ${formatStamp(restored.from)} UTC in ${formatDuration(restored.elapsedMs)}.`,
+    ...restored.failed.map(
+      ({ entry: failed, error, outcome }) =>
+        `${paint.bad("Failed")}: ${failed} (${error})${OUTCOMES[outcome] ?? ""}`,
+    ),
+    `${isIncomplete(restored) ? paint.uncertain("Restored what could be loaded into") : paint.good("Restored")} ${restored.database} from ${formatStamp(restored.from)} UTC in ${formatDuration(restored.elapsedMs)}.`,
     ...restored.notRestored.map((item) => `${paint.bad("Not restored")}: ${item}`),
   ];
+}
+
+/** What has become of a statement that failed; one that was left out has nothing to be said of it. */
+const OUTCOMES: Readonly<Record<string, string>> = {
+  "not valid": "; it is there as NOT VALID: it holds for new rows",
+  empty: "; it is there without rows: REFRESH MATERIALIZED VIEW fills it",
+  "second try": "; at the second try it succeeded",
+};
+
+function comparisonOf({ differences }: RestoredEvent, partial: boolean): string {
+  const equal = partial
+    ? "equal to what the backup holds of the snapshot"
+    : "equal to the snapshot";
+  return differences.length === 0
+    ? equal
+    : `${differences.length} of them differ from the snapshot`;
 }
 
 /** What a dry run has found. */

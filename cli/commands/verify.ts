@@ -56,6 +56,11 @@ export async function verify(
       ? `${paint.good("Verified")} ${what}: read to the end, ${plural(tables ?? 0, "table")}, in ${formatDuration(elapsedMs)}.`
       : `${paint.uncertain("Unreadable here")} ${what}: the stored bytes are as they were written.`,
   );
+  if (depth === "full") {
+    screen.line(
+      "  Nothing was restored: only a restore shows that it can be, for instance restore --into NAME.",
+    );
+  }
   if (unchecked !== null) screen.line(`  not checked: ${unchecked}`);
   screen.document({ ...verified, host: container.host });
   return depth === "full" ? 0 : UNREADABLE;

@@ -7,7 +7,7 @@ export interface Requirements {
 }
 
 const ROLE = String.raw`"(?:[^"]|"")+"|[^\s",;]+`;
-const ROLES = String.raw`(?:${ROLE})(?:, (?:${ROLE}))*`;
+const ROLES = `(?:${ROLE})(?:, (?:${ROLE}))*`;
 /**
  * Where pg_dump 17 names roles besides owners: dumpACL and dumpDefaultACL by way of dumputils.c, dumpPolicy, dumpUserMappings.
  * A name in quotes, or in a text, may hold any of these words; each form is looked for where it stands alone.

@@ -4,10 +4,16 @@ import { Problem } from "../../../common/problem.ts";
 
 /**
  * Checks the folder for the archive before anything is made.
- * @param needed upper estimate of the unpacked archive, bytes
- * @throws Problem when there is no such folder, it may not be written to, or has too little room
+ * @param needed size of the unpacked archive, bytes
+ * @param isEstimate the size is the most that it can be, and it may well be less
+ * @returns a warning where an estimate does not fit; null: it fits
+ * @throws Problem when there is no such folder, it may not be written to, or has too little room for certain
  */
-export async function requireFreeSpace(folder: string, needed: number): Promise<void> {
+export async function requireFreeSpace(
+  folder: string,
+  needed: number,
+  isEstimate: boolean,
+): Promise<string | null> {
   const { bavail, bsize } = await statfs(folder).catch((error: NodeJS.ErrnoException) => {
     throw new Problem(`the scratch folder ${folder} cannot be used (${error.code}).`, {
       cause: error,
@@ -17,9 +23,12 @@ export async function requireFreeSpace(folder: string, needed: number): Promise<
     throw notWritable(folder, error);
   });
   const free = bavail * bsize;
-  if (free >= needed) return;
+  if (free >= needed) return null;
+  if (isEstimate) {
+    return `the scratch folder ${folder} has ${formatBytes(free)} free, and the unpacked archive may take up to ${formatBytes(needed)}; if it does not fit, nothing is changed.`;
+  }
   throw new Problem(
-    `the scratch folder ${folder} has ${formatBytes(free)} free, and the unpacked archive may take ${formatBytes(needed)}. Give a larger one, or restore without it.`,
+    `the scratch folder ${folder} has ${formatBytes(free)} free, and the unpacked archive takes ${formatBytes(needed)}. Give a larger one, or restore without it.`,
   );
 }
 

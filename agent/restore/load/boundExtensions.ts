@@ -41,7 +41,7 @@ export async function findBoundExtensions(
   if (contents === undefined) return NONE;
   const { refused, otherTables } = await tryDefinitions(context, maintenance, {
     name: plan.temporaryName,
-    model: plan.model,
+    model: await modelWithout(maintenance, plan.model, planned),
     contents,
     without: selection.leftOut,
     role: plan.ownership?.role ?? null,
@@ -68,6 +68,17 @@ export async function findBoundExtensions(
     }
   }
   return { entries, afterSwap };
+}
+
+/** In a dry run an owner that will be made is not there yet. */
+async function modelWithout(
+  maintenance: pg.Client,
+  model: DatabaseProperties | null,
+  planned: readonly string[],
+): Promise<DatabaseProperties | null> {
+  if (model === null || !planned.includes(model.owner)) return model;
+  const { rows } = await maintenance.query<{ me: string }>("SELECT current_user AS me");
+  return { ...model, owner: rows[0]?.me ?? model.owner };
 }
 
 /** Whether the server's refusal names the database as the one where the extension works. */

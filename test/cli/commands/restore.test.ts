@@ -240,3 +240,59 @@ test("restore --dry-run asks nothing and says what would be done", async (t) => 
   const call = (await outside.calls("ssh")).at(-1) ?? [];
   assert(call.includes("--dry-run"));
 });
+
+test("restore --keep-going: what failed, what became of it, and an exit code of its own", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.backups(entryOf("2026-11-24T03:15:02"));
+  const saved = {
+    ...{ ...restored, database: "saved", previous: null, undo: null },
+    failed: [
+      {
+        entry: "FK CONSTRAINT public.posts posts_uid_fkey",
+        statement: "ALTER TABLE ONLY public.posts",
+        error: "violates foreign key",
+        outcome: "not valid",
+      },
+      { entry: "INDEX public.i", statement: "", error: "no", outcome: "from the future" },
+    ],
+    differences: ["public.t: 1 rows instead of 2"],
+    notRestored: ["rows of public.t: 1 rows instead of 2"],
+  };
+  await outside.answer("restore", { out: [saved], code: 2 });
+  const words = ["--into", "saved", "--keep-going", "--no-owner", "--role", "app", "--yes"];
+  const parts = ["--schema", "a", "--schema", "b", "--exclude-table", "log.*"];
+  const { code, stdout, stderr } = await outside.run(["restore", ...words, ...parts]);
+  assert.equal(code, 2, stderr);
+  assert.match(stdout, /Restored what could be loaded into saved from /);
+  assert.match(stdout, /1 of them differ from the snapshot/);
+  assert.match(
+    stdout,
+    /Failed: FK CONSTRAINT .* \(violates foreign key\); it is there as NOT VALID/,
+  );
+  assert.match(stdout, /Failed: INDEX public\.i \(no\)\n/);
+  const call = ((await outside.calls("ssh")).at(-1) ?? []).join(" ");
+  for (const given of [
+    "--into saved",
+    "--keep-going",
+    "--no-owner",
+    "--role app",
+    parts.join(" "),
+  ]) {
+    assert.ok(call.includes(given.replace("log.*", "")), `${given} in ${call}`);
+  }
+  const json = await outside.run(["restore", ...words, "--json"]);
+  assert.equal(json.code, 2);
+  assert.equal(JSON.parse(json.stdout).failed[0].outcome, "not valid");
+});
+
+test("restore --keep-going wants a new database, or the word that it may replace the live one", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.backups(entryOf("2026-11-24T03:15:02"));
+  await outside.answer("restore", { out: [restored] });
+  const refused = await outside.run(["restore", "--keep-going", "--yes"]);
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /--into NAME\. With --allow-incomplete it takes the live/);
+  assert.deepEqual(await outside.calls("ssh"), []);
+  const allowed = await outside.run(["restore", "--keep-going", "--allow-incomplete", "--yes"]);
+  assert.equal(allowed.code, 0, allowed.stderr);
+});

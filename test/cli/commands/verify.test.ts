@@ -23,7 +23,7 @@ test("verify: what was read to its end", async (t) => {
   assert.equal(code, 0);
   assert.equal(
     stdout,
-    "Verified shop_production of 2026-11-24 03:15:02 UTC, 412 MB: read to the end, 31 tables, in 4.2 s.\n",
+    "Verified shop_production of 2026-11-24 03:15:02 UTC, 412 MB: read to the end, 31 tables, in 4.2 s.\n  Nothing was restored: only a restore shows that it can be, for instance restore --into NAME.\n",
   );
   const call = (await outside.calls("ssh")).at(-1) ?? [];
   assert.deepEqual(call.slice(-5), [

@@ -45,10 +45,12 @@ export interface Cluster {
   readonly user?: string;
   /** Clusters of one name are copies with one system identifier, as a server and itself; those of another are another server. @default "" */
   readonly name?: string;
+  /** Settings of the server, `max_prepared_transactions=5`. @default [] */
+  readonly settings?: readonly string[];
+  /** Files of extensions that only this server has, by name: `bound.control`. @default {} */
+  readonly extensions?: Readonly<Record<string, string>>;
   /** Encoding and locale of its own databases. @default UTF8 and C.UTF-8 */
   readonly text?: { readonly encoding: string; readonly locale: string };
-  /** More settings of the server, `name=value`. @default none */
-  readonly settings?: readonly string[];
 }
 
 const TEXT = { encoding: "UTF8", locale: "C.UTF-8" };
@@ -60,8 +62,9 @@ const TEXT = { encoding: "UTF8", locale: "C.UTF-8" };
 export async function startPostgres({
   user = "postgres",
   name = "",
-  text = TEXT,
   settings: more = [],
+  extensions = {},
+  text = TEXT,
 }: Cluster = {}): Promise<TestPostgres> {
   const found = await findServerPrograms();
   if (found === undefined) throw new Error(`no PostgreSQL server under ${LIBRARY}`);
@@ -72,9 +75,13 @@ export async function startPostgres({
   const data = join(dir, "data");
   await execute("cp", ["-a", template, data]);
   const port = await freePort();
-  const settings = ["fsync=off", "unix_socket_directories=", "listen_addresses=127.0.0.1", ...more];
+  const settings = [
+    ...["fsync=off", "unix_socket_directories=", "listen_addresses=127.0.0.1"],
+    ...more,
+  ];
+  const program = await programWith(extensions, found, dir);
   const child = spawn(
-    join(found.dir, "postgres"),
+    program,
     ["-D", data, "-p", String(port), ...settings.flatMap((setting) => ["-c", setting])],
     { ...as, cwd: dir, stdio: "ignore" },
   );
@@ -97,6 +104,32 @@ export async function startPostgres({
     throw error;
   }
   return server;
+}
+
+/**
+ * The server's program, beside which these files lie as extensions. It looks for them where it lies itself: a copy finds its
+ * own (make_relative_path of PostgreSQL's path.c).
+ */
+async function programWith(
+  extensions: Readonly<Record<string, string>>,
+  { dir: programs, major }: { readonly dir: string; readonly major: number },
+  folder: string,
+): Promise<string> {
+  const program = join(programs, "postgres");
+  const files = Object.entries(extensions);
+  if (files.length === 0) return program;
+  const root = join(folder, "usr");
+  const own = join(root, "lib/postgresql", String(major));
+  const share = join(root, "share/postgresql");
+  await mkdir(join(own, "bin"), { recursive: true });
+  await mkdir(share, { recursive: true });
+  await execute("cp", [program, join(own, "bin")]);
+  await execute("ln", ["-s", join(LIBRARY, String(major), "lib"), join(own, "lib")]);
+  await execute("cp", ["-a", join("/usr/share/postgresql", String(major)), share]);
+  for (const [name, text] of files) {
+    await writeFile(join(share, String(major), "extension", name), text);
+  }
+  return join(own, "bin/postgres");
 }
 
 /**
