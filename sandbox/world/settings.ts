@@ -50,8 +50,8 @@ export async function loadSettings(): Promise<Settings> {
   return settings;
 }
 
-/** A second sandbox takes what the system gives: the first may be about to take these. */
-const wanted = (port: number) => (sandboxName === "" ? port : 0);
+/** A second sandbox wants others: the first may be about to take these. */
+const wanted = (port: number) => (sandboxName === "" ? port : port + 1000);
 
 export function saveSettings(settings: Settings): void {
   writeFileSync(`${settingsFile}.new`, `${JSON.stringify(settings, null, 2)}\n`, { mode: 0o600 });

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Entry } from "../../common/contracts/agentEvents.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
+import { backupManifest } from "../support/manifest.ts";
 
 export const outputs: BackupOutputs = {
   kind: "kamal-postgres-backup",
@@ -22,8 +23,7 @@ export const outputs: BackupOutputs = {
 };
 
 export function manifestOf(stamp: string, rows = 18_204_117): Manifest {
-  return {
-    version: 1,
+  return backupManifest({
     database: "shop_production",
     takenAt: `${stamp}Z`,
     object: {
@@ -31,13 +31,6 @@ export function manifestOf(stamp: string, rows = 18_204_117): Manifest {
       bytes: 412_000_000,
       sha256: "0".repeat(64),
     },
-    format: "pg_dump-custom",
-    compression: "zstd",
-    encryption: "none",
-    globals: null,
-    recipients: [],
-    tier: null,
-    suspect: null,
     server: { version: "17.6", major: 17, systemIdentifier: "7", lsn: "0/1" },
     pgDump: "pg_dump (PostgreSQL) 17.6",
     databaseBytes: 2_800_000_000,
@@ -45,9 +38,8 @@ export function manifestOf(stamp: string, rows = 18_204_117): Manifest {
       { schema: "public", name: "orders", rows, exact: true },
       { schema: "public", name: "users", rows: 0, exact: true },
     ],
-    largeObjects: 0,
     durationMs: 11_000,
-  };
+  });
 }
 
 export function entryOf(stamp: string, over: Partial<Entry> = {}): Entry {

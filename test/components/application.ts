@@ -6,28 +6,57 @@ import type { AgentSettings } from "../../common/contracts/agentEnvironment/envi
 import type { ResolvedBackup } from "../../components/backup/resolveBackup.ts";
 import type * as Components from "../../components/index.ts";
 
-/** A deploy.yml with a database of which only the password is a secret. */
-export const DEPLOY = `service: shop
-accessories:
+/** What a test wants of its deploy.yml, beside a database whose password is a secret. */
+export interface DeployYml {
+  /** @default "shop" */
+  readonly service?: string;
+  /** Lines before the accessories: registry, ssh. */
+  readonly head?: string;
+  /** @default "postgres:17" */
+  readonly image?: string;
+  /** The database's variables in clear. */
+  readonly clear?: Readonly<Record<string, string>>;
+  /** @default ["POSTGRES_PASSWORD"] */
+  readonly secret?: readonly string[];
+}
+
+/** A registry with a password among Kamal's secrets. */
+export const REGISTRY = `registry:
+  server: registry.example.com
+  username: deployer
+  password:
+    - KAMAL_REGISTRY_PASSWORD
+`;
+
+export function deployYml({
+  service = "shop",
+  head = "",
+  image = "postgres:17",
+  clear = {},
+  secret = ["POSTGRES_PASSWORD"],
+}: DeployYml = {}): string {
+  const variables = Object.entries(clear).map(([name, value]) => `        ${name}: ${value}\n`);
+  const names = secret.map((name) => `        - ${name}\n`);
+  const part = (title: string, lines: readonly string[]) =>
+    lines.length === 0 ? "" : `      ${title}:\n${lines.join("")}`;
+  return `service: ${service}
+${head}accessories:
   db:
-    image: postgres:17
+    image: ${image}
     host: 192.0.2.10
     env:
-      secret:
-        - POSTGRES_PASSWORD
-`;
+${part("clear", variables)}${part("secret", names)}`;
+}
+
+/** A deploy.yml with a database of which only the password is a secret. */
+export const DEPLOY = deployYml();
 export const SECRETS = "POSTGRES_PASSWORD='the-database-password'\n";
 
 /** The same with the database's name in it and the password nowhere. */
-export const DEPLOY_WITH_NAME = `service: shop
-accessories:
-  db:
-    image: postgres:17
-    host: 192.0.2.10
-    env:
-      clear:
-        POSTGRES_DB: shop_production
-`;
+export const DEPLOY_WITH_NAME = deployYml({
+  clear: { POSTGRES_DB: "shop_production" },
+  secret: [],
+});
 
 /**
  * Lays out a Kamal application in a folder of its own, `config/deploy.yml` and `.kamal/secrets`.

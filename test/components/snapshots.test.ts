@@ -10,15 +10,9 @@ import { before, test } from "node:test";
 import { formatRecipient, publicKeyOf } from "../../common/age/keys.ts";
 import type * as Components from "../../components/index.ts";
 import { writeMarkedBlock } from "../../kamal/markedBlock.ts";
-import { layOutApplication } from "./application.ts";
+import { layOutApplication, REGISTRY } from "./application.ts";
 import { declare, inputs } from "./mocks.ts";
 
-const REGISTRY = `registry:
-  server: registry.example.com
-  username: deployer
-  password:
-    - KAMAL_REGISTRY_PASSWORD
-`;
 const DATABASE = `accessories:
   db:
     image: postgres:17

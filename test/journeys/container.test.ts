@@ -1,3 +1,5 @@
+// tag: second sandbox, last
+// The image that the stack has built is all that it wants of it.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { docker, removeContainer } from "../../sandbox/host/docker.ts";

@@ -1,3 +1,5 @@
+// tag: second sandbox, last
+// The image that the stack has built is all that it wants of it.
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";

@@ -1,10 +1,16 @@
-/** Runs the test files named on the command line in this process, prints what they say, and sends their score to the parent. */
+/**
+ * Runs the test files named on the command line in this process, prints what they say, and sends their scores to the parent.
+ * After `--together` they come one after the other, each with a score of its own, sent when it has ended.
+ */
 import { readFileSync } from "node:fs";
-import { text } from "node:stream/consumers";
+import { join } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
+import { TOGETHER } from "./shared.ts";
 
 export interface Score {
+  /** Absent: of all files of this process. */
+  readonly file?: string;
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
@@ -12,22 +18,47 @@ export interface Score {
   readonly cpu?: number;
 }
 
-const score = { passed: 0, failed: 0, skipped: 0 };
-const stream = run({ files: process.argv.slice(2), isolation: "none" });
-stream.on("test:pass", (event) => {
-  if (event.details.type === "suite") return;
-  score[event.skip !== undefined || event.todo !== undefined ? "skipped" : "passed"] += 1;
-});
-stream.on("test:fail", (event) => {
-  if (event.details.type !== "suite") score.failed += 1;
-});
-process.stdout.write(await text(stream.compose(spec())));
+const [first, ...rest] = process.argv.slice(2);
+if (first === "--together") {
+  process.env[TOGETHER] = JSON.stringify(rest);
+  runFiles([join(import.meta.dirname, "together.ts")], true);
+} else runFiles(process.argv.slice(2), false);
 
-process.once("exit", () => {
-  if (score.failed > 0) process.exitCode = 1;
-  const cpu = cpuSeconds();
-  process.send?.({ ...score, ...(cpu !== undefined && { cpu }) } satisfies Score);
-});
+function runFiles(files: readonly string[], together: boolean): void {
+  let score = { passed: 0, failed: 0, skipped: 0 };
+  let failed = false;
+  let cpuBefore = 0;
+  const send = (file?: string) => {
+    const cpu = cpuSeconds();
+    const sent: Score = {
+      ...score,
+      ...(file !== undefined && { file }),
+      ...(cpu !== undefined && { cpu: cpu - cpuBefore }),
+    };
+    process.send?.(sent);
+    failed ||= score.failed > 0;
+    score = { passed: 0, failed: 0, skipped: 0 };
+    cpuBefore = cpu ?? 0;
+  };
+  const stream = run({ files: [...files], isolation: "none" });
+  stream.on("test:pass", (event) => {
+    if (event.details.type !== "suite") {
+      score[event.skip !== undefined || event.todo !== undefined ? "skipped" : "passed"] += 1;
+    } else if (together && event.nesting === 0) send(event.name);
+  });
+  stream.on("test:fail", (event) => {
+    const { type, error } = event.details;
+    // A suite fails with its tests, which are counted, or by itself: a hook threw, or the file cannot be loaded.
+    const byItself = (error as { failureType?: string }).failureType !== "subtestsFailed";
+    if (type !== "suite" || byItself) score.failed += 1;
+    if (together && type === "suite" && event.nesting === 0) send(event.name);
+  });
+  stream.compose(spec()).pipe(process.stdout);
+  process.once("exit", () => {
+    if (!together || score.failed + score.passed > 0) send();
+    if (failed) process.exitCode = 1;
+  });
+}
 
 /** Linux alone counts ended children for everyone to read: fields 14 to 17 of `/proc/self/stat`, in ticks of 10 ms (proc(5)). */
 function cpuSeconds(): number | undefined {

@@ -11,13 +11,13 @@ import { fork } from "node:child_process";
 import { once } from "node:events";
 import { setPriority } from "node:os";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 import type { Score } from "./files.ts";
 import { findTests, kindOf, tagsOf } from "./kinds.ts";
-import { setUp } from "./setUp.ts";
+import { forgetSecondSandbox, SECOND, setUp } from "./setUp.ts";
 
 const LIMIT_MS = 20 * 60_000;
+const TOGETHER_LIMIT_MS = 2 * LIMIT_MS;
 /**
  * Lanes beside the journeys. Two keep two cores busy: half of a file's time it waits, for a server to start, a schedule to
  * come, a time limit to pass.
@@ -45,6 +45,10 @@ if (files.length === 0) {
 /** Files for one process. */
 interface Batch {
   readonly files: readonly string[];
+  /** To be done before. */
+  readonly prepare?: () => void;
+  /** One after the other, and told one by one. */
+  readonly isTogether?: boolean;
   /** Beside that of this process. */
   readonly env?: Readonly<Record<string, string>>;
   /** Lower than the journeys', which are the longest lane and so go first wherever two want a core. */
@@ -59,12 +63,20 @@ const isJourney = (file: string) => file.startsWith("test/journeys/");
 const isApart = (file: string) => tagsOf(file).includes("second sandbox");
 const inOrder = world.filter(isJourney).toSorted((a, b) => place(a) - place(b));
 const alone = (file: string): Batch => ({ files: [file], isPatient: true, isWorld: true });
-const journeys = inOrder
-  .filter((file) => !isApart(file))
-  .map((file) => ({ ...alone(file), isPatient: false }));
-const apart = inOrder
-  .filter(isApart)
-  .map((file) => ({ ...alone(file), env: { SANDBOX_NAME: "second" } }));
+/** Journeys share a process, in which the stack is opened once. */
+const together = (files: readonly string[], more: Partial<Batch>): Batch[] =>
+  files.length === 0
+    ? []
+    : [{ ...{ files, isTogether: true, isPatient: false, isWorld: true }, ...more }];
+const journeys = together(
+  inOrder.filter((file) => !isApart(file)),
+  {},
+);
+const apart = together(inOrder.filter(isApart), {
+  isPatient: true,
+  env: SECOND,
+  prepare: forgetSecondSandbox,
+});
 const others = world.filter((file) => !isJourney(file)).map(alone);
 const shares: Batch[] = [];
 // Every third file, so that no room is all in one process: those of the components take three times as long as others.
@@ -89,34 +101,43 @@ interface Row extends Score {
 const rows: Row[] = [];
 const begin = performance.now();
 
-async function runBatch({ files, env, isPatient }: Batch, lane: number): Promise<void> {
-  const started = performance.now();
-  const child = fork(join(import.meta.dirname, "files.ts"), files, {
+async function runBatch(batch: Batch, lane: number): Promise<void> {
+  const { files, env, isPatient, isTogether = false } = batch;
+  let started = performance.now();
+  const words = isTogether ? ["--together", ...files] : files;
+  const child = fork(join(import.meta.dirname, "files.ts"), words, {
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe", "ipc"],
-    timeout: LIMIT_MS,
+    timeout: isTogether ? TOGETHER_LIMIT_MS : LIMIT_MS,
     killSignal: "SIGKILL",
   });
   if (child.pid !== undefined && isPatient) setPriority(child.pid, 5);
-  let score: Score | undefined;
+  const told: string[] = [];
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding("utf8").on("data", (text: string) => told.push(text));
+  }
+  const tell = () => process.stdout.write(told.splice(0).join(""));
+  const left = new Set(files);
+  let failures = 0;
+  const note = (score: Score, name: string) => {
+    const [from, wall] = [started - begin, performance.now() - started];
+    rows.push({ ...score, name, wall: wall / 1000, from: from / 1000, lane });
+    failures += score.failed;
+    started = performance.now();
+  };
   child.on("message", (message) => {
-    score = message as Score;
+    const score = message as Score;
+    const ended = score.file === undefined ? [...left] : [score.file];
+    for (const file of ended) left.delete(file);
+    note(score, ended.length === 1 ? (ended[0] ?? "") : `${ended.length} unit files`);
+    if (isTogether) tell();
   });
-  const printed = [child.stdout, child.stderr].map((stream) => (stream ? text(stream) : ""));
   const [code, signal] = (await once(child, "close")) as [number | null, string | null];
-  process.stdout.write((await Promise.all(printed)).join(""));
-  const name = files.length === 1 ? (files[0] ?? "") : `${files.length} unit files`;
-  const failed = score?.failed ?? 0;
-  const ended = score !== undefined && (code === 0 || failed > 0);
-  if (!ended) console.log(`✖ ${name} ended with ${signal ?? `exit code ${code}`}`);
-  const [from, wall] = [started - begin, performance.now() - started].map((ms) => ms / 1000) as [
-    number,
-    number,
-  ];
-  rows.push({
-    ...{ passed: 0, skipped: 0, ...score, failed: ended ? failed : failed + 1 },
-    ...{ name, wall, from, lane },
-  });
+  tell();
+  if (left.size === 0 && (code === 0 || failures > 0)) return;
+  const name = [...(left.size > 0 ? left : files)].join(" ");
+  console.log(`✖ ended with ${signal ?? `exit code ${code}`}: ${name}`);
+  note({ passed: 0, failed: 1, skipped: 0 }, name);
 }
 
 /** The machine, made ready while unit tests run. */
@@ -127,6 +148,7 @@ async function runLane(lane: number, ...lists: Batch[][]): Promise<void> {
   for (;;) {
     const batch = lists.find((list) => list.length > 0)?.shift();
     if (batch === undefined || (batch.isWorld && !(await ready))) return;
+    batch.prepare?.();
     await runBatch(batch, lane);
   }
 }

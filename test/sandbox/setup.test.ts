@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -83,4 +83,27 @@ test("a stale pid file of the engine is removed, a living engine's is kept", asy
     ls ${dir}`;
   const { stdout } = await bash(script);
   assert.deepEqual(stdout.trim().split("\n"), ["dockerd.log", "live"]);
+});
+
+test("SeaweedFS is built without the imports that only register a driver it does not need", async (t) => {
+  const dir = folder(t);
+  const module = join(dir, "module");
+  mkdirSync(join(module, "weed"), { recursive: true });
+  const path = "github.com/seaweedfs/seaweedfs/weed/filer";
+  const source = `import (\n\t_ "${path}/redis3"\n\t_ "${path}/leveldb2"\n\tredis "${path}/redis"\n)\n`;
+  writeFileSync(join(module, "weed/a.go"), source, { mode: 0o444 });
+  for (const name of ["go.mod", "go.sum"]) writeFileSync(join(dir, name), "module x\n");
+  const go = `#!/bin/sh\ncase "$*" in list*) echo ${module};; "mod edit"*) echo "$3" >>"$4";; esac\n`;
+  writeFileSync(join(dir, "go"), go, { mode: 0o755 });
+
+  const script = `. scripts/parts/engines.sh; cd ${dir}; PATH=${dir}:$PATH
+    without_imports example.com/m "$kpb_seaweedfs_drivers" ${dir}/copy`;
+  const { stdout, code, stderr } = await bash(script);
+  assert.equal(code, 0, stderr);
+  assert.equal(stdout.trim(), join(dir, "copy/go.mod"));
+  const replaced = `module x\n-replace=example.com/m=${dir}/copy/module\n`;
+  assert.equal(readFileSync(join(dir, "copy/go.mod"), "utf8"), replaced);
+  const kept = source.replace(`\t_ "${path}/redis3"\n`, "");
+  assert.equal(readFileSync(join(dir, "copy/module/weed/a.go"), "utf8"), kept);
+  assert.equal(readFileSync(join(module, "weed/a.go"), "utf8"), source, "the module itself stays");
 });

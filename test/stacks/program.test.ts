@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
@@ -9,19 +8,12 @@ import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
 import { checkedSettings } from "../../components/backup/agentSettings.ts";
 import { type ResolvedBackup, resolveBackup } from "../../components/backup/resolveBackup.ts";
 import { backupArgs, declareBackup } from "../../stacks/program.ts";
-import { settingsWith } from "../components/application.ts";
+import { DEPLOY, layOutApplication, SECRETS, settingsWith } from "../components/application.ts";
 import { declare, overhear } from "../components/mocks.ts";
 
 let folder: string;
 before(() => {
-  folder = mkdtempSync(join(tmpdir(), "program-"));
-  mkdirSync(join(folder, "config"));
-  mkdirSync(join(folder, ".kamal"));
-  writeFileSync(
-    join(folder, "config/deploy.yml"),
-    "service: shop\naccessories:\n  db:\n    image: postgres:17\n    host: 192.0.2.10\n    env:\n      secret: [POSTGRES_PASSWORD]\n",
-  );
-  writeFileSync(join(folder, ".kamal/secrets"), "POSTGRES_PASSWORD='the-database-password'\n");
+  folder = layOutApplication(DEPLOY, SECRETS);
 });
 after(() => rmSync(folder, { recursive: true }));
 

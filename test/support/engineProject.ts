@@ -88,7 +88,7 @@ export async function openProject(
       workDir,
     },
   );
-  await stack.setAllConfig(config, true);
+  if (Object.keys(config).length > 0) await stack.setAllConfig(config, true);
   const operated = withoutPrompts(stack);
   const running = (program: PulumiFn) => {
     stack.workspace.program = program;

@@ -9,6 +9,7 @@ import { fromEnvironment } from "../../../common/contracts/agentEnvironment/envi
 import type { Manifest } from "../../../common/contracts/manifest.ts";
 import { Problem } from "../../../common/problem.ts";
 import { dumpKey, manifestKey, stampOf } from "../../../storage/catalogue/objectKeys.ts";
+import { backupManifest } from "../../support/manifest.ts";
 import { MemoryStore, serviceError } from "../../support/memoryStore.ts";
 
 /** What the agent decides by what lies in its two buckets, without a service or a database. */
@@ -18,24 +19,10 @@ const START = Date.now();
 const daysAgo = (days: number) => stampOf(new Date(START - days * DAY));
 
 function manifestOf(key: string, stamp: string): Manifest {
-  return {
-    version: 1,
-    database: "app",
+  return backupManifest({
     takenAt: `${stamp}Z`,
     object: { key, bytes: 1, sha256: "0".repeat(64) },
-    format: "pg_dump-custom",
-    ...plain,
-    globals: null,
-    recipients: [],
-    tier: null,
-    suspect: null,
-    server: { version: "17.6", major: 17, systemIdentifier: null, lsn: null },
-    pgDump: "pg_dump (PostgreSQL) 17.6",
-    databaseBytes: 1,
-    tables: [],
-    largeObjects: 0,
-    durationMs: 1,
-  };
+  });
 }
 
 /** A bucket with a good backup of each of these days. */

@@ -3,29 +3,18 @@ import { describe, it } from "node:test";
 import { renderMetrics } from "../../../agent/notify/prometheus.ts";
 import type { DatabaseResult } from "../../../agent/notify/runSummary.ts";
 import type { Manifest } from "../../../common/contracts/manifest.ts";
+import { backupManifest } from "../../support/manifest.ts";
 
 const NOW = new Date("2026-11-24T03:16:00.400Z");
 
 function manifest(database: string, rows: number): Manifest {
-  return {
-    version: 1,
+  return backupManifest({
     database,
-    takenAt: "2026-11-24T03:15:02Z",
     object: { key: "k", bytes: 5120, sha256: "0".repeat(64) },
-    globals: null,
-    format: "pg_dump-custom",
-    compression: "zstd",
-    encryption: "none",
-    recipients: [],
-    tier: null,
-    suspect: null,
-    server: { version: "17.6", major: 17, systemIdentifier: null, lsn: null },
-    pgDump: "pg_dump 17.6",
     databaseBytes: 9,
     tables: [{ schema: "public", name: "t", rows, exact: true }],
-    largeObjects: 0,
     durationMs: 58_250,
-  };
+  });
 }
 
 const good = (database: string, rows = 7): DatabaseResult => ({

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type * as Components from "../../../components/index.ts";
 import { buildDigest } from "../../../components/internal/hostImage.ts";
-import { layOutApplication } from "../application.ts";
+import { deployYml, layOutApplication, REGISTRY } from "../application.ts";
 import { type Declared, declare, isSecret, plainText, SECRET_KEY } from "../mocks.ts";
 
 const PRIVATE_KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nthe-private-key\n";
@@ -14,25 +14,12 @@ let folder: string;
 let components: typeof Components;
 before(async () => {
   folder = layOutApplication(
-    `service: Shop_1
-registry:
-  server: registry.example.com
-  username: deployer
-  password:
-    - KAMAL_REGISTRY_PASSWORD
-ssh:
-  user: deploy
-  proxy: jump@192.0.2.1
-accessories:
-  db:
-    image: postgres:16
-    host: 192.0.2.10
-    env:
-      clear:
-        POSTGRES_DB: shop_production
-      secret:
-        - POSTGRES_PASSWORD
-`,
+    deployYml({
+      service: "Shop_1",
+      head: `${REGISTRY}ssh:\n  user: deploy\n  proxy: jump@192.0.2.1\n`,
+      image: "postgres:16",
+      clear: { POSTGRES_DB: "shop_production" },
+    }),
     `POSTGRES_PASSWORD='the-database-password'\nKAMAL_REGISTRY_PASSWORD='${REGISTRY_PASSWORD}'\n`,
   );
   components = await import("../../../components/index.ts");

@@ -6,7 +6,7 @@ import { backupOutputsSchema } from "../../../common/contracts/stackOutputs.ts";
 import { Schedule } from "../../../common/schedule/schedule.ts";
 import { copyRhythm } from "../../../components/backup/rhythm.ts";
 import type * as Components from "../../../components/index.ts";
-import { layOutApplication } from "../application.ts";
+import { deployYml, layOutApplication, REGISTRY } from "../application.ts";
 import { type Declared, declare, plainText, SECRET_KEY } from "../mocks.ts";
 
 const COPY_SECRET = "the-secret-key-of-the-copy";
@@ -15,18 +15,11 @@ let folder: string;
 let components: typeof Components;
 before(async () => {
   folder = layOutApplication(
-    `service: shop
-registry: { server: registry.example.com, username: deployer, password: [REGISTRY_PASSWORD] }
-ssh: { user: deploy }
-accessories:
-  db:
-    image: postgres:17
-    host: 192.0.2.10
-    env:
-      clear: { POSTGRES_USER: shop, POSTGRES_DB: shop_production }
-      secret: [POSTGRES_PASSWORD]
-`,
-    "POSTGRES_PASSWORD='the-database-password'\nREGISTRY_PASSWORD='the-registry-password'\n",
+    deployYml({
+      head: `${REGISTRY}ssh: { user: deploy }\n`,
+      clear: { POSTGRES_USER: "shop", POSTGRES_DB: "shop_production" },
+    }),
+    "POSTGRES_PASSWORD='the-database-password'\nKAMAL_REGISTRY_PASSWORD='the-registry-password'\n",
   );
   components = await import("../../../components/index.ts");
 });

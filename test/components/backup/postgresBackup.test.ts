@@ -3,7 +3,7 @@ import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type * as Components from "../../../components/index.ts";
-import { layOutApplication } from "../application.ts";
+import { deployYml, layOutApplication, REGISTRY } from "../application.ts";
 import { type Declared, declare, isSecret, plainText, SECRET_KEY } from "../mocks.ts";
 
 const PASSWORD = "the-database-password";
@@ -14,25 +14,10 @@ let folder: string;
 let components: typeof Components;
 before(async () => {
   folder = layOutApplication(
-    `service: shop
-registry:
-  server: registry.example.com
-  username: deployer
-  password:
-    - KAMAL_REGISTRY_PASSWORD
-ssh:
-  user: deploy
-accessories:
-  db:
-    image: postgres:17
-    host: 192.0.2.10
-    env:
-      clear:
-        POSTGRES_USER: shop
-        POSTGRES_DB: shop_production
-      secret:
-        - POSTGRES_PASSWORD
-`,
+    deployYml({
+      head: `${REGISTRY}ssh:\n  user: deploy\n`,
+      clear: { POSTGRES_USER: "shop", POSTGRES_DB: "shop_production" },
+    }),
     `POSTGRES_PASSWORD='${PASSWORD}'\nKAMAL_REGISTRY_PASSWORD='${REGISTRY_PASSWORD}'\n`,
   );
   components = await import("../../../components/index.ts");

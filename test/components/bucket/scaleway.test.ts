@@ -8,7 +8,7 @@ import {
   ScalewayBackupBucket,
   type ScalewayBackupBucketArgs,
 } from "../../../components/scaleway.ts";
-import { layOutApplication, SECRETS } from "../application.ts";
+import { deployYml, layOutApplication, SECRETS } from "../application.ts";
 import { type Declared, declare, isSecret, plainText, SECRET_KEY } from "../mocks.ts";
 
 const PROJECT = "22222222-2222-2222-2222-222222222222";
@@ -146,19 +146,10 @@ for (const [what, [changes, sentence]] of Object.entries(REFUSED)) {
 let folder: string;
 before(() => {
   folder = layOutApplication(
-    `service: shop
-registry:
-  server: localhost:5555
-accessories:
-  db:
-    image: postgres:17
-    host: 192.0.2.10
-    env:
-      clear:
-        POSTGRES_DB: shop_production
-      secret:
-        - POSTGRES_PASSWORD
-`,
+    deployYml({
+      head: "registry:\n  server: localhost:5555\n",
+      clear: { POSTGRES_DB: "shop_production" },
+    }),
     SECRETS,
   );
 });

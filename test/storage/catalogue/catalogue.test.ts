@@ -13,6 +13,7 @@ import {
 } from "../../../storage/catalogue/objectKeys.ts";
 import { readManifest, withManifests } from "../../../storage/catalogue/readManifest.ts";
 import { chooseBackup } from "../../../storage/catalogue/selectBackup.ts";
+import { backupManifest } from "../../support/manifest.ts";
 import { MemoryStore, serviceError } from "../../support/memoryStore.ts";
 
 const plain = { compression: "zstd", encryption: "none" } as const;
@@ -314,23 +315,8 @@ function put(store: MemoryStore, keys: readonly string[]): void {
 }
 
 function manifestOf(key: string, stamp: string): Manifest {
-  return {
-    version: 1,
-    database: "app",
+  return backupManifest({
     takenAt: `${stamp}Z`,
     object: { key, bytes: 1, sha256: "0".repeat(64) },
-    format: "pg_dump-custom",
-    compression: "zstd",
-    encryption: "none",
-    globals: null,
-    recipients: [],
-    tier: null,
-    suspect: null,
-    server: { version: "17.6", major: 17, systemIdentifier: null, lsn: null },
-    pgDump: "pg_dump (PostgreSQL) 17.6",
-    databaseBytes: 1,
-    tables: [],
-    largeObjects: 0,
-    durationMs: 1,
-  };
+  });
 }

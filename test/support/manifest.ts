@@ -1,0 +1,25 @@
+import type { Manifest } from "../../common/contracts/manifest.ts";
+
+/** A manifest of a small good backup of the database `app`; tests say what matters to them. */
+export function backupManifest(over: Partial<Manifest> = {}): Manifest {
+  return {
+    version: 1,
+    database: "app",
+    takenAt: "2026-11-24T03:15:02Z",
+    object: { key: "app.dump.zst", bytes: 1, sha256: "0".repeat(64) },
+    format: "pg_dump-custom",
+    compression: "zstd",
+    encryption: "none",
+    globals: null,
+    recipients: [],
+    tier: null,
+    suspect: null,
+    server: { version: "17.6", major: 17, systemIdentifier: null, lsn: null },
+    pgDump: "pg_dump (PostgreSQL) 17.6",
+    databaseBytes: 1,
+    tables: [],
+    largeObjects: 0,
+    durationMs: 1,
+    ...over,
+  };
+}
