@@ -1,6 +1,6 @@
 import type { AgentSettings } from "../common/contracts/agentEnvironment/environment.ts";
 import { Problem } from "../common/problem.ts";
-import { dueAfter, withJitter } from "../common/schedule/nextRun.ts";
+import { dueAfter, nextRun, withJitter } from "../common/schedule/nextRun.ts";
 import { isDenied } from "../storage/s3/errors.ts";
 import { missedRun } from "./missedRun.ts";
 import type { AgentContext } from "./runtime/context.ts";
@@ -11,9 +11,24 @@ const CATCH_UP_DELAY_S = 120;
 
 const epoch = (date: Date) => Math.floor(date.getTime() / 1000);
 
+const HOUR_MS = 3_600_000;
+const DEFAULT_LIMIT_MS = 6 * HOUR_MS;
+/** The longest that a timer of Node can wait. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** How long one run of the backup may take, milliseconds: as set, else the longer of 6 h and the schedule's interval. */
+export function runLimitMs({ schedule, maxRunHours }: AgentSettings, now = new Date()): number {
+  if (maxRunHours !== undefined) return Math.min(maxRunHours * HOUR_MS, LONGEST_TIMER_MS);
+  if (schedule === undefined) return DEFAULT_LIMIT_MS;
+  const timezone = process.env["TZ"];
+  const first = nextRun(schedule, now, { timezone });
+  const interval = nextRun(schedule, first, { timezone }).getTime() - first.getTime();
+  return Math.min(Math.max(interval, DEFAULT_LIMIT_MS), LONGEST_TIMER_MS);
+}
+
 /**
  * What run.sh waits for: when the next run is due and when it begins, which is later by a random delay, both in seconds
- * since 1970.
+ * since 1970; and how many seconds it may take.
  * @param last when the last run was due; absent at the start of the container
  * @throws Problem when there is no schedule or it cannot be read
  */
@@ -21,7 +36,8 @@ export function nextRunLine(settings: AgentSettings, last: Date | undefined): st
   const { schedule, jitterSeconds } = settings;
   if (schedule === undefined) throw new Problem("SCHEDULE is not set, so nothing is ever due.");
   const due = dueAfter(schedule, new Date(), { last, timezone: process.env["TZ"] });
-  return `${epoch(due)} ${epoch(withJitter(due, jitterSeconds))}`;
+  const limit = Math.ceil(runLimitMs(settings) / 1000);
+  return `${epoch(due)} ${epoch(withJitter(due, jitterSeconds))} ${limit}`;
 }
 
 /**

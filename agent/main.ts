@@ -10,23 +10,28 @@ import { openStore } from "../storage/s3/client.ts";
 import { verifyChosen } from "./archive/verify.ts";
 import { contextForCopy, openCopy } from "./backup/copyDestination.ts";
 import { parseExtraOptions } from "./backup/pgDump.ts";
-import { catchUpLine, nextRunLine } from "./clock.ts";
+import { catchUpLine, nextRunLine, runLimitMs } from "./clock.ts";
 import { list } from "./list.ts";
 import { chooseDatabase, forDatabase, printDatabases } from "./postgres/databases.ts";
 import { probe } from "./probe.ts";
+import { printActivity } from "./restore/kept/activity.ts";
+import { dropKept, printKept } from "./restore/kept/keptDatabases.ts";
+import { printHistory, recorded } from "./restore/kept/records.ts";
+import { replacedBy, undo } from "./restore/kept/undo.ts";
 import { type RestoreOptions, restore } from "./restore/restore.ts";
-import { undo } from "./restore/undo.ts";
 import { type RunOptions, runBackup } from "./run.ts";
 import { type Attachment, attachTo } from "./runtime/attachment.ts";
+import { cancel } from "./runtime/cancel.ts";
 import { confirmation } from "./runtime/confirm.ts";
 import { loggedReport, openContainerLog } from "./runtime/containerLog.ts";
 import type { AgentContext } from "./runtime/context.ts";
 import { errorMessage } from "./runtime/errorMessage.ts";
-import { recordFault } from "./runtime/healthRecord.ts";
+import { recordFault, recordResult } from "./runtime/healthRecord.ts";
 import { Journal } from "./runtime/journal.ts";
 import { translateVariables } from "./runtime/legacyVariables.ts";
 import { redactor } from "./runtime/redact.ts";
 import { openReport } from "./runtime/reporter.ts";
+import { registerRun } from "./runtime/runRegistry.ts";
 import { readSecrets } from "./runtime/secrets.ts";
 import { Stopped, stopOnSignal } from "./runtime/signals.ts";
 
@@ -46,6 +51,8 @@ const redact = redactor([
 ]);
 let report = openReport(json, redact);
 const journal = new Journal();
+/** Takes back that this command runs. */
+let unregister = () => {};
 /** Whoever has started this run, where it is tied to them. */
 let attachment: Attachment | undefined;
 
@@ -80,9 +87,9 @@ tracked("backup", "dump the database into the bucket now")
   .option("--catch-up", "for run.sh: only if the run that was missed is still missing")
   .action(async (options: RunOptions) => {
     if (options.scheduled !== true) printWarnings();
-    const describe = (error: unknown) => redact(errorMessage(error));
+    const describe = (error: unknown) => redact(sentenceOf(error));
     const stateFolder = process.env["AGENT_STATE_DIR"];
-    await runBackup(openContext, options, { stateFolder, describe });
+    await runBackup(openLimited, options, { stateFolder, describe });
   });
 
 tracked("restore", "restore into a new database, check it, and swap it with the live one")
@@ -120,24 +127,61 @@ Examples:
   )
   .action(async (wanted: string, { owner, ...options }: RestoreFlags) => {
     const scratch = options.scratch ?? env["RESTORE_SCRATCH_DIR"];
-    const { complete } = await restore(openContextFor(options), {
-      wanted,
-      ...options,
-      // Commander's own way with an option that begins with "no".
-      noOwner: owner === false,
-      ...(scratch && { scratch }),
-      secrets: await secretsFor(options),
-      confirm: confirmation(options.yes === true || json, stop.signal),
-    });
-    if (!complete) lessThanWhole = true;
+    const context = openContextFor(options);
+    const database = options.into ?? context.settings.postgres.database;
+    const about = { action: "restore", database, asked: wanted } as const;
+    const run = async (context: AgentContext) => {
+      const { complete } = await restore(context, {
+        wanted,
+        ...options,
+        // Commander's own way with an option that begins with "no".
+        noOwner: owner === false,
+        ...(scratch && { scratch }),
+        secrets: await secretsFor(options),
+        confirm: confirmation(options.yes === true || json, stop.signal),
+      });
+      if (!complete) lessThanWhole = true;
+    };
+    // A dry run is no try.
+    await (options.dryRun === true ? run(context) : recorded(context, about, sentenceOf, run));
   });
 
 tracked("undo", "swap a database that a restore has replaced back into its place")
   .argument("<name>", "its name now, <database>_before_<time>")
   .option("--yes", "do not ask")
   .action(async (name: string, options: { yes?: boolean }) => {
-    await undo(openContext(), name, confirmation(options.yes === true || json, stop.signal));
+    const context = openContext();
+    const database = replacedBy(context.settings, name);
+    const about = { action: "undo", database, asked: name } as const;
+    await recorded(context, about, sentenceOf, (context) =>
+      undo(context, name, confirmation(options.yes === true || json, stop.signal)),
+    );
   });
+
+tracked("kept", "the databases that restores have left: replaced, undone, unfinished")
+  .option("--drop <name>", "drop this one for good")
+  .option("--yes", "do not ask")
+  .action(async ({ drop, yes }: { drop?: string; yes?: boolean }) => {
+    if (drop === undefined) return printKept(openContext());
+    if (yes !== true && !process.stdin.isTTY) {
+      throw new Problem(
+        "--drop asks before it drops a database, and there is no terminal. Add --yes.",
+      );
+    }
+    await dropKept(openContext(), drop, confirmation(yes === true, stop.signal));
+  });
+
+command("history", "what was restored and undone, or tried, newest first").action(() =>
+  printHistory(openContext()),
+);
+
+command("activity", "what runs in this container, and what was left").action(() =>
+  printActivity(openContext(), process.env["AGENT_STATE_DIR"]),
+);
+
+command("cancel", "stop a backup, restore, verify or undo that runs in this container")
+  .argument("[command]", "which one, where several run")
+  .action((name?: string) => cancel(process.env["AGENT_STATE_DIR"], name, report));
 
 tracked("verify", "read a backup to its end, without a database")
   .argument("[backup]", "latest, or a time as list shows it", "latest")
@@ -225,19 +269,26 @@ function several(value: string, before: readonly string[] = []): string[] {
 
 program.hook("preAction", (_, action) => {
   if (!TRACKED.has(action.name())) return;
+  // A list changes nothing.
+  if (action.name() === "kept" && action.opts<{ drop?: string }>().drop === undefined) return;
+  const given = action.processedArgs.filter((word) => typeof word === "string");
+  const words = [action.name(), ...given].join(" ");
+  unregister = registerRun(process.env["AGENT_STATE_DIR"], action.name(), words);
   const log = openContainerLog();
   if (log !== undefined) report = loggedReport(report, action.name(), log, redact);
   if (action.opts<{ attached?: boolean }>().attached !== true) return;
   attachment = attachTo(process.stdin, stop);
 });
-stop.onDeadline(() =>
-  report.error(
-    `${stoppedBy()}; it did not end in time, so something unfinished may be left. The next run of the same command removes it.`,
-  ),
-);
+stop.onDeadline(() => {
+  const sentence = `${stoppedBy()}; it did not end in time, so something unfinished may be left. The next run of the same command removes it.`;
+  report.error(sentence);
+  if (process.argv[2] === "backup") recordResult(process.env["AGENT_STATE_DIR"], redact(sentence));
+  unregister();
+});
 
 process.exitCode = await run();
 stop.done();
+unregister();
 attachment?.close();
 
 async function run(): Promise<number> {
@@ -288,6 +339,22 @@ function openContext(): AgentContext {
   const copy = openCopy(settings, report);
   const { signal, uninterrupted } = stop;
   return { settings, store, ...(copy && { copy }), report, signal, journal, uninterrupted };
+}
+
+/** Every run has an end: at its limit it is stopped as by a signal. */
+function openLimited(): AgentContext {
+  const context = openContext();
+  const limit = runLimitMs(context.settings);
+  const hours = Math.round(limit / 360_000) / 10;
+  setTimeout(
+    () =>
+      stop.request(
+        `stopped after ${hours} h, the longest that a run may take (BACKUP_MAX_RUN_HOURS),`,
+        1,
+      ),
+    limit,
+  ).unref();
+  return context;
 }
 
 /** For the one database that the command is about, in the bucket that it is about. */

@@ -1,5 +1,6 @@
 import { Problem } from "../common/problem.ts";
 import { lastDue } from "../common/schedule/nextRun.ts";
+import { abortAbandoned } from "../storage/upload/unfinishedUploads.ts";
 import { type BackupOptions, backup } from "./backup/backup.ts";
 import { hasBackupSince, missedRun } from "./missedRun.ts";
 import { Notifier } from "./notify/notifier.ts";
@@ -48,6 +49,7 @@ export async function runBackup(
     notifier = new Notifier(context, summary);
     notifier.runStarted();
     const names = await selectDatabases(context.settings, options.database);
+    for (const name of names) context.journal?.expected(name, `"${name}" was not stored`);
     if (options.database === undefined) await announceLeftOut(context);
     await forEachDatabase(
       context,
@@ -57,6 +59,7 @@ export async function runBackup(
     // Of databases that another run has backed up, that one leaves the result.
     if (names.length > 0 && !summary.anyStored) return;
     if (options.database === undefined) recordResult(stateFolder);
+    await sweepUploads(context);
     await notifier.runEnded();
   } catch (error) {
     // The other run leaves its own result; this one has none.
@@ -64,6 +67,21 @@ export async function runBackup(
     recordResult(stateFolder, describe(error));
     await notifier?.runEnded(describe(error));
     throw error;
+  }
+}
+
+/** What killed runs have left in the buckets. The backup is complete: a failure is a warning. */
+async function sweepUploads({ store, copy, report }: AgentContext): Promise<void> {
+  for (const each of [store, copy?.store]) {
+    if (each === undefined) continue;
+    try {
+      const aborted = await abortAbandoned(each, new Date());
+      const names = aborted.map(({ key, begunAt }) => `${key} of ${begunAt}`);
+      if (names.length > 0) report.warn(`aborted unfinished uploads: ${names.join(", ")}.`);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      report.warn(`unfinished uploads of earlier runs were not looked for: ${why}`);
+    }
   }
 }
 

@@ -4,7 +4,10 @@ import { Command, CommanderError } from "commander";
 import { printable, printableJson } from "../common/printable.ts";
 import { Problem } from "../common/problem.ts";
 import { backup } from "./commands/backup.ts";
+import { cancel } from "./commands/cancel.ts";
 import { drift } from "./commands/drift.ts";
+import { history } from "./commands/history.ts";
+import { kept } from "./commands/kept.ts";
 import { list } from "./commands/list.ts";
 import { restore } from "./commands/restore.ts";
 import { status } from "./commands/status.ts";
@@ -158,7 +161,39 @@ function describeProgram(terminal: Terminal, exit: (code: number) => void): Comm
     .action(async (kept: string, options, command: Command) =>
       undo(await open(common(command)), kept, options),
     )
-    .addHelpText("after", examples("undo shop_production_before_20261124T102110"));
+    .addHelpText(
+      "after",
+      examples(
+        "undo shop_production_before_20261124T102110",
+        "undo -- -odd_before_20261124T102110",
+      ),
+    );
+
+  program
+    .command("kept")
+    .description("show the databases that restores have left on the server, or drop one")
+    .option("--drop <name>", "drop this one for good, after its name was typed")
+    .option("--yes", "do not ask")
+    .action(async (options, command: Command) => kept(await open(common(command)), options))
+    .addHelpText(
+      "after",
+      examples("kept", "kept --json", "kept --drop shop_production_before_20261124T102110"),
+    );
+
+  program
+    .command("history")
+    .description("show what was restored and undone, or tried, and how long it took")
+    .action(async (_, command: Command) => history(await open(common(command))))
+    .addHelpText("after", examples("history", "history --json"));
+
+  program
+    .command("cancel")
+    .description("stop the backup, restore, verify or undo that runs in the container")
+    .argument("[command]", "which one, where several run")
+    .action(async (name: string | undefined, _, command: Command) =>
+      cancel(await open(common(command)), name),
+    )
+    .addHelpText("after", examples("cancel", "cancel restore"));
 
   program
     .command("verify")
@@ -197,7 +232,8 @@ function describeProgram(terminal: Terminal, exit: (code: number) => void): Comm
 
 function common(command: Command): CommonOptions {
   const options = command.optsWithGlobals<Partial<CommonOptions>>();
-  return { ...options, cwd: resolve(options.cwd ?? ".") };
+  const { cwd = "." } = options;
+  return { ...options, cwd: resolve(cwd), ...(options.cwd && { typedCwd: cwd }) };
 }
 
 /** For an option that may be given several times. */

@@ -36,6 +36,7 @@ const SAME = [
   "compressionLevel",
   "verify",
   "maxShrinkPercent",
+  "maxRunHours",
   "globals",
   "dumpOptions",
 ];
@@ -124,6 +125,7 @@ export function backupArgs(name: string, config: pulumi.Config): PostgresBackupA
     verify: config.getBoolean("verify") ?? false,
     ...keepOf(config),
     maxShrinkPercent: config.getNumber("maxShrinkPercent") ?? 50,
+    ...given("maxRunHours", config.getNumber("maxRunHours")),
     globals: config.getBoolean("globals") ?? true,
     dumpOptions: (config.get("dumpOptions") ?? "").split(/\s+/).filter(Boolean),
     notices: {
@@ -330,6 +332,9 @@ function copyOf(config: pulumi.Config): { copy?: CopyArgs } {
 }
 
 /** An optional argument: left out when the configuration has no word for it. */
-function given<K extends string>(key: K, value: string | undefined): { [P in K]?: string } {
-  return value ? ({ [key]: value } as { [P in K]: string }) : {};
+function given<K extends string, V extends string | number>(
+  key: K,
+  value: V | undefined,
+): { [P in K]?: V } {
+  return value ? ({ [key]: value } as { [P in K]: V }) : {};
 }

@@ -16,6 +16,7 @@ import type { DestinationResults } from "./destinationResults.ts";
 import type { Destination } from "./destinations.ts";
 import type { DumpDestination, DumpPlan } from "./dumpPlan.ts";
 import type { UploadedDump } from "./dumpUpload.ts";
+import { removeOrphanedGlobals } from "./globals.ts";
 
 /** What a manifest says of the run that made it. */
 export interface RunFacts {
@@ -35,16 +36,18 @@ interface Commit {
 
 /** Writes the manifest wherever the dump was stored: only then the backup exists there. */
 export async function commitUploads(
-  { settings, report }: AgentContext,
+  context: AgentContext,
   commit: Commit,
   results: DestinationResults,
 ): Promise<void> {
+  const { settings, report } = context;
   const { plan, uploaded, reference } = commit;
   for (const warning of uploaded.warnings) report.warn(`pg_dump warned: ${warning}`);
   const { database } = settings.postgres;
   for (const { destination, dump, globals } of uploaded.uploads) {
     const { name } = destination;
     if (dump.status === "rejected") {
+      if (globals !== null) await removeOrphanedGlobals(context, destination.store, globals.key);
       results.recordFailure(name, dump.reason);
       continue;
     }

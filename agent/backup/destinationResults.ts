@@ -17,6 +17,10 @@ export class DestinationResults {
   /** The backup counts there. */
   recordStored(name: DestinationName, manifest: Manifest): void {
     this.#manifests.set(name, manifest);
+    const { journal } = this.#context;
+    const stored = `"${manifest.database}" is complete`;
+    if (name === "first") journal?.stays(manifest.database, stored);
+    else journal?.stays(`copy of ${manifest.database}`, `the copy of ${stored}`);
   }
 
   /** It has failed there; of several failures the first one stays. */

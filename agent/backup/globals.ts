@@ -1,4 +1,5 @@
 import type { Manifest } from "../../common/contracts/manifest.ts";
+import type { ObjectStore } from "../../storage/s3/objectStore.ts";
 import { connectionString, libpqEnvironment } from "../postgres/connection.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import { beginHeader, type PendingHeader } from "../streams/encrypt.ts";
@@ -74,4 +75,23 @@ export function startGlobalsDump(
       return destinations.map(() => ({ status: "fulfilled", value: null }));
     },
   };
+}
+
+/**
+ * Takes away the roles and grants of a backup that did not come about, which this run has stored. A key that may not delete
+ * leaves them, and they are named: they are no backup, and the bucket's own rule expires them.
+ */
+export async function removeOrphanedGlobals(
+  { report, journal, signal }: Pick<AgentContext, "report" | "journal" | "signal">,
+  store: ObjectStore,
+  key: string,
+): Promise<void> {
+  try {
+    await store.delete(key);
+  } catch {
+    const left = `the roles and grants stay as ${key} without a backup`;
+    journal?.stays(key, left);
+    // The sentence of a run that was stopped says it.
+    if (!signal.aborted) report.warn(`${left}; the key may not delete them.`);
+  }
 }

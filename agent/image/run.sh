@@ -7,6 +7,8 @@ state=${AGENT_STATE_DIR:-/dev/shm}
 # How long one wait lasts; after each the clock is read again, since it may have been set or the machine suspended.
 step=60
 child=
+# Seconds that one run may take; "agent next" says how many.
+limit=21600
 
 # Every running agent in the container, also those that `docker exec` has started.
 programs() {
@@ -38,12 +40,17 @@ note() {
 
 # run_backup [OPTION...]
 run_backup() {
-  note running "$(date +%s)"
-  agent backup "$@" &
+  note running "$(date +%s) $limit"
+  # It ends by itself at its limit; this is for one that cannot.
+  timeout --kill-after=30 $((limit + 90)) agent backup "$@" &
   child=$!
   wait "$child"
   code=$?
   child=
+  if [ "$code" -eq 124 ]; then
+    echo "failed $(date +%s) the backup did not end within $limit s and was stopped" >"$state/agent.result"
+    echo "error: the backup did not end within $limit s and was stopped" >&2
+  fi
   # Killed from outside, e.g. for lack of memory, or not even started: it could not leave its result itself.
   if [ "$code" -gt 125 ]; then
     echo "failed $(date +%s) the backup ended with code $code" >"$state/agent.result"
@@ -66,8 +73,10 @@ wait_until() {
 # plan [--after EPOCH]: sets `due`, when the schedule says, and `start`, which is later by a random delay.
 plan() {
   next=$(agent next "$@") || exit 1
-  due=${next% *}
-  start=${next#* }
+  read -r due start most <<NEXT
+$next
+NEXT
+  limit=${most:-$limit}
   echo "next backup $(utc "$start")"
 }
 
@@ -82,6 +91,14 @@ case ${SCHEDULE:-} in
     exit $?
     ;;
 esac
+
+# What a restore has left that was killed with an earlier container: the whole database in clear, before it had no name.
+if [ $$ -eq 1 ]; then
+  rm -rf /scratch/restore-*
+fi
+if [ -n "${RESTORE_SCRATCH_DIR:-}" ]; then
+  rm -rf "$RESTORE_SCRATCH_DIR"/restore-*
+fi
 
 echo "SCHEDULE \"$SCHEDULE\""
 plan

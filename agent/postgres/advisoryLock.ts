@@ -9,6 +9,10 @@ const CLASS = 0x6b706762;
 const BACKUP = 1;
 const RESTORE = 2;
 
+/** How long the lock of a killed restore may outlive it, e.g. while its CREATE DATABASE copies a template. */
+const KILLED_RUN_MS = 10_000;
+const LOCK_AGAIN_MS = 250;
+
 /** A backup was not started because another one of the same database is under way. */
 export class AnotherBackupRuns extends Problem {}
 
@@ -30,7 +34,11 @@ export async function takeBackupLock(client: pg.Client, database: string): Promi
  * @throws Problem when another restore holds it
  */
 export async function takeRestoreLock(client: pg.Client): Promise<void> {
-  if (await tryLock(client, RESTORE)) return;
+  // The server ends the last statement of a run that was killed, and only then lets its lock go.
+  for (const limit = performance.now() + KILLED_RUN_MS; performance.now() < limit; ) {
+    if (await tryLock(client, RESTORE)) return;
+    await sleep(LOCK_AGAIN_MS);
+  }
   throw new Problem(
     `another restore is running on this server. ${describe(await holderOf(client, RESTORE))}`,
   );

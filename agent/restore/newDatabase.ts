@@ -13,7 +13,7 @@ import { createOptions } from "./databaseProperties.ts";
 import { isLocaleError, localeProblem } from "./properties/serverLocale.ts";
 
 /** Comment of a database that is an unfinished restore, which the next try may drop. */
-const UNFINISHED = "kamal-postgres-backup: unfinished restore, safe to drop";
+export const UNFINISHED = "kamal-postgres-backup: unfinished restore, safe to drop";
 
 /**
  * Makes the empty database that a restore fills, like the given one. A leftover of an earlier try is dropped; anything

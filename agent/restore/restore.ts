@@ -2,12 +2,14 @@ import type pg from "pg";
 import { Problem } from "../../common/problem.ts";
 import { requireNoBackup, takeRestoreLock } from "../postgres/advisoryLock.ts";
 import { connectMaintenance } from "../postgres/connection.ts";
+import { NotConfirmed } from "../runtime/confirm.ts";
 import { type AgentContext, uninterrupted } from "../runtime/context.ts";
 import { type Compared, checkRestored } from "./checkRestored.ts";
 import { detachSubscriptions } from "./checks/replication.ts";
 import { requirePrimary } from "./checks/server.ts";
 import type { RestoreRequest } from "./choice.ts";
 import { copyProperties } from "./databaseProperties.ts";
+import { sweepLeftovers } from "./kept/leftovers.ts";
 import { type BoundExtensions, findBoundExtensions, loadBound } from "./load/boundExtensions.ts";
 import { loadContent } from "./load/content.ts";
 import type { FailedStatement } from "./load/keepGoing.ts";
@@ -53,10 +55,12 @@ export async function restore(
     if (
       !(await options.confirm(`Restore ${plan.database} from ${plan.entry.stamp}?`, plan.database))
     ) {
-      throw new Problem("not confirmed, so nothing was changed.");
+      throw new NotConfirmed();
     }
     context.signal.throwIfAborted();
     if (plan.roles !== null) await makeRoles(maintenance, plan.roles, context, plan.notRestored);
+    // First, because trying an extension makes a database of the same name.
+    await sweepLeftovers(context, maintenance, plan.database, options.scratch);
     const bound = await findBoundExtensions(seen, maintenance, plan, []);
     plan.notRestored.reportNew(report);
     await createRestoreDatabase(maintenance, settings.postgres, plan.temporaryName, plan.model);

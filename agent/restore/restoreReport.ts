@@ -3,10 +3,10 @@ import { formatBytes } from "../../common/format.ts";
 import type { Report } from "../runtime/reporter.ts";
 import type { Compared } from "./checkRestored.ts";
 import { describeOccupant } from "./checks/occupants.ts";
+import { undoCommand } from "./kept/undo.ts";
 import { describeFailed, type FailedStatement } from "./load/keepGoing.ts";
 import type { Plan } from "./plan.ts";
 import { announceRoles } from "./roles.ts";
-import { undoCommand } from "./undo.ts";
 
 /** Reports what will happen. */
 export function announce(report: Report, plan: Plan): void {
@@ -17,7 +17,7 @@ export function announce(report: Report, plan: Plan): void {
   report.line(
     live === null
       ? `There is no database "${database}" now; it appears when its content has been checked.`
-      : `The current database stays as "${previousName}"; until the swap, which closes its connections for a moment, it is not touched.`,
+      : `The current database stays as "${previousName}"; until the swap, which closes its connections and may refuse a new one once, it is not touched.`,
   );
   const room = manifest?.databaseBytes ?? 0;
   if (room > 0) {

@@ -22,8 +22,9 @@ export interface SwapNames {
 
 /**
  * Gives the restored database its name, in one transaction: either both names have changed or neither, also when this
- * process is killed in the middle. RENAME itself keeps new connections waiting from its first moment on; `cutter` ends
- * the open ones until it gets through.
+ * process is killed in the middle. RENAME itself keeps new connections waiting from its first moment on; `sessionEnder` ends
+ * the open ones until it gets through. Whoever has waited for the old name is refused once, with 3D000 "It seems to have just
+ * been dropped or renamed" (InitPostgres, utils/init/postinit.c of PostgreSQL 17), and gets in at the next try.
  * @param mover connection to a maintenance database
  * @param sessionEnder another one
  * @returns number of connections closed

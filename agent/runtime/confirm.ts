@@ -1,3 +1,12 @@
+import { Problem } from "../../common/problem.ts";
+
+/** Whoever was asked has said no. */
+export class NotConfirmed extends Problem {
+  constructor() {
+    super("not confirmed, so nothing was changed.");
+  }
+}
+
 /**
  * Asks to type the database's name when a person sits at the terminal. Without a terminal there is nobody to ask, and a
  * restore keeps the old database, so it goes on, as the old image's script did.

@@ -5,6 +5,15 @@
 export class Journal {
   readonly #stays = new Map<string, string>();
   readonly #tidied = new Set<string>();
+  readonly #expected = new Map<string, string>();
+
+  /**
+   * Something is to be done that `stays` notes under the same name.
+   * @param missing for a person, in case it is not: `"shop" was not stored`
+   */
+  expected(what: string, missing: string): void {
+    this.#expected.set(what, missing);
+  }
 
   /**
    * Something stands, whatever comes.
@@ -27,7 +36,10 @@ export class Journal {
   /** How a run ends that was stopped, without its full stop. */
   ending(): string {
     const stays = [...this.#stays.values()];
-    if (stays.length > 0) return `: ${[...stays, ...this.#tidied].join(", ")}`;
+    if (stays.length > 0) {
+      const missing = [...this.#expected].filter(([what]) => !this.#stays.has(what));
+      return `: ${[...stays, ...missing.map(([, words]) => words), ...this.#tidied].join(", ")}`;
+    }
     const tidied = this.#tidied.size === 0 ? "" : `; ${[...this.#tidied].join(", ")}`;
     return `; nothing was stored or changed${tidied}`;
   }

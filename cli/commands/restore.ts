@@ -115,7 +115,7 @@ export async function restore(
     return 0;
   }
   const restored = await runAgent(container, args, "restored", { ...call, codes: [0, INCOMPLETE] });
-  const undo = restored.undo === null ? null : `npx kamal-postgres-backup ${restored.undo}`;
+  const undo = restored.undo === null ? null : session.commandLine(restored.undo);
   for (const line of describeResult(entry, restored)) screen.line(line);
   if (undo !== null) screen.line(`To swap back: ${undo}`);
   const { event: _, ...result } = restored;

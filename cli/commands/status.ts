@@ -10,6 +10,7 @@ import type { Databases, Session } from "../session/session.ts";
 import type { StackChoice } from "../stack/pulumi.ts";
 import { formatStamp } from "../terminal/format.ts";
 import { paint, renderTable } from "../terminal/render.ts";
+import { describeActivity, readActivity } from "./activity.ts";
 
 /**
  * Shows the container, the newest backup and whether it is young enough. What the agent cannot list is read from the bucket.
@@ -31,6 +32,7 @@ export async function status(session: Session, stack: StackChoice): Promise<numb
   const judged = judgeDatabases(backup, stored, now);
   const copy = forCopy(session);
   const storedCopies = copy && (await read(copy, stored.databases));
+  const activity = inspected && state.running ? await readActivity(session) : undefined;
   const copies = copy && storedCopies ? judgeDatabases(copy.backup, storedCopies, now) : [];
   // Of a container that is down, an unknown age is part of the answer.
   const error = down
@@ -49,6 +51,7 @@ export async function status(session: Session, stack: StackChoice): Promise<numb
     ["schedule", backup.schedule.includes("TZ=") ? backup.schedule : `${backup.schedule} (UTC)`],
     ...judged.flatMap(describe("backup")),
     ...copies.flatMap(describe("copy")),
+    ...describeActivity(activity, now),
     ...(notListed === undefined ? [] : [["agent", `lists no backups: ${notListed}`]]),
   ];
   const names = stored.databases?.join(", ") || describeDatabases(session);
@@ -78,6 +81,7 @@ export async function status(session: Session, stack: StackChoice): Promise<numb
         databases: documents(copies),
       },
     }),
+    ...(activity !== undefined && !(activity instanceof Problem) && { activity }),
     ...(error && { error: error.message }),
     ...(notListed !== undefined && { agentError: notListed }),
   });

@@ -28,9 +28,14 @@ export async function undo(
   ];
   if (options.yes) for (const line of plan) screen.line(line);
   else await confirm(screen, plan, database);
-  const { event: _, ...undone } = await runAgent(container, ["undo", kept, "--yes"], "undone", {
-    onStderrLine: (line) => screen.warn(line),
-  });
+  const { event: _, ...undone } = await runAgent(
+    container,
+    ["undo", "--yes", "--", kept],
+    "undone",
+    {
+      onStderrLine: (line) => screen.warn(line),
+    },
+  );
   const { previous, elapsedMs } = undone;
   screen.line(
     `${paint.good("Swapped back")}: ${undone.from} is ${undone.database} again, in ${formatDuration(elapsedMs)}.`,

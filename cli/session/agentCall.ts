@@ -69,7 +69,9 @@ export async function runAgent<Name extends FinalEvent["event"]>(
   call: AgentCall = {},
 ): Promise<Extract<FinalEvent, { event: Name }>> {
   const [name = ""] = args;
-  if (!ATTACHED.has(name)) return (await runOnce(container, args, final, call, "read")) as never;
+  // A list of kept databases changes nothing.
+  const attached = ATTACHED.has(name) || (name === "kept" && args.length > 1);
+  if (!attached) return (await runOnce(container, args, final, call, "read")) as never;
   const ended = await runOnce(container, args, final, call, "attached");
   if (ended !== "older agent") return ended;
   // It has refused the option before it did anything.

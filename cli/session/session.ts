@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { type BackupOutputs, findBackupOutputs } from "../../common/contracts/stackOutputs.ts";
 import { Problem } from "../../common/problem.ts";
+import { shellQuote } from "../../common/ssh/command.ts";
 import { stackOutputs } from "../stack/pulumi.ts";
 import { sshPrivateKey } from "../stack/stateSecrets.ts";
 import type { Screen } from "../terminal/screen.ts";
@@ -13,6 +14,8 @@ export type Databases = readonly string[] | null;
 /** Options that every command takes. */
 export interface CommonOptions {
   readonly cwd: string;
+  /** The folder as it was typed; absent: it was not. */
+  readonly typedCwd?: string;
   readonly stack?: string;
   /** File with saved outputs, so that no Pulumi is needed. */
   readonly outputs?: string;
@@ -36,6 +39,11 @@ export interface Session {
   readonly ofCopy?: true;
   readonly container: Container;
   readonly screen: Screen;
+  /**
+   * A command of this program as it can be pasted here, for the same stack, backup and host.
+   * @param words as the agent has quoted them: `undo shop_before_20261124T102110`
+   */
+  readonly commandLine: (words: string) => string;
 }
 
 /**
@@ -57,7 +65,19 @@ export async function openSession(options: CommonOptions, screen: Screen): Promi
     databases,
     container: containerOn(backup, host, keyInState(options, backup, host.host)),
     screen,
+    commandLine: (words) => commandLine(options, words),
   };
+}
+
+function commandLine(
+  { stack, outputs, name, host, typedCwd }: CommonOptions,
+  words: string,
+): string {
+  const given = { "--stack": stack, "--cwd": typedCwd, "--outputs": outputs, "--name": name };
+  const options = Object.entries({ ...given, "--host": host }).flatMap(([option, value]) =>
+    value === undefined ? [] : [option, shellQuote(value)],
+  );
+  return ["npx", "kamal-postgres-backup", ...options, words].join(" ");
 }
 
 /** The key that the program was given, as the stack's state holds it. Saved outputs do not say of which stack they are. */

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { Problem } from "../problem.ts";
 import { manifestSchema } from "./manifest.ts";
+import { restoreRecordSchema } from "./restoreRecord.ts";
 
 // The JSON events of the agent, one a line on its standard output with `--json`: the contract between the container and
 // the command line. The schemas are the one source of both sides: the agent writes a `WrittenEvent`; the
@@ -136,6 +137,65 @@ const databasesSchema = z.object({
   stored: z.array(z.string()).readonly().nullable(),
 });
 
+const keptDatabaseSchema = z.object({
+  name: z.string(),
+  /** The one that a restore has replaced, or was to make. */
+  database: z.string(),
+  /** `before`: replaced by a restore. `undone`: replaced by an undo. `unfinished`: left by a restore that was killed. */
+  kind: z.enum(["before", "undone", "unfinished"]),
+  /** When it got this name, UTC; of an unfinished one the stamp of its backup. */
+  stamp: z.string(),
+  /** null: the role may not ask. */
+  bytes: z.number().nullable(),
+  /** Connections to it. */
+  sessions: z.number(),
+  /** Command that swaps it back, to be written behind the program's name. */
+  undo: z.string().nullable(),
+});
+
+const keptSchema = z.object({
+  event: z.literal("kept"),
+  databases: z.array(keptDatabaseSchema).readonly(),
+});
+
+const droppedSchema = z.object({
+  event: z.literal("dropped"),
+  name: z.string(),
+  database: z.string(),
+  bytes: z.number().nullable(),
+});
+
+const runningSchema = z.object({
+  pid: z.number(),
+  /** `restore` */
+  command: z.string(),
+  /** With what it was asked for: `restore 2026-11-24T03:15:02` */
+  words: z.string(),
+  startedAt: z.string(),
+});
+
+const cancelledSchema = z.object({
+  event: z.literal("cancelled"),
+  runs: z.array(runningSchema).readonly(),
+});
+
+const historySchema = z.object({
+  event: z.literal("history"),
+  records: z.array(restoreRecordSchema).readonly(),
+});
+
+/** What goes on in the container, and what was left there. What could not be found out is null; `remarks` says why. */
+const activitySchema = z.object({
+  event: z.literal("activity"),
+  runs: z.array(runningSchema).readonly(),
+  kept: z.array(keptDatabaseSchema).readonly().nullable(),
+  /** Restores and undos, newest first. */
+  records: z.array(restoreRecordSchema).readonly().nullable(),
+  /** Uploads of the backups' prefix that were begun and neither finished nor aborted. */
+  uploads: z.object({ count: z.number(), oldest: z.string().nullable() }).nullable(),
+  remarks: z.array(z.string()).readonly(),
+});
+
 const listSchema = z.object({ event: z.literal("list"), backups: z.array(entrySchema).readonly() });
 const errorSchema = z.object({ event: z.literal("error"), message: z.string() });
 
@@ -148,6 +208,11 @@ const eventSchema = z.discriminatedUnion("event", [
   undoneSchema,
   verifiedSchema,
   databasesSchema,
+  keptSchema,
+  droppedSchema,
+  cancelledSchema,
+  activitySchema,
+  historySchema,
   listSchema,
   errorSchema,
 ]);
@@ -162,6 +227,9 @@ export type ProgressEvent = z.infer<typeof progressSchema>;
 export type CopiedEvent = z.infer<typeof copiedSchema>;
 export type RestoredEvent = z.infer<typeof restoredSchema>;
 export type PlannedEvent = z.infer<typeof plannedSchema>;
+export type KeptDatabase = z.infer<typeof keptDatabaseSchema>;
+export type RunningCommand = z.infer<typeof runningSchema>;
+export type ActivityEvent = z.infer<typeof activitySchema>;
 /** One backup as the agent lists it. */
 export type Entry = z.infer<typeof entrySchema>;
 /** The event that ends a run well. */

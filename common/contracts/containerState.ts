@@ -1,13 +1,14 @@
 /**
  * The state of a running container, as small files in its folder `AGENT_STATE_DIR`, `/dev/shm` in the image: the contract
- * between the agent (agent/runtime/healthState.ts), the scheduler (agent/image/run.sh) and the health check that Docker
+ * between the agent (agent/runtime/healthRecord.ts), the scheduler (agent/image/run.sh) and the health check that Docker
  * calls (agent/image/agent-health). The folder lies in memory, so the state begins anew with each container. Each file
  * holds one line without secrets; a shell reads it with `read -r`.
  */
 export const STATE_FILES = {
   /**
-   * What the scheduler does, and since or until when: `waiting EPOCH` until that second, `running EPOCH` since it. Written
-   * by run.sh; the health check calls a wait stale that is five minutes past.
+   * What the scheduler does, and since or until when: `waiting EPOCH` until that second, `running EPOCH SECONDS` since it,
+   * and for so long at most. Written by run.sh; the health check calls a wait stale that is five minutes past, and a run
+   * stuck that is so for a minute.
    */
   scheduler: "agent.scheduler",
   /**
@@ -26,6 +27,12 @@ export const STATE_FILES = {
  * One file for each of the buckets that a backup goes to. Written and taken away by the agent.
  */
 export const REMARK_FILES = { first: "agent.remark.first", copy: "agent.remark.copy" } as const;
+
+/**
+ * What each file begins with that says of a command that it runs, before its process id: one JSON object, see
+ * agent/runtime/runRegistry.ts. Written and taken away by the agent.
+ */
+export const RUN_FILE = "agent.run.";
 
 /**
  * The line of `agent.result`.

@@ -75,6 +75,12 @@ export interface PostgresBackupArgs
    * @default 50
    */
   readonly maxShrinkPercent?: number;
+  /**
+   * Longest time that one run of the backup may take, whole hours, 1 to 596. A run that takes longer is stopped, and the
+   * container is unhealthy while it hangs.
+   * @default the longer of 6 and the schedule's interval
+   */
+  readonly maxRunHours?: number;
   /** Stores the server's roles and grants beside each backup, without passwords. @default true */
   readonly globals?: boolean;
   /**

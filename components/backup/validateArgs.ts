@@ -21,6 +21,8 @@ export function checkArgs(args: PostgresBackupArgs, name: SettingName): void {
   checkNumber(name("jitterSeconds"), jitterSeconds, 0, 86_400);
   checkNumber(name("compressionLevel"), compressionLevel, 1, 3);
   checkNumber(name("maxShrinkPercent"), maxShrinkPercent, 1, 100);
+  // Node's timers hold no more: 2^31 milliseconds.
+  if (args.maxRunHours !== undefined) checkNumber(name("maxRunHours"), args.maxRunHours, 1, 596);
   checkDumpOptions(args.dumpOptions ?? [], name("dumpOptions"));
   if (args.memory !== undefined) memoryBytes(args.memory, name);
   checkAuthority(args, name);

@@ -59,6 +59,14 @@ export interface ObjectUpload {
   countParts(signal?: AbortSignal): Promise<number>;
 }
 
+/** An upload that was begun and neither completed nor aborted. */
+export interface UnfinishedUpload {
+  readonly key: string;
+  readonly uploadId: string;
+  /** ISO 8601 in UTC. */
+  readonly begunAt: string;
+}
+
 /**
  * The objects of one bucket, as far as backups need them: what S3's API says of each request, and no rule above it.
  *
@@ -93,6 +101,10 @@ export interface ObjectStore {
   putNew(key: string, bytes: Buffer, contentType: string): Promise<void>;
   /** Begins an object that is sent in parts. */
   startUpload(key: string, metadata?: Readonly<Record<string, string>>): Promise<ObjectUpload>;
+  /** All unfinished uploads of keys that begin so, page after page. Fails as denied for most keys of a host. */
+  listUploads(prefix: string): AsyncIterable<UnfinishedUpload>;
+  /** Drops what an unfinished upload has stored. */
+  abortUpload(upload: UnfinishedUpload): Promise<void>;
   /** The service's own time by its latest answer, whatever that was; undefined before the first, or where none tells it. */
   serviceTime(): Date | undefined;
   /** Deletes the current version. S3 answers the same for a key that does not exist. */

@@ -12,6 +12,8 @@ export function atVersion(store: ObjectStore, key: string, version: string): Obj
       store.getRange(other, other === key ? { version, ...range } : range),
     putNew: (...args) => store.putNew(...args),
     startUpload: (...args) => store.startUpload(...args),
+    listUploads: (prefix) => store.listUploads(prefix),
+    abortUpload: (upload) => store.abortUpload(upload),
     delete: (other) => store.delete(other),
     serviceTime: () => store.serviceTime(),
   };

@@ -6,6 +6,8 @@ import {
   DeleteObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
+  ListMultipartUploadsCommand,
+  type ListMultipartUploadsCommandOutput,
   ListObjectsV2Command,
   ListObjectVersionsCommand,
   ListPartsCommand,
@@ -23,6 +25,7 @@ import type {
   ObjectUpload,
   ObjectVersion,
   StoredPart,
+  UnfinishedUpload,
 } from "./objectStore.ts";
 import { ServiceClock } from "./serviceClock.ts";
 import { inSlices } from "./slicedBody.ts";
@@ -160,6 +163,33 @@ export class S3ObjectStore implements ObjectStore {
     );
     if (UploadId === undefined) throw notS3(this.address);
     return new S3Upload(this, { ...this.#target(key), UploadId });
+  }
+
+  async *listUploads(prefix: string): AsyncGenerator<UnfinishedUpload> {
+    let from: { readonly KeyMarker?: string; readonly UploadIdMarker?: string } | undefined = {};
+    while (from !== undefined) {
+      const page: ListMultipartUploadsCommandOutput = await this.client.send(
+        new ListMultipartUploadsCommand({
+          Bucket: this.address.bucket,
+          Prefix: prefix,
+          ...from,
+        }),
+      );
+      for (const { Key: key, UploadId: uploadId, Initiated: begun } of page.Uploads ?? []) {
+        if (key !== undefined && uploadId !== undefined && begun !== undefined) {
+          yield { key, uploadId, begunAt: begun.toISOString() };
+        }
+      }
+      const { NextKeyMarker, NextUploadIdMarker = "" } = page;
+      const goesOn = page.IsTruncated === true && NextKeyMarker !== undefined;
+      from = goesOn ? { KeyMarker: NextKeyMarker, UploadIdMarker: NextUploadIdMarker } : undefined;
+    }
+  }
+
+  async abortUpload({ key, uploadId }: UnfinishedUpload): Promise<void> {
+    await this.client.send(
+      new AbortMultipartUploadCommand({ ...this.#target(key), UploadId: uploadId }),
+    );
   }
 
   async delete(key: string): Promise<void> {

@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, watch, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  watch,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
@@ -135,6 +143,35 @@ describe("run.sh", { timeout: 60_000 }, () => {
     assert.equal(await exitOf(child), 143);
   });
 
+  it("says for how long a run may take, and ends one that does not end by itself", async () => {
+    const { dir, env } = stage(
+      `case $1 in next) t=$(($(date +%s) + 1)); echo $t $t -88 ;; backup) exec sleep 100 ;; esac`,
+      "@every 1h",
+    );
+    const child = runner(env);
+    await until(() => /^running \d+ -88$/.test(stateOf(dir)));
+    await until(() => lines(join(dir, "agent.result")).length > 0);
+    assert.match(
+      readFileSync(join(dir, "agent.result"), "utf8"),
+      /^failed \d+ the backup did not end/,
+    );
+    child.kill("SIGTERM");
+    assert.equal(await exitOf(child), 143);
+  });
+
+  it("removes at its start what a restore of an earlier container has left in clear", async () => {
+    const { dir, env } = stage("[ $1 = missed ] || echo 9999999999 9999999999", "@hourly");
+    const scratch = join(dir, "unpacked");
+    mkdirSync(join(scratch, "restore-Ab3xYz"), { recursive: true });
+    writeFileSync(join(scratch, "restore-Ab3xYz/archive.dump"), "PGDMP");
+    writeFileSync(join(scratch, "somebody's"), "kept");
+    const child = runner({ ...env, RESTORE_SCRATCH_DIR: scratch });
+    await until(() => stateOf(dir).startsWith("waiting"));
+    assert.deepEqual(readdirSync(scratch), ["somebody's"]);
+    child.kill("SIGTERM");
+    assert.equal(await exitOf(child), 143);
+  });
+
   it("notes a backup that was killed and could not say so itself", async () => {
     const { dir, env } = stage("kill -9 $$", "");
     assert.equal(await exitOf(runner(env)), 137);
@@ -155,6 +192,15 @@ describe("agent-health", () => {
     [`waiting ${now + 60}`, "", 0, /no backup has run/],
     [`waiting ${now + 60}`, `ok ${now}`, 0, /waiting; the last backup succeeded/],
     [`running ${now - 9000}`, `ok ${now}`, 0, /running/],
+    [`running ${now - 3600}`, "", 0, /running/],
+    [
+      `running ${now - 7 * 3600}`,
+      `ok ${now - 90_000}`,
+      1,
+      /^stuck: the backup that began 252\d\d s ago has not ended$/m,
+    ],
+    [`running ${now - 7 * 3600} 43200`, `ok ${now}`, 0, /running/],
+    [`running ${now - 600} 300`, "", 1, /stuck/],
     [
       `waiting ${now + 60}`,
       `failed ${now} wrong password; do this`,

@@ -9,6 +9,7 @@ import type { TestContext } from "node:test";
 import { promisify } from "node:util";
 import {
   CreateBucketCommand,
+  CreateMultipartUploadCommand,
   GetObjectCommand,
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
@@ -129,6 +130,11 @@ export class World {
   async unfinishedUploads(bucket: string): Promise<number> {
     const listed = await this.s3.send(new ListMultipartUploadsCommand({ Bucket: bucket }));
     return (listed.Uploads ?? []).length;
+  }
+
+  /** An upload that nobody finishes. */
+  async beginUpload(bucket: string, key: string): Promise<void> {
+    await this.s3.send(new CreateMultipartUploadCommand({ Bucket: bucket, Key: key }));
   }
 
   async read(bucket: string, key: string): Promise<Buffer> {

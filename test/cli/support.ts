@@ -31,6 +31,11 @@ case "$*" in
   *"agent restore"*) answer=restore;;
   *"agent verify"*) answer=verify;;
   *"agent undo"*) answer=undo;;
+  *"agent kept"*"--drop="*) answer=dropped;;
+  *"agent kept"*) answer=kept;;
+  *"agent history"*) answer=history;;
+  *"agent cancel"*) answer=cancel;;
+  *"agent activity"*) answer=activity;;
   *"docker inspect"*) answer=inspect;;
   *) exit 99;;
 esac
@@ -83,6 +88,8 @@ export class Outside {
       await chmod(join(folder, name), 0o755);
     }
     await outside.answer("outputs", { out: JSON.stringify({ backup: outputs }) });
+    const left = { kept: [], records: [], uploads: null, remarks: [] };
+    await outside.answer("activity", { out: [{ event: "activity", runs: [], ...left }] });
     await outside.answer("state", { out: '{"version":3,"deployment":{}}' });
     return outside;
   }
@@ -96,6 +103,11 @@ export class Outside {
       | "restore"
       | "verify"
       | "undo"
+      | "kept"
+      | "dropped"
+      | "history"
+      | "cancel"
+      | "activity"
       | "inspect"
       | "outputs"
       | "state"

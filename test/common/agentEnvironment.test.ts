@@ -36,6 +36,7 @@ const SETTINGS: AgentSettings = {
   keep: { days: 30, atLeast: 3 },
   tiers: true,
   maxShrinkPercent: 20,
+  maxRunHours: 12,
   notifications: { pingUrl: "https://p/x", webhookUrl: "https://w/x", metricsFile: "/m/x.prom" },
 };
 

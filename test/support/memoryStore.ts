@@ -10,6 +10,7 @@ import type {
   ObjectUpload,
   ObjectVersion,
   StoredPart,
+  UnfinishedUpload,
 } from "../../storage/s3/objectStore.ts";
 
 /** The smallest part that S3 takes, the last one excepted. */
@@ -149,6 +150,19 @@ export class MemoryStore implements ObjectStore {
     return upload;
   }
 
+  async *listUploads(prefix: string): AsyncGenerator<UnfinishedUpload> {
+    for (const upload of this.#uploads) {
+      const { key, begunAt } = upload;
+      if (key.startsWith(prefix)) yield { key, uploadId: String(upload.id), begunAt };
+    }
+  }
+
+  async abortUpload({ uploadId }: UnfinishedUpload): Promise<void> {
+    const upload = [...this.#uploads].find(({ id }) => String(id) === uploadId);
+    if (upload === undefined) throw serviceError("NoSuchUpload", 404);
+    await upload.abort();
+  }
+
   async delete(key: string): Promise<void> {
     this.#ask("delete", key);
     this.#objects.delete(key);
@@ -171,8 +185,12 @@ export class MemoryStore implements ObjectStore {
   }
 }
 
+let uploads = 0;
+
 class MemoryUpload implements ObjectUpload {
   readonly key: string;
+  readonly begunAt = new Date().toISOString();
+  readonly id = ++uploads;
   readonly #parts = new Map<number, Buffer>();
   readonly #store: { readonly complete: (bytes: Buffer) => void; readonly end: () => void };
   #open = true;

@@ -1,17 +1,17 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { join } from "node:path";
 import { Problem } from "../../../common/problem.ts";
 import { type DecodeResult, type Decoder, decodeInto, failedOnData } from "../../archive/decode.ts";
 import { fillOffsets } from "../../archive/tocOffsets.ts";
 import { describeExit } from "../../streams/process.ts";
 import { notWritable } from "../checks/space.ts";
+import { openScratchFile } from "./scratchFile.ts";
 
 /** An archive that was unpacked; or why it could not be. */
 export type Unpacked = DecodeResult & { readonly failure?: Problem };
 
 /**
  * Decodes the archive into a file, from where it is restored with as many connections as there are cores, which a stream
- * cannot. The file, the whole database in clear, is its owner's alone and gone afterwards.
+ * cannot. The file, the whole database in clear, is its owner's alone, and gone with this
+ * process, however that ends.
  * @param use works with the file; not called when the archive could not be unpacked
  * @throws what the source, the decryption or `use` throws; the programs' own failure is in the result
  */
@@ -22,11 +22,11 @@ export async function unpackInto(
   { signal, onBytes }: { readonly signal: AbortSignal; readonly onBytes: (bytes: number) => void },
   use: (file: string, fetched: DecodeResult) => Promise<void>,
 ): Promise<Unpacked> {
-  const own = await mkdtemp(join(folder, "restore-")).catch((error: NodeJS.ErrnoException) => {
+  const scratch = await openScratchFile(folder).catch((error: NodeJS.ErrnoException) => {
     throw notWritable(folder, error);
   });
   try {
-    const file = join(own, "archive.dump");
+    const file = scratch.path;
     const fetched = await decodeInto(source, decoder, 'umask 077; cat >"$1"', {
       args: [file],
       env: process.env,
@@ -44,6 +44,6 @@ export async function unpackInto(
     await use(file, fetched);
     return fetched;
   } finally {
-    await rm(own, { recursive: true, force: true });
+    await scratch.close();
   }
 }

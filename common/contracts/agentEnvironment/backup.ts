@@ -24,6 +24,11 @@ export interface BackupSettings {
    * another server is put under `suspect/` and fails the run. `BACKUP_MAX_SHRINK_PERCENT` @default 50
    */
   readonly maxShrinkPercent: number;
+  /**
+   * Longest time that one run of the backup may take, hours; it is stopped then, and the container is unhealthy.
+   * `BACKUP_MAX_RUN_HOURS` @default the longer of 6 and the schedule's interval
+   */
+  readonly maxRunHours?: number;
 }
 
 /** Which backups the agent itself deletes. */
@@ -45,6 +50,7 @@ export const backupVariables = {
   ),
   BACKUP_TIERS: flag("BACKUP_TIERS", "false"),
   BACKUP_MAX_SHRINK_PERCENT: wholeNumber("BACKUP_MAX_SHRINK_PERCENT", 1, 100).default("50"),
+  BACKUP_MAX_RUN_HOURS: wholeNumber("BACKUP_MAX_RUN_HOURS", 1, 596).optional(),
 };
 
 type Variables = z.infer<z.ZodObject<typeof backupVariables>>;
@@ -58,6 +64,7 @@ export function backupClearEnv(settings: BackupSettings): Record<string, string>
     ["BACKUP_KEEP_AT_LEAST", settings.keep?.atLeast, String(DEFAULT_KEEP_AT_LEAST)],
     ["BACKUP_TIERS", settings.tiers, "false"],
     ["BACKUP_MAX_SHRINK_PERCENT", settings.maxShrinkPercent, "50"],
+    ["BACKUP_MAX_RUN_HOURS", settings.maxRunHours],
   ]);
 }
 
@@ -71,5 +78,6 @@ export function parseBackup(e: Variables): BackupSettings {
     }),
     tiers: e.BACKUP_TIERS === "true",
     maxShrinkPercent: Number(e.BACKUP_MAX_SHRINK_PERCENT),
+    ...(e.BACKUP_MAX_RUN_HOURS !== undefined && { maxRunHours: Number(e.BACKUP_MAX_RUN_HOURS) }),
   };
 }

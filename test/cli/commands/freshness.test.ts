@@ -8,6 +8,7 @@ import type { Store } from "../../../storage/s3/client.ts";
 import type { Credentials } from "../../../storage/s3/credentials.ts";
 import { makeBucket } from "../../support/bucket.ts";
 import { iamUser } from "../../support/iamUser.ts";
+import { manifestFor } from "../../support/manifests.ts";
 import { startStore, type TestStore } from "../../support/servers/store.ts";
 import { entryOf, hoursAgo, inspected, outputs, recorded } from "../factories.ts";
 import { Outside } from "../support.ts";
@@ -49,12 +50,13 @@ async function makeOne(name: string): Promise<Bucket> {
 
 async function put({ store, location }: Bucket, stamp: string, database = "shop_production") {
   const { prefix, bucket } = location;
-  const keys = [
-    dumpKey(prefix, database, stamp, { compression: "zstd", encryption: "none" }),
-    manifestKey(prefix, database, stamp),
-  ];
-  for (const Key of keys) {
-    await store.client.send(new PutObjectCommand({ Bucket: bucket, Key, Body: "x" }));
+  const key = dumpKey(prefix, database, stamp, { compression: "zstd", encryption: "none" });
+  const manifest = manifestFor({ database, stamp, key }, { compression: "zstd" });
+  for (const [Key, Body] of [
+    [key, "x"],
+    [manifestKey(prefix, database, stamp), JSON.stringify(manifest)],
+  ] as const) {
+    await store.client.send(new PutObjectCommand({ Bucket: bucket, Key, Body }));
   }
 }
 

@@ -92,7 +92,15 @@ test("undo: swaps back by the name that the restore has told", async (t) => {
     "",
   ]);
   const call = (await outside.calls("ssh")).at(-1) ?? [];
-  assert.deepEqual(call.slice(-6), ["agent", "undo", "--attached", undone.from, "--yes", "--json"]);
+  assert.deepEqual(call.slice(-7), [
+    "agent",
+    "undo",
+    "--attached",
+    "--yes",
+    "--json",
+    "--",
+    undone.from,
+  ]);
 });
 
 test("undo: refuses another name, and a question that nobody could answer", async (t) => {

@@ -82,12 +82,14 @@ test("what is left at its default is not written, what is not reaches the contai
   const own = await declared(() => ({
     keep: { days: 30 },
     maxShrinkPercent: 20,
+    maxRunHours: 12,
     globals: false,
     dumpOptions: ["--exclude-table-data=sessions", "-T", "logs"],
   }));
   assert.match(own.block, /BACKUP_KEEP_DAYS: "30"/);
   assert.doesNotMatch(own.block, /BACKUP_KEEP_AT_LEAST/);
   assert.match(own.block, /BACKUP_MAX_SHRINK_PERCENT: "20"/);
+  assert.match(own.block, /BACKUP_MAX_RUN_HOURS: "12"/);
   assert.match(own.block, /BACKUP_GLOBALS: "false"/);
   assert.match(own.block, /PGDUMP_EXTRA_OPTS: "?--exclude-table-data=sessions -T logs"?\n/);
   const more = await declared(() => ({ keep: { days: 30, atLeast: 14 } }));
@@ -155,6 +157,7 @@ const REFUSED: readonly [changes: Changes, sentence: RegExp][] = [
     /excludeDatabases: "a" is given twice/,
   ],
   [() => ({ maxShrinkPercent: 0 }), /maxShrinkPercent 0 must be a whole number from 1 to 100/],
+  [() => ({ maxRunHours: 0 }), /maxRunHours 0 must be a whole number from 1 to 596/],
   [() => ({ maxShrinkPercent: 12.5 }), /maxShrinkPercent 12\.5 must be/],
   [() => ({ keep: { days: 0 } }), /keep\.days 0 must be a whole number from 1 to 36500/],
   [() => ({ keep: { days: 9, atLeast: 0 } }), /keep\.atLeast 0 must be/],

@@ -1,19 +1,22 @@
 import type pg from "pg";
-import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
-import { Problem } from "../../common/problem.ts";
-import { requireNoBackup, takeRestoreLock } from "../postgres/advisoryLock.ts";
-import { connectMaintenance } from "../postgres/connection.ts";
-import { readProperties } from "../postgres/databaseProperties.ts";
-import { siblingName } from "../postgres/identifiers.ts";
-import { type AgentContext, uninterrupted } from "../runtime/context.ts";
-import { freeName } from "./databaseProperties.ts";
-import { swap } from "./swap.ts";
+import type { AgentSettings } from "../../../common/contracts/agentEnvironment/environment.ts";
+import { Problem } from "../../../common/problem.ts";
+import { requireNoBackup, takeRestoreLock } from "../../postgres/advisoryLock.ts";
+import { connectMaintenance } from "../../postgres/connection.ts";
+import { readProperties } from "../../postgres/databaseProperties.ts";
+import { siblingName } from "../../postgres/identifiers.ts";
+import { NotConfirmed } from "../../runtime/confirm.ts";
+import { type AgentContext, uninterrupted } from "../../runtime/context.ts";
+import { freeName } from "../databaseProperties.ts";
+import { swap } from "../swap.ts";
 
 const FORM = /_before_(\d{8}T\d{6})$/;
 
 /** The command that gives a database its name back, as one pastes it behind the program's name. */
 export function undoCommand(name: string): string {
-  return `undo ${/^[\w.-]+$/.test(name) ? name : `'${name.replaceAll("'", `'\\''`)}'`}`;
+  const word = /^[\w.-]+$/.test(name) ? name : `'${name.replaceAll("'", `'\\''`)}'`;
+  // A name may look like an option.
+  return name.startsWith("-") ? `undo -- ${word}` : `undo ${word}`;
 }
 
 /**
@@ -42,7 +45,7 @@ export async function undo(
     report.line(`"${name}" becomes "${database}" again.`);
     if (previous !== null) report.line(`The current database stays as "${previous}".`);
     if (!(await confirm(`Swap "${name}" back?`, database))) {
-      throw new Problem("not confirmed, so nothing was changed.");
+      throw new NotConfirmed();
     }
     const sessionEnder = await connectMaintenance(settings.postgres, database);
     try {
@@ -68,7 +71,7 @@ export async function undo(
 }
 
 /** The database that the name was made of; of none of the settings' ones: the first, to be refused by its name. */
-function replacedBy({ databases, postgres }: AgentSettings, name: string): string {
+export function replacedBy({ databases, postgres }: AgentSettings, name: string): string {
   // A long name is cut, so that only the settings have it whole.
   const candidates =
     databases === "all" ? [name.replace(FORM, ""), postgres.database] : [...databases];

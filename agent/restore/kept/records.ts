@@ -1,0 +1,128 @@
+import {
+  type RestoreRecord,
+  restoreRecordSchema,
+} from "../../../common/contracts/restoreRecord.ts";
+import { readStart } from "../../../storage/s3/download.ts";
+import { explain } from "../../../storage/s3/errors.ts";
+import type { ObjectStore } from "../../../storage/s3/objectStore.ts";
+import { putNew } from "../../../storage/upload/conditionalPut.ts";
+import { NotConfirmed } from "../../runtime/confirm.ts";
+import type { AgentContext } from "../../runtime/context.ts";
+import type { AgentEvent } from "../../runtime/reporter.ts";
+
+/** Far longer than any record. */
+const LONGEST_BYTES = 16 * 1024;
+/** So many are read at most. */
+const MOST_READ = 50;
+
+const folderOf = ({ address }: ObjectStore) => `${address.prefix}/restores/`;
+
+/**
+ * Runs a restore or an undo, and stores what became of it in the bucket: when, from which backup, how long it took. The
+ * bucket outlives the container, and a key that may only add can store it. It also stands in the container's log.
+ * @param asked which backup or database was asked for
+ * @param describe the failure in the sentence that the operator gets
+ */
+export async function recorded(
+  context: AgentContext,
+  { action, database, asked }: Pick<RestoreRecord, "action" | "database"> & { asked: string },
+  describe: (error: unknown) => string,
+  work: (context: AgentContext) => Promise<void>,
+): Promise<void> {
+  const { report, signal } = context;
+  const started = new Date();
+  let done: Extract<AgentEvent, { event: "restored" | "undone" }> | undefined;
+  const event = (event: AgentEvent) => {
+    if (event.event === "restored" || event.event === "undone") done = event;
+    report.event(event);
+  };
+  const store = async (result: RestoreRecord["result"], error: string | null) => {
+    await storeRecord(context, {
+      version: 1,
+      action,
+      database: done?.database ?? database,
+      result,
+      from: done?.from ?? asked,
+      previous: done?.previous ?? null,
+      error,
+      startedAt: started.toISOString(),
+      elapsedMs: Date.now() - started.getTime(),
+    });
+  };
+  try {
+    await work({ ...context, report: { ...reportOf(report), event } });
+  } catch (error) {
+    if (error instanceof NotConfirmed) throw error;
+    await store(signal.aborted ? "stopped" : "failed", describe(error));
+    throw error;
+  }
+  // A dry run has done nothing.
+  if (done !== undefined) await store("done", null);
+}
+
+function reportOf(report: AgentContext["report"]): AgentContext["report"] {
+  return {
+    event: (event) => report.event(event),
+    line: (text) => report.line(text),
+    warn: (text) => report.warn(text),
+    error: (message, stack) => report.error(message, stack),
+  };
+}
+
+/** One that cannot be stored is a warning: the restore itself is what matters. */
+async function storeRecord({ store, report }: AgentContext, record: RestoreRecord): Promise<void> {
+  const { action, database, startedAt } = record;
+  // Milliseconds: two tries may fall into one second.
+  const stamp = startedAt.replace("Z", "");
+  const key = `${folderOf(store)}${stamp}_${encodeURIComponent(database)}.${action}.json`;
+  try {
+    await putNew(store, key, `${JSON.stringify(record, null, 2)}\n`, "application/json");
+  } catch (error) {
+    report.warn(
+      `the record of this ${action} could not be stored in the bucket: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+}
+
+/**
+ * The latest records, newest first. What is no record of this version is left out.
+ * @throws the service's error when the key may not list or read
+ */
+export async function readRecords(
+  store: ObjectStore,
+  most: number = MOST_READ,
+): Promise<RestoreRecord[]> {
+  const keys: string[] = [];
+  for await (const { key } of store.list(folderOf(store))) keys.push(key);
+  const latest = keys.toSorted().reverse().slice(0, most);
+  const records = await Promise.all(latest.map((key) => readRecord(store, key)));
+  return records.filter((record) => record !== undefined);
+}
+
+async function readRecord(store: ObjectStore, key: string): Promise<RestoreRecord | undefined> {
+  const text = String(await readStart(store, key, LONGEST_BYTES));
+  try {
+    return restoreRecordSchema.parse(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Reports the records, newest first. */
+export async function printHistory({ store, report }: AgentContext): Promise<void> {
+  let records: RestoreRecord[];
+  try {
+    records = await readRecords(store);
+  } catch (error) {
+    throw explain(error, store.address, "read the records of restores");
+  }
+  report.event({ event: "history", records });
+  if (records.length === 0) report.line("Nothing was restored yet, or the records have expired.");
+  for (const { startedAt, action, database, from, result, elapsedMs, error } of records) {
+    const time = startedAt.slice(0, 19).replace("T", " ");
+    const why = error === null ? "" : `: ${error}`;
+    report.line(
+      `${time}  ${action} of ${database} from ${from}: ${result} after ${(elapsedMs / 1000).toFixed(1)} s${why}`,
+    );
+  }
+}

@@ -1,0 +1,80 @@
+import type { ActivityEvent } from "../../common/contracts/agentEvents.ts";
+import { formatBytes } from "../../common/format.ts";
+import { Problem } from "../../common/problem.ts";
+import { runAgent } from "../session/agentCall.ts";
+import type { Session } from "../session/session.ts";
+import { formatAge, formatDuration, formatStamp, plural } from "../terminal/format.ts";
+import { paint } from "../terminal/render.ts";
+
+/** What goes on in the container, and what restores have left there. */
+export type Activity = Omit<ActivityEvent, "event">;
+
+/**
+ * Asks the agent. It is beside the point of `status`, so that a failure is none of the command's.
+ * @returns undefined where an agent of an earlier version knows no such question; a Problem where it was not answered
+ */
+export async function readActivity({
+  container,
+}: Pick<Session, "container">): Promise<Activity | Problem | undefined> {
+  try {
+    const { event: _, ...activity } = await runAgent(container, ["activity"], "activity");
+    return activity;
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    return /unknown command 'activity'/.test(error.message) ? undefined : error;
+  }
+}
+
+/** Rows of `status`; what is as usual has none. */
+export function describeActivity(
+  activity: Activity | Problem | undefined,
+  now: number,
+): string[][] {
+  if (activity === undefined) return [];
+  if (activity instanceof Problem) return [["activity", `not known: ${activity.message}`]];
+  const { runs, kept, records, uploads, remarks } = activity;
+  const unfinished = (kept ?? []).filter(({ kind }) => kind === "unfinished");
+  const replaced = (kept ?? []).filter(({ kind }) => kind !== "unfinished");
+  const size = (all: typeof replaced) =>
+    formatBytes(all.reduce((sum, { bytes }) => sum + (bytes ?? 0), 0));
+  const [last] = records ?? [];
+  return [
+    ...runs.map(({ words, startedAt }) => [
+      "running",
+      `${words}, for ${formatAge(now - Date.parse(startedAt))}; to stop it: cancel`,
+    ]),
+    ...(last === undefined
+      ? []
+      : [
+          [
+            `last ${last.action}`,
+            `${formatStamp(last.startedAt.slice(0, 19))} UTC of ${last.database}, ${last.result} after ${formatDuration(last.elapsedMs)}`,
+          ],
+        ]),
+    ...(replaced.length === 0
+      ? []
+      : [["kept", `${plural(replaced.length, "earlier database")}, ${size(replaced)}: see kept`]]),
+    ...(unfinished.length === 0
+      ? []
+      : [
+          [
+            "left over",
+            paint.uncertain(
+              `${plural(unfinished.length, "unfinished restore")}, ${size(unfinished)}, ${runs.some(({ command }) => command === "restore") ? "one of them may be running" : "dropped by the next restore"}: see kept`,
+            ),
+          ],
+        ]),
+    ...(uploads === null || uploads.count === 0
+      ? []
+      : [["uploads", describeUploads(uploads, now)]]),
+    // A key that may not list uploads is as it should be.
+    ...remarks
+      .filter((remark) => !remark.startsWith("unfinished uploads are not known"))
+      .map((remark) => ["activity", remark]),
+  ];
+}
+
+function describeUploads({ count, oldest }: NonNullable<Activity["uploads"]>, now: number): string {
+  const age = oldest === null ? "" : `, the oldest ${formatAge(now - Date.parse(oldest))} old`;
+  return `${plural(count, "unfinished upload")}${age}; a backup drops those older than a day`;
+}

@@ -1,0 +1,165 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Outside } from "../support.ts";
+
+const before = {
+  name: "shop_production_before_20261124T102110",
+  database: "shop_production",
+  kind: "before",
+  stamp: "2026-11-24T10:21:10",
+  bytes: 3_000_000_000,
+  sessions: 0,
+  undo: "undo shop_production_before_20261124T102110",
+};
+const odd = { ...before, name: "-d_before_20261125T102110", bytes: null, sessions: 2 };
+const unfinished = {
+  ...before,
+  name: "shop_production_restore_20261123T031501",
+  kind: "unfinished",
+  undo: null,
+};
+
+test("kept: name, size, age and the way back of each, as it can be pasted", async (t) => {
+  const outside = await Outside.open(t);
+  const databases = [before, { ...odd, undo: `undo -- ${odd.name}` }, unfinished];
+  await outside.answer("kept", { out: [{ event: "kept", databases }] });
+  const { stdout, stderr, code } = await outside.run(["kept", "--stack", "my stack"]);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^database +size +age +what it is$/m);
+  assert.match(
+    stdout,
+    /^shop_production_before_20261124T102110 +3\.0 GB +\d+ \w+ +replaced by a restore$/m,
+  );
+  assert.match(
+    stdout,
+    /^-d_before_20261125T102110 +size not known .*replaced by a restore, in use$/m,
+  );
+  assert.match(stdout, /^shop_production_restore_20261123T031501 +3\.0 GB +unfinished restore$/m);
+  assert.match(
+    stdout,
+    /to swap back: {2}npx kamal-postgres-backup --stack 'my stack' undo shop_production_before_20261124T102110$/m,
+  );
+  assert.match(stdout, /--stack 'my stack' undo -- -d_before_20261125T102110$/m);
+  const document = JSON.parse((await outside.run(["kept", "--json"])).stdout);
+  assert.equal(document.databases.length, 3);
+  assert.equal(document.databases[0].undo, `npx kamal-postgres-backup ${before.undo}`);
+});
+
+test("kept --drop: asks for the name, and drops nothing that a restore has not left", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.answer("kept", { out: [{ event: "kept", databases: [before] }] });
+  const { name, database, bytes } = before;
+  await outside.answer("dropped", { out: [{ event: "dropped", name, database, bytes }] });
+  const rows: [string[], string | undefined, RegExp][] = [
+    [[name], undefined, /standard input is no terminal\. Run it in a terminal, or add --yes/],
+    [
+      [name],
+      "shop_production\n",
+      /"shop_production" is not "shop_production_before_20261124T102110"; nothing was changed/,
+    ],
+    [
+      ["shop_production", "--yes"],
+      undefined,
+      /"shop_production" is no database that a restore has left.*Those are: shop_production_before/,
+    ],
+  ];
+  for (const [words, answer, sentence] of rows) {
+    const { code, stderr } = await outside.run(["kept", "--drop", ...words], {}, answer);
+    assert.equal(code, 1);
+    assert.match(stderr, sentence);
+  }
+  assert.ok(
+    (await outside.calls("ssh")).every((call) => !call.some((word) => word.startsWith("--drop"))),
+  );
+  const dropped = await outside.run(["kept", "--drop", name], {}, `${name}\n`);
+  assert.equal(dropped.code, 0, dropped.stderr);
+  assert.match(dropped.stdout, /^Dropped shop_production_before_20261124T102110 \(3\.0 GB\)\.$/m);
+  const call = (await outside.calls("ssh")).at(-1) ?? [];
+  assert.deepEqual(call.slice(call.indexOf("agent")), [
+    ...["agent", "kept", "--attached", `--drop=${name}`, "--yes", "--json"],
+  ]);
+});
+
+const record = {
+  version: 1,
+  action: "restore",
+  database: "shop_production",
+  result: "done",
+  from: "2026-11-24T03:15:02",
+  previous: before.name,
+  error: null,
+  startedAt: "2026-11-24T10:20:32.123Z",
+  elapsedMs: 38_000,
+};
+
+test("history: what was restored from what, how long it took, and why a try failed", async (t) => {
+  const outside = await Outside.open(t);
+  const failed = { ...record, result: "stopped", error: "cancelled from another terminal." };
+  await outside.answer("history", { out: [{ event: "history", records: [failed, record] }] });
+  const { stdout, code } = await outside.run(["history"]);
+  assert.equal(code, 0);
+  assert.deepEqual(stdout.split("\n"), [
+    "begun (UTC)           what      database          from                  took   result",
+    "2026-11-24 10:20:32   restore   shop_production   2026-11-24 03:15:02   38 s   stopped",
+    "  cancelled from another terminal.",
+    "2026-11-24 10:20:32   restore   shop_production   2026-11-24 03:15:02   38 s   done",
+    "",
+  ]);
+});
+
+test("cancel: what has ended is said; without anything running the agent's sentence", async (t) => {
+  const outside = await Outside.open(t);
+  const runs = [
+    { pid: 7, command: "restore", words: "restore latest", startedAt: record.startedAt },
+  ];
+  await outside.answer("cancel", { out: [{ event: "cancelled", runs }] });
+  const { stdout } = await outside.run(["cancel", "restore"]);
+  assert.match(stdout, /^Ended: restore latest in shop-db_backup on 192\.0\.2\.10\./);
+  assert.deepEqual((await outside.calls("ssh")).at(-1)?.slice(-4), [
+    "agent",
+    "cancel",
+    "restore",
+    "--json",
+  ]);
+});
+
+test("status: a restore that runs, the last one, and what restores have left", async (t) => {
+  const outside = await Outside.open(t);
+  const state = {
+    Status: "running",
+    ExitCode: 0,
+    StartedAt: "2026-11-20T00:00:00Z",
+    FinishedAt: "",
+  };
+  await outside.answer("inspect", {
+    out: `${JSON.stringify({ state, restarts: 0, image: "i" })}\n`,
+  });
+  await outside.backups();
+  const runs = [
+    { pid: 7, command: "restore", words: "restore latest", startedAt: new Date().toISOString() },
+  ];
+  const activity = {
+    ...{ event: "activity", runs, kept: [before, unfinished], records: [record] },
+    ...{ uploads: { count: 3, oldest: "2026-11-20T00:00:00Z" }, remarks: [] },
+  };
+  await outside.answer("activity", { out: [activity] });
+  const { stdout } = await outside.run(["status"]);
+  assert.match(stdout, /^ {2}running +restore latest, for \d s; to stop it: cancel$/m);
+  assert.match(
+    stdout,
+    /^ {2}last restore +2026-11-24 10:20:32 UTC of shop_production, done after 38 s$/m,
+  );
+  assert.match(stdout, /^ {2}kept +1 earlier database, 3\.0 GB: see kept$/m);
+  assert.match(
+    stdout,
+    /^ {2}left over +1 unfinished restore, 3\.0 GB, one of them may be running: see kept$/m,
+  );
+  assert.match(stdout, /^ {2}uploads +3 unfinished uploads, the oldest \d+ d old; a backup drops/m);
+  const document = JSON.parse((await outside.run(["status", "--json"])).stdout);
+  assert.equal(document.activity.runs.length, 1);
+
+  // An agent of an earlier version has no such command, which is no news.
+  await outside.answer("activity", { err: "error: unknown command 'activity'\n", code: 1 });
+  const older = await outside.run(["status"]);
+  assert.doesNotMatch(older.stdout, /activity|not known/);
+});
