@@ -62,10 +62,11 @@ export async function planRoles(
     );
   }
   const sql = await readRoleDump(context, manifest, secrets);
+  const { bootstrapRole } = manifest.server;
   const server = {
     existing: await readRoles(client),
     powerful: await powerfulRoles(client),
-    needed,
+    bootstrapRole: needed?.has(bootstrapRole ?? "") === false ? bootstrapRole : undefined,
   };
   try {
     return rolesToMake(sql, server, allowed);
@@ -152,21 +153,19 @@ export function rolesToMake(
   {
     existing,
     powerful,
-    needed,
+    bootstrapRole,
   }: {
     readonly existing: ReadonlySet<string>;
     readonly powerful: ReadonlySet<string>;
-    readonly needed?: ReadonlySet<string> | undefined;
+    /** The superuser that the old server was made with, where nothing in the backup names it. */
+    readonly bootstrapRole?: string | undefined;
   },
   allowed: boolean,
 ): RolePlan {
   const dump = parseRoleDump(sql);
   const lacking = dump.names.filter((name) => !existing.has(name));
-  // The superuser that the old server was made with, for one: this server has its own.
-  const unneeded = lacking.filter(
-    (name) =>
-      !allowed && needed?.has(name) === false && dump.privileged.get(name)?.has("SUPERUSER"),
-  );
+  // This server has a superuser of its own.
+  const unneeded = lacking.filter((name) => !allowed && name === bootstrapRole);
   const names = lacking.filter((name) => !unneeded.includes(name));
   const made = new Set(names);
   const own = dump.statements.filter(({ role }) => made.has(role));
