@@ -1,19 +1,25 @@
 import { remarksOn } from "../common/contracts/leftOut.ts";
 import type { Manifest } from "../common/contracts/manifest.ts";
 import { formatBytes } from "../common/format.ts";
-import { listBackups } from "../storage/catalogue/catalogue.ts";
 import { type CatalogueEntry, isComplete } from "../storage/catalogue/catalogueEntry.ts";
 import { aheadOfTimeNotice, isAheadOfTime } from "../storage/catalogue/countingBackups.ts";
+import { listJudged } from "../storage/catalogue/judgeOrigin.ts";
 import { withManifests } from "../storage/catalogue/readManifest.ts";
-import type { ObjectStore } from "../storage/s3/objectStore.ts";
-import type { Report } from "./runtime/reporter.ts";
+import { trustOf } from "./archive/trust.ts";
+import type { AgentContext } from "./runtime/context.ts";
 
 /** Manifests are read of so many of the latest backups: as many as the command line shows at first. */
 const WITH_MANIFEST = 50;
 
 /** Lists the backups of one database, newest first. Incomplete and suspect ones are marked as such. */
-export async function list(store: ObjectStore, database: string, report: Report): Promise<void> {
-  const backups = await withManifests(store, await listBackups(store, database), WITH_MANIFEST);
+export async function list({
+  store,
+  settings,
+  report,
+}: Pick<AgentContext, "store" | "settings" | "report">): Promise<void> {
+  const { database } = settings.postgres;
+  const judged = await listJudged(store, database, trustOf(settings), { enough: WITH_MANIFEST });
+  const backups = await withManifests(store, judged, WITH_MANIFEST);
   report.event({ event: "list", backups });
   const { bucket, prefix } = store.address;
   if (backups.length === 0) {
@@ -36,6 +42,7 @@ function remarkOn(entry: CatalogueEntry & { readonly manifest: Manifest | null }
   if (!isComplete(entry)) return "incomplete: no manifest";
   return [
     isAheadOfTime(entry) ? "ahead of time" : "",
+    entry.doubt,
     entry.overwritten === true ? "overwritten" : "",
     stateOf(entry),
   ]

@@ -46,6 +46,7 @@ const redact = redactor([
   env["COPY_S3_SECRET_ACCESS_KEY"],
   env["COPY_S3_ACCESS_KEY_ID"],
   env["PASSPHRASE"],
+  ...(env["SIGNING_KEYS"] ?? "").split(",").map((key) => key.trim()),
   env["PING_URL"],
   env["WEBHOOK_URL"],
 ]);
@@ -112,6 +113,7 @@ tracked("restore", "restore into a new database, check it, and swap it with the 
   .option("--schema <name>", "only this schema; may be given several times", several)
   .option("--exclude-table <name>", "not this table, * for any characters; several times", several)
   .option("--identity-stdin", IDENTITY_OPTION)
+  .option("--accept-origin", "with a time: also one that may be somebody else's, as list says")
   .option("--dry-run", "check everything and show what would be done")
   .option("--yes", "do not ask")
   .addHelpText(
@@ -198,8 +200,7 @@ command("list", "the backups of a database in the bucket, newest first")
   .option("--database <name>", DATABASE_OPTION)
   .option("--copy", COPY_OPTION)
   .action(async (options: ReadFlags) => {
-    const { store, settings } = openContextFor(options);
-    await list(store, settings.postgres.database, report);
+    await list(openContextFor(options));
   });
 
 command("databases", "the databases that this container backs up")

@@ -1,9 +1,10 @@
 import type { AgentSettings } from "../common/contracts/agentEnvironment/environment.ts";
 import { Problem } from "../common/problem.ts";
 import { lastDue } from "../common/schedule/nextRun.ts";
-import { listBackups } from "../storage/catalogue/catalogue.ts";
 import { countingBackups } from "../storage/catalogue/countingBackups.ts";
+import { listJudged } from "../storage/catalogue/judgeOrigin.ts";
 import type { ObjectStore } from "../storage/s3/objectStore.ts";
+import { trustOf } from "./archive/trust.ts";
 import { selectDatabases } from "./postgres/databases.ts";
 
 /** A scheduled run that was due and left no backup, because no container was there to make it. */
@@ -30,7 +31,7 @@ export async function missedRun(
   const due = schedule === undefined ? undefined : lastDue(schedule, now, { timezone });
   if (due === undefined) return undefined;
   for (const database of await selectDatabases(settings)) {
-    const [latest] = countingBackups(await listBackups(store, database));
+    const [latest] = countingBackups(await listJudged(store, database, trustOf(settings)));
     if (latest !== undefined && Date.parse(`${latest.stamp}Z`) < due.getTime()) {
       return { due, database, latestStamp: latest.stamp };
     }
@@ -44,11 +45,12 @@ export async function missedRun(
  */
 export async function hasBackupSince(
   store: ObjectStore,
+  settings: AgentSettings,
   database: string,
   since: Date,
 ): Promise<boolean> {
   try {
-    const [latest] = countingBackups(await listBackups(store, database));
+    const [latest] = countingBackups(await listJudged(store, database, trustOf(settings)));
     return latest !== undefined && Date.parse(`${latest.stamp}Z`) >= since.getTime();
   } catch (error) {
     if (error instanceof Problem) return false;

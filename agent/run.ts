@@ -109,7 +109,7 @@ async function backupOrWait(
     }
     const { schedule } = settings;
     const due = schedule && lastDue(schedule, began, { timezone: process.env["TZ"] });
-    if (await hasBackupSince(store, settings.postgres.database, due || began)) {
+    if (await hasBackupSince(store, settings, settings.postgres.database, due || began)) {
       report.line("The other backup is good and counts as the scheduled run.");
       return;
     }

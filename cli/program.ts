@@ -116,6 +116,7 @@ function describeProgram(terminal: Terminal, exit: (code: number) => void): Comm
       "--scratch <folder>",
       "folder in the container to unpack in, for a restore with every core",
     )
+    .option("--accept-origin", "with a time: also one that may be somebody else's, as list says")
     .option(
       "--keep-going",
       "with --into: load all that can be loaded, and list each statement that fails; exit 2: some did",
@@ -148,6 +149,7 @@ function describeProgram(terminal: Terminal, exit: (code: number) => void): Comm
         "--stack staging restore latest --role staging_app",
         "restore --identity backup-key.txt",
         "restore latest --copy",
+        "restore 2026-11-24 03:15:02 --accept-origin --into shop_look",
         "restore --dry-run",
         "restore --yes --json",
       ),

@@ -1,5 +1,18 @@
+import type { Manifest } from "../../common/contracts/manifest.ts";
+import type { Signature } from "../../common/contracts/manifestMac.ts";
+import { Problem } from "../../common/problem.ts";
 import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
-import { isAheadOfTime, passedOver } from "../../storage/catalogue/countingBackups.ts";
+import {
+  ACCEPT_ORIGIN,
+  countingBackups,
+  describeObjection,
+  isAheadOfTime,
+  needsAcceptance,
+  passedOver,
+} from "../../storage/catalogue/countingBackups.ts";
+import type { Trust } from "../../storage/catalogue/judgeOrigin.ts";
+import { readManifest } from "../../storage/catalogue/readManifest.ts";
+import type { AgentContext } from "../runtime/context.ts";
 import type { Report } from "../runtime/reporter.ts";
 
 /**
@@ -20,5 +33,62 @@ export function warnOfChoice(
       `the stamp ${chosen.stamp} is ahead of time: the service stored the backup at ${chosen.storedAt.slice(0, 19)}. A clock was wrong, or somebody else has put it there.`,
     );
   }
+  if (chosen.doubt) {
+    report.warn(`the backup of ${chosen.stamp} is in doubt: ${describeObjection(chosen.doubt)}.`);
+  }
   if (chosen.notice) report.warn(chosen.notice);
+}
+
+/**
+ * Refuses what may be somebody else's, unless that was accepted.
+ * @throws Problem that names the word
+ */
+export function requireOrigin(chosen: CatalogueEntry, accepted: boolean): void {
+  const { doubt, stamp } = chosen;
+  if (accepted || !doubt || !needsAcceptance(chosen)) return;
+  throw new Problem(
+    `the backup of ${stamp} may be somebody else's: ${describeObjection(doubt)}. What it holds is run by the database server. If you know where it comes from, add ${ACCEPT_ORIGIN}. Nothing was changed.`,
+  );
+}
+
+/** Says what is not known of where the chosen backup comes from, and when it is another server than before. */
+export async function warnOfOrigin(
+  { store, report }: Pick<AgentContext, "store" | "report">,
+  {
+    entries,
+    entry,
+    manifest,
+    signature,
+    trust,
+  }: {
+    readonly entries: readonly CatalogueEntry[];
+    readonly entry: CatalogueEntry;
+    readonly manifest: Manifest | null;
+    /** What that of the manifest is worth; absent: it was not read. */
+    readonly signature?: Signature;
+    readonly trust: Trust;
+  },
+): Promise<void> {
+  if (trust.keys.length === 0) {
+    report.warn(
+      "the origin of the backup was not checked, since no signing key is given here (SIGNING_KEYS): whoever may write into the bucket can have put it there.",
+    );
+  } else if (signature !== undefined && signature !== "signed" && !entry.doubt) {
+    report.warn(
+      "the origin of the backup was not checked, since none of this database is signed with a key that is known here: whoever may write into the bucket can have put it there.",
+    );
+  }
+  const before = countingBackups(entries).find(
+    ({ kind, stamp }) => kind === "ours" && stamp < entry.stamp,
+  );
+  if (before === undefined || manifest === null) return;
+  const other = await readManifest(store, before).catch((error: unknown) => {
+    if (error instanceof Problem) return undefined;
+    throw error;
+  });
+  const [mine, theirs] = [manifest.server.systemIdentifier, other?.server.systemIdentifier];
+  if (mine === null || theirs === undefined || theirs === null || mine === theirs) return;
+  report.warn(
+    `the backup comes from another server than the one before it: system identifier ${mine}, ${theirs} in the backup of ${before.stamp}.`,
+  );
 }

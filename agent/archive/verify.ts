@@ -2,9 +2,10 @@ import { LONGEST_HEADER, needsPassphrase, parseHeader } from "../../common/age/h
 import type { AgeSecrets } from "../../common/age/stanzas.ts";
 import { DamagedObject } from "../../common/age/stream.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
+import { signManifest } from "../../common/contracts/manifestMac.ts";
 import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
-import { listBackups } from "../../storage/catalogue/catalogue.ts";
+import { listJudged } from "../../storage/catalogue/judgeOrigin.ts";
 import { manifestKey, parseKey, verifiedKey } from "../../storage/catalogue/objectKeys.ts";
 import { readManifest } from "../../storage/catalogue/readManifest.ts";
 import { chooseBackup } from "../../storage/catalogue/selectBackup.ts";
@@ -13,6 +14,7 @@ import { putNew } from "../../storage/upload/conditionalPut.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import { warnOfChoice } from "./chosenBackup.ts";
 import { type BackupToVerify, readArchive, readStoredBytes } from "./readBack.ts";
+import { signingKeysOf, trustOf } from "./trust.ts";
 
 /** `full`: read to its last row. `stored`: the stored bytes are whole, but nothing here can decrypt them. */
 export type VerificationDepth = "full" | "stored";
@@ -76,7 +78,8 @@ export async function verifyChosen(
   const { settings, store, report } = context;
   const { database } = settings.postgres;
   const { bucket, prefix, names } = store.address;
-  const entries = await listBackups(store, database);
+  const also = wanted.replace(/Z$/, "");
+  const entries = await listJudged(store, database, trustOf(settings), { also });
   const entry = chooseBackup(entries, wanted, database, `s3://${bucket}/${prefix}`, names);
   warnOfChoice(report, entries, entry, wanted);
   const manifest = entry.kind === "legacy" ? null : await readManifest(store, entry);
@@ -111,13 +114,13 @@ export async function verifyNew(context: AgentContext, manifest: Manifest): Prom
 
 /** A manifest under `suspect` outweighs the one beside the dump, so that a damaged backup never counts as latest. */
 async function markSuspect(
-  { store }: AgentContext,
+  { store, settings }: AgentContext,
   manifest: Manifest,
   stamp: string,
   suspect: string,
 ): Promise<void> {
   const key = manifestKey(store.address.prefix, manifest.database, stamp, "suspect");
-  const text = `${JSON.stringify({ ...manifest, suspect }, null, 2)}\n`;
+  const text = `${JSON.stringify(signManifest({ ...manifest, suspect }, signingKeysOf(settings)), null, 2)}\n`;
   await putNew(store, key, text, "application/json");
 }
 

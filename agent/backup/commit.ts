@@ -1,11 +1,13 @@
 import { partialText } from "../../common/contracts/leftOut.ts";
 import { LARGEST_MANIFEST, type Manifest, totalRows } from "../../common/contracts/manifest.ts";
+import { signManifest } from "../../common/contracts/manifestMac.ts";
 import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
 import { manifestKey } from "../../storage/catalogue/objectKeys.ts";
 import type { ObjectStore } from "../../storage/s3/objectStore.ts";
 import { putNew } from "../../storage/upload/conditionalPut.ts";
 import { UncertainWrite } from "../../storage/upload/writeCheck.ts";
+import { signingKeysOf } from "../archive/trust.ts";
 import type { Server } from "../postgres/connection.ts";
 import type { ExistingDatabase } from "../postgres/databaseProperties.ts";
 import type { CountedTable } from "../postgres/snapshot.ts";
@@ -56,13 +58,14 @@ export async function commitUploads(
     const suspect =
       plan.anomaly ?? (reference && sizeAnomaly(size, reference, settings.maxShrinkPercent));
     const tables = await uploaded.tables;
-    const manifest = manifestOf(commit, destination, {
+    const unsigned = manifestOf(commit, destination, {
       database,
       object,
       globals,
       suspect,
       tables,
     });
+    const manifest = signManifest(unsigned, signingKeysOf(settings));
     await results.attempt(name, async () => {
       await commitBackup(report, destination, manifest);
       results.recordStored(name, manifest);

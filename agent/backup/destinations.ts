@@ -1,10 +1,11 @@
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
-import { listBackups } from "../../storage/catalogue/catalogue.ts";
 import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
 import { aheadOfTimeNotice, countingBackups } from "../../storage/catalogue/countingBackups.ts";
+import { listJudged, type Trust } from "../../storage/catalogue/judgeOrigin.ts";
 import { isDenied } from "../../storage/s3/errors.ts";
 import type { ObjectStore } from "../../storage/s3/objectStore.ts";
+import { trustOf } from "../archive/trust.ts";
 import type { AgentContext, DestinationName } from "../runtime/context.ts";
 import type { Report } from "../runtime/reporter.ts";
 import { findReference } from "./anomaly.ts";
@@ -40,6 +41,7 @@ export async function chooseDestinations(
 ): Promise<ChosenDestinations> {
   const { settings, copy, report } = context;
   const { database } = settings.postgres;
+  const trust = trustOf(settings);
   const destinations: Destination[] = [];
   await results.attempt("first", async () => {
     const { store } = context;
@@ -47,6 +49,7 @@ export async function chooseDestinations(
     const warnNotListable = () =>
       report.warn("the key may not list the bucket, so this backup is not compared with the last.");
     const entries = await readEntries(store, database, {
+      trust,
       ...(tiers && { needed: "BACKUP_TIERS" }),
       onNotListable: warnNotListable,
     });
@@ -62,6 +65,7 @@ export async function chooseDestinations(
       const entries =
         every !== undefined || tiers || alone
           ? await readEntries(store, database, {
+              trust,
               ...(tiers && { needed: "COPY_TIERS" }),
               onNotListable: warnNotListable,
             })
@@ -100,16 +104,18 @@ async function readEntries(
   store: ObjectStore,
   database: string,
   {
+    trust,
     needed,
     onNotListable,
   }: {
+    readonly trust: Trust;
     /** The variable that cannot do without the list; absent: none. */
     readonly needed?: "BACKUP_TIERS" | "COPY_TIERS";
     readonly onNotListable: () => void;
   },
 ): Promise<readonly CatalogueEntry[] | null> {
   try {
-    return await listBackups(store, database);
+    return await listJudged(store, database, trust);
   } catch (error) {
     if (!(error instanceof Problem) || !isDenied(error.cause)) throw error;
     if (needed !== undefined) {

@@ -1,10 +1,15 @@
 import type { KeepSettings } from "../../common/contracts/agentEnvironment/backup.ts";
 import { Problem } from "../../common/problem.ts";
-import { listBackups } from "../../storage/catalogue/catalogue.ts";
-import { type CatalogueEntry, latestFirst } from "../../storage/catalogue/catalogueEntry.ts";
+import {
+  type CatalogueEntry,
+  isGood,
+  latestFirst,
+} from "../../storage/catalogue/catalogueEntry.ts";
 import { countingBackups, isAheadOfTime } from "../../storage/catalogue/countingBackups.ts";
 import { deleteBackup } from "../../storage/catalogue/deleteBackup.ts";
+import { listJudged } from "../../storage/catalogue/judgeOrigin.ts";
 import { isDenied } from "../../storage/s3/errors.ts";
+import { trustOf } from "../archive/trust.ts";
 import { type AgentContext, CopyFailed, type DestinationName } from "../runtime/context.ts";
 import { clearRemark, setRemark } from "../runtime/healthRecord.ts";
 import type { DestinationResults } from "./destinationResults.ts";
@@ -21,9 +26,12 @@ export function expiredBackups(
   now: Date,
 ): CatalogueEntry[] {
   const counting = countingBackups(entries);
-  // Those of the old image stay by the same number, though they do not count beside ours: nobody can tell them from what
-  // somebody else has put there, and what was put there must not push a true one out.
-  const old = entries.filter((entry) => entry.kind === "legacy" && !isAheadOfTime(entry));
+  // Those of the old image, and those of before signing or encrypting, stay by the same number, though they do not count
+  // beside the others: nobody can tell them from what somebody else has put there, which must not push a true one out.
+  const counted = new Set(counting);
+  const old = entries.filter(
+    (entry) => isGood(entry) && !counted.has(entry) && !isAheadOfTime(entry),
+  );
   const good = [...counting, ...old].toSorted(latestFirst);
   const stay = new Set([...counting.slice(0, keep.atLeast), ...good.slice(0, keep.atLeast)]);
   const latest = counting[0]?.stamp ?? "";
@@ -99,7 +107,9 @@ async function deleteExpiredIn(
   let expired: CatalogueEntry[] | undefined;
   let deleted = 0;
   try {
-    expired = expiredBackups(await listBackups(store, database), keep, new Date());
+    const enough = keep.atLeast;
+    const entries = await listJudged(store, database, trustOf(settings), { enough });
+    expired = expiredBackups(entries, keep, new Date());
     for (const entry of expired.toReversed()) {
       signal.throwIfAborted();
       await deleteBackup(store, entry);

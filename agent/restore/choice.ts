@@ -1,12 +1,13 @@
 import type { AgeSecrets } from "../../common/age/stanzas.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
-import { listBackups } from "../../storage/catalogue/catalogue.ts";
 import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
+import { listJudged } from "../../storage/catalogue/judgeOrigin.ts";
 import { findOriginal } from "../../storage/catalogue/originalVersion.ts";
-import { readOriginalManifest } from "../../storage/catalogue/readManifest.ts";
+import { readOriginalManifest, readSignedOriginal } from "../../storage/catalogue/readManifest.ts";
 import { chooseBackup } from "../../storage/catalogue/selectBackup.ts";
 import type { ObjectStore } from "../../storage/s3/objectStore.ts";
-import { warnOfChoice } from "../archive/chosenBackup.ts";
+import { requireOrigin, warnOfChoice, warnOfOrigin } from "../archive/chosenBackup.ts";
+import { trustOf } from "../archive/trust.ts";
 import type { AgentContext } from "../runtime/context.ts";
 
 /** What a restore was asked for. */
@@ -35,6 +36,8 @@ export interface RestoreRequest {
   readonly schema?: readonly string[];
   /** Not these tables, `events` or `audit.log`, with `*` for any characters. */
   readonly excludeTable?: readonly string[];
+  /** Takes a backup by its time although it may be somebody else's, as the list says. @default false */
+  readonly acceptOrigin?: boolean;
   /** Takes the server's own encoding and locale instead of the backup's. @default false */
   readonly serverLocale?: boolean;
   /** What may open an encrypted backup. */
@@ -65,12 +68,22 @@ export async function chooseFor(
   const { database } = settings.postgres;
   const { bucket, prefix } = store.address;
   const location = `s3://${bucket}/${prefix}`;
-  const entries = await listBackups(store, database);
-  const { wanted, notAfter } = request;
-  const entry = chooseBackup(entries, wanted, database, location, store.address.names, notAfter);
+  const { wanted, notAfter, acceptOrigin } = request;
+  const trust = trustOf(settings);
+  const also = wanted.replace(/Z$/, "");
+  const entries = await listJudged(store, database, trust, { also });
+  const listed = chooseBackup(entries, wanted, database, location, store.address.names, notAfter);
+  const signed = await readSignedOriginal(store, listed, trust.keys);
+  const entry = signed === undefined ? listed : { ...listed, doubt: null };
   warnOfChoice(report, entries, entry, wanted);
-  if (entry.kind === "legacy") return { entry, manifest: null, store };
-  const { manifest, storedAt } = await readOriginalManifest(store, entry);
+  if (signed === undefined) requireOrigin(entry, acceptOrigin === true);
+  if (entry.kind === "legacy") {
+    await warnOfOrigin({ store, report }, { entries, entry, manifest: null, trust });
+    return { entry, manifest: null, store };
+  }
+  const read = signed ?? (await readOriginalManifest(store, entry, trust.keys));
+  const { manifest, signature, storedAt } = read;
+  await warnOfOrigin({ store, report }, { entries, entry, manifest, signature, trust });
   if (storedAt !== undefined) report.warn(overwritten(entry.manifestKey ?? "", storedAt));
   const dump = await findOriginal(
     store,

@@ -8,6 +8,7 @@ import { partialText } from "../../common/contracts/leftOut.ts";
 import { totalRows } from "../../common/contracts/manifest.ts";
 import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
+import { describeObjection } from "../../storage/catalogue/countingBackups.ts";
 import { selectBackup } from "../backups/selectBackup.ts";
 import { listByAgent } from "../backups/source.ts";
 import { stateOf } from "../backups/states.ts";
@@ -31,6 +32,8 @@ export interface RestoreOptions extends CopyOption {
   /** Makes the roles that the server lacks. @default false */
   readonly globals?: boolean;
   readonly allowPrivilegedRoles?: boolean;
+  /** Takes a backup by its time although it may be somebody else's. @default false */
+  readonly acceptOrigin?: boolean;
   /** Takes the server's own encoding and locale instead of the backup's. @default false */
   readonly serverLocale?: boolean;
   /** Folder in the container for the unpacked archive. */
@@ -94,6 +97,7 @@ export async function restore(
     ...(into === undefined ? [] : ["--into", into]),
     ...(options.globals ? ["--globals"] : []),
     ...(options.allowPrivilegedRoles ? ["--allow-privileged-roles"] : []),
+    ...(options.acceptOrigin ? ["--accept-origin"] : []),
     ...(options.serverLocale ? ["--server-locale"] : []),
     ...(options.scratch === undefined ? [] : ["--scratch", options.scratch]),
     ...partArguments(options),
@@ -158,7 +162,7 @@ export function describePlan(
       ? ", made by the old image: nothing to compare it with"
       : state === "suspect"
         ? `, suspect: ${manifest?.suspect ?? "see its manifest"}`
-        : "";
+        : describeDoubt(entry);
   const partial = manifest ? partialText(manifest) : null;
   const warning = partial === null ? [] : [`${paint.uncertain("This backup is")} ${partial}.`];
   const from = `from ${formatStamp(entry.stamp)} UTC (${formatBytes(entry.bytes)}${rows}${note})`;
@@ -173,6 +177,10 @@ export function describePlan(
         ...warning,
         `${database} is not touched.`,
       ];
+}
+
+function describeDoubt({ doubt }: Entry): string {
+  return doubt ? `, in doubt: ${describeObjection(doubt)}` : "";
 }
 
 /** The finished steps, and the sentence that the restore is done. */

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { Problem } from "../problem.ts";
 import { manifestSchema } from "./manifest.ts";
+import { DOUBTS } from "./manifestMac.ts";
 import { restoreRecordSchema } from "./restoreRecord.ts";
 
 // The JSON events of the agent, one a line on its standard output with `--json`: the contract between the container and
@@ -125,6 +126,8 @@ const entrySchema = z.object({
   verifiedKey: z.string().nullable().default(null),
   /** What is odd about its parts, as a sentence. */
   notice: z.string().nullish(),
+  /** Why it may be somebody else's. A newer agent may know other reasons. */
+  doubt: z.enum(DOUBTS).nullish().catch("unsigned"),
   /** The agent reads those of the latest only. A manifest that this version cannot read must not hide the other backups. */
   manifest: manifestSchema.nullish().catch(null),
 });

@@ -162,6 +162,11 @@ export const manifestSchema = z.object({
   roles: z.array(z.string()).optional(),
   /** How far the dump is of the whole database. */
   dump: dumpSchema.optional(),
+  /**
+   * Signature over all the rest, `common/contracts/manifestMac.ts`: its version, the id of the key, HMAC-SHA-256 in hex.
+   * Absent where no key was given, and from before signing.
+   */
+  mac: z.object({ version: z.int(), key: z.string(), value: z.string() }).optional(),
 });
 
 export type Manifest = z.infer<typeof manifestSchema>;

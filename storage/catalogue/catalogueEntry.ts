@@ -1,3 +1,4 @@
+import type { Doubt } from "../../common/contracts/manifestMac.ts";
 import { Problem } from "../../common/problem.ts";
 import type { Tier } from "./objectKeys.ts";
 
@@ -26,12 +27,19 @@ export interface CatalogueEntry {
   readonly overwritten?: boolean | undefined;
   /** What is odd about its parts, as a sentence. */
   readonly notice?: string | null | undefined;
+  /** Why it may not be what it says, as `judgeOrigin` has found; absent: nothing was found, or it was not judged. */
+  readonly doubt?: Doubt | null | undefined;
   /** Folder by calendar; null without tiers. */
   readonly tier: Tier | null;
   /** Full key of the roles and grants beside the dump; null: there are none. */
   readonly globalsKey: string | null;
   /** Full key of the mark that the dump was read back whole; null: it was not. */
   readonly verifiedKey: string | null;
+}
+
+/** Whether the dump's name says that it is encrypted. */
+export function isEncrypted({ key }: Pick<CatalogueEntry, "key">): boolean {
+  return /\.(?:age|gpg)$/.test(key);
 }
 
 /** Whether the entry can be restored: its manifest is there, or it is of a kind that never had one. */

@@ -1,3 +1,4 @@
+import type { Doubt } from "../../common/contracts/manifestMac.ts";
 import { type CatalogueEntry, isComplete, latestFirst } from "./catalogueEntry.ts";
 
 /**
@@ -21,13 +22,14 @@ export function isAheadOfTime({
 }
 
 /** Why an entry does not count as a backup; null: it does, as far as can be said of it alone. */
-export type Objection = "incomplete" | "ahead of time" | "suspect";
+export type Objection = "incomplete" | "ahead of time" | "suspect" | Doubt;
 
 /** What speaks against an entry by itself. */
 export function objectionTo(entry: CatalogueEntry): Objection | null {
   if (!isComplete(entry)) return "incomplete";
   if (isAheadOfTime(entry)) return "ahead of time";
-  return entry.suspect ? "suspect" : null;
+  if (entry.suspect) return "suspect";
+  return entry.doubt ?? null;
 }
 
 /**
@@ -62,7 +64,8 @@ export function passedOver(
   return [...by].map(([why, found]) => {
     const names = found.slice(0, NAMED).map(nameOf).join(", ");
     const more = found.length > NAMED ? ` and ${found.length - NAMED} more` : "";
-    return `passed over ${names}${more}: ${REASONS[why]}. By its exact time it can be restored.`;
+    const word = needsAcceptance({ doubt: found[0]?.doubt }) ? ` with ${ACCEPT_ORIGIN}` : "";
+    return `passed over ${names}${more}: ${REASONS[why]}. By its exact time it can be restored${word}.`;
   });
 }
 
@@ -75,10 +78,30 @@ export function aheadOfTimeNotice(entries: readonly CatalogueEntry[]): string | 
   return `${names}${more}: ${REASONS["ahead of time"]}, so it does not count. It was taken while a clock was wrong, or was put there by somebody else.`;
 }
 
+/** The word without which nothing is restored that may be somebody else's. */
+export const ACCEPT_ORIGIN = "--accept-origin";
+
+/** Whether a backup is restored only with that word. A replay has the bytes of a true one. */
+export function needsAcceptance({ doubt }: Pick<CatalogueEntry, "doubt">): boolean {
+  return typeof doubt === "string" && doubt !== "replay";
+}
+
+/** Why, as the end of a sentence. */
+export function describeObjection(why: Objection | "legacy"): string {
+  return REASONS[why];
+}
+
 const REASONS: Readonly<Record<Objection | "legacy", string>> = {
   incomplete: "its manifest is missing",
   "ahead of time": "its stamp is ahead of time, later than when it was stored",
   suspect: "it is suspect",
+  unsigned:
+    "its manifest is not signed, though others here are, so whoever may write can have put it there",
+  "wrongly signed": "its signature is wrong: the manifest was changed or made up",
+  "signed with an unknown key": "it is signed with a key that is not known here",
+  "unreadable manifest": "its manifest cannot be read, so it is not known who has signed it",
+  "in clear": "it is not encrypted, although the settings encrypt",
+  replay: "it has the same bytes as one that was stored before it, which two backups never have",
   legacy: "it was written by the old image, without a manifest, and there are backups with one",
 };
 

@@ -1,10 +1,15 @@
 import { LARGEST_MANIFEST, type Manifest, parseManifest } from "../../common/contracts/manifest.ts";
+import {
+  checkSignature,
+  type Signature,
+  type SigningKey,
+} from "../../common/contracts/manifestMac.ts";
 import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
 import { explain, isMissing, isRefused, notS3 } from "../s3/errors.ts";
 import { type ObjectStore, readWhole } from "../s3/objectStore.ts";
 import { atVersion } from "../s3/objectVersion.ts";
-import { type CatalogueEntry, incomplete } from "./catalogueEntry.ts";
+import { type CatalogueEntry, incomplete, isEncrypted } from "./catalogueEntry.ts";
 import { parseKey } from "./objectKeys.ts";
 import { versionsOf } from "./originalVersion.ts";
 
@@ -13,36 +18,70 @@ import { versionsOf } from "./originalVersion.ts";
  * @throws Problem when there is none, it cannot be read, or it contradicts the entry
  */
 export async function readManifest(store: ObjectStore, entry: CatalogueEntry): Promise<Manifest> {
-  if (entry.manifestKey === null) throw incomplete(entry);
-  const manifest = await readManifestAt(store, entry, entry.manifestKey);
+  const { manifest } = await readSigned(store, entry, []);
   requireSize(manifest, entry);
   return manifest;
 }
 
 /**
  * The same, where dump or manifest may have been overwritten: a dump of another size is not refused, and of a manifest that
- * cannot be read, or is another backup's, the first version that can is taken, where the key may list versions.
+ * cannot be read, or is another backup's, the first version that can is taken, where the key may list versions. With keys, of
+ * one that is not signed the first version that is.
  * @returns `storedAt` is when that version was stored; absent: the newest one is read
  * @throws Problem as `readManifest`
  */
 export async function readOriginalManifest(
   store: ObjectStore,
   entry: CatalogueEntry,
-): Promise<{ readonly manifest: Manifest; readonly storedAt?: string }> {
+  keys: readonly SigningKey[],
+): Promise<SignedManifest & { readonly storedAt?: string }> {
   const { manifestKey: key } = entry;
   if (key === null) throw incomplete(entry);
   try {
-    return { manifest: await readManifestAt(store, entry, key) };
+    const newest = await readSigned(store, entry, keys);
+    if (keys.length === 0 || isSigned(newest)) return newest;
+    return (await firstVersion(store, entry, keys, isSigned)) ?? newest;
   } catch (error) {
     if (!(error instanceof Problem) || error.cause !== undefined) throw error;
-    const versions = (await versionsOf(store, key)) ?? [];
-    for (const { id, storedAt } of versions.slice(0, VERSIONS)) {
-      const earlier = atVersion(store, key, id);
-      const found = await attempt(() => readManifestAt(earlier, entry, key));
-      if (found.manifest !== undefined) return { manifest: found.manifest, storedAt };
-    }
-    throw error;
+    const found = await firstVersion(store, entry, keys, () => true);
+    if (found === undefined) throw error;
+    return found;
   }
+}
+
+/**
+ * The first version of a manifest in doubt that is signed with one of these keys, where the key may list versions: whoever may
+ * merely write can put another one over it.
+ * @returns undefined: there is none, or nothing is doubted that a signature settles
+ */
+export async function readSignedOriginal(
+  store: ObjectStore,
+  entry: CatalogueEntry,
+  keys: readonly SigningKey[],
+): Promise<(SignedManifest & { readonly storedAt: string }) | undefined> {
+  const settles = entry.doubt && entry.doubt !== "replay" && entry.doubt !== "in clear";
+  if (!settles || entry.manifestKey === null || keys.length === 0) return undefined;
+  return firstVersion(store, entry, keys, isSigned);
+}
+
+function isSigned({ signature }: SignedManifest): boolean {
+  return signature === "signed";
+}
+
+async function firstVersion(
+  store: ObjectStore,
+  entry: CatalogueEntry,
+  keys: readonly SigningKey[],
+  isWanted: (version: SignedManifest) => boolean,
+): Promise<(SignedManifest & { readonly storedAt: string }) | undefined> {
+  const key = entry.manifestKey ?? "";
+  const versions = (await versionsOf(store, key)) ?? [];
+  for (const { id, storedAt } of versions.slice(0, VERSIONS)) {
+    const earlier = atVersion(store, key, id);
+    const { manifest: found } = await attempt(() => readSigned(earlier, entry, keys));
+    if (found !== undefined && isWanted(found)) return { ...found, storedAt };
+  }
+  return undefined;
 }
 
 /** So many versions of a manifest are tried, those that were stored first. */
@@ -55,12 +94,26 @@ function requireSize({ object }: Manifest, { key, bytes }: CatalogueEntry): void
   );
 }
 
-async function readManifestAt(
+/** A manifest, and what its signature is worth. */
+export interface SignedManifest {
+  readonly manifest: Manifest;
+  readonly signature: Signature;
+}
+
+/**
+ * The same, with its signature checked.
+ * @param key of the manifest @default the entry's own
+ * @throws Problem as `readManifest`
+ */
+export async function readSigned(
   store: ObjectStore,
   entry: CatalogueEntry,
-  key: string,
-): Promise<Manifest> {
-  const manifest = await readText(store, entry, key);
+  keys: readonly SigningKey[],
+  key: string | null = entry.manifestKey,
+): Promise<SignedManifest> {
+  if (key === null) throw incomplete(entry);
+  const signed = await readText(store, entry, keys, key);
+  const { manifest } = signed;
   const place = parseKey(store.address.prefix, key);
   const suspect = place?.kind === "manifest" && place.folder === "suspect";
   const pairs: readonly [string, unknown, unknown][] = [
@@ -68,6 +121,7 @@ async function readManifestAt(
     ["object", manifest.object.key, entry.key],
     ["time", manifest.takenAt, `${entry.stamp}Z`],
     ["state", manifest.suspect === null ? "good" : "suspect", suspect ? "suspect" : "good"],
+    ["encryption", manifest.encryption, isEncrypted(entry) ? "age" : "none"],
   ];
   for (const [what, says, is] of pairs) {
     if (says !== is) {
@@ -76,10 +130,15 @@ async function readManifestAt(
       );
     }
   }
-  return manifest;
+  return signed;
 }
 
-async function readText(store: ObjectStore, entry: CatalogueEntry, key: string): Promise<Manifest> {
+async function readText(
+  store: ObjectStore,
+  entry: CatalogueEntry,
+  keys: readonly SigningKey[],
+  key: string,
+): Promise<SignedManifest> {
   try {
     const body = await store.get(key);
     if (body.bytes !== undefined && body.bytes > LARGEST_MANIFEST) {
@@ -92,7 +151,11 @@ async function readText(store: ObjectStore, entry: CatalogueEntry, key: string):
         throw tooLarge(key, `more than ${formatBytes(LARGEST_MANIFEST)}`);
       }
       if (isWebPage(bytes)) throw notS3(store.address);
-      return parseManifest(bytes.toString("utf8"), key);
+      const text = bytes.toString("utf8");
+      const manifest = parseManifest(text, key);
+      // As it was stored: fields that this version does not know are signed as well.
+      const signature = keys.length === 0 ? "unknown key" : checkSignature(JSON.parse(text), keys);
+      return { manifest, signature };
     });
   } catch (error) {
     if (isMissing(error)) throw incomplete(entry);
@@ -180,7 +243,7 @@ async function withJudgedSuspicion(
   const [own, doubt] = await Promise.all([
     attempt(() => readManifest(store, entry)),
     attempt(async () => {
-      const manifest = await readManifestAt(store, entry, key);
+      const { manifest } = await readSigned(store, entry, [], key);
       requireSize(manifest, entry);
       return manifest;
     }),
@@ -203,15 +266,15 @@ function joined(...notices: readonly (string | null | undefined)[]): string {
   return notices.filter(Boolean).join(" ");
 }
 
-interface Attempt {
-  readonly manifest?: Manifest;
+interface Attempt<T> {
+  readonly manifest?: T;
   readonly refused?: boolean;
   /** Why there is no manifest to go by. */
   readonly reason?: string;
 }
 
 /** A manifest that says nothing is an answer; a service that does not answer is none. */
-async function attempt(read: () => Promise<Manifest>): Promise<Attempt> {
+async function attempt<T>(read: () => Promise<T>): Promise<Attempt<T>> {
   try {
     return { manifest: await read() };
   } catch (error) {
@@ -229,7 +292,8 @@ const READERS = 6;
 /** In the manifests of one list together; each takes some hundred bytes of memory. */
 const MOST_TABLES = 200_000;
 
-async function forEachAtOnce<T>(items: readonly T[], work: (item: T) => Promise<void>) {
+/** Does the work on a few of them at once. */
+export async function forEachAtOnce<T>(items: readonly T[], work: (item: T) => Promise<void>) {
   const waiting = [...items];
   const reader = async () => {
     for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) await work(item);

@@ -126,8 +126,8 @@ describe("for any schedule and retention", () => {
           mostAlive(made.daily, daily) +
           mostAlive(made.weekly, weekly) +
           mostAlive(made.monthly, monthly);
-        // A month has four or five weeks: each tier may be one off its average.
-        assert.ok(Math.abs(restorable - most) <= 3, `${restorable}, but ${most} were found`);
+        // A month has four or five weeks: weekly and monthly may be one off their average, and daily, which gets the rest, two.
+        assert.ok(Math.abs(restorable - most) <= 4, `${restorable}, but ${most} were found`);
       }),
       { numRuns: 15 },
     );

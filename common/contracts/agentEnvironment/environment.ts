@@ -24,6 +24,12 @@ import {
   postgresVariables,
 } from "./postgres.ts";
 import {
+  parseSigning,
+  type SigningSettings,
+  signingSecretEnv,
+  signingVariables,
+} from "./signing.ts";
+import {
   parseStore,
   type StoreSettings,
   storeClearEnv,
@@ -52,6 +58,7 @@ export type AgentSettings = ScheduleSettings &
     readonly notifications: NotificationSettings;
   } & DeclaredCopy &
   EncryptionSettings &
+  SigningSettings &
   BackupSettings;
 
 /** The accessory's `env:` in Kamal's own split. Values that equal a default are left out. */
@@ -66,6 +73,7 @@ const environmentSchema = z.object({
   ...postgresVariables,
   ...storeVariables,
   ...encryptionVariables,
+  ...signingVariables,
   ...backupVariables,
   ...notificationVariables,
 });
@@ -90,6 +98,7 @@ export function toEnvironment(settings: AgentSettings): AgentEnvironment {
       ...storeSecretEnv(settings.store),
       ...copySecretEnv(settings.copy),
       ...encryptionSecretEnv(settings),
+      ...signingSecretEnv(settings),
       ...notificationSecretEnv(settings.notifications),
     },
   };
@@ -113,6 +122,7 @@ export function fromEnvironment(env: Readonly<Record<string, string | undefined>
     ...parsePostgres(e),
     store: parseStore(e),
     ...parseEncryption(e),
+    ...parseSigning(e),
     ...parseCopy(present, e.S3_PREFIX),
     ...parseBackup(e),
     notifications: parseNotifications(e),

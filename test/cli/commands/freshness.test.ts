@@ -8,7 +8,7 @@ import type { Store } from "../../../storage/s3/client.ts";
 import type { Credentials } from "../../../storage/s3/credentials.ts";
 import { makeBucket } from "../../support/bucket.ts";
 import { iamUser } from "../../support/iamUser.ts";
-import { manifestFor } from "../../support/manifests.ts";
+import { backupManifest } from "../../support/manifest.ts";
 import { startStore, type TestStore } from "../../support/servers/store.ts";
 import { entryOf, hoursAgo, inspected, outputs, recorded } from "../factories.ts";
 import { Outside } from "../support.ts";
@@ -51,7 +51,11 @@ async function makeOne(name: string): Promise<Bucket> {
 async function put({ store, location }: Bucket, stamp: string, database = "shop_production") {
   const { prefix, bucket } = location;
   const key = dumpKey(prefix, database, stamp, { compression: "zstd", encryption: "none" });
-  const manifest = manifestFor({ database, stamp, key }, { compression: "zstd" });
+  const manifest = backupManifest({
+    database,
+    takenAt: `${stamp}Z`,
+    object: { key, bytes: 1, sha256: "0".repeat(64) },
+  });
   for (const [Key, Body] of [
     [key, "x"],
     [manifestKey(prefix, database, stamp), JSON.stringify(manifest)],

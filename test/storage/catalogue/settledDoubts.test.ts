@@ -5,7 +5,7 @@ import { deleteBackup } from "../../../storage/catalogue/deleteBackup.ts";
 import { dumpKey, manifestKey } from "../../../storage/catalogue/objectKeys.ts";
 import { readManifest } from "../../../storage/catalogue/readManifest.ts";
 import { chooseBackup } from "../../../storage/catalogue/selectBackup.ts";
-import { manifestFor } from "../../support/manifests.ts";
+import { backupManifest } from "../../support/manifest.ts";
 import { MemoryStore, serviceError } from "../../support/memoryStore.ts";
 
 const STAMP = "2026-11-24T03:15:02";
@@ -13,7 +13,11 @@ const plain = { compression: "pg_dump-zstd", encryption: "none" } as const;
 const dump = dumpKey("backup", "app", STAMP, plain);
 const beside = manifestKey("backup", "app", STAMP);
 const doubt = manifestKey("backup", "app", STAMP, "suspect");
-const manifest = manifestFor({ database: "app", stamp: STAMP, key: dump, bytes: 3 });
+const manifest = backupManifest({
+  takenAt: `${STAMP}Z`,
+  object: { key: dump, bytes: 3, sha256: "0".repeat(64) },
+  compression: "pg_dump-zstd",
+});
 
 function storeWith(doubtful?: string): MemoryStore {
   const store = new MemoryStore();

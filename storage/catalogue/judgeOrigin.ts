@@ -1,0 +1,200 @@
+import type { Doubt, Signature, SigningKey } from "../../common/contracts/manifestMac.ts";
+import { Problem } from "../../common/problem.ts";
+import { isRefused } from "../s3/errors.ts";
+import type { ObjectStore } from "../s3/objectStore.ts";
+import { listBackups } from "./catalogue.ts";
+import { type CatalogueEntry, isEncrypted, latestFirst } from "./catalogueEntry.ts";
+import { countingBackups, objectionTo } from "./countingBackups.ts";
+import { forEachAtOnce, readSigned } from "./readManifest.ts";
+
+/** What is known of who may have written backups. */
+export interface Trust {
+  /** By which manifests are signed; none: their origin cannot be checked. */
+  readonly keys: readonly SigningKey[];
+  /** Whether the settings encrypt, so that a backup in clear is not one of theirs. */
+  readonly encrypts: boolean;
+}
+
+/** Nothing is known. */
+export const NO_TRUST: Trust = { keys: [], encrypts: false };
+
+export interface JudgeOptions {
+  /** So many good signed backups are looked for, from the latest on; older ones than those are not judged. @default 1 */
+  readonly enough?: number;
+  /** Stamp of one that is judged in any case, however old. */
+  readonly also?: string;
+}
+
+/**
+ * Lists the backups of one database as `listBackups` does, and says of each that may be somebody else's why.
+ * @throws Problem as `listBackups`, or when a manifest that is needed cannot be read for now
+ */
+export async function listJudged(
+  store: ObjectStore,
+  database: string,
+  trust: Trust,
+  options: JudgeOptions = {},
+): Promise<CatalogueEntry[]> {
+  return judgeOrigin(store, await listBackups(store, database), trust, options);
+}
+
+/** So many manifests are read together, where the latest one does not tell enough. */
+const BATCH = 6;
+
+/**
+ * Judges the origin of backups. With keys: while one good backup is signed, one that is not is in doubt. Where the settings
+ * encrypt, one in clear is. One that has the bytes of another is, if it was stored later; with keys that is only named,
+ * since a signature says more.
+ * @param entries of one database
+ */
+export async function judgeOrigin(
+  store: ObjectStore,
+  entries: readonly CatalogueEntry[],
+  trust: Trust,
+  { enough = 1, also }: JudgeOptions = {},
+): Promise<CatalogueEntry[]> {
+  const reader = new Reader(store, trust.keys);
+  const listed = entries.toSorted(latestFirst).map((entry): CatalogueEntry => {
+    const inClear = trust.encrypts && entry.kind === "ours" && !isEncrypted(entry);
+    return inClear ? { ...entry, doubt: "in clear" } : entry;
+  });
+  if (trust.keys.length === 0) return withoutReplays(reader, listed);
+  const settled: CatalogueEntry[] = [];
+  for (const entry of listed) settled.push(await withSignedSuspicion(reader, entry));
+  const doubts = new Map<CatalogueEntry, Doubt>();
+  const waiting = settled.filter((entry) => entry.kind === "ours" && objectionTo(entry) === null);
+  let signed = 0;
+  const judge = async (entry: CatalogueEntry) => {
+    const { doubt } = await reader.read(entry);
+    if (doubt === undefined) signed += 1;
+    else doubts.set(entry, doubt);
+  };
+  for (let batch = enough; signed < enough && waiting.length > 0; batch = BATCH) {
+    await forEachAtOnce(waiting.splice(0, batch), judge);
+  }
+  if (signed === 0) return settled;
+  for (const entry of settled) {
+    if (entry.kind === "legacy") doubts.set(entry, "unsigned");
+    if (entry.stamp !== also || entry.kind !== "ours" || entry.manifestKey === null) continue;
+    const { doubt } = await reader.read(entry);
+    if (doubt !== undefined) doubts.set(entry, doubt);
+  }
+  const judged = settled.map((entry): CatalogueEntry => {
+    const doubt = doubts.get(entry) ?? entry.doubt;
+    return doubt === undefined ? entry : { ...entry, doubt };
+  });
+  const named: CatalogueEntry[] = [];
+  for (const entry of judged) {
+    const original =
+      doubts.size > 0 && entry.doubt ? await reader.original(entry, judged) : undefined;
+    named.push(
+      original === undefined ? entry : { ...entry, notice: replayNotice(entry, original) },
+    );
+  }
+  return named;
+}
+
+/** As long as the latest one that counts has the bytes of one that was stored before it, the next one is asked. */
+async function withoutReplays(
+  reader: Reader,
+  entries: readonly CatalogueEntry[],
+): Promise<CatalogueEntry[]> {
+  let judged = [...entries];
+  for (;;) {
+    const [latest] = countingBackups(judged);
+    const original = latest && (await reader.original(latest, judged));
+    if (latest === undefined || original === undefined) return judged;
+    const replay: CatalogueEntry = {
+      ...latest,
+      doubt: "replay",
+      notice: replayNotice(latest, original),
+    };
+    judged = judged.map((entry) => (entry === latest ? replay : entry));
+  }
+}
+
+function replayNotice({ stamp }: CatalogueEntry, original: CatalogueEntry): string {
+  return `the backup of ${stamp} has the same bytes as that of ${original.stamp}, which was stored before it: somebody has put it there again.`;
+}
+
+/** What is beside a signed manifest makes the backup suspect only if it is signed as well. */
+async function withSignedSuspicion(reader: Reader, entry: CatalogueEntry): Promise<CatalogueEntry> {
+  const { suspectManifestKey: key } = entry;
+  if (key === undefined || !entry.suspect) return entry;
+  const own = await reader.read(entry);
+  if (own.doubt !== undefined) return entry;
+  const other = await reader.read(entry, key);
+  if (other.doubt === undefined) return entry;
+  const notice = `${key} calls the backup suspect, but has no force: it is not signed as the manifest beside the dump is.`;
+  const { suspectReason: _, ...rest } = entry;
+  return { ...rest, suspect: false, notice };
+}
+
+const DOUBT_OF: Readonly<Record<Signature, Doubt | undefined>> = {
+  signed: undefined,
+  unsigned: "unsigned",
+  wrong: "wrongly signed",
+  "unknown key": "signed with an unknown key",
+};
+
+interface Judged {
+  /** What its signature comes to; undefined: it is signed. */
+  readonly doubt: Doubt | undefined;
+  /** SHA-256 of the dump; undefined: the manifest cannot be read. */
+  readonly sha256: string | undefined;
+}
+
+/** Reads each manifest once. */
+class Reader {
+  readonly #store: ObjectStore;
+  readonly #keys: readonly SigningKey[];
+  readonly #read = new Map<string, Promise<Judged>>();
+
+  constructor(store: ObjectStore, keys: readonly SigningKey[]) {
+    this.#store = store;
+    this.#keys = keys;
+  }
+
+  /** @throws whatever the service answers, unless it refuses this one */
+  read(entry: CatalogueEntry, key = entry.manifestKey): Promise<Judged> {
+    const name = JSON.stringify([entry.key, key]);
+    const judged = this.#read.get(name) ?? this.#judge(entry, key);
+    this.#read.set(name, judged);
+    return judged;
+  }
+
+  async #judge(entry: CatalogueEntry, key: string | null): Promise<Judged> {
+    try {
+      const { manifest, signature } = await readSigned(this.#store, entry, this.#keys, key);
+      return { doubt: DOUBT_OF[signature], sha256: manifest.object.sha256 };
+    } catch (error) {
+      const fromService = error instanceof Problem ? error.cause : error;
+      if (fromService !== undefined && !isRefused(fromService)) throw error;
+      return { doubt: "unreadable manifest", sha256: undefined };
+    }
+  }
+
+  /** The one that was stored before this one with the same bytes. Where the sizes differ, nothing is read. */
+  async original(
+    entry: CatalogueEntry,
+    entries: readonly CatalogueEntry[],
+  ): Promise<CatalogueEntry | undefined> {
+    const before = entries.filter(
+      (other) =>
+        other.key !== entry.key &&
+        other.bytes === entry.bytes &&
+        other.kind === "ours" &&
+        other.manifestKey !== null &&
+        (other.storedAt < entry.storedAt ||
+          (other.storedAt === entry.storedAt && other.stamp < entry.stamp)),
+    );
+    if (before.length === 0 || entry.manifestKey === null) return undefined;
+    const { sha256 } = await this.read(entry);
+    if (sha256 === undefined) return undefined;
+    let found: CatalogueEntry | undefined;
+    await forEachAtOnce(before, async (other) => {
+      if ((await this.read(other)).sha256 === sha256) found = other;
+    });
+    return found;
+  }
+}
