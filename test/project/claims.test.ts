@@ -14,6 +14,9 @@ const restoreTests = "test/agent/restore";
 
 /** Each file that says so, with a proof for each of its places, from top to bottom. */
 const PLACES: Readonly<Record<string, readonly Proof[]>> = {
+  "agent/archive/chosenBackup.ts": [
+    ["test/agent/authenticity.test.ts", "may be somebody else's: its manifest is not signed"],
+  ],
   "agent/backup/dumpStart.ts": [
     "The upload begins only when the dump has its locks; of this try there is none.",
   ],
