@@ -306,11 +306,11 @@ async function run(): Promise<number> {
 
 /** Why it failed; of a run that was stopped, what stands. */
 function sentenceOf(error: unknown): string {
-  if (!stop.signal.aborted) return errorMessage(error);
+  if (!stop.signal.aborted) return journal.corrected(errorMessage(error));
   const ending = `${stoppedBy()} before it was complete${journal.ending()}.`;
   // The failure of a run that was stopped is that it was stopped, unless it has more to tell.
   return error instanceof Problem && !(error instanceof Stopped)
-    ? `${ending} ${error.message}`
+    ? `${ending} ${journal.corrected(error.message)}`
     : ending;
 }
 

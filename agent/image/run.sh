@@ -1,7 +1,8 @@
 #!/bin/sh
 # Process 1 of the container: waits, runs the backup when it is due, waits again. One after the other, so that two
-# never overlap; a backup that someone has started by hand meanwhile counts as the run. A run that was due while there was
-# no container is made up for, once. Without SCHEDULE: one backup, then the end, with its exit code.
+# never overlap. A run that is due while someone's backup by hand is under way waits for that one, which counts as the run
+# if it is good and not older than the due time; else the run makes its own. A run that was due while there was no
+# container is made up for, once. Without SCHEDULE: one backup, then the end, with its exit code.
 set -u
 state=${AGENT_STATE_DIR:-/dev/shm}
 # How long one wait lasts; after each the clock is read again, since it may have been set or the machine suspended.

@@ -33,6 +33,16 @@ export class Journal {
     this.#tidied.add(words);
   }
 
+  /** The sentence of a failure, without its "Nothing was changed" where something stands that the failed step knows not of. */
+  corrected(sentence: string): string {
+    if (this.#stays.size === 0) return sentence;
+    return sentence.replace(
+      /\bnothing was changed\b/i,
+      (said) =>
+        `${said.startsWith("N") ? "No" : "no"} database was changed, but ${[...this.#stays.values()].join(", ")}`,
+    );
+  }
+
   /** How a run ends that was stopped, without its full stop. */
   ending(): string {
     const stays = [...this.#stays.values()];

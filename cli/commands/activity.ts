@@ -32,7 +32,7 @@ export function describeActivity(
 ): string[][] {
   if (activity === undefined) return [];
   if (activity instanceof Problem) return [["activity", `not known: ${activity.message}`]];
-  const { runs, kept, records, uploads, remarks } = activity;
+  const { runs, kept, records, remarks } = activity;
   const unfinished = (kept ?? []).filter(({ kind }) => kind === "unfinished");
   const replaced = (kept ?? []).filter(({ kind }) => kind !== "unfinished");
   const size = (all: typeof replaced) =>
@@ -64,9 +64,7 @@ export function describeActivity(
             ),
           ],
         ]),
-    ...(uploads === null || uploads.count === 0
-      ? []
-      : [["uploads", describeUploads(uploads, now)]]),
+    ...describeUploads(activity, now).map((text) => ["uploads", text]),
     // A key that may not list uploads is as it should be.
     ...remarks
       .filter((remark) => !remark.startsWith("unfinished uploads are not known"))
@@ -74,7 +72,15 @@ export function describeActivity(
   ];
 }
 
-function describeUploads({ count, oldest }: NonNullable<Activity["uploads"]>, now: number): string {
+/** A line about the uploads that were begun and not ended, if there are any and they are known. */
+export function describeUploads(
+  activity: Activity | Problem | undefined,
+  now: number,
+): readonly string[] {
+  if (activity === undefined || activity instanceof Problem) return [];
+  const { uploads } = activity;
+  if (uploads === null || uploads.count === 0) return [];
+  const { count, oldest } = uploads;
   const age = oldest === null ? "" : `, the oldest ${formatAge(now - Date.parse(oldest))} old`;
-  return `${plural(count, "unfinished upload")}${age}; a backup drops those older than a day`;
+  return [`${plural(count, "unfinished upload")}${age}; a backup drops those older than a day`];
 }

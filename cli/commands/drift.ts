@@ -7,6 +7,7 @@ import type { Session } from "../session/session.ts";
 import { type Difference, findDifferences } from "../stack/differences.ts";
 import { previewRefresh, type StackChoice } from "../stack/pulumi.ts";
 import { formatAge, plural, stampTime } from "../terminal/format.ts";
+import { describeUploads, readActivity } from "./activity.ts";
 import { type DriftReport, renderReport, writeJobSummary } from "./driftReport.ts";
 
 /** Exit code for drift, the same that Pulumi uses for --expect-no-changes. */
@@ -27,11 +28,14 @@ export async function drift(session: Session, stack: StackChoice): Promise<numbe
   const copy = forCopy(session);
   const known = [...refreshed.differences, ...backups.differences];
   const copies = copy && (await judgeBackups(copy, stack, known));
+  // They cost money and no listing of objects shows them, but a backup drops them: nothing that was declared differs.
+  const activity = backups.source === "container" ? await readActivity(session) : undefined;
   const report: DriftReport = {
     differences: [...known, ...(copies?.differences ?? [])],
     notes: [
       ...backups.notes,
       ...(copies?.notes ?? []),
+      ...describeUploads(activity, Date.now()),
       ...(refreshed.others === 0
         ? []
         : [

@@ -3,6 +3,8 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import pg from "pg";
 import { BIG, progressOf } from "../runtime/watch.ts";
 import {
   agent,
@@ -76,6 +78,24 @@ describe("what a restore leaves", { skip: unavailable, timeout: 300_000 }, () =>
       "big_restore_new",
       ...(await beside()).filter((name) => name !== "big_restore_new"),
     ]);
+  });
+
+  it("the lock of a killed restore, which its server process still holds: the next one waits for it", async () => {
+    const { host, port, user, password } = world.postgres;
+    const killed = new pg.Client({ host, port, user, password, database: "postgres" });
+    await killed.connect();
+    try {
+      await killed.query(`SELECT pg_advisory_lock(${0x6b706762}, 2)`);
+      const outcome = outcomeOf(startAgent(env, "restore", "--dry-run", "--json"));
+      const waits = `SELECT pid FROM pg_stat_activity
+        WHERE pid <> pg_backend_pid() AND query LIKE 'SELECT pg_try_advisory_lock%'`;
+      while ((await killed.query(waits)).rows.length === 0) await sleep(50);
+      await killed.query(`SELECT pg_advisory_unlock(${0x6b706762}, 2)`);
+      const waited = await outcome;
+      assert.equal(waited.code, 0, failure(waited));
+    } finally {
+      await killed.end();
+    }
   });
 
   it("its record says from what, how long it took, and of a failed or stopped try why; an undo has one too", async () => {

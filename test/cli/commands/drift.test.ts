@@ -18,6 +18,19 @@ test("drift: clean is 0", async (t) => {
   assert.equal(refresh[refresh.indexOf("--stack") + 1], "production");
 });
 
+test("drift: unfinished uploads are counted in a note, and are no drift", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.answer("refresh", { out: await recorded("clean") });
+  await outside.backups(entryOf(hoursAgo(7)));
+  const uploads = { count: 2, oldest: `${hoursAgo(50)}Z` };
+  const rest = { runs: [], kept: [], records: [], remarks: [] };
+  await outside.answer("activity", { out: [{ event: "activity", uploads, ...rest }] });
+  const { stdout, code } = await outside.run(["drift"]);
+  assert.match(stdout, /^note: 2 unfinished uploads, the oldest 50 h old; a backup drops those/m);
+  assert.match(stdout, /no drift\n/);
+  assert.equal(code, 0);
+});
+
 test("drift: each plane has its rows, and the exit code is 7", async (t) => {
   const outside = await Outside.open(t);
   await outside.answer("refresh", { out: await recorded("drift") });
