@@ -77,7 +77,7 @@ describe("a copy whose variables are wrong", { skip: unavailable, timeout: 240_0
       const held = { ...env, ...wrong, SCHEDULE: "@daily", AGENT_STATE_DIR };
       const next = await agent(held, "next");
       assert.equal(next.code, 0, next.stderr);
-      assert.match(next.stdout, /^\d+ \d+\n$/);
+      assert.match(next.stdout, /^\d+ \d+ \d+\n$/);
       const missed = await agent(held, "missed");
       assert.deepEqual([missed.code, missed.stdout], [0, "\n"]);
       assert.match(missed.stderr, /^no copy can be made: COPY_/);
