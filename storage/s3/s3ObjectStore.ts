@@ -48,7 +48,8 @@ export class S3ObjectStore implements ObjectStore {
         this.#clock.note(headers?.["date"]);
         return result;
       },
-      { step: "deserialize", priority: "low", name: "serviceClock" },
+      // Without a name: a client may serve several stores.
+      { step: "deserialize", priority: "low" },
     );
   }
 
