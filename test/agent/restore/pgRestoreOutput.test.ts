@@ -56,6 +56,20 @@ describe("what pg_restore says", () => {
     assert.deepEqual(steps, ["0 public.a", "0 public.b", "1 public.b", "2 public.b"]);
   });
 
+  it("a worker's name and text, with another's line between the two", () => {
+    const { steps, failure } = told(
+      [
+        "pg_restore: launching item 1 TABLE DATA a\n",
+        "pg_restore: pg_restore: launching item 2 TABLE DATA b\n",
+        'processing data for table "public.a"\n',
+        "pg_restore: pg_restore: finished item 1 TABLE DATA a\n",
+        "error: could not execute query: ERROR:  no room\n",
+      ].join(""),
+    );
+    assert.deepEqual(steps, ["0 public.a", "1 public.a"]);
+    assert.equal(failure, "error: could not execute query: ERROR:  no room");
+  });
+
   it("the first error with what belongs to it, without the statement and what it did to others", () => {
     const { failure } = told(
       [
