@@ -22,14 +22,15 @@ const FINISHED = /finished item \d+ TABLE DATA /;
 /** `pg_restore --jobs` alone launches. */
 const LAUNCHED = /launching item \d+ /;
 /**
- * Standard error is not buffered (pg_logging_init in PostgreSQL 17's logging.c), and the name in front is a write of its own.
- * So the line of one worker may stand between another's name and text: `pg_restore: pg_restore: launching ...`, and then the
- * other's text without a name.
+ * Standard error is not buffered, and the name, a blank, the level and the text are written one by one (pg_logging_init and
+ * pg_log_generic_v in PostgreSQL 17's logging.c). So a line of one worker may stand between the pieces of another's:
+ * `pg_restore:pg_restore: launching ...`, and then a blank and the other's text, without a name.
  */
-const OWN = /^(?:pg_restore: |error: |processing data for table "|(?:finished|launching) item \d)/;
-const ERROR = /^(?:pg_restore: )*error: /;
-const WARNING = /^(?:pg_restore: )+warning: /;
-const MORE = /^(?:pg_restore: )+(?:detail|hint): /;
+const OWN =
+  /^(?:pg_restore:| *(?:error: |processing data for table "|(?:finished|launching) item \d))/;
+const ERROR = /^(?:pg_restore:| )*error: /;
+const WARNING = /^(?:pg_restore:| )+warning: /;
+const MORE = /^(?:pg_restore:| )+(?:detail|hint): /;
 /** The statement that failed follows, over any number of lines. */
 const STATEMENT = /^Command was: /;
 

@@ -57,17 +57,22 @@ describe("what pg_restore says", () => {
   });
 
   it("a worker's name and text, with another's line between the two", () => {
-    const { steps, failure } = told(
-      [
-        "pg_restore: launching item 1 TABLE DATA a\n",
-        "pg_restore: pg_restore: launching item 2 TABLE DATA b\n",
-        'processing data for table "public.a"\n',
-        "pg_restore: pg_restore: finished item 1 TABLE DATA a\n",
-        "error: could not execute query: ERROR:  no room\n",
-      ].join(""),
-    );
-    assert.deepEqual(steps, ["0 public.a", "1 public.a"]);
-    assert.equal(failure, "error: could not execute query: ERROR:  no room");
+    for (const [before, after] of [
+      ["pg_restore:", " "],
+      ["pg_restore: ", ""],
+    ]) {
+      const { steps, failure } = told(
+        [
+          "pg_restore: launching item 1 TABLE DATA a\n",
+          `${before}pg_restore: launching item 2 TABLE DATA b\n`,
+          `${after}processing data for table "public.a"\n`,
+          `${before}pg_restore: finished item 1 TABLE DATA a\n`,
+          `${after}error: could not execute query: ERROR:  no room\n`,
+        ].join(""),
+      );
+      assert.deepEqual(steps, ["0 public.a", "1 public.a"]);
+      assert.match(failure, /^ ?error: could not execute query: ERROR: {2}no room$/);
+    }
   });
 
   it("the first error with what belongs to it, without the statement and what it did to others", () => {
