@@ -30,7 +30,7 @@ export interface RunOptions {
   readonly onLine: (line: string) => void;
 }
 
-/** How a program is told that it is still wanted, and that it is not. */
+/** How a program learns that it is still wanted, and that it is not. */
 export interface Lifeline {
   /** Written again and again, so that a connection which is gone without a word is noticed at the other end. */
   readonly beat: string;

@@ -26,7 +26,7 @@ export function expiredBackups(
   now: Date,
 ): CatalogueEntry[] {
   const counting = countingBackups(entries);
-  // Those of the old image, and those of before signing or encrypting, stay by the same number, though they do not count
+  // Those of the old image, and those that are older than signing or encrypting, stay by the same number, though they do not count
   // beside the others: nobody can tell them from what somebody else has put there, which must not push a true one out.
   const counted = new Set(counting);
   const old = entries.filter(

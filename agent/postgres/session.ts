@@ -42,7 +42,7 @@ const OURS = {
   search_path: "pg_catalog",
 } as const;
 
-/** What a session is told, by setting. */
+/** Settings of each session, by name. */
 export type SessionSettings = Readonly<Record<string, string>>;
 
 /**

@@ -48,7 +48,7 @@ export interface AgentCall {
   readonly onStderrLine?: (line: string) => void;
 }
 
-/** Commands of the agent that take their time and may change something: with them it is told when nobody waits any more. */
+/** Commands of the agent that take their time and may change something: with them it learns when nobody waits any more. */
 const ATTACHED = new Set(["backup", "restore", "undo", "verify"]);
 /** What an agent of an earlier version answers to that. */
 const OLDER_AGENT = "unknown option '--attached'";

@@ -20,7 +20,7 @@ const WORDS: Readonly<Record<string, readonly [string, string]>> = {
 
 /**
  * What the options of pg_dump left out of a backup, as words that follow "without".
- * @returns empty: nothing, or the manifest is of before this was recorded
+ * @returns empty: nothing, or the manifest is older than this field
  */
 export function leftOut({ dump }: Pick<Manifest, "dump">): string[] {
   if (dump === undefined) return [];

@@ -155,7 +155,7 @@ export const manifestSchema = z.object({
   /** Number of large objects in the snapshot. */
   largeObjects: z.int().nonnegative(),
   durationMs: z.int().nonnegative(),
-  /** The database itself. This field and the following ones are absent in manifests of before they existed. */
+  /** The database itself. This field and the following ones are absent in older manifests. */
   properties: propertiesSchema.optional(),
   extensions: z.array(extensionSchema).optional(),
   /** Roles that the archive's statements name: owners, grantees, roles of policies and of the database's own settings. */

@@ -139,7 +139,7 @@ export class Agent {
    * Waits in the container to send a signal to a program.
    * @param program its name as the kernel has it: `pg_dump`
    * @param word of its command line, a regular expression
-   * @param waits how long it looks for the program when it is told to, in seconds
+   * @param waits how long it looks for the program when it is asked to, in seconds
    */
   signalTrigger(signal: string, program: string, word: string, waits: number): Promise<Trigger> {
     const look = `for d in /proc/[0-9]*; do
@@ -154,7 +154,7 @@ export class Agent {
   }
 }
 
-/** Waits in the database's container to kill the process whose number it is told. */
+/** Waits in the database's container to kill the process whose number it is given. */
 export function killTrigger(container: string): Promise<Trigger> {
   return armed(container, 'read -r pid || exit 3; kill -s KILL "$pid" 2>/dev/null || exit 3');
 }

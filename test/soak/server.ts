@@ -178,7 +178,7 @@ export class Server {
     await this.query("postgres", `select pg_terminate_backend(l.pid) from ${LOCKS}`);
   }
 
-  /** Connects to a database again and again, as an application does, until it is told to stop. */
+  /** Connects to a database again and again, as an application does, until it is stopped. */
   watch(database: string, everyMs: number): { stop(): Promise<Record<string, number>> } {
     const met: Record<string, number> = {};
     let stopped = false;

@@ -26,7 +26,7 @@ describe("what a server's last words mean", () => {
     assert.equal(said("no"), "pg_dump failed with exit code 1: no");
   });
 
-  it("a server that may not be written to is told in a sentence", () => {
+  it("a server that may not be written to has a sentence of its own", () => {
     const error = Object.assign(
       new Error("cannot execute DROP DATABASE in a read-only transaction"),
       { code: "25006" },

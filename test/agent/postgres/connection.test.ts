@@ -114,7 +114,7 @@ describe("a connection to the server", { skip: unavailable, timeout: 240_000 }, 
     assert.equal(libpqEnvironment({ ...settings, host: "[::1]" })["PGHOST"], "::1");
   });
 
-  it("a connection that is cut is told by its cause and its time", async () => {
+  it("a connection that is cut is reported with its cause and its time", async () => {
     const client = await connect(settings);
     const { rows } = await client.query("SELECT pg_backend_pid() AS pid");
     await world.query("postgres", `SELECT pg_terminate_backend(${rows[0].pid})`);
@@ -125,7 +125,7 @@ describe("a connection to the server", { skip: unavailable, timeout: 240_000 }, 
     await client.end();
   });
 
-  it("a cut in the middle of a query is told too, and so is one without a word", async () => {
+  it("a cut in the middle of a query is reported too, and so is one without a word", async () => {
     const relay = await startTcpRelay(settings.port);
     try {
       const client = await connect({ ...settings, port: relay.port });

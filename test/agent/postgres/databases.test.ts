@@ -62,7 +62,7 @@ describe("several databases in one container", { skip: unavailable, timeout: 240
     assert.equal(first?.manifest?.database, "app_production");
   });
 
-  it("a name with a comma, which separates names, is told", async () => {
+  it("a name with a comma, which separates names, is refused in a sentence", async () => {
     await world.database("books,old");
     const own = await world.environment("books,old");
     const outcome = await agent(own, "backup", "--json");

@@ -55,7 +55,7 @@ describe("a server that is reached over TLS", { skip: unavailable, timeout: 240_
     rmSync(folder, { recursive: true });
   });
 
-  /** As a user who needs no password and no TLS, so that the server can always be told. */
+  /** As a user who needs no password and no TLS, so that the server always obeys. */
   const asPlain = (...statements: string[]) =>
     query({ ...world.postgres, user: "plain" }, "postgres", ...statements);
 

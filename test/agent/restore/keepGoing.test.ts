@@ -62,7 +62,7 @@ describe("a restore that keeps going", { skip: unavailable, timeout: 300_000 }, 
     assert.deepEqual(await databases("broken_"), []);
   });
 
-  it("an error of several lines is told in sentences", async () => {
+  it("an error of several lines reads as sentences", async () => {
     const outcome = await agent(env, "restore", "--json");
     assert.match(
       failure(outcome),

@@ -124,7 +124,7 @@ describe("a restore of the whole database", { skip: unavailable, timeout: 600_00
       "SELECT current_setting('search_path') AS path, current_setting('app.tenant') AS tenant";
     assert.deepEqual(await on(other, "ledger", inside), await world.query("ledger", inside));
 
-    // A manifest of before these fields: the archive has them too.
+    // An older manifest, without these fields: the archive has them too.
     const { properties: _, extensions: _e, roles: _r, dump: _d, ...old } = manifest;
     await world.write(
       env["S3_BUCKET"] ?? "",

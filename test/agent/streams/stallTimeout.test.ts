@@ -17,7 +17,7 @@ describe("StallTimeout", () => {
     [60_000, "60 seconds"],
     [15 * 60_000, "15 minutes"],
   ] as const) {
-    it(`a limit of ${limitMs} ms is told as ${words}`, (t) => {
+    it(`a limit of ${limitMs} ms reads ${words}`, (t) => {
       t.mock.timers.enable({ apis: ["setInterval"] });
       const start = 1_000;
       t.mock.method(performance, "now", () => start);

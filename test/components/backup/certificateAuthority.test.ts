@@ -63,7 +63,7 @@ describe("the authority of the database's server", () => {
   const target = "/etc/ssl/authority-of-the-database.pem";
   const mounted = (file: string) => `type=bind,source=${file},target=${target},readonly`;
 
-  test("is mounted for reading, and the container is told", async () => {
+  test("is mounted for reading, and the container knows its path", async () => {
     const postgres = { password: "p", sslMode: "verify-ca", sslRootCertificate: FILE } as const;
     const text = await block(() => ({ bucket: given(), postgres }));
     assert.ok(text.includes(`mount: "${mounted(FILE)}"\n`), text);

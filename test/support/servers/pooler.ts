@@ -61,7 +61,7 @@ export async function startPooler(server: TestPostgres, mode: PoolMode): Promise
 
 interface Pool {
   readonly mode: PoolMode;
-  /** What the server tells of itself to a new client. */
+  /** What the server says about itself to a new client. */
   readonly parameters: readonly string[];
   take(database: string): Promise<Backend>;
   release(database: string, backend: Backend): void;
