@@ -1,4 +1,23 @@
 import type { Manifest } from "../../common/contracts/manifest.ts";
+import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
+
+/** A good backup of the database `app` as the catalogue lists it, stored in the second of its stamp. */
+export function backupEntry(stamp: string, over: Partial<CatalogueEntry> = {}): CatalogueEntry {
+  return {
+    database: "app",
+    stamp,
+    key: `backup/app_${stamp}.dump.zst`,
+    bytes: 1,
+    storedAt: `${stamp}.000Z`,
+    kind: "ours",
+    manifestKey: `backup/app_${stamp}.manifest.json`,
+    suspect: false,
+    tier: null,
+    globalsKey: null,
+    verifiedKey: null,
+    ...over,
+  };
+}
 
 /** A manifest of a small good backup of the database `app`; tests say what matters to them. */
 export function backupManifest(over: Partial<Manifest> = {}): Manifest {

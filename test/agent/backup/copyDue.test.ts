@@ -2,21 +2,10 @@ import assert from "node:assert/strict";
 import { it } from "node:test";
 import { isCopyDue } from "../../../agent/backup/copyDestination.ts";
 import type { CatalogueEntry } from "../../../storage/catalogue/catalogueEntry.ts";
+import { backupEntry } from "../../support/manifest.ts";
 
-const entry = (stamp: string, over: Partial<CatalogueEntry> = {}): CatalogueEntry => ({
-  database: "shop",
-  stamp,
-  key: `copy/shop_${stamp}.dump.zst`,
-  bytes: 1,
-  storedAt: `${stamp}.000Z`,
-  kind: "ours",
-  manifestKey: `copy/shop_${stamp}.manifest.json`,
-  suspect: false,
-  tier: null,
-  globalsKey: null,
-  verifiedKey: null,
-  ...over,
-});
+const entry = (stamp: string, over: Partial<CatalogueEntry> = {}) =>
+  backupEntry(stamp, { database: "shop", ...over });
 const NEWEST = "2026-11-24T03:15:02";
 
 const ROWS: [what: string, every: string | undefined, now: string, due: boolean][] = [

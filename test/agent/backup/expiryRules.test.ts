@@ -3,21 +3,7 @@ import { describe, it } from "node:test";
 import { expiredBackups } from "../../../agent/backup/expiry.ts";
 import { chooseTier } from "../../../agent/backup/tiers.ts";
 import type { CatalogueEntry } from "../../../storage/catalogue/catalogueEntry.ts";
-
-const entry = (stamp: string, over: Partial<CatalogueEntry> = {}): CatalogueEntry => ({
-  database: "app",
-  stamp,
-  key: `backup/app_${stamp}.dump.zst`,
-  bytes: 1,
-  storedAt: `${stamp}.000Z`,
-  kind: "ours",
-  manifestKey: `backup/app_${stamp}.manifest.json`,
-  suspect: false,
-  tier: null,
-  globalsKey: null,
-  verifiedKey: null,
-  ...over,
-});
+import { backupEntry as entry } from "../../support/manifest.ts";
 
 const day = (n: number) => `2026-11-${String(n).padStart(2, "0")}T03:00:00`;
 

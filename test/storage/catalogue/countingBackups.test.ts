@@ -8,22 +8,11 @@ import {
   passedOver,
 } from "../../../storage/catalogue/countingBackups.ts";
 import { chooseBackup } from "../../../storage/catalogue/selectBackup.ts";
+import { backupEntry } from "../../support/manifest.ts";
 
 /** Stored in the same second, unless it is said otherwise. */
-const entry = (stamp: string, over: Partial<CatalogueEntry> = {}): CatalogueEntry => ({
-  database: "app",
-  stamp,
-  key: `backup/app_${stamp}.pgdump`,
-  bytes: 1,
-  storedAt: `${stamp}.900Z`,
-  kind: "ours",
-  manifestKey: `backup/app_${stamp}.manifest.json`,
-  suspect: false,
-  tier: null,
-  globalsKey: null,
-  verifiedKey: null,
-  ...over,
-});
+const entry = (stamp: string, over: Partial<CatalogueEntry> = {}) =>
+  backupEntry(stamp, { storedAt: `${stamp}.900Z`, ...over });
 const legacy = (stamp: string, over: Partial<CatalogueEntry> = {}) =>
   entry(stamp, { kind: "legacy", manifestKey: null, key: `backup/app_${stamp}.dump`, ...over });
 

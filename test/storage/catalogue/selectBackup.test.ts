@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { CatalogueEntry } from "../../../storage/catalogue/catalogueEntry.ts";
 import { chooseBackup, notAfter } from "../../../storage/catalogue/selectBackup.ts";
+import { backupEntry as entry } from "../../support/manifest.ts";
 
 const problem = (message: RegExp) => (error: Error) => {
   assert.equal(error.name, "Problem", error.stack);
@@ -9,20 +10,6 @@ const problem = (message: RegExp) => (error: Error) => {
   return true;
 };
 
-const entry = (stamp: string, parts: Partial<CatalogueEntry> = {}): CatalogueEntry => ({
-  database: "app",
-  stamp,
-  key: `backup/app_${stamp}.dump.zst`,
-  bytes: 1,
-  storedAt: `${stamp}.000Z`,
-  kind: "ours",
-  manifestKey: `backup/app_${stamp}.manifest.json`,
-  suspect: false,
-  tier: null,
-  globalsKey: null,
-  verifiedKey: null,
-  ...parts,
-});
 describe("chooseBackup", () => {
   const entries = [
     entry("2026-11-24T03:15:02", { manifestKey: null }),
