@@ -8,6 +8,7 @@ import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
 import type { Tier } from "../../storage/catalogue/objectKeys.ts";
 import type { RetentionPlan, RetentionRule } from "../../storage/planning/retentionForecast.ts";
 import { proveRetention, rulesOf } from "../../storage/planning/retentionProof.ts";
+import { backupEntry } from "../support/manifest.ts";
 
 const DAY = 24;
 const HOUR_MS = 3_600_000;
@@ -166,24 +167,8 @@ function tiersOf(gap: number, startDay: number): Record<Tier, number[]> {
     const tier = chooseTier(recent, stamp);
     made[tier].push(hour);
     if (tier !== "daily") {
-      recent = [...recent.slice(-8), entryOf(stamp, tier)];
+      recent = [...recent.slice(-8), backupEntry(stamp, { tier })];
     }
   }
   return made;
-}
-
-function entryOf(stamp: string, tier: Tier): CatalogueEntry {
-  return {
-    database: "app",
-    stamp,
-    key: `shop/${tier}/app_${stamp}.dump.zst`,
-    bytes: 1,
-    storedAt: `${stamp}Z`,
-    kind: "ours",
-    manifestKey: `shop/${tier}/app_${stamp}.manifest.json`,
-    suspect: false,
-    tier,
-    globalsKey: null,
-    verifiedKey: null,
-  };
 }
