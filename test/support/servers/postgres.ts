@@ -2,13 +2,13 @@ import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_pro
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { chown, mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import pg from "pg";
 import { cacheDir } from "../../../sandbox/world/paths.ts";
+import { freePort } from "./freePort.ts";
 
 /** A running PostgreSQL of the test's own, on loopback, with one superuser. */
 export interface TestPostgres {
@@ -199,7 +199,8 @@ function serverUser(): { uid: number; gid: number } | undefined {
   return { uid: id("-u"), gid: id("-g") };
 }
 
-async function ready(server: TestPostgres, child: ChildProcess): Promise<void> {
+/** Waits until the server answers. */
+export async function ready(server: TestPostgres, child: ChildProcess): Promise<void> {
   const deadline = performance.now() + READY_DEADLINE_MS;
   for (;;) {
     try {
@@ -214,19 +215,9 @@ async function ready(server: TestPostgres, child: ChildProcess): Promise<void> {
 }
 
 /** SIGQUIT is PostgreSQL's immediate shutdown: its own processes go with it. */
-async function end(child: ChildProcess): Promise<void> {
+export async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const gone = once(child, "exit");
   child.kill("SIGQUIT");
   await gone;
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const address = probe.address();
-  probe.close();
-  await once(probe, "close");
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
 }

@@ -1,11 +1,11 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
+import { freePort } from "./freePort.ts";
 
 const execute = promisify(execFile);
 const START_LIMIT_MS = 10_000;
@@ -81,16 +81,6 @@ async function answers(child: ChildProcess, ask: () => Promise<Response>): Promi
     await sleep(50);
   }
   throw new Error("the registry does not answer");
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
 }
 
 async function end(child: ChildProcess): Promise<void> {

@@ -1,11 +1,12 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { access, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
+import { freePort } from "./freePort.ts";
 
 const execute = promisify(execFile);
 const PROGRAM = "/usr/sbin/sshd";
@@ -117,16 +118,6 @@ async function makeKey(path: string): Promise<void> {
 async function keepKey(path: string, privateKey: string): Promise<void> {
   await writeFile(path, privateKey, { mode: 0o600 });
   await writeFile(`${path}.pub`, (await execute("ssh-keygen", ["-y", "-f", path])).stdout);
-}
-
-async function freePort(address: string): Promise<number> {
-  const server = createServer().listen(0, address);
-  await once(server, "listening");
-  const bound = server.address();
-  server.close();
-  await once(server, "close");
-  if (bound === null || typeof bound === "string") throw new Error("no port");
-  return bound.port;
 }
 
 async function listening(child: ChildProcess, address: string, port: number): Promise<void> {

@@ -1,12 +1,10 @@
 import { execFile, spawn } from "node:child_process";
-import { once } from "node:events";
 import { chown, mkdtemp, rm, stat } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import { findServerPrograms, query, type TestPostgres } from "./postgres.ts";
+import { freePort } from "./freePort.ts";
+import { end, findServerPrograms, query, ready, type TestPostgres } from "./postgres.ts";
 
 /**
  * Starts a hot standby of a server, with its data in a folder of its own.
@@ -40,36 +38,19 @@ export async function startStandby(
     ["-D", data, "-p", String(port), ...all.flatMap((setting) => ["-c", setting])],
     { ...as, cwd: dir, stdio: "ignore" },
   );
-  const ended = once(child, "exit");
   const standby: TestPostgres = {
     ...primary,
     port,
     stop: async () => {
-      child.kill("SIGQUIT");
-      await ended;
+      await end(child);
       await rm(dir, { recursive: true, force: true });
     },
   };
-  for (let left = 300; ; left -= 1) {
-    try {
-      await query(standby, "postgres", "SELECT 1");
-      return standby;
-    } catch (error) {
-      if (left === 0 || child.exitCode !== null) {
-        await standby.stop();
-        throw error;
-      }
-      await sleep(100);
-    }
+  try {
+    await ready(standby, child);
+    return standby;
+  } catch (error) {
+    await standby.stop();
+    throw error;
   }
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const address = probe.address();
-  probe.close();
-  await once(probe, "close");
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
 }
