@@ -255,6 +255,7 @@ interface RestoreFlags
       | "role"
       | "schema"
       | "excludeTable"
+      | "acceptOrigin"
       | "serverLocale"
     > {
   /** False with --no-owner. */

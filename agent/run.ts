@@ -1,4 +1,4 @@
-import { Problem } from "../common/problem.ts";
+import { messageOf, Problem } from "../common/problem.ts";
 import { lastDue } from "../common/schedule/nextRun.ts";
 import { abortAbandoned } from "../storage/upload/unfinishedUploads.ts";
 import { type BackupOptions, backup } from "./backup/backup.ts";
@@ -79,7 +79,7 @@ async function sweepUploads({ store, copy, report }: AgentContext): Promise<void
       const names = aborted.map(({ key, begunAt }) => `${key} of ${begunAt}`);
       if (names.length > 0) report.warn(`aborted unfinished uploads: ${names.join(", ")}.`);
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       report.warn(`unfinished uploads of earlier runs were not looked for: ${why}`);
     }
   }

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { Command, CommanderError } from "commander";
 import { printable, printableJson } from "../common/printable.ts";
-import { Problem } from "../common/problem.ts";
+import { messageOf, Problem } from "../common/problem.ts";
 import { backup } from "./commands/backup.ts";
 import { cancel } from "./commands/cancel.ts";
 import { drift } from "./commands/drift.ts";
@@ -253,7 +253,7 @@ function printError(
   { out, err }: Terminal,
 ): void {
   const known = error instanceof Problem;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   const sentence = known ? message : `defect in ${name}: ${message} (--debug shows where)`;
   // A progress line may still stand there.
   if (err.isTTY) err.write("\r\u001b[2K");

@@ -12,3 +12,8 @@ export function problemWithoutStack(message: string): Problem {
   problem.stack = "";
   return problem;
 }
+
+/** The text of whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -2,7 +2,7 @@ import { partialText } from "../../common/contracts/leftOut.ts";
 import { LARGEST_MANIFEST, type Manifest, totalRows } from "../../common/contracts/manifest.ts";
 import { signManifest } from "../../common/contracts/manifestMac.ts";
 import { formatBytes } from "../../common/format.ts";
-import { Problem } from "../../common/problem.ts";
+import { messageOf, Problem } from "../../common/problem.ts";
 import { manifestKey } from "../../storage/catalogue/objectKeys.ts";
 import type { ObjectStore } from "../../storage/s3/objectStore.ts";
 import { putNew } from "../../storage/upload/conditionalPut.ts";
@@ -165,7 +165,7 @@ async function putManifest(store: ObjectStore, key: string, manifest: Manifest):
       );
     }
     throw new Problem(
-      `the dump was stored as ${manifest.object.key}, but its manifest ${key} could not be written (${error instanceof Error ? error.message : String(error)}). Without it this backup does not count; take another one.`,
+      `the dump was stored as ${manifest.object.key}, but its manifest ${key} could not be written (${messageOf(error)}). Without it this backup does not count; take another one.`,
       { cause: error },
     );
   }

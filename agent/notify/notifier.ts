@@ -2,6 +2,7 @@ import type { AgentSettings } from "../../common/contracts/agentEnvironment/envi
 import { remarksOn } from "../../common/contracts/leftOut.ts";
 import { totalRows } from "../../common/contracts/manifest.ts";
 import { formatBytes } from "../../common/format.ts";
+import { messageOf } from "../../common/problem.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import type { Report } from "../runtime/reporter.ts";
 import { httpPost } from "./httpPost.ts";
@@ -91,7 +92,7 @@ export class Notifier {
     } catch (error) {
       if (this.#warned.has(name)) return;
       this.#warned.add(name);
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       this.#report.warn(`${name}: the notification could not be sent: ${message}`);
     }
   }

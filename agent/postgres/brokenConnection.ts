@@ -1,4 +1,4 @@
-import { Problem } from "../../common/problem.ts";
+import { messageOf, Problem } from "../../common/problem.ts";
 import { errorCode } from "../runtime/errorMessage.ts";
 
 /** Why and when a connection that had worked was cut. */
@@ -47,7 +47,7 @@ export function brokenConnection(where: string, cut: Cut, error: unknown): Probl
   if (cause instanceof Problem) return cause;
   const time = `${cut.at.toISOString().slice(11, 19)} UTC`;
   const code = errorCode(cause) ?? "";
-  const message = cause instanceof Error ? cause.message : String(cause);
+  const message = messageOf(cause);
   const known = GONE.test(message) ? "it closed it without a word" : message;
   const remedy =
     REMEDIES[code] ??

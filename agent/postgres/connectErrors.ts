@@ -1,5 +1,5 @@
 import type { ServerSettings } from "../../common/contracts/agentEnvironment/postgres.ts";
-import { Problem } from "../../common/problem.ts";
+import { messageOf, Problem } from "../../common/problem.ts";
 import { errorCode } from "../runtime/errorMessage.ts";
 import type { TlsSettings } from "./tls.ts";
 
@@ -152,8 +152,4 @@ function explainHba(
   return new Problem(
     `PostgreSQL at ${where} refused ${who}: its pg_hba.conf has no line for this connection (${message}). Add one for this host, and reload the server.`,
   );
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

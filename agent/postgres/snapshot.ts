@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import type { Manifest } from "../../common/contracts/manifest.ts";
+import { messageOf } from "../../common/problem.ts";
 import { errorCode } from "../runtime/errorMessage.ts";
 import { isGone } from "./brokenConnection.ts";
 import { identifier } from "./identifiers.ts";
@@ -154,8 +155,7 @@ export async function countSnapshotRows(
       continue;
     }
     if (failed.size > 0) {
-      const why = (error: unknown) => (error instanceof Error ? error.message : String(error));
-      onUncounted?.(new Map([...failed].map(([table, error]) => [table, why(error)])));
+      onUncounted?.(new Map([...failed].map(([table, error]) => [table, messageOf(error)])));
     }
     return tables.map((table) => counted.get(table) ?? uncounted(table));
   }

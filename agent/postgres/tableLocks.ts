@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
-import { Problem } from "../../common/problem.ts";
+import { messageOf, Problem } from "../../common/problem.ts";
 import { errorCode } from "../runtime/errorMessage.ts";
 import { identifier } from "./identifiers.ts";
 
@@ -87,7 +87,7 @@ function* lockStatements(tables: readonly LockedTable[]): Generator<string> {
 }
 
 function explainLock(error: unknown): unknown {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   if (errorCode(error) === "55P03") {
     return new Problem(
       "a table stayed locked by another session for 60 s, so nothing was dumped. Look for a long ALTER TABLE, VACUUM FULL or migration in pg_stat_activity and try again.",

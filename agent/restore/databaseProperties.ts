@@ -1,5 +1,6 @@
 import type pg from "pg";
 import type { DatabaseProperties } from "../../common/contracts/manifest.ts";
+import { messageOf } from "../../common/problem.ts";
 import { readProperties } from "../postgres/databaseProperties.ts";
 import { compactStamp, identifier, literal, siblingName } from "../postgres/identifiers.ts";
 import { unquoted } from "./checks/requirements.ts";
@@ -91,7 +92,7 @@ export async function copyProperties(
     try {
       await maintenance.query(sql);
     } catch (error) {
-      failures.set(what, error instanceof Error ? error.message : String(error));
+      failures.set(what, messageOf(error));
     }
   }
   const found = await readProperties(maintenance, name);

@@ -1,7 +1,7 @@
 import type pg from "pg";
 import type { ServerSettings } from "../../common/contracts/agentEnvironment/postgres.ts";
 import type { DatabaseProperties } from "../../common/contracts/manifest.ts";
-import { Problem } from "../../common/problem.ts";
+import { messageOf, Problem } from "../../common/problem.ts";
 import type { ArchiveContents } from "../archive/contents.ts";
 import { connect, readServer, requireAnswer } from "../postgres/connection.ts";
 import { readProperties } from "../postgres/databaseProperties.ts";
@@ -42,7 +42,7 @@ export async function createRestoreDatabase(
     );
   } catch (error) {
     if (model !== null && isLocaleError(error)) throw await localeProblem(client, model, error);
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     throw new Problem(
       `the database for the restore could not be made: ${message}. Nothing was changed.`,
       { cause: error },
@@ -157,7 +157,7 @@ export async function dropUnfinished(
     journal?.tidied(name, "the unfinished database was dropped");
   } catch (error) {
     report.warn(
-      `the unfinished database "${name}" could not be dropped (${error instanceof Error ? error.message : String(error)}); the next restore of this backup will.`,
+      `the unfinished database "${name}" could not be dropped (${messageOf(error)}); the next restore of this backup will.`,
     );
   }
 }

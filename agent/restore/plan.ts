@@ -127,6 +127,7 @@ export async function makePlan(
   const selection = await selectionFor(context, maintenance, contents, {
     request,
     manifest,
+    ownership,
     planned: roles?.names ?? [],
     notRestored,
   });
@@ -200,16 +201,18 @@ async function selectionFor(
   {
     request,
     manifest,
+    ownership,
     planned,
     notRestored,
   }: {
     readonly request: RestoreRequest;
     readonly manifest: Manifest | null;
+    readonly ownership: Plan["ownership"];
     readonly planned: readonly string[];
     readonly notRestored: NotRestored;
   },
 ): Promise<Selection> {
-  const { keepGoing, noOwner, role, schema, excludeTable } = request;
+  const { keepGoing, schema, excludeTable } = request;
   if (contents === undefined) return EVERYTHING;
   const selection = select(contents, {
     ...(schema && { schemas: schema }),
@@ -220,17 +223,17 @@ async function selectionFor(
     notRestored.add(`${item}, which needs what was left out`);
   }
   const items = contents.items.filter(({ id }) => !selection.leftOut.has(id));
-  const withoutOwners = noOwner === true || role !== undefined;
   const needs = requirementsOf({
     items,
-    largeObjectOwners: withoutOwners ? new Set() : contents.largeObjectOwners,
+    largeObjectOwners: ownership === null ? contents.largeObjectOwners : new Set(),
   });
   const missing = await missingRoles(maintenance, needs, { planned });
   const inBackup = (manifest?.globals ?? null) !== null;
   const leftOut = new Set(selection.leftOut);
-  if (withoutOwners) {
+  if (ownership !== null) {
+    const { role } = ownership;
     notRestored.add(
-      `owners and grants: everything belongs to ${role === undefined ? "the role of the connection" : `"${role}"`}`,
+      `owners and grants: everything belongs to ${role === null ? "the role of the connection" : `"${role}"`}`,
     );
     for (const item of items) {
       const lacking = rolesNamedIn(item).filter((name) => missing.includes(name));

@@ -2,7 +2,7 @@ import type pg from "pg";
 import type { AgeSecrets } from "../../common/age/stanzas.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { formatBytes } from "../../common/format.ts";
-import { Problem } from "../../common/problem.ts";
+import { messageOf, Problem } from "../../common/problem.ts";
 import { globalsKey, parseKey } from "../../storage/catalogue/objectKeys.ts";
 import { openObject } from "../../storage/s3/download.ts";
 import { decodeInto, objectDecoder } from "../archive/decode.ts";
@@ -282,7 +282,7 @@ export async function makeRoles(
   } catch (error) {
     await client.query("ROLLBACK").catch(() => {});
     throw new Problem(
-      `the roles of the backup could not be made: ${error instanceof Error ? error.message : String(error)}. Nothing was changed. The role needs CREATEROLE; a superuser has it.`,
+      `the roles of the backup could not be made: ${messageOf(error)}. Nothing was changed. The role needs CREATEROLE; a superuser has it.`,
       { cause: error },
     );
   }
@@ -320,7 +320,7 @@ async function tryStatements(
       return;
     } catch (error) {
       await client.query("ROLLBACK TO SAVEPOINT role_statement");
-      failure = `${statement} (${error instanceof Error ? error.message : String(error)})`;
+      failure = `${statement} (${messageOf(error)})`;
     }
   }
   notRestored.add(failure);

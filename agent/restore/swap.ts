@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
-import { Problem } from "../../common/problem.ts";
+import { messageOf, Problem } from "../../common/problem.ts";
 import { readProperties } from "../postgres/databaseProperties.ts";
 import { identifier, literal } from "../postgres/identifiers.ts";
 import { errorCode } from "../runtime/errorMessage.ts";
@@ -71,7 +71,7 @@ export async function swap(
 
 /** Nobody can be asked any more, and a commit may have taken effect although its answer did not come. */
 function unknownOutcome(lost: unknown, { database, temporaryName, live }: SwapNames): Problem {
-  const message = lost instanceof Error ? lost.message : String(lost);
+  const message = messageOf(lost);
   const sign =
     live === null
       ? `whether "${database}" or "${temporaryName}" is there`
@@ -128,7 +128,7 @@ async function endSessions(client: pg.Client, database: string): Promise<number>
 }
 
 async function explainSwap(error: unknown, database: string, client: pg.Client): Promise<unknown> {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   const kept = `"${database}" keeps its old content and name`;
   if (errorCode(error) === "55006") {
     const occupants = await readOccupants(client, database).catch(() => []);

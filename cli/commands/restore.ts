@@ -1,8 +1,9 @@
-import type {
-  Entry,
-  PlannedEvent,
-  ProgressEvent,
-  RestoredEvent,
+import {
+  type Entry,
+  outcomeText,
+  type PlannedEvent,
+  type ProgressEvent,
+  type RestoredEvent,
 } from "../../common/contracts/agentEvents.ts";
 import { partialText } from "../../common/contracts/leftOut.ts";
 import { totalRows } from "../../common/contracts/manifest.ts";
@@ -206,19 +207,12 @@ export function describeResult(entry: Entry, restored: RestoredEvent): string[] 
     ...renderTable([{}, {}], steps).map((line) => `  ${line}`),
     ...restored.failed.map(
       ({ entry: failed, error, outcome }) =>
-        `${paint.bad("Failed")}: ${failed} (${error})${OUTCOMES[outcome] ?? ""}`,
+        `${paint.bad("Failed")}: ${failed} (${error})${outcomeText(outcome)}`,
     ),
     `${isIncomplete(restored) ? paint.uncertain("Restored what could be loaded into") : paint.good("Restored")} ${restored.database} from ${formatStamp(restored.from)} UTC in ${formatDuration(restored.elapsedMs)}.`,
     ...restored.notRestored.map((item) => `${paint.bad("Not restored")}: ${item}`),
   ];
 }
-
-/** What has become of a statement that failed; one that was left out has nothing to be said of it. */
-const OUTCOMES: Readonly<Record<string, string>> = {
-  "not valid": "; it is there as NOT VALID: it holds for new rows",
-  empty: "; it is there without rows: REFRESH MATERIALIZED VIEW fills it",
-  "second try": "; at the second try it succeeded",
-};
 
 function comparisonOf({ differences }: RestoredEvent, partial: boolean): string {
   const equal = partial

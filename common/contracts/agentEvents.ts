@@ -238,6 +238,20 @@ export type Entry = z.infer<typeof entrySchema>;
 /** The event that ends a run well. */
 export type FinalEvent = Exclude<AgentEvent, { event: "progress" | "copied" | "error" }>;
 
+/**
+ * What has become of a statement that failed, for the end of a line about it; nothing for one that was left out, or an outcome
+ * of a newer agent.
+ */
+export function outcomeText(outcome: RestoredEvent["failed"][number]["outcome"]): string {
+  return OUTCOMES.get(outcome) ?? "";
+}
+
+const OUTCOMES: ReadonlyMap<string, string> = new Map([
+  ["not valid", "; it is there as NOT VALID: it holds for new rows"],
+  ["empty", "; it is there without rows: REFRESH MATERIALIZED VIEW fills it"],
+  ["second try", "; at the second try it succeeded"],
+]);
+
 const known = new Set(eventSchema.options.map(({ shape }) => shape.event.value as string));
 
 /**

@@ -1,4 +1,5 @@
 import { Cron } from "croner";
+import { messageOf } from "../problem.ts";
 
 // The language of SCHEDULE is that of the old image's go-cron 0.0.5 (https://github.com/ivoronin/go-cron): the parser of
 // https://pkg.go.dev/github.com/robfig/cron/v3 with an optional field for seconds. The dates are computed by croner
@@ -65,7 +66,7 @@ export function readSchedule(
     const first = cronOf(read).nextRun(FROM);
     return first === null || first > UNTIL ? { fault: "no day ever matches it" } : read;
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     return { fault: message.replace(/^CronPattern: /, "").replace(/\.$/, "") };
   }
 }

@@ -1,5 +1,6 @@
 import type { ServerUnaryCall, sendUnaryData, UntypedServiceImplementation } from "@grpc/grpc-js";
 import type * as Messages from "@pulumi/pulumi/proto/provider_pb.js";
+import { messageOf } from "../../common/problem.ts";
 import { differences, isBelow, rootOf } from "./difference.ts";
 import { Engine } from "./engine.ts";
 import { Empty, grpc, plugins, providers, ResourceProviderService } from "./protocol.ts";
@@ -41,7 +42,7 @@ function unary<Request, Response>(method: (request: Request) => Response | Promi
     try {
       reply(null, await method(call.request));
     } catch (error) {
-      const details = error instanceof Error ? error.message : String(error);
+      const details = messageOf(error);
       reply({ code: grpc.status.UNKNOWN, details });
     }
   };

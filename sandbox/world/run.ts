@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { openSync } from "node:fs";
-import { Problem } from "../../common/problem.ts";
+import { messageOf, Problem } from "../../common/problem.ts";
 
 /**
  * Where Node keeps what it compiled (`scripts/env` chooses the folder), for programs that are given an environment of their own.
@@ -107,7 +107,7 @@ export async function eventually<T>(
       const answer = await ask();
       if (answer !== undefined) return answer;
     } catch (error) {
-      last = `: ${error instanceof Error ? error.message : String(error)}`;
+      last = `: ${messageOf(error)}`;
     }
     if (Date.now() > deadline) {
       throw new Problem(`${what} did not answer within ${timeoutMs / 1000} s${last}`);

@@ -17,7 +17,7 @@ export function isAheadOfTime({
   kind,
 }: Pick<CatalogueEntry, "stamp" | "storedAt" | "kind">): boolean {
   const tolerance = CLOCK_TOLERANCE_MS + (kind === "legacy" ? LEGACY_ZONE_MS : 0);
-  // Turned round, so that what is no time at all does not pass.
+  // Written this way round so that a text that is no time counts as ahead.
   return !(Date.parse(`${stamp}Z`) <= Date.parse(storedAt) + tolerance);
 }
 

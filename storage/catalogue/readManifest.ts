@@ -5,7 +5,7 @@ import {
   type SigningKey,
 } from "../../common/contracts/manifestMac.ts";
 import { formatBytes } from "../../common/format.ts";
-import { Problem } from "../../common/problem.ts";
+import { messageOf, Problem } from "../../common/problem.ts";
 import { explain, isMissing, isRefused, notS3 } from "../s3/errors.ts";
 import { type ObjectStore, readWhole } from "../s3/objectStore.ts";
 import { atVersion } from "../s3/objectVersion.ts";
@@ -163,21 +163,21 @@ async function readText(
   }
 }
 
-/** Bytes of the manifests that are being taken apart just now. */
-let apart = 0;
+/** Bytes of the manifests that are being parsed just now. */
+let parsing = 0;
 let oneIsDone = Promise.withResolvers<void>();
 
 /**
- * Small manifests are taken apart side by side, large ones after each other: while that lasts, one takes several times its
- * size, and the container has little.
+ * Small manifests are parsed side by side, large ones after each other: while it is parsed, one takes several times its
+ * size, and the container has little memory.
  */
 async function inMemory<T>(bytes: number, work: () => Promise<T>): Promise<T> {
-  while (apart > 0 && apart + bytes > LARGEST_MANIFEST) await oneIsDone.promise;
-  apart += bytes;
+  while (parsing > 0 && parsing + bytes > LARGEST_MANIFEST) await oneIsDone.promise;
+  parsing += bytes;
   try {
     return await work();
   } finally {
-    apart -= bytes;
+    parsing -= bytes;
     oneIsDone.resolve();
     oneIsDone = Promise.withResolvers();
   }
@@ -279,7 +279,7 @@ async function attempt<T>(read: () => Promise<T>): Promise<Attempt<T>> {
     return { manifest: await read() };
   } catch (error) {
     const fromService = error instanceof Problem ? error.cause : error;
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     if (fromService === undefined) return { reason };
     if (isRefused(fromService)) return { refused: true, reason };
     throw error;

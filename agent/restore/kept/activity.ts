@@ -1,9 +1,8 @@
 import { listUnfinished } from "../../../storage/upload/unfinishedUploads.ts";
-import { connectMaintenance } from "../../postgres/connection.ts";
 import type { AgentContext } from "../../runtime/context.ts";
 import { errorMessage } from "../../runtime/errorMessage.ts";
 import { readRuns } from "../../runtime/runRegistry.ts";
-import { listKept } from "./keptDatabases.ts";
+import { readKept } from "./keptDatabases.ts";
 import { readRecords } from "./records.ts";
 
 /** As many as `status` shows the last of. */
@@ -14,9 +13,10 @@ const RECORDS = 5;
  * cannot be found out takes nothing from the rest.
  */
 export async function printActivity(
-  { settings, store, report }: AgentContext,
+  context: AgentContext,
   stateFolder: string | undefined,
 ): Promise<void> {
+  const { store, report } = context;
   const remarks: string[] = [];
   const orNull = async <T>(what: string, work: () => Promise<T>): Promise<T | null> => {
     try {
@@ -27,14 +27,7 @@ export async function printActivity(
     }
   };
   const [kept, records, uploads] = await Promise.all([
-    orNull("databases of restores are not known", async () => {
-      const client = await connectMaintenance(settings.postgres, "");
-      try {
-        return (await listKept(client, settings)).map(({ comment: _, ...one }) => one);
-      } finally {
-        await client.end();
-      }
-    }),
+    orNull("databases of restores are not known", () => readKept(context)),
     orNull("earlier restores are not known", () => readRecords(store, RECORDS)),
     orNull("unfinished uploads are not known", () => listUnfinished(store)),
   ]);

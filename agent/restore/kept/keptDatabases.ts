@@ -81,16 +81,22 @@ function candidates(
   return postgres.database === "" ? named : [...named, postgres.database];
 }
 
-/** Reports what restores have left. */
-export async function printKept({ settings, report }: AgentContext): Promise<void> {
+/** The same, over a connection of its own, as it is reported. */
+export async function readKept({
+  settings,
+}: Pick<AgentContext, "settings">): Promise<KeptDatabase[]> {
   const client = await connectMaintenance(settings.postgres, "");
-  let found: LeftDatabase[];
   try {
-    found = await listKept(client, settings);
+    return (await listKept(client, settings)).map(({ comment: _, ...one }) => one);
   } finally {
     await client.end();
   }
-  const databases = found.map(({ comment: _, ...one }) => one);
+}
+
+/** Reports what restores have left. */
+export async function printKept(context: AgentContext): Promise<void> {
+  const { report } = context;
+  const databases = await readKept(context);
   report.event({ event: "kept", databases });
   if (databases.length === 0) report.line("No restore has left a database here.");
   for (const one of databases) report.line(describe(one));

@@ -1,6 +1,7 @@
 import type pg from "pg";
 import type { ServerSettings } from "../../../common/contracts/agentEnvironment/postgres.ts";
 import { formatBytes } from "../../../common/format.ts";
+import { messageOf } from "../../../common/problem.ts";
 import { connect } from "../../postgres/connection.ts";
 import { identifier, siblingName } from "../../postgres/identifiers.ts";
 import type { AgentContext } from "../../runtime/context.ts";
@@ -47,7 +48,7 @@ export async function sweepLeftovers(
       dropped.push(`"${one.name}"${one.bytes === null ? "" : ` (${formatBytes(one.bytes)})`}`);
     } catch (error) {
       report.warn(
-        `"${one.name}", which an unfinished restore has left, could not be dropped: ${error instanceof Error ? error.message : String(error)}`,
+        `"${one.name}", which an unfinished restore has left, could not be dropped: ${messageOf(error)}`,
       );
     }
   }

@@ -2,6 +2,7 @@ import {
   type RestoreRecord,
   restoreRecordSchema,
 } from "../../../common/contracts/restoreRecord.ts";
+import { messageOf } from "../../../common/problem.ts";
 import { readStart } from "../../../storage/s3/download.ts";
 import { explain } from "../../../storage/s3/errors.ts";
 import type { ObjectStore } from "../../../storage/s3/objectStore.ts";
@@ -79,7 +80,7 @@ async function storeRecord({ store, report }: AgentContext, record: RestoreRecor
     await putNew(store, key, `${JSON.stringify(record, null, 2)}\n`, "application/json");
   } catch (error) {
     report.warn(
-      `the record of this ${action} could not be stored in the bucket: ${error instanceof Error ? error.message : String(error)}`,
+      `the record of this ${action} could not be stored in the bucket: ${messageOf(error)}`,
     );
   }
 }

@@ -1,4 +1,5 @@
 import type pg from "pg";
+import { outcomeText } from "../../../common/contracts/agentEvents.ts";
 import { Problem } from "../../../common/problem.ts";
 import { type ArchiveContents, type ArchiveItem, describeItem } from "../../archive/contents.ts";
 import { connect, endingOnAbort } from "../../postgres/connection.ts";
@@ -253,13 +254,7 @@ const ABOUT_OBJECT = /^(?:ALTER .* OWNER TO |GRANT |REVOKE |SET |COMMENT )/;
 
 /** For a person, in one line. */
 export function describeFailed({ entry, statement, error, outcome }: FailedStatement): string {
-  const state = {
-    "left out": "",
-    "not valid": "; it is there as NOT VALID: it holds for new rows",
-    empty: "; it is there without rows: REFRESH MATERIALIZED VIEW fills it",
-    "second try": "; at the second try it succeeded",
-  }[outcome];
   const [first = ""] = statement.split("\n");
   const what = ABOUT_OBJECT.test(first) ? `${entry}: ${first.replace(/;$/, "")}` : entry;
-  return `${what} (${error})${state}`;
+  return `${what} (${error})${outcomeText(outcome)}`;
 }

@@ -1,6 +1,6 @@
 import type pg from "pg";
 import type { DatabaseProperties } from "../../../common/contracts/manifest.ts";
-import { Problem } from "../../../common/problem.ts";
+import { messageOf, Problem } from "../../../common/problem.ts";
 import { readProperties } from "../../postgres/databaseProperties.ts";
 import { literal } from "../../postgres/identifiers.ts";
 import { errorCode } from "../../runtime/errorMessage.ts";
@@ -42,7 +42,7 @@ export async function localeProblem(
   error: unknown,
 ): Promise<Problem> {
   const own = await readProperties(client, "template0");
-  const why = error instanceof Error ? error.message : String(error);
+  const why = messageOf(error);
   return new Problem(
     `the database that was backed up has ${describeLocale(wanted)}, and this server cannot make such a one (${why}); its own databases have ${own === null ? "others" : describeLocale(own)}. With another encoding or locale text may be damaged, or sort and compare differently. Use a server, or an image, that has this locale, or add ${OPTION} to take the server's all the same. Nothing was changed.`,
     { cause: error },
