@@ -51,7 +51,7 @@ export async function recorded(
     });
   };
   try {
-    await work({ ...context, report: { ...reportOf(report), event } });
+    await work({ ...context, report: { ...report, event } });
   } catch (error) {
     if (error instanceof NotConfirmed) throw error;
     await store(signal.aborted ? "stopped" : "failed", describe(error));
@@ -59,15 +59,6 @@ export async function recorded(
   }
   // A dry run has done nothing.
   if (done !== undefined) await store("done", null);
-}
-
-function reportOf(report: AgentContext["report"]): AgentContext["report"] {
-  return {
-    event: (event) => report.event(event),
-    line: (text) => report.line(text),
-    warn: (text) => report.warn(text),
-    error: (message, stack) => report.error(message, stack),
-  };
 }
 
 /** One that cannot be stored is a warning: the restore itself is what matters. */
