@@ -77,7 +77,7 @@ async function openSession(
   database: string,
   tls: TlsSettings,
 ): Promise<pg.Client> {
-  const opened = await dialTold(settings, database, tls);
+  const opened = await dialWithOptions(settings, database, tls);
   const { client } = opened;
   try {
     const { rows } = await within(FIRST_ANSWER_MS, serverName(settings), () =>
@@ -212,7 +212,7 @@ async function within<T>(limitMs: number, where: string, work: () => Promise<T>)
 }
 
 /** Gives the settings at the start; a pooler may refuse that, which is 08P01, and gets none. */
-async function dialTold(
+async function dialWithOptions(
   settings: ServerSettings,
   database: string,
   tls: TlsSettings,

@@ -2,7 +2,7 @@ import { explain } from "../s3/errors.ts";
 import type { ListedObject, ObjectStore } from "../s3/objectStore.ts";
 import { type CatalogueEntry, latestFirst } from "./catalogueEntry.ts";
 import { FOLDERS, type Folder, legacyStem, parseKey, stem } from "./objectKeys.ts";
-import { settleDoubts } from "./readManifest.ts";
+import { resolveManifestConflicts } from "./readManifest.ts";
 
 /**
  * Lists the dumps of one database, latest first, in all folders. The name counts exactly: `app` never finds
@@ -25,7 +25,7 @@ export async function listBackups(store: ObjectStore, database: string): Promise
     else parts.set(partName(parsed.kind, parsed.folder, parsed.stamp), object);
   }
   const entries = dumps.map(({ object, parsed }) => entryOf(object, parsed, parts));
-  return (await settleDoubts(store, entries)).sort(latestFirst);
+  return (await resolveManifestConflicts(store, entries)).sort(latestFirst);
 }
 
 /** Names of the databases that have a dump under the prefix, sorted. */

@@ -59,10 +59,12 @@ export async function judgeOrigin(
     return inClear ? { ...entry, doubt: "in clear" } : entry;
   });
   if (trust.keys.length === 0) return withoutReplays(reader, listed);
-  const settled: CatalogueEntry[] = [];
-  for (const entry of listed) settled.push(await withSignedSuspicion(reader, entry));
+  const candidates: CatalogueEntry[] = [];
+  for (const entry of listed) candidates.push(await withSignedSuspicion(reader, entry));
   const doubts = new Map<CatalogueEntry, Doubt>();
-  const waiting = settled.filter((entry) => entry.kind === "ours" && objectionTo(entry) === null);
+  const waiting = candidates.filter(
+    (entry) => entry.kind === "ours" && objectionTo(entry) === null,
+  );
   let signed = 0;
   const judge = async (entry: CatalogueEntry) => {
     const { doubt } = await reader.read(entry);
@@ -72,14 +74,14 @@ export async function judgeOrigin(
   for (let batch = enough; signed < enough && waiting.length > 0; batch = BATCH) {
     await forEachAtOnce(waiting.splice(0, batch), judge);
   }
-  if (signed === 0) return settled;
-  for (const entry of settled) {
+  if (signed === 0) return candidates;
+  for (const entry of candidates) {
     if (entry.kind === "legacy") doubts.set(entry, "unsigned");
     if (entry.stamp !== also || entry.kind !== "ours" || entry.manifestKey === null) continue;
     const { doubt } = await reader.read(entry);
     if (doubt !== undefined) doubts.set(entry, doubt);
   }
-  const judged = settled.map((entry): CatalogueEntry => {
+  const judged = candidates.map((entry): CatalogueEntry => {
     const doubt = doubts.get(entry) ?? entry.doubt;
     return doubt === undefined ? entry : { ...entry, doubt };
   });

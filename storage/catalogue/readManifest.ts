@@ -52,15 +52,15 @@ export async function readOriginalManifest(
 /**
  * The first version of a manifest in doubt that is signed with one of these keys, where the key may list versions: whoever may
  * merely write can put another one over it.
- * @returns undefined: there is none, or nothing is doubted that a signature settles
+ * @returns undefined: there is none, or the entry has no fault that a signature could disprove
  */
 export async function readSignedOriginal(
   store: ObjectStore,
   entry: CatalogueEntry,
   keys: readonly SigningKey[],
 ): Promise<(SignedManifest & { readonly storedAt: string }) | undefined> {
-  const settles = entry.doubt && entry.doubt !== "replay" && entry.doubt !== "in clear";
-  if (!settles || entry.manifestKey === null || keys.length === 0) return undefined;
+  const disprovable = entry.doubt && entry.doubt !== "replay" && entry.doubt !== "in clear";
+  if (!disprovable || entry.manifestKey === null || keys.length === 0) return undefined;
   return firstVersion(store, entry, keys, isSigned);
 }
 
@@ -200,7 +200,7 @@ function isWebPage(bytes: Buffer): boolean {
  * the manifests bear them out.
  * @throws Problem when the service does not answer
  */
-export async function settleDoubts(
+export async function resolveManifestConflicts(
   store: ObjectStore,
   entries: readonly CatalogueEntry[],
 ): Promise<CatalogueEntry[]> {
@@ -208,16 +208,16 @@ export async function settleDoubts(
   for (const { manifestKey } of entries) {
     if (manifestKey !== null) sharing.set(manifestKey, (sharing.get(manifestKey) ?? 0) + 1);
   }
-  const settled = [...entries];
+  const resolved = [...entries];
   const doubtful = entries.flatMap((entry, index) => {
     const shared = entry.manifestKey !== null && (sharing.get(entry.manifestKey) ?? 0) > 1;
     return shared || entry.suspectManifestKey !== undefined ? [{ entry, index, shared }] : [];
   });
   await forEachAtOnce(doubtful, async ({ entry, index, shared }) => {
     const owned = shared ? await withoutOthersManifest(store, entry) : entry;
-    settled[index] = await withJudgedSuspicion(store, owned);
+    resolved[index] = await withJudgedSuspicion(store, owned);
   });
-  return settled;
+  return resolved;
 }
 
 /** Of several dumps with one manifest it belongs to the one that it names; the others have none. */
