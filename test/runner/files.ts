@@ -3,10 +3,12 @@
  * After `--together` they come one after the other, each with a score of its own, sent when it has ended.
  */
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { TOGETHER } from "./shared.ts";
+
+const REASON_LINES = 12;
 
 export interface Score {
   /** Absent: of all files of this process. */
@@ -14,6 +16,8 @@ export interface Score {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
+  /** What failed, and why: said again at the end of a run, where it is looked for. */
+  readonly failures: readonly string[];
   /** Of this process and all that it started and waited for, seconds; absent where the system does not say. */
   readonly cpu?: number;
 }
@@ -25,7 +29,8 @@ if (first === "--together") {
 } else runFiles(process.argv.slice(2), false);
 
 function runFiles(files: readonly string[], together: boolean): void {
-  let score = { passed: 0, failed: 0, skipped: 0 };
+  const nothing = () => ({ passed: 0, failed: 0, skipped: 0, failures: [] as string[] });
+  let score = nothing();
   let failed = false;
   let cpuBefore = 0;
   const send = (file?: string) => {
@@ -37,7 +42,7 @@ function runFiles(files: readonly string[], together: boolean): void {
     };
     process.send?.(sent);
     failed ||= score.failed > 0;
-    score = { passed: 0, failed: 0, skipped: 0 };
+    score = nothing();
     cpuBefore = cpu ?? 0;
   };
   const stream = run({ files: [...files], isolation: "none" });
@@ -50,7 +55,11 @@ function runFiles(files: readonly string[], together: boolean): void {
     const { type, error } = event.details;
     // A suite fails with its tests, which are counted, or by itself: a hook threw, or the file cannot be loaded.
     const byItself = (error as { failureType?: string }).failureType !== "subtestsFailed";
-    if (type !== "suite" || byItself) score.failed += 1;
+    if (type !== "suite" || byItself) {
+      score.failed += 1;
+      const place = event.file === undefined ? "" : ` (${relative(process.cwd(), event.file)})`;
+      score.failures.push(`${event.name}${place}\n${reasonOf(error)}`);
+    }
     if (together && type === "suite" && event.nesting === 0) send(event.name);
   });
   stream.compose(spec()).pipe(process.stdout);
@@ -58,6 +67,13 @@ function runFiles(files: readonly string[], together: boolean): void {
     if (!together || score.failed + score.passed > 0) send();
     if (failed) process.exitCode = 1;
   });
+}
+
+/** The first lines of what was thrown, indented: the whole stands where the test ran. */
+function reasonOf(error: Error): string {
+  const { cause } = error;
+  const { message } = cause instanceof Error ? cause : error;
+  return message.split("\n").slice(0, REASON_LINES).join("\n").replaceAll(/^/gm, "    ");
 }
 
 /** Linux alone counts ended children for everyone to read: fields 14 to 17 of `/proc/self/stat`, in ticks of 10 ms (proc(5)). */

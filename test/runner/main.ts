@@ -137,7 +137,7 @@ async function runBatch(batch: Batch, lane: number): Promise<void> {
   if (left.size === 0 && (code === 0 || failures > 0)) return;
   const name = [...(left.size > 0 ? left : files)].join(" ");
   console.log(`✖ ended with ${signal ?? `exit code ${code}`}: ${name}`);
-  note({ passed: 0, failed: 1, skipped: 0 }, name);
+  note({ passed: 0, failed: 1, skipped: 0, failures: [name] }, name);
 }
 
 /** The machine, made ready while unit tests run. */
@@ -161,7 +161,9 @@ await Promise.all([
 ]);
 if (!(await ready)) {
   console.log("✖ scripts/setup could not bring what the other tests need; its lines say what");
-  rows.push({ passed: 0, failed: 1, skipped: 0, name: "scripts/setup", wall: 0, from: 0, lane: 0 });
+  const failures = ["scripts/setup"];
+  const score = { passed: 0, failed: 1, skipped: 0, failures };
+  rows.push({ ...score, name: "scripts/setup", wall: 0, from: 0, lane: 0 });
 }
 
 if (options.times) {
@@ -181,6 +183,9 @@ if (options.times) {
     }
   }
 }
+const failures = rows.flatMap((row) => row.failures);
+if (failures.length > 0)
+  console.log(`\nFailed:\n${failures.map((text) => `✖ ${text}`).join("\n")}`);
 const sum = (key: "passed" | "failed" | "skipped") =>
   rows.reduce((total, row) => total + row[key], 0);
 console.log(`\n${sum("passed")} passed, ${sum("failed")} failed, ${sum("skipped")} skipped`);
