@@ -42,7 +42,7 @@ function remarkOn(entry: CatalogueEntry & { readonly manifest: Manifest | null }
   if (!isComplete(entry)) return "incomplete: no manifest";
   return [
     isAheadOfTime(entry) ? "ahead of time" : "",
-    entry.doubt,
+    entry.originProblem,
     entry.overwritten === true ? "overwritten" : "",
     stateOf(entry),
   ]

@@ -33,8 +33,10 @@ export function warnOfChoice(
       `the stamp ${chosen.stamp} is ahead of time: the service stored the backup at ${chosen.storedAt.slice(0, 19)}. A clock was wrong, or somebody else has put it there.`,
     );
   }
-  if (chosen.doubt) {
-    report.warn(`the backup of ${chosen.stamp} is in doubt: ${describeObjection(chosen.doubt)}.`);
+  if (chosen.originProblem) {
+    report.warn(
+      `the backup of ${chosen.stamp} may be somebody else's: ${describeObjection(chosen.originProblem)}.`,
+    );
   }
   if (chosen.notice) report.warn(chosen.notice);
 }
@@ -44,10 +46,10 @@ export function warnOfChoice(
  * @throws Problem that names the word
  */
 export function requireOrigin(chosen: CatalogueEntry, accepted: boolean): void {
-  const { doubt, stamp } = chosen;
-  if (accepted || !doubt || !needsAcceptance(chosen)) return;
+  const { originProblem, stamp } = chosen;
+  if (accepted || !originProblem || !needsAcceptance(chosen)) return;
   throw new Problem(
-    `the backup of ${stamp} may be somebody else's: ${describeObjection(doubt)}. What it holds is run by the database server. If you know where it comes from, add ${ACCEPT_ORIGIN}. Nothing was changed.`,
+    `the backup of ${stamp} may be somebody else's: ${describeObjection(originProblem)}. What it holds is run by the database server. If you know where it comes from, add ${ACCEPT_ORIGIN}. Nothing was changed.`,
   );
 }
 
@@ -73,7 +75,7 @@ export async function warnOfOrigin(
     report.warn(
       "the origin of the backup was not checked, since no signing key is given here (SIGNING_KEYS): whoever may write into the bucket can have put it there.",
     );
-  } else if (signature !== undefined && signature !== "signed" && !entry.doubt) {
+  } else if (signature !== undefined && signature !== "signed" && !entry.originProblem) {
     report.warn(
       "the origin of the backup was not checked, since none of this database is signed with a key that is known here: whoever may write into the bucket can have put it there.",
     );

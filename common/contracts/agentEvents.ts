@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { Problem } from "../problem.ts";
 import { manifestSchema } from "./manifest.ts";
-import { DOUBTS } from "./manifestMac.ts";
+import { ORIGIN_PROBLEMS } from "./manifestMac.ts";
 import { restoreRecordSchema } from "./restoreRecord.ts";
 
 // The JSON events of the agent, one a line on its standard output with `--json`: the contract between the container and
@@ -127,7 +127,7 @@ const entrySchema = z.object({
   /** What is odd about its parts, as a sentence. */
   notice: z.string().nullish(),
   /** Why it may be somebody else's. A newer agent may know other reasons. */
-  doubt: z.enum(DOUBTS).nullish().catch("unsigned"),
+  originProblem: z.enum(ORIGIN_PROBLEMS).nullish().catch("unsigned"),
   /** The agent reads those of the latest only. A manifest that this version cannot read must not hide the other backups. */
   manifest: manifestSchema.nullish().catch(null),
 });

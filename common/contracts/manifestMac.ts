@@ -28,8 +28,8 @@ export type Signature =
  * `signed with an unknown key`, `unreadable manifest`. Where the settings encrypt: `in clear`. `replay`: the bytes of one
  * that was stored before it.
  */
-export type Doubt = (typeof DOUBTS)[number];
-export const DOUBTS = [
+export type OriginProblem = (typeof ORIGIN_PROBLEMS)[number];
+export const ORIGIN_PROBLEMS = [
   "unsigned",
   "wrongly signed",
   "signed with an unknown key",

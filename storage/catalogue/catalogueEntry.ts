@@ -1,4 +1,4 @@
-import type { Doubt } from "../../common/contracts/manifestMac.ts";
+import type { OriginProblem } from "../../common/contracts/manifestMac.ts";
 import { Problem } from "../../common/problem.ts";
 import type { Tier } from "./objectKeys.ts";
 
@@ -28,7 +28,7 @@ export interface CatalogueEntry {
   /** What is odd about its parts, as a sentence. */
   readonly notice?: string | null | undefined;
   /** Why it may not be what it says, as `judgeOrigin` has found; absent: nothing was found, or it was not judged. */
-  readonly doubt?: Doubt | null | undefined;
+  readonly originProblem?: OriginProblem | null | undefined;
   /** Folder by calendar; null without tiers. */
   readonly tier: Tier | null;
   /** Full key of the roles and grants beside the dump; null: there are none. */

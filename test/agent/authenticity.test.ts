@@ -128,7 +128,7 @@ describe("who has written a backup", { skip: unavailable, timeout: 300_000 }, ()
     const good = await world.backup(env);
     const dump = await bytesOf(env, good);
     const foreign = await world.backup({ ...env, SIGNING_KEYS: newKey() });
-    const rows: [over: Partial<Manifest>, doubt: string][] = [
+    const rows: [over: Partial<Manifest>, problem: string][] = [
       [{}, "wrongly signed"],
       [{ mac: { ...(good.mac as NonNullable<Manifest["mac"]>), version: 9 } }, "unknown key"],
       [{ mac: { ...(good.mac as NonNullable<Manifest["mac"]>), value: "" } }, "wrongly signed"],
@@ -139,8 +139,8 @@ describe("who has written a backup", { skip: unavailable, timeout: 300_000 }, ()
       await plant(world, env, { stamp: stamps[index] ?? "", dump, manifest: good, over });
     }
     const listed = await list(env);
-    for (const [index, [, doubt]] of rows.entries()) {
-      assert.match(listed, new RegExp(`${stamps[index]}.*${doubt}`));
+    for (const [index, [, problem]] of rows.entries()) {
+      assert.match(listed, new RegExp(`${stamps[index]}.*${problem}`));
     }
     for (const stamp of stamps.slice(0, 2)) {
       assert.match(await refused(env, stamp), /may be somebody else's/);
@@ -211,11 +211,11 @@ describe("who has written a backup", { skip: unavailable, timeout: 300_000 }, ()
     const env = await vic("rotated", { SIGNING_KEYS: old });
     const first = await world.backup(env);
     const rotated = { ...env, SIGNING_KEYS: `${fresh},${old}` };
-    assert.doesNotMatch((await restored(rotated)).stderr, /doubt|not checked/);
+    assert.doesNotMatch((await restored(rotated)).stderr, /somebody else|not checked/);
     const second = await world.backup(rotated);
     assert.notEqual(second.mac?.key, first.mac?.key);
     const stamp = first.takenAt.slice(0, 19);
-    assert.doesNotMatch((await restored(rotated, stamp)).stderr, /doubt/);
+    assert.doesNotMatch((await restored(rotated, stamp)).stderr, /somebody else/);
     assert.match(
       await refused({ ...env, SIGNING_KEYS: fresh }, stamp),
       /with a key that is not known/,
@@ -226,10 +226,10 @@ describe("who has written a backup", { skip: unavailable, timeout: 300_000 }, ()
   });
 
   it("only a signed manifest under suspect/ takes a signed backup out of latest", async () => {
-    const env = await vic("doubted", { SIGNING_KEYS: newKey() });
+    const env = await vic("called_suspect", { SIGNING_KEYS: newKey() });
     const good = await world.backup(env);
     const stamp = good.takenAt.slice(0, 19);
-    const key = manifestKey(env["S3_PREFIX"] ?? "", "doubted", stamp, "suspect");
+    const key = manifestKey(env["S3_PREFIX"] ?? "", "called_suspect", stamp, "suspect");
     const planted = JSON.stringify({ ...good, suspect: "it is damaged" });
     await world.write(env["S3_BUCKET"] ?? "", key, planted);
     const latest = await restored(env);
