@@ -3,7 +3,7 @@ import { basename, dirname, extname, join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { Problem } from "../../common/problem.ts";
 import type { Accessory } from "../../kamal/accessory.ts";
-import { type KamalConfig, readKamalConfig } from "../../kamal/config.ts";
+import { type KamalConfig, readKamalConfig } from "../../kamal/configuration/config.ts";
 import { parseSecrets, secretFilePaths } from "../../kamal/secretsFile.ts";
 import { asArgument, type SettingName } from "../pulumi/settingNames.ts";
 

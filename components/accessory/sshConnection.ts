@@ -6,7 +6,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { SshHop } from "../../common/contracts/stackOutputs.ts";
 import { Problem } from "../../common/problem.ts";
 import { hasPassphrase, isPrivateKey, portablePrivateKey } from "../../common/ssh/keys.ts";
-import type { KamalConfig } from "../../kamal/config.ts";
+import type { KamalConfig } from "../../kamal/configuration/config.ts";
 import type { SshTarget } from "../internal/hostScript.ts";
 import { asArgument, type SettingName } from "../pulumi/settingNames.ts";
 import { hostKeyOf } from "./hostKeys.ts";

@@ -1,6 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import { Problem } from "../../common/problem.ts";
-import { databaseAccessory, databaseDefaults, postgresMajor } from "../../kamal/database.ts";
+import {
+  databaseAccessory,
+  databaseDefaults,
+  postgresMajor,
+} from "../../kamal/configuration/database.ts";
 import type { KamalArgs, KamalProject } from "../accessory/kamalProject.ts";
 import type { SettingName } from "../pulumi/settingNames.ts";
 import type { DatabaseTlsArgs } from "./certificateAuthority.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readKamalConfig } from "../../kamal/config.ts";
-import { databaseAccessory, databaseDefaults } from "../../kamal/database.ts";
+import { readKamalConfig } from "../../kamal/configuration/config.ts";
+import { databaseAccessory, databaseDefaults } from "../../kamal/configuration/database.ts";
 import { DEPLOY, STAGING } from "./fixtures.ts";
 
 const ENV = { DB_HOST: "192.0.2.20" };

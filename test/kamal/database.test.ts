@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readKamalConfig } from "../../kamal/config.ts";
-import { databaseAccessory, postgresMajor } from "../../kamal/database.ts";
+import { readKamalConfig } from "../../kamal/configuration/config.ts";
+import { databaseAccessory, postgresMajor } from "../../kamal/configuration/database.ts";
 
 test("our own accessory and a backup image are not taken for the database", () => {
   const text =

@@ -1,4 +1,4 @@
-import { Problem } from "../common/problem.ts";
+import { Problem } from "../../common/problem.ts";
 import { type KamalAccessoryConfig, readAccessories } from "./accessoryConfig.ts";
 import { mergeSettings, type ReadingContext, Settings } from "./settings.ts";
 import { type OpaqueExpression, readYamlWithErb, type SourceFile } from "./yamlWithErb.ts";

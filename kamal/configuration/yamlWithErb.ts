@@ -1,5 +1,5 @@
 import { type Document, isScalar, parseDocument, Scalar, visit } from "yaml";
-import { Problem } from "../common/problem.ts";
+import { Problem } from "../../common/problem.ts";
 
 /** A text file that the caller has read. */
 export interface SourceFile {

@@ -1,4 +1,4 @@
-import { Problem } from "../common/problem.ts";
+import { Problem } from "../../common/problem.ts";
 import type { KamalAccessoryConfig } from "./accessoryConfig.ts";
 import type { KamalConfig } from "./config.ts";
 

@@ -1,4 +1,4 @@
-import { Problem } from "../common/problem.ts";
+import { Problem } from "../../common/problem.ts";
 import type { Settings } from "./settings.ts";
 
 /** An accessory of deploy.yml, its names and places resolved as Kamal does. */

@@ -1,4 +1,4 @@
-import { Problem } from "../common/problem.ts";
+import { Problem } from "../../common/problem.ts";
 import type { OpaqueExpression } from "./yamlWithErb.ts";
 
 /** What is known while values are read: where opaque expressions came from, and what to give instead of a setting. */
