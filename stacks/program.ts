@@ -52,6 +52,8 @@ const WORDS: Readonly<Record<string, string>> = {
   "postgres.password": key("databasePassword"),
   "postgres.sslMode": key("databaseSslMode"),
   "postgres.sslRootCertificate": key("databaseSslRootCertificate"),
+  "signing.rotateAfter": key("signingRotateAfter"),
+  "signing.keys": key("signingKeys"),
   "ssh.hostKeys": key("hostKeys"),
   "ssh.privateKey": key("sshPrivateKey"),
   keep: key("keepDays"),
@@ -87,6 +89,7 @@ export function backupArgs(name: string, config: pulumi.Config): PostgresBackupA
   const sshPrivateKey = config.getSecret("sshPrivateKey");
   const pingUrl = config.getSecret("pingUrl");
   const webhookUrl = config.getSecret("webhookUrl");
+  const signingKeys = config.getSecret("signingKeys");
   const hostKeys = config.getObject<Record<string, string>>("hostKeys");
 
   const args: PostgresBackupArgs = {
@@ -106,6 +109,10 @@ export function backupArgs(name: string, config: pulumi.Config): PostgresBackupA
         config.get<KeyAccess>("keyAccess", { allowedValues: ["restorable", "append-only"] }) ??
         "restorable",
       ...given("rotateAfter", config.get("rotateAfter")),
+    },
+    signing: {
+      ...given("rotateAfter", config.get("signingRotateAfter")),
+      ...(signingKeys && { keys: signingKeys }),
     },
     postgres: {
       ...(databasePassword && { password: databasePassword }),

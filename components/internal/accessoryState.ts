@@ -9,8 +9,8 @@ import {
   type Inspected,
   type RunSettings,
 } from "../../kamal/runningContainer.ts";
+import { watched } from "../pulumi/watchedResource.ts";
 import { runScript, type SshTarget } from "./hostScript.ts";
-import { watched } from "./watchedResource.ts";
 
 /** What can be seen of the container on its host, and equally what is declared of it. */
 export interface Observed {
