@@ -64,6 +64,8 @@ const WORDS: Readonly<Record<string, string>> = {
   "postgres.network": key("databaseNetwork"),
   "postgres.sslMode": key("databaseSslMode"),
   "postgres.sslRootCertificate": key("databaseSslRootCertificate"),
+  "signing.rotateAfter": key("signingRotateAfter"),
+  "signing.keys": key("signingKeys"),
   "ssh.hostKeys": key("hostKeys"),
   "ssh.privateKey": key("sshPrivateKey"),
   "ssh.user": key("sshUser"),
@@ -102,6 +104,7 @@ export function backupArgs(name: string, config: pulumi.Config): PostgresBackupA
   const sshPrivateKey = config.getSecret("sshPrivateKey");
   const pingUrl = config.getSecret("pingUrl");
   const webhookUrl = config.getSecret("webhookUrl");
+  const signingKeys = config.getSecret("signingKeys");
   const hostKeys = config.getObject<Record<string, string>>("hostKeys");
 
   const args: PostgresBackupArgs = {
@@ -126,6 +129,10 @@ export function backupArgs(name: string, config: pulumi.Config): PostgresBackupA
         config.get<KeyAccess>("keyAccess", { allowedValues: ["restorable", "append-only"] }) ??
         "restorable",
       ...given("rotateAfter", config.get("rotateAfter")),
+    },
+    signing: {
+      ...given("rotateAfter", config.get("signingRotateAfter")),
+      ...(signingKeys && { keys: signingKeys }),
     },
     postgres: {
       ...(databasePassword && { password: databasePassword }),

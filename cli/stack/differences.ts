@@ -13,9 +13,18 @@ export interface Difference {
   readonly remedy: string;
 }
 
+/** Something that could not be compared, so that it neither differs nor is known to be as declared. */
+export interface NotChecked {
+  /** For instance `deploy.yml block`. */
+  readonly subject: string;
+  /** Why, as `../shop/config/deploy.yml is not here`. */
+  readonly reason: string;
+}
+
 /** What a refresh found. */
 export interface RefreshResult {
   readonly differences: readonly Difference[];
+  readonly notChecked: readonly NotChecked[];
   /** Number of resources of the stack that differ and are not of a backup. */
   readonly others: number;
 }
@@ -24,11 +33,13 @@ const putsBack = "pulumi up puts it back";
 
 /** Turns the events of a refresh into rows. Only resources below a component of this package count. */
 export function findDifferences(events: readonly EngineEvent[]): RefreshResult {
-  const steps = events
-    .flatMap(({ resOutputsEvent }) => (resOutputsEvent ? [resOutputsEvent.metadata] : []))
-    .filter(({ op }) => op === "update" || op === "delete");
+  const read = events.flatMap(({ resOutputsEvent }) =>
+    resOutputsEvent ? [resOutputsEvent.metadata] : [],
+  );
+  const steps = read.filter(({ op }) => op === "update" || op === "delete");
   const ofBackups = steps.filter(({ urn }) => urn.includes("kamal-postgres-backup:index:"));
   return {
+    notChecked: read.flatMap(notCheckedOf).sort((a, b) => a.subject.localeCompare(b.subject)),
     differences: ofBackups
       .flatMap(differencesOf)
       .sort((a, b) => a.plane.localeCompare(b.plane) || a.subject.localeCompare(b.subject)),
@@ -47,6 +58,12 @@ function differencesOf(step: StepMetadata): Difference[] {
     }
   }
   return resourceDifferences(step);
+}
+
+/** As components/internal/markedBlock.ts says it. */
+function notCheckedOf(step: StepMetadata): NotChecked[] {
+  const reason = step.new?.outputs?.["notChecked"];
+  return typeof reason === "string" ? [{ subject: blockName(step), reason }] : [];
 }
 
 /** Words for what is watched of the container. */
@@ -79,8 +96,7 @@ function containerDifferences(step: StepMetadata): Difference[] {
 
 function blockDifference(step: StepMetadata): Difference {
   const declared = properties(step.old);
-  const file = String(declared["file"] ?? nameOf(step));
-  const row = { plane: "host", subject: `${basename(file)} block`, remedy: putsBack } as const;
+  const row = { plane: "host", subject: blockName(step), remedy: putsBack } as const;
   if (step.op === "delete") return { ...row, declared: "as rendered", found: "missing" };
   const [was, is] = [declared["block"], properties(step.new)["block"]];
   if (typeof was !== "string" || typeof is !== "string" || step.type.endsWith(":SecretsBlock")) {
@@ -94,6 +110,10 @@ function blockDifference(step: StepMetadata): Difference {
     declared: wasLines[line]?.trim() || "as rendered",
     found: `edited by hand: ${isLines[line]?.trim() || "line removed"}`,
   };
+}
+
+function blockName(step: StepMetadata): string {
+  return `${basename(String(properties(step.old)["file"] ?? nameOf(step)))} block`;
 }
 
 function resourceDifferences(step: StepMetadata): Difference[] {

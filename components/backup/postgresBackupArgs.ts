@@ -3,6 +3,7 @@ import type { KamalArgs, RegistryArgs } from "../accessory/kamalProject.ts";
 import type { SshArgs } from "../accessory/sshConnection.ts";
 import type { BackupKeysArgs, KeysArgs } from "../bucket/backupKeys.ts";
 import type { BackupBucket } from "../bucket/bucket.ts";
+import type { SigningArgs } from "../bucket/signingKey.ts";
 import type { AgentImageArgs } from "../image/agentImage.ts";
 import type { ImageSourceArgs } from "../image/imageSource.ts";
 import type { CopyArgs } from "./copy.ts";
@@ -35,6 +36,13 @@ export interface PostgresBackupArgs
    * @example { access: "append-only", rotateAfter: "2026-12" }
    */
   readonly keys?: KeysArgs;
+  /**
+   * The key that signs backups, so that one that somebody else has put into the bucket is not taken for yours. It is made
+   * whatever the bucket, and kept in the stack's state.
+   * @default made once, and again when `keys.rotateAfter` changes
+   * @example { rotateAfter: "2026-12" }
+   */
+  readonly signing?: SigningArgs;
   /**
    * What the bucket's provider charges, US dollars for a GB (10^9 bytes) in a month. For the estimate of cost at preview.
    * @default the package's table, which has Cloudflare R2 alone: other providers publish no dated price as text

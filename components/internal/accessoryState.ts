@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { problemWithoutStack } from "../../common/problem.ts";
 import { bootCommand } from "../../kamal/bootScript.ts";
+import { watched } from "../pulumi/watchedResource.ts";
 import { runScript, type SshTarget } from "./hostScript.ts";
-import { watched } from "./watchedResource.ts";
 
 /** What can be seen of the container on its host, and equally what is declared of it. */
 export interface Observed {

@@ -6,6 +6,7 @@ import type * as pulumi from "@pulumi/pulumi";
 import { isTrackedByGit } from "../../common/git.ts";
 import { Problem, problemWithoutStack } from "../../common/problem.ts";
 import { readMarkedBlock, removeMarkedBlock, writeMarkedBlock } from "../../kamal/markedBlock.ts";
+import { parseSecrets } from "../../kamal/secretsFile.ts";
 
 /** Inputs of the resource: one block of text in a file of the user's. */
 export interface MarkedBlockInputs {
@@ -43,16 +44,41 @@ export async function create(inputs: MarkedBlockInputs): Promise<pulumi.dynamic.
   return { id: `${inputs.file}#${inputs.name}`, outs: inputs };
 }
 
+/**
+ * What is read where nothing can be compared, as in continuous integration: the block as it is declared, so that it is no
+ * difference, and beside it why, which the command line reads.
+ */
+interface Unchecked {
+  readonly notChecked: string;
+}
+
 export async function read(
   id: string,
   props: MarkedBlockInputs,
 ): Promise<pulumi.dynamic.ReadResult<MarkedBlockInputs>> {
-  // A secrets file that is not there at all is another machine's, as in CI: nothing can be compared, and nothing drifted.
-  if (props.confidential && !existsSync(props.file)) return { id, props };
-  const block = readMarkedBlock(await readOr(props.file, true), props.name);
-  if (block === undefined) return { id: "" };
-  const found = { ...props, block };
+  const { notChecked: _, ...declared } = props as MarkedBlockInputs & Partial<Unchecked>;
+  const unchecked = (reason: string) => ({ id, props: { ...declared, notChecked: reason } });
+  if (!existsSync(declared.file)) return unchecked(`${declared.file} is not here`);
+  const text = await readOr(declared.file, true);
+  const block = readMarkedBlock(text, declared.name);
+  if (block === undefined) {
+    if (declared.confidential && (await isOfCheckout(declared.file, text))) {
+      return unchecked(`${declared.file} is one without secrets, as in a fresh clone`);
+    }
+    return { id: "" };
+  }
+  const found = { ...declared, block };
   return { id, props: found, inputs: found } as pulumi.dynamic.ReadResult<MarkedBlockInputs>;
+}
+
+/**
+ * Whether a secrets file is another one than that to which the block was written: git carries it, or it only says where a
+ * secret is looked up. Kamal's own template is such a file, and continuous integration writes one.
+ */
+async function isOfCheckout(file: string, text: string): Promise<boolean> {
+  if (await isTrackedByGit(file)) return true;
+  const values = [...parseSecrets(text, {}).values()];
+  return values.length > 0 && values.every((value) => typeof value !== "string" || value === "");
 }
 
 export async function diff(

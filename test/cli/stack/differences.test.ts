@@ -62,7 +62,7 @@ test("the rows of a refresh that the real engine recorded", async () => {
 test("a refresh that finds nothing has no rows", async () => {
   const events = parseEngineEvents(await recorded("clean"));
   assert.ok(events.length > 10);
-  assert.deepEqual(findDifferences(events), { differences: [], others: 0 });
+  assert.deepEqual(findDifferences(events), { differences: [], notChecked: [], others: 0 });
 });
 
 test("a line that is no engine event breaks the check", () => {
@@ -227,15 +227,15 @@ test("the report and the job summary", () => {
       remedy: "see why",
     },
   ] as const;
-  assert.deepEqual(renderReport({ differences, notes: ["more"] }), [
+  assert.deepEqual(renderReport({ differences, notChecked: [], notes: ["more"] }), [
     'cloud   lifecycle rule "expire"   declared 30 days   found 7 days   pulumi up puts it back',
     "data    newest backup             RPO 26 h           31 h old       see why",
     "note: more",
     "2 differences",
   ]);
-  assert.deepEqual(renderReport({ differences: [], notes: [] }), ["no drift"]);
+  assert.deepEqual(renderReport({ differences: [], notChecked: [], notes: [] }), ["no drift"]);
   assert.match(
-    renderSummary("shop", { differences, notes: [] }),
+    renderSummary("shop", { differences, notChecked: [], notes: [] }),
     /^## Backup of shop: drift\n\n\| plane .*\n\| --- .*\n\| cloud \| lifecycle rule "expire" \| 30 days \| 7 days \|/,
   );
 });
