@@ -11,7 +11,7 @@ export { Schedule } from "../common/schedule/schedule.ts";
 export type { KeyAccess } from "../storage/bucket/keyPermissions.ts";
 export { Retention, type TierDays } from "../storage/planning/retention.ts";
 export { KamalAccessory, type KamalAccessoryArgs } from "./accessory/kamalAccessory.ts";
-export type { KamalArgs } from "./accessory/kamalProject.ts";
+export type { KamalArgs, RegistryArgs } from "./accessory/kamalProject.ts";
 export type { SshArgs } from "./accessory/sshConnection.ts";
 export type { CopyArgs } from "./backup/copy.ts";
 export { Encryption } from "./backup/encryption.ts";
