@@ -16,8 +16,11 @@ export interface SshOptions {
   readonly input?: string | Uint8Array;
   /** Keeps standard input open, so that its end tells the command that nobody wants it any more. */
   readonly lifeline?: Lifeline;
-  /** Called for each line of standard output. */
-  readonly onLine: (line: string) => void;
+  /**
+   * Called for each line of standard output.
+   * @param reply writes to standard input, which only a lifeline keeps open
+   */
+  readonly onLine: (line: string, reply: (text: string) => void) => void;
   /** Sentence for an interruption from the keyboard or by a signal. */
   readonly interrupted: string;
   /** How long the command may take. @default as long as the connection holds */
