@@ -16,6 +16,8 @@ export interface Container {
   readonly name: string;
   readonly host: string;
   readonly connection: HostConnection;
+  /** The command that boots or starts it: `pulumi up`, or with `--refresh`. */
+  readonly up: string;
 }
 
 /** The container is not there or does not run, so nothing can be asked of it. */
@@ -28,10 +30,11 @@ export class AgentError extends Problem {}
 export function containerOn(
   { container: name, proxy, identityFiles }: BackupOutputs,
   host: SshHop,
+  up: string,
   keySource?: KeySource,
 ): Container {
   const connection = new HostConnection({ host, proxy, identityFiles }, keySource);
-  return { name, host: host.host, connection };
+  return { name, host: host.host, connection, up };
 }
 
 export interface AgentCall {
@@ -177,14 +180,14 @@ function afterLoss({ name, host }: Container): string {
 
 /** What `docker` on the host answered, in a sentence. */
 export function dockerProblem(container: Container, code: number, stderr: string): Problem {
-  const { name, host } = container;
+  const { name, host, up } = container;
   const last = lastLine(stderr);
   if (/no such (container|object)/i.test(stderr)) {
-    return new ContainerDown(`there is no container ${name} on ${host}. Run pulumi up to boot it.`);
+    return new ContainerDown(`there is no container ${name} on ${host}. Run ${up} to boot it.`);
   }
   if (/is not running|is paused/i.test(stderr)) {
     return new ContainerDown(
-      `the container ${name} on ${host} is not running. Run pulumi up to start it.`,
+      `the container ${name} on ${host} is not running. Run ${up} to start it.`,
     );
   }
   if (/is restarting/i.test(stderr)) {
