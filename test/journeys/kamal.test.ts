@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { docker } from "../../sandbox/host/docker.ts";
 import { kamal } from "../../sandbox/services/kamal.ts";
-import { outputsOf } from "../../sandbox/stack/actors.ts";
+import { outputsOf, runCli } from "../../sandbox/stack/actors.ts";
 import { begin, type Journey } from "../support/journey.ts";
 
 let journey: Journey;
@@ -53,6 +53,17 @@ test("kamal config reads the rendered file", async () => {
   assert.equal(config.code, 0, config.stdout);
   assert.match(config.stdout, /db_backup/);
   assert.match(config.stdout, /kamal-postgres-backup\.digest/);
+});
+
+test("dump streams the live database, and with a time a backup, over the real connection", async () => {
+  for (const words of [["dump"], ["dump", "latest", "--no-owner"]]) {
+    const { code, stdout, stderr } = await runCli(journey.stack, words);
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /Dumped \S+ (as it is now|of .* UTC): .* of SQL in /);
+    assert.match(stdout, /^COPY public\.\w+ /m);
+    assert.match(stdout, /^-- PostgreSQL database dump complete$/m);
+    assert.doesNotMatch(stdout, /"event"/);
+  }
 });
 
 test("kamal secrets print equals what the container got", async () => {
