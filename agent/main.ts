@@ -4,6 +4,7 @@ import {
   type AgentSettings,
   fromEnvironment,
 } from "../common/contracts/agentEnvironment/environment.ts";
+import { splitSigningKeys } from "../common/contracts/manifestMac.ts";
 import { Problem } from "../common/problem.ts";
 import { parseAddress } from "../storage/address/address.ts";
 import { openStore } from "../storage/s3/client.ts";
@@ -47,7 +48,7 @@ const redact = redactor([
   env["COPY_S3_SECRET_ACCESS_KEY"],
   env["COPY_S3_ACCESS_KEY_ID"],
   env["PASSPHRASE"],
-  ...(env["SIGNING_KEYS"] ?? "").split(",").map((key) => key.trim()),
+  ...splitSigningKeys(env["SIGNING_KEYS"] ?? ""),
   env["PING_URL"],
   env["WEBHOOK_URL"],
 ]);

@@ -73,6 +73,9 @@ const watched: Readonly<Record<string, string>> = {
   envDigest: "environment",
 };
 
+/** What the container was started with, setting by setting. */
+const SETTINGS = "settings.";
+
 function containerDifferences(step: StepMetadata): Difference[] {
   // The identity is `host/container`; where it is reached is secret in the state.
   const subject = step.old?.id.replace("/", " ") ?? nameOf(step);
@@ -80,14 +83,16 @@ function containerDifferences(step: StepMetadata): Difference[] {
   if (step.op === "delete") {
     return [{ ...row, declared: "running", found: "missing", remedy: "pulumi up boots it" }];
   }
-  const changes = changesOf(step).filter(({ path }) => path === "status" || path in watched);
+  const changes = changesOf(step).filter(
+    ({ path }) => path === "status" || path in watched || path.startsWith(SETTINGS),
+  );
   if (changes.length === 0) return resourceDifferences(step);
   return changes.map(({ path, declared, found }) =>
     path === "status"
       ? { ...row, declared, found, remedy: "pulumi up starts it" }
       : {
           ...row,
-          declared: `${watched[path]} ${shorten(declared)}`,
+          declared: `${watched[path] ?? path.slice(SETTINGS.length)} ${shorten(declared)}`,
           found: shorten(found) || "none",
           remedy: putsBack,
         },

@@ -38,7 +38,8 @@ export const ORIGIN_PROBLEMS = [
   "replay",
 ] as const;
 
-const KEY_BYTES = 32;
+/** Of a key, random. */
+export const SIGNING_KEY_BYTES = 32;
 const VERSION = 1;
 /** Deeper than any manifest, and far from what overflows the stack. */
 const DEEPEST = 64;
@@ -50,10 +51,9 @@ const DEEPEST = 64;
  * @throws Problem when one is no such key
  */
 export function parseSigningKeys(text: string, setting: string): SigningKey[] {
-  const words = text.split(",").map((word) => word.trim());
-  return words.filter(Boolean).map((word) => {
+  return splitSigningKeys(text).map((word) => {
     const bytes = Buffer.from(word, "base64url");
-    if (bytes.length !== KEY_BYTES || bytes.toString("base64url") !== word) {
+    if (bytes.length !== SIGNING_KEY_BYTES || bytes.toString("base64url") !== word) {
       throw new Problem(
         `${setting} holds something that is no signing key: 32 bytes in base64url, 43 characters, several with commas between them.`,
       );
@@ -61,6 +61,14 @@ export function parseSigningKeys(text: string, setting: string): SigningKey[] {
     const id = createHmac("sha256", bytes).update("kamal-postgres-backup signing key id");
     return { id: id.digest("hex").slice(0, 16), bytes };
   });
+}
+
+/** The keys of such a text, as they stand there. */
+export function splitSigningKeys(text: string): string[] {
+  return text
+    .split(",")
+    .map((word) => word.trim())
+    .filter(Boolean);
 }
 
 /** The manifest with its signature, over all that stands in it. */

@@ -4,6 +4,7 @@ import { Problem } from "../../common/problem.ts";
 import type { KeyAccess } from "../../storage/bucket/keyPermissions.ts";
 import { AwsBackupBucket } from "../bucket/awsBackupBucket.ts";
 import { isTiered, retentionName } from "../bucket/resolveBucket.ts";
+import { checkSigning } from "../bucket/signingKey.ts";
 import type { SettingName } from "../pulumi/settingNames.ts";
 import { checkAuthority, checkDatabaseTls } from "./certificateAuthority.ts";
 import { memoryBytes } from "./memory.ts";
@@ -24,6 +25,7 @@ export function checkArgs(args: PostgresBackupArgs, name: SettingName): void {
   // Node's timers hold no more: 2^31 milliseconds.
   if (args.maxRunHours !== undefined) checkNumber(name("maxRunHours"), args.maxRunHours, 1, 596);
   checkDumpOptions(args.dumpOptions ?? [], name("dumpOptions"));
+  if (args.signing !== undefined) checkSigning(args.signing, name);
   if (args.memory !== undefined) memoryBytes(args.memory, name);
   checkAuthority(args, name);
   checkDatabaseTls(args.postgres ?? {}, name);
