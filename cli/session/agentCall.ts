@@ -22,6 +22,9 @@ export interface Container {
 /** The container is not there or does not run, so nothing can be asked of it. */
 export class ContainerDown extends Problem {}
 
+/** The agent in the container does not know the command yet. */
+export class OlderAgent extends Problem {}
+
 /** The agent has run and reports why it failed, in its own sentence. */
 export class AgentError extends Problem {}
 
@@ -215,7 +218,7 @@ export function dockerProblem(container: Container, code: number, stderr: string
     );
   }
   if (/unknown command '/.test(stderr)) {
-    return new Problem(
+    return new OlderAgent(
       `the agent in ${name} on ${host} is of an earlier version, which cannot do this. Run pulumi up to replace it.`,
     );
   }
