@@ -1,3 +1,4 @@
+import type { Writable } from "node:stream";
 import {
   type AgentEvent,
   type CopiedEvent,
@@ -22,6 +23,9 @@ export interface Container {
 
 /** The container is not there or does not run, so nothing can be asked of it. */
 export class ContainerDown extends Problem {}
+
+/** The agent in the container does not know the command yet. */
+export class OlderAgent extends Problem {}
 
 /** The agent has run and reports why it failed, in its own sentence. */
 export class AgentError extends Problem {}
@@ -49,10 +53,12 @@ export interface AgentCall {
   readonly onCopied?: (event: CopiedEvent) => void;
   /** Called for each line that the agent, or ssh, has for a person beside the result. */
   readonly onStderrLine?: (line: string) => void;
+  /** Takes what the agent writes to standard output, for a command whose events are on standard error. */
+  readonly output?: Writable;
 }
 
 /** Commands of the agent that take their time and may change something: with them it learns when nobody waits any more. */
-const ATTACHED = new Set(["backup", "restore", "undo", "verify"]);
+const ATTACHED = new Set(["backup", "dump", "restore", "undo", "verify"]);
 /** What an agent of an earlier version answers to that. */
 const OLDER_AGENT = "unknown option '--attached'";
 
@@ -94,7 +100,7 @@ async function runOnce<Name extends FinalEvent["event"]>(
   container: Container,
   args: readonly string[],
   final: Name,
-  { input, codes = [0], onProgress, onResult, onCopied, onStderrLine }: AgentCall,
+  { input, codes = [0], onProgress, onResult, onCopied, onStderrLine, output }: AgentCall,
   manner: Manner,
 ): Promise<Extract<FinalEvent, { event: Name }> | "older agent"> {
   let result: Extract<FinalEvent, { event: Name }> | undefined;
@@ -124,6 +130,7 @@ async function runOnce<Name extends FinalEvent["event"]>(
     .run({
       words: words(container, args, { attached, interactive: attached || input !== undefined }),
       onLine,
+      output,
       // The empty line ends the secret, or says that there is none.
       input: attached ? `${input ?? ""}\n` : input,
       ...(attached && { lifeline }),
@@ -135,7 +142,10 @@ async function runOnce<Name extends FinalEvent["event"]>(
     });
   if (attached && stderr.includes(OLDER_AGENT)) return "older agent";
   if (failure !== undefined || (result !== undefined && codes.includes(code))) {
-    for (const line of stderr.split("\n").filter(Boolean)) onStderrLine?.(line);
+    const lines = stderr.split("\n").filter(Boolean);
+    // Among events, what is none is for a person.
+    const isForPerson = (line: string) => output === undefined || !line.startsWith('{"event":');
+    for (const line of lines.filter(isForPerson)) onStderrLine?.(line);
   }
   if (failure !== undefined) throw new AgentError(failure);
   if (!codes.includes(code)) throw dockerProblem(container, code, stderr);
@@ -208,6 +218,11 @@ export function dockerProblem(container: Container, code: number, stderr: string
   if (/executable file not found/i.test(stderr)) {
     return new Problem(
       `the container ${name} on ${host} has no agent: its image is not the one of this project. Run pulumi up to replace it.`,
+    );
+  }
+  if (/unknown command '/.test(stderr)) {
+    return new OlderAgent(
+      `the agent in ${name} on ${host} is of an earlier version, which cannot do this. Run pulumi up to replace it.`,
     );
   }
   if (/docker: (command )?not found/i.test(stderr)) {
