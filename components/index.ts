@@ -4,6 +4,9 @@
  * @packageDocumentation
  */
 
+// First, before anything that an older Node lacks.
+import "./pulumi/supportedNode.ts";
+
 export type { SslMode } from "../common/contracts/agentEnvironment/postgres.ts";
 export type { BackupOutputs } from "../common/contracts/stackOutputs.ts";
 export { Problem } from "../common/problem.ts";
@@ -11,7 +14,7 @@ export { Schedule } from "../common/schedule/schedule.ts";
 export type { KeyAccess } from "../storage/bucket/keyPermissions.ts";
 export { Retention, type TierDays } from "../storage/planning/retention.ts";
 export { KamalAccessory, type KamalAccessoryArgs } from "./accessory/kamalAccessory.ts";
-export type { KamalArgs } from "./accessory/kamalProject.ts";
+export type { KamalArgs, RegistryArgs } from "./accessory/kamalProject.ts";
 export type { SshArgs } from "./accessory/sshConnection.ts";
 export type { CopyArgs } from "./backup/copy.ts";
 export { Encryption } from "./backup/encryption.ts";

@@ -111,6 +111,15 @@ const verifiedSchema = z.object({
   elapsedMs: z.number(),
 });
 
+/** The SQL that `dump` writes to standard output is whole. Its events stand on standard error. */
+const dumpedSchema = z.object({
+  event: z.literal("dumped"),
+  database: z.string(),
+  /** Stamp of the backup; null: of the database as it is. */
+  from: z.string().nullable(),
+  elapsedMs: z.number(),
+});
+
 const entrySchema = z.object({
   database: z.string(),
   stamp: z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$/),
@@ -212,6 +221,7 @@ const eventSchema = z.discriminatedUnion("event", [
   plannedSchema,
   undoneSchema,
   verifiedSchema,
+  dumpedSchema,
   databasesSchema,
   keptSchema,
   droppedSchema,

@@ -12,6 +12,12 @@ import { asArgument, type SettingName } from "../pulumi/settingNames.ts";
 import { hostKeyOf } from "./hostKeys.ts";
 
 export interface SshArgs {
+  /** Who logs in. @default `ssh.user` of deploy.yml, else root */
+  readonly user?: string;
+  /** @default `ssh.port` of deploy.yml, else 22 */
+  readonly port?: number;
+  /** Bastion in front of the hosts, `[user@]host[:port]`. @default `ssh.proxy` of deploy.yml, else none */
+  readonly proxy?: string;
   /**
    * Public key line of each server by host name, `{ "192.0.2.10": "ssh-ed25519 AAAA..." }`.
    * @default what `~/.ssh/known_hosts` says

@@ -48,7 +48,7 @@ export function accessoryOf(
       from: kamalSecretName(names, name, database),
     })),
     ...(logging && { logging }),
-    network: "kamal",
+    network: database.network,
   };
 }
 

@@ -1,5 +1,5 @@
 import type { KamalAccessoryArgs } from "../accessory/kamalAccessory.ts";
-import type { KamalArgs } from "../accessory/kamalProject.ts";
+import type { KamalArgs, RegistryArgs } from "../accessory/kamalProject.ts";
 import type { SshArgs } from "../accessory/sshConnection.ts";
 import type { BackupKeysArgs, KeysArgs } from "../bucket/backupKeys.ts";
 import type { BackupBucket } from "../bucket/bucket.ts";
@@ -54,6 +54,12 @@ export interface PostgresBackupArgs
    * @default the Kamal service, and below it the destination: "shop/production"
    */
   readonly prefix?: string;
+  /**
+   * The registry's login, for an image that is built and pushed, or pulled from there.
+   * @default that of deploy.yml
+   * @example { password: config.requireSecret("registryPassword") }
+   */
+  readonly registry?: RegistryArgs;
   /** How the hosts are reached, where neither deploy.yml nor this machine says it. */
   readonly ssh?: SshArgs;
   /**

@@ -85,6 +85,39 @@ test("every setting of the container that the configuration knows reaches it", a
   }
 });
 
+test("what deploy.yml does not say is set: server, network, host, login", async () => {
+  const settings = {
+    existingBucket: `{ ${BUCKET} }`,
+    image: `ghcr.io/you/db-backup@sha256:${"4f".repeat(32)}`,
+    service: "other",
+    accessory: "backup",
+    hosts: "192.0.2.10",
+    databaseHost: "db.example.com",
+    databasePort: "5433",
+    databaseUser: "app",
+    databaseMajor: "16",
+    databaseNetwork: "shop-private",
+    databasePassword: "pw",
+    sshUser: "deploy",
+    sshPort: "2222",
+    sshProxy: "jump@192.0.2.10:2200",
+  };
+  const { block, outputs } = await configured(settings);
+  assert.equal(outputs?.container, "other-backup");
+  const key = { hostKey: "ssh-ed25519 AAAA" };
+  assert.deepEqual(outputs?.hosts, [{ host: "192.0.2.10", port: 2222, user: "deploy", ...key }]);
+  assert.deepEqual(outputs?.proxy, { host: "192.0.2.10", port: 2200, user: "jump", ...key });
+  assert.match(block, /^ {2}backup:\n/);
+  for (const line of [
+    /network: shop-private\n/,
+    /POSTGRES_HOST: db\.example\.com\n/,
+    /POSTGRES_PORT: "5433"\n/,
+    /POSTGRES_USER: app\n/,
+  ]) {
+    assert.match(block, line);
+  }
+});
+
 test("the key that signs is renewed by a word of its own, and earlier ones are a secret of the stack", async () => {
   const signingKeys = `${SIGNING_KEY},${SIGNING_KEY}`;
   const existingBucket = `{ ${BUCKET} }`;
