@@ -46,7 +46,7 @@ const runner = (env: NodeJS.ProcessEnv) =>
   spawn("sh", [join(IMAGE, "run.sh")], { env, stdio: ["ignore", "pipe", "pipe"] });
 const exitOf = async (child: ReturnType<typeof runner>) => (await once(child, "close"))[0];
 
-describe("run.sh", { timeout: 60_000 }, () => {
+describe("run.sh", { timeout: 900_000 }, () => {
   it("without a schedule makes one backup and ends with its code", () => {
     const { env } = stage('[ "$1" = backup ] && exit 7', "");
     assert.equal(spawnSync("sh", [join(IMAGE, "run.sh")], { env }).status, 7);

@@ -5,7 +5,7 @@ import { countSnapshotRows, takeSnapshot } from "../../../agent/postgres/snapsho
 import { manifestKeyOf } from "../runtime/watch.ts";
 import { agent, failure, unavailable, World } from "../world.ts";
 
-describe("what the manifest says", { skip: unavailable, timeout: 240_000 }, () => {
+describe("what the manifest says", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
   before(async () => {
     world = await World.start();
