@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Writable } from "node:stream";
 import { type Lifeline, type Outcome, runProgram } from "../process.ts";
 import { type Configuration, sshArguments } from "./command.ts";
 import { sshProblem } from "./errors.ts";
@@ -21,6 +22,8 @@ export interface SshOptions {
    * @param reply writes to standard input, which only a lifeline keeps open
    */
   readonly onLine: (line: string, reply: (text: string) => void) => void;
+  /** Takes standard output as it comes; then `onLine` is called for the lines of standard error. */
+  readonly output?: Writable | undefined;
   /** Sentence for an interruption from the keyboard or by a signal. */
   readonly interrupted: string;
   /** How long the command may take. @default as long as the connection holds */
@@ -39,7 +42,7 @@ export interface SshOptions {
 export async function runOnHost(
   route: Route,
   command: string | readonly string[],
-  { configuration, input, lifeline, onLine, interrupted, minutes }: SshOptions,
+  { configuration, input, lifeline, onLine, output, interrupted, minutes }: SshOptions,
 ): Promise<Outcome> {
   const { privateKey, identityFiles = [] } = route;
   if (privateKey !== undefined) checkPrivateKey(privateKey);
@@ -58,6 +61,7 @@ export async function runOnHost(
       missing: "ssh is not on PATH. Install the OpenSSH client.",
       interrupted,
       onLine,
+      ...(output !== undefined && { output }),
       ...(input !== undefined && { input }),
       ...(lifeline !== undefined && { lifeline }),
       ...(minutes !== undefined && {

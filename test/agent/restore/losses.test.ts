@@ -40,7 +40,7 @@ async function askedAgent(
   return { outcome: await outcomeOf(child), asked };
 }
 
-describe("what a restore does not bring back", { skip: unavailable, timeout: 600_000 }, () => {
+describe("what a restore does not bring back", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
   before(async () => {
     world = await World.start(undefined, { settings: ["wal_level=logical"] });
