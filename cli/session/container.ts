@@ -11,7 +11,10 @@ const stateSchema = z.object({
     FinishedAt: z.string(),
     OOMKilled: z.boolean().optional(),
     Health: z
-      .object({ Status: z.string(), Log: z.array(z.object({ Output: z.string() })).nullish() })
+      .object({
+        Status: z.string(),
+        Log: z.array(z.object({ Output: z.string(), ExitCode: z.number().optional() })).nullish(),
+      })
       .nullish(),
   }),
   restarts: z.number(),
@@ -25,8 +28,12 @@ export interface ContainerState {
   readonly status: string;
   /** `for 3 d`, `2 h ago`; empty where Docker does not know. */
   readonly since: string;
+  /** How long it has been running; absent: it does not run, or Docker does not know. */
+  readonly runningMs?: number;
   /** `healthy`, `unhealthy`, `starting`; absent without a health check. */
   readonly health?: string;
+  /** The last health check has failed, which Docker calls unhealthy only after several. */
+  readonly checkFailed?: true;
   /** Last output of the health check, e.g. why the container is unhealthy; absent before it has run. */
   readonly remark?: string;
   readonly restarts: number;
@@ -78,12 +85,17 @@ export function readState(text: string, container: Container, now: number): Cont
   const known = at > 0;
   const age = formatAge(now - at);
   // Of a container that does not run, Docker keeps the output of the last check while it ran.
-  const remark = running ? state.Health?.Log?.at(-1)?.Output.trim().split("\n")[0] : undefined;
+  const check = running ? state.Health?.Log?.at(-1) : undefined;
+  const remark = check?.Output.trim().split("\n")[0];
   return {
     running,
     status: state.Status === "exited" ? `exited (${state.ExitCode}${killed})` : state.Status,
     since: known ? (running ? `for ${age}` : `${age} ago`) : "",
+    ...(running && known && { runningMs: now - at }),
     ...(state.Health && { health: state.Health.Status }),
+    // While the container starts, the first checks may fail.
+    ...((check?.ExitCode ?? 0) !== 0 &&
+      state.Health?.Status !== "starting" && { checkFailed: true }),
     ...(remark !== undefined && remark !== "" && { remark }),
     restarts,
     image,
