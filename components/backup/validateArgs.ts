@@ -1,7 +1,7 @@
 import { DEFAULT_KEEP_AT_LEAST } from "../../common/contracts/agentEnvironment/backup.ts";
 import { readDumpOptions } from "../../common/contracts/agentEnvironment/dumpOptions.ts";
 import { Problem } from "../../common/problem.ts";
-import type { KeyAccess } from "../../storage/bucket/keyPermissions.ts";
+import type { KeyAccess } from "../../storage/bucket/probeKey.ts";
 import { AwsBackupBucket } from "../bucket/awsBackupBucket.ts";
 import { isTiered, retentionName } from "../bucket/resolveBucket.ts";
 import { checkSigning } from "../bucket/signingKey.ts";
