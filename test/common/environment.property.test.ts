@@ -49,6 +49,7 @@ const optional = {
   BACKUP_TIERS: fc.constant("true"),
   BACKUP_MAX_SHRINK_PERCENT: whole(1, 100, 50),
   BACKUP_MAX_RUN_HOURS: whole(1, 596),
+  BACKUP_TRANSIENT_TABLES: names,
   PING_URL: word.map((path) => `https://hc.example.com/${path}`),
   WEBHOOK_URL: word.map((path) => `http://hooks:8080/${path}`),
   METRICS_FILE: word.map((path) => `/metrics/${path}`),
