@@ -4,14 +4,17 @@
  * @packageDocumentation
  */
 
+// First, before anything that an older Node lacks.
+import "./pulumi/supportedNode.ts";
+
 export type { SslMode } from "../common/contracts/agentEnvironment/postgres.ts";
 export type { BackupOutputs } from "../common/contracts/stackOutputs.ts";
 export { Problem } from "../common/problem.ts";
 export { Schedule } from "../common/schedule/schedule.ts";
-export type { KeyAccess } from "../storage/bucket/keyPermissions.ts";
+export type { KeyAccess } from "../storage/bucket/probeKey.ts";
 export { Retention, type TierDays } from "../storage/planning/retention.ts";
 export { KamalAccessory, type KamalAccessoryArgs } from "./accessory/kamalAccessory.ts";
-export type { KamalArgs } from "./accessory/kamalProject.ts";
+export type { KamalArgs, RegistryArgs } from "./accessory/kamalProject.ts";
 export type { SshArgs } from "./accessory/sshConnection.ts";
 export type { CopyArgs } from "./backup/copy.ts";
 export { Encryption } from "./backup/encryption.ts";
@@ -29,6 +32,7 @@ export type { BackupBucket, BucketWithKeys, ExistingBucket } from "./bucket/buck
 export type { BackupBucketArgs } from "./bucket/bucketArgs.ts";
 export { S3CompatibleBucket, type S3CompatibleBucketArgs } from "./bucket/s3CompatibleBucket.ts";
 export type { S3Keys } from "./bucket/s3CompatibleSettings.ts";
+export type { SigningArgs } from "./bucket/signingKey.ts";
 export { AgentImage, type AgentImageArgs } from "./image/agentImage.ts";
 export { HostAgentImage, type HostAgentImageArgs } from "./image/hostAgentImage.ts";
 export type { AgentBuild } from "./image/imageSource.ts";

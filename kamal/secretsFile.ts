@@ -9,6 +9,12 @@ export interface Unresolved {
 type Environment = Readonly<Record<string, string | undefined>>;
 type Value = string | Unresolved;
 
+/** One secret of a file, and which of the variables in it are set nowhere, so that Kamal reads nothing for them. */
+export interface FoundSecret {
+  readonly value: Value;
+  readonly unset: readonly string[];
+}
+
 /**
  * Files that Kamal reads secrets from, in its order; a later one wins (Kamal 2.11, lib/kamal/secrets.rb). With a
  * destination the file without its name is not read.
@@ -41,7 +47,15 @@ const COMMAND_START = /(\\)?\$\(/g;
  * @throws Problem for `export NAME` of a name that was never set
  */
 export function parseSecrets(text: string, env: Environment): Map<string, Value> {
-  const secrets = new Map<string, Value>();
+  return new Map([...readSecrets(text, env)].map(([name, { value }]) => [name, value]));
+}
+
+/**
+ * The same, with what of it is set nowhere.
+ * @throws Problem for `export NAME` of a name that was never set
+ */
+export function readSecrets(text: string, env: Environment): Map<string, FoundSecret> {
+  const secrets = new Map<string, FoundSecret>();
   for (const { groups } of text.replace(/\r\n?/g, "\n").matchAll(ASSIGNMENT)) {
     const key = groups?.["key"] ?? "";
     const value = groups?.["value"];
@@ -56,15 +70,19 @@ export function parseSecrets(text: string, env: Environment): Map<string, Value>
   return secrets;
 }
 
-function evaluate(raw: string, secrets: ReadonlyMap<string, Value>, env: Environment): Value {
+function evaluate(
+  raw: string,
+  secrets: ReadonlyMap<string, FoundSecret>,
+  env: Environment,
+): FoundSecret {
   const stripped = raw.replace(/^[\0 \t\n\v\f\r]+|[\0 \t\n\v\f\r]+$/g, "");
   const [, quote, inner] = /^(['"])([\s\S]*)\1$/.exec(stripped) ?? [];
-  if (quote === "'") return inner ?? "";
+  if (quote === "'") return { value: inner ?? "", unset: [] };
   let value = inner ?? stripped;
   if (quote === '"') value = value.replace(/\\([nr])/g, "\\\\$1");
   value = value.replace(/\\([^$])/g, "$1");
   const commands = resolveCommands(value);
-  if (typeof commands !== "string") return commands;
+  if (typeof commands !== "string") return { value: commands, unset: [] };
   return expandVariables(commands, secrets, env);
 }
 
@@ -105,19 +123,22 @@ function closingBracket(value: string, open: number): number | undefined {
 
 function expandVariables(
   value: string,
-  secrets: ReadonlyMap<string, Value>,
+  secrets: ReadonlyMap<string, FoundSecret>,
   env: Environment,
-): Value {
+): FoundSecret {
   let unresolved: Unresolved | undefined;
+  const unset: string[] = [];
   const text = value.replace(VARIABLE, (whole: string, escaped?: string, name?: string) => {
     if (escaped !== undefined) return whole.slice(1);
     if (name === undefined) return whole;
-    const found = secrets.get(name) ?? env[name] ?? "";
+    const earlier = secrets.get(name);
+    unset.push(...(earlier ? earlier.unset : env[name] === undefined ? [name] : []));
+    const found = earlier?.value ?? env[name] ?? "";
     if (typeof found === "string") return found;
     unresolved ??= found;
     return "";
   });
-  return unresolved ?? text;
+  return { value: unresolved ?? text, unset: [...new Set(unset)] };
 }
 
 /**

@@ -24,6 +24,7 @@ const key = (name: string) => `kamal-postgres-backup:${name}`;
 const SAME = [
   "database",
   "excludeDatabases",
+  "hosts",
   "prefix",
   "schedule",
   "backupBytes",
@@ -48,13 +49,29 @@ const WORDS: Readonly<Record<string, string>> = {
   "kamal.config": key("kamalConfig"),
   "kamal.destination": key("destination"),
   "kamal.secretsFile": key("secretsFile"),
+  "kamal.service": key("service"),
+  "kamal.databaseAccessory": key("databaseAccessory"),
+  "kamal.accessory": key("accessory"),
+  "registry.server": key("registryServer"),
+  "registry.username": key("registryUsername"),
+  "registry.password": key("registryPassword"),
   "keys.access": key("keyAccess"),
   "keys.rotateAfter": key("rotateAfter"),
   "postgres.password": key("databasePassword"),
+  "postgres.host": key("databaseHost"),
+  "postgres.port": key("databasePort"),
+  "postgres.user": key("databaseUser"),
+  "postgres.major": key("databaseMajor"),
+  "postgres.network": key("databaseNetwork"),
   "postgres.sslMode": key("databaseSslMode"),
   "postgres.sslRootCertificate": key("databaseSslRootCertificate"),
+  "signing.rotateAfter": key("signingRotateAfter"),
+  "signing.keys": key("signingKeys"),
   "ssh.hostKeys": key("hostKeys"),
   "ssh.privateKey": key("sshPrivateKey"),
+  "ssh.user": key("sshUser"),
+  "ssh.port": key("sshPort"),
+  "ssh.proxy": key("sshProxy"),
   keep: key("keepDays"),
   "keep.days": key("keepDays"),
   "keep.atLeast": key("keepAtLeast"),
@@ -88,6 +105,7 @@ export function backupArgs(name: string, config: pulumi.Config): PostgresBackupA
   const sshPrivateKey = config.getSecret("sshPrivateKey");
   const pingUrl = config.getSecret("pingUrl");
   const webhookUrl = config.getSecret("webhookUrl");
+  const signingKeys = config.getSecret("signingKeys");
   const hostKeys = config.getObject<Record<string, string>>("hostKeys");
 
   const args: PostgresBackupArgs = {
@@ -95,8 +113,13 @@ export function backupArgs(name: string, config: pulumi.Config): PostgresBackupA
       config: config.require("kamalConfig"),
       ...given("destination", config.get("destination")),
       ...given("secretsFile", config.get("secretsFile")),
+      ...given("service", config.get("service")),
+      ...given("databaseAccessory", config.get("databaseAccessory")),
+      ...given("accessory", config.get("accessory")),
     },
     ...databasesOf(config),
+    ...hostsOf(config),
+    ...registryOf(config),
     bucket: chooseBucket(name, config),
     ...copyOf(config),
     ...given("prefix", config.get("prefix")),
@@ -108,14 +131,26 @@ export function backupArgs(name: string, config: pulumi.Config): PostgresBackupA
         "restorable",
       ...given("rotateAfter", config.get("rotateAfter")),
     },
+    signing: {
+      ...given("rotateAfter", config.get("signingRotateAfter")),
+      ...(signingKeys && { keys: signingKeys }),
+    },
     postgres: {
       ...(databasePassword && { password: databasePassword }),
+      ...given("host", config.get("databaseHost")),
+      ...given("port", config.getNumber("databasePort")),
+      ...given("user", config.get("databaseUser")),
+      ...given("major", config.getNumber("databaseMajor")),
+      ...given("network", config.get("databaseNetwork")),
       ...(sslMode && { sslMode }),
       ...given("sslRootCertificate", config.get("databaseSslRootCertificate")),
     },
     ssh: {
       ...(hostKeys && { hostKeys }),
       ...(sshPrivateKey && { privateKey: sshPrivateKey }),
+      ...given("user", config.get("sshUser")),
+      ...given("port", config.getNumber("sshPort")),
+      ...given("proxy", config.get("sshProxy")),
     },
     ...imageOf(config),
     ...given("memory", config.get("memory")),
@@ -179,6 +214,22 @@ function databasesOf(
     ...(text && { database: text === "all" ? text : namesIn(text) }),
     ...(excluded.length > 0 && { excludeDatabases: excluded }),
   };
+}
+
+/** With commas between them. */
+function hostsOf(config: pulumi.Config): Pick<PostgresBackupArgs, "hosts"> {
+  const hosts = namesIn(config.get("hosts"));
+  return hosts.length > 0 ? { hosts } : {};
+}
+
+function registryOf(config: pulumi.Config): Pick<PostgresBackupArgs, "registry"> {
+  const password = config.getSecret("registryPassword");
+  const registry = {
+    ...given("server", config.get("registryServer")),
+    ...given("username", config.get("registryUsername")),
+    ...(password && { password }),
+  };
+  return Object.keys(registry).length > 0 ? { registry } : {};
 }
 
 function namesIn(text = ""): string[] {

@@ -33,8 +33,10 @@ export function warnOfChoice(
       `the stamp ${chosen.stamp} is ahead of time: the service stored the backup at ${chosen.storedAt.slice(0, 19)}. A clock was wrong, or somebody else has put it there.`,
     );
   }
-  if (chosen.doubt) {
-    report.warn(`the backup of ${chosen.stamp} is in doubt: ${describeObjection(chosen.doubt)}.`);
+  if (chosen.originProblem) {
+    report.warn(
+      `the backup of ${chosen.stamp} may be somebody else's: ${describeObjection(chosen.originProblem)}.`,
+    );
   }
   if (chosen.notice) report.warn(chosen.notice);
 }
@@ -44,14 +46,35 @@ export function warnOfChoice(
  * @throws Problem that names the word
  */
 export function requireOrigin(chosen: CatalogueEntry, accepted: boolean): void {
-  const { doubt, stamp } = chosen;
-  if (accepted || !doubt || !needsAcceptance(chosen)) return;
+  const { originProblem, stamp } = chosen;
+  if (accepted || !originProblem || !needsAcceptance(chosen)) return;
   throw new Problem(
-    `the backup of ${stamp} may be somebody else's: ${describeObjection(doubt)}. What it holds is run by the database server. If you know where it comes from, add ${ACCEPT_ORIGIN}. Nothing was changed.`,
+    `the backup of ${stamp} may be somebody else's: ${describeObjection(originProblem)}. What it holds is run by the database server. If you know where it comes from, add ${ACCEPT_ORIGIN}. Nothing was changed.`,
   );
 }
 
-/** Says what is not known of where the chosen backup comes from, and when it is another server than before. */
+/**
+ * Says why it is not known who has written the chosen backup, unless that was said with the choice.
+ * @param signature what that of its manifest is worth; absent: it was not read
+ */
+export function warnOfSignature(
+  report: Report,
+  { originProblem }: CatalogueEntry,
+  signature: Signature | undefined,
+  { keys }: Trust,
+): void {
+  if (keys.length === 0) {
+    report.warn(
+      "the origin of the backup was not checked, since no signing key is given here (SIGNING_KEYS): whoever may write into the bucket can have put it there.",
+    );
+  } else if (signature !== undefined && signature !== "signed" && !originProblem) {
+    report.warn(
+      "the origin of the backup was not checked, since none of this database is signed with a key that is known here: whoever may write into the bucket can have put it there.",
+    );
+  }
+}
+
+/** Says why it is not known who has written the chosen backup, and when it comes from another server than those before. */
 export async function warnOfOrigin(
   { store, report }: Pick<AgentContext, "store" | "report">,
   {
@@ -69,15 +92,7 @@ export async function warnOfOrigin(
     readonly trust: Trust;
   },
 ): Promise<void> {
-  if (trust.keys.length === 0) {
-    report.warn(
-      "the origin of the backup was not checked, since no signing key is given here (SIGNING_KEYS): whoever may write into the bucket can have put it there.",
-    );
-  } else if (signature !== undefined && signature !== "signed" && !entry.doubt) {
-    report.warn(
-      "the origin of the backup was not checked, since none of this database is signed with a key that is known here: whoever may write into the bucket can have put it there.",
-    );
-  }
+  warnOfSignature(report, entry, signature, trust);
   const before = countingBackups(entries).find(
     ({ kind, stamp }) => kind === "ours" && stamp < entry.stamp,
   );

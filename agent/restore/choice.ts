@@ -63,7 +63,7 @@ function overwritten(key: string, storedAt: string): string {
  */
 export async function chooseFor(
   { settings, store, report, signal }: AgentContext,
-  request: RestoreRequest,
+  request: Pick<RestoreRequest, "wanted" | "notAfter" | "acceptOrigin">,
 ): Promise<Choice> {
   const { database } = settings.postgres;
   const { bucket, prefix } = store.address;
@@ -74,7 +74,7 @@ export async function chooseFor(
   const entries = await listJudged(store, database, trust, { also });
   const listed = chooseBackup(entries, wanted, database, location, store.address.names, notAfter);
   const signed = await readSignedOriginal(store, listed, trust.keys);
-  const entry = signed === undefined ? listed : { ...listed, doubt: null };
+  const entry = signed === undefined ? listed : { ...listed, originProblem: null };
   warnOfChoice(report, entries, entry, wanted);
   if (signed === undefined) requireOrigin(entry, acceptOrigin === true);
   if (entry.kind === "legacy") {
@@ -88,7 +88,7 @@ export async function chooseFor(
   const dump = await findOriginal(
     store,
     manifest.object,
-    { doubtful: entry.overwritten === true, isBytes: entry.bytes },
+    { isOverwritten: entry.overwritten === true, isBytes: entry.bytes },
     signal,
   );
   if (dump.storedAt !== undefined) report.warn(overwritten(entry.key, dump.storedAt));

@@ -1,5 +1,5 @@
 import type { Entry } from "../../common/contracts/agentEvents.ts";
-import type { Doubt } from "../../common/contracts/manifestMac.ts";
+import type { OriginProblem } from "../../common/contracts/manifestMac.ts";
 import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
 import { type CatalogueEntry, isComplete } from "../../storage/catalogue/catalogueEntry.ts";
 import { isAheadOfTime } from "../../storage/catalogue/countingBackups.ts";
@@ -8,7 +8,7 @@ import { dayAfter } from "../terminal/format.ts";
 /**
  * `complete`: with manifest. `verified`: and read back whole. `suspect`: looked wrong when it was taken. `no manifest`: never
  * finished. `legacy`: made by the old image, which writes none. `ahead of time`: its stamp is later than its storing.
- * `overwritten`: its dump was stored after its manifest. A `Doubt`: it may be somebody else's.
+ * `overwritten`: its dump was stored after its manifest. A `OriginProblem`: it may be somebody else's.
  */
 export type State =
   | "complete"
@@ -18,12 +18,12 @@ export type State =
   | "legacy"
   | "ahead of time"
   | "overwritten"
-  | Doubt;
+  | OriginProblem;
 
 export function stateOf(entry: CatalogueEntry): State {
   if (!isComplete(entry)) return "no manifest";
   if (isAheadOfTime(entry)) return "ahead of time";
-  if (entry.doubt && entry.kind === "ours") return entry.doubt;
+  if (entry.originProblem && entry.kind === "ours") return entry.originProblem;
   if (entry.kind === "legacy") return "legacy";
   if (entry.suspect) return "suspect";
   // Neither its manifest nor a mark of verification speaks of the bytes that are there now.

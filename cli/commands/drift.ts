@@ -1,6 +1,7 @@
+import { Problem } from "../../common/problem.ts";
 import { judgeDatabases } from "../backups/freshness.ts";
 import { readBackups, type Source, sourcesOf } from "../backups/source.ts";
-import { type Container, ContainerDown } from "../session/agentCall.ts";
+import { AgentError, type Container, ContainerDown } from "../session/agentCall.ts";
 import { forCopy } from "../session/copy.ts";
 import { describeDatabases, isOneOfSeveral } from "../session/databases.ts";
 import type { Session } from "../session/session.ts";
@@ -22,7 +23,7 @@ export const driftExitCode = 7;
 export async function drift(session: Session, stack: StackChoice): Promise<number> {
   const { screen } = session;
   screen.progress("  reading every resource of the stack");
-  const refreshed = findDifferences(await previewRefresh(stack));
+  const refreshed = findDifferences(await previewRefresh(stack), session.container.up);
   screen.progress("  reading the backups");
   const backups = await judgeBackups(session, stack, refreshed.differences);
   const copy = forCopy(session);
@@ -32,6 +33,7 @@ export async function drift(session: Session, stack: StackChoice): Promise<numbe
   const activity = backups.source === "container" ? await readActivity(session) : undefined;
   const report: DriftReport = {
     differences: [...known, ...(copies?.differences ?? [])],
+    notChecked: refreshed.notChecked,
     notes: [
       ...backups.notes,
       ...(copies?.notes ?? []),
@@ -45,14 +47,14 @@ export async function drift(session: Session, stack: StackChoice): Promise<numbe
   };
   for (const line of renderReport(report)) screen.line(line);
   await writeJobSummary(describeDatabases(session), report);
-  const { differences, notes } = report;
+  const { differences, notChecked, notes } = report;
   const seen = { backups: backups.source, ...(copies && { copies: copies.source }) };
-  screen.document({ drift: differences.length > 0, differences, notes, seen });
+  screen.document({ drift: differences.length > 0, differences, notChecked, notes, seen });
   return differences.length > 0 ? driftExitCode : 0;
 }
 
 /** What is known of the age of the backups, or copies, of each database. */
-interface DataReport extends DriftReport {
+interface DataReport extends Pick<DriftReport, "differences" | "notes"> {
   /** null: of one database at least nobody has listed them. */
   readonly source: Source | null;
 }
@@ -74,7 +76,8 @@ async function judgeBackups(
   const isDown = agentFailure instanceof ContainerDown;
   if (failure !== undefined && known.length === 0 && !isDown) throw failure;
   const what = session.ofCopy ? "newest copy" : "newest backup";
-  const late = judgeDatabases(backup, stored, now)
+  const judged = judgeDatabases(backup, stored, now);
+  const late = judged
     .filter(({ source, withinRpo }) => source !== null && !withinRpo)
     .map(({ database, latest, missing }): Difference => {
       const named = isOneOfSeveral(backup) && database !== "";
@@ -91,6 +94,15 @@ async function judgeBackups(
     ...(isDown && known.length === 0 ? [downDifference(container)] : []),
   ];
   if (agentFailure === undefined) return { source: "container", differences, notes: [] };
+  // Where nobody could ask the container, "no drift" would be said of a host that is gone.
+  const wasAsked = isDown || agentFailure instanceof AgentError;
+  if (!wasAsked && known.length === 0 && differences.length === 0) {
+    const ages = judged.map(({ database, text }) => [database, text].filter(Boolean).join(": "));
+    throw new Problem(
+      `the check could not be made: ${agentFailure.message} The bucket itself says: ${ages.join("; ")}.`,
+      { cause: agentFailure },
+    );
+  }
   if (failure !== undefined) {
     const note = `the age of the ${what} could not be judged: ${failure.message}`;
     return { source: null, differences, notes: [note] };
@@ -104,12 +116,12 @@ async function judgeBackups(
 }
 
 /** The container went down after the engine had looked. */
-function downDifference({ host, name }: Container): Difference {
+function downDifference({ host, name, up }: Container): Difference {
   return {
     plane: "host",
     subject: `${host} ${name}`,
     declared: "running",
     found: "not running",
-    remedy: "pulumi up starts it",
+    remedy: `${up} starts it`,
   };
 }

@@ -1,17 +1,18 @@
 import { appendFile } from "node:fs/promises";
-import type { Difference } from "../stack/differences.ts";
+import type { Difference, NotChecked } from "../stack/differences.ts";
 import { plural } from "../terminal/format.ts";
 import { paint, renderMarkdown, renderTable } from "../terminal/render.ts";
 
 /** What `drift` has found. */
 export interface DriftReport {
   readonly differences: readonly Difference[];
+  readonly notChecked: readonly NotChecked[];
   /** What a reader should know beside the rows. */
   readonly notes: readonly string[];
 }
 
 /** The rows, the notes and the count. */
-export function renderReport({ differences, notes }: DriftReport): string[] {
+export function renderReport({ differences, notChecked, notes }: DriftReport): string[] {
   const rows = differences.map(({ plane, subject, declared, found, remedy }) => [
     plane,
     subject,
@@ -21,11 +22,20 @@ export function renderReport({ differences, notes }: DriftReport): string[] {
   ]);
   return [
     ...renderTable([{}, {}, {}, {}, {}], rows),
+    ...notChecked.map((one) => paint.uncertain(describeUnchecked(one))),
     ...notes.map((note) => `note: ${note}`),
-    differences.length === 0
-      ? paint.good("no drift")
-      : paint.bad(plural(differences.length, "difference")),
+    differences.length > 0
+      ? paint.bad(plural(differences.length, "difference"))
+      : paint.good(verdict(notChecked)),
   ];
+}
+
+function describeUnchecked({ subject, reason }: NotChecked): string {
+  return `not checked: ${subject} (${reason})`;
+}
+
+function verdict(notChecked: readonly NotChecked[]): string {
+  return notChecked.length === 0 ? "no drift" : "no drift in what was checked";
 }
 
 /** A GitHub job summary, where there is one to write to. */
@@ -36,11 +46,19 @@ export async function writeJobSummary(databases: string, report: DriftReport): P
 }
 
 /** The report as Markdown. */
-export function renderSummary(databases: string, { differences, notes }: DriftReport): string {
+export function renderSummary(
+  databases: string,
+  { differences, notChecked, notes }: DriftReport,
+): string {
   const rows = differences.map((d) => [d.plane, d.subject, d.declared, d.found, d.remedy]);
   const table =
     rows.length === 0
-      ? "No drift."
+      ? `${sentence(verdict(notChecked))}.`
       : renderMarkdown(["plane", "what", "declared", "found", "remedy"], rows);
-  return [`## Backup of ${databases}: drift`, table, ...notes, ""].join("\n\n");
+  const unchecked = notChecked.map((one) => sentence(describeUnchecked(one)));
+  return [`## Backup of ${databases}: drift`, table, ...unchecked, ...notes, ""].join("\n\n");
+}
+
+function sentence(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -163,7 +163,7 @@ export function describePlan(
       ? ", made by the old image: nothing to compare it with"
       : state === "suspect"
         ? `, suspect: ${manifest?.suspect ?? "see its manifest"}`
-        : describeDoubt(entry);
+        : describeOriginProblem(entry);
   const partial = manifest ? partialText(manifest) : null;
   const warning = partial === null ? [] : [`${paint.uncertain("This backup is")} ${partial}.`];
   const from = `from ${formatStamp(entry.stamp)} UTC (${formatBytes(entry.bytes)}${rows}${note})`;
@@ -180,8 +180,8 @@ export function describePlan(
       ];
 }
 
-function describeDoubt({ doubt }: Entry): string {
-  return doubt ? `, in doubt: ${describeObjection(doubt)}` : "";
+function describeOriginProblem({ originProblem }: Entry): string {
+  return originProblem ? `, may be somebody else's: ${describeObjection(originProblem)}` : "";
 }
 
 /** The finished steps, and the sentence that the restore is done. */

@@ -13,23 +13,25 @@ export interface SigningKey {
 }
 
 /** What the signature of a manifest is worth to whoever has these keys. */
-export type Signature =
+export type Signature = (typeof SIGNATURES)[number];
+export const SIGNATURES = [
   /** Written by somebody who has one of the keys, and unchanged since. */
-  | "signed"
+  "signed",
   /** Without a signature, as all were before signing. */
-  | "unsigned"
+  "unsigned",
   /** Changed since it was signed, or made up. */
-  | "wrong"
+  "wrong",
   /** Signed with a key that is not among these. */
-  | "unknown key";
+  "unknown key",
+] as const;
 
 /**
  * Why a backup may be somebody else's. While a signed backup of the database is there: `unsigned`, `wrongly signed`,
  * `signed with an unknown key`, `unreadable manifest`. Where the settings encrypt: `in clear`. `replay`: the bytes of one
  * that was stored before it.
  */
-export type Doubt = (typeof DOUBTS)[number];
-export const DOUBTS = [
+export type OriginProblem = (typeof ORIGIN_PROBLEMS)[number];
+export const ORIGIN_PROBLEMS = [
   "unsigned",
   "wrongly signed",
   "signed with an unknown key",
@@ -38,7 +40,8 @@ export const DOUBTS = [
   "replay",
 ] as const;
 
-const KEY_BYTES = 32;
+/** Of a key, random. */
+export const SIGNING_KEY_BYTES = 32;
 const VERSION = 1;
 /** Deeper than any manifest, and far from what overflows the stack. */
 const DEEPEST = 64;
@@ -50,10 +53,9 @@ const DEEPEST = 64;
  * @throws Problem when one is no such key
  */
 export function parseSigningKeys(text: string, setting: string): SigningKey[] {
-  const words = text.split(",").map((word) => word.trim());
-  return words.filter(Boolean).map((word) => {
+  return splitSigningKeys(text).map((word) => {
     const bytes = Buffer.from(word, "base64url");
-    if (bytes.length !== KEY_BYTES || bytes.toString("base64url") !== word) {
+    if (bytes.length !== SIGNING_KEY_BYTES || bytes.toString("base64url") !== word) {
       throw new Problem(
         `${setting} holds something that is no signing key: 32 bytes in base64url, 43 characters, several with commas between them.`,
       );
@@ -61,6 +63,14 @@ export function parseSigningKeys(text: string, setting: string): SigningKey[] {
     const id = createHmac("sha256", bytes).update("kamal-postgres-backup signing key id");
     return { id: id.digest("hex").slice(0, 16), bytes };
   });
+}
+
+/** The keys of such a text, as they stand there. */
+export function splitSigningKeys(text: string): string[] {
+  return text
+    .split(",")
+    .map((word) => word.trim())
+    .filter(Boolean);
 }
 
 /** The manifest with its signature, over all that stands in it. */

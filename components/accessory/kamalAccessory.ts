@@ -6,6 +6,7 @@ import { bootCommand, bootInput, removeScript } from "../../kamal/bootScript.ts"
 import { accessoryDigest } from "../../kamal/digest.ts";
 import { dockerRunCommand, envFilePath, renderEnvFile } from "../../kamal/dockerRun.ts";
 import { renderAccessoryBlock } from "../../kamal/renderBlock.ts";
+import { declaredSettings } from "../../kamal/runningContainer.ts";
 import { renderSecretsBlock } from "../../kamal/secretsFile.ts";
 import { sha256 } from "../internal/accessoryState.ts";
 import { withDynamicProvider } from "../pulumi/dynamicPackage.ts";
@@ -143,6 +144,10 @@ function startOn(
       image: accessory.image,
       digest: accessory.apply((a) => a.labels[DIGEST_LABEL] ?? ""),
       envDigest: pulumi.unsecret(secrets.apply((s) => sha256(renderEnvFile(s)))),
+      settings: pulumi.unsecret(
+        pulumi.all([accessory, secrets]).apply(([a, s]) => declaredSettings(a, s)),
+      ),
+      secretNames: pulumi.unsecret(secrets.apply(Object.keys)),
       envFile: envFilePath(names),
       target: toSshTarget(access, host),
       bootInput: stdin,

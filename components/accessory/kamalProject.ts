@@ -3,9 +3,14 @@ import { basename, dirname, extname, join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { Problem } from "../../common/problem.ts";
 import type { Accessory } from "../../kamal/accessory.ts";
-import { type KamalConfig, readKamalConfig } from "../../kamal/config.ts";
-import { parseSecrets, secretFilePaths } from "../../kamal/secretsFile.ts";
+import {
+  type KamalConfig,
+  readKamalConfig,
+  type SecretRef,
+} from "../../kamal/configuration/config.ts";
+import { type FoundSecret, readSecrets, secretFilePaths } from "../../kamal/secretsFile.ts";
 import { asArgument, type SettingName } from "../pulumi/settingNames.ts";
+import type { SshArgs } from "./sshConnection.ts";
 
 export interface KamalArgs {
   /**
@@ -15,7 +20,13 @@ export interface KamalArgs {
   readonly config: string;
   /** Kamal's destination, as in `kamal -d production`. @default none */
   readonly destination?: string;
-  /** Key of the database under `accessories:`. @default the one whose image is PostgreSQL's */
+  /**
+   * Name of the application, where deploy.yml leaves it to Ruby.
+   * @default `service` of deploy.yml
+   * @example "shop"
+   */
+  readonly service?: string;
+  /** Key of the database under `accessories:`. @default the one that runs PostgreSQL, by its image or its variables */
   readonly databaseAccessory?: string;
   /** Key that our accessory gets under `accessories:`. @default "db_backup" */
   readonly accessory?: string;
@@ -34,7 +45,8 @@ export interface KamalProject {
   readonly secretsFile: string;
   /**
    * Value of one of Kamal's secrets.
-   * @throws Problem when it is missing or made by a command, which only Kamal may run
+   * @param instead the argument of the program to give in its place, for the message
+   * @throws Problem when it is missing, empty, or made by a command, which only Kamal may run
    */
   readonly secret: (name: string, instead: string) => string;
 }
@@ -57,12 +69,22 @@ export function accessoryNames(kamal: KamalArgs, service: string): AccessoryName
   };
 }
 
+/** What the program may give in the place of deploy.yml's own settings, besides those below `kamal`. */
+export interface GivenSettings {
+  readonly registry?: RegistryArgs | undefined;
+  readonly ssh?: Pick<SshArgs, "user" | "port" | "proxy"> | undefined;
+}
+
 /**
  * Reads a Kamal application from disk.
- * @param name how messages name the arguments below `kamal`
+ * @param name how messages name the arguments
  * @throws Problem that names the setting, the path and what to do
  */
-export function readKamalProject(args: KamalArgs, name: SettingName = asArgument): KamalProject {
+export function readKamalProject(
+  args: KamalArgs,
+  { registry = {}, ssh = {} }: GivenSettings = {},
+  name: SettingName = asArgument,
+): KamalProject {
   const base = {
     path: args.config,
     text: readSetting(name("kamal.config"), args.config, deployFileRemedy()),
@@ -79,18 +101,32 @@ export function readKamalProject(args: KamalArgs, name: SettingName = asArgument
         },
       }),
     env: process.env,
+    given: {
+      ...(args.service !== undefined && { service: args.service }),
+      ...givenIn("ssh", ssh, ["user", "port", "proxy"]),
+      ...givenIn("registry", registry, ["server", "username"]),
+    },
+    argument: name,
   });
   const folder = dirname(args.config);
   const root = basename(folder) === "config" ? dirname(folder) : folder;
-  const paths = secretFilePaths(args.destination, config.secretsPath).map((path) =>
-    join(root, path),
-  );
+  const paths = secretPaths(config, root, args);
   return {
     config,
     deployFile: destinationFile || args.config,
     secretsFile: args.secretsFile ?? (paths.at(-1) as string),
-    secret: (name, instead) => readSecret(paths, name, instead),
+    secret: (secret, instead) => readSecret(paths, secret, instead),
   };
+}
+
+/** The login of the registry, where deploy.yml does not say it in a way that can be read here. */
+export interface RegistryArgs {
+  /** @default `registry.server` of deploy.yml, else Docker Hub @example "ghcr.io" */
+  readonly server?: string;
+  /** @default `registry.username` of deploy.yml */
+  readonly username?: string;
+  /** @default the secret that `registry.password` of deploy.yml names */
+  readonly password?: pulumi.Input<string>;
 }
 
 /** A login of one registry. */
@@ -100,15 +136,29 @@ export interface RegistryLogin {
   readonly password: pulumi.Input<string>;
 }
 
-/** Kamal's own login, so that what Kamal can pull after us, we pushed; undefined where it has none. */
-export function registryLogin(project: KamalProject): RegistryLogin | undefined {
-  const { server, username, password } = project.config.registry;
+/**
+ * Kamal's own login, so that what Kamal can pull after us, we pushed; undefined where it has none.
+ * @param given what the program gives of it
+ * @throws Problem when a part of it cannot be read here
+ */
+export function registryLogin(
+  project: KamalProject,
+  given: RegistryArgs = {},
+  name: SettingName = asArgument,
+): RegistryLogin | undefined {
+  const { registry } = project.config;
+  const { server, username } = registry;
+  const password = given.password ?? registry.password;
   if (username === undefined || password === undefined) return undefined;
-  const instead = "registry.password as a literal in Kamal's secrets";
   return {
     server: server ?? "docker.io",
-    username: typeof username === "string" ? username : project.secret(username.secret, instead),
-    password: pulumi.secret(project.secret(password.secret, instead)),
+    username:
+      typeof username === "string"
+        ? username
+        : project.secret(username.secret, name("registry.username")),
+    password: pulumi.secret(
+      given.password ?? project.secret((password as SecretRef).secret, name("registry.password")),
+    ),
   };
 }
 
@@ -141,16 +191,62 @@ function readSetting(setting: string, path: string, remedy: string): string {
 function readSecret(paths: readonly string[], name: string, instead: string): string {
   const found = paths.filter((path) => existsSync(path));
   for (const path of found.toReversed()) {
-    const value = parseSecrets(readFileSync(path, "utf8"), process.env).get(name);
-    if (typeof value === "string") return value;
-    if (value !== undefined) {
-      throw new Problem(
-        `${path}: secret ${name} is made by a command, which is not run here. Give ${instead} to the program, as a secret of the stack.`,
-      );
-    }
+    const secret = readSecrets(readFileSync(path, "utf8"), process.env).get(name);
+    if (secret !== undefined) return checkedSecret(path, name, secret, instead);
   }
   const looked = found.length > 0 ? found.join(", ") : paths.join(", ");
   throw new Problem(
     `secret ${name} is not in ${looked}. Add it there, or give ${instead} to the program.`,
   );
+}
+
+/** Kamal itself would go on with what is left of it, and the container would fail for another reason. */
+function checkedSecret(
+  path: string,
+  name: string,
+  { value, unset }: FoundSecret,
+  instead: string,
+): string {
+  if (typeof value !== "string") {
+    throw new Problem(
+      `${path}: secret ${name} is made by a command, which is not run here. Give ${instead} to the program, as a secret of the stack.`,
+    );
+  }
+  if (unset.length > 0) {
+    const [first = "", ...others] = unset.map((variable) => `$${variable}`);
+    const names = others.length > 0 ? `${others.join(", ")} and ${first}` : first;
+    const are = others.length > 0 ? "are" : "is";
+    throw new Problem(
+      value === ""
+        ? `${path}: secret ${name} is empty, because ${names} ${are} not set here. Set it for pulumi as it is set for kamal, or give ${instead} to the program.`
+        : `${path}: secret ${name} needs ${names}, which ${are} not set here. Set it for pulumi as it is set for kamal, write the value in single quotes if no variable is meant, or give ${instead} to the program.`,
+    );
+  }
+  if (value === "") {
+    throw new Problem(
+      `${path}: secret ${name} is empty. Give it a value there, or give ${instead} to the program.`,
+    );
+  }
+  return value;
+}
+
+/** Where `secrets_path` is left to Ruby, the file that the program names is the only one that is known. */
+function secretPaths(config: KamalConfig, root: string, args: KamalArgs): string[] {
+  try {
+    return secretFilePaths(args.destination, config.secretsPath).map((path) => join(root, path));
+  } catch (error) {
+    if (!(error instanceof Problem) || args.secretsFile === undefined) throw error;
+    return [args.secretsFile];
+  }
+}
+
+/** What is given of a mapping of deploy.yml, in its form. */
+function givenIn<T extends object>(
+  setting: string,
+  given: T,
+  keys: readonly (keyof T)[],
+): Record<string, unknown> {
+  const entries = keys.map((key) => [key, given[key]] as const);
+  const set = entries.filter(([, value]) => value !== undefined);
+  return set.length > 0 ? { [setting]: Object.fromEntries(set) } : {};
 }

@@ -6,12 +6,18 @@ import * as pulumi from "@pulumi/pulumi";
 import type { SshHop } from "../../common/contracts/stackOutputs.ts";
 import { Problem } from "../../common/problem.ts";
 import { hasPassphrase, isPrivateKey, portablePrivateKey } from "../../common/ssh/keys.ts";
-import type { KamalConfig } from "../../kamal/config.ts";
+import type { KamalConfig } from "../../kamal/configuration/config.ts";
 import type { SshTarget } from "../internal/hostScript.ts";
 import { asArgument, type SettingName } from "../pulumi/settingNames.ts";
 import { hostKeyOf } from "./hostKeys.ts";
 
 export interface SshArgs {
+  /** Who logs in. @default `ssh.user` of deploy.yml, else root */
+  readonly user?: string;
+  /** @default `ssh.port` of deploy.yml, else 22 */
+  readonly port?: number;
+  /** Bastion in front of the hosts, `[user@]host[:port]`. @default `ssh.proxy` of deploy.yml, else none */
+  readonly proxy?: string;
   /**
    * Public key line of each server by host name, `{ "192.0.2.10": "ssh-ed25519 AAAA..." }`.
    * @default what `~/.ssh/known_hosts` says

@@ -3,7 +3,7 @@ import {
   toEnvironment,
 } from "../../common/contracts/agentEnvironment/environment.ts";
 import type { Accessory } from "../../kamal/accessory.ts";
-import type { KamalConfig } from "../../kamal/config.ts";
+import type { KamalConfig } from "../../kamal/configuration/config.ts";
 import type { AccessoryNames } from "../accessory/kamalProject.ts";
 import { type Buckets, trustOf } from "./certificateAuthority.ts";
 import { DEFAULT_MEMORY, type MemoryArgs } from "./memory.ts";
@@ -48,7 +48,7 @@ export function accessoryOf(
       from: kamalSecretName(names, name, database),
     })),
     ...(logging && { logging }),
-    network: "kamal",
+    network: database.network,
   };
 }
 

@@ -1,4 +1,5 @@
 import { Problem } from "../../common/problem.ts";
+import { sizeInBytes } from "../../kamal/runningContainer.ts";
 import { aws, type Provider } from "../../storage/address/providers.ts";
 import { gigabytes } from "../../storage/planning/costs.ts";
 import { leastQueue, partBytesFor } from "../../storage/upload/partSize.ts";
@@ -33,15 +34,14 @@ const MiB = 1024 * 1024;
 const USUAL_MIB = 90;
 /** A stored backup is about a fifth of its database, by whose size the agent chooses the parts. */
 const DATABASE_PER_BACKUP = 5;
-const UNITS = "bkmgt";
 
 /**
  * Bytes of a size as `docker run` takes it.
  * @throws Problem when it is none
  */
 export function memoryBytes(memory: string, name: SettingName = asArgument): number {
-  const [, number, unit = "b"] = /^(\d+(?:\.\d+)?) ?(?:([kmgt])i?)?b?$/i.exec(memory) ?? [];
-  if (number !== undefined) return Number(number) * 1024 ** UNITS.indexOf(unit.toLowerCase());
+  const bytes = sizeInBytes(memory);
+  if (bytes !== undefined) return bytes;
   throw new Problem(
     `${name("memory")} "${memory}" is no size that Docker takes. Give a number with its unit, for instance "256m" or "1g".`,
   );

@@ -3,12 +3,14 @@ import {
   type AgentSettings,
   toEnvironment,
 } from "../../common/contracts/agentEnvironment/environment.ts";
+import type { SigningSettings } from "../../common/contracts/agentEnvironment/signing.ts";
 import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
 import type { Accessory } from "../../kamal/accessory.ts";
 import { KamalAccessory } from "../accessory/kamalAccessory.ts";
 import type { BackupKeys } from "../bucket/backupKeys.ts";
 import { type BucketAccess, createBucketAccess } from "../bucket/bucketAccess.ts";
 import { hasNewKeys } from "../bucket/resolveBucket.ts";
+import { createSigningKey } from "../bucket/signingKey.ts";
 import type { AgentImage } from "../image/agentImage.ts";
 import type { HostAgentImage } from "../image/hostAgentImage.ts";
 import { createHostImage, createRegistryImage } from "../image/imageSource.ts";
@@ -56,6 +58,11 @@ export class PostgresBackup extends pulumi.ComponentResource {
   readonly readerKeyId: pulumi.Output<string> | undefined;
   /** Secret. */
   readonly readerSecretKey: pulumi.Output<string> | undefined;
+  /**
+   * The keys that sign backups, as `SIGNING_KEYS` in the container has them. They are in the stack's state alone: keep them
+   * elsewhere as well if backups shall still be known for yours when that is lost. Secret.
+   */
+  readonly signingKeys: pulumi.Output<string>;
 
   constructor(name: string, args: PostgresBackupArgs, opts?: pulumi.ComponentResourceOptions) {
     super("kamal-postgres-backup:index:PostgresBackup", name, {}, withDynamicProvider(opts));
@@ -65,7 +72,8 @@ export class PostgresBackup extends pulumi.ComponentResource {
     const bucket = createBackupAccess(site);
     const copy = createCopyAccess(site, bucket);
     const built = createImage(site);
-    const settings = createSettings(site, bucket, copy);
+    const signing = createSigning(site);
+    const settings = createSettings(site, { bucket, copy, signing });
     const declared = declareAccessory(site, settings, built);
     this.accessory = createAccessory(site, settings, declared);
 
@@ -76,6 +84,7 @@ export class PostgresBackup extends pulumi.ComponentResource {
     this.writerKeyId = pulumi.unsecret(bucket.accessKeyId);
     this.readerKeyId = bucket.keys?.reader.accessKeyId;
     this.readerSecretKey = bucket.keys?.reader.secretAccessKey;
+    this.signingKeys = signing.apply(({ signingKeys }) => signingKeys.join(","));
     this.outputs = outputsOf({
       name,
       resolved,
@@ -89,6 +98,7 @@ export class PostgresBackup extends pulumi.ComponentResource {
       writerKeyId: this.writerKeyId,
       readerKeyId: this.readerKeyId,
       readerSecretKey: this.readerSecretKey,
+      signingKeys: this.signingKeys,
     });
   }
 }
@@ -129,16 +139,37 @@ function createImage({ parent, name, resolved }: Site): AgentImage | HostAgentIm
   return createRegistryImage(built, { repository, registry, transform: transform?.image });
 }
 
+/** Whatever kind of bucket: what was written there is not known by who may write. */
+function createSigning({
+  parent,
+  name,
+  resolved: { args, name: settingName },
+}: Site): pulumi.Output<Required<SigningSettings>> {
+  const { signing, keys } = args;
+  return createSigningKey({ parent, name, signing, rotateAfter: keys?.rotateAfter, settingName });
+}
+
 function createSettings(
   { parent, resolved }: Site,
-  access: BucketAccess,
-  copy: CreatedCopy | undefined,
+  {
+    bucket,
+    copy,
+    signing,
+  }: {
+    readonly bucket: BucketAccess;
+    readonly copy: CreatedCopy | undefined;
+    readonly signing: pulumi.Output<Required<SigningSettings>>;
+  },
 ): pulumi.Output<AgentSettings> {
   const { args, name } = resolved;
   const notices = noticeSettings(parent, args.notices ?? {}, name);
   const encryption = Encryption.settingsOf(parent, args.encryption, name);
-  const settings = settingsOf({ resolved, access, copy, notices, encryption });
-  return applyReportingProblems(parent, settings, (known) => checkedSettings(known, resolved));
+  const settings = settingsOf({ resolved, access: bucket, copy, notices, encryption });
+  // Judged without the signing key, which is not known in the preview that would make it.
+  const checked = applyReportingProblems(parent, settings, (known) =>
+    checkedSettings(known, resolved),
+  );
+  return pulumi.all([checked, signing]).apply(([known, keys]) => ({ ...known, ...keys }));
 }
 
 /** The accessory as every view of it is made from. */

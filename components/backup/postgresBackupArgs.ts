@@ -1,8 +1,9 @@
 import type { KamalAccessoryArgs } from "../accessory/kamalAccessory.ts";
-import type { KamalArgs } from "../accessory/kamalProject.ts";
+import type { KamalArgs, RegistryArgs } from "../accessory/kamalProject.ts";
 import type { SshArgs } from "../accessory/sshConnection.ts";
 import type { BackupKeysArgs, KeysArgs } from "../bucket/backupKeys.ts";
 import type { BackupBucket } from "../bucket/bucket.ts";
+import type { SigningArgs } from "../bucket/signingKey.ts";
 import type { AgentImageArgs } from "../image/agentImage.ts";
 import type { ImageSourceArgs } from "../image/imageSource.ts";
 import type { CopyArgs } from "./copy.ts";
@@ -36,6 +37,13 @@ export interface PostgresBackupArgs
    */
   readonly keys?: KeysArgs;
   /**
+   * The key that signs backups, so that one that somebody else has put into the bucket is not taken for yours. It is made
+   * whatever the bucket, and kept in the stack's state.
+   * @default made once, and again when `keys.rotateAfter` changes
+   * @example { rotateAfter: "2026-12" }
+   */
+  readonly signing?: SigningArgs;
+  /**
    * What the bucket's provider charges, US dollars for a GB (10^9 bytes) in a month. For the estimate of cost at preview.
    * @default the package's table, which has Cloudflare R2 alone: other providers publish no dated price as text
    * @example 0.023
@@ -46,6 +54,12 @@ export interface PostgresBackupArgs
    * @default the Kamal service, and below it the destination: "shop/production"
    */
   readonly prefix?: string;
+  /**
+   * The registry's login, for an image that is built and pushed, or pulled from there.
+   * @default that of deploy.yml
+   * @example { password: config.requireSecret("registryPassword") }
+   */
+  readonly registry?: RegistryArgs;
   /** How the hosts are reached, where neither deploy.yml nor this machine says it. */
   readonly ssh?: SshArgs;
   /**

@@ -62,10 +62,10 @@ export function resolveBackup(args: PostgresBackupArgs, log: ResourceLog): Resol
   const schedule = resolveSchedule(name("schedule"), args.schedule);
   checkArgs(args, name);
   checkBucketRetention(args, schedule, name, log);
-  const project = readKamalProject(args.kamal, name);
+  const project = readKamalProject(args.kamal, args, name);
   for (const warning of project.config.warnings) log.warn(warning);
   const accessory = accessoryNames(args.kamal, project.config.service);
-  const database = resolveDatabase({ project, kamal: args.kamal, args, name });
+  const database = resolveDatabase({ project, kamal: args.kamal, args, name }, log);
   const access = resolveSshAccess(project.config, database.hosts, args.ssh, name);
   const onHost = isBuiltOnHost(args, name);
   const registry = onHost ? undefined : registryLogin(project);

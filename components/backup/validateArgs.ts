@@ -2,9 +2,10 @@ import { DEFAULT_KEEP_AT_LEAST } from "../../common/contracts/agentEnvironment/b
 import { readDumpOptions } from "../../common/contracts/agentEnvironment/dumpOptions.ts";
 import { transientTablesFault } from "../../common/contracts/tablePattern.ts";
 import { Problem } from "../../common/problem.ts";
-import type { KeyAccess } from "../../storage/bucket/keyPermissions.ts";
+import type { KeyAccess } from "../../storage/bucket/probeKey.ts";
 import { AwsBackupBucket } from "../bucket/awsBackupBucket.ts";
 import { isTiered, retentionName } from "../bucket/resolveBucket.ts";
+import { checkSigning } from "../bucket/signingKey.ts";
 import type { SettingName } from "../pulumi/settingNames.ts";
 import { checkAuthority, checkDatabaseTls } from "./certificateAuthority.ts";
 import { memoryBytes } from "./memory.ts";
@@ -27,6 +28,7 @@ export function checkArgs(args: PostgresBackupArgs, name: SettingName): void {
   const fault = transientTablesFault(args.transientTables ?? []);
   if (fault !== null) throw new Problem(`${name("transientTables")} ${fault}`);
   checkDumpOptions(args.dumpOptions ?? [], name("dumpOptions"));
+  if (args.signing !== undefined) checkSigning(args.signing, name);
   if (args.memory !== undefined) memoryBytes(args.memory, name);
   checkAuthority(args, name);
   checkDatabaseTls(args.postgres ?? {}, name);

@@ -5,7 +5,7 @@ import {
   readerPolicy,
   writerPolicy,
 } from "../../storage/bucket/iamPolicies.ts";
-import type { KeyAccess } from "../../storage/bucket/keyPermissions.ts";
+import type { KeyAccess } from "../../storage/bucket/probeKey.ts";
 import { awsSdk } from "../pulumi/loadAws.ts";
 import { type Transform, transformed } from "../pulumi/transform.ts";
 
@@ -20,7 +20,8 @@ export interface KeysArgs {
   /**
    * A word for the keys' generation. Another word than at the last `pulumi up` makes new keys: the container is restarted
    * with the new one, which must begin an upload before the old one is deleted. If it cannot, the old container comes
-   * back and the old key stays. Only for keys that are made here. AWS allows two keys for each user, so a user that has
+   * back and the old key stays. Only for keys that are made here; the
+   * key that signs backups follows it, unless `signing.rotateAfter` is given. AWS allows two keys for each user, so a user that has
    * a second one by hand cannot be rotated.
    * @default none
    * @example "2026-12"

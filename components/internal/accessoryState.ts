@@ -1,8 +1,16 @@
 import { createHash } from "node:crypto";
 import { problemWithoutStack } from "../../common/problem.ts";
-import { bootCommand } from "../../kamal/bootScript.ts";
+import { DIGEST_LABEL } from "../../kamal/accessory.ts";
+import { bootCommand, replaceCommand } from "../../kamal/bootScript.ts";
+import {
+  type ContainerConfig,
+  differingSettings,
+  foundSettings,
+  type Inspected,
+  type RunSettings,
+} from "../../kamal/runningContainer.ts";
+import { watched } from "../pulumi/watchedResource.ts";
 import { runScript, type SshTarget } from "./hostScript.ts";
-import { watched } from "./watchedResource.ts";
 
 /** What can be seen of the container on its host, and equally what is declared of it. */
 export interface Observed {
@@ -14,18 +22,25 @@ export interface Observed {
   readonly digest: string;
   /** SHA-256 of the env file; it holds a random 40-character key, so the hash tells nothing about the rest. */
   readonly envDigest: string;
+  /** What the container was started with. Absent in states of before 0.2, whose declaration did not have it. */
+  readonly settings?: RunSettings;
 }
 
 /** Inputs of the resource; `status` is what is declared, always `running`. */
 export interface AccessoryStateInputs extends Observed {
   readonly container: string;
   readonly envFile: string;
+  /** Names of the secrets in the container. Absent where `settings` is. */
+  readonly secretNames?: readonly string[];
   readonly target: SshTarget;
   /** Input of the boot script, for putting the declared container back. Secret. */
   readonly bootInput: string;
 }
 
 const OBSERVED = ["status", "image", "digest", "envDigest"] as const;
+
+/** A boot may wait for another one, then for a backup that runs, and stop, pull and try the container after that. */
+const BOOT_MINUTES = 15;
 
 const { check, create, read, diff, update, remove } = watched<AccessoryStateInputs>({
   idOf: ({ target, container }) => `${target.host}/${container}`,
@@ -36,8 +51,15 @@ const { check, create, read, diff, update, remove } = watched<AccessoryStateInpu
   diff(olds, news) {
     const moved = olds.container !== news.container || olds.target.host !== news.target.host;
     const changed = OBSERVED.some((field) => olds[field] !== news[field]);
+    const configured = differingSettings(news.settings ?? {}, olds.settings ?? {}).length > 0;
     return {
-      changes: moved || changed || JSON.stringify(olds.target) !== JSON.stringify(news.target),
+      changes:
+        moved ||
+        changed ||
+        configured ||
+        // The boot script leaves a container alone whose label is right; what it really has is compared here.
+        olds.bootInput !== news.bootInput ||
+        JSON.stringify(olds.target) !== JSON.stringify(news.target),
       replaces: moved ? ["container", "target"] : [],
     };
   },
@@ -50,8 +72,11 @@ export { check, create, diff, read, remove as delete, update };
 
 /** Puts the declared container back if something else is there. */
 async function bootUnlessDeclared(inputs: AccessoryStateInputs): Promise<void> {
-  if (differences(inputs, await observe(inputs)).length === 0) return;
-  const boot = await runScript(inputs.target, bootCommand, inputs.bootInput);
+  const found = await observe(inputs);
+  if (differences(inputs, found).length === 0) return;
+  // A label that says so proves nothing: Kamal boots an edited block with our label, too.
+  const command = found === undefined ? bootCommand : replaceCommand;
+  const boot = await runScript(inputs.target, command, inputs.bootInput, BOOT_MINUTES);
   if (boot.code !== 0) {
     throw problemWithoutStack(
       `${inputs.container} on ${inputs.target.host} could not be started: ${boot.stderr.trim()}`,
@@ -67,29 +92,55 @@ async function bootUnlessDeclared(inputs: AccessoryStateInputs): Promise<void> {
 
 function differences(declared: AccessoryStateInputs, found: Observed | undefined): string[] {
   if (found === undefined) return ["the container is gone"];
-  return OBSERVED.filter((field) => declared[field] !== found[field]).map(
-    (field) => `${field} is ${found[field]} instead of ${declared[field]}`,
+  const fields = OBSERVED.filter((field) => declared[field] !== found[field]).map((field) => ({
+    name: field,
+    declared: declared[field],
+    found: found[field],
+  }));
+  return [...fields, ...differingSettings(declared.settings ?? {}, found.settings ?? {})].map(
+    (each) => `${each.name} is ${each.found} instead of ${each.declared}`,
   );
 }
 
 async function observe(props: AccessoryStateInputs): Promise<Observed | undefined> {
-  const format =
-    '{{.State.Status}}{{"\\t"}}{{.State.ExitCode}}{{"\\t"}}{{.Config.Image}}{{"\\t"}}{{index .Config.Labels "kamal-postgres-backup.digest"}}';
-  const script = `docker container inspect -f '${format}' '${props.container}' 2>&1 || exit 3; sha256sum "$HOME/${props.envFile}" 2> /dev/null || true`;
+  const script = `docker container inspect -f '{{json .}}' '${props.container}' || exit 3
+docker image inspect -f '{{json .Config}}' "$(docker container inspect -f '{{.Image}}' '${props.container}')" 2> /dev/null || echo null
+sha256sum "$HOME/${props.envFile}" 2> /dev/null || true`;
   const result = await runScript(props.target, script);
-  if (result.code === 3 && /no such container/i.test(result.stdout)) return undefined;
+  if (result.code === 3 && /no such container/i.test(result.stderr)) return undefined;
+  // What the container has in clear and as secrets is in the output, so that none of it may be shown.
   if (result.code !== 0) {
     throw problemWithoutStack(
-      `docker on ${props.target.host} does not answer: ${result.stdout.trim() || result.stderr.trim()}`,
+      `docker on ${props.target.host} does not answer: ${result.stderr.trim()}`,
     );
   }
-  const [line = "", sum = ""] = result.stdout.split("\n");
-  const [status = "", exitCode = "", image = "", digest = ""] = line.split("\t");
+  const [container = "", image = "", sum = ""] = result.stdout.split("\n").filter(Boolean);
+  return observed(
+    props,
+    JSON.parse(container) as InspectedContainer,
+    (JSON.parse(image) as ContainerConfig | null) ?? undefined,
+    sum.split(" ", 1)[0] || "absent",
+  );
+}
+
+interface InspectedContainer extends Inspected {
+  readonly State: { readonly Status: string; readonly ExitCode: number };
+  readonly Config: ContainerConfig & { readonly Image: string };
+}
+
+function observed(
+  { settings, secretNames = [] }: AccessoryStateInputs,
+  container: InspectedContainer,
+  image: ContainerConfig | undefined,
+  envDigest: string,
+): Observed {
+  const { State, Config } = container;
   return {
-    status: status === "exited" ? `exited (${exitCode})` : status,
-    image,
-    digest,
-    envDigest: sum.split(" ", 1)[0] || "absent",
+    status: State.Status === "exited" ? `exited (${State.ExitCode})` : State.Status,
+    image: Config.Image,
+    digest: Config.Labels?.[DIGEST_LABEL] ?? "",
+    envDigest,
+    ...(settings && { settings: foundSettings(container, image, settings, secretNames) }),
   };
 }
 

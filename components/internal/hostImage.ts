@@ -4,8 +4,8 @@ import { readdir } from "node:fs/promises";
 import { promisify } from "node:util";
 import { type AgentContext, agentContext } from "../../common/agentContext.ts";
 import { problemWithoutStack } from "../../common/problem.ts";
+import { watched } from "../pulumi/watchedResource.ts";
 import { runScript, type ScriptResult, type SshTarget } from "./hostScript.ts";
-import { watched } from "./watchedResource.ts";
 
 /** What decides about an image, besides the build context. */
 export interface HostBuild {

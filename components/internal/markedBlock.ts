@@ -1,11 +1,23 @@
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
-import { readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import {
+  lstat,
+  mkdir,
+  readFile,
+  readlink,
+  realpath,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import type * as pulumi from "@pulumi/pulumi";
+import { withFileLock } from "../../common/fileLock.ts";
 import { isTrackedByGit } from "../../common/git.ts";
 import { Problem, problemWithoutStack } from "../../common/problem.ts";
 import { readMarkedBlock, removeMarkedBlock, writeMarkedBlock } from "../../kamal/markedBlock.ts";
+import { parseSecrets } from "../../kamal/secretsFile.ts";
 
 /** Inputs of the resource: one block of text in a file of the user's. */
 export interface MarkedBlockInputs {
@@ -43,16 +55,41 @@ export async function create(inputs: MarkedBlockInputs): Promise<pulumi.dynamic.
   return { id: `${inputs.file}#${inputs.name}`, outs: inputs };
 }
 
+/**
+ * What is read where nothing can be compared, as in continuous integration: the block as it is declared, so that it is no
+ * difference, and beside it why, which the command line reads.
+ */
+interface Unchecked {
+  readonly notChecked: string;
+}
+
 export async function read(
   id: string,
   props: MarkedBlockInputs,
 ): Promise<pulumi.dynamic.ReadResult<MarkedBlockInputs>> {
-  // A secrets file that is not there at all is another machine's, as in CI: nothing can be compared, and nothing drifted.
-  if (props.confidential && !existsSync(props.file)) return { id, props };
-  const block = readMarkedBlock(await readOr(props.file, true), props.name);
-  if (block === undefined) return { id: "" };
-  const found = { ...props, block };
+  const { notChecked: _, ...declared } = props as MarkedBlockInputs & Partial<Unchecked>;
+  const unchecked = (reason: string) => ({ id, props: { ...declared, notChecked: reason } });
+  if (!existsSync(declared.file)) return unchecked(`${declared.file} is not here`);
+  const text = await readOr(declared.file, true);
+  const block = readMarkedBlock(text, declared.name);
+  if (block === undefined) {
+    if (declared.confidential && (await isOfCheckout(declared.file, text))) {
+      return unchecked(`${declared.file} is one without secrets, as in a fresh clone`);
+    }
+    return { id: "" };
+  }
+  const found = { ...declared, block };
   return { id, props: found, inputs: found } as pulumi.dynamic.ReadResult<MarkedBlockInputs>;
+}
+
+/**
+ * Whether a secrets file is another one than that to which the block was written: git carries it, or it only says where a
+ * secret is looked up. Kamal's own template is such a file, and continuous integration writes one.
+ */
+async function isOfCheckout(file: string, text: string): Promise<boolean> {
+  if (await isTrackedByGit(file)) return true;
+  const values = [...parseSecrets(text, {}).values()];
+  return values.length > 0 && values.every((value) => typeof value !== "string" || value === "");
 }
 
 export async function diff(
@@ -78,35 +115,59 @@ export async function update(
 }
 
 async function remove(_id: string, props: MarkedBlockInputs): Promise<void> {
-  await alone(props.file, async () => {
-    const text = await readOr(props.file, true);
+  if (!existsSync(props.file)) return;
+  await changeFile(props.file, async (file) => {
+    const text = await readOr(file, true);
     const rest = removeMarkedBlock(text, props.name);
     if (rest === text) return;
-    if (rest === "" && props.confidential) await rm(props.file);
-    else await replaceFile(props.file, rest, props.confidential);
+    // A link to it would lead nowhere.
+    const isLink = (await lstat(props.file)).isSymbolicLink();
+    if (rest === "" && props.confidential && !isLink) await rm(file);
+    else await replaceFile(file, rest, props.confidential);
   });
 }
 
 export { remove as delete };
 
 async function write(inputs: MarkedBlockInputs): Promise<void> {
-  if (inputs.confidential) await refuseTracked(inputs.file);
-  await alone(inputs.file, async () => {
-    const text = await readOr(inputs.file, inputs.confidential);
-    await replaceFile(inputs.file, written(text, inputs, inputs.block), inputs.confidential);
+  if (inputs.confidential) {
+    await refuseTracked(inputs.file);
+    await mkdir(dirname(await targetOf(inputs.file)), { recursive: true });
+  }
+  await changeFile(inputs.file, async (file) => {
+    const text = await readOr(file, inputs.confidential);
+    await replaceFile(file, written(text, inputs, inputs.block), inputs.confidential);
   });
 }
 
 /** The last work on each file, by its path. */
 const writers = new Map<string, Promise<void>>();
 
-/** Two backups of one application have their blocks in the same files, and the engine writes them at the same time. */
-function alone(file: string, work: () => Promise<void>): Promise<void> {
-  const path = resolve(file);
-  const done = (writers.get(path) ?? Promise.resolve()).then(work);
-  const finished = done.catch(() => {});
-  writers.set(path, finished);
+/**
+ * Two backups of one application have their blocks in the same files. The engine of one stack writes them at the same time,
+ * and so do two stacks in two processes.
+ * @param work gets the file itself where a symbolic link was named
+ */
+async function changeFile(file: string, work: (file: string) => Promise<void>): Promise<void> {
+  const target = await targetOf(file);
+  const last = writers.get(target) ?? Promise.resolve();
+  const done = last.then(() => withFileLock(target, () => work(target)));
+  writers.set(
+    target,
+    done.catch(() => {}),
+  );
   return done;
+}
+
+/** Where a symbolic link leads, also to a file that is not there yet; the path itself where it is none. */
+async function targetOf(file: string): Promise<string> {
+  try {
+    return await realpath(file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw unreadable(file, error);
+  }
+  const link = await readlink(file).catch(() => undefined);
+  return link === undefined ? resolve(file) : targetOf(resolve(dirname(file), link));
 }
 
 function written(text: string, inputs: MarkedBlockInputs, block: string): string {
@@ -117,12 +178,16 @@ async function readOr(file: string, emptyWhenMissing: boolean): Promise<string> 
   try {
     return await readFile(file, "utf8");
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === "ENOENT" && emptyWhenMissing) return "";
-    throw problemWithoutStack(
-      `${file} cannot be read (${code}). Check the path and the rights of the file.`,
-    );
+    if ((error as NodeJS.ErrnoException).code === "ENOENT" && emptyWhenMissing) return "";
+    throw unreadable(file, error);
   }
+}
+
+function unreadable(file: string, error: unknown): Problem {
+  const { code } = error as NodeJS.ErrnoException;
+  return problemWithoutStack(
+    `${file} cannot be read (${code}). Check the path and the rights of the file.`,
+  );
 }
 
 /** Written beside and renamed over, so that a crash leaves the old file whole. */
@@ -133,8 +198,9 @@ async function replaceFile(file: string, text: string, confidential: boolean): P
   await rename(temporary, file);
 }
 
+/** A link may be tracked, or the file that it leads to. */
 async function refuseTracked(file: string): Promise<void> {
-  if (!(await isTrackedByGit(file))) return;
+  if (!(await isTrackedByGit(file)) && !(await isTrackedByGit(await targetOf(file)))) return;
   throw problemWithoutStack(
     `${file} is tracked by git, so the backup's keys are not written to it. Take it out (git rm --cached, and a line in .gitignore), or name another file that Kamal reads as kamal.secretsFile, for instance .kamal/secrets-common.`,
   );

@@ -2,8 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import { Problem } from "../../common/problem.ts";
 import type { Store } from "../../storage/s3/client.ts";
+import { watched } from "../pulumi/watchedResource.ts";
 import { onBucket, type S3Connection, sameBucket, unless } from "./s3Connection.ts";
-import { watched } from "./watchedResource.ts";
 
 /** One setting of a bucket: how it is looked at and changed. */
 export interface Setting<T extends object> {

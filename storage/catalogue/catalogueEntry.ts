@@ -1,4 +1,4 @@
-import type { Doubt } from "../../common/contracts/manifestMac.ts";
+import type { OriginProblem } from "../../common/contracts/manifestMac.ts";
 import { Problem } from "../../common/problem.ts";
 import type { Tier } from "./objectKeys.ts";
 
@@ -17,6 +17,8 @@ export interface CatalogueEntry {
   readonly kind: "ours" | "legacy";
   /** Full key of the manifest; null: there is none, so an entry of this package is incomplete and must not be restored. */
   readonly manifestKey: string | null;
+  /** When the service stored the manifest, ISO 8601 in UTC; absent: there is none, or who listed the entry does not tell. */
+  readonly manifestStoredAt?: string;
   /** Stored, but found suspect when it was taken or later: it never counts as latest. A manifest says why. */
   readonly suspect: boolean;
   /** Full key of a manifest under `suspect` besides the one beside the dump; absent: there is none, or it is the only one. */
@@ -28,7 +30,7 @@ export interface CatalogueEntry {
   /** What is odd about its parts, as a sentence. */
   readonly notice?: string | null | undefined;
   /** Why it may not be what it says, as `judgeOrigin` has found; absent: nothing was found, or it was not judged. */
-  readonly doubt?: Doubt | null | undefined;
+  readonly originProblem?: OriginProblem | null | undefined;
   /** Folder by calendar; null without tiers. */
   readonly tier: Tier | null;
   /** Full key of the roles and grants beside the dump; null: there are none. */

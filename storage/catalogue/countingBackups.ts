@@ -1,4 +1,4 @@
-import type { Doubt } from "../../common/contracts/manifestMac.ts";
+import type { OriginProblem } from "../../common/contracts/manifestMac.ts";
 import { type CatalogueEntry, isComplete, latestFirst } from "./catalogueEntry.ts";
 
 /**
@@ -22,14 +22,14 @@ export function isAheadOfTime({
 }
 
 /** Why an entry does not count as a backup; null: it does, as far as can be said of it alone. */
-export type Objection = "incomplete" | "ahead of time" | "suspect" | Doubt;
+export type Objection = "incomplete" | "ahead of time" | "suspect" | OriginProblem;
 
 /** What speaks against an entry by itself. */
 export function objectionTo(entry: CatalogueEntry): Objection | null {
   if (!isComplete(entry)) return "incomplete";
   if (isAheadOfTime(entry)) return "ahead of time";
   if (entry.suspect) return "suspect";
-  return entry.doubt ?? null;
+  return entry.originProblem ?? null;
 }
 
 /**
@@ -64,7 +64,9 @@ export function passedOver(
   return [...by].map(([why, found]) => {
     const names = found.slice(0, NAMED).map(nameOf).join(", ");
     const more = found.length > NAMED ? ` and ${found.length - NAMED} more` : "";
-    const word = needsAcceptance({ doubt: found[0]?.doubt }) ? ` with ${ACCEPT_ORIGIN}` : "";
+    const word = needsAcceptance({ originProblem: found[0]?.originProblem })
+      ? ` with ${ACCEPT_ORIGIN}`
+      : "";
     return `passed over ${names}${more}: ${REASONS[why]}. By its exact time it can be restored${word}.`;
   });
 }
@@ -82,8 +84,8 @@ export function aheadOfTimeNotice(entries: readonly CatalogueEntry[]): string | 
 export const ACCEPT_ORIGIN = "--accept-origin";
 
 /** Whether a backup is restored only with that word. A replay has the bytes of a true one. */
-export function needsAcceptance({ doubt }: Pick<CatalogueEntry, "doubt">): boolean {
-  return typeof doubt === "string" && doubt !== "replay";
+export function needsAcceptance({ originProblem }: Pick<CatalogueEntry, "originProblem">): boolean {
+  return typeof originProblem === "string" && originProblem !== "replay";
 }
 
 /** Why, as the end of a sentence. */
@@ -96,7 +98,7 @@ const REASONS: Readonly<Record<Objection | "legacy", string>> = {
   "ahead of time": "its stamp is ahead of time, later than when it was stored",
   suspect: "it is suspect",
   unsigned:
-    "its manifest is not signed, though others here are, so whoever may write can have put it there",
+    "its manifest is not signed, though backups here are, so whoever may write can have put it there",
   "wrongly signed": "its signature is wrong: the manifest was changed or made up",
   "signed with an unknown key": "it is signed with a key that is not known here",
   "unreadable manifest": "its manifest cannot be read, so it is not known who has signed it",

@@ -1,4 +1,4 @@
-import type { Doubt, Signature, SigningKey } from "../../common/contracts/manifestMac.ts";
+import type { OriginProblem, Signature, SigningKey } from "../../common/contracts/manifestMac.ts";
 import { Problem } from "../../common/problem.ts";
 import { isRefused } from "../s3/errors.ts";
 import type { ObjectStore } from "../s3/objectStore.ts";
@@ -11,6 +11,11 @@ import { forEachAtOnce, readSigned } from "./readManifest.ts";
 export interface Trust {
   /** By which manifests are signed; none: their origin cannot be checked. */
   readonly keys: readonly SigningKey[];
+  /**
+   * Since when every backup is signed, ISO 8601: one that was stored later, by the service's own clock, and is not signed
+   * never counts. Absent: it counts until a signed one is there, as one that is older does.
+   */
+  readonly since?: string | undefined;
   /** Whether the settings encrypt, so that a backup in clear is not one of theirs. */
   readonly encrypts: boolean;
 }
@@ -42,9 +47,10 @@ export async function listJudged(
 const BATCH = 6;
 
 /**
- * Judges the origin of backups. With keys: while one good backup is signed, one that is not is in doubt. Where the settings
- * encrypt, one in clear is. One that has the bytes of another is, if it was stored later; with keys that is only named,
- * since a signature says more.
+ * Judges the origin of backups. With keys: while one good backup is signed, one that is not may be somebody else's; one that
+ * was stored since signing began may be in any case, so that nobody gains by replacing every signed manifest. So may one in
+ * clear where the settings encrypt, and one that has the bytes of another and was stored later; with keys that is only
+ * named, since a signature says more.
  * @param entries of one database
  */
 export async function judgeOrigin(
@@ -56,44 +62,56 @@ export async function judgeOrigin(
   const reader = new Reader(store, trust.keys);
   const listed = entries.toSorted(latestFirst).map((entry): CatalogueEntry => {
     const inClear = trust.encrypts && entry.kind === "ours" && !isEncrypted(entry);
-    return inClear ? { ...entry, doubt: "in clear" } : entry;
+    return inClear ? { ...entry, originProblem: "in clear" } : entry;
   });
   if (trust.keys.length === 0) return withoutReplays(reader, listed);
   const candidates: CatalogueEntry[] = [];
   for (const entry of listed) candidates.push(await withSignedSuspicion(reader, entry));
-  const doubts = new Map<CatalogueEntry, Doubt>();
+  const problems = new Map<CatalogueEntry, OriginProblem>();
   const waiting = candidates.filter(
     (entry) => entry.kind === "ours" && objectionTo(entry) === null,
   );
   let signed = 0;
   const judge = async (entry: CatalogueEntry) => {
-    const { doubt } = await reader.read(entry);
-    if (doubt === undefined) signed += 1;
-    else doubts.set(entry, doubt);
+    const { originProblem } = await reader.read(entry);
+    if (originProblem === undefined) signed += 1;
+    else problems.set(entry, originProblem);
   };
   for (let batch = enough; signed < enough && waiting.length > 0; batch = BATCH) {
     await forEachAtOnce(waiting.splice(0, batch), judge);
   }
-  if (signed === 0) return candidates;
   for (const entry of candidates) {
-    if (entry.kind === "legacy") doubts.set(entry, "unsigned");
+    if (entry.kind === "legacy") problems.set(entry, "unsigned");
     if (entry.stamp !== also || entry.kind !== "ours" || entry.manifestKey === null) continue;
-    const { doubt } = await reader.read(entry);
-    if (doubt !== undefined) doubts.set(entry, doubt);
+    const { originProblem } = await reader.read(entry);
+    if (originProblem !== undefined) problems.set(entry, originProblem);
+  }
+  for (const entry of problems.keys()) {
+    if (signed === 0 && !isStoredSince(entry, trust.since)) problems.delete(entry);
   }
   const judged = candidates.map((entry): CatalogueEntry => {
-    const doubt = doubts.get(entry) ?? entry.doubt;
-    return doubt === undefined ? entry : { ...entry, doubt };
+    const originProblem = problems.get(entry) ?? entry.originProblem;
+    return originProblem === undefined ? entry : { ...entry, originProblem };
   });
+  if (signed === 0) return withoutReplays(reader, judged);
   const named: CatalogueEntry[] = [];
   for (const entry of judged) {
     const original =
-      doubts.size > 0 && entry.doubt ? await reader.original(entry, judged) : undefined;
+      problems.size > 0 && entry.originProblem ? await reader.original(entry, judged) : undefined;
     named.push(
       original === undefined ? entry : { ...entry, notice: replayNotice(entry, original) },
     );
   }
   return named;
+}
+
+/** Whether its dump or its manifest was. */
+function isStoredSince(
+  { storedAt, manifestStoredAt = storedAt }: CatalogueEntry,
+  since: string | undefined,
+): boolean {
+  if (since === undefined) return false;
+  return Math.max(Date.parse(storedAt), Date.parse(manifestStoredAt)) > Date.parse(since);
 }
 
 /** As long as the latest one that counts has the bytes of one that was stored before it, the next one is asked. */
@@ -108,7 +126,7 @@ async function withoutReplays(
     if (latest === undefined || original === undefined) return judged;
     const replay: CatalogueEntry = {
       ...latest,
-      doubt: "replay",
+      originProblem: "replay",
       notice: replayNotice(latest, original),
     };
     judged = judged.map((entry) => (entry === latest ? replay : entry));
@@ -124,15 +142,15 @@ async function withSignedSuspicion(reader: Reader, entry: CatalogueEntry): Promi
   const { suspectManifestKey: key } = entry;
   if (key === undefined || !entry.suspect) return entry;
   const own = await reader.read(entry);
-  if (own.doubt !== undefined) return entry;
+  if (own.originProblem !== undefined) return entry;
   const other = await reader.read(entry, key);
-  if (other.doubt === undefined) return entry;
+  if (other.originProblem === undefined) return entry;
   const notice = `${key} calls the backup suspect, but has no force: it is not signed as the manifest beside the dump is.`;
   const { suspectReason: _, ...rest } = entry;
   return { ...rest, suspect: false, notice };
 }
 
-const DOUBT_OF: Readonly<Record<Signature, Doubt | undefined>> = {
+const PROBLEM_OF: Readonly<Record<Signature, OriginProblem | undefined>> = {
   signed: undefined,
   unsigned: "unsigned",
   wrong: "wrongly signed",
@@ -141,7 +159,7 @@ const DOUBT_OF: Readonly<Record<Signature, Doubt | undefined>> = {
 
 interface Judged {
   /** What its signature comes to; undefined: it is signed. */
-  readonly doubt: Doubt | undefined;
+  readonly originProblem: OriginProblem | undefined;
   /** SHA-256 of the dump; undefined: the manifest cannot be read. */
   readonly sha256: string | undefined;
 }
@@ -168,11 +186,11 @@ class Reader {
   async #judge(entry: CatalogueEntry, key: string | null): Promise<Judged> {
     try {
       const { manifest, signature } = await readSigned(this.#store, entry, this.#keys, key);
-      return { doubt: DOUBT_OF[signature], sha256: manifest.object.sha256 };
+      return { originProblem: PROBLEM_OF[signature], sha256: manifest.object.sha256 };
     } catch (error) {
       const fromService = error instanceof Problem ? error.cause : error;
       if (fromService !== undefined && !isRefused(fromService)) throw error;
-      return { doubt: "unreadable manifest", sha256: undefined };
+      return { originProblem: "unreadable manifest", sha256: undefined };
     }
   }
 

@@ -24,20 +24,20 @@ export interface Original {
 /**
  * Finds the version of an object whose size and SHA-256 are those of its manifest. Where nothing says that the object was
  * overwritten, it is taken as it is, and whoever reads it compares.
- * @param doubtful whether something says so
+ * @param isOverwritten whether something says so
  * @param isBytes size of the newest version
  * @throws Problem when it was overwritten, and the version that was written first cannot be found
  */
 export async function findOriginal(
   store: ObjectStore,
   described: DescribedObject,
-  { doubtful, isBytes }: { readonly doubtful: boolean; readonly isBytes: number },
+  { isOverwritten, isBytes }: { readonly isOverwritten: boolean; readonly isBytes: number },
   signal: AbortSignal,
 ): Promise<Original> {
   const { key, bytes } = described;
   const differs = isBytes !== bytes;
   const all = await versionsOf(store, key);
-  if (!differs && !doubtful && !(all !== undefined && all.length > 1)) return { store };
+  if (!differs && !isOverwritten && !(all !== undefined && all.length > 1)) return { store };
   const digest = differs ? undefined : await digestOf(store, key, undefined, signal);
   if (digest === described.sha256) return { store };
   const what = differs

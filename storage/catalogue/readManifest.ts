@@ -43,15 +43,19 @@ export async function readOriginalManifest(
     return (await firstVersion(store, entry, keys, isSigned)) ?? newest;
   } catch (error) {
     if (!(error instanceof Problem) || error.cause !== undefined) throw error;
-    const found = await firstVersion(store, entry, keys, () => true);
+    const found = await firstVersion(store, entry, keys, () => true).catch((second: unknown) => {
+      // A page in the place of the service, which answers neither question.
+      if (second instanceof Problem) return undefined;
+      throw second;
+    });
     if (found === undefined) throw error;
     return found;
   }
 }
 
 /**
- * The first version of a manifest in doubt that is signed with one of these keys, where the key may list versions: whoever may
- * merely write can put another one over it.
+ * Of a manifest that may be somebody else's the first version that is signed with one of these keys, where the key may
+ * list versions: whoever may merely write can put another one over it.
  * @returns undefined: there is none, or the entry has no fault that a signature could disprove
  */
 export async function readSignedOriginal(
@@ -59,7 +63,8 @@ export async function readSignedOriginal(
   entry: CatalogueEntry,
   keys: readonly SigningKey[],
 ): Promise<(SignedManifest & { readonly storedAt: string }) | undefined> {
-  const disprovable = entry.doubt && entry.doubt !== "replay" && entry.doubt !== "in clear";
+  const disprovable =
+    entry.originProblem && entry.originProblem !== "replay" && entry.originProblem !== "in clear";
   if (!disprovable || entry.manifestKey === null || keys.length === 0) return undefined;
   return firstVersion(store, entry, keys, isSigned);
 }
@@ -87,7 +92,8 @@ async function firstVersion(
 /** So many versions of a manifest are tried, those that were stored first. */
 const VERSIONS = 20;
 
-function requireSize({ object }: Manifest, { key, bytes }: CatalogueEntry): void {
+/** @throws Problem when the dump has not the size that its manifest says */
+export function requireSize({ object }: Manifest, { key, bytes }: CatalogueEntry): void {
   if (object.bytes === bytes) return;
   throw new Problem(
     `${key} has ${bytes} bytes, its manifest says ${object.bytes}: its size is not the one that was written, so it was overwritten. Where the bucket keeps versions, restore finds the one that was written first.`,
@@ -209,11 +215,11 @@ export async function resolveManifestConflicts(
     if (manifestKey !== null) sharing.set(manifestKey, (sharing.get(manifestKey) ?? 0) + 1);
   }
   const resolved = [...entries];
-  const doubtful = entries.flatMap((entry, index) => {
+  const unclear = entries.flatMap((entry, index) => {
     const shared = entry.manifestKey !== null && (sharing.get(entry.manifestKey) ?? 0) > 1;
     return shared || entry.suspectManifestKey !== undefined ? [{ entry, index, shared }] : [];
   });
-  await forEachAtOnce(doubtful, async ({ entry, index, shared }) => {
+  await forEachAtOnce(unclear, async ({ entry, index, shared }) => {
     const owned = shared ? await withoutOthersManifest(store, entry) : entry;
     resolved[index] = await withJudgedSuspicion(store, owned);
   });
@@ -240,7 +246,7 @@ async function withJudgedSuspicion(
 ): Promise<CatalogueEntry> {
   const { suspectManifestKey: key } = entry;
   if (key === undefined) return entry;
-  const [own, doubt] = await Promise.all([
+  const [own, suspicion] = await Promise.all([
     attempt(() => readManifest(store, entry)),
     attempt(async () => {
       const { manifest } = await readSigned(store, entry, [], key);
@@ -250,16 +256,19 @@ async function withJudgedSuspicion(
   ]);
   // A key that may list and not read: as long as nothing is known, the more careful answer. One that reads the manifest
   // beside the dump is refused the other one for what that object is, which whoever put it has chosen.
-  if (own.refused && doubt.refused) return entry;
-  if (doubt.manifest === undefined) {
-    const notice = `${key} calls the backup suspect, but has no force: ${doubt.reason}`;
+  if (own.refused && suspicion.refused) return entry;
+  if (suspicion.manifest === undefined) {
+    const notice = `${key} calls the backup suspect, but has no force: ${suspicion.reason}`;
     return { ...entry, suspect: false, notice: joined(entry.notice, notice) };
   }
-  if (own.manifest !== undefined && own.manifest.object.sha256 !== doubt.manifest.object.sha256) {
+  if (
+    own.manifest !== undefined &&
+    own.manifest.object.sha256 !== suspicion.manifest.object.sha256
+  ) {
     const notice = `${key} calls the backup suspect, but has no force: its SHA-256 is not that of the manifest beside the dump.`;
     return { ...entry, suspect: false, notice: joined(entry.notice, notice) };
   }
-  return { ...entry, suspectReason: doubt.manifest.suspect };
+  return { ...entry, suspectReason: suspicion.manifest.suspect };
 }
 
 function joined(...notices: readonly (string | null | undefined)[]): string {

@@ -1,4 +1,4 @@
-import { DOUBTS } from "../../common/contracts/manifestMac.ts";
+import { ORIGIN_PROBLEMS } from "../../common/contracts/manifestMac.ts";
 import { Problem } from "../../common/problem.ts";
 import { type AddressNames, ENVIRONMENT_NAMES } from "../address/addressNames.ts";
 import { type CatalogueEntry, incomplete, isComplete, latestFirst } from "./catalogueEntry.ts";
@@ -30,7 +30,7 @@ export function chooseBackup(
     if (latest !== undefined) return latest;
     const left = [
       leftOut(entries.length - complete.length, "without a manifest are incomplete"),
-      ...(["suspect", "ahead of time", ...DOUBTS] as const).map((why) =>
+      ...(["suspect", "ahead of time", ...ORIGIN_PROBLEMS] as const).map((why) =>
         leftOut(
           complete.filter((entry) => objectionTo(entry) === why).length,
           `are ${why}, to be chosen by their time only`,

@@ -50,6 +50,10 @@ const optional = {
   BACKUP_MAX_SHRINK_PERCENT: whole(1, 100, 50),
   BACKUP_MAX_RUN_HOURS: whole(1, 596),
   BACKUP_TRANSIENT_TABLES: names,
+  SIGNING_KEYS: fc
+    .array(fc.uint8Array({ minLength: 32, maxLength: 32 }), { minLength: 1, maxLength: 3 })
+    .map((keys) => keys.map((key) => Buffer.from(key).toString("base64url")).join(",")),
+  SIGNING_SINCE: fc.constant("2026-11-24T03:15:02Z"),
   PING_URL: word.map((path) => `https://hc.example.com/${path}`),
   WEBHOOK_URL: word.map((path) => `http://hooks:8080/${path}`),
   METRICS_FILE: word.map((path) => `/metrics/${path}`),

@@ -9,12 +9,20 @@ import {
 } from "@aws-sdk/client-iam";
 import { CreateBucketCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import * as pulumi from "@pulumi/pulumi";
+import {
+  checkSignature,
+  parseSigningKeys,
+  signManifest,
+} from "../../common/contracts/manifestMac.ts";
 import { KeyProbe } from "../../components/bucket/keyProbe.ts";
+import { createSigningKey, type SigningArgs } from "../../components/bucket/signingKey.ts";
 import { BackupKeys } from "../../components/index.ts";
+import { asArgument } from "../../components/pulumi/settingNames.ts";
 import { writerPolicy } from "../../storage/bucket/iamPolicies.ts";
 import { administrator, changed, standIn } from "../support/compatible.ts";
 import { openProject, type Project } from "../support/engineProject.ts";
 import { iamUser, type Key } from "../support/iamUser.ts";
+import { backupManifest } from "../support/manifest.ts";
 import { startStore, type TestStore } from "../support/servers/store.ts";
 
 /** What a hand can do to the keys of a backup, those that are made and those that were given. */
@@ -130,5 +138,58 @@ test("a given key that its owner deleted is drift, and up says so; another one h
     assert.equal((await probing.drift(given(second))).code, 0);
   } finally {
     await probing.close();
+  }
+});
+
+test("a signing key is made once, stays through refresh and rotation, and is in clear nowhere", async () => {
+  const declaring = (signing: SigningArgs) => async () => {
+    const parent = new pulumi.ComponentResource("test:index:Backup", "shop");
+    const made = createSigningKey({
+      parent,
+      name: "shop",
+      signing,
+      rotateAfter: undefined,
+      settingName: asArgument,
+    });
+    const since = pulumi.unsecret(made.apply(({ signingSince }) => signingSince));
+    return { keys: made.apply(({ signingKeys }) => signingKeys), since };
+  };
+  const signing = await openProject([], {}, {}, "warm");
+  const after = async (args: SigningArgs) => {
+    const { steps } = await signing.up(declaring(args), { refresh: true });
+    const { keys, since } = await signing.outputs();
+    assert.deepEqual([keys?.secret, since?.secret], [true, false]);
+    return {
+      step: steps["shop-signing-key"],
+      keys: keys?.value as string[],
+      since: since?.value as string,
+    };
+  };
+  try {
+    const first = await after({});
+    assert.equal(first.step, "create");
+    const manifest = signManifest(backupManifest(), parseSigningKeys(first.keys.join(), ""));
+    const checked = ({ keys }: { readonly keys: readonly string[] }) =>
+      checkSignature(manifest, parseSigningKeys(keys.join(), ""));
+    assert.deepEqual(await after({}), { ...first, step: "same" });
+    assert.equal((await signing.drift(declaring({}))).code, 0);
+    const rotated = await after({ rotateAfter: "2026-12" });
+    assert.equal(rotated.step, "update");
+    assert.deepEqual(rotated.keys.slice(1), first.keys);
+    assert.notEqual(rotated.keys[0], first.keys[0]);
+    assert.equal(rotated.since, first.since);
+    assert.equal(checked(rotated), "signed");
+    assert.doesNotMatch(await signing.state(), new RegExp(rotated.keys.join("|")));
+
+    // The state is lost, and the keys were kept.
+    await signing.destroy(declaring({}));
+    const anew = await after({});
+    assert.equal(checked(anew), "unknown key");
+    const given = await after({ keys: pulumi.secret(rotated.keys.join(",")) });
+    assert.deepEqual(given.keys, [...anew.keys, ...rotated.keys]);
+    assert.equal(checked(given), "signed");
+    assert.doesNotMatch(await signing.state(), new RegExp(given.keys.join("|")));
+  } finally {
+    await signing.close();
   }
 });

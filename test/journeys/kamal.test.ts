@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { docker } from "../../sandbox/host/docker.ts";
 import { kamal } from "../../sandbox/services/kamal.ts";
-import { outputsOf } from "../../sandbox/stack/actors.ts";
+import { outputsOf, runCli } from "../../sandbox/stack/actors.ts";
 import { begin, type Journey } from "../support/journey.ts";
 
 let journey: Journey;
@@ -53,6 +54,15 @@ test("kamal config reads the rendered file", async () => {
   assert.equal(config.code, 0, config.stdout);
   assert.match(config.stdout, /db_backup/);
   assert.match(config.stdout, /kamal-postgres-backup\.digest/);
+});
+
+test("dump streams the live database over the real connection", async () => {
+  const { code, stdout, stderr } = await runCli(journey.stack, ["dump"]);
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /^Dumped \S+ as it is now: .* of SQL in /m);
+  assert.match(stdout, /^COPY public\.\w+ /m);
+  assert.match(stdout, /^-- PostgreSQL database dump complete$/m);
+  assert.doesNotMatch(stdout, /"event"/);
 });
 
 test("kamal secrets print equals what the container got", async () => {
@@ -121,4 +131,70 @@ test("after kamal accessory reboot the next preview finds nothing", async () => 
   assert.equal(reboot.code, 0, reboot.stdout);
   const preview = await journey.stack.preview({ expectNoChanges: true });
   assert.equal(preview.code, 0, preview.output);
+});
+
+test("a block that was edited by hand and booted by kamal: drift names the container's settings, and up heals them", async () => {
+  const file = journey.world.app.config;
+  const declared = readFileSync(file, "utf8");
+  const edited = declared
+    .replace("memory: 256m", "memory: 300m")
+    .replace(/SCHEDULE: .*/, 'SCHEDULE: "45 5 * * *"')
+    .replace(/^ +stop-timeout: .*\n/m, "");
+  writeFileSync(file, edited);
+  const reboot = await kamal(journey.world, ["accessory", "reboot", "db_backup"]);
+  assert.equal(reboot.code, 0, reboot.stdout);
+  // The label still says that the container is as declared.
+  writeFileSync(file, declared);
+  const drift = await runCli(journey.stack, ["drift"]);
+  assert.equal(drift.code, 7, drift.stdout + drift.stderr);
+  for (const words of [/memory 256m.*300m/, /env SCHEDULE.*45 5/, /stop-timeout 30.*none/]) {
+    assert.match(drift.stdout, words);
+  }
+  const up = await journey.stack.up();
+  assert.equal(up.code, 0, up.output);
+  const now = await inspect(container);
+  assert.equal(now.get("HostConfig.Memory"), 256 * 1024 * 1024);
+  assert.equal(now.get("Config.StopTimeout"), 30);
+  const clean = await runCli(journey.stack, ["drift"]);
+  assert.doesNotMatch(clean.stdout, /^ *host /m, clean.stdout + clean.stderr);
+});
+
+test("up stops at kamal's lock with its message and holder, and kamal at ours", async () => {
+  const acquired = await kamal(journey.world, ["lock", "acquire", "-m", "deploying the shop"]);
+  assert.equal(acquired.code, 0, acquired.stdout);
+  await docker(["stop", container]);
+  try {
+    const refused = await journey.stack.up();
+    assert.notEqual(refused.code, 0);
+    assert.match(refused.output, /Locked by: .* at 20.*;Message: deploying the shop/);
+  } finally {
+    const released = await kamal(journey.world, ["lock", "release"]);
+    assert.equal(released.code, 0, released.stdout);
+  }
+  const up = await journey.stack.up();
+  assert.equal(up.code, 0, up.output);
+  const status = await kamal(journey.world, ["lock", "status"]);
+  assert.match(status.stdout, /There is no deploy lock/);
+});
+
+test("a foreign container of our name makes up fail, and is not touched", async () => {
+  const { stdout: image } = await docker(["container", "inspect", "-f", "{{.Image}}", container]);
+  const other = `${journey.world.app.service}-db`;
+  const foreign = await docker(["container", "inspect", "-f", "{{.Config.Image}}", other]);
+  await docker(["rm", "-f", container]);
+  const words = ["run", "--detach", "--name", container, "--entrypoint", "sleep"];
+  await docker([...words, foreign.stdout.trim(), "3600"]);
+  try {
+    const refused = await journey.stack.up();
+    assert.notEqual(refused.code, 0);
+    assert.match(refused.output, /did not make: image .*postgres.*, running, started 20/);
+    const state = await docker(["container", "inspect", "-f", "{{.State.Status}}", container]);
+    assert.equal(state.stdout.trim(), "running");
+  } finally {
+    await docker(["rm", "-f", container]);
+  }
+  const up = await journey.stack.up();
+  assert.equal(up.code, 0, up.output);
+  const back = await docker(["container", "inspect", "-f", "{{.Image}}", container]);
+  assert.equal(back.stdout, image);
 });

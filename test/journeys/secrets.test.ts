@@ -27,6 +27,7 @@ before(async () => {
   canaries = {
     "the database password": env["POSTGRES_PASSWORD"],
     "the writer's secret key": env["S3_SECRET_ACCESS_KEY"],
+    "the signing key": env["SIGNING_KEYS"],
     "the registry password": journey.world.registry.password,
     "the private SSH key": readFileSync(journey.world.ssh.keyFile, "utf8").split("\n")[2] as string,
   };

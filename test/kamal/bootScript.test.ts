@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import {
   chmodSync,
   existsSync,
@@ -13,25 +14,42 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
-import { type BootInput, bootCommand, bootInput, removeScript } from "../../kamal/bootScript.ts";
+import { setTimeout } from "node:timers/promises";
+import {
+  type BootInput,
+  bootCommand,
+  bootInput,
+  removeScript,
+  replaceCommand,
+} from "../../kamal/bootScript.ts";
 
-/** A docker whose containers are files: enough for the order of the script's steps; the journeys use the real one. */
+/**
+ * A docker whose containers are files, `STATUS|DIGEST|IMAGE|STARTED`: enough for the order of the script's steps; the
+ * journeys use the real one. A file `hold-COMMAND` makes that command wait until it is gone.
+ */
 const FAKE_DOCKER = `#!/bin/sh
 echo "$*" >> "$BOX/calls"
 [ "$1" = --config ] && shift 2
+while [ -f "$BOX/hold-$1" ]; do touch "$BOX/held-$1"; sleep 0.05; done
 case "$1 $2" in
   "image inspect") [ -f "$BOX/image" ]; exit;;
   "container inspect")
     for name; do :; done
     [ -f "$BOX/container-$name" ] || exit 1
-    [ "$3" = -f ] && cat "$BOX/container-$name"
+    [ "$3" = -f ] || exit 0
+    IFS='|' read -r status digest image started < "$BOX/container-$name"
+    printf '%s\\n' "$4" | sed -e "s|{{.State.Status}}|$status|; s|{{.State.StartedAt}}|$started|; s|{{.Config.Image}}|$image|; s|{{index [^}]*}}|$digest|"
     exit 0;;
 esac
+status_of() { sed -i "s/^[a-z]*|/$1|/" "$BOX/container-$2"; }
 case $1 in
-  rename) mv "$BOX/container-$2" "$BOX/container-$3";;
+  rename) [ ! -f "$BOX/container-$3" ] || exit 1; mv "$BOX/container-$2" "$BOX/container-$3";;
   rm) for name; do rm -f "$BOX/container-$name"; done;;
+  stop) status_of exited "$4";;
+  start) status_of running "$2";;
   run) if [ -f "$BOX/refusal" ]; then cat "$BOX/refusal" >&2; exit 125; fi
-    echo "running new image:2" > "$BOX/container-shop-db_backup";;
+    cat .kamal/lock-shop/details > "$BOX/lock-while-booting" 2> /dev/null
+    echo "running|new|image:2|now" > "$BOX/container-shop-db_backup";;
   exec) tries=$(cat "$BOX/failures" 2> /dev/null || echo 0)
     [ "$tries" -gt 0 ] || exit 0
     echo $((tries - 1)) > "$BOX/failures"
@@ -61,18 +79,44 @@ const INPUT: BootInput = {
   env: "SECRET=value\n",
 };
 
-function boot(changes: Partial<BootInput> = {}) {
-  const result = spawnSync("sh", ["-c", bootCommand], {
+const environment = () => ({
+  PATH: `${join(box, "bin")}:${process.env["PATH"]}`,
+  HOME: box,
+  BOX: box,
+});
+
+function boot(changes: Partial<BootInput> = {}, command = bootCommand) {
+  const result = spawnSync("sh", ["-c", command], {
     input: bootInput({ ...INPUT, ...changes }),
-    env: { PATH: `${join(box, "bin")}:${process.env["PATH"]}`, HOME: box, BOX: box },
+    env: environment(),
     encoding: "utf8",
   });
   return { code: result.status, out: result.stdout.trim(), said: result.stderr };
 }
 
+function start(changes: Partial<BootInput>): ChildProcess {
+  const child = spawn("sh", ["-c", bootCommand], { env: environment() });
+  child.stdin.end(bootInput({ ...INPUT, ...changes }));
+  return child;
+}
+
+/** @returns what it wrote to standard output */
+async function finished(child: ChildProcess): Promise<string> {
+  let out = "";
+  child.stdout?.on("data", (chunk) => {
+    out += chunk;
+  });
+  await once(child, "close");
+  return out;
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await setTimeout(10);
+}
+
 function remove() {
   return spawnSync("sh", ["-c", removeScript(INPUT.container, INPUT.envFile)], {
-    env: { PATH: `${join(box, "bin")}:${process.env["PATH"]}`, HOME: box, BOX: box },
+    env: environment(),
     cwd: "/",
   }).status;
 }
@@ -111,14 +155,14 @@ test("an image that was built on the host is not pulled, and one that is gone is
 
 test("a new container that is not fit: the old one and its env file are put back", () => {
   boot();
-  writeFileSync(container("shop-db_backup"), "running old image:1");
+  writeFileSync(container("shop-db_backup"), "running|old|image:1|then\n");
   writeFileSync(join(box, "failures"), "1");
   writeFileSync(join(box, "sentence"), "POSTGRES_HOST cannot be resolved");
   const failed = boot({ env: "SECRET=worse\n" });
   assert.equal(failed.code, 1);
   assert.match(failed.said, /not fit to back up:\nPOSTGRES_HOST cannot be resolved/);
   assert.match(failed.said, /the previous container is back/);
-  assert.equal(readFileSync(container("shop-db_backup"), "utf8"), "running old image:1");
+  assert.equal(readFileSync(container("shop-db_backup"), "utf8"), "running|old|image:1|then\n");
   assert.equal(readFileSync(envFile(), "utf8"), INPUT.env);
 });
 
@@ -155,12 +199,136 @@ test("with patience a refused access key is tried again, another failure is not"
   assert.equal(boot({ patience: 30, env: "SECRET=third\n" }).code, 1);
 });
 
-test("an interrupted run is put right first", () => {
+const OLD = "exited|old|image:1|then\n";
+
+test("a script that was killed before the new container was there: the old one runs again, whatever comes then", () => {
+  writeFileSync(container("shop-db_backup.previous"), OLD);
+  writeFileSync(join(box, "refusal"), "no\n");
+  assert.equal(boot().code, 1);
+  assert.equal(readFileSync(container("shop-db_backup"), "utf8"), "running|old|image:1|then\n");
+  assert.ok(!existsSync(container("shop-db_backup.previous")));
+  rmSync(join(box, "refusal"));
+  assert.equal(boot().out, "booted");
+});
+
+test("a new container that was left without a proof gives way to the old one, and one that is fit does not", () => {
+  const leave = () => {
+    writeFileSync(container("shop-db_backup"), "running|new|image:2|now\n");
+    writeFileSync(container("shop-db_backup.previous"), OLD);
+  };
   boot();
-  rmSync(container("shop-db_backup"));
-  writeFileSync(container("shop-db_backup.previous"), "running new image:2");
+  leave();
+  writeFileSync(join(box, "failures"), "9");
+  writeFileSync(join(box, "sentence"), "no");
+  assert.equal(boot().code, 1);
+  assert.equal(readFileSync(container("shop-db_backup"), "utf8"), "running|old|image:1|then\n");
+  rmSync(join(box, "failures"));
+  leave();
   assert.equal(boot().out, "unchanged");
   assert.ok(!existsSync(container("shop-db_backup.previous")));
+});
+
+test("a container with the right label that was found to differ is replaced", () => {
+  boot();
+  assert.equal(boot().out, "unchanged");
+  assert.equal(boot({}, replaceCommand).out, "booted");
+});
+
+test("a container that is not of this package is left alone, and how to take its name over is named", () => {
+  const foreign = "running||acme/postgres-backup-s3:17|2026-11-01T02:03:04Z\n";
+  writeFileSync(container("shop-db_backup"), foreign);
+  for (const command of [bootCommand, replaceCommand]) {
+    const refused = boot({}, command);
+    assert.equal(refused.code, 1);
+    assert.match(refused.said, /image acme\/postgres-backup-s3:17, running, started 2026-11-01T02/);
+    assert.match(refused.said, /docker rm -f shop-db_backup/);
+    assert.equal(readFileSync(container("shop-db_backup"), "utf8"), foreign);
+  }
+  assert.equal(remove(), 0);
+  assert.equal(readFileSync(container("shop-db_backup"), "utf8"), foreign);
+});
+
+test("a container of our image whose label somebody took away is ours", () => {
+  writeFileSync(container("shop-db_backup"), "running||image:1|then\n");
+  assert.equal(boot().out, "booted");
+});
+
+const KAMAL_LOCK = ".kamal/lock-shop";
+function lockDeploys(message: string): string {
+  const folder = join(box, KAMAL_LOCK);
+  mkdirSync(folder, { recursive: true });
+  const details = `Locked by: Ann at 2026-11-29T03:00:00Z\nVersion: abc\nMessage: ${message}`;
+  writeFileSync(join(folder, "details"), `${Buffer.from(details).toString("base64")}\n`);
+  return folder;
+}
+
+test("Kamal's lock is respected: nothing is replaced, and its holder and message are named", () => {
+  boot();
+  const folder = lockDeploys("deploying");
+  assert.equal(boot().out, "unchanged", "which harms no deploy");
+  const refused = boot({ env: "SECRET=other\n" });
+  assert.equal(refused.code, 1);
+  assert.match(refused.said, /Locked by: Ann at 2026-11-29T03:00:00Z;Message: deploying/);
+  assert.ok(existsSync(folder));
+  assert.equal(readFileSync(envFile(), "utf8"), INPUT.env);
+});
+
+test("Kamal's lock is held while the container is booted, and released after a failure too", () => {
+  boot();
+  const details = Buffer.from(readFileSync(join(box, "lock-while-booting"), "utf8"), "base64");
+  assert.match(
+    details.toString(),
+    /^Locked by: pulumi up at \d{4}-\d\d-\d\dT.*Z\nVersion: \nMessage: kamal-postgres-backup boots shop-db_backup /,
+  );
+  assert.ok(!existsSync(join(box, KAMAL_LOCK)));
+  writeFileSync(join(box, "failures"), "1");
+  writeFileSync(join(box, "sentence"), "no");
+  assert.equal(boot({ env: "SECRET=other\n" }).code, 1);
+  assert.ok(!existsSync(join(box, KAMAL_LOCK)));
+});
+
+test("a lock that a killed script of this package has left is taken over", () => {
+  lockDeploys("kamal-postgres-backup boots shop-db_backup (process 1 on the host)");
+  assert.equal(boot().out, "booted");
+  assert.ok(!existsSync(join(box, KAMAL_LOCK)));
+});
+
+test("two boots at once: the second waits for the first, which ends by itself when its caller is gone", async () => {
+  boot();
+  writeFileSync(join(box, "hold-stop"), "");
+  const first = start({ env: "SECRET=other\n" });
+  await until(() => existsSync(join(box, "held-stop")));
+  const second = start({ env: "SECRET=other\n" });
+  // Its caller goes: nobody reads what it says any more.
+  first.stdout?.destroy();
+  first.stderr?.destroy();
+  rmSync(join(box, "hold-stop"));
+  assert.equal(await finished(second), "unchanged\n");
+  assert.equal(readFileSync(container("shop-db_backup"), "utf8"), "running|new|image:2|now\n");
+  assert.ok(!existsSync(container("shop-db_backup.previous")));
+});
+
+test("a script that is ended midway puts the old container back and releases Kamal's lock", async () => {
+  boot();
+  writeFileSync(container("shop-db_backup"), "running|old|image:1|then\n");
+  writeFileSync(join(box, "hold-stop"), "");
+  const child = start({ env: "SECRET=other\n" });
+  await until(() => existsSync(join(box, "held-stop")));
+  child.kill("SIGTERM");
+  rmSync(join(box, "hold-stop"));
+  await finished(child);
+  assert.equal(readFileSync(container("shop-db_backup"), "utf8"), "running|old|image:1|then\n");
+  assert.equal(readFileSync(envFile(), "utf8"), INPUT.env);
+  assert.ok(!existsSync(join(box, KAMAL_LOCK)));
+});
+
+test("who waits too long is told who holds the lock", () => {
+  boot();
+  lockDeploys("kamal-postgres-backup boots shop-db_backup (process 1 on the host)");
+  writeFileSync(join(box, "bin/timeout"), "#!/bin/sh\nexit 124\n", { mode: 0o755 });
+  const refused = boot();
+  assert.equal(refused.code, 1);
+  assert.match(refused.said, /another pulumi up is still booting .*Locked by: Ann at 2026/);
 });
 
 test("a removal takes the folders that it leaves empty, and none that holds something", () => {

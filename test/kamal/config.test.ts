@@ -1,10 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readKamalConfig } from "../../kamal/config.ts";
-import { databaseAccessory, databaseDefaults } from "../../kamal/database.ts";
+import { readKamalConfig } from "../../kamal/configuration/config.ts";
+import { databaseAccessory, databaseDefaults } from "../../kamal/configuration/database.ts";
 import { DEPLOY, STAGING } from "./fixtures.ts";
 
 const ENV = { DB_HOST: "192.0.2.20" };
+
+function databaseOf(config: ReturnType<typeof readKamalConfig>) {
+  const accessory = databaseAccessory(config);
+  assert.ok(accessory);
+  return accessory;
+}
 
 function read(text: string, env: Record<string, string | undefined> = {}) {
   return readKamalConfig({ base: { path: "config/deploy.yml", text }, env });
@@ -35,7 +41,7 @@ test("a deploy.yml with ERB, without destination", () => {
   assert.equal(config.logging, undefined);
   assert.equal(config.secretsPath, ".kamal/secrets");
   assert.deepEqual(Object.keys(config.accessories), ["db", "redis"]);
-  const db = databaseAccessory(config);
+  const db = databaseOf(config);
   assert.equal(db.name, "db");
   assert.equal(db.service, "shop-db");
   assert.equal(db.image, "postgres:17.6");
@@ -48,10 +54,12 @@ test("a deploy.yml with ERB, without destination", () => {
     { ...databaseDefaults(db) },
     {
       host: "shop-db",
-      port: 5432,
-      user: "shop",
-      database: "shop_production",
-      passwordSecret: "SHOP_DB_PASSWORD",
+      port: undefined,
+      user: { value: "shop" },
+      database: { value: "shop_production" },
+      password: { secret: "SHOP_DB_PASSWORD" },
+      trusts: false,
+      network: "kamal",
     },
   );
   assert.deepEqual(config.accessories["redis"]?.hosts, ["192.0.2.10", "192.0.2.11", "192.0.2.12"]);
@@ -68,7 +76,7 @@ test("a destination: mappings merge, lists and values are replaced", () => {
   assert.equal(config.registry.server, "127.0.0.1:5001");
   assert.equal(config.ssh.user, "root");
   assert.equal(config.ssh.port, 22);
-  const db = databaseAccessory(config);
+  const db = databaseOf(config);
   assert.equal(db.service, "shop-staging-db");
   assert.deepEqual(db.hosts, ["198.51.100.7"]);
   assert.equal(db.env.clear["POSTGRES_USER"], "shop");
@@ -83,7 +91,7 @@ test("what only Ruby can evaluate fails when it is needed, not before", () => {
   assert.throws(() => redis?.image, {
     name: "Problem",
     message:
-      'config/deploy.yml: accessories.redis.image needs <%= redis_image %>, but only Ruby can evaluate it. Give postgres.major to the program, or use <%= ENV["NAME"] %> there and set that variable.',
+      "config/deploy.yml: accessories.redis.image needs <%= redis_image %>, but only Ruby can evaluate it. Give postgres.major to the program.",
   });
   assert.throws(
     () => db?.env.clear["STARTED"],
@@ -99,7 +107,9 @@ const ERB: readonly (readonly [
 ])[] = [
   ["<%= ENV['X'] %>", { X: "one" }, "one"],
   ['<%= ENV["X"] -%>', { X: "one" }, "one"],
-  ['a<%= ENV["X"] %>b', {}, "ab"],
+  ['a<%= ENV["X"] %>b', { X: "" }, "ab"],
+  ['a<%= ENV["KAMAL_DESTINATION"] %>b', {}, "ab"],
+  ['shop\n<%= ENV["X"] %>', {}, "shop"],
   ['<%= ENV.fetch("X") %>', { X: "one" }, "one"],
   ['<%= ENV.fetch("X", "two") %>', {}, "two"],
   ["<%= ENV.fetch('X', 'two') %>", { X: "one" }, "one"],
@@ -120,13 +130,20 @@ for (const [expression, env, service] of ERB) {
 const OPAQUE: readonly (readonly [expression: string, reason: RegExp])[] = [
   [
     "<%= `hostname` %>",
-    /needs <%= `hostname` %>, but only Ruby can evaluate it\. Write it as a literal, or use <%= ENV\["NAME"\] %>/,
+    /needs <%= `hostname` %>, but only Ruby can evaluate it\. Give kamal\.service to the program\.$/,
   ],
   ['<%= ENV["X"].upcase %>', /only Ruby/],
   ['<%= ENV["X"] || ENV["Y"] %>', /only Ruby/],
   ['<%= ENV.fetch("X", "a#{1}") %>', /only Ruby/],
   ['<%= ENV.fetch("X") { "a" } %>', /only Ruby/],
   ['<%= ENV.fetch("X") %>', /but X is not set in the environment/],
+  [
+    '<%= ENV["X"] %>',
+    /^config\/deploy\.yml: service needs <%= ENV\["X"\] %>, but X is not set in the environment\. Set X for pulumi as it is set for kamal \(X= if it is meant to be empty\), or give kamal\.service to the program\.$/,
+  ],
+  ['<%= ENV["X"] -%>', /but X is not set/],
+  ['a<%= ENV["X"] %>b', /service needs <%= ENV\["X"\] %>, but X is not set/],
+  ['"<%= ENV["KAMAL_DESTINATION"] %>-<%= ENV["Y"] %>"', /but Y is not set/],
   ["prefix-<%= name %>", /service needs <%= name %>/],
 ];
 
@@ -138,7 +155,7 @@ for (const [expression, message] of OPAQUE) {
   });
 }
 
-test("control tags are named in a warning, what they enclose is read, and a value that depends on them is not guessed", () => {
+test("control tags are named in one warning a file, what they enclose is read, and a value that depends on them is not guessed", () => {
   const config = read(`<% require "dotenv"; Dotenv.load(".env") %>
 service: shop
 ssh:
@@ -150,11 +167,9 @@ ssh:
 <% end %>
 `);
   assert.equal(config.service, "shop");
-  assert.equal(config.warnings.length, 4);
-  assert.match(
-    config.warnings[1] ?? "",
-    /^config\/deploy\.yml line 5: <% if ENV\["A"\] %> needs Ruby/,
-  );
+  assert.deepEqual(config.warnings, [
+    "config/deploy.yml: the Ruby in <% %> (lines 1, 5, 7, 9) was not run; what it encloses is read as it stands. The variables that Dotenv would load must be set in the environment of pulumi.",
+  ]);
   assert.throws(() => config.ssh.user, /DEPLOYER is not set in the environment/);
   assert.throws(
     () => config.ssh.port,
@@ -217,17 +232,19 @@ accessories:
   );
   assert.equal(config.logging?.driver, "local");
   assert.equal(config.logging?.options?.["max-size"], "5m");
-  const db = databaseAccessory(config);
+  const db = databaseOf(config);
   assert.equal(db.image, "r.example.com/acme/postgres:16");
   assert.equal(db.network, "private");
   assert.deepEqual(
     { ...databaseDefaults(db) },
     {
       host: "shop-db",
-      port: 5432,
-      user: "postgres",
+      port: undefined,
+      user: undefined,
       database: undefined,
-      passwordSecret: undefined,
+      password: undefined,
+      trusts: false,
+      network: "private",
     },
   );
 });
@@ -259,19 +276,13 @@ const BROKEN: readonly (readonly [
   ],
   ["accessories: [db]\n", (c) => c.accessories, /accessories is not a mapping/],
   [
-    "service: s\naccessories:\n  redis: { image: redis }\n",
-    (c) => databaseAccessory(c),
-    /no accessory with an image of PostgreSQL \(accessories: redis\)/,
-  ],
-  ["service: s\n", (c) => databaseAccessory(c), /\(accessories: none\)/],
-  [
     "accessories:\n  a: { image: postgres:17 }\n  b: { image: 'pgvector/pgvector:pg16' }\n",
     (c) => databaseAccessory(c),
-    /several accessories with an image of PostgreSQL \(a, b\)/,
+    /several accessories that run PostgreSQL \(a, b\)/,
   ],
   [
     "accessories:\n  a: { image: postgres:17 }\n",
-    (c) => databaseAccessory(c, "b"),
+    (c) => databaseAccessory(c, { name: "b" }),
     /no accessory "b" \(it has: a\)/,
   ],
   [
@@ -284,6 +295,107 @@ const BROKEN: readonly (readonly [
 for (const [text, use, message] of BROKEN) {
   test(`refused: ${JSON.stringify(text)}`, () => {
     assert.throws(() => use(read(text)), { name: "Problem", message });
+  });
+}
+
+/** K15, K17: the setting as it stands in the file, and the argument that replaces it. */
+const ARGUMENTS: readonly (readonly [
+  setting: string,
+  use: (config: ReturnType<typeof read>) => unknown,
+  argument: string,
+])[] = [
+  ["service: X", (c) => c.service, "kamal.service"],
+  ["accessories: { db: { host: X } }", (c) => c.accessories["db"]?.hosts, "hosts"],
+  ["accessories: { db: { hosts: [X] } }", (c) => c.accessories["db"]?.hosts, "hosts"],
+  ["accessories: { db: { role: X } }", (c) => c.accessories["db"]?.hosts, "hosts"],
+  ["accessories: { db: { service: X } }", (c) => c.accessories["db"]?.service, "postgres.host"],
+  ["accessories: { db: { image: X } }", (c) => c.accessories["db"]?.image, "postgres.major"],
+  ["accessories: { db: { network: X } }", (c) => c.accessories["db"]?.network, "postgres.network"],
+  ["accessories: { db: { cmd: X } }", (c) => c.accessories["db"]?.cmd, "postgres.port"],
+  ...["clear: { POSTGRES_USER: X }", "POSTGRES_USER: X"].map(
+    (env) =>
+      [
+        `accessories: { db: { env: { ${env} } } }`,
+        (c: ReturnType<typeof read>) => c.accessories["db"]?.env.clear["POSTGRES_USER"],
+        "postgres.user",
+      ] as const,
+  ),
+  [
+    "accessories: { db: { env: { POSTGRES_DB: X } } }",
+    (c) => c.accessories["db"]?.env.clear["POSTGRES_DB"],
+    "database",
+  ],
+  [
+    "accessories: { db: { env: { clear: { PGPORT: X } } } }",
+    (c) => c.accessories["db"]?.env.clear["PGPORT"],
+    "postgres.port",
+  ],
+  ["registry: { server: X }", (c) => c.registry.server, "registry.server"],
+  ["registry: { username: X }", (c) => c.registry.username, "registry.username"],
+  ["registry: { password: [X] }", (c) => c.registry.password, "registry.password"],
+  ["ssh: { user: X }", (c) => c.ssh.user, "ssh.user"],
+  ["ssh: { port: X }", (c) => c.ssh.port, "ssh.port"],
+  ["ssh: { proxy: X }", (c) => c.ssh.proxy, "ssh.proxy"],
+  ["ssh: { keys: [X] }", (c) => c.ssh.keys, "ssh.privateKey"],
+  ["image: X", (c) => c.image, "repository"],
+  ["builder: { arch: X }", (c) => c.arches, "platform"],
+  ["secrets_path: X", (c) => c.secretsPath, "kamal.secretsFile"],
+];
+
+for (const [setting, use, argument] of ARGUMENTS) {
+  test(`the argument in the place of ${setting}`, () => {
+    const named = (text: string) =>
+      readKamalConfig({
+        base: { path: "config/deploy.yml", text: `name: s\n${text}\n` },
+        env: {},
+        argument: (path) => `app:${path}`,
+      });
+    assert.throws(() => use(named(setting.replace("X", () => "'<%= computed %>'"))), {
+      name: "Problem",
+      message: new RegExp(`only Ruby can evaluate it\\. Give app:${argument} to the program\\.$`),
+    });
+    assert.throws(() => use(named(setting.replace("X", () => "'a<%= ENV[\"X\"] %>'"))), {
+      name: "Problem",
+      message: new RegExp(`X is not set .*, or give app:${argument} to the program\\.$`),
+    });
+  });
+}
+
+test("what the program gives counts before the file", () => {
+  const config = readKamalConfig({
+    base: {
+      path: "config/deploy.yml",
+      text: "service: <%= name %>\nssh: { user: <%= user %>, port: 2222 }\nregistry: <%= registry %>\n",
+    },
+    env: {},
+    given: { service: "shop", ssh: { user: "deploy" }, registry: { server: "ghcr.io" } },
+  });
+  assert.deepEqual(
+    [config.service, config.ssh.user, config.ssh.port, config.registry.server],
+    ["shop", "deploy", 2222, "ghcr.io"],
+  );
+});
+
+const KAMAL_1: readonly (readonly [settings: string, key: string | undefined])[] = [
+  ["traefik:\n  args: {}", "traefik"],
+  ["traefik:", "traefik"],
+  ["healthcheck: { path: /up }", "healthcheck"],
+  ["stop_wait_time: 30", "stop_wait_time"],
+  ["builder: { multiarch: false }", "builder.multiarch"],
+  ["builder: { remote: { arch: amd64, host: ssh://root@192.0.2.10 } }", "builder.remote"],
+  ["builder: { arch: amd64, remote: ssh://root@192.0.2.10, local: false }", undefined],
+  ["# traefik: is gone\nproxy: { healthcheck: { path: /up } }", undefined],
+];
+for (const [settings, key] of KAMAL_1) {
+  test(`Kamal 1 by ${JSON.stringify(settings)}: ${key ?? "no"}`, () => {
+    const use = () => read(`service: shop\n${settings}\n`).service;
+    if (key === undefined) return assert.equal(use(), "shop");
+    assert.throws(use, {
+      name: "Problem",
+      message: new RegExp(
+        `^config/deploy\\.yml: ${key} is a setting of Kamal 1, .* Upgrade the application to Kamal 2 first: https://`,
+      ),
+    });
   });
 }
 

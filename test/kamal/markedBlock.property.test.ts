@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { readKamalConfig } from "../../kamal/config.ts";
+import { readKamalConfig } from "../../kamal/configuration/config.ts";
 import { readMarkedBlock, removeMarkedBlock, writeMarkedBlock } from "../../kamal/markedBlock.ts";
 import { renderAccessoryBlock } from "../../kamal/renderBlock.ts";
 import { ACCESSORY } from "./fixtures.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readKamalConfig } from "../../kamal/config.ts";
+import { readKamalConfig } from "../../kamal/configuration/config.ts";
 import { readMarkedBlock, removeMarkedBlock, writeMarkedBlock } from "../../kamal/markedBlock.ts";
 import { renderAccessoryBlock } from "../../kamal/renderBlock.ts";
 import { ACCESSORY, DEPLOY, STAGING } from "./fixtures.ts";

@@ -7,9 +7,10 @@ import { toEnvironment } from "../../common/contracts/agentEnvironment/environme
 import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
 import { checkedSettings } from "../../components/backup/agentSettings.ts";
 import { type ResolvedBackup, resolveBackup } from "../../components/backup/resolveBackup.ts";
+import { settingNamesOf } from "../../components/pulumi/settingNames.ts";
 import { backupArgs, declareBackup } from "../../stacks/program.ts";
 import { DEPLOY, layOutApplication, SECRETS, settingsWith } from "../components/application.ts";
-import { declare, overhear } from "../components/mocks.ts";
+import { declare, inputs, isSecret, overhear, SIGNING_KEY } from "../components/mocks.ts";
 
 let folder: string;
 before(() => {
@@ -44,7 +45,7 @@ async function configured(settings: Record<string, string>, preview = false) {
     ];
   }).finally(() => pulumi.runtime.setAllConfig({}));
   const block = resources.find(({ type }) => type.endsWith(":RenderedBlock"))?.inputs["block"];
-  return { block: String(block), outputs };
+  return { block: String(block), outputs, resources };
 }
 
 const BUCKET =
@@ -83,6 +84,58 @@ test("every setting of the container that the configuration knows reaches it", a
     /PGDUMP_EXTRA_OPTS: "?--exclude-table-data=sessions --no-comments"?\n/,
   ]) {
     assert.match(block, line);
+  }
+});
+
+test("what deploy.yml does not say is set: server, network, host, login", async () => {
+  const settings = {
+    existingBucket: `{ ${BUCKET} }`,
+    image: `ghcr.io/you/db-backup@sha256:${"4f".repeat(32)}`,
+    service: "other",
+    accessory: "backup",
+    hosts: "192.0.2.10",
+    databaseHost: "db.example.com",
+    databasePort: "5433",
+    databaseUser: "app",
+    databaseMajor: "16",
+    databaseNetwork: "shop-private",
+    databasePassword: "pw",
+    sshUser: "deploy",
+    sshPort: "2222",
+    sshProxy: "jump@192.0.2.10:2200",
+  };
+  const { block, outputs } = await configured(settings);
+  assert.equal(outputs?.container, "other-backup");
+  const key = { hostKey: "ssh-ed25519 AAAA" };
+  assert.deepEqual(outputs?.hosts, [{ host: "192.0.2.10", port: 2222, user: "deploy", ...key }]);
+  assert.deepEqual(outputs?.proxy, { host: "192.0.2.10", port: 2200, user: "jump", ...key });
+  assert.match(block, /^ {2}backup:\n/);
+  for (const line of [
+    /network: shop-private\n/,
+    /POSTGRES_HOST: db\.example\.com\n/,
+    /POSTGRES_PORT: "5433"\n/,
+    /POSTGRES_USER: app\n/,
+  ]) {
+    assert.match(block, line);
+  }
+});
+
+test("the key that signs is renewed by a word of its own, and earlier ones are a secret of the stack", async () => {
+  const signingKeys = `${SIGNING_KEY},${SIGNING_KEY}`;
+  const existingBucket = `{ ${BUCKET} }`;
+  const settings = { existingBucket, signingRotateAfter: "2026-12", signingKeys };
+  const { resources } = await configured(settings);
+  const { generation, given } = inputs(resources, ":SigningKey");
+  assert.equal(generation, "2026-12");
+  assert.ok(isSecret(given));
+  assert.deepEqual((given as { value: unknown }).value, [SIGNING_KEY, SIGNING_KEY]);
+  configure(settings);
+  try {
+    const args = backupArgs("backup", new pulumi.Config("kamal-postgres-backup"));
+    const name = settingNamesOf(args);
+    assert.equal(name("signing.keys"), "kamal-postgres-backup:signingKeys");
+  } finally {
+    pulumi.runtime.setAllConfig({});
   }
 });
 

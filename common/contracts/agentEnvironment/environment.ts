@@ -26,6 +26,7 @@ import {
 import {
   parseSigning,
   type SigningSettings,
+  signingClearEnv,
   signingSecretEnv,
   signingVariables,
 } from "./signing.ts";
@@ -90,6 +91,7 @@ export function toEnvironment(settings: AgentSettings): AgentEnvironment {
       ...storeClearEnv(settings.store),
       ...copyClearEnv(settings.copy, settings.store),
       ...encryptionClearEnv(settings),
+      ...signingClearEnv(settings),
       ...backupClearEnv(settings),
       ...notificationClearEnv(settings.notifications),
     },

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { entryOf, hoursAgo, recorded } from "../factories.ts";
@@ -53,6 +53,59 @@ test("drift: each plane has its rows, and the exit code is 7", async (t) => {
   const document = JSON.parse(json.stdout);
   assert.equal(document.drift, true);
   assert.equal(document.differences.length, 12);
+});
+
+test("drift: files that are not on this machine are named as not checked, and are neither drift nor silence", async (t) => {
+  const outside = await Outside.open(t);
+  const events = (await recorded("clean")).split("\n").map((line) => {
+    const file = /:RenderedBlock::/.test(line) ? "config/deploy.yml" : ".kamal/secrets";
+    if (!/"resOutputsEvent".*:(Rendered|Secrets)Block::/.test(line)) return line;
+    const event = JSON.parse(line);
+    event.resOutputsEvent.metadata.new.outputs.notChecked = `../shop/${file} is not here`;
+    return JSON.stringify(event);
+  });
+  await outside.answer("refresh", { out: events.join("\n") });
+  await outside.backups(entryOf(hoursAgo(7)));
+  const summary = join(outside.folder, "summary.md");
+  const { stdout, code } = await outside.run(["drift"], { GITHUB_STEP_SUMMARY: summary });
+  assert.equal(code, 0);
+  assert.equal(
+    stdout,
+    `not checked: deploy.yml block (../shop/config/deploy.yml is not here)
+not checked: secrets block (../shop/.kamal/secrets is not here)
+no drift in what was checked
+`,
+  );
+  assert.match(
+    await readFile(summary, "utf8"),
+    /^No drift in what was checked\.\n\nNot checked: deploy\.yml block \(/m,
+  );
+  const document = JSON.parse((await outside.run(["drift", "--json"])).stdout);
+  assert.deepEqual(
+    document.notChecked.map(({ subject }: { subject: string }) => subject),
+    ["deploy.yml block", "secrets block"],
+  );
+
+  await outside.backups(entryOf(hoursAgo(31)));
+  const late = await outside.run(["drift"]);
+  assert.equal(late.code, 7);
+  assert.match(late.stdout, /^not checked: deploy\.yml block .*\n.*\n1 difference\n$/m);
+});
+
+test("drift: the remedy is the command that heals in this project", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.answer("refresh", { out: await recorded("drift") });
+  await outside.backups(entryOf(hoursAgo(7)));
+  const remedies = async () => {
+    const { stdout } = await outside.run(["drift", "--json"]);
+    const { differences } = JSON.parse(stdout) as { differences: { remedy: string }[] };
+    return [
+      ...new Set(differences.map(({ remedy }) => remedy.replace(/ (puts|starts|boots) .*/, ""))),
+    ];
+  };
+  assert.deepEqual(await remedies(), ["pulumi up --refresh"]);
+  await writeFile(join(outside.folder, "Pulumi.yaml"), "name: shop\noptions:\n  refresh: always\n");
+  assert.deepEqual(await remedies(), ["pulumi up"]);
 });
 
 test("drift: no backup at all is drift of the data", async (t) => {

@@ -288,6 +288,29 @@ test("status: while the host cannot be reached, the bucket tells the age and the
   assert.match(document.error, /^ssh deploy@192\.0\.2\.10:2222: the host cannot be reached/);
 });
 
+test('drift: a clean refresh is not "no drift" where nobody can ask the container', async (t) => {
+  const bucket = await makeOne("drift-far");
+  const outside = await open(t, bucket);
+  await put(bucket, hoursAgo(7));
+  const rows = [
+    [UNREACHABLE, /^error: the check could not be made: ssh .*the host cannot be reached/],
+    [
+      { err: "bash: docker: command not found\n", code: 127 },
+      /^error: the check could not be made: docker is not on the PATH/,
+    ],
+  ] as const;
+  for (const [answer, sentence] of rows) {
+    await outside.answer("list", answer);
+    const { code, stdout, stderr } = await outside.run(["drift"]);
+    assert.equal(code, 1, stderr);
+    assert.equal(stdout, "");
+    assert.match(stderr, sentence);
+    assert.match(stderr, /The bucket itself says: .*newest backup 7 h old, RPO 26 h: ok\.\n$/);
+  }
+  await outside.answer("list", GONE);
+  assert.equal((await outside.run(["drift"])).code, 7, "that is drift, and not a check that broke");
+});
+
 test("every database while the host cannot be reached: the bucket says which there are", async (t) => {
   const bucket = await makeOne("every-far");
   const outside = await open(t, bucket, { database: "", databases: "all" });

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { renderReport, renderSummary } from "../../../cli/commands/driftReport.ts";
-import { findDifferences } from "../../../cli/stack/differences.ts";
+import { findDifferences as differencesIn } from "../../../cli/stack/differences.ts";
 import { type EngineEvent, parseEngineEvents } from "../../../cli/stack/engineEvents.ts";
 import { lifecycleDifferences } from "../../../cli/stack/lifecycleDifferences.ts";
 import { changesBetween } from "../../../cli/stack/propertyChanges.ts";
 import { recorded } from "../factories.ts";
+
+const findDifferences = (events: readonly EngineEvent[]) => differencesIn(events, "pulumi up");
 
 test("the rows of a refresh that the real engine recorded", async () => {
   const { differences, others } = findDifferences(parseEngineEvents(await recorded("drift")));
@@ -62,7 +64,7 @@ test("the rows of a refresh that the real engine recorded", async () => {
 test("a refresh that finds nothing has no rows", async () => {
   const events = parseEngineEvents(await recorded("clean"));
   assert.ok(events.length > 10);
-  assert.deepEqual(findDifferences(events), { differences: [], others: 0 });
+  assert.deepEqual(findDifferences(events), { differences: [], notChecked: [], others: 0 });
 });
 
 test("a line that is no engine event breaks the check", () => {
@@ -227,15 +229,15 @@ test("the report and the job summary", () => {
       remedy: "see why",
     },
   ] as const;
-  assert.deepEqual(renderReport({ differences, notes: ["more"] }), [
+  assert.deepEqual(renderReport({ differences, notChecked: [], notes: ["more"] }), [
     'cloud   lifecycle rule "expire"   declared 30 days   found 7 days   pulumi up puts it back',
     "data    newest backup             RPO 26 h           31 h old       see why",
     "note: more",
     "2 differences",
   ]);
-  assert.deepEqual(renderReport({ differences: [], notes: [] }), ["no drift"]);
+  assert.deepEqual(renderReport({ differences: [], notChecked: [], notes: [] }), ["no drift"]);
   assert.match(
-    renderSummary("shop", { differences, notes: [] }),
+    renderSummary("shop", { differences, notChecked: [], notes: [] }),
     /^## Backup of shop: drift\n\n\| plane .*\n\| --- .*\n\| cloud \| lifecycle rule "expire" \| 30 days \| 7 days \|/,
   );
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -40,4 +40,18 @@ test("a secrets file that git tracks: refused at preview and at up, and not writ
   assert.match(failures[0]?.reason ?? "", /secrets is tracked by git/);
   await assert.rejects(create(inputs), /secrets is tracked by git/);
   assert.equal(readFileSync(file, "utf8"), "");
+});
+
+test("a link to a secrets file that git tracks is refused as well", async (t) => {
+  const [dir, outside] = [folder(t), folder(t)];
+  writeFileSync(join(dir, "secrets"), "");
+  execFileSync("git", ["init", "--quiet"], { cwd: dir });
+  execFileSync("git", ["add", "secrets"], { cwd: dir });
+  const file = join(outside, "secrets");
+  symlinkSync(join(dir, "secrets"), file);
+  const { failures = [] } = await check(undefined, {
+    ...block,
+    ...{ file, under: "", confidential: true },
+  });
+  assert.match(failures[0]?.reason ?? "", /secrets is tracked by git/);
 });

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, beforeEach, test } from "node:test";
 import { hostKeyOf } from "../../../components/accessory/hostKeys.ts";
 import { resolveSshAccess } from "../../../components/accessory/sshConnection.ts";
-import type { KamalConfig } from "../../../kamal/config.ts";
+import type { KamalConfig } from "../../../kamal/configuration/config.ts";
 
 /** What is found in a home: host keys and private keys. */
 const ED25519 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAvEb0S9VxnVGJvnJN0tJhSgyrKFg6nYj0xJ7nVxYzzz";

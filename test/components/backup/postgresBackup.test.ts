@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type * as Components from "../../../components/index.ts";
 import { deployYml, layOutApplication, REGISTRY } from "../application.ts";
-import { type Declared, declare, isSecret, plainText, SECRET_KEY } from "../mocks.ts";
+import { type Declared, declare, isSecret, plainText, SECRET_KEY, SIGNING_KEY } from "../mocks.ts";
 
 const PASSWORD = "the-database-password";
 const REGISTRY_PASSWORD = "the-registry-password";
@@ -61,6 +61,7 @@ const RESOURCES = [
   "pulumi-nodejs:dynamic/kamal-postgres-backup:KeyProbe",
   "pulumi-nodejs:dynamic/kamal-postgres-backup:RenderedBlock",
   "pulumi-nodejs:dynamic/kamal-postgres-backup:SecretsBlock",
+  "pulumi-nodejs:dynamic/kamal-postgres-backup:SigningKey",
 ];
 
 test("a backup on AWS declares these resources, and each child's name begins with its component's", async () => {
@@ -80,7 +81,13 @@ test("no secret is handed to the engine in plain", async () => {
   const declared = await backup();
   for (const { type, name, inputs } of declared) {
     const text = plainText(inputs);
-    for (const secret of [PASSWORD, REGISTRY_PASSWORD, "the-private-key", SECRET_KEY]) {
+    for (const secret of [
+      PASSWORD,
+      REGISTRY_PASSWORD,
+      "the-private-key",
+      SECRET_KEY,
+      SIGNING_KEY,
+    ]) {
       assert.ok(!text.includes(secret), `${type} ${name} has a secret in plain: ${text}`);
     }
   }

@@ -40,13 +40,14 @@ interface Key {
   readonly secretAccessKey: string;
 }
 
-async function keyInContainer(): Promise<Key> {
+async function keysInContainer(): Promise<Key & { readonly signingKeys: string }> {
   const format = "{{range .Config.Env}}{{println .}}{{end}}";
   const { stdout } = await docker(["container", "inspect", "-f", format, container]);
   const value = (name: string) => new RegExp(`^${name}=(.*)$`, "m").exec(stdout)?.[1] ?? "";
   return {
     accessKeyId: value("S3_ACCESS_KEY_ID"),
     secretAccessKey: value("S3_SECRET_ACCESS_KEY"),
+    signingKeys: value("SIGNING_KEYS"),
   };
 }
 
@@ -56,6 +57,12 @@ function listWith(credentials: Key) {
   return s3.send(
     new ListObjectsV2Command({ Bucket: location.bucket, Prefix: `${location.prefix}/` }),
   );
+}
+
+/** What the agent in the container says of its backups, a line each. */
+async function listed(): Promise<string[]> {
+  const { stdout } = await docker(["exec", container, "agent", "list"]);
+  return stdout.split("\n").filter((line) => /^ {2}\d{4}-/.test(line));
 }
 
 /** Ids of all keys of the user that has this one. */
@@ -128,7 +135,7 @@ function stepsOf(events: readonly EngineEvent[]): string[] {
 }
 
 test("keys are rotated while a backup runs every 2 s, and none fails", async () => {
-  const old = await keyInContainer();
+  const old = await keysInContainer();
   await listWith(old);
   const before = new Set(await manifests());
   const oldLog = follow(container);
@@ -147,8 +154,12 @@ test("keys are rotated while a backup runs every 2 s, and none fails", async () 
   });
   newLog.process.kill();
 
-  const fresh = await keyInContainer();
+  const fresh = await keysInContainer();
   assert.notEqual(fresh.accessKeyId, old.accessKeyId, output);
+  // The new key signs, and the earlier ones check what they have signed.
+  assert.match(fresh.signingKeys, /^[\w-]{43},/);
+  assert.equal(fresh.signingKeys.slice(44), old.signingKeys);
+  assert.doesNotMatch((await listed()).join("\n"), /signed/);
   for (const { text } of [oldLog, newLog]) {
     assert.match(text(), /Backup complete/);
     assert.doesNotMatch(text(), /error|failed|stopped/i);
@@ -180,7 +191,7 @@ test("nothing has changed after that", async () => {
 });
 
 test("a rotation whose container is not fit leaves the old container with its key; the next up mends it", async () => {
-  const old = await keyInContainer();
+  const old = await keysInContainer();
   const user = await writersUser();
   await journey.stack.stack.setConfig("rotateAfter", { value: `2027-01 ${Date.now()}` });
   await journey.stack.stack.setConfig("databasePassword", { value: "not-this-one", secret: true });
@@ -188,7 +199,7 @@ test("a rotation whose container is not fit leaves the old container with its ke
   assert.notEqual(failed.code, 0);
   assert.match(failed.output, /not fit to back up/);
   assert.match(failed.output, /the previous container is back/);
-  assert.deepEqual(await keyInContainer(), old);
+  assert.deepEqual(await keysInContainer(), old);
   await listWith(old);
   const { length } = await manifests();
   await eventually("a backup by the container that is back", 60_000, async () =>
@@ -198,8 +209,10 @@ test("a rotation whose container is not fit leaves the old container with its ke
 
   await journey.stack.stack.removeConfig("databasePassword");
   await ups();
-  const fresh = await keyInContainer();
+  const fresh = await keysInContainer();
   assert.notEqual(fresh.accessKeyId, old.accessKeyId);
+  assert.equal(fresh.signingKeys.length, old.signingKeys.length + 44);
+  assert.ok(fresh.signingKeys.endsWith(`,${old.signingKeys}`));
   assert.deepEqual(await keysBeside(fresh.accessKeyId, () => user), [fresh.accessKeyId]);
   await assert.rejects(listWith(old), { name: "InvalidAccessKeyId" });
 });

@@ -81,7 +81,12 @@ async function tryStart(tls: TlsFiles | undefined): Promise<TestStore> {
   };
   process.once("exit", killOnExit);
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, killOnSignal);
+  const onDeath = async (code: number | null, signal: string | null) => {
+    const text = await readFile(join(dir, "weed.log"), "utf8").catch(() => "");
+    console.error(`weed mini ended with ${signal ?? `exit code ${code}`}: ${text.slice(-2000)}`);
+  };
   const stop = async () => {
+    child.removeListener("exit", onDeath);
     process.removeListener("exit", killOnExit);
     for (const signal of ["SIGINT", "SIGTERM"]) process.removeListener(signal, killOnSignal);
     await end(child);
@@ -100,6 +105,8 @@ async function tryStart(tls: TlsFiles | undefined): Promise<TestStore> {
   } finally {
     await log.close();
   }
+  // What is tested afterwards fails for a reason that nothing else names.
+  child.once("exit", onDeath);
   return {
     endpoint: `http://127.0.0.1:${s3Port}`,
     ...(tls && { tlsEndpoint: `https://127.0.0.1:${tlsPort}` }),

@@ -1,4 +1,5 @@
-import { Problem } from "../common/problem.ts";
+import { Problem } from "../../common/problem.ts";
+import { KAMAL_NETWORK } from "../accessory.ts";
 import type { Settings } from "./settings.ts";
 
 /** An accessory of deploy.yml, its names and places resolved as Kamal does. */
@@ -16,7 +17,9 @@ export interface KamalAccessoryConfig {
   };
   /** As written: `5432` or `127.0.0.1:5432:5432`. */
   readonly port?: string | undefined;
-  /** @default kamal */
+  /** What the container runs in the place of the image's own command, as written. */
+  readonly cmd?: string | undefined;
+  /** The network of its own that it is on. @default kamal */
   readonly network: string;
 }
 
@@ -49,10 +52,19 @@ function readAccessory(name: string, settings: Settings, root: Settings): KamalA
     get port() {
       return settings.text("port");
     },
+    get cmd() {
+      return settings.text("cmd");
+    },
     get network() {
-      return settings.text("network") ?? "kamal";
+      return settings.text("network") ?? networkOption(settings) ?? KAMAL_NETWORK;
     },
   };
+}
+
+/** Kamal hands `options` to docker run, where a network that is named there is one besides its own. */
+function networkOption(settings: Settings): string | undefined {
+  const options = settings.mapping("options");
+  return options.isList("network") ? options.texts("network")[0] : options.text("network");
 }
 
 /** A flat `env` is all clear, unless it has one of Kamal's own keys (Kamal 2.11, lib/kamal/configuration/env.rb). */
@@ -74,12 +86,11 @@ const PLACES = ["host", "hosts", "role", "roles", "tag", "tags"] as const;
 
 function readHosts(settings: Settings, root: Settings): string[] {
   const [place, ...others] = PLACES.filter((key) => settings.has(key));
-  if (place === undefined || others.length > 0) {
-    throw settings.problem(
-      "host",
-      "is missing, or stands beside another place",
-      `Give one of ${PLACES.join(", ")}`,
-    );
+  if (place === undefined) {
+    throw settings.problem("host", "is missing", `Give one of ${PLACES.join(", ")}`);
+  }
+  if (others.length > 0) {
+    throw settings.problem(place, `stands beside ${others.join(", ")}`, "Keep one of them");
   }
   const names = place.endsWith("s") ? settings.texts(place) : [settings.requiredText(place)];
   if (place.startsWith("host")) return names;

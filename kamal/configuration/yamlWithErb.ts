@@ -1,5 +1,5 @@
 import { type Document, isScalar, parseDocument, Scalar, visit } from "yaml";
-import { Problem } from "../common/problem.ts";
+import { Problem } from "../../common/problem.ts";
 
 /** A text file that the caller has read. */
 export interface SourceFile {
@@ -13,6 +13,8 @@ export interface OpaqueExpression {
   readonly expression: string;
   readonly path: string;
   readonly reason: string;
+  /** The variable that is missing, where it is no more than that. */
+  readonly unset?: string;
 }
 
 /** A YAML file after its ERB: opaque expressions stand in the values as placeholders. */
@@ -41,12 +43,10 @@ const TAG = /<%%|<%(?<kind>[#=-]?)(?<body>[\s\S]*?)(?<end>-%>|(?<!%)%>)/g;
  */
 export function readYamlWithErb(file: SourceFile, env: Environment, tag: string): RenderedYaml {
   const opaque = new Map<string, OpaqueExpression>();
-  const warnings: string[] = [];
-  const control = controlTags(file.text).join("\n");
-  const setsVariables = /\bENV\b|dotenv/i.test(control);
-  const hide = (expression: string, reason: string): string => {
+  const controls = controlTags(file.text);
+  const hide = (expression: string, why: Pick<OpaqueExpression, "reason" | "unset">): string => {
     const placeholder = `opaque-erb-${tag}-${opaque.size}-`;
-    opaque.set(placeholder, { expression, path: file.path, reason });
+    opaque.set(placeholder, { expression, path: file.path, ...why });
     return placeholder;
   };
 
@@ -57,40 +57,65 @@ export function readYamlWithErb(file: SourceFile, env: Environment, tag: string)
     const [whole] = match as [string];
     if (whole === "<%%") return "<%";
     const { kind, body } = match.at(-1) as { kind: string; body: string };
-    const shown = whole.replace(/\s+/g, " ");
     if (kind === "=") {
-      const found = lookUp(body.trim(), env, setsVariables);
-      return "text" in found ? found.text : hide(shown, found.reason);
-    }
-    if (kind !== "#" && body.trim() !== "") {
-      const line = file.text.slice(0, match.at(-3) as number).split("\n").length;
-      warnings.push(
-        `${file.path} line ${line}: ${shown} needs Ruby and was ignored; what it encloses is read as it stands.`,
-      );
+      const found = lookUp(body.trim(), env);
+      if ("text" in found) return found.text;
+      // A line of its own is no value: Ruby prints nil as nothing.
+      if (found.unset !== undefined && standsAlone(file.text, match.at(-3) as number, whole)) {
+        return "";
+      }
+      return hide(whole.replace(/\s+/g, " "), found);
     }
     // Its line ends stay, so that the YAML parser counts the lines of the file.
     return whole.replace(/[^\n]/g, "");
   });
 
   const hideDuplicate = (key: string) =>
-    hide(`its second ${key}:`, "it stands twice, under conditions that only Ruby can judge");
+    hide(`its second ${key}:`, {
+      reason: "it stands twice, under conditions that only Ruby can judge",
+    });
   const document = parseYaml(file.path, text, opaque.size > 0);
-  if (control !== "") hideDuplicates(document, hideDuplicate);
+  if (controls.length > 0) hideDuplicates(document, hideDuplicate);
   readAsRuby(document);
-  return { value: toPlain(file.path, document), opaque, warnings };
+  return { value: toPlain(file.path, document), opaque, warnings: warningsAbout(file, controls) };
 }
 
-function controlTags(text: string): string[] {
-  return [...text.matchAll(TAG)]
-    .filter((match) => match[0] !== "<%%" && /^-?$/.test(match.groups?.["kind"] ?? ""))
-    .map((match) => match.groups?.["body"] ?? "");
+/** A tag that prints nothing: what it does, only Ruby knows. */
+interface ControlTag {
+  readonly ruby: string;
+  readonly line: number;
+}
+
+function controlTags(text: string): ControlTag[] {
+  return [...text.matchAll(TAG)].flatMap(({ 0: whole, index, groups }) => {
+    const ruby = groups?.["body"]?.trim() ?? "";
+    if (whole === "<%%" || !/^-?$/.test(groups?.["kind"] ?? "") || ruby === "") return [];
+    return [{ ruby, line: text.slice(0, index).split("\n").length }];
+  });
+}
+
+/** One for the whole file: a condition alone is three tags. */
+function warningsAbout({ path }: SourceFile, controls: readonly ControlTag[]): string[] {
+  if (controls.length === 0) return [];
+  const lines = [...new Set(controls.map(({ line }) => line))];
+  const loads = controls.some(({ ruby }) => /dotenv/i.test(ruby))
+    ? " The variables that Dotenv would load must be set in the environment of pulumi."
+    : "";
+  return [
+    `${path}: the Ruby in <% %> (line${lines.length > 1 ? "s" : ""} ${lines.join(", ")}) was not run; what it encloses is read as it stands.${loads}`,
+  ];
+}
+
+function standsAlone(text: string, at: number, tag: string): boolean {
+  const before = text.slice(text.lastIndexOf("\n", at - 1) + 1, at);
+  const [after = ""] = text.slice(at + tag.length).split("\n");
+  return `${before}${after}`.replace(TAG, "").trim() === "";
 }
 
 function lookUp(
   expression: string,
   env: Environment,
-  setsVariables: boolean,
-): { text: string } | { reason: string } {
+): { text: string } | { reason: string; unset?: string } {
   const fetch = FETCH_LOOKUP.exec(expression);
   const groups = (fetch ?? LOOKUP.exec(expression))?.groups;
   const name = groups?.["name"];
@@ -103,9 +128,9 @@ function lookUp(
     const text = literal?.["double"] ?? literal?.["single"] ?? literal?.["integer"];
     return text === undefined ? { reason: "only Ruby can evaluate it" } : { text };
   }
-  if (fetch || setsVariables) return { reason: `${name} is not set in the environment` };
-  // Ruby prints nil as nothing.
-  return { text: "" };
+  // Kamal sets it with -d alone, so that without one it is nothing on purpose.
+  if (name === "KAMAL_DESTINATION" && !fetch) return { text: "" };
+  return { reason: `${name} is not set in the environment`, unset: name };
 }
 
 /** YAML 1.1, as Ruby reads it: `yes` is a boolean, `<<` merges, of equal keys the last counts. */

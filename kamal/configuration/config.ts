@@ -1,4 +1,4 @@
-import { Problem } from "../common/problem.ts";
+import { Problem } from "../../common/problem.ts";
 import { type KamalAccessoryConfig, readAccessories } from "./accessoryConfig.ts";
 import { mergeSettings, type ReadingContext, Settings } from "./settings.ts";
 import { type OpaqueExpression, readYamlWithErb, type SourceFile } from "./yamlWithErb.ts";
@@ -13,7 +13,13 @@ export interface SecretRef {
  * evaluate throws a Problem that names the setting, the expression and the argument to give instead.
  */
 export interface KamalConfig {
+  /** Path of the file, that of the destination if there is one. */
+  readonly path: string;
   readonly service: string;
+  /** The application's own image, without registry and tag. */
+  readonly image?: string | undefined;
+  /** Processors that the application is built for, in Docker's words. */
+  readonly arches: readonly string[];
   readonly destination?: string | undefined;
   readonly registry: {
     /** Absent: Docker Hub. */
@@ -46,31 +52,53 @@ export interface KamalConfigFiles {
   readonly destination?: SourceFile & { readonly name: string };
   /** Environment for `ENV[...]` in the files. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** What the program gives in the place of settings, in the form of the file. It counts before both files. */
+  readonly given?: Readonly<Record<string, unknown>>;
+  /** How messages name the arguments of the program. @default by their paths */
+  readonly argument?: (path: string) => string;
 }
 
 /**
  * Reads deploy.yml and the file of a destination as Kamal merges them. Text in, value out: no Ruby, no files.
  * @throws Problem when a file is not YAML
  */
-export function readKamalConfig({ base, destination, env }: KamalConfigFiles): KamalConfig {
+export function readKamalConfig({
+  base,
+  destination,
+  env,
+  given = {},
+  argument = (path) => path,
+}: KamalConfigFiles): KamalConfig {
   const variables = { ...env, KAMAL_DESTINATION: destination?.name };
   const baseYaml = readYamlWithErb(base, variables, "base");
   const overYaml = destination && readYamlWithErb(destination, variables, "destination");
   const context: ReadingContext = {
     path: destination?.path ?? base.path,
     opaque: new Map<string, OpaqueExpression>([...baseYaml.opaque, ...(overYaml?.opaque ?? [])]),
-    argumentFor,
+    argumentFor: (setting) => {
+      const path = argumentFor(setting);
+      return path && argument(path);
+    },
   };
   if (destination && overYaml && !isFilled(overYaml.value)) {
     throw new Problem(
-      `${destination.path} holds no settings, which Kamal refuses. Put a setting of the destination there, or leave kamal.destination out.`,
+      `${destination.path} holds no settings, which Kamal refuses. Put a setting of the destination there, or leave ${argument("kamal.destination")} out.`,
     );
   }
   const merged = overYaml ? mergeSettings(baseYaml.value, overYaml.value) : baseYaml.value;
-  const root = Settings.root(merged, context);
+  const root = Settings.root(merged, context).with(given);
+  refuseKamal1(root, base.path);
   return {
+    path: context.path,
     get service() {
       return root.requiredText("service");
+    },
+    get image() {
+      return root.text("image");
+    },
+    get arches() {
+      const builder = root.mapping("builder");
+      return builder.isList("arch") ? builder.texts("arch") : [builder.text("arch") ?? []].flat();
     },
     destination: destination?.name,
     get registry() {
@@ -90,6 +118,30 @@ export function readKamalConfig({ base, destination, env }: KamalConfigFiles): K
     },
     warnings: [...baseYaml.warnings, ...(overYaml?.warnings ?? [])],
   };
+}
+
+/** Keys that Kamal 1 had and Kamal 2 refuses (1.9.3 and 2.11, lib/kamal/configuration/docs). */
+const KAMAL_1 = ["traefik", "healthcheck", "stop_wait_time"];
+
+/**
+ * Kamal 1 has another place for secrets, no names of their own for them in the container, and no network: what would be
+ * rendered here breaks every command of it.
+ * @throws Problem
+ */
+function refuseKamal1(root: Settings, path: string): void {
+  const builder = root.isMapping("builder") ? root.mapping("builder") : undefined;
+  const key =
+    KAMAL_1.find((name) => root.names.includes(name)) ??
+    builder?.names
+      .filter(
+        (name) =>
+          name === "multiarch" || (/^(?:local|remote)$/.test(name) && builder.isMapping(name)),
+      )
+      .map((name) => builder.name(name))[0];
+  if (key === undefined) return;
+  throw new Problem(
+    `${path}: ${key} is a setting of Kamal 1, which cannot run what is rendered here. Upgrade the application to Kamal 2 first: https://kamal-deploy.org/docs/upgrading/overview/`,
+  );
 }
 
 function readRegistry(registry: Settings): KamalConfig["registry"] {
@@ -165,13 +217,29 @@ function readLogging(logging: Settings): NonNullable<KamalConfig["logging"]> {
 
 /** Arguments of the program that replace a setting of deploy.yml. */
 const ARGUMENTS: readonly (readonly [setting: RegExp, argument: string])[] = [
+  [/^service$/, "kamal.service"],
+  [/^accessories\.[^.]+\.(?:hosts?|roles?|tags?)(?:\[\d+\])?$|^servers/, "hosts"],
   [/^accessories\.[^.]+\.service$/, "postgres.host"],
-  [/^accessories\.[^.]+\.image$/, "postgres.major"],
-  [/^accessories\.[^.]+\.env\.clear\.POSTGRES_USER$/, "postgres.user"],
-  [/^accessories\.[^.]+\.env\.clear\.POSTGRES_DB$/, "database"],
-  [/^accessories\.[^.]+\.env\.secret/, "postgres.password"],
+  [/^accessories\.[^.]+\.(?:image|registry.*)$/, "postgres.major"],
+  [/^accessories\.[^.]+\.(?:network|options.*)$/, "postgres.network"],
+  [
+    /^accessories\.[^.]+\.(?:cmd|env\.(?:clear\.)?(?:PGPORT|POSTGRESQL_PORT_NUMBER))$/,
+    "postgres.port",
+  ],
+  [/^accessories\.[^.]+\.env\.(?:clear\.)?(?:POSTGRES_USER|POSTGRESQL_USERNAME)$/, "postgres.user"],
+  [/^accessories\.[^.]+\.env\.(?:clear\.)?(?:POSTGRES_DB|POSTGRESQL_DATABASE)$/, "database"],
+  [/^accessories\.[^.]+\.env\./, "postgres.password"],
   [/^accessories$/, "kamal.databaseAccessory"],
-  [/^registry/, "image"],
+  [/^registry\.server$/, "registry.server"],
+  [/^registry\.username/, "registry.username"],
+  [/^registry\.password/, "registry.password"],
+  [/^ssh\.user$/, "ssh.user"],
+  [/^ssh\.port$/, "ssh.port"],
+  [/^ssh\.proxy/, "ssh.proxy"],
+  [/^ssh\.key/, "ssh.privateKey"],
+  [/^image$/, "repository"],
+  [/^builder/, "platform"],
+  [/^secrets_path$/, "kamal.secretsFile"],
 ];
 
 function argumentFor(setting: string): string | undefined {

@@ -1,4 +1,4 @@
-import { Problem } from "../common/problem.ts";
+import { Problem } from "../../common/problem.ts";
 import type { OpaqueExpression } from "./yamlWithErb.ts";
 
 /** What is known while values are read: where opaque expressions came from, and what to give instead of a setting. */
@@ -36,6 +36,17 @@ export class Settings {
   /** Keys whose value is not empty. */
   get keys(): string[] {
     return Object.keys(this.#values).filter((key) => this.has(key));
+  }
+
+  /** The same with other values in the place of these, merged as a destination's are. */
+  with(others: Readonly<Record<string, unknown>>): Settings {
+    const merged = mergeSettings(this.#values, others) as Record<string, unknown>;
+    return new Settings(merged, this.#where, this.#context);
+  }
+
+  /** Every key, also one without a value. */
+  get names(): string[] {
+    return Object.keys(this.#values);
   }
 
   has(key: string): boolean {
@@ -131,15 +142,24 @@ export class Settings {
 
   #refuseOpaque(name: string, value: unknown): void {
     if (typeof value !== "string") return;
-    for (const [placeholder, { expression, path, reason }] of this.#context.opaque) {
+    for (const [placeholder, { expression, path, reason, unset }] of this.#context.opaque) {
       if (!value.includes(placeholder)) continue;
       const argument = this.#context.argumentFor(name);
-      const instead = argument ? `Give ${argument} to the program` : "Write it as a literal";
       throw new Problem(
-        `${path}: ${name} needs ${expression}, but ${reason}. ${instead}, or use <%= ENV["NAME"] %> there and set that variable.`,
+        `${path}: ${name} needs ${expression}, but ${reason}. ${remedyFor(argument, unset)}`,
       );
     }
   }
+}
+
+function remedyFor(argument: string | undefined, unset: string | undefined): string {
+  if (unset === undefined) {
+    return argument
+      ? `Give ${argument} to the program.`
+      : 'Write it as a literal, or use <%= ENV["NAME"] %> there and set that variable.';
+  }
+  const instead = argument ? `, or give ${argument} to the program` : "";
+  return `Set ${unset} for pulumi as it is set for kamal (${unset}= if it is meant to be empty)${instead}.`;
 }
 
 /**
