@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { agent, failure, unavailable, World } from "../world.ts";
 
-describe("the guard at work", { skip: unavailable, timeout: 240_000 }, () => {
+describe("the guard at work", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
   before(async () => {
     world = await World.start();

@@ -4,7 +4,7 @@ import { after, before, describe, it } from "node:test";
 import { health, stateFolder } from "../runtime/watch.ts";
 import { agent, failure, keyBeside, pathWith, unavailable, World } from "../world.ts";
 
-describe("retention and tiers in a bucket", { skip: unavailable, timeout: 240_000 }, () => {
+describe("retention and tiers in a bucket", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
   before(async () => {
     world = await World.start();

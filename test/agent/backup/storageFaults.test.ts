@@ -15,7 +15,7 @@ import { twoBuckets } from "./twoBuckets.ts";
 
 const isPart = (method: string, path: string) => method === "PUT" && path.includes("partNumber=");
 
-describe("a storage service that fails", { skip: unavailable, timeout: 400_000 }, () => {
+describe("a storage service that fails", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
   /** Started first and looked at last: it takes the minute after which silence counts as a broken connection. */
   let stalled: Promise<{ readonly outcome: Outcome; readonly stalls: number }>;
