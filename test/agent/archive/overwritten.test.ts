@@ -12,7 +12,7 @@ import { agent, failure, unavailable, World } from "../world.ts";
 const NOTICE =
   /was stored at \S+Z, later than its manifest \(.*overwritten, or copied from elsewhere/;
 
-describe("a backup that was overwritten", { skip: unavailable, timeout: 240_000 }, () => {
+describe("a backup that was overwritten", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
   before(async () => {
     world = await World.start();
