@@ -12,7 +12,7 @@ import { list } from "./archive/list.ts";
 import { verifyChosen } from "./archive/verify.ts";
 import { contextForCopy, openCopy } from "./backup/copyDestination.ts";
 import { parseExtraOptions } from "./backup/pgDump.ts";
-import { catchUpLine, nextRunLine, runLimitMs } from "./clock.ts";
+import { catchUpLine, nextRunLine, runLimitMs } from "./dueTime.ts";
 import { dump } from "./dump.ts";
 import { chooseDatabase, forDatabase, printDatabases } from "./postgres/databases.ts";
 import { probe } from "./probe.ts";

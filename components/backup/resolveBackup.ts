@@ -1,12 +1,10 @@
 import type { Schedule } from "../../common/schedule/schedule.ts";
-import { type ImageReference, parseImageReference } from "../../kamal/imageReference.ts";
 import {
   type AccessoryNames,
   accessoryNames,
   type KamalProject,
   type RegistryLogin,
   readKamalProject,
-  registryLogin,
 } from "../accessory/kamalProject.ts";
 import { resolveSshAccess, type SshAccess } from "../accessory/sshConnection.ts";
 import {
@@ -16,7 +14,7 @@ import {
   retentionName,
 } from "../bucket/resolveBucket.ts";
 import { checkRetention } from "../bucket/retentionCheck.ts";
-import { isBuiltOnHost } from "../image/imageSource.ts";
+import { type ResolvedImage, resolveImage } from "../image/resolveImage.ts";
 import type { ResourceLog } from "../pulumi/resourceMessages.ts";
 import { type SettingName, settingNamesOf } from "../pulumi/settingNames.ts";
 import { type ResolvedCopy, resolveCopy } from "./copy.ts";
@@ -46,12 +44,6 @@ export interface ResolvedBackup {
   readonly copy: ResolvedCopy | undefined;
 }
 
-/** A published image, or where one is built. */
-export type ResolvedImage =
-  | { readonly from: "published"; readonly reference: ImageReference }
-  | { readonly from: "host" }
-  | { readonly from: "registry"; readonly repository: string };
-
 /**
  * Resolves arguments, deploy.yml, Kamal's secrets and this machine's SSH settings into what is to be made. It makes
  * nothing, so a program that contradicts itself fails before its first resource.
@@ -67,12 +59,10 @@ export function resolveBackup(args: PostgresBackupArgs, log: ResourceLog): Resol
   const accessory = accessoryNames(args.kamal, project.config.service);
   const database = resolveDatabase({ project, kamal: args.kamal, args, name }, log);
   const access = resolveSshAccess(project.config, database.hosts, args.ssh, name);
-  const onHost = isBuiltOnHost(args, name);
-  const registry = onHost ? undefined : registryLogin(project);
+  const { image, registry } = resolveImage({ args, project, accessory, name }, log);
   const prefix = args.prefix ?? prefixOf(project, args);
   const bucket = resolveBucket({ bucket: args.bucket, prefix, keys: args.keys, name }, log);
   const copy = args.copy && resolveCopyOf(args, args.copy, { schedule, bucket, name }, log);
-  const image = resolveImage(args, onHost, project, accessory, name);
   if (args.notices) checkNotices(args.notices, name);
   warnUnencrypted(args.encryption, log);
   checkMemory(args, [args.bucket, ...(args.copy ? [args.copy.bucket] : [])], name, log);
@@ -135,19 +125,4 @@ function resolveCopyOf(
     },
     log,
   );
-}
-
-function resolveImage(
-  { image }: PostgresBackupArgs,
-  onHost: boolean,
-  { config }: KamalProject,
-  { service, key }: AccessoryNames,
-  name: SettingName,
-): ResolvedImage {
-  if (image !== undefined) {
-    return { from: "published", reference: parseImageReference(image, name("image")) };
-  }
-  if (onHost) return { from: "host" };
-  const repository = [config.registry.server, `${service}-${key.replaceAll("_", "-")}`];
-  return { from: "registry", repository: repository.filter(Boolean).join("/") };
 }

@@ -5,12 +5,17 @@ import type { ObjectStore } from "../s3/objectStore.ts";
 import { listBackups } from "./catalogue.ts";
 import { type CatalogueEntry, isEncrypted, latestFirst } from "./catalogueEntry.ts";
 import { countingBackups, objectionTo } from "./countingBackups.ts";
-import { forEachAtOnce, readSigned } from "./readManifest.ts";
+import { forEachAtOnce, type OnUnread, readSigned } from "./readManifest.ts";
 
 /** What is known of who may have written backups. */
 export interface Trust {
   /** By which manifests are signed; none: their origin cannot be checked. */
   readonly keys: readonly SigningKey[];
+  /**
+   * Since when every backup is signed, ISO 8601: one that was stored later, by the service's own clock, and is not signed
+   * never counts. Absent: it counts until a signed one is there, as one that is older does.
+   */
+  readonly since?: string | undefined;
   /** Whether the settings encrypt, so that a backup in clear is not one of theirs. */
   readonly encrypts: boolean;
 }
@@ -23,6 +28,8 @@ export interface JudgeOptions {
   readonly enough?: number;
   /** Stamp of one that is judged in any case, however old. */
   readonly also?: string;
+  /** For a backup whose manifest is needed and cannot be read for now; it is left out. @default that is a failure */
+  readonly onUnread?: OnUnread;
 }
 
 /**
@@ -35,25 +42,53 @@ export async function listJudged(
   trust: Trust,
   options: JudgeOptions = {},
 ): Promise<CatalogueEntry[]> {
-  return judgeOrigin(store, await listBackups(store, database), trust, options);
+  const entries = await listBackups(store, database, options.onUnread);
+  return judgeOrigin(store, entries, trust, options);
 }
+
+/** After so many that the service does not give, none is asked for any more: each takes several tries. */
+const MOST_UNREAD = 3;
 
 /** So many manifests are read together, where the latest one does not tell enough. */
 const BATCH = 6;
 
 /**
- * Judges the origin of backups. With keys: while one good backup is signed, one that is not may be somebody else's. So may one
- * in clear where the settings encrypt, and one that has the bytes of another and was stored later; with keys that is only
+ * Judges the origin of backups. With keys: while one good backup is signed, one that is not may be somebody else's; one that
+ * was stored since signing began may be in any case, so that nobody gains by replacing every signed manifest. So may one in
+ * clear where the settings encrypt, and one that has the bytes of another and was stored later; with keys that is only
  * named, since a signature says more.
  * @param entries of one database
+ * @returns the entries, judged. With `onUnread` without those that cannot be judged for now, and none after three of them
+ * @throws Problem when a manifest that is needed cannot be read for now, unless `onUnread` is given
  */
 export async function judgeOrigin(
   store: ObjectStore,
   entries: readonly CatalogueEntry[],
   trust: Trust,
-  { enough = 1, also }: JudgeOptions = {},
+  { onUnread, ...options }: JudgeOptions = {},
 ): Promise<CatalogueEntry[]> {
   const reader = new Reader(store, trust.keys);
+  let left = [...entries];
+  for (let unread = 0; unread < MOST_UNREAD; unread += 1) {
+    try {
+      return await judgeAll(reader, left, trust, options);
+    } catch (error) {
+      if (!(error instanceof UnreadManifest)) throw error;
+      const { entry, cause } = error;
+      if (onUnread === undefined || !(cause instanceof Problem)) throw cause;
+      onUnread(entry, cause.message);
+      left = left.filter(({ key }) => key !== entry.key);
+    }
+  }
+  return [];
+}
+
+async function judgeAll(
+  reader: Reader,
+  entries: readonly CatalogueEntry[],
+  trust: Trust,
+  { enough = 1, also }: Omit<JudgeOptions, "onUnread">,
+): Promise<CatalogueEntry[]> {
   const listed = entries.toSorted(latestFirst).map((entry): CatalogueEntry => {
     const inClear = trust.encrypts && entry.kind === "ours" && !isEncrypted(entry);
     return inClear ? { ...entry, originProblem: "in clear" } : entry;
@@ -74,17 +109,20 @@ export async function judgeOrigin(
   for (let batch = enough; signed < enough && waiting.length > 0; batch = BATCH) {
     await forEachAtOnce(waiting.splice(0, batch), judge);
   }
-  if (signed === 0) return candidates;
   for (const entry of candidates) {
     if (entry.kind === "legacy") problems.set(entry, "unsigned");
     if (entry.stamp !== also || entry.kind !== "ours" || entry.manifestKey === null) continue;
     const { originProblem } = await reader.read(entry);
     if (originProblem !== undefined) problems.set(entry, originProblem);
   }
+  for (const entry of problems.keys()) {
+    if (signed === 0 && !isStoredSince(entry, trust.since)) problems.delete(entry);
+  }
   const judged = candidates.map((entry): CatalogueEntry => {
     const originProblem = problems.get(entry) ?? entry.originProblem;
     return originProblem === undefined ? entry : { ...entry, originProblem };
   });
+  if (signed === 0) return withoutReplays(reader, judged);
   const named: CatalogueEntry[] = [];
   for (const entry of judged) {
     const original =
@@ -94,6 +132,15 @@ export async function judgeOrigin(
     );
   }
   return named;
+}
+
+/** Whether its dump or its manifest was. */
+function isStoredSince(
+  { storedAt, manifestStoredAt = storedAt }: CatalogueEntry,
+  since: string | undefined,
+): boolean {
+  if (since === undefined) return false;
+  return Math.max(Date.parse(storedAt), Date.parse(manifestStoredAt)) > Date.parse(since);
 }
 
 /** As long as the latest one that counts has the bytes of one that was stored before it, the next one is asked. */
@@ -146,6 +193,15 @@ interface Judged {
   readonly sha256: string | undefined;
 }
 
+/** The service does not give a manifest for now; the cause says why. */
+class UnreadManifest extends Error {
+  readonly entry: CatalogueEntry;
+  constructor(entry: CatalogueEntry, cause: unknown) {
+    super("unread manifest", { cause });
+    this.entry = entry;
+  }
+}
+
 /** Reads each manifest once. */
 class Reader {
   readonly #store: ObjectStore;
@@ -157,7 +213,7 @@ class Reader {
     this.#keys = keys;
   }
 
-  /** @throws whatever the service answers, unless it refuses this one */
+  /** @throws UnreadManifest when the service does not give it, unless it refuses this one */
   read(entry: CatalogueEntry, key = entry.manifestKey): Promise<Judged> {
     const name = JSON.stringify([entry.key, key]);
     const judged = this.#read.get(name) ?? this.#judge(entry, key);
@@ -171,7 +227,9 @@ class Reader {
       return { originProblem: PROBLEM_OF[signature], sha256: manifest.object.sha256 };
     } catch (error) {
       const fromService = error instanceof Problem ? error.cause : error;
-      if (fromService !== undefined && !isRefused(fromService)) throw error;
+      if (fromService !== undefined && !isRefused(fromService)) {
+        throw new UnreadManifest(entry, error);
+      }
       return { originProblem: "unreadable manifest", sha256: undefined };
     }
   }

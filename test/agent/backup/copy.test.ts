@@ -23,7 +23,7 @@ const ALL = ["s3:PutObject", "s3:GetObject", "s3:ListBucket", "s3:AbortMultipart
 const isPart = (method: string, path: string) => method === "PUT" && path.includes("partNumber=");
 const refusal: Fate = { status: 500, code: "InternalError" };
 
-describe("a copy in a second bucket", { skip: unavailable, timeout: 300_000 }, () => {
+describe("a copy in a second bucket", { skip: unavailable, timeout: 900_000 }, () => {
   /** The first service and its bucket; the copies go to another service with keys of its own. */
   let world: World;
   let elsewhere: World;

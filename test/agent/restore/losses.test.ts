@@ -10,7 +10,7 @@ const notRestored = (outcome: Outcome): readonly string[] => {
   return found.notRestored;
 };
 
-describe("what a restore does not bring back", { skip: unavailable, timeout: 600_000 }, () => {
+describe("what a restore does not bring back", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
   before(async () => {
     world = await World.start(undefined, { settings: ["wal_level=logical"] });
