@@ -108,8 +108,8 @@ export async function status(session: Session, stack: StackChoice): Promise<numb
   return late || !inspected || !isFit(state) ? EXIT.badNews : EXIT.well;
 }
 
-function isFit({ running, health, checkFailed }: ContainerState): boolean {
-  return running && health !== "unhealthy" && checkFailed !== true;
+function isFit({ running, health }: ContainerState): boolean {
+  return running && health !== "unhealthy";
 }
 
 /** @param up the command that starts it */

@@ -13,7 +13,7 @@ const stateSchema = z.object({
     Health: z
       .object({
         Status: z.string(),
-        Log: z.array(z.object({ Output: z.string(), ExitCode: z.number().optional() })).nullish(),
+        Log: z.array(z.object({ Output: z.string() })).nullish(),
       })
       .nullish(),
   }),
@@ -32,9 +32,7 @@ export interface ContainerState {
   readonly runningMs?: number;
   /** `healthy`, `unhealthy`, `starting`; absent without a health check. */
   readonly health?: string;
-  /** The last health check has failed, which Docker calls unhealthy only after several. */
-  readonly checkFailed?: true;
-  /** Last output of the health check, e.g. why the container is unhealthy; absent before it has run. */
+  /** What the health check says, e.g. why the container is unhealthy; absent before it has run. */
   readonly remark?: string;
   readonly restarts: number;
   readonly image?: string;
@@ -64,7 +62,29 @@ export async function inspectContainer(
     return { running: false, status: "missing", since: "", restarts: 0 };
   }
   if (code !== 0) throw dockerProblem(container, code, stderr);
-  return readState(text, container, now);
+  const state = readState(text, container, now);
+  return state.running ? { ...state, ...(await askHealth(container, state)) } : state;
+}
+
+/**
+ * Runs the health check: what Docker remembers of it may be from before a backup that has just ended.
+ * @returns nothing where it cannot be run, as in a container of another image
+ */
+async function askHealth(
+  container: Container,
+  { health }: ContainerState,
+): Promise<Pick<ContainerState, "health" | "remark">> {
+  const lines: string[] = [];
+  const { code } = await container.connection.run({
+    words: ["docker", "exec", container.name, "agent-health"],
+    onLine: (line) => lines.push(line),
+    interrupted: "interrupted. Nothing was changed.",
+  });
+  const [remark] = lines;
+  if (code > 1 || !remark) return {};
+  // It fails while the scheduler is about to start, which Docker knows to forgive.
+  if (code === 1 && health === "starting") return { remark };
+  return { health: code === 0 ? "healthy" : "unhealthy", remark };
 }
 
 /** Reads the answer of `docker inspect`. */
@@ -85,17 +105,13 @@ export function readState(text: string, container: Container, now: number): Cont
   const known = at > 0;
   const age = formatAge(now - at);
   // Of a container that does not run, Docker keeps the output of the last check while it ran.
-  const check = running ? state.Health?.Log?.at(-1) : undefined;
-  const remark = check?.Output.trim().split("\n")[0];
+  const remark = running ? state.Health?.Log?.at(-1)?.Output.trim().split("\n")[0] : undefined;
   return {
     running,
     status: state.Status === "exited" ? `exited (${state.ExitCode}${killed})` : state.Status,
     since: known ? (running ? `for ${age}` : `${age} ago`) : "",
     ...(running && known && { runningMs: now - at }),
     ...(state.Health && { health: state.Health.Status }),
-    // While the container starts, the first checks may fail.
-    ...((check?.ExitCode ?? 0) !== 0 &&
-      state.Health?.Status !== "starting" && { checkFailed: true }),
     ...(remark !== undefined && remark !== "" && { remark }),
     restarts,
     image,
