@@ -1,12 +1,17 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import { ListMultipartUploadsCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
 import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
+import { shellQuote } from "../../common/ssh/command.ts";
 import { containerState, docker } from "../../sandbox/host/docker.ts";
 import { administrator, outputsOf, query, runCli } from "../../sandbox/stack/actors.ts";
+import { checkout } from "../../sandbox/world/paths.ts";
 import { run } from "../../sandbox/world/run.ts";
 import { begin, type Journey } from "../support/journey.ts";
 
@@ -162,6 +167,145 @@ test("pg_dump killed midway: a sentence, non-zero, and nothing visible", async (
     assert.deepEqual(Uploads, []);
   } finally {
     await query(journey.world, "drop table slow_to_dump");
+  }
+});
+
+/** Types a command on a terminal of its own, which util-linux's `script` makes. */
+function onTerminal(...args: readonly string[]) {
+  const { env, stack, dir } = journey.stack;
+  const main = [process.execPath, join(checkout, "cli", "main.ts"), ...args];
+  const line = [...main, "--stack", stack.name, "--cwd", dir].map(shellQuote).join(" ");
+  const child = spawn("script", ["--quiet", "--return", "--command", line, "/dev/null"], {
+    env: { ...process.env, ...env },
+    stdio: "pipe",
+  });
+  const ended = once(child, "close");
+  const screen = { text: "" };
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    screen.text += text;
+  });
+  return { child, ended, screen };
+}
+
+/** Waits until it holds, and fails with what it waited for. */
+async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  for (let tries = 0; tries < 1200; tries += 1) {
+    if (await holds()) return;
+    await setTimeout(100);
+  }
+  assert.fail(`waited in vain until ${what}`);
+}
+
+/** The processes below one, by their names. */
+function processesBelow(pid: number, name: string): number[] {
+  const found = readdirSync("/proc").flatMap((entry) => {
+    try {
+      const [, id, comm, parent] =
+        /^(\d+) \((.*)\) \S (\d+)/.exec(readFileSync(`/proc/${entry}/stat`, "utf8")) ?? [];
+      return [{ id: Number(id), comm, parent: Number(parent) }];
+    } catch {
+      // No process, or one that has ended meanwhile.
+      return [];
+    }
+  });
+  const children = found.filter(({ parent }) => parent === pid);
+  return children.flatMap(({ id, comm }) => [
+    ...(comm === name ? [id] : []),
+    ...processesBelow(id, name),
+  ]);
+}
+
+const WAYS = {
+  "Ctrl-C": ({ child }: ReturnType<typeof onTerminal>) => child.stdin.write("\u0003"),
+  // The terminal's master side is closed, so that everything on it gets SIGHUP.
+  "a closed terminal": ({ child }: ReturnType<typeof onTerminal>) => child.kill("SIGKILL"),
+  "a lost connection": ({ child }: ReturnType<typeof onTerminal>) => {
+    const [ssh] = processesBelow(child.pid as number, "ssh");
+    process.kill(ssh as number, "SIGKILL");
+  },
+} as const;
+
+/** What the container's log has gained since a moment. */
+async function logSince(moment: Date): Promise<string> {
+  const { stdout, stderr } = await docker([
+    "logs",
+    "--since",
+    moment.toISOString(),
+    outputs.container,
+  ]);
+  return stdout + stderr;
+}
+
+test("Ctrl-C, a closed terminal and a lost connection end the work in the container, and its log says so", async () => {
+  const { world, stack } = journey;
+  await query(
+    world,
+    "create table if not exists slow_to_read as select generate_series(1, 3000000) as n, repeat(md5('x'), 6) as filler",
+  );
+  try {
+    const first = await runCli(stack, ["backup", "--accept"]);
+    assert.equal(first.code, 0, first.stderr);
+    const databases = () =>
+      query<{ datname: string }>(world, "select datname from pg_database order by 1");
+    const before = await databases();
+    const stored = await visible();
+    const backups = (keys: readonly string[]) => keys.filter((key) => !key.includes("/restores/"));
+    for (const [command, way, working] of [
+      ["restore", "Ctrl-C", /reading +\d|restored \d/],
+      ["restore", "a closed terminal", /reading +\d|restored \d/],
+      ["restore", "a lost connection", /reading +\d|restored \d/],
+      ["backup", "Ctrl-C", /upload +\d/],
+      ["backup", "a lost connection", /upload +\d/],
+      ["verify", "Ctrl-C", /reading +\d/],
+      ["verify", "a closed terminal", /reading +\d/],
+    ] as const) {
+      const what = `${command}, ${way}`;
+      const began = new Date();
+      const terminal = onTerminal(command, ...(command === "restore" ? ["--yes"] : []));
+      await until(`${what}: it works. ${terminal.screen.text}`, () =>
+        working.test(terminal.screen.text),
+      );
+      WAYS[way](terminal);
+      await terminal.ended;
+      await until(`${what}: nothing runs in the container`, async () => {
+        const { stdout } = await docker(["exec", outputs.container, "agent", "activity", "--json"]);
+        return /"runs":\[\]/.test(stdout);
+      });
+      assert.deepEqual(await databases(), before, what);
+      assert.deepEqual(backups(await visible()), backups(stored), what);
+      const stopped =
+        "error: stopped because the command that started it was interrupted or lost its connection before it was complete";
+      assert.ok((await logSince(began)).includes(`${command}: ${stopped}`), what);
+      if (way === "Ctrl-C") {
+        assert.match(terminal.screen.text, /Interrupted: the agent stops and tidies up/);
+        assert.ok(terminal.screen.text.includes(stopped), terminal.screen.text);
+      }
+      if (way === "a lost connection") {
+        assert.match(terminal.screen.text, /It stops by itself within about a minute/);
+      }
+      if (command !== "restore") continue;
+      const { stdout } = await runCli(stack, ["history", "--json"]);
+      const [last] = JSON.parse(stdout).records;
+      assert.equal(last.result, "stopped", what);
+      assert.ok(Date.parse(last.startedAt) >= began.getTime() - 1000, what);
+    }
+  } finally {
+    await query(world, "drop table slow_to_read");
+    // The table is gone, as it should be.
+    await runCli(stack, ["backup", "--accept"]);
+  }
+});
+
+test("a restore leaves its trace in the container's log", async () => {
+  const began = new Date();
+  const restored = await runCli(journey.stack, ["restore", "--into", "traced", "--yes"]);
+  try {
+    assert.equal(restored.code, 0, restored.stderr);
+    const log = await logSince(began);
+    assert.match(log, /^\S+Z restore: Restoring "traced" from \S+ UTC/m);
+    assert.match(log, /^\S+Z restore: Restored "traced" from /m);
+  } finally {
+    await query(journey.world, "drop database if exists traced");
   }
 });
 
