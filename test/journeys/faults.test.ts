@@ -11,6 +11,7 @@ import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
 import { shellQuote } from "../../common/ssh/command.ts";
 import { containerState, docker } from "../../sandbox/host/docker.ts";
 import { administrator, outputsOf, query, runCli } from "../../sandbox/stack/actors.ts";
+import { ensureIdentity } from "../../sandbox/stack/identity.ts";
 import { checkout } from "../../sandbox/world/paths.ts";
 import { run } from "../../sandbox/world/run.ts";
 import { begin, type Journey } from "../support/journey.ts";
@@ -188,12 +189,12 @@ function onTerminal(...args: readonly string[]) {
 }
 
 /** Waits until it holds, and fails with what it waited for. */
-async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+async function until(what: () => string, holds: () => boolean | Promise<boolean>): Promise<void> {
   for (let tries = 0; tries < 1200; tries += 1) {
     if (await holds()) return;
     await setTimeout(100);
   }
-  assert.fail(`waited in vain until ${what}`);
+  assert.fail(`waited in vain until ${what()}`);
 }
 
 /** The processes below one, by their names. */
@@ -249,6 +250,8 @@ test("Ctrl-C, a closed terminal and a lost connection end the work in the contai
       query<{ datname: string }>(world, "select datname from pg_database order by 1");
     const before = await databases();
     const stored = await visible();
+    const identity = ["--identity", ensureIdentity(world).file];
+    const words = { restore: [...identity, "--yes"], backup: [], verify: identity } as const;
     const backups = (keys: readonly string[]) => keys.filter((key) => !key.includes("/restores/"));
     for (const [command, way, working] of [
       ["restore", "Ctrl-C", /reading +\d|restored \d/],
@@ -261,16 +264,21 @@ test("Ctrl-C, a closed terminal and a lost connection end the work in the contai
     ] as const) {
       const what = `${command}, ${way}`;
       const began = new Date();
-      const terminal = onTerminal(command, ...(command === "restore" ? ["--yes"] : []));
-      await until(`${what}: it works. ${terminal.screen.text}`, () =>
-        working.test(terminal.screen.text),
+      const terminal = onTerminal(command, ...words[command]);
+      await until(
+        () => `${what}: it works; it shows ${terminal.screen.text}`,
+        () => working.test(terminal.screen.text),
       );
       WAYS[way](terminal);
       await terminal.ended;
-      await until(`${what}: nothing runs in the container`, async () => {
-        const { stdout } = await docker(["exec", outputs.container, "agent", "activity", "--json"]);
-        return /"runs":\[\]/.test(stdout);
-      });
+      await until(
+        () => `${what}: nothing runs in the container`,
+        async () => {
+          const activity = ["agent", "activity", "--json"];
+          const { stdout } = await docker(["exec", outputs.container, ...activity]);
+          return /"runs":\[\]/.test(stdout);
+        },
+      );
       assert.deepEqual(await databases(), before, what);
       assert.deepEqual(backups(await visible()), backups(stored), what);
       const stopped =
@@ -298,7 +306,10 @@ test("Ctrl-C, a closed terminal and a lost connection end the work in the contai
 
 test("a restore leaves its trace in the container's log", async () => {
   const began = new Date();
-  const restored = await runCli(journey.stack, ["restore", "--into", "traced", "--yes"]);
+  const restored = await runCli(journey.stack, [
+    ...["restore", "--into", "traced", "--yes"],
+    ...["--identity", ensureIdentity(journey.world).file],
+  ]);
   try {
     assert.equal(restored.code, 0, restored.stderr);
     const log = await logSince(began);
