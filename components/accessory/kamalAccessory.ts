@@ -13,7 +13,7 @@ import { withDynamicProvider } from "../pulumi/dynamicPackage.ts";
 import { applyReportingProblems } from "../pulumi/resourceMessages.ts";
 import { type Transform, transformed } from "../pulumi/transform.ts";
 import { AccessoryState, RenderedBlock, SecretsBlock } from "./accessoryResources.ts";
-import type { AccessoryNames, RegistryLogin } from "./kamalProject.ts";
+import { type AccessoryNames, isSharedFile, type RegistryLogin } from "./kamalProject.ts";
 import { showRenderedDiff } from "./renderPreview.ts";
 import { type SshAccess, toCommandConnection, toSshTarget } from "./sshConnection.ts";
 
@@ -99,7 +99,8 @@ function createSecretsBlock({ parent, name, args }: Site): SecretsBlock {
     `${name}-secrets`,
     {
       file: args.secretsFile,
-      name,
+      // Several stacks of one program call their backup by one name.
+      name: isSharedFile(args.names, args.secretsFile) ? `${name}-${args.names.destination}` : name,
       under: "",
       key: "",
       block: applyReportingProblems(parent, kamalSecrets, renderSecretsBlock),

@@ -69,6 +69,21 @@ export function accessoryNames(kamal: KamalArgs, service: string): AccessoryName
   };
 }
 
+/** Whether other destinations may have their secrets in the file too, as in `.kamal/secrets-common`. */
+export function isSharedFile({ destination }: AccessoryNames, secretsFile: string): boolean {
+  return destination !== undefined && !secretsFile.endsWith(`.${destination}`);
+}
+
+/**
+ * What the names of the accessory's secrets begin with among Kamal's. In a file that every destination reads each one has
+ * names of its own; in a destination's own file there can be no other's.
+ */
+export function secretPrefix(names: AccessoryNames, secretsFile: string): string {
+  const { key, destination } = names;
+  const words = isSharedFile(names, secretsFile) ? [key, destination] : [key];
+  return words.join("_").replace(/\W/g, "_").toUpperCase();
+}
+
 /** What the program may give in the place of deploy.yml's own settings, besides those below `kamal`. */
 export interface GivenSettings {
   readonly registry?: RegistryArgs | undefined;

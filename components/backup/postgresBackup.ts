@@ -178,7 +178,7 @@ function declareAccessory(
   settings: pulumi.Output<AgentSettings>,
   built: AgentImage | HostAgentImage | undefined,
 ): pulumi.Output<Accessory> {
-  const { args, accessory, database, project, registry, image } = resolved;
+  const { args, accessory, secretPrefix, database, project, registry, image } = resolved;
   const reference =
     image.from === "published"
       ? pinnedImage(parent, { setting: resolved.name("image"), image: image.reference, registry })
@@ -188,7 +188,7 @@ function declareAccessory(
     pulumi
       .all([settings, reference])
       .apply(([known, pinned]) =>
-        accessoryOf(accessory, known, database, { ...args, image: pinned, logging }),
+        accessoryOf(accessory, known, database, { ...args, image: pinned, logging, secretPrefix }),
       ),
   );
 }
@@ -198,7 +198,8 @@ function createAccessory(
   settings: pulumi.Output<AgentSettings>,
   accessory: pulumi.Output<Accessory>,
 ): KamalAccessory {
-  const { args, accessory: names, database, project, access, registry, bucket, copy } = resolved;
+  const { args, accessory: names, secretPrefix, database, project } = resolved;
+  const { access, registry, bucket, copy } = resolved;
   const { transform } = args;
   return new KamalAccessory(
     name,
@@ -206,7 +207,7 @@ function createAccessory(
       names,
       accessory,
       secrets: settings.apply((known) => ({ ...toEnvironment(known).secret })),
-      kamalSecrets: settings.apply((known) => kamalSecretsOf(names, known, database)),
+      kamalSecrets: settings.apply((known) => kamalSecretsOf(secretPrefix, known, database)),
       deployFile: project.deployFile,
       secretsFile: project.secretsFile,
       access,

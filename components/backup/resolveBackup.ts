@@ -1,5 +1,6 @@
 import type { Schedule } from "../../common/schedule/schedule.ts";
 import { type ImageReference, parseImageReference } from "../../kamal/imageReference.ts";
+import { describeDestinations, refuseMixedAccessories } from "../accessory/destinations.ts";
 import {
   type AccessoryNames,
   accessoryNames,
@@ -7,7 +8,9 @@ import {
   type RegistryLogin,
   readKamalProject,
   registryLogin,
+  secretPrefix,
 } from "../accessory/kamalProject.ts";
+import { describeOtherBackups } from "../accessory/otherBackups.ts";
 import { resolveSshAccess, type SshAccess } from "../accessory/sshConnection.ts";
 import {
   keepingIn,
@@ -36,6 +39,8 @@ export interface ResolvedBackup {
   readonly schedule: Schedule;
   readonly project: KamalProject;
   readonly accessory: AccessoryNames;
+  /** What the names of its secrets begin with among Kamal's. */
+  readonly secretPrefix: string;
   readonly database: Database;
   readonly access: SshAccess;
   readonly image: ResolvedImage;
@@ -65,12 +70,20 @@ export function resolveBackup(args: PostgresBackupArgs, log: ResourceLog): Resol
   const project = readKamalProject(args.kamal, args, name);
   for (const warning of project.config.warnings) log.warn(warning);
   const accessory = accessoryNames(args.kamal, project.config.service);
+  refuseMixedAccessories(args.kamal, accessory, name);
+  describeDestinations(args.kamal, accessory, name, log);
   const database = resolveDatabase({ project, kamal: args.kamal, args, name }, log);
   const access = resolveSshAccess(project.config, database.hosts, args.ssh, name);
   const onHost = isBuiltOnHost(args, name);
   const registry = onHost ? undefined : registryLogin(project);
   const prefix = args.prefix ?? prefixOf(project, args);
   const bucket = resolveBucket({ bucket: args.bucket, prefix, keys: args.keys, name }, log);
+  const ours = {
+    bucket: bucket.location?.bucket,
+    prefix: bucket.location?.prefix ?? prefix,
+    schedule: schedule.toString(),
+  };
+  describeOtherBackups({ args: args.kamal, project, accessory, ours, name }, log);
   const copy = args.copy && resolveCopyOf(args, args.copy, { schedule, bucket, name }, log);
   const image = resolveImage(args, onHost, project, accessory, name);
   if (args.notices) checkNotices(args.notices, name);
@@ -82,6 +95,7 @@ export function resolveBackup(args: PostgresBackupArgs, log: ResourceLog): Resol
     schedule,
     project,
     accessory,
+    secretPrefix: secretPrefix(accessory, project.secretsFile),
     database,
     access,
     image,

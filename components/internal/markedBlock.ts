@@ -16,7 +16,12 @@ import type * as pulumi from "@pulumi/pulumi";
 import { withFileLock } from "../../common/fileLock.ts";
 import { isTrackedByGit } from "../../common/git.ts";
 import { Problem, problemWithoutStack } from "../../common/problem.ts";
-import { readMarkedBlock, removeMarkedBlock, writeMarkedBlock } from "../../kamal/markedBlock.ts";
+import {
+  readMarkedBlock,
+  refuseSharedSecrets,
+  removeMarkedBlock,
+  writeMarkedBlock,
+} from "../../kamal/markedBlock.ts";
 import { parseSecrets } from "../../kamal/secretsFile.ts";
 
 /** Inputs of the resource: one block of text in a file of the user's. */
@@ -42,7 +47,9 @@ export async function check(
   try {
     if (news.confidential) await refuseTracked(news.file);
     // At preview the block may not be known yet; the place for it can be judged all the same.
-    written(await readOr(news.file, news.confidential), news, news.key && `  ${news.key}:\n`);
+    const text = await readOr(news.file, news.confidential);
+    const isKnown = typeof news.block === "string" && news.confidential;
+    written(text, news, isKnown ? news.block : news.key && `  ${news.key}:\n`);
     return { inputs: news };
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
@@ -171,6 +178,7 @@ async function targetOf(file: string): Promise<string> {
 }
 
 function written(text: string, inputs: MarkedBlockInputs, block: string): string {
+  if (inputs.under === "") refuseSharedSecrets(text, inputs.name, block);
   return writeMarkedBlock(text, inputs.name, block, inputs.under === "" ? undefined : inputs.under);
 }
 

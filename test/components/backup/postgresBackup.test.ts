@@ -126,6 +126,29 @@ test("a destination gets a container of its own, because Kamal's names lack it",
   assert.equal(block?.inputs["file"], join(folder, "config/deploy.staging.yml"));
 });
 
+test("in a secrets file for all destinations each has a block and names of its own, whatever the program calls its backup", async () => {
+  const settings = "env:\n  clear:\n    RAILS_ENV: other\n";
+  const written = [];
+  for (const destination of ["production", "staging"]) {
+    writeFileSync(join(folder, `config/deploy.${destination}.yml`), settings);
+    const secrets = `POSTGRES_PASSWORD='${PASSWORD}'\nKAMAL_REGISTRY_PASSWORD='${REGISTRY_PASSWORD}'\n`;
+    writeFileSync(join(folder, `.kamal/secrets.${destination}`), secrets);
+    const secretsFile = join(folder, ".kamal/secrets-common");
+    const declared = await backup({
+      kamal: { config: join(folder, "config/deploy.yml"), destination, secretsFile },
+    });
+    const secretsBlock = declared.find(({ type }) => type.endsWith(":SecretsBlock"))?.inputs;
+    const block = declared.find(({ type }) => type.endsWith(":RenderedBlock"))?.inputs["block"];
+    const [, from] = /- S3_ACCESS_KEY_ID:(\w+)/.exec(block as string) ?? [];
+    assert.match(JSON.stringify(secretsBlock?.["block"]), new RegExp(`${from}='`));
+    written.push([secretsBlock?.["name"], from]);
+  }
+  assert.deepEqual(written, [
+    ["shop-production", "DB_BACKUP_PRODUCTION_S3_ACCESS_KEY_ID"],
+    ["shop-staging", "DB_BACKUP_STAGING_S3_ACCESS_KEY_ID"],
+  ]);
+});
+
 test("transform reaches a child's arguments", async () => {
   const declared = await backup({ transform: { keys: { user: { path: "/backups/" } } } });
   assert.equal(declared.find(({ name }) => name === "shop-keys-user")?.inputs["path"], "/backups/");
