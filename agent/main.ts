@@ -8,11 +8,12 @@ import { splitSigningKeys } from "../common/contracts/manifestMac.ts";
 import { Problem } from "../common/problem.ts";
 import { parseAddress } from "../storage/address/address.ts";
 import { openStore } from "../storage/s3/client.ts";
+import { list } from "./archive/list.ts";
 import { verifyChosen } from "./archive/verify.ts";
 import { contextForCopy, openCopy } from "./backup/copyDestination.ts";
 import { parseExtraOptions } from "./backup/pgDump.ts";
 import { catchUpLine, nextRunLine, runLimitMs } from "./clock.ts";
-import { list } from "./list.ts";
+import { dump } from "./dump.ts";
 import { chooseDatabase, forDatabase, printDatabases } from "./postgres/databases.ts";
 import { probe } from "./probe.ts";
 import { printActivity } from "./restore/kept/activity.ts";
@@ -51,7 +52,8 @@ const redact = redactor([
   env["PING_URL"],
   env["WEBHOOK_URL"],
 ]);
-let report = openReport(json, redact);
+// The standard output of "dump" is SQL.
+let report = openReport(json, redact, process.argv[2] === "dump" ? process.stderr : process.stdout);
 const journal = new Journal();
 /** Takes back that this command runs. */
 let unregister = () => {};
@@ -197,6 +199,22 @@ tracked("verify", "read a backup to its end, without a database")
     if (depth === "stored") lessThanWhole = true;
   });
 
+tracked("dump", "write a database as SQL to standard output, whatever its size")
+  .argument("[backup]", "latest, or a time as list shows it; without it the database as it is now")
+  .option("--database <name>", DATABASE_OPTION)
+  .option("--copy", COPY_OPTION)
+  .option("--no-owner", "without owners and grants, for a server that lacks the roles")
+  .option("--accept-origin", "with a time: also one that may be somebody else's, as list says")
+  .option("--identity-stdin", IDENTITY_OPTION)
+  .addHelpText("after", "\nExample:\n  agent dump --no-owner > dump.sql")
+  .action(async (wanted: string | undefined, options: DumpFlags) => {
+    const { owner, acceptOrigin = false } = options;
+    const context = openContextFor(options);
+    const noOwner = owner === false;
+    if (wanted === undefined) return dump(context, { noOwner });
+    return dump(context, { noOwner, wanted, acceptOrigin, secrets: await secretsFor(options) });
+  });
+
 command("list", "the backups of a database in the bucket, newest first")
   .option("--database <name>", DATABASE_OPTION)
   .option("--copy", COPY_OPTION)
@@ -240,6 +258,12 @@ interface ReadFlags {
   readonly database?: string;
   readonly copy?: boolean;
   readonly identityStdin?: boolean;
+}
+
+interface DumpFlags extends ReadFlags {
+  /** False with --no-owner. */
+  readonly owner?: boolean;
+  readonly acceptOrigin?: boolean;
 }
 
 interface RestoreFlags

@@ -6,6 +6,7 @@ import { messageOf, Problem } from "../common/problem.ts";
 import { backup } from "./commands/backup.ts";
 import { cancel } from "./commands/cancel.ts";
 import { drift } from "./commands/drift.ts";
+import { dump } from "./commands/dump.ts";
 import { history } from "./commands/history.ts";
 import { kept } from "./commands/kept.ts";
 import { list } from "./commands/list.ts";
@@ -209,6 +210,27 @@ function describeProgram(terminal: Terminal, exit: (code: number) => void): Comm
     .addHelpText(
       "after",
       examples("verify", "verify 2026-11-24 03:15:02", "verify --identity backup-key.txt"),
+    );
+
+  program
+    .command("dump")
+    .description("write the database as SQL to standard output, whatever its size")
+    .argument("[time...]", "time of a backup, or latest; without it the database as it is now")
+    .option("--no-owner", "without owners and grants, for a server that lacks the roles")
+    .option("--copy", COPY)
+    .option("--identity <file>", IDENTITY)
+    .option("--accept-origin", "with a time: also one that may be somebody else's, as list says")
+    .action(async (time: string[], { owner, ...options }, command: Command) => {
+      const chosen = { ...options, noOwner: owner === false };
+      await dump(await open(common(command)), time.join(" "), chosen);
+    })
+    .addHelpText(
+      "after",
+      examples(
+        "dump > dump.sql",
+        "dump --no-owner > dump.sql",
+        "dump latest --identity backup-key.txt | gzip > dump.sql.gz",
+      ),
     );
 
   program

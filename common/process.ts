@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
+import { pipeline, type Readable, type Writable } from "node:stream";
 import { Problem } from "./problem.ts";
 
 export interface Outcome {
@@ -28,6 +29,8 @@ export interface RunOptions {
   readonly lifeline?: Lifeline;
   /** Called for each line of standard output; what it throws ends the program. */
   readonly onLine: (line: string) => void;
+  /** Takes standard output as it comes; then `onLine` is called for the lines of standard error. */
+  readonly output?: Writable;
 }
 
 /** How a program learns that it is still wanted, and that it is not. */
@@ -92,8 +95,12 @@ export function runProgram(
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       stderr = (stderr + text).slice(-65_536);
     });
-    const lines = createInterface({ input: child.stdout });
-    const read = new Promise<void>((done) => lines.once("close", done));
+    const { output } = options;
+    const lines = createInterface({ input: output === undefined ? child.stdout : child.stderr });
+    const read = Promise.all([
+      new Promise<void>((done) => lines.once("close", done)),
+      output && written(child.stdout, output).catch(stop),
+    ]);
     lines.on("line", (line) => {
       try {
         options.onLine(line);
@@ -118,6 +125,13 @@ export function runProgram(
       else if (code === null) reject(new Problem(`${program} was stopped by ${signal}.`));
       else resolve({ code, stderr });
     });
+  });
+}
+
+/** @throws whatever kept the output from being written */
+function written(from: Readable, output: Writable): Promise<void> {
+  return new Promise((resolve, reject) => {
+    pipeline(from, output, (error) => (error ? reject(error) : resolve()));
   });
 }
 

@@ -4,6 +4,9 @@
  * @packageDocumentation
  */
 
+// First, before anything that an older Node lacks.
+import "./pulumi/supportedNode.ts";
+
 export type { SslMode } from "../common/contracts/agentEnvironment/postgres.ts";
 export type { BackupOutputs } from "../common/contracts/stackOutputs.ts";
 export { Problem } from "../common/problem.ts";

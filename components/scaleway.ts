@@ -3,6 +3,8 @@
  *
  * @packageDocumentation
  */
+import "./pulumi/supportedNode.ts";
+
 export {
   ScalewayBackupBucket,
   type ScalewayBackupBucketArgs,

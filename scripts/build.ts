@@ -26,8 +26,22 @@ const {
   ...manifest
 } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 const compiled = JSON.parse(JSON.stringify(manifest).replaceAll(/(\.\/[\w/*]+)\.ts"/g, '$1.js"'));
-writeFileSync(join(dist, "package.json"), `${JSON.stringify(compiled, null, 2)}\n`);
+/** For `moduleResolution: node`, which knows no `exports`: that of Pulumi's template until March 2026. */
+const olderResolution = {
+  main: compiled.exports["."],
+  types: declarationsOf(compiled.exports["."]),
+  typesVersions: { "*": { scaleway: [declarationsOf(compiled.exports["./scaleway"])] } },
+};
+writeFileSync(
+  join(dist, "package.json"),
+  `${JSON.stringify({ ...compiled, ...olderResolution }, null, 2)}\n`,
+);
 for (const file of ["README.md", "LICENSE", "common/contracts/manifest.schema.json"])
   cpSync(join(root, file), join(dist, file));
-chmodSync(join(dist, "cli/main.js"), 0o755);
+chmodSync(join(dist, "cli/start.mjs"), 0o755);
+
+function declarationsOf(module: string): string {
+  return module.replace(/\.js$/, ".d.ts");
+}
+
 console.log(`dist/ is ready: npm publish dist`);

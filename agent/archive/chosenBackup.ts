@@ -53,7 +53,28 @@ export function requireOrigin(chosen: CatalogueEntry, accepted: boolean): void {
   );
 }
 
-/** Says what is not known of where the chosen backup comes from, and when it is another server than before. */
+/**
+ * Says why it is not known who has written the chosen backup, unless that was said with the choice.
+ * @param signature what that of its manifest is worth; absent: it was not read
+ */
+export function warnOfSignature(
+  report: Report,
+  { originProblem }: CatalogueEntry,
+  signature: Signature | undefined,
+  { keys }: Trust,
+): void {
+  if (keys.length === 0) {
+    report.warn(
+      "the origin of the backup was not checked, since no signing key is given here (SIGNING_KEYS): whoever may write into the bucket can have put it there.",
+    );
+  } else if (signature !== undefined && signature !== "signed" && !originProblem) {
+    report.warn(
+      "the origin of the backup was not checked, since none of this database is signed with a key that is known here: whoever may write into the bucket can have put it there.",
+    );
+  }
+}
+
+/** Says why it is not known who has written the chosen backup, and when it comes from another server than those before. */
 export async function warnOfOrigin(
   { store, report }: Pick<AgentContext, "store" | "report">,
   {
@@ -71,15 +92,7 @@ export async function warnOfOrigin(
     readonly trust: Trust;
   },
 ): Promise<void> {
-  if (trust.keys.length === 0) {
-    report.warn(
-      "the origin of the backup was not checked, since no signing key is given here (SIGNING_KEYS): whoever may write into the bucket can have put it there.",
-    );
-  } else if (signature !== undefined && signature !== "signed" && !entry.originProblem) {
-    report.warn(
-      "the origin of the backup was not checked, since none of this database is signed with a key that is known here: whoever may write into the bucket can have put it there.",
-    );
-  }
+  warnOfSignature(report, entry, signature, trust);
   const before = countingBackups(entries).find(
     ({ kind, stamp }) => kind === "ours" && stamp < entry.stamp,
   );

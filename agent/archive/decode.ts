@@ -105,17 +105,20 @@ export async function decodeInto(
     readonly signal: AbortSignal;
     /** Called with the number of stored bytes read so far. */
     readonly onBytes?: (bytes: number) => void;
+    /** `inherit`: what the reader prints goes where this process's own output goes. @default "pipe" */
+    readonly stdout?: "pipe" | "inherit";
     /** Called with what the reader prints. */
     readonly onOutput?: (text: string) => void;
     /** Why the reader failed, where it prints that too. @default what stands on its standard error */
     readonly failure?: () => string;
   },
 ): Promise<DecodeResult> {
-  const { args, env, signal, onBytes, onOutput, failure } = options;
+  const { args, env, signal, stdout = "pipe", onBytes, onOutput, failure } = options;
   const programs = start(command, reader, {
     args,
     env,
     stdin: "pipe",
+    stdout,
     ...(secret !== undefined && { secret }),
   });
   const stop = () => programs.kill();

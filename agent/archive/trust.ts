@@ -9,5 +9,9 @@ export function signingKeysOf({ signingKeys = [] }: AgentSettings): SigningKey[]
 
 /** What the settings say of who may have written a backup. */
 export function trustOf(settings: AgentSettings): Trust {
-  return { keys: signingKeysOf(settings), encrypts: settings.encryption !== undefined };
+  return {
+    keys: signingKeysOf(settings),
+    since: settings.signingSince,
+    encrypts: settings.encryption !== undefined,
+  };
 }

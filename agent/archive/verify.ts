@@ -2,17 +2,21 @@ import { LONGEST_HEADER, needsPassphrase, parseHeader } from "../../common/age/h
 import type { AgeSecrets } from "../../common/age/stanzas.ts";
 import { DamagedObject } from "../../common/age/stream.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
-import { signManifest } from "../../common/contracts/manifestMac.ts";
+import { type Signature, signManifest } from "../../common/contracts/manifestMac.ts";
 import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
 import { listJudged } from "../../storage/catalogue/judgeOrigin.ts";
 import { manifestKey, parseKey, verifiedKey } from "../../storage/catalogue/objectKeys.ts";
-import { readManifest } from "../../storage/catalogue/readManifest.ts";
+import {
+  readOriginalManifest,
+  readSignedOriginal,
+  requireSize,
+} from "../../storage/catalogue/readManifest.ts";
 import { chooseBackup } from "../../storage/catalogue/selectBackup.ts";
 import { readStart } from "../../storage/s3/download.ts";
 import { putNew } from "../../storage/upload/conditionalPut.ts";
 import type { AgentContext } from "../runtime/context.ts";
-import { warnOfChoice } from "./chosenBackup.ts";
+import { warnOfChoice, warnOfSignature } from "./chosenBackup.ts";
 import { type BackupToVerify, readArchive, readStoredBytes } from "./readBack.ts";
 import { signingKeysOf, trustOf } from "./trust.ts";
 
@@ -26,6 +30,7 @@ export type VerificationDepth = "full" | "stored";
  * Without the private key of a recipient only the stored bytes and their age framing can be checked. That is reported, and
  * never counts as verified.
  * @param manifest null for the old image's backups
+ * @param signature what that of the manifest is worth; null: nothing is known of it
  * @throws Problem when the backup is damaged, or the secret that was given is wrong
  */
 export async function verify(
@@ -33,6 +38,7 @@ export async function verify(
   entry: BackupToVerify,
   manifest: Manifest | null,
   secrets: AgeSecrets,
+  signature: Signature | null,
 ): Promise<VerificationDepth> {
   const { report } = context;
   const started = performance.now();
@@ -60,6 +66,7 @@ export async function verify(
     bytes: entry.bytes,
     tables,
     unchecked,
+    signature,
     elapsedMs,
   });
   return depth;
@@ -79,11 +86,25 @@ export async function verifyChosen(
   const { database } = settings.postgres;
   const { bucket, prefix, names } = store.address;
   const also = wanted.replace(/Z$/, "");
-  const entries = await listJudged(store, database, trustOf(settings), { also });
-  const entry = chooseBackup(entries, wanted, database, `s3://${bucket}/${prefix}`, names);
+  const trust = trustOf(settings);
+  const entries = await listJudged(store, database, trust, { also });
+  const listed = chooseBackup(entries, wanted, database, `s3://${bucket}/${prefix}`, names);
+  const original = await readSignedOriginal(store, listed, trust.keys);
+  const entry = original === undefined ? listed : { ...listed, originProblem: null };
   warnOfChoice(report, entries, entry, wanted);
-  const manifest = entry.kind === "legacy" ? null : await readManifest(store, entry);
-  return verify(context, entry, manifest, secrets);
+  const read =
+    original ??
+    (entry.kind === "legacy" ? undefined : await readOriginalManifest(store, entry, trust.keys));
+  if (read !== undefined) requireSize(read.manifest, entry);
+  if (read?.storedAt !== undefined) {
+    report.warn(
+      `${entry.manifestKey} was overwritten. The version that was written first, at ${read.storedAt.slice(0, 19)}Z, is compared with.`,
+    );
+  }
+  warnOfSignature(report, entry, read?.signature, trust);
+  const signature = trust.keys.length === 0 ? null : (read?.signature ?? null);
+  if (signature === "signed") report.line("Its manifest is signed with a key that is known here.");
+  return verify(context, entry, read?.manifest ?? null, secrets, signature);
 }
 
 /**
@@ -100,7 +121,7 @@ export async function verifyNew(context: AgentContext, manifest: Manifest): Prom
   };
   const entry = { database: manifest.database, stamp, key, bytes, verifiedKey: null };
   try {
-    await verify(context, entry, manifest, secrets);
+    await verify(context, entry, manifest, secrets, manifest.mac ? "signed" : null);
   } catch (error) {
     if (context.signal.aborted) {
       throw new Problem(`the backup is stored as ${key} and counts, but it was not verified.`, {

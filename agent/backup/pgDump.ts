@@ -61,6 +61,22 @@ export function startDump(
   return runPipeline('nice -n 10 pg_dump "$@"', zstd, options);
 }
 
+/** Options of pg_dump and pg_restore that leave owners and grants out: their roles are those of one server. */
+export const WITHOUT_OWNERS = ["--no-owner", "--no-privileges"];
+
+/**
+ * Starts a dump of the database as SQL. It goes where this process's own output goes, without passing through it: whoever
+ * reads slowly slows pg_dump.
+ */
+export function startSqlDump(settings: ServerSettings, noOwner: boolean): Program {
+  return runProgram('exec nice -n 10 pg_dump "$@"', {
+    args: dumpArguments(settings, [...(noOwner ? WITHOUT_OWNERS : [])], "plain"),
+    env: { ...libpqEnvironment(settings), ...UNTRANSLATED },
+    stdin: "ignore",
+    stdout: "inherit",
+  });
+}
+
 /** What is in a dump, by its table of contents. */
 export interface DumpContents {
   /** Oids of the tables that are defined in it. */
@@ -140,11 +156,15 @@ export function dumpFailure(exit: { readonly code: number | null; readonly stder
     : described;
 }
 
-function dumpArguments(settings: ServerSettings, more: readonly string[]): string[] {
+function dumpArguments(
+  settings: ServerSettings,
+  more: readonly string[],
+  format: "custom" | "plain" = "custom",
+): string[] {
   return [
     `--lock-wait-timeout=${LOCK_TIMEOUT}`,
     ...parseExtraOptions(settings.dumpOptions),
-    "--format=custom",
+    `--format=${format}`,
     "--no-password",
     ...more,
     `--dbname=${connectionString(settings.database)}`,

@@ -63,7 +63,7 @@ function overwritten(key: string, storedAt: string): string {
  */
 export async function chooseFor(
   { settings, store, report, signal }: AgentContext,
-  request: RestoreRequest,
+  request: Pick<RestoreRequest, "wanted" | "notAfter" | "acceptOrigin">,
 ): Promise<Choice> {
   const { database } = settings.postgres;
   const { bucket, prefix } = store.address;

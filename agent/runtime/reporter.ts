@@ -23,14 +23,19 @@ export interface Report {
  * A report on this process's standard output.
  * @param json one JSON object a line instead of text
  * @param redact takes the secrets out of a text
+ * @param output where it goes instead
  */
-export function openReport(json: boolean, redact: (text: string) => string): Report {
+export function openReport(
+  json: boolean,
+  redact: (text: string) => string,
+  output: NodeJS.WritableStream = process.stdout,
+): Report {
   // A line of somebody else's text is indented, so that it never passes for one of ours.
   const shown = (text: string) => printable(redact(text)).replaceAll("\n", "\n  ");
-  const out = (text: string) => process.stdout.write(`${shown(text)}\n`);
+  const out = (text: string) => output.write(`${shown(text)}\n`);
   const err = (text: string) => process.stderr.write(`${shown(text)}\n`);
   const event = (event: AgentEvent) => {
-    if (json) process.stdout.write(`${redact(printableJson(event))}\n`);
+    if (json) output.write(`${redact(printableJson(event))}\n`);
   };
   return {
     event,

@@ -15,7 +15,7 @@ export interface ExitResult {
 interface Running {
   /** Standard input of the first program; null unless asked for. */
   readonly stdin: Writable | null;
-  /** Standard output of the last program. */
+  /** Standard output of the last program; empty where that is this process's own. */
   readonly stdout: Readable;
   /** Ends everything at once. */
   kill(): void;
@@ -35,6 +35,8 @@ interface Options {
   readonly args: readonly string[];
   readonly env: NodeJS.ProcessEnv;
   readonly stdin: "ignore" | "pipe";
+  /** `inherit`: what the last program writes goes where this process's own output goes, and never enters it. @default "pipe" */
+  readonly stdout?: "pipe" | "inherit";
   /** Called with what the program, the first of two, writes to standard error. */
   readonly onStderr?: (text: string) => void;
 }
@@ -48,12 +50,15 @@ const STDERR_KEPT = 4096;
  * Runs one program.
  * @param text shell text of a single command; `"$@"` stands for `args`. Never put a name or a value into it
  */
-export function runProgram(text: string, { args, env, stdin, onStderr }: Options): Program {
+export function runProgram(
+  text: string,
+  { args, env, stdin, stdout = "pipe", onStderr }: Options,
+): Program {
   // The program replaces the shell: what it writes comes here straight, and its end is the child's.
   const child = spawn("sh", ["-c", text, "program", ...args], {
     env,
     detached: true,
-    stdio: [stdin, "pipe", "pipe"],
+    stdio: [stdin, stdout, "pipe"],
   });
   const errors = tail(child.stderr as Readable, onStderr);
   return running(child, (code, signal) => ({
@@ -76,6 +81,7 @@ export function runPipeline(
     args,
     env,
     stdin,
+    stdout = "pipe",
     secret,
     onStderr,
   }: Options & {
@@ -90,7 +96,7 @@ export function runPipeline(
     detached: true,
     stdio: [
       stdin,
-      "pipe",
+      stdout,
       "pipe",
       "pipe",
       "pipe",
@@ -125,7 +131,8 @@ function running<T>(
   // When a child ends, Node throws away the output that nobody has begun to read. A reader may come later: taken over
   // at once, the output waits for it.
   const stdout = new PassThrough();
-  pipeline(child.stdout as Readable, stdout, () => {});
+  if (child.stdout === null) stdout.end();
+  else pipeline(child.stdout, stdout, () => {});
   const ended = new Promise<T>((resolve, reject) => {
     child.once("error", reject);
     child.once("close", (code, signal) => resolve(result(code, signal)));

@@ -1,7 +1,7 @@
 import type { ActivityEvent } from "../../common/contracts/agentEvents.ts";
 import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
-import { runAgent } from "../session/agentCall.ts";
+import { OlderAgent, runAgent } from "../session/agentCall.ts";
 import type { Session } from "../session/session.ts";
 import { formatAge, formatDuration, formatStamp, plural } from "../terminal/format.ts";
 import { paint } from "../terminal/render.ts";
@@ -21,7 +21,7 @@ export async function readActivity({
     return activity;
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    return /unknown command 'activity'/.test(error.message) ? undefined : error;
+    return error instanceof OlderAgent ? undefined : error;
   }
 }
 

@@ -23,7 +23,7 @@ export const driftExitCode = 7;
 export async function drift(session: Session, stack: StackChoice): Promise<number> {
   const { screen } = session;
   screen.progress("  reading every resource of the stack");
-  const refreshed = findDifferences(await previewRefresh(stack));
+  const refreshed = findDifferences(await previewRefresh(stack), session.container.up);
   screen.progress("  reading the backups");
   const backups = await judgeBackups(session, stack, refreshed.differences);
   const copy = forCopy(session);
@@ -116,12 +116,12 @@ async function judgeBackups(
 }
 
 /** The container went down after the engine had looked. */
-function downDifference({ host, name }: Container): Difference {
+function downDifference({ host, name, up }: Container): Difference {
   return {
     plane: "host",
     subject: `${host} ${name}`,
     declared: "running",
     found: "not running",
-    remedy: "pulumi up starts it",
+    remedy: `${up} starts it`,
   };
 }

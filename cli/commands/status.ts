@@ -46,7 +46,7 @@ export async function status(session: Session, stack: StackChoice): Promise<numb
     describeFreshness(one, what, several ? one.database : "");
   const rows = [
     ["container", `${container.name} on ${container.host}`],
-    ...(inspected ? describeState(state) : [["state", paint.bad("not known")]]),
+    ...(inspected ? describeState(state, container.up) : [["state", paint.bad("not known")]]),
     ["image", (inspected && state.image) || backup.image],
     ["schedule", backup.schedule.includes("TZ=") ? backup.schedule : `${backup.schedule} (UTC)`],
     ...judged.flatMap(describe("backup")),
@@ -88,13 +88,14 @@ export async function status(session: Session, stack: StackChoice): Promise<numb
   return error === undefined ? 0 : 1;
 }
 
-function describeState(state: ContainerState): string[][] {
+/** @param up the command that starts it */
+function describeState(state: ContainerState, up: string): string[][] {
   const fit = state.running && state.health !== "unhealthy";
   const details = [
     [state.status, state.since].filter(Boolean).join(" "),
     state.health ?? "",
     state.restarts > 0 ? `restarted ${state.restarts} times` : "",
-    state.running ? "" : "pulumi up starts it",
+    state.running ? "" : `${up} starts it`,
   ].filter(Boolean);
   return [
     ["state", (fit ? paint.good : paint.bad)(details.join(", "))],

@@ -49,7 +49,7 @@ export async function verify(
       if (!line.startsWith("not checked:")) screen.warn(line);
     },
   });
-  const { depth, bytes, tables, unchecked, elapsedMs } = verified;
+  const { depth, bytes, tables, unchecked, signature, elapsedMs } = verified;
   const what = `${backup.database} of ${formatStamp(stamp)} UTC, ${formatBytes(bytes)}`;
   screen.line(
     depth === "full"
@@ -61,6 +61,7 @@ export async function verify(
       "  Nothing was restored: only a restore shows that it can be, for instance restore --into NAME.",
     );
   }
+  if (signature === "signed") screen.line("  Its manifest is signed with a key of this stack.");
   if (unchecked !== null) screen.line(`  not checked: ${unchecked}`);
   screen.document({ ...verified, host: container.host });
   return depth === "full" ? 0 : UNREADABLE;

@@ -1,3 +1,4 @@
+import type { Writable } from "node:stream";
 import {
   type AgentEvent,
   type CopiedEvent,
@@ -16,10 +17,15 @@ export interface Container {
   readonly name: string;
   readonly host: string;
   readonly connection: HostConnection;
+  /** The command that boots or starts it: `pulumi up`, or with `--refresh`. */
+  readonly up: string;
 }
 
 /** The container is not there or does not run, so nothing can be asked of it. */
 export class ContainerDown extends Problem {}
+
+/** The agent in the container does not know the command yet. */
+export class OlderAgent extends Problem {}
 
 /** The agent has run and reports why it failed, in its own sentence. */
 export class AgentError extends Problem {}
@@ -28,10 +34,11 @@ export class AgentError extends Problem {}
 export function containerOn(
   { container: name, proxy, identityFiles }: BackupOutputs,
   host: SshHop,
+  up: string,
   keySource?: KeySource,
 ): Container {
   const connection = new HostConnection({ host, proxy, identityFiles }, keySource);
-  return { name, host: host.host, connection };
+  return { name, host: host.host, connection, up };
 }
 
 export interface AgentCall {
@@ -46,10 +53,12 @@ export interface AgentCall {
   readonly onCopied?: (event: CopiedEvent) => void;
   /** Called for each line that the agent, or ssh, has for a person beside the result. */
   readonly onStderrLine?: (line: string) => void;
+  /** Takes what the agent writes to standard output, for a command whose events are on standard error. */
+  readonly output?: Writable;
 }
 
 /** Commands of the agent that take their time and may change something: with them it learns when nobody waits any more. */
-const ATTACHED = new Set(["backup", "restore", "undo", "verify"]);
+const ATTACHED = new Set(["backup", "dump", "restore", "undo", "verify"]);
 /** What an agent of an earlier version answers to that. */
 const OLDER_AGENT = "unknown option '--attached'";
 
@@ -91,7 +100,7 @@ async function runOnce<Name extends FinalEvent["event"]>(
   container: Container,
   args: readonly string[],
   final: Name,
-  { input, codes = [0], onProgress, onResult, onCopied, onStderrLine }: AgentCall,
+  { input, codes = [0], onProgress, onResult, onCopied, onStderrLine, output }: AgentCall,
   manner: Manner,
 ): Promise<Extract<FinalEvent, { event: Name }> | "older agent"> {
   let result: Extract<FinalEvent, { event: Name }> | undefined;
@@ -121,6 +130,7 @@ async function runOnce<Name extends FinalEvent["event"]>(
     .run({
       words: words(container, args, { attached, interactive: attached || input !== undefined }),
       onLine,
+      output,
       // The empty line ends the secret, or says that there is none.
       input: attached ? `${input ?? ""}\n` : input,
       ...(attached && { lifeline }),
@@ -132,7 +142,10 @@ async function runOnce<Name extends FinalEvent["event"]>(
     });
   if (attached && stderr.includes(OLDER_AGENT)) return "older agent";
   if (failure !== undefined || (result !== undefined && codes.includes(code))) {
-    for (const line of stderr.split("\n").filter(Boolean)) onStderrLine?.(line);
+    const lines = stderr.split("\n").filter(Boolean);
+    // Among events, what is none is for a person.
+    const isForPerson = (line: string) => output === undefined || !line.startsWith('{"event":');
+    for (const line of lines.filter(isForPerson)) onStderrLine?.(line);
   }
   if (failure !== undefined) throw new AgentError(failure);
   if (!codes.includes(code)) throw dockerProblem(container, code, stderr);
@@ -177,14 +190,14 @@ function afterLoss({ name, host }: Container): string {
 
 /** What `docker` on the host answered, in a sentence. */
 export function dockerProblem(container: Container, code: number, stderr: string): Problem {
-  const { name, host } = container;
+  const { name, host, up } = container;
   const last = lastLine(stderr);
   if (/no such (container|object)/i.test(stderr)) {
-    return new ContainerDown(`there is no container ${name} on ${host}. Run pulumi up to boot it.`);
+    return new ContainerDown(`there is no container ${name} on ${host}. Run ${up} to boot it.`);
   }
   if (/is not running|is paused/i.test(stderr)) {
     return new ContainerDown(
-      `the container ${name} on ${host} is not running. Run pulumi up to start it.`,
+      `the container ${name} on ${host} is not running. Run ${up} to start it.`,
     );
   }
   if (/is restarting/i.test(stderr)) {
@@ -205,6 +218,11 @@ export function dockerProblem(container: Container, code: number, stderr: string
   if (/executable file not found/i.test(stderr)) {
     return new Problem(
       `the container ${name} on ${host} has no agent: its image is not the one of this project. Run pulumi up to replace it.`,
+    );
+  }
+  if (/unknown command '/.test(stderr)) {
+    return new OlderAgent(
+      `the agent in ${name} on ${host} is of an earlier version, which cannot do this. Run pulumi up to replace it.`,
     );
   }
   if (/docker: (command )?not found/i.test(stderr)) {

@@ -1,3 +1,4 @@
+import type { Writable } from "node:stream";
 import { Problem } from "../../common/problem.ts";
 import type { Lifeline, Outcome } from "../../common/process.ts";
 import { runOnHost } from "../../common/ssh/client.ts";
@@ -16,6 +17,8 @@ export interface RemoteCommand {
   readonly words: readonly string[];
   /** Called for each line of standard output. */
   readonly onLine: (line: string) => void;
+  /** Takes standard output as it comes; then `onLine` is called for the lines of standard error. */
+  readonly output?: Writable | undefined;
   /** Standard input of the command: the way for a secret. */
   readonly input?: string | undefined;
   /** Keeps standard input open: its end stops what runs there. */
@@ -61,13 +64,14 @@ export class HostConnection {
 
 async function run(
   route: Route,
-  { words, onLine, input, lifeline, interrupted }: RemoteCommand,
+  { words, onLine, output, input, lifeline, interrupted }: RemoteCommand,
 ): Promise<Outcome> {
   return runOnHost(route, words, {
     // A person sits here, with names, keys and bastions of their own in ~/.ssh/config.
     configuration: "user",
     onLine,
     interrupted,
+    ...(output !== undefined && { output }),
     ...(input !== undefined && { input }),
     ...(lifeline !== undefined && { lifeline }),
   });

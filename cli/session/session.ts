@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { type BackupOutputs, findBackupOutputs } from "../../common/contracts/stackOutputs.ts";
 import { Problem } from "../../common/problem.ts";
 import { shellQuote } from "../../common/ssh/command.ts";
+import { healingCommand } from "../stack/project.ts";
 import { stackOutputs } from "../stack/pulumi.ts";
 import { sshPrivateKey } from "../stack/stateSecrets.ts";
 import type { Screen } from "../terminal/screen.ts";
@@ -63,7 +64,12 @@ export async function openSession(options: CommonOptions, screen: Screen): Promi
   return {
     backup: { ...backup, database: first },
     databases,
-    container: containerOn(backup, host, keyInState(options, backup, host.host)),
+    container: containerOn(
+      backup,
+      host,
+      healingCommand(options.cwd),
+      keyInState(options, backup, host.host),
+    ),
     screen,
     commandLine: (words) => commandLine(options, words),
   };

@@ -29,10 +29,11 @@ export interface RefreshResult {
   readonly others: number;
 }
 
-const putsBack = "pulumi up puts it back";
-
-/** Turns the events of a refresh into rows. Only resources below a component of this package count. */
-export function findDifferences(events: readonly EngineEvent[]): RefreshResult {
+/**
+ * Turns the events of a refresh into rows. Only resources below a component of this package count.
+ * @param up the command that puts back what has drifted
+ */
+export function findDifferences(events: readonly EngineEvent[], up: string): RefreshResult {
   const read = events.flatMap(({ resOutputsEvent }) =>
     resOutputsEvent ? [resOutputsEvent.metadata] : [],
   );
@@ -41,24 +42,26 @@ export function findDifferences(events: readonly EngineEvent[]): RefreshResult {
   return {
     notChecked: read.flatMap(notCheckedOf).sort((a, b) => a.subject.localeCompare(b.subject)),
     differences: ofBackups
-      .flatMap(differencesOf)
+      .flatMap((step) => differencesOf(step, up))
       .sort((a, b) => a.plane.localeCompare(b.plane) || a.subject.localeCompare(b.subject)),
     others: steps.length - ofBackups.length,
   };
 }
 
-function differencesOf(step: StepMetadata): Difference[] {
+function differencesOf(step: StepMetadata, up: string): Difference[] {
   const [, type = ""] = /^pulumi-nodejs:dynamic\/.*:(\w+)$/.exec(step.type) ?? [];
-  if (type === "AccessoryState") return containerDifferences(step);
-  if (type === "RenderedBlock" || type === "SecretsBlock") return [blockDifference(step)];
+  if (type === "AccessoryState") return containerDifferences(step, up);
+  if (type === "RenderedBlock" || type === "SecretsBlock") return [blockDifference(step, up)];
   if (step.type.includes("LifecycleConfiguration") && step.op === "update") {
     const rows = lifecycleDifferences(properties(step.old), properties(step.new));
     if (rows.length > 0) {
-      return rows.map((row) => ({ plane: "cloud", ...row, remedy: putsBack }));
+      return rows.map((row) => ({ plane: "cloud", ...row, remedy: putsBack(up) }));
     }
   }
-  return resourceDifferences(step);
+  return resourceDifferences(step, up);
 }
+
+const putsBack = (up: string) => `${up} puts it back`;
 
 /** As components/internal/markedBlock.ts says it. */
 function notCheckedOf(step: StepMetadata): NotChecked[] {
@@ -76,32 +79,32 @@ const watched: Readonly<Record<string, string>> = {
 /** What the container was started with, setting by setting. */
 const SETTINGS = "settings.";
 
-function containerDifferences(step: StepMetadata): Difference[] {
+function containerDifferences(step: StepMetadata, up: string): Difference[] {
   // The identity is `host/container`; where it is reached is secret in the state.
   const subject = step.old?.id.replace("/", " ") ?? nameOf(step);
   const row = { plane: "host", subject } as const;
   if (step.op === "delete") {
-    return [{ ...row, declared: "running", found: "missing", remedy: "pulumi up boots it" }];
+    return [{ ...row, declared: "running", found: "missing", remedy: `${up} boots it` }];
   }
   const changes = changesOf(step).filter(
     ({ path }) => path === "status" || path in watched || path.startsWith(SETTINGS),
   );
-  if (changes.length === 0) return resourceDifferences(step);
+  if (changes.length === 0) return resourceDifferences(step, up);
   return changes.map(({ path, declared, found }) =>
     path === "status"
-      ? { ...row, declared, found, remedy: "pulumi up starts it" }
+      ? { ...row, declared, found, remedy: `${up} starts it` }
       : {
           ...row,
           declared: `${watched[path] ?? path.slice(SETTINGS.length)} ${shorten(declared)}`,
           found: shorten(found) || "none",
-          remedy: putsBack,
+          remedy: putsBack(up),
         },
   );
 }
 
-function blockDifference(step: StepMetadata): Difference {
+function blockDifference(step: StepMetadata, up: string): Difference {
   const declared = properties(step.old);
-  const row = { plane: "host", subject: blockName(step), remedy: putsBack } as const;
+  const row = { plane: "host", subject: blockName(step), remedy: putsBack(up) } as const;
   if (step.op === "delete") return { ...row, declared: "as rendered", found: "missing" };
   const [was, is] = [declared["block"], properties(step.new)["block"]];
   if (typeof was !== "string" || typeof is !== "string" || step.type.endsWith(":SecretsBlock")) {
@@ -121,18 +124,20 @@ function blockName(step: StepMetadata): string {
   return `${basename(String(properties(step.old)["file"] ?? nameOf(step)))} block`;
 }
 
-function resourceDifferences(step: StepMetadata): Difference[] {
+function resourceDifferences(step: StepMetadata, up: string): Difference[] {
   const kind = readableType(step.type);
   // A bucket that is not on AWS is watched by dynamic resources, as the host is.
   const onHost = /^(pulumi-nodejs:dynamic(?!.*:S3)|command:)/.test(step.type);
   const plane = onHost ? "host" : "cloud";
   const subject = `${kind} ${nameOf(step)}`;
   if (step.op === "delete") {
-    return [{ plane, subject, declared: "present", found: "missing", remedy: putsBack }];
+    return [{ plane, subject, declared: "present", found: "missing", remedy: putsBack(up) }];
   }
   const changes = changesOf(step);
   if (changes.length === 0) {
-    return [{ plane, subject, declared: "as in the state", found: "changed", remedy: putsBack }];
+    return [
+      { plane, subject, declared: "as in the state", found: "changed", remedy: putsBack(up) },
+    ];
   }
   return changes.map(({ path, declared, found }) => ({
     plane,
@@ -141,7 +146,7 @@ function resourceDifferences(step: StepMetadata): Difference[] {
     found: shorten(found),
     remedy: path.startsWith("conflicts")
       ? "remove that rule: this stack did not make it"
-      : putsBack,
+      : putsBack(up),
   }));
 }
 

@@ -4,7 +4,7 @@ import { printable, printableJson } from "../../common/printable.ts";
 /** Where the program's text goes, and where the answer to a question comes from. */
 export interface Terminal {
   readonly input: Readable & { readonly isTTY?: boolean };
-  readonly out: Writable;
+  readonly out: Writable & { readonly isTTY?: boolean };
   readonly err: Writable & { readonly isTTY?: boolean; readonly columns?: number };
 }
 

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { Problem } from "../problem.ts";
 import { manifestSchema } from "./manifest.ts";
-import { ORIGIN_PROBLEMS } from "./manifestMac.ts";
+import { ORIGIN_PROBLEMS, SIGNATURES } from "./manifestMac.ts";
 import { restoreRecordSchema } from "./restoreRecord.ts";
 
 // The JSON events of the agent, one a line on its standard output with `--json`: the contract between the container and
@@ -106,6 +106,17 @@ const verifiedSchema = z.object({
   tables: z.number().nullable(),
   /** What was not checked, as a sentence; null when everything was. */
   unchecked: z.string().nullable(),
+  /** What the manifest's signature is worth to the keys there; null: there are none, or no manifest, so nothing was checked. */
+  signature: z.enum(SIGNATURES).nullable().catch("wrong").default(null),
+  elapsedMs: z.number(),
+});
+
+/** The SQL that `dump` writes to standard output is whole. Its events stand on standard error. */
+const dumpedSchema = z.object({
+  event: z.literal("dumped"),
+  database: z.string(),
+  /** Stamp of the backup; null: of the database as it is. */
+  from: z.string().nullable(),
   elapsedMs: z.number(),
 });
 
@@ -210,6 +221,7 @@ const eventSchema = z.discriminatedUnion("event", [
   plannedSchema,
   undoneSchema,
   verifiedSchema,
+  dumpedSchema,
   databasesSchema,
   keptSchema,
   droppedSchema,

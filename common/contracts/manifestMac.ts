@@ -13,15 +13,17 @@ export interface SigningKey {
 }
 
 /** What the signature of a manifest is worth to whoever has these keys. */
-export type Signature =
+export type Signature = (typeof SIGNATURES)[number];
+export const SIGNATURES = [
   /** Written by somebody who has one of the keys, and unchanged since. */
-  | "signed"
+  "signed",
   /** Without a signature, as all were before signing. */
-  | "unsigned"
+  "unsigned",
   /** Changed since it was signed, or made up. */
-  | "wrong"
+  "wrong",
   /** Signed with a key that is not among these. */
-  | "unknown key";
+  "unknown key",
+] as const;
 
 /**
  * Why a backup may be somebody else's. While a signed backup of the database is there: `unsigned`, `wrongly signed`,

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Writable } from "node:stream";
 import { type Lifeline, type Outcome, runProgram } from "../process.ts";
 import { type Configuration, sshArguments } from "./command.ts";
 import { sshProblem } from "./errors.ts";
@@ -18,6 +19,8 @@ export interface SshOptions {
   readonly lifeline?: Lifeline;
   /** Called for each line of standard output. */
   readonly onLine: (line: string) => void;
+  /** Takes standard output as it comes; then `onLine` is called for the lines of standard error. */
+  readonly output?: Writable | undefined;
   /** Sentence for an interruption from the keyboard or by a signal. */
   readonly interrupted: string;
   /** How long the command may take. @default as long as the connection holds */
@@ -36,7 +39,7 @@ export interface SshOptions {
 export async function runOnHost(
   route: Route,
   command: string | readonly string[],
-  { configuration, input, lifeline, onLine, interrupted, minutes }: SshOptions,
+  { configuration, input, lifeline, onLine, output, interrupted, minutes }: SshOptions,
 ): Promise<Outcome> {
   const { privateKey, identityFiles = [] } = route;
   if (privateKey !== undefined) checkPrivateKey(privateKey);
@@ -55,6 +58,7 @@ export async function runOnHost(
       missing: "ssh is not on PATH. Install the OpenSSH client.",
       interrupted,
       onLine,
+      ...(output !== undefined && { output }),
       ...(input !== undefined && { input }),
       ...(lifeline !== undefined && { lifeline }),
       ...(minutes !== undefined && {

@@ -69,6 +69,7 @@ function entryOf(
     tier: folder === "suspect" ? null : folder,
     globalsKey: part("globals", folder),
     verifiedKey: part("verified", folder),
+    ...(manifest && { manifestStoredAt: manifest.storedAt }),
     ...(manifest !== undefined && object.storedAt > manifest.storedAt
       ? { overwritten: true, notice: overwrittenNotice(object, manifest) }
       : {}),

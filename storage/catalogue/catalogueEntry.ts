@@ -17,6 +17,8 @@ export interface CatalogueEntry {
   readonly kind: "ours" | "legacy";
   /** Full key of the manifest; null: there is none, so an entry of this package is incomplete and must not be restored. */
   readonly manifestKey: string | null;
+  /** When the service stored the manifest, ISO 8601 in UTC; absent: there is none, or who listed the entry does not tell. */
+  readonly manifestStoredAt?: string;
   /** Stored, but found suspect when it was taken or later: it never counts as latest. A manifest says why. */
   readonly suspect: boolean;
   /** Full key of a manifest under `suspect` besides the one beside the dump; absent: there is none, or it is the only one. */

@@ -98,7 +98,7 @@ const REASONS: Readonly<Record<Objection | "legacy", string>> = {
   "ahead of time": "its stamp is ahead of time, later than when it was stored",
   suspect: "it is suspect",
   unsigned:
-    "its manifest is not signed, though others here are, so whoever may write can have put it there",
+    "its manifest is not signed, though backups here are, so whoever may write can have put it there",
   "wrongly signed": "its signature is wrong: the manifest was changed or made up",
   "signed with an unknown key": "it is signed with a key that is not known here",
   "unreadable manifest": "its manifest cannot be read, so it is not known who has signed it",

@@ -11,6 +11,11 @@ import { forEachAtOnce, readSigned } from "./readManifest.ts";
 export interface Trust {
   /** By which manifests are signed; none: their origin cannot be checked. */
   readonly keys: readonly SigningKey[];
+  /**
+   * Since when every backup is signed, ISO 8601: one that was stored later, by the service's own clock, and is not signed
+   * never counts. Absent: it counts until a signed one is there, as one that is older does.
+   */
+  readonly since?: string | undefined;
   /** Whether the settings encrypt, so that a backup in clear is not one of theirs. */
   readonly encrypts: boolean;
 }
@@ -42,8 +47,9 @@ export async function listJudged(
 const BATCH = 6;
 
 /**
- * Judges the origin of backups. With keys: while one good backup is signed, one that is not may be somebody else's. So may one
- * in clear where the settings encrypt, and one that has the bytes of another and was stored later; with keys that is only
+ * Judges the origin of backups. With keys: while one good backup is signed, one that is not may be somebody else's; one that
+ * was stored since signing began may be in any case, so that nobody gains by replacing every signed manifest. So may one in
+ * clear where the settings encrypt, and one that has the bytes of another and was stored later; with keys that is only
  * named, since a signature says more.
  * @param entries of one database
  */
@@ -74,17 +80,20 @@ export async function judgeOrigin(
   for (let batch = enough; signed < enough && waiting.length > 0; batch = BATCH) {
     await forEachAtOnce(waiting.splice(0, batch), judge);
   }
-  if (signed === 0) return candidates;
   for (const entry of candidates) {
     if (entry.kind === "legacy") problems.set(entry, "unsigned");
     if (entry.stamp !== also || entry.kind !== "ours" || entry.manifestKey === null) continue;
     const { originProblem } = await reader.read(entry);
     if (originProblem !== undefined) problems.set(entry, originProblem);
   }
+  for (const entry of problems.keys()) {
+    if (signed === 0 && !isStoredSince(entry, trust.since)) problems.delete(entry);
+  }
   const judged = candidates.map((entry): CatalogueEntry => {
     const originProblem = problems.get(entry) ?? entry.originProblem;
     return originProblem === undefined ? entry : { ...entry, originProblem };
   });
+  if (signed === 0) return withoutReplays(reader, judged);
   const named: CatalogueEntry[] = [];
   for (const entry of judged) {
     const original =
@@ -94,6 +103,15 @@ export async function judgeOrigin(
     );
   }
   return named;
+}
+
+/** Whether its dump or its manifest was. */
+function isStoredSince(
+  { storedAt, manifestStoredAt = storedAt }: CatalogueEntry,
+  since: string | undefined,
+): boolean {
+  if (since === undefined) return false;
+  return Math.max(Date.parse(storedAt), Date.parse(manifestStoredAt)) > Date.parse(since);
 }
 
 /** As long as the latest one that counts has the bytes of one that was stored before it, the next one is asked. */

@@ -43,7 +43,11 @@ export async function readOriginalManifest(
     return (await firstVersion(store, entry, keys, isSigned)) ?? newest;
   } catch (error) {
     if (!(error instanceof Problem) || error.cause !== undefined) throw error;
-    const found = await firstVersion(store, entry, keys, () => true);
+    const found = await firstVersion(store, entry, keys, () => true).catch((second: unknown) => {
+      // A page in the place of the service, which answers neither question.
+      if (second instanceof Problem) return undefined;
+      throw second;
+    });
     if (found === undefined) throw error;
     return found;
   }
@@ -88,7 +92,8 @@ async function firstVersion(
 /** So many versions of a manifest are tried, those that were stored first. */
 const VERSIONS = 20;
 
-function requireSize({ object }: Manifest, { key, bytes }: CatalogueEntry): void {
+/** @throws Problem when the dump has not the size that its manifest says */
+export function requireSize({ object }: Manifest, { key, bytes }: CatalogueEntry): void {
   if (object.bytes === bytes) return;
   throw new Problem(
     `${key} has ${bytes} bytes, its manifest says ${object.bytes}: its size is not the one that was written, so it was overwritten. Where the bucket keeps versions, restore finds the one that was written first.`,

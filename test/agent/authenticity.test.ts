@@ -69,6 +69,12 @@ describe("who has written a backup", { skip: unavailable, timeout: 300_000 }, ()
     assert.ok(!(await world.databases()).includes("never"));
     return failure(outcome);
   };
+  const verified = async (env: Environment, wanted: string) => {
+    const outcome = await agent({ ...env, AGE_IDENTITY_FILE }, "verify", wanted, "--json");
+    const event = outcome.events.find((e) => e.event === "verified");
+    assert(event?.event === "verified", failure(outcome) || outcome.stderr);
+    return { signature: event.signature, from: event.from, stderr: outcome.stderr };
+  };
   const list = async (env: Environment) => (await agent(env, "list")).stdout;
   const wasRun = async () =>
     (await world.query("postgres", "SELECT pg_stat_file('pwned', true) IS NOT NULL AS is"))[0]?.[
@@ -225,6 +231,46 @@ describe("who has written a backup", { skip: unavailable, timeout: 300_000 }, ()
     assert.doesNotMatch(`${wrong.stdout}${wrong.stderr}`, /secret/);
   });
 
+  it("verify looks at the signature of the backup that was chosen, not of the latest", async () => {
+    const unsigned = await vic("verified", {});
+    const older = (await world.backup(unsigned)).takenAt.slice(0, 19);
+    const env = { ...unsigned, SIGNING_KEYS: newKey() };
+    const alone = await verified(env, "latest");
+    assert.deepEqual([alone.signature, alone.from], ["unsigned", older]);
+    assert.match(alone.stderr, /origin of the backup was not checked, since none of this database/);
+    const good = (await world.backup(env)).takenAt.slice(0, 19);
+    const latest = await verified(env, "latest");
+    assert.deepEqual([latest.signature, latest.from], ["signed", good]);
+    assert.doesNotMatch(latest.stderr, /somebody else|not checked/);
+    const chosen = await verified(env, older);
+    assert.equal(chosen.signature, "unsigned");
+    assert.match(chosen.stderr, /may be somebody else's: its manifest is not signed/);
+    const elsewhere = await verified(unsigned, good);
+    assert.equal(elsewhere.signature, null);
+    assert.match(elsewhere.stderr, /was not checked.*SIGNING_KEYS/);
+  });
+
+  it("where every manifest was replaced by an unsigned one, none is latest until the next backup", async () => {
+    const since = new Date(Date.now() - 60_000).toISOString();
+    const env = await vic("all_replaced", { SIGNING_KEYS: newKey(), SIGNING_SINCE: since });
+    const good = await world.backup(env);
+    const stamp = good.takenAt.slice(0, 19);
+    const Bucket = env["S3_BUCKET"] ?? "";
+    const key = manifestKey(env["S3_PREFIX"] ?? "", "all_replaced", stamp);
+    await world.write(Bucket, key, JSON.stringify({ ...good, mac: undefined }));
+    const { manifest, dump } = await poison({});
+    const planted = stampIn(5);
+    await plant(world, env, { stamp: planted, dump, manifest });
+    const message = /no backup of all_replaced in .* \(2 are unsigned, to be chosen by their time/;
+    assert.match(await refused(env, "latest"), message);
+    for (const one of [stamp, planted]) {
+      assert.match(await refused(env, one), /not signed, though backups here are.*--accept-origin/);
+    }
+    const next = await world.backup(env);
+    assert.equal(`${(await restored(env)).from}Z`, next.takenAt);
+    assert.equal(await wasRun(), false);
+  });
+
   it("only a signed manifest under suspect/ takes a signed backup out of latest", async () => {
     const env = await vic("called_suspect", { SIGNING_KEYS: newKey() });
     const good = await world.backup(env);
@@ -251,6 +297,10 @@ describe("who has written a backup", { skip: unavailable, timeout: 300_000 }, ()
     const signed = await world.read(Bucket, key);
     await world.write(Bucket, key, JSON.stringify(unsigned));
     assert.match((await restored(env)).stderr, /manifest\.json was overwritten/);
+    const read = await verified(env, only);
+    assert.equal(read.signature, "signed");
+    assert.match(read.stderr, /manifest\.json was overwritten/);
+    assert.doesNotMatch(read.stderr, /somebody else/);
     await world.write(Bucket, key, signed);
     const good = await world.backup(env);
     for (const over of [JSON.stringify({ ...good, mac: undefined }), "x"]) {

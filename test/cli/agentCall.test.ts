@@ -6,7 +6,7 @@ import { outputs } from "./factories.ts";
 const host = { host: "192.0.2.10", port: 22, user: "root", hostKey: "ssh-ed25519 AAAAhost" };
 
 test("what docker's answers mean", () => {
-  const container = containerOn(outputs, host);
+  const container = containerOn(outputs, host, "pulumi up");
   const rows: [string, RegExp, boolean][] = [
     ["Error: No such container: shop-db_backup", /there is no container .*pulumi up/, true],
     [

@@ -4,7 +4,16 @@ import { Outside } from "./support.ts";
 
 test("every command has examples in its help", async (t) => {
   const outside = await Outside.open(t);
-  for (const command of ["backup", "list", "restore", "undo", "verify", "status", "drift"]) {
+  for (const command of [
+    "backup",
+    "dump",
+    "list",
+    "restore",
+    "undo",
+    "verify",
+    "status",
+    "drift",
+  ]) {
     const { stdout, code } = await outside.run([command, "--help"]);
     assert.match(stdout, /Examples:\n {2}\$ npx kamal-postgres-backup /);
     assert.match(stdout, /--outputs <file>/);

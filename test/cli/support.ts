@@ -30,6 +30,7 @@ case "$*" in
   *"agent backup"*) answer=backup;;
   *"agent restore"*) answer=restore;;
   *"agent verify"*) answer=verify;;
+  *"agent dump"*) answer=dump;;
   *"agent undo"*) answer=undo;;
   *"agent kept"*"--drop="*) answer=dropped;;
   *"agent kept"*) answer=kept;;
@@ -102,6 +103,7 @@ export class Outside {
       | "backup"
       | "restore"
       | "verify"
+      | "dump"
       | "undo"
       | "kept"
       | "dropped"

@@ -53,7 +53,7 @@ test("each event of the agent is read as it was written", () => {
     {
       event: "verified",
       ...{ database: "a", from: STAMP, key: "k", bytes: 1, elapsedMs: 1 },
-      ...{ depth: "stored", tables: null, unchecked: "the content" },
+      ...{ depth: "stored", tables: null, unchecked: "the content", signature: "unsigned" },
     },
   ];
   for (const event of events) assert.deepEqual(parseEvent(JSON.stringify(event)), event);

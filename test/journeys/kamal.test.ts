@@ -56,6 +56,15 @@ test("kamal config reads the rendered file", async () => {
   assert.match(config.stdout, /kamal-postgres-backup\.digest/);
 });
 
+test("dump streams the live database over the real connection", async () => {
+  const { code, stdout, stderr } = await runCli(journey.stack, ["dump"]);
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /^Dumped \S+ as it is now: .* of SQL in /m);
+  assert.match(stdout, /^COPY public\.\w+ /m);
+  assert.match(stdout, /^-- PostgreSQL database dump complete$/m);
+  assert.doesNotMatch(stdout, /"event"/);
+});
+
 test("kamal secrets print equals what the container got", async () => {
   const printed = await kamal(journey.world, ["secrets", "print"]);
   assert.equal(printed.code, 0, printed.stdout);

@@ -173,7 +173,7 @@ test("Scaleway's entry loads in the older module form too; without its peer it a
 
 test("its command runs", () => {
   const result = run(process.execPath, [
-    "node_modules/kamal-postgres-backup/cli/main.js",
+    "node_modules/kamal-postgres-backup/cli/start.mjs",
     "--help",
   ]);
   assert.equal(result.code, 0, result.said);
@@ -202,4 +202,36 @@ test("its types serve a strict program, and refuse a wrong one", () => {
   assert.notEqual(code, 0);
   assert.match(said, /bad\.mts.*Type 'number' is not assignable to type 'Retention'/);
   assert.doesNotMatch(said, /good\.mts|^error/m);
+});
+
+test("they serve a program in the older module form, as Pulumi's template made it until March 2026", () => {
+  const program = (retention: string) => `
+    import { AwsBackupBucket, PostgresBackup, Retention, Schedule } from "kamal-postgres-backup";
+    import { ScalewayBackupBucket } from "kamal-postgres-backup/scaleway";
+    const bucket = new AwsBackupBucket("b", { retention: ${retention} });
+    export const other: typeof ScalewayBackupBucket = ScalewayBackupBucket;
+    export const { outputs } = new PostgresBackup("shop", {
+      kamal: { config: "deploy.yml" }, bucket, schedule: Schedule.daily("03:15") });
+    export const days = Retention.days(30);`;
+  const older = join(project, "older");
+  mkdirSync(older);
+  writeFileSync(join(older, "good.ts"), program("Retention.days(30)"));
+  writeFileSync(join(older, "bad.ts"), program("30"));
+  // These are tested above, and reading them takes as long as all else together.
+  writeFileSync(join(older, "others.d.ts"), "declare const others: any;\nexport = others;\n");
+  const others = ["./others.d.ts"];
+  const compilerOptions = {
+    module: "commonjs",
+    moduleResolution: "node",
+    target: "es2020",
+    strict: true,
+    skipLibCheck: true,
+    noEmit: true,
+    types: [],
+    ignoreDeprecations: "6.0",
+    paths: { "@pulumi/aws": others, "@pulumiverse/scaleway": others },
+  };
+  writeFileSync(join(older, "tsconfig.json"), JSON.stringify({ compilerOptions }));
+  const { said } = run(resolve("node_modules/.bin/tsc"), [], older);
+  assert.match(said, /^bad\.ts\(.*Type 'number' is not assignable to type 'Retention'\.\n$/);
 });

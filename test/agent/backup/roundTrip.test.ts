@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { after, before, describe, it } from "node:test";
+import { NOT_WHOLE } from "../../../cli/commands/dump.ts";
 import { agent, archiveOf, failure, keyBeside, unavailable, World } from "../world.ts";
 
 const RICH = [
@@ -102,6 +103,127 @@ describe("a backup and its restore", { skip: unavailable }, () => {
       "SELECT to_regclass('public.files') IS NULL AS gone",
     );
     assert.deepEqual(old, { gone: true });
+  });
+
+  it("come as SQL, of the database as it is or of a backup, and load with psql", async () => {
+    await world.database(
+      "as_sql",
+      ...RICH,
+      "CREATE ROLE elsewhere",
+      "ALTER TABLE files OWNER TO elsewhere",
+    );
+    const env = await world.environment("as_sql");
+    await world.backup(env);
+    await world.query("as_sql", "DELETE FROM files WHERE id > 10");
+    const { host, port, user, password } = world.postgres;
+    const psql = (name: string, input: string) => {
+      const args = [
+        "-X",
+        "-q",
+        "-v",
+        "ON_ERROR_STOP=1",
+        "-h",
+        host,
+        "-p",
+        String(port),
+        "-U",
+        user,
+      ];
+      const options = { env: { ...process.env, PGPASSWORD: password }, input };
+      execFileSync("psql", [...args, name], { ...options, stdio: ["pipe", "ignore", "pipe"] });
+    };
+    const load = async (name: string, input: string) => {
+      await world.database(name);
+      psql(name, input);
+      const [files] = await world.query(
+        name,
+        `SELECT count(*)::int AS rows, (SELECT relowner::regrole::text FROM pg_class WHERE relname = 'files') AS owner,
+                (SELECT count(*)::int FROM pg_largeobject_metadata) AS large FROM files`,
+      );
+      return files;
+    };
+    const live = await agent(env, "dump", "--json");
+    assert.equal(live.code, 0, live.stderr);
+    assert.match(
+      live.stderr,
+      /^\{"event":"dumped","database":"as_sql","from":null,"elapsedMs":\d+\}$/m,
+    );
+    assert.deepEqual(await load("sql_live", live.stdout), {
+      rows: 10,
+      owner: "elsewhere",
+      large: 7,
+    });
+
+    const stored = await agent(env, "dump", "latest", "--no-owner");
+    assert.equal(stored.code, 0, stored.stderr);
+    assert.match(stored.stderr, /^Dumped as_sql of \S+Z as SQL in /m);
+    assert.doesNotMatch(stored.stdout, /elsewhere/);
+    assert.deepEqual(await load("sql_stored", stored.stdout), { rows: 50, owner: user, large: 7 });
+  });
+
+  it("end in an error for psql wherever the command line has lost the rest of the SQL", async () => {
+    await world.database(
+      "lost",
+      "CREATE TABLE a (one text)",
+      "INSERT INTO a VALUES ('first'), ('second')",
+      "CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $$ SELECT 'it''s' $$",
+      "COMMENT ON TABLE a IS 'quo;ted'",
+    );
+    const env = await world.environment("lost");
+    const { stdout } = await agent(env, "dump", "--json");
+    await world.database("empty");
+    const { host, port, user, password } = world.postgres;
+    const args = ["-X", "-q", "-1", "-v", "ON_ERROR_STOP=1", "-h", host, "-p", String(port)];
+    const cuts = [
+      /(?<=first)/,
+      /(?<=first\n)/,
+      /(?<=seco)/,
+      /(?<=SELECT 'i)/,
+      /(?<=quo)/,
+      /(?<=CREATE TAB)/,
+      /(?<=\$)/,
+      /(?<=-- N)/,
+    ];
+    for (const cut of cuts) {
+      const [start = ""] = stdout.split(cut, 1);
+      assert.notEqual(start, stdout, String(cut));
+      const options = { env: { ...process.env, PGPASSWORD: password }, input: start + NOT_WHOLE };
+      const load = () =>
+        execFileSync("psql", [...args, "-U", user, "empty"], { ...options, stdio: "pipe" });
+      assert.throws(
+        load,
+        /dump is not whole|syntax error|unterminated|invalid|restricted/,
+        String(cut),
+      );
+    }
+  });
+
+  it("say of SQL that is cut that it must not be loaded", async () => {
+    await world.database(
+      "cut",
+      "CREATE TABLE t AS SELECT repeat('x', 1000) FROM generate_series(1, 9000)",
+    );
+    const env = await world.environment("cut");
+    const { object } = await world.backup(env);
+    const bytes = await world.read(env["S3_BUCKET"] ?? "", object.key);
+    bytes.fill(0, bytes.length - 60, bytes.length - 20);
+    await world.write(env["S3_BUCKET"] ?? "", object.key, bytes);
+    const outcome = await agent(env, "dump", "latest", "--json");
+    assert.equal(outcome.code, 1);
+    assert.match(
+      outcome.stderr,
+      /"event":"error".*is damaged.*not the whole database: do not load it\./,
+    );
+
+    await world.query(
+      "cut",
+      "CREATE VIEW broken AS SELECT 1 FROM t",
+      "CREATE ROLE poor LOGIN PASSWORD 'p'",
+    );
+    const poor = await agent({ ...env, POSTGRES_USER: "poor", POSTGRES_PASSWORD: "p" }, "dump");
+    assert.equal(poor.code, 1);
+    assert.equal(poor.stdout.includes("CREATE TABLE"), false);
+    assert.match(poor.stderr, /^error: pg_dump failed .*permission denied.* do not load it\.$/ms);
   });
 
   it("work with stock tools alone", async () => {

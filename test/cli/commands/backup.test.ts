@@ -110,12 +110,13 @@ test("backup: every way to fail has its sentence and exit code 1", async (t) => 
     {
       name: "container missing",
       answer: { err: "Error: No such container: shop-db_backup\n", code: 1 },
-      sentence: /there is no container shop-db_backup on 192\.0\.2\.10\. Run pulumi up/,
+      sentence:
+        /there is no container shop-db_backup on 192\.0\.2\.10\. Run pulumi up --refresh to boot it/,
     },
     {
       name: "container stopped",
       answer: { err: "Error response from daemon: Container 1f is not running\n", code: 1 },
-      sentence: /is not running\. Run pulumi up to start it/,
+      sentence: /is not running\. Run pulumi up --refresh to start it/,
     },
   ];
   for (const { name, answer, sentence } of rows) {

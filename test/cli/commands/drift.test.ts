@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { entryOf, hoursAgo, recorded } from "../factories.ts";
@@ -90,6 +90,22 @@ no drift in what was checked
   const late = await outside.run(["drift"]);
   assert.equal(late.code, 7);
   assert.match(late.stdout, /^not checked: deploy\.yml block .*\n.*\n1 difference\n$/m);
+});
+
+test("drift: the remedy is the command that heals in this project", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.answer("refresh", { out: await recorded("drift") });
+  await outside.backups(entryOf(hoursAgo(7)));
+  const remedies = async () => {
+    const { stdout } = await outside.run(["drift", "--json"]);
+    const { differences } = JSON.parse(stdout) as { differences: { remedy: string }[] };
+    return [
+      ...new Set(differences.map(({ remedy }) => remedy.replace(/ (puts|starts|boots) .*/, ""))),
+    ];
+  };
+  assert.deepEqual(await remedies(), ["pulumi up --refresh"]);
+  await writeFile(join(outside.folder, "Pulumi.yaml"), "name: shop\noptions:\n  refresh: always\n");
+  assert.deepEqual(await remedies(), ["pulumi up"]);
 });
 
 test("drift: no backup at all is drift of the data", async (t) => {

@@ -33,7 +33,7 @@ test("status: a container that is down, or gone, is an answer", async (t) => {
   const exited = { Status: "exited", ExitCode: 137, FinishedAt: `${hoursAgo(2.1)}Z` };
   await outside.answer("inspect", { out: inspected(exited) });
   const down = await outside.run(["status"]);
-  assert.match(down.stdout, /state {7}exited \(137\) 2 h ago, pulumi up starts it\n/);
+  assert.match(down.stdout, /state {7}exited \(137\) 2 h ago, pulumi up --refresh starts it\n/);
   assert.match(
     down.stdout,
     /verdict {5}Not known: the container does not run. The bucket could not/,

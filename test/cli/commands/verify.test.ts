@@ -12,6 +12,7 @@ const verified = {
   bytes: 412_000_000,
   tables: 31,
   unchecked: null,
+  signature: null,
   elapsedMs: 4200,
 };
 
@@ -33,6 +34,18 @@ test("verify: what was read to its end", async (t) => {
     "2026-11-24T03:15:02",
     "--json",
   ]);
+});
+
+test("verify: that the chosen one is signed, where it is", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.backups(entryOf("2026-11-24T03:15:02"));
+  await outside.answer("verify", { out: [{ ...verified, signature: "signed" }] });
+  const { stdout } = await outside.run(["verify"]);
+  assert.match(stdout, /\n {2}Its manifest is signed with a key of this stack\.\n$/);
+  await outside.answer("verify", { out: [{ ...verified, signature: "unsigned" }] });
+  assert.doesNotMatch((await outside.run(["verify"])).stdout, /is signed/);
+  const json = await outside.run(["verify", "--json"]);
+  assert.equal(JSON.parse(json.stdout).signature, "unsigned");
 });
 
 test("verify: what could not be read is never said to be verified, and has an exit code of its own", async (t) => {

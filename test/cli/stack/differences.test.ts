@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { renderReport, renderSummary } from "../../../cli/commands/driftReport.ts";
-import { findDifferences } from "../../../cli/stack/differences.ts";
+import { findDifferences as differencesIn } from "../../../cli/stack/differences.ts";
 import { type EngineEvent, parseEngineEvents } from "../../../cli/stack/engineEvents.ts";
 import { lifecycleDifferences } from "../../../cli/stack/lifecycleDifferences.ts";
 import { changesBetween } from "../../../cli/stack/propertyChanges.ts";
 import { recorded } from "../factories.ts";
+
+const findDifferences = (events: readonly EngineEvent[]) => differencesIn(events, "pulumi up");
 
 test("the rows of a refresh that the real engine recorded", async () => {
   const { differences, others } = findDifferences(parseEngineEvents(await recorded("drift")));

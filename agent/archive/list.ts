@@ -1,12 +1,12 @@
-import { remarksOn } from "../common/contracts/leftOut.ts";
-import type { Manifest } from "../common/contracts/manifest.ts";
-import { formatBytes } from "../common/format.ts";
-import { type CatalogueEntry, isComplete } from "../storage/catalogue/catalogueEntry.ts";
-import { aheadOfTimeNotice, isAheadOfTime } from "../storage/catalogue/countingBackups.ts";
-import { listJudged } from "../storage/catalogue/judgeOrigin.ts";
-import { withManifests } from "../storage/catalogue/readManifest.ts";
-import { trustOf } from "./archive/trust.ts";
-import type { AgentContext } from "./runtime/context.ts";
+import { remarksOn } from "../../common/contracts/leftOut.ts";
+import type { Manifest } from "../../common/contracts/manifest.ts";
+import { formatBytes } from "../../common/format.ts";
+import { type CatalogueEntry, isComplete } from "../../storage/catalogue/catalogueEntry.ts";
+import { aheadOfTimeNotice, isAheadOfTime } from "../../storage/catalogue/countingBackups.ts";
+import { listJudged } from "../../storage/catalogue/judgeOrigin.ts";
+import { withManifests } from "../../storage/catalogue/readManifest.ts";
+import type { AgentContext } from "../runtime/context.ts";
+import { trustOf } from "./trust.ts";
 
 /** Manifests are read of so many of the latest backups: as many as the command line shows at first. */
 const WITH_MANIFEST = 50;
