@@ -35,6 +35,13 @@ export interface KamalArgs {
    * @default `.kamal/secrets`, with a destination `.kamal/secrets.<destination>`
    */
   readonly secretsFile?: string;
+  /**
+   * What stands in that file. `"literal"`: the secrets themselves, so git must not track it. `"outputs"`: look-ups of the
+   * stack's outputs, `NAME=$(pulumi stack output NAME --stack ... --show-secrets)`, which Kamal runs; such a file may be in
+   * git, and whoever runs Kamal needs `pulumi` with access to the stack. The program must export `secretOutputs`.
+   * @default "literal"
+   */
+  readonly secrets?: "literal" | "outputs";
 }
 
 /** What the program knows of a Kamal application: its merged configuration, its secrets and the files that get our blocks. */

@@ -68,7 +68,8 @@ export function kamalSecretsOf(
   );
 }
 
-function kamalSecretName(secretPrefix: string, name: string, database: Database): string {
+/** Name of one of the container's secrets among Kamal's. */
+export function kamalSecretName(secretPrefix: string, name: string, database: Database): string {
   if (name === "POSTGRES_PASSWORD" && database.passwordFrom !== undefined) {
     return database.passwordFrom;
   }

@@ -22,7 +22,7 @@ import { checkedSettings, settingsOf } from "./agentSettings.ts";
 import { type CreatedCopy, createCopy } from "./copy.ts";
 import { Encryption } from "./encryption.ts";
 import { noticeSettings } from "./notices.ts";
-import { outputsOf } from "./outputs.ts";
+import { outputsOf, secretOutputsOf, stackName } from "./outputs.ts";
 import type { PostgresBackupArgs } from "./postgresBackupArgs.ts";
 import { type ResolvedBackup, resolveBackup } from "./resolveBackup.ts";
 
@@ -64,6 +64,13 @@ export class PostgresBackup extends pulumi.ComponentResource {
    */
   readonly signingKeys: pulumi.Output<string>;
 
+  /**
+   * The container's secrets by their names among Kamal's, to be exported under these very names where `kamal.secrets` is
+   * `"outputs"`; otherwise none. Secret.
+   * @example export default { backup: backup.outputs, ...backup.secretOutputs };
+   */
+  readonly secretOutputs: Readonly<Record<string, pulumi.Output<string>>>;
+
   constructor(name: string, args: PostgresBackupArgs, opts?: pulumi.ComponentResourceOptions) {
     super("kamal-postgres-backup:index:PostgresBackup", name, {}, withDynamicProvider(opts));
     const resolved = reportProblems(this, () => resolveBackup(args, logOf(this)));
@@ -75,7 +82,11 @@ export class PostgresBackup extends pulumi.ComponentResource {
     const signing = createSigning(site);
     const settings = createSettings(site, { bucket, copy, signing });
     const declared = declareAccessory(site, settings, built);
-    this.accessory = createAccessory(site, settings, declared);
+    const secrets = settings.apply((known) =>
+      kamalSecretsOf(resolved.secretPrefix, known, resolved.database),
+    );
+    this.accessory = createAccessory(site, { settings, secrets, declared });
+    this.secretOutputs = secretOutputsOf(resolved, secrets);
 
     this.keys = bucket.keys;
     this.copyKeys = copy?.keys;
@@ -195,19 +206,26 @@ function declareAccessory(
 
 function createAccessory(
   { parent, name, resolved }: Site,
-  settings: pulumi.Output<AgentSettings>,
-  accessory: pulumi.Output<Accessory>,
+  {
+    settings,
+    secrets,
+    declared,
+  }: {
+    readonly settings: pulumi.Output<AgentSettings>;
+    readonly secrets: pulumi.Output<Record<string, string>>;
+    readonly declared: pulumi.Output<Accessory>;
+  },
 ): KamalAccessory {
-  const { args, accessory: names, secretPrefix, database, project } = resolved;
-  const { access, registry, bucket, copy } = resolved;
+  const { args, accessory: names, project, access, registry, bucket, copy } = resolved;
   const { transform } = args;
   return new KamalAccessory(
     name,
     {
       names,
-      accessory,
+      accessory: declared,
       secrets: settings.apply((known) => ({ ...toEnvironment(known).secret })),
-      kamalSecrets: settings.apply((known) => kamalSecretsOf(secretPrefix, known, database)),
+      kamalSecrets: secrets,
+      lookUpIn: args.kamal.secrets === "outputs" ? stackName() : undefined,
       deployFile: project.deployFile,
       secretsFile: project.secretsFile,
       access,
