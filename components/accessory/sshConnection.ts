@@ -37,6 +37,8 @@ export interface SshAccess {
   /** Files in `ssh.keys` of deploy.yml. */
   readonly identityFiles: readonly string[];
   readonly privateKey?: pulumi.Output<string>;
+  /** The program was given the key; else it was found in a file of whoever runs it. */
+  readonly keyIsGiven: boolean;
 }
 
 /**
@@ -68,29 +70,34 @@ export function resolveSshAccess(
     hosts: hosts.map((host) => hop(host, port, user)),
     ...(proxy && { proxy: hop(proxy.host, proxy.port, proxy.user) }),
     identityFiles,
+    keyIsGiven: args.privateKey !== undefined,
     ...(key !== undefined && { privateKey: pulumi.secret(key).apply(portablePrivateKey) }),
   };
 }
 
-/** The same access in the words of `command.remote.Command`, field by field: an unknown field would be printed with the key. */
-export function toCommandConnection(
-  access: SshAccess,
-  host: SshHop,
-): types.input.remote.ConnectionArgs {
-  const key = access.privateKey ? { privateKey: access.privateKey } : {};
+/** The same target in the words of `command.remote.Command`, field by field: an unknown field would be printed with the key. */
+export function toCommandConnection({
+  host,
+  port,
+  user,
+  hostKey,
+  privateKey,
+  proxy,
+}: SshTarget): types.input.remote.ConnectionArgs {
+  const key = privateKey === undefined ? {} : { privateKey };
   return {
-    host: host.host,
-    port: host.port,
-    user: host.user,
-    hostKey: host.hostKey,
+    host,
+    port,
+    user,
+    hostKey,
     dialErrorLimit: 3,
     ...key,
-    ...(access.proxy && {
+    ...(proxy && {
       proxy: {
-        host: access.proxy.host,
-        port: access.proxy.port,
-        user: access.proxy.user,
-        hostKey: access.proxy.hostKey,
+        host: proxy.host,
+        port: proxy.port,
+        user: proxy.user,
+        hostKey: proxy.hostKey,
         ...key,
       },
     }),
@@ -102,6 +109,7 @@ export function toSshTarget(access: SshAccess, host: SshHop): pulumi.Output<SshT
   return pulumi.output(access.privateKey).apply((privateKey) => ({
     ...host,
     ...(privateKey !== undefined && { privateKey }),
+    ...(access.keyIsGiven && { keyIsGiven: true as const }),
     ...(access.proxy && { proxy: access.proxy }),
   }));
 }

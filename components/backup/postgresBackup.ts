@@ -13,6 +13,7 @@ import { hasNewKeys } from "../bucket/resolveBucket.ts";
 import { createSigningKey } from "../bucket/signingKey.ts";
 import type { AgentImage } from "../image/agentImage.ts";
 import type { HostAgentImage } from "../image/hostAgentImage.ts";
+import { hostPlatform } from "../image/hostPlatform.ts";
 import { createHostImage, createRegistryImage } from "../image/imageSource.ts";
 import { pinnedImage } from "../image/publishedImage.ts";
 import { withDynamicProvider } from "../pulumi/dynamicPackage.ts";
@@ -146,8 +147,13 @@ function createImage({ parent, name, resolved }: Site): AgentImage | HostAgentIm
   if (image.from === "host") {
     return createHostImage(built, { container: accessory.container, access, settings });
   }
-  const { repository } = image;
-  return createRegistryImage(built, { repository, registry, transform: transform?.image });
+  const { repository, platform = hostPlatform(parent, access, resolved.name("platform")) } = image;
+  return createRegistryImage(built, {
+    repository,
+    platform,
+    registry,
+    transform: transform?.image,
+  });
 }
 
 /** Whatever kind of bucket: what was written there is not known by who may write. */

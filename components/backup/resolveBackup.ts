@@ -1,5 +1,4 @@
 import type { Schedule } from "../../common/schedule/schedule.ts";
-import { type ImageReference, parseImageReference } from "../../kamal/imageReference.ts";
 import { describeDestinations, refuseMixedAccessories } from "../accessory/destinations.ts";
 import {
   type AccessoryNames,
@@ -7,7 +6,6 @@ import {
   type KamalProject,
   type RegistryLogin,
   readKamalProject,
-  registryLogin,
   secretPrefix,
 } from "../accessory/kamalProject.ts";
 import { describeOtherBackups } from "../accessory/otherBackups.ts";
@@ -19,7 +17,7 @@ import {
   retentionName,
 } from "../bucket/resolveBucket.ts";
 import { checkRetention } from "../bucket/retentionCheck.ts";
-import { isBuiltOnHost } from "../image/imageSource.ts";
+import { type ResolvedImage, resolveImage } from "../image/resolveImage.ts";
 import type { ResourceLog } from "../pulumi/resourceMessages.ts";
 import { type SettingName, settingNamesOf } from "../pulumi/settingNames.ts";
 import { type ResolvedCopy, resolveCopy } from "./copy.ts";
@@ -51,12 +49,6 @@ export interface ResolvedBackup {
   readonly copy: ResolvedCopy | undefined;
 }
 
-/** A published image, or where one is built. */
-export type ResolvedImage =
-  | { readonly from: "published"; readonly reference: ImageReference }
-  | { readonly from: "host" }
-  | { readonly from: "registry"; readonly repository: string };
-
 /**
  * Resolves arguments, deploy.yml, Kamal's secrets and this machine's SSH settings into what is to be made. It makes
  * nothing, so a program that contradicts itself fails before its first resource.
@@ -74,8 +66,7 @@ export function resolveBackup(args: PostgresBackupArgs, log: ResourceLog): Resol
   describeDestinations(args.kamal, accessory, name, log);
   const database = resolveDatabase({ project, kamal: args.kamal, args, name }, log);
   const access = resolveSshAccess(project.config, database.hosts, args.ssh, name);
-  const onHost = isBuiltOnHost(args, name);
-  const registry = onHost ? undefined : registryLogin(project);
+  const { image, registry } = resolveImage({ args, project, accessory, name }, log);
   const prefix = args.prefix ?? prefixOf(project, args);
   const bucket = resolveBucket({ bucket: args.bucket, prefix, keys: args.keys, name }, log);
   const ours = {
@@ -85,7 +76,6 @@ export function resolveBackup(args: PostgresBackupArgs, log: ResourceLog): Resol
   };
   describeOtherBackups({ args: args.kamal, project, accessory, ours, name }, log);
   const copy = args.copy && resolveCopyOf(args, args.copy, { schedule, bucket, name }, log);
-  const image = resolveImage(args, onHost, project, accessory, name);
   if (args.notices) checkNotices(args.notices, name);
   warnUnencrypted(args.encryption, log);
   checkMemory(args, [args.bucket, ...(args.copy ? [args.copy.bucket] : [])], name, log);
@@ -149,19 +139,4 @@ function resolveCopyOf(
     },
     log,
   );
-}
-
-function resolveImage(
-  { image }: PostgresBackupArgs,
-  onHost: boolean,
-  { config }: KamalProject,
-  { service, key }: AccessoryNames,
-  name: SettingName,
-): ResolvedImage {
-  if (image !== undefined) {
-    return { from: "published", reference: parseImageReference(image, name("image")) };
-  }
-  if (onHost) return { from: "host" };
-  const repository = [config.registry.server, `${service}-${key.replaceAll("_", "-")}`];
-  return { from: "registry", repository: repository.filter(Boolean).join("/") };
 }

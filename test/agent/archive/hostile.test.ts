@@ -15,7 +15,7 @@ const described = (key: string, bytes: Buffer) => ({
   sha256: createHash("sha256").update(bytes).digest("hex"),
 });
 
-describe("what others have put into the bucket", { skip: unavailable, timeout: 240_000 }, () => {
+describe("what others have put into the bucket", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
   let env: Record<string, string>;
   let bucket: string;
