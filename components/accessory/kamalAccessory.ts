@@ -114,7 +114,12 @@ function createSecretsBlock({ parent, name, args }: Site): SecretsBlock {
   );
 }
 
-/** Boots the container on one host once the blocks are written, and watches it. */
+/**
+ * Boots the container on one host once the blocks are written, and watches it. The resource that watches it comes first: it
+ * reaches the host with our own client, whose sentences name the setting, and puts the declared container there. The command
+ * then finds it as it should be, and is what removes it again. Its connection is the one by which the host was reached last,
+ * so that a colleague's own key is no change.
+ */
 function startOn(
   host: AccessHost,
   site: Site,
@@ -123,24 +128,6 @@ function startOn(
   const { parent, name, args, accessory, secrets } = site;
   const { access, names } = args;
   const stdin = bootInputFor(site, host);
-  const boot = new command.remote.Command(
-    `${name}-boot-${kamalNameOf(host)}`,
-    transformed<command.remote.CommandArgs>(args.transform?.boot, {
-      connection: toCommandConnection(access, host),
-      create: bootCommand,
-      update: bootCommand,
-      delete: removeScript(names.container, envFilePath(names)),
-      stdin,
-      addPreviousOutputInEnv: false,
-      logging: "none",
-    }),
-    {
-      parent,
-      dependsOn: [...blocks],
-      additionalSecretOutputs: ["stdout", "stderr"],
-      deleteBeforeReplace: true,
-    },
-  );
   const state = new AccessoryState(
     `${name}-state-${kamalNameOf(host)}`,
     {
@@ -157,7 +144,25 @@ function startOn(
       target: toSshTarget(access, host),
       bootInput: stdin,
     },
-    { parent, dependsOn: [boot] },
+    { parent, dependsOn: [...blocks] },
+  );
+  const boot = new command.remote.Command(
+    `${name}-boot-${kamalNameOf(host)}`,
+    transformed<command.remote.CommandArgs>(args.transform?.boot, {
+      connection: state.target.apply(toCommandConnection),
+      create: bootCommand,
+      update: bootCommand,
+      delete: removeScript(names.container, envFilePath(names)),
+      stdin,
+      addPreviousOutputInEnv: false,
+      logging: "none",
+    }),
+    {
+      parent,
+      dependsOn: [state],
+      additionalSecretOutputs: ["stdout", "stderr"],
+      deleteBeforeReplace: true,
+    },
   );
   return { boot, state };
 }

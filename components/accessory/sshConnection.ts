@@ -52,6 +52,8 @@ export interface SshAccess {
   /** Files in `ssh.keys` of deploy.yml, else those that the user's settings of ssh name for the hosts. */
   readonly identityFiles: readonly string[];
   readonly privateKey?: pulumi.Output<string>;
+  /** The program or deploy.yml has the key; else it was found in a file of whoever runs it. */
+  readonly keyIsGiven: boolean;
 }
 
 /** What tells the way to the hosts. */
@@ -106,9 +108,9 @@ export function resolveSshAccess(
   const found = [...settings, ...(onBastion ? [onBastion] : [])].flatMap((s) => s.identityFiles);
   const written = ssh.keys.map((path) => path.replace(/^~(?=\/)/, () => homedir()));
   const identityFiles = written.length > 0 ? written : [...new Set(found)];
+  const given = args.privateKey ?? keyDataOf(project, name("ssh.privateKey"));
   const key =
-    args.privateKey ??
-    keyDataOf(project, name("ssh.privateKey")) ??
+    given ??
     firstPrivateKey(
       identityFiles.length > 0 ? identityFiles : defaultIdentityFiles(),
       name("ssh.privateKey"),
@@ -122,6 +124,7 @@ export function resolveSshAccess(
     hosts,
     ...(proxy && { proxy }),
     identityFiles,
+    keyIsGiven: given !== undefined,
     ...(key !== undefined && { privateKey: pulumi.secret(key).apply(portablePrivateKey) }),
   };
 }
@@ -181,25 +184,29 @@ function keyDataOf({ config, secret }: SshOptions["project"], setting: string): 
   return secret(entry, setting);
 }
 
-/** The same access in the words of `command.remote.Command`, field by field: an unknown field would be printed with the key. */
-export function toCommandConnection(
-  access: SshAccess,
-  host: SshHop,
-): types.input.remote.ConnectionArgs {
-  const key = access.privateKey ? { privateKey: access.privateKey } : {};
+/** The same target in the words of `command.remote.Command`, field by field: an unknown field would be printed with the key. */
+export function toCommandConnection({
+  host,
+  port,
+  user,
+  hostKey,
+  privateKey,
+  proxy,
+}: SshTarget): types.input.remote.ConnectionArgs {
+  const key = privateKey === undefined ? {} : { privateKey };
   return {
-    host: host.host,
-    port: host.port,
-    user: host.user,
-    hostKey: host.hostKey,
+    host,
+    port,
+    user,
+    hostKey,
     dialErrorLimit: 3,
     ...key,
-    ...(access.proxy && {
+    ...(proxy && {
       proxy: {
-        host: access.proxy.host,
-        port: access.proxy.port,
-        user: access.proxy.user,
-        hostKey: access.proxy.hostKey,
+        host: proxy.host,
+        port: proxy.port,
+        user: proxy.user,
+        hostKey: proxy.hostKey,
         ...key,
       },
     }),
@@ -211,6 +218,7 @@ export function toSshTarget(access: SshAccess, host: SshHop): pulumi.Output<SshT
   return pulumi.output(access.privateKey).apply((privateKey) => ({
     ...hopOf(host),
     ...(privateKey !== undefined && { privateKey }),
+    ...(access.keyIsGiven && { keyIsGiven: true as const }),
     ...(access.proxy && { proxy: access.proxy }),
   }));
 }

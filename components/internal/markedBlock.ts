@@ -13,6 +13,7 @@ import {
 } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import type * as pulumi from "@pulumi/pulumi";
+import { NOT_CHECKED } from "../../common/contracts/refresh.ts";
 import { withFileLock } from "../../common/fileLock.ts";
 import { isTrackedByGit } from "../../common/git.ts";
 import { Problem, problemWithoutStack } from "../../common/problem.ts";
@@ -55,20 +56,13 @@ export async function create(inputs: MarkedBlockInputs): Promise<pulumi.dynamic.
   return { id: `${inputs.file}#${inputs.name}`, outs: inputs };
 }
 
-/**
- * What is read where nothing can be compared, as in continuous integration: the block as it is declared, so that it is no
- * difference, and beside it why, which the command line reads.
- */
-interface Unchecked {
-  readonly notChecked: string;
-}
-
 export async function read(
   id: string,
   props: MarkedBlockInputs,
 ): Promise<pulumi.dynamic.ReadResult<MarkedBlockInputs>> {
-  const { notChecked: _, ...declared } = props as MarkedBlockInputs & Partial<Unchecked>;
-  const unchecked = (reason: string) => ({ id, props: { ...declared, notChecked: reason } });
+  const { [NOT_CHECKED]: _, ...declared } = props as MarkedBlockInputs & { [NOT_CHECKED]?: string };
+  // As it is declared, so that it is no difference.
+  const unchecked = (reason: string) => ({ id, props: { ...declared, [NOT_CHECKED]: reason } });
   if (!existsSync(declared.file)) return unchecked(`${declared.file} is not here`);
   const text = await readOr(declared.file, true);
   const block = readMarkedBlock(text, declared.name);

@@ -38,6 +38,7 @@ case "$*" in
   *"agent cancel"*) answer=cancel;;
   *"agent activity"*) answer=activity;;
   *"docker inspect"*) answer=inspect;;
+  *agent-health*) answer=health;;
   *) exit 99;;
 esac
 case "$*" in
@@ -91,6 +92,7 @@ export class Outside {
     await outside.answer("outputs", { out: JSON.stringify({ backup: outputs }) });
     const left = { kept: [], records: [], uploads: null, remarks: [] };
     await outside.answer("activity", { out: [{ event: "activity", runs: [], ...left }] });
+    await outside.answer("health", { err: "executable file not found\n", code: 127 });
     await outside.answer("state", { out: '{"version":3,"deployment":{}}' });
     return outside;
   }
@@ -111,6 +113,7 @@ export class Outside {
       | "cancel"
       | "activity"
       | "inspect"
+      | "health"
       | "outputs"
       | "state"
       | "refresh",

@@ -86,6 +86,23 @@ describe("a storage service that fails", { skip: unavailable, timeout: 900_000 }
     assert.equal(restored.code, 0, failure(restored));
   });
 
+  it("with one of two manifests of an older backup: the next one is made, and says so", async (t) => {
+    let failing = false;
+    const { env, bucket } = await behind(t, "tiny", (method, path) =>
+      failing && method === "GET" && /suspect\/tiny_[^?]*\.manifest\.json/.test(path)
+        ? { status: 503, code: "SlowDown" }
+        : "pass",
+    );
+    const first = await world.backup(env);
+    const stamp = first.takenAt.replace("Z", "");
+    await world.write(bucket, `shop/production/suspect/tiny_${stamp}.manifest.json`, "x");
+    failing = true;
+    const next = await agent({ ...env, BACKUP_KEEP_DAYS: "1" }, "backup", "--json");
+    assert.equal(next.code, 0, failure(next));
+    assert.match(next.stderr, new RegExp(`the backup of ${stamp} does not count .*overloaded`));
+    assert.match(next.stderr, new RegExp(`the backup of ${stamp} stays for now, .*overloaded`));
+  });
+
   const REFUSALS: Record<string, [Fate, RegExp]> = {
     "always 503 SlowDown": [{ status: 503, code: "SlowDown" }, /is overloaded or limits the rate/],
     "always 500": [{ status: 500, code: "InternalError" }, /failed with 500 InternalError/],

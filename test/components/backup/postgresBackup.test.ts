@@ -98,6 +98,18 @@ test("no secret is handed to the engine in plain", async () => {
   assert.equal(boot?.inputs["triggers"], undefined);
 });
 
+test("the container is booted by our own client before the command resource comes to the host, and both take one connection", async () => {
+  const declared = await backup();
+  const at = (type: string) => declared.findIndex((resource) => resource.type.endsWith(type));
+  assert.ok(at(":AccessoryState") < at("remote:Command"));
+  const target = plainText(declared[at(":AccessoryState")]?.inputs["target"]);
+  assert.equal(target, plainText(declared[at("remote:Command")]?.inputs["connection"]));
+  const connection = JSON.stringify(declared[at("remote:Command")]?.inputs["connection"]);
+  assert.match(connection, /"hostKey":"ssh-ed25519 /);
+  assert.match(connection, /"privateKey":"/);
+  assert.doesNotMatch(connection, /keyIsGiven/, "an unknown field would be printed with the key");
+});
+
 test("the rendered block is public, names no secret's value and pins the image by digest", async () => {
   const declared = await backup();
   const block = declared.find(({ type }) => type.endsWith(":RenderedBlock"))?.inputs["block"];
