@@ -34,7 +34,7 @@ export interface SshArgs {
 export interface SshAccess {
   readonly hosts: readonly SshHop[];
   readonly proxy?: SshHop;
-  /** Files in `ssh.keys` of deploy.yml. */
+  /** `ssh.keys` as deploy.yml has it: a `~` is the home of whoever reads it. */
   readonly identityFiles: readonly string[];
   readonly privateKey?: pulumi.Output<string>;
   /** The program was given the key; else it was found in a file of whoever runs it. */
@@ -59,13 +59,11 @@ export function resolveSshAccess(
     user: hopUser,
     hostKey: hostKeyOf(host, hopPort, args.hostKeys?.[host], name("ssh.hostKeys")),
   });
-  const identityFiles = config.ssh.keys.map((path) => path.replace(/^~(?=\/)/, () => homedir()));
+  const identityFiles = config.ssh.keys;
+  const here = identityFiles.map((path) => path.replace(/^~(?=\/)/, () => homedir()));
   const key =
     args.privateKey ??
-    firstPrivateKey(
-      identityFiles.length > 0 ? identityFiles : defaultIdentityFiles(),
-      name("ssh.privateKey"),
-    );
+    firstPrivateKey(here.length > 0 ? here : defaultIdentityFiles(), name("ssh.privateKey"));
   return {
     hosts: hosts.map((host) => hop(host, port, user)),
     ...(proxy && { proxy: hop(proxy.host, proxy.port, proxy.user) }),

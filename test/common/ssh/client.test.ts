@@ -234,6 +234,13 @@ RemoteCommand echo replaced
   }
 });
 
+test("a key file below ~ that this machine lacks is named as missing", { skip }, async () => {
+  await assert.rejects(
+    output({ host: hop(host), identityFiles: ["~/no-key-of-that-name"] }, "true"),
+    /refused the keys \(~\/no-key-of-that-name, which does not exist here; those of the SSH agent and of ~\/\.ssh\)/,
+  );
+});
+
 test("an address in another spelling has the same host key", { skip }, async () => {
   const spelled = { ...direct(), host: { ...hop(host), host: "127.1" } };
   assert.equal(await output(spelled, "echo ok"), "ok");

@@ -87,9 +87,11 @@ function resolved(...keys: string[]): ReturnType<typeof resolveSshAccess> {
   return resolveSshAccess(config, ["192.0.2.10"], { hostKeys: { "192.0.2.10": ED25519 } });
 }
 
-test("a ~ means the home, whatever characters its path has", () => {
+test("a ~ means the home, whatever characters its path has, and is published as it is: another's home is elsewhere", () => {
   writeFileSync(join(home, ".ssh", "own"), BARE);
-  assert.deepEqual(resolved("~/.ssh/own").identityFiles, [join(home, ".ssh", "own")]);
+  const access = resolved("~/.ssh/own");
+  assert.notEqual(access.privateKey, undefined);
+  assert.deepEqual(access.identityFiles, ["~/.ssh/own"]);
 });
 
 test("what is no private key is not taken for one", () => {
