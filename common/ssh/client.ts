@@ -17,8 +17,11 @@ export interface SshOptions {
   readonly input?: string | Uint8Array;
   /** Keeps standard input open, so that its end tells the command that nobody wants it any more. */
   readonly lifeline?: Lifeline;
-  /** Called for each line of standard output. */
-  readonly onLine: (line: string) => void;
+  /**
+   * Called for each line of standard output.
+   * @param reply writes to standard input, which only a lifeline keeps open
+   */
+  readonly onLine: (line: string, reply: (text: string) => void) => void;
   /** Takes standard output as it comes; then `onLine` is called for the lines of standard error. */
   readonly output?: Writable | undefined;
   /** Sentence for an interruption from the keyboard or by a signal. */

@@ -1,6 +1,5 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import type { SshHop } from "../../common/contracts/stackOutputs.ts";
 import { type Accessory, DIGEST_LABEL } from "../../kamal/accessory.ts";
 import { bootCommand, bootInput, removeScript } from "../../kamal/bootScript.ts";
 import { accessoryDigest } from "../../kamal/digest.ts";
@@ -15,7 +14,13 @@ import { type Transform, transformed } from "../pulumi/transform.ts";
 import { AccessoryState, RenderedBlock, SecretsBlock } from "./accessoryResources.ts";
 import type { AccessoryNames, RegistryLogin } from "./kamalProject.ts";
 import { showRenderedDiff } from "./renderPreview.ts";
-import { type SshAccess, toCommandConnection, toSshTarget } from "./sshConnection.ts";
+import {
+  type AccessHost,
+  kamalNameOf,
+  type SshAccess,
+  toCommandConnection,
+  toSshTarget,
+} from "./sshConnection.ts";
 
 export interface KamalAccessoryArgs {
   /** Its names, known at preview when the rest of it may not be. */
@@ -116,7 +121,7 @@ function createSecretsBlock({ parent, name, args }: Site): SecretsBlock {
  * so that a colleague's own key is no change.
  */
 function startOn(
-  host: SshHop,
+  host: AccessHost,
   site: Site,
   blocks: readonly pulumi.Resource[],
 ): { readonly boot: command.remote.Command; readonly state: AccessoryState } {
@@ -124,7 +129,7 @@ function startOn(
   const { access, names } = args;
   const stdin = bootInputFor(site, host);
   const state = new AccessoryState(
-    `${name}-state-${host.host}`,
+    `${name}-state-${kamalNameOf(host)}`,
     {
       status: "running",
       container: names.container,
@@ -142,7 +147,7 @@ function startOn(
     { parent, dependsOn: [...blocks] },
   );
   const boot = new command.remote.Command(
-    `${name}-boot-${host.host}`,
+    `${name}-boot-${kamalNameOf(host)}`,
     transformed<command.remote.CommandArgs>(args.transform?.boot, {
       connection: state.target.apply(toCommandConnection),
       create: bootCommand,
@@ -182,7 +187,7 @@ function labelled(
 
 function bootInputFor(
   { parent, args: { registry, patience }, accessory, secrets }: Site,
-  host: SshHop,
+  host: AccessHost,
 ): pulumi.Output<string> {
   const password = pulumi.output(registry?.password ?? "");
   return pulumi.secret(
@@ -192,7 +197,7 @@ function bootInputFor(
         digest: a.labels[DIGEST_LABEL] ?? "",
         image: a.image,
         envFile: envFilePath(a),
-        run: dockerRunCommand(a, host.host),
+        run: dockerRunCommand(a, kamalNameOf(host)),
         registry: {
           server: registry?.server ?? "",
           username: registry?.username ?? "",

@@ -10,7 +10,6 @@ import {
 } from "../../kamal/configuration/config.ts";
 import { type FoundSecret, readSecrets, secretFilePaths } from "../../kamal/secretsFile.ts";
 import { asArgument, type SettingName } from "../pulumi/settingNames.ts";
-import type { SshArgs } from "./sshConnection.ts";
 
 export interface KamalArgs {
   /**
@@ -72,7 +71,9 @@ export function accessoryNames(kamal: KamalArgs, service: string): AccessoryName
 /** What the program may give in the place of deploy.yml's own settings, besides those below `kamal`. */
 export interface GivenSettings {
   readonly registry?: RegistryArgs | undefined;
-  readonly ssh?: Pick<SshArgs, "user" | "port" | "proxy"> | undefined;
+  readonly ssh?:
+    | { readonly user?: string; readonly port?: number; readonly proxy?: string }
+    | undefined;
 }
 
 /**
@@ -108,8 +109,7 @@ export function readKamalProject(
     },
     argument: name,
   });
-  const folder = dirname(args.config);
-  const root = basename(folder) === "config" ? dirname(folder) : folder;
+  const root = rootOf(args.config);
   const paths = secretPaths(config, root, args);
   return {
     config,
@@ -117,6 +117,12 @@ export function readKamalProject(
     secretsFile: args.secretsFile ?? (paths.at(-1) as string),
     secret: (secret, instead) => readSecret(paths, secret, instead),
   };
+}
+
+/** The folder in which Kamal is run, to which its relative paths belong. */
+export function rootOf(config: string): string {
+  const folder = dirname(config);
+  return basename(folder) === "config" ? dirname(folder) : folder;
 }
 
 /** The login of the registry, where deploy.yml does not say it in a way that can be read here. */

@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
+import { hopOf } from "../accessory/sshConnection.ts";
 import type { BucketAccess } from "../bucket/bucketAccess.ts";
 import type { CreatedCopy } from "./copy.ts";
 import type { ResolvedBackup } from "./resolveBackup.ts";
@@ -31,7 +32,7 @@ export function outputsOf(options: OutputsOptions): pulumi.Output<BackupOutputs>
         ...databaseOutputs(resolved.database),
         accessory: accessory.key,
         container: accessory.container,
-        hosts: [...access.hosts],
+        hosts: access.hosts.map(hopOf),
         ...(access.proxy && { proxy: access.proxy }),
         identityFiles: [...access.identityFiles],
         location,

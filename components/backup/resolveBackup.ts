@@ -58,7 +58,7 @@ export function resolveBackup(args: PostgresBackupArgs, log: ResourceLog): Resol
   for (const warning of project.config.warnings) log.warn(warning);
   const accessory = accessoryNames(args.kamal, project.config.service);
   const database = resolveDatabase({ project, kamal: args.kamal, args, name }, log);
-  const access = resolveSshAccess(project.config, database.hosts, args.ssh, name);
+  const access = resolveSshAccess({ project, hosts: database.hosts, args: args.ssh, name }, log);
   const { image, registry } = resolveImage({ args, project, accessory, name }, log);
   const prefix = args.prefix ?? prefixOf(project, args);
   const bucket = resolveBucket({ bucket: args.bucket, prefix, keys: args.keys, name }, log);

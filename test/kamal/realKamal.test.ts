@@ -10,6 +10,7 @@ import { dockerRunCommand, envFilePath, renderEnvFile } from "../../kamal/docker
 import { writeMarkedBlock } from "../../kamal/markedBlock.ts";
 import { renderAccessoryBlock } from "../../kamal/renderBlock.ts";
 import { parseSecrets, renderSecretsBlock } from "../../kamal/secretsFile.ts";
+import { CONFIGURATIONS, configOf } from "./corpus/configurations.ts";
 import { ACCESSORY, DEPLOY, pseudoRandom, randomWord, STAGING } from "./fixtures.ts";
 
 /**
@@ -214,6 +215,40 @@ test("secrets files are read as Kamal reads them", { skip }, () => {
     }
   });
   assert.deepEqual(ours, answers);
+});
+
+test("of the corpus, Kamal runs our accessory as we do, and the others as before", { skip }, () => {
+  const sample = CONFIGURATIONS.filter(({ runs }) => runs).filter((_, index) => index % 5 === 0);
+  const cases = sample.map((configuration) => {
+    const { name, base, destination, expected } = configuration;
+    const { logging } = configOf(configuration);
+    const accessory: Accessory = {
+      ...ACCESSORY,
+      network: expected.network ?? "kamal",
+      ...(logging && { logging }),
+      ...(destination !== undefined && { destination: "production" }),
+    };
+    const block = renderAccessoryBlock(accessory);
+    const written = writeMarkedBlock(destination ?? base, "shop", block, "accessories");
+    const after = destination === undefined ? { base: written } : { base, destination: written };
+    const files = { before: { base, destination }, after };
+    return { name, files, line: dockerRunCommand(accessory, "192.0.2.10") };
+  });
+  put("corpus.json", JSON.stringify(cases));
+  const answers = askKamal(
+    `JSON.parse(File.read("corpus.json")).map { |each|
+      %w[before after].map { |time|
+        files = each["files"][time]
+        File.binwrite("config/corpus.yml", files["base"])
+        File.binwrite("config/corpus.production.yml", files["destination"]) if files["destination"]
+        c = Kamal::Configuration.create_from(config_file: Pathname.new("config/corpus.yml"), destination: files["destination"] && "production", version: "1")
+        c.accessories.map { |a| [a.name, Kamal::Commands::Accessory.new(c, name: a.name).run(host: a.hosts.first).join(" ")] }.to_h } }`,
+    { DB_HOST: "192.0.2.30" },
+  ) as Record<string, string>[][];
+  cases.forEach(({ name, line }, index) => {
+    const [before, after] = answers[index] ?? [];
+    assert.deepEqual(after, { ...before, db_backup: line }, name);
+  });
 });
 
 test("a realistic configuration with a destination is read as Kamal reads it", { skip }, () => {

@@ -294,7 +294,7 @@ async function interruptedBy(signal: NodeJS.Signals): Promise<void> {
     import { readFileSync } from "node:fs";
     import { runOnHost } from ${JSON.stringify(resolve("common/ssh/client.ts"))};
     const route = JSON.parse(readFileSync(${JSON.stringify(route)}, "utf8"));
-    const options = { configuration: "none", interrupted: "interrupted.", onLine: console.log };
+    const options = { configuration: "none", interrupted: "interrupted.", onLine: (line) => console.log(line) };
     await runOnHost(route, "echo begun; sleep 60", options).catch(({ message }) => console.log(message));
   `;
   const child = spawn(process.execPath, ["--input-type=module", "--eval", program], {
