@@ -54,6 +54,7 @@ const WORDS: Readonly<Record<string, string>> = {
   repository: key("imageRepository"),
   "kamal.databaseAccessory": key("databaseAccessory"),
   "kamal.accessory": key("accessory"),
+  "kamal.secrets": key("secrets"),
   "registry.server": key("registryServer"),
   "registry.username": key("registryUsername"),
   "registry.password": key("registryPassword"),
@@ -118,6 +119,10 @@ export function backupArgs(name: string, config: pulumi.Config): PostgresBackupA
       ...given("service", config.get("service")),
       ...given("databaseAccessory", config.get("databaseAccessory")),
       ...given("accessory", config.get("accessory")),
+      ...given(
+        "secrets",
+        config.get<"literal" | "outputs">("secrets", { allowedValues: ["literal", "outputs"] }),
+      ),
     },
     ...databasesOf(config),
     ...hostsOf(config),
