@@ -252,7 +252,7 @@ function describeProgram(terminal: Terminal, exit: (code: number) => void): Comm
     .command("drift")
     .description("compare reality with the declaration; exit 0: equal, 7: drift, else: not checked")
     .action(async (_, command: Command) => {
-      const stack = common(command);
+      const stack = { ...common(command), needsEngine: true } as const;
       exit(await drift(await open(stack), stack));
     })
     .addHelpText("after", examples("drift", "--stack production drift --json"));

@@ -3,7 +3,7 @@ import { type BackupOutputs, findBackupOutputs } from "../../common/contracts/st
 import { Problem } from "../../common/problem.ts";
 import { shellQuote } from "../../common/ssh/command.ts";
 import { healingCommand } from "../stack/project.ts";
-import { stackOutputs } from "../stack/pulumi.ts";
+import { type StackChoice, stackOutputs } from "../stack/pulumi.ts";
 import { sshPrivateKey } from "../stack/stateSecrets.ts";
 import type { Screen } from "../terminal/screen.ts";
 import { type Container, containerOn } from "./agentCall.ts";
@@ -13,7 +13,7 @@ import type { KeySource } from "./hostConnection.ts";
 export type Databases = readonly string[] | null;
 
 /** Options that every command takes. */
-export interface CommonOptions {
+export interface CommonOptions extends Pick<StackChoice, "needsEngine"> {
   readonly cwd: string;
   /** The folder as it was typed; absent: it was not. */
   readonly typedCwd?: string;

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +12,8 @@ export interface StackChoice {
   readonly cwd: string;
   /** Absent: the one that is selected. */
   readonly stack?: string | undefined;
+  /** Saved outputs would not do: the command asks the engine itself. */
+  readonly needsEngine?: true;
 }
 
 /**
@@ -51,7 +54,11 @@ export async function previewRefresh(choice: StackChoice): Promise<EngineEvent[]
       d?.severity === "error" && d.message.trim() !== "preview failed" ? [describe(d)] : [],
     );
     if (errors.length > 0) {
-      throw new Problem(`the check could not be made: ${errors.join("; ")}`);
+      const reasons = errors.join("; ");
+      const remedy = remedyFor(reasons);
+      throw new Problem(
+        `the check could not be made: ${reasons}${remedy === undefined ? "" : `. ${remedy}.`}`,
+      );
     }
     if (code !== 0) throw pulumiProblem(choice, "refresh --preview-only", stderr);
     if (!events.some((event) => event.summaryEvent)) {
@@ -83,12 +90,46 @@ function parsed(choice: StackChoice, command: string, text: string): unknown {
   }
 }
 
+/** What helps, by Pulumi's own words for what is missing; the first that matches counts. */
+const REMEDIES: readonly (readonly [words: RegExp, remedy: string])[] = [
+  [
+    /PULUMI_ACCESS_TOKEN|logged in|pulumi login/i,
+    "Log in: pulumi login, with --local where the state is in files of this machine; a job sets PULUMI_ACCESS_TOKEN, or PULUMI_BACKEND_URL",
+  ],
+  [/incorrect passphrase/i, "PULUMI_CONFIG_PASSPHRASE is another one than the stack's"],
+  [
+    /passphrase/i,
+    "Set PULUMI_CONFIG_PASSPHRASE, or PULUMI_CONFIG_PASSPHRASE_FILE, to the stack's passphrase",
+  ],
+  [
+    /no (resource|language) plugin|(find|load|missing).* plugin|plugin .*(not found|not installed)/i,
+    "Install the project's plugins, in the folder with Pulumi.yaml: pulumi install",
+  ],
+  [/Pulumi\.yaml|no project|no stack|stack .*not found/i, "Say where with --cwd and --stack"],
+];
+
+function remedyFor(reason: string): string | undefined {
+  return REMEDIES.find(([words]) => words.test(reason))?.[1];
+}
+
+const SAVED_OUTPUTS = "give saved outputs with --outputs FILE";
+
 function pulumiProblem(choice: StackChoice, command: string, stderr: string): Problem {
   const errorLine = stderr.split("\n").find((line) => line.startsWith("error: "));
   const where = choice.stack === undefined ? choice.cwd : `${choice.cwd}, stack ${choice.stack}`;
-  return new Problem(
-    `pulumi ${command} (${where}): ${(errorLine ?? lastLine(stderr)).replace(/^error: /, "")}. Say where with --cwd and --stack, or give saved outputs with --outputs FILE.`,
-  );
+  const reason = (errorLine ?? lastLine(stderr)).replace(/^error: /, "").replace(/\.$/, "");
+  const remedy = remedyFor(reason);
+  const advice = [remedy, command === "stack output" && !choice.needsEngine ? SAVED_OUTPUTS : ""]
+    .filter(Boolean)
+    .join(", or ");
+  const end = advice === "" ? "" : ` ${advice.charAt(0).toUpperCase()}${advice.slice(1)}.`;
+  return new Problem(`pulumi ${command} (${where}): ${reason}.${end}`);
+}
+
+function missingSentence({ cwd, needsEngine }: StackChoice, args: readonly string[]): string {
+  if (!existsSync(cwd)) return `--cwd ${cwd}: there is no such folder.`;
+  const saved = args.includes("output") && !needsEngine ? `, or ${SAVED_OUTPUTS}` : "";
+  return `pulumi is not on PATH. Install it as https://www.pulumi.com/docs/install says${saved}.`;
 }
 
 async function run(
@@ -104,7 +145,7 @@ async function run(
     {
       cwd: choice.cwd,
       env: { PULUMI_SKIP_UPDATE_CHECK: "true", ...env },
-      missing: `pulumi cannot be started in ${choice.cwd}: the folder does not exist, or pulumi is not on PATH. Give --cwd, install Pulumi, or give saved outputs with --outputs FILE.`,
+      missing: missingSentence(choice, args),
       interrupted: "interrupted. Nothing was changed.",
       onLine: (line) => lines.push(line),
     },

@@ -318,7 +318,7 @@ test("another code and a sentence when the check itself broke", async () => {
     {
       what: "no Pulumi",
       env: { PATH: [runnerPrograms(), dirname(process.execPath), noPulumi].join(delimiter) },
-      sentence: /^error: pulumi cannot be started in .* not on PATH/m,
+      sentence: /^error: pulumi is not on PATH\. Install it/m,
     },
   ];
   for (const { what, env, sentence } of rows) {

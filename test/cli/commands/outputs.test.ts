@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { outputs } from "../factories.ts";
@@ -45,4 +45,51 @@ test("the outputs: from a file without Pulumi, by name, by host, and every way t
   const onSecond = ["--outputs", "both.json", "--name", "blog", "--host", "192.0.2.20"];
   await outside.run(["list", ...onSecond]);
   assert.ok((await outside.calls("ssh")).at(-1)?.includes("deploy@192.0.2.20"));
+});
+
+test("what Pulumi lacks is named with what helps against it", async (t) => {
+  const outside = await Outside.open(t);
+  const rows: [err: string, remedy: RegExp][] = [
+    [
+      "error: PULUMI_ACCESS_TOKEN must be set for login during non-interactive CLI sessions",
+      /sessions\. Log in: pulumi login, with --local .*PULUMI_BACKEND_URL/,
+    ],
+    [
+      "error: get stack secrets manager: passphrase must be set with PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE environment variables",
+      /variables\. Set PULUMI_CONFIG_PASSPHRASE, or PULUMI_CONFIG_PASSPHRASE_FILE, to/,
+    ],
+    ["error: getting secrets manager: incorrect passphrase", /is another one than the stack's/],
+    [
+      "error: no resource plugin 'pulumi-resource-aws' found in the workspace or on your $PATH",
+      /PATH\. Install the project's plugins, .*: pulumi install/,
+    ],
+    [
+      "error: no Pulumi.yaml project file found (searching upwards from /tmp).",
+      /from \/tmp\)\. Say where with --cwd and --stack/,
+    ],
+    ["error: no stack named 'x' found", /found\. Say where with --cwd and --stack/],
+    [
+      "error: the backend has a bad day.",
+      /a bad day\. Give saved outputs with --outputs FILE\.\n$/,
+    ],
+  ];
+  for (const [err, remedy] of rows) {
+    await outside.answer("outputs", { err: `${err}\n`, code: 255 });
+    const list = await outside.run(["list"]);
+    assert.equal(list.code, 1);
+    assert.match(list.stderr, remedy);
+    assert.match(list.stderr, /give saved outputs with --outputs FILE\.\n$/i);
+    const drift = await outside.run(["drift"]);
+    assert.equal(drift.code, 1);
+    assert.doesNotMatch(drift.stderr, /--outputs/, "saved outputs are no help to drift");
+  }
+  await rm(join(outside.folder, "pulumi"));
+  assert.match(
+    (await outside.run(["list"])).stderr,
+    /^error: pulumi is not on PATH\. Install it as /,
+  );
+  assert.match(
+    (await outside.run(["list", "--cwd", "nowhere"])).stderr,
+    /^error: --cwd \S+nowhere: there is no such folder\.\n$/,
+  );
 });
