@@ -1,9 +1,23 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { after, before, describe, it } from "node:test";
+import { after, before, describe, it, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { failure, outcomeOf, startAgent, unavailable, World } from "../world.ts";
+
+test("a signal that comes while the program is still loading stops the run all the same", () => {
+  // In a process of its own, which a stopped run ends.
+  const program = `
+    await import("./agent/runtime/earlySignals.ts");
+    process.emit("SIGHUP");
+    const { stopOnSignal } = await import("./agent/runtime/signals.ts");
+    const { signal, exitCode } = stopOnSignal();
+    console.log(exitCode, signal.reason.message);`;
+  const words = ["--input-type=module", "-e", program];
+  const { stdout, stderr } = spawnSync(process.execPath, words, { encoding: "utf8" });
+  assert.equal(stdout, "129 stopped by SIGHUP\n", stderr);
+});
 
 describe("a run that is stopped before it has begun", {
   skip: unavailable,
