@@ -18,9 +18,15 @@ export const PASSPHRASE = "Encryption.passphrase";
  */
 export class Encryption {
   readonly #settings: pulumi.Output<Settings>;
+  /**
+   * Whether backups are encrypted at all.
+   * @internal
+   */
+  readonly encrypts: boolean;
 
-  private constructor(settings: pulumi.Output<Settings>) {
+  private constructor(settings: pulumi.Output<Settings>, encrypts = true) {
     this.#settings = settings;
+    this.encrypts = encrypts;
   }
 
   /**
@@ -59,7 +65,7 @@ export class Encryption {
    * the backups.
    */
   static none(): Encryption {
-    return new Encryption(pulumi.output(undefined));
+    return new Encryption(pulumi.output(undefined), false);
   }
 
   /**

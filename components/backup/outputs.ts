@@ -36,6 +36,7 @@ export function outputsOf(options: OutputsOptions): pulumi.Output<BackupOutputs>
         identityFiles: [...access.identityFiles],
         location,
         writerKeyId,
+        ...(args.encryption?.encrypts && { encrypts: true }),
         image,
         schedule: resolved.schedule.toString(),
         ...(retentionDays !== undefined && { retentionDays: args.keep?.days ?? retentionDays }),
