@@ -12,7 +12,7 @@ import { list } from "./archive/list.ts";
 import { verifyChosen } from "./archive/verify.ts";
 import { contextForCopy, openCopy } from "./backup/copyDestination.ts";
 import { parseExtraOptions } from "./backup/pgDump.ts";
-import { catchUpLine, nextRunLine, runLimitMs } from "./clock.ts";
+import { catchUpLine, nextRunLine, runLimitMs } from "./dueTime.ts";
 import { dump } from "./dump.ts";
 import { chooseDatabase, forDatabase, printDatabases } from "./postgres/databases.ts";
 import { probe } from "./probe.ts";
@@ -24,7 +24,7 @@ import { type RestoreOptions, restore } from "./restore/restore.ts";
 import { type RunOptions, runBackup } from "./run.ts";
 import { type Attachment, attachTo } from "./runtime/attachment.ts";
 import { cancel } from "./runtime/cancel.ts";
-import { confirmation } from "./runtime/confirm.ts";
+import { type Confirm, confirmation, remoteConfirmation } from "./runtime/confirm.ts";
 import { loggedReport, openContainerLog } from "./runtime/containerLog.ts";
 import type { AgentContext } from "./runtime/context.ts";
 import { errorMessage } from "./runtime/errorMessage.ts";
@@ -119,6 +119,7 @@ tracked("restore", "restore into a new database, check it, and swap it with the 
   .option("--accept-origin", "with a time: also one that may be somebody else's, as list says")
   .option("--dry-run", "check everything and show what would be done")
   .option("--yes", "do not ask")
+  .option("--ask", "for kamal-postgres-backup: questions are events, standard input answers them")
   .addHelpText(
     "after",
     `
@@ -143,7 +144,7 @@ Examples:
         noOwner: owner === false,
         ...(scratch && { scratch }),
         secrets: await secretsFor(options),
-        confirm: confirmation(options.yes === true || json, stop.signal),
+        confirm: confirmationFor(options),
       });
       if (!complete) lessThanWhole = true;
     };
@@ -287,6 +288,13 @@ interface RestoreFlags
   readonly owner?: boolean;
   readonly scratch?: string;
   readonly yes?: boolean;
+  readonly ask?: boolean;
+}
+
+function confirmationFor({ ask, yes }: RestoreFlags): Confirm {
+  if (ask !== true) return confirmation(yes === true || json, stop.signal);
+  if (attachment === undefined || !json) throw new Problem("--ask needs --attached and --json.");
+  return remoteConfirmation(report, attachment);
 }
 
 /** For an option that may be given several times. */

@@ -27,8 +27,11 @@ export interface RunOptions {
   readonly input?: string | Uint8Array;
   /** Keeps standard input open behind `input`, so that its end tells the program that nobody wants it any more. */
   readonly lifeline?: Lifeline;
-  /** Called for each line of standard output; what it throws ends the program. */
-  readonly onLine: (line: string) => void;
+  /**
+   * Called for each line of standard output; what it throws ends the program.
+   * @param reply writes to standard input, which only a lifeline keeps open
+   */
+  readonly onLine: (line: string, reply: (text: string) => void) => void;
   /** Takes standard output as it comes; then `onLine` is called for the lines of standard error. */
   readonly output?: Writable;
 }
@@ -103,7 +106,7 @@ export function runProgram(
     ]);
     lines.on("line", (line) => {
       try {
-        options.onLine(line);
+        options.onLine(line, (text) => child.stdin.write(text));
       } catch (error) {
         stop(error);
       }

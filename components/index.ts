@@ -11,7 +11,7 @@ export type { SslMode } from "../common/contracts/agentEnvironment/postgres.ts";
 export type { BackupOutputs } from "../common/contracts/stackOutputs.ts";
 export { Problem } from "../common/problem.ts";
 export { Schedule } from "../common/schedule/schedule.ts";
-export type { KeyAccess } from "../storage/bucket/keyPermissions.ts";
+export type { KeyAccess } from "../storage/bucket/probeKey.ts";
 export { Retention, type TierDays } from "../storage/planning/retention.ts";
 export { KamalAccessory, type KamalAccessoryArgs } from "./accessory/kamalAccessory.ts";
 export type { KamalArgs, RegistryArgs } from "./accessory/kamalProject.ts";

@@ -167,7 +167,17 @@ if ! probe; then
   exit 1
 fi
 replacing=""
-if exists "$previous"; then docker rm -f "$previous" > /dev/null; fi
+if exists "$previous"; then
+  last=$(inspect "$previous" '{{.Config.Image}}')
+  docker rm -f "$previous" > /dev/null
+  if [ "$last" != "$image" ]; then
+    # The image of before stays, as a way back; the one before that only takes room. What a container is made from, docker keeps.
+    record="\${envfile%.env}.previous-image"
+    older=$(cat "$record" 2> /dev/null || :)
+    case "$older" in "" | "$image" | "$last") ;; *) docker image rm "$older" > /dev/null 2>&1 || : ;; esac
+    printf '%s\n' "$last" > "$record"
+  fi
+fi
 echo booted || :
 `;
 
@@ -215,16 +225,20 @@ export function bootInput(input: BootInput): string {
 }
 
 /**
- * Removes what the boot made: the container, its env file and the folders of it that hold nothing else; never data, nor a
- * container that this package did not make. Both values are names that we chose.
+ * Removes what the boot made: the container, its image and the one before it unless another container is made from them, its
+ * env file and the folders of it that hold nothing else; never data, nor a container that this package did not make. Both
+ * values are names that we chose.
  */
 export function removeScript(container: string, envFile: string): string {
   const folder = posix.dirname(envFile);
+  const record = envFile.replace(/\.env$/, ".previous-image");
   const application = envFile.split("/").slice(0, 3).join("/");
   return [
     'docker info > /dev/null || exit 1; cd "$HOME" || exit 1',
     `if [ -d '${application}' ]; then exec 9< '${application}'; timeout 300 flock 9; fi`,
-    `for name in '${container}' '${container}.previous'; do label=$(docker container inspect -f '{{index .Config.Labels "${DIGEST_LABEL}"}}' "$name" 2> /dev/null) || continue; [ -z "$label" ] || docker rm -f "$name" > /dev/null || exit 1; done`,
-    `rm -f '${envFile}'; rmdir -p '${folder}' > /dev/null 2>&1; true`,
+    `images=$(cat '${record}' 2> /dev/null)`,
+    `for name in '${container}' '${container}.previous'; do label=$(docker container inspect -f '{{index .Config.Labels "${DIGEST_LABEL}"}}' "$name" 2> /dev/null) || continue; [ -n "$label" ] || continue; images="$images $(docker container inspect -f '{{.Config.Image}}' "$name")"; docker rm -f "$name" > /dev/null || exit 1; done`,
+    'for image in $images; do docker image rm "$image" > /dev/null 2>&1; done',
+    `rm -f '${envFile}' '${record}'; rmdir -p '${folder}' > /dev/null 2>&1; true`,
   ].join("; ");
 }

@@ -15,6 +15,13 @@ export interface ImageReference {
 
 const DOCKER_HUB = "registry-1.docker.io";
 
+/** Whether an image lies in a registry, however its server is written. */
+export function isOfRegistry({ registry }: ImageReference, server: string): boolean {
+  const host = server.replace(/^https?:\/\//, "").replace(/\/.*$/, "");
+  const hub = /(^|\.)docker\.io$/;
+  return host === registry || (hub.test(host) && hub.test(registry));
+}
+
 /**
  * Reads an image reference as Docker does: what stands before the first slash is a registry if it has a dot or a port
  * (github.com/distribution/reference, `splitDockerDomain`).

@@ -30,6 +30,7 @@ const SAME = [
   "backupBytes",
   "image",
   "build",
+  "platform",
   "baseImage",
   "memory",
   "scratch",
@@ -37,6 +38,7 @@ const SAME = [
   "compressionLevel",
   "verify",
   "maxShrinkPercent",
+  "transientTables",
   "maxRunHours",
   "globals",
   "dumpOptions",
@@ -49,8 +51,10 @@ const WORDS: Readonly<Record<string, string>> = {
   "kamal.destination": key("destination"),
   "kamal.secretsFile": key("secretsFile"),
   "kamal.service": key("service"),
+  repository: key("imageRepository"),
   "kamal.databaseAccessory": key("databaseAccessory"),
   "kamal.accessory": key("accessory"),
+  "kamal.secrets": key("secrets"),
   "registry.server": key("registryServer"),
   "registry.username": key("registryUsername"),
   "registry.password": key("registryPassword"),
@@ -115,6 +119,10 @@ export function backupArgs(name: string, config: pulumi.Config): PostgresBackupA
       ...given("service", config.get("service")),
       ...given("databaseAccessory", config.get("databaseAccessory")),
       ...given("accessory", config.get("accessory")),
+      ...given(
+        "secrets",
+        config.get<"literal" | "outputs">("secrets", { allowedValues: ["literal", "outputs"] }),
+      ),
     },
     ...databasesOf(config),
     ...hostsOf(config),
@@ -160,6 +168,7 @@ export function backupArgs(name: string, config: pulumi.Config): PostgresBackupA
     verify: config.getBoolean("verify") ?? false,
     ...keepOf(config),
     maxShrinkPercent: config.getNumber("maxShrinkPercent") ?? 50,
+    transientTables: namesIn(config.get("transientTables")),
     ...given("maxRunHours", config.getNumber("maxRunHours")),
     globals: config.getBoolean("globals") ?? true,
     dumpOptions: (config.get("dumpOptions") ?? "").split(/\s+/).filter(Boolean),
@@ -173,13 +182,17 @@ export function backupArgs(name: string, config: pulumi.Config): PostgresBackupA
 }
 
 /** A published image, else one that is built; "registry" is no choice, as Pulumi fills it in where nothing is set. */
-function imageOf(config: pulumi.Config): Pick<PostgresBackupArgs, "image" | "build" | "baseImage"> {
+function imageOf(
+  config: pulumi.Config,
+): Pick<PostgresBackupArgs, "image" | "build" | "repository" | "platform" | "baseImage"> {
   const image = config.get("image");
   const build =
     config.get<AgentBuild>("build", { allowedValues: ["registry", "host"] }) ?? "registry";
   return {
     ...given("image", image),
     ...(image && build === "registry" ? {} : { build }),
+    ...given("repository", config.get("imageRepository")),
+    ...given("platform", config.get("platform")),
     ...given("baseImage", config.get("baseImage")),
   };
 }

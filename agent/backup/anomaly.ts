@@ -1,4 +1,5 @@
-import type { Manifest } from "../../common/contracts/manifest.ts";
+import { type Manifest, totalRows } from "../../common/contracts/manifest.ts";
+import { tablesLike } from "../../common/contracts/tablePattern.ts";
 import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
 import { CLOCK_TOLERANCE_MS, countingBackups } from "../../storage/catalogue/countingBackups.ts";
 import { stampOf } from "../../storage/catalogue/objectKeys.ts";
@@ -36,10 +37,12 @@ export async function findReference(
 /**
  * Why a dump of this snapshot is suspect, judged before it is made; null: it is not.
  * Partitions do not count as lost, since they come and go.
+ * @param transientTables patterns of other tables that do
  */
 export function snapshotAnomaly(
   snapshot: Pick<Snapshot, "tables" | "systemIdentifier">,
   reference: Manifest,
+  transientTables: readonly string[] = [],
 ): string | null {
   const since = `in the backup of ${reference.takenAt}`;
   const before = reference.server.systemIdentifier;
@@ -47,13 +50,11 @@ export function snapshotAnomaly(
   if (before !== null && now !== null && before !== now) {
     return `it comes from another server: system identifier ${now}, ${before} ${since}`;
   }
-  if (snapshot.tables.length === 0 && reference.tables.length > 0) {
+  const lasting = lastingTables(reference.tables, transientTables);
+  if (snapshot.tables.length === 0 && lasting.length > 0) {
     return `the database has no table, ${reference.tables.length} ${since}`;
   }
-  const present = new Set(snapshot.tables.map(tableKey));
-  const lost = reference.tables
-    .filter((table) => table.partition !== true && !present.has(tableKey(table)))
-    .map(({ schema, name }) => `${schema}.${name}`);
+  const lost = lostTables(snapshot, reference, transientTables);
   if (lost.length === 0) return null;
   const more = lost.length > NAMES_SHOWN ? ` and ${lost.length - NAMES_SHOWN} more` : "";
   const names = `${lost.slice(0, NAMES_SHOWN).join(", ")}${more}`;
@@ -62,15 +63,42 @@ export function snapshotAnomaly(
     : `${lost.length} tables are gone, which were ${since}: ${names}`;
 }
 
+/** The tables, `schema.name`, that an earlier backup had and that are not allowed to go. */
+export function lostTables(
+  { tables }: Pick<Snapshot, "tables">,
+  reference: Manifest,
+  transientTables: readonly string[] = [],
+): string[] {
+  const present = new Set(tables.map(tableKey));
+  return lastingTables(reference.tables, transientTables)
+    .filter((table) => table.partition !== true && !present.has(tableKey(table)))
+    .map(({ schema, name }) => `${schema}.${name}`);
+}
+
 /**
- * Why a stored dump is suspect for its size; null: it is not. Dumps packed in different ways do not compare.
+ * Why a stored dump is suspect for its size; null: it is not. Dumps packed in different ways do not compare. Where tables
+ * that come and go have lost rows, sizes do not compare either, since a dump does not tell what each table takes: then the
+ * rows of the other tables are compared.
  * @param maxShrinkPercent largest share of the earlier size that may be missing
  */
 export function sizeAnomaly(
-  dump: Pick<Manifest, "compression" | "encryption"> & { readonly bytes: number },
+  dump: Pick<Manifest, "compression" | "encryption" | "tables"> & { readonly bytes: number },
   reference: Manifest,
-  maxShrinkPercent: number,
+  {
+    maxShrinkPercent,
+    transientTables = [],
+  }: { readonly maxShrinkPercent: number; readonly transientTables?: readonly string[] },
 ): string | null {
+  const rows = [reference, dump].map(({ tables }) => {
+    const lasting = totalRows({ tables: lastingTables(tables, transientTables) });
+    return { lasting, transient: totalRows({ tables }) - lasting };
+  });
+  const [then, now] = rows as [(typeof rows)[number], (typeof rows)[number]];
+  if (now.transient < then.transient) {
+    const lost = (1 - now.lasting / then.lasting) * 100;
+    if (then.lasting === 0 || lost <= maxShrinkPercent) return null;
+    return `the tables other than BACKUP_TRANSIENT_TABLES lost ${Math.floor(lost)} % of their rows since the backup of ${reference.takenAt}: ${now.lasting} rows, ${then.lasting} before; BACKUP_MAX_SHRINK_PERCENT allows ${maxShrinkPercent} %`;
+  }
   if (dump.compression !== reference.compression) return null;
   const before = reference.object.bytes;
   const shrunk = (1 - dump.bytes / before) * 100;
@@ -100,6 +128,15 @@ export function clockDifference(
   if (!ahead && !behind) return null;
   const [theirs, way] = ahead ? [after, "ahead of"] : [before, "behind"];
   return `the clock of the database's server says ${stampOf(takenAt)}Z, which is ${way} that of ${name}, ${stampOf(theirs)}Z, by more than 5 minutes`;
+}
+
+function lastingTables(
+  tables: Manifest["tables"],
+  transientTables: readonly string[],
+): Manifest["tables"] {
+  if (transientTables.length === 0) return tables;
+  const mayGo = transientTables.map(tablesLike);
+  return tables.filter((table) => !mayGo.some((names) => names(table)));
 }
 
 function tableKey({ schema, name }: { readonly schema: string; readonly name: string }): string {

@@ -21,8 +21,11 @@ import { uploadDump } from "./dumpUpload.ts";
 import { deleteExpired } from "./expiry.ts";
 import { parseExtraOptions } from "./pgDump.ts";
 
-/** A stamp has seconds; a run holds its lock for one, so that the next one gets another stamp. */
-const SHORTEST_RUN_MS = 1000;
+/**
+ * A stamp has seconds, and so has the time that pg_dump writes into its archive: a run holds its lock for one from then on,
+ * so that the next one gets another stamp and other bytes.
+ */
+const SHORTEST_DUMP_MS = 1000;
 
 export interface BackupOptions {
   /** Takes the backup as good although it differs from the one before: the new normal. @default false */
@@ -53,8 +56,8 @@ export async function backup(
     await takeBackupLock(client, database);
     const chosen = await chooseDestinations(context, options, results);
     const facts = { server, pgDump, started };
-    const plan = await dumpSnapshot(context, client, { facts, chosen, results });
-    await sleep(Math.max(0, SHORTEST_RUN_MS - (performance.now() - started)));
+    const { plan, begun } = await dumpSnapshot(context, client, { facts, chosen, results });
+    await sleep(Math.max(0, SHORTEST_DUMP_MS - (performance.now() - begun)));
     return plan;
   });
   const suspect = results.anyManifest?.suspect ?? null;
@@ -81,20 +84,24 @@ async function verifyStored(context: AgentContext, results: DestinationResults):
   }
 }
 
-/** From the snapshot to the manifests. */
+/**
+ * From the snapshot to the manifests.
+ * @returns `begun`: when pg_dump was at work, by `performance.now()`
+ */
 async function dumpSnapshot(
   context: AgentContext,
   client: pg.Client,
   { facts, chosen, results }: Run,
-): Promise<DumpPlan> {
+): Promise<{ readonly plan: DumpPlan; readonly begun: number }> {
   const dump = await startUndisturbed(context, client, () =>
     planDump(context, { client, pgDumpMajor: facts.pgDump.major, chosen }),
   );
   const { plan } = dump;
+  const begun = performance.now();
   announceDump(context.report, context.settings.postgres.database, plan);
   const uploaded = await uploadDump(context, client, dump);
   await commitUploads(context, { plan, uploaded, facts, reference: chosen.reference }, results);
-  return plan;
+  return { plan, begun };
 }
 
 interface Run {

@@ -54,10 +54,9 @@ export async function commitUploads(
       continue;
     }
     const object = dump.value;
-    const size = { ...plan.treatment, bytes: object.bytes };
-    const suspect =
-      plan.anomaly ?? (reference && sizeAnomaly(size, reference, settings.maxShrinkPercent));
     const tables = await uploaded.tables;
+    const size = { ...plan.treatment, bytes: object.bytes, tables };
+    const suspect = plan.anomaly ?? (reference && sizeAnomaly(size, reference, settings));
     const unsigned = manifestOf(commit, destination, {
       database,
       object,

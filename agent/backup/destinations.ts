@@ -50,6 +50,7 @@ export async function chooseDestinations(
       report.warn("the key may not list the bucket, so this backup is not compared with the last.");
     const entries = await readEntries(store, database, {
       trust,
+      report,
       ...(tiers && { needed: "BACKUP_TIERS" }),
       onNotListable: warnNotListable,
     });
@@ -66,6 +67,7 @@ export async function chooseDestinations(
         every !== undefined || tiers || alone
           ? await readEntries(store, database, {
               trust,
+              report,
               ...(tiers && { needed: "COPY_TIERS" }),
               onNotListable: warnNotListable,
             })
@@ -105,17 +107,23 @@ async function readEntries(
   database: string,
   {
     trust,
+    report,
     needed,
     onNotListable,
   }: {
     readonly trust: Trust;
+    readonly report: Report;
     /** The variable that cannot do without the list; absent: none. */
     readonly needed?: "BACKUP_TIERS" | "COPY_TIERS";
     readonly onNotListable: () => void;
   },
 ): Promise<readonly CatalogueEntry[] | null> {
   try {
-    return await listJudged(store, database, trust);
+    // Whatever is wrong with an older backup, it never stops the next one.
+    return await listJudged(store, database, trust, {
+      onUnread: ({ stamp }, reason) =>
+        report.warn(`the backup of ${stamp} does not count when this one is judged: ${reason}`),
+    });
   } catch (error) {
     if (!(error instanceof Problem) || !isDenied(error.cause)) throw error;
     if (needed !== undefined) {

@@ -15,7 +15,7 @@ import { errorCode, errorMessage } from "../runtime/errorMessage.ts";
 import type { Report } from "../runtime/reporter.ts";
 import { describeEncryption } from "../streams/encrypt.ts";
 import type { UploadDestination } from "../streams/fanOutUpload.ts";
-import { CLOCK_REMEDY, clockDifference, snapshotAnomaly } from "./anomaly.ts";
+import { CLOCK_REMEDY, clockDifference, lostTables, snapshotAnomaly } from "./anomaly.ts";
 import { compressionFor } from "./compression.ts";
 import type { ChosenDestinations, Destination } from "./destinations.ts";
 import { type DumpExtent, readDumpExtent } from "./dumpExtent.ts";
@@ -27,6 +27,8 @@ export interface DumpDestination extends Destination, UploadDestination {
 }
 
 const ACCEPT = "If that is as it should be, accept it once: backup --accept";
+const TRANSIENT =
+  "Name tables that come and go by design in BACKUP_TRANSIENT_TABLES (the argument transientTables).";
 
 interface DescribedDatabase {
   readonly properties: ExistingDatabase;
@@ -87,7 +89,11 @@ export async function planDump(
     report.warn(`"${database}" has no table. Check POSTGRES_DATABASE if that is not meant.`);
   }
   const stamp = stampOf(snapshot.takenAt);
-  const anomaly = wrongClock ?? (reference && snapshotAnomaly(snapshot, reference));
+  const { transientTables } = settings;
+  const anomaly =
+    wrongClock ?? (reference && snapshotAnomaly(snapshot, reference, transientTables));
+  const lost = reference === null ? [] : lostTables(snapshot, reference, transientTables);
+  const accept = lost.length === 0 ? ACCEPT : `${TRANSIENT} ${ACCEPT}`;
   const { encryption, recipients } = describeEncryption(settings.encryption);
   const treatment = { compression: compressionFor(pgDumpMajor), encryption };
   return {
@@ -99,7 +105,7 @@ export async function planDump(
     treatment,
     recipients,
     anomaly,
-    remedy: wrongClock === null ? ACCEPT : CLOCK_REMEDY,
+    remedy: wrongClock === null ? accept : CLOCK_REMEDY,
     destinations: destinations.map((destination) => {
       const { prefix, provider } = destination.store.address;
       const tier = destination.tiers ? chooseTier(destination.entries ?? [], stamp) : null;

@@ -108,7 +108,13 @@ async function deleteExpiredIn(
   let deleted = 0;
   try {
     const enough = keep.atLeast;
-    const entries = await listJudged(store, database, trustOf(settings), { enough });
+    const entries = await listJudged(store, database, trustOf(settings), {
+      enough,
+      onUnread: ({ stamp }, reason) =>
+        report.warn(
+          `the ${WORDS[name].one} of ${stamp} stays for now, whatever its age: ${reason}`,
+        ),
+    });
     expired = expiredBackups(entries, keep, new Date());
     for (const entry of expired.toReversed()) {
       signal.throwIfAborted();

@@ -7,6 +7,7 @@ import type { Report } from "../runtime/reporter.ts";
 export class NotRestored {
   readonly #items: string[] = [];
   #reported = 0;
+  #asked = 0;
 
   /** @param item what is missing and why, as the rest of a sentence that begins with "Not restored:", without a full stop */
   add(item: string): void {
@@ -18,15 +19,17 @@ export class NotRestored {
     return [...this.#items];
   }
 
-  /** What was added since `reportNew` was called last. */
-  get unreported(): readonly string[] {
-    return this.#items.slice(this.#reported);
-  }
-
   /** Says what is new since the last call. */
   reportNew(report: Report): void {
-    for (const item of this.unreported) report.warn(`Not restored: ${item}.`);
+    for (const item of this.#items.slice(this.#reported)) report.warn(`Not restored: ${item}.`);
     this.#reported = this.#items.length;
+  }
+
+  /** For a question: what was added since the question before it. */
+  takeUnasked(): readonly string[] {
+    const items = this.#items.slice(this.#asked);
+    this.#asked = this.#items.length;
+    return items;
   }
 
   /** Says everything once more: the summary at the end. */

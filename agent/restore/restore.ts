@@ -2,7 +2,7 @@ import type pg from "pg";
 import { Problem } from "../../common/problem.ts";
 import { requireNoBackup, takeRestoreLock } from "../postgres/advisoryLock.ts";
 import { connectMaintenance } from "../postgres/connection.ts";
-import { NotConfirmed } from "../runtime/confirm.ts";
+import { type Confirm, NotConfirmed } from "../runtime/confirm.ts";
 import { type AgentContext, uninterrupted } from "../runtime/context.ts";
 import { type Compared, checkRestored } from "./checkRestored.ts";
 import { detachSubscriptions } from "./checks/replication.ts";
@@ -22,8 +22,8 @@ import { swap } from "./swap.ts";
 export interface RestoreOptions extends RestoreRequest {
   /** Checks everything and reports what would be done, but changes nothing. @default false */
   readonly dryRun?: boolean;
-  /** Asked before anything is made; resolves to false to give up. */
-  readonly confirm: (question: string, name: string) => Promise<boolean>;
+  /** Asked before anything is made, and again where more is lost than was known then; resolves to false to give up. */
+  readonly confirm: Confirm;
 }
 
 /**
@@ -46,23 +46,25 @@ export async function restore(
     const plan = await makePlan(context, maintenance, options);
     const seen = { ...context, store: plan.store };
     announce(report, plan);
+    // Before the question: what the server refuses, and what it cannot give, are reasons for the answer.
+    let bound = await findBoundExtensions(seen, maintenance, plan, plan.roles?.names ?? []);
+    plan.notRestored.reportNew(report);
     if (options.dryRun === true) {
-      await findBoundExtensions(seen, maintenance, plan, plan.roles?.names ?? []);
-      plan.notRestored.reportNew(report);
       reportDryRun(report, plan);
       return { complete: true };
     }
-    if (
-      !(await options.confirm(`Restore ${plan.database} from ${plan.entry.stamp}?`, plan.database))
-    ) {
+    const question = `Restore ${plan.database} from ${plan.entry.stamp}?`;
+    if (!(await options.confirm(question, plan.database, plan.notRestored.takeUnasked()))) {
       throw new NotConfirmed();
     }
     context.signal.throwIfAborted();
-    if (plan.roles !== null) await makeRoles(maintenance, plan.roles, context, plan.notRestored);
-    // First, because trying an extension makes a database of the same name.
+    if (plan.roles !== null) {
+      await makeRoles(maintenance, plan.roles, context, plan.notRestored);
+      // What names them could not be tried without them.
+      bound = await findBoundExtensions(seen, maintenance, plan, []);
+    }
+    await confirmLosses(context, plan, options.confirm, "");
     await sweepLeftovers(context, maintenance, plan.database, options.scratch);
-    const bound = await findBoundExtensions(seen, maintenance, plan, []);
-    plan.notRestored.reportNew(report);
     await createRestoreDatabase(maintenance, settings.postgres, plan.temporaryName, plan.model);
     context.journal?.stays(plan.temporaryName, `the unfinished "${plan.temporaryName}" is left`);
     const result = await loadAndSwap(seen, maintenance, plan, bound, options).catch(
@@ -83,22 +85,22 @@ export async function restore(
 }
 
 /**
- * Says what has turned out not to be restored since the question, before anything is swapped, and asks once more.
+ * Says what has turned out not to be restored since the question before, and asks once more where it would take the live
+ * database's place.
+ * @param undone what has been taken back when that is not wanted, as the end of a sentence
  * @throws Problem when that is not wanted
  */
 async function confirmLosses(
   { report }: AgentContext,
-  plan: Plan,
-  confirm: RestoreOptions["confirm"],
+  { notRestored, database, live }: Plan,
+  confirm: Confirm,
+  undone: string,
 ): Promise<void> {
-  const isNew = plan.notRestored.unreported.length > 0;
-  plan.notRestored.reportNew(report);
-  if (!isNew || plan.live === null) return;
-  if (await confirm(`Put it in the place of "${plan.database}" all the same?`, plan.database))
-    return;
-  throw new Problem(
-    `not confirmed: "${plan.database}" was not touched, and the new database was dropped.`,
-  );
+  notRestored.reportNew(report);
+  const losses = notRestored.takeUnasked();
+  if (losses.length === 0 || live === null) return;
+  if (await confirm(`Put it in the place of "${database}" all the same?`, database, losses)) return;
+  throw new Problem(`not confirmed: "${database}" was not touched${undone}.`);
 }
 
 /** From the empty database to the finished swap. */
@@ -118,7 +120,7 @@ async function loadAndSwap(
   const compared = await checkRestored(context, plan, bound.entries);
   if (plan.model !== null)
     await copyProperties(maintenance, plan.temporaryName, plan.model, plan.notRestored);
-  await confirmLosses(context, plan, options.confirm);
+  await confirmLosses(context, plan, options.confirm, ", and the new database was dropped");
   signal.throwIfAborted();
   if (plan.live !== null) await requireNoBackup(maintenance, plan.database);
   const sessionEnder = await connectMaintenance(settings.postgres, plan.database);

@@ -4,7 +4,10 @@ import type { Manifest } from "../../common/contracts/manifest.ts";
 import { formatBytes } from "../../common/format.ts";
 import { messageOf, Problem } from "../../common/problem.ts";
 import { globalsKey, parseKey } from "../../storage/catalogue/objectKeys.ts";
+import { findOriginal } from "../../storage/catalogue/originalVersion.ts";
 import { openObject } from "../../storage/s3/download.ts";
+import { explain, isMissing } from "../../storage/s3/errors.ts";
+import type { ObjectStore } from "../../storage/s3/objectStore.ts";
 import { decodeInto, objectDecoder } from "../archive/decode.ts";
 import { type Membership, PRIVILEGED, parseRoleDump } from "../archive/roleDump.ts";
 import { identifier } from "../postgres/identifiers.ts";
@@ -78,23 +81,24 @@ export async function planRoles(
 
 /** The text of the roles, at most 16 MiB of it. */
 async function readRoleDump(
-  { store, signal }: AgentContext,
+  context: AgentContext,
   manifest: Manifest,
   secrets: AgeSecrets,
 ): Promise<string> {
   const globals = manifest.globals as NonNullable<Manifest["globals"]>;
   const { key } = globals;
-  const dump = parseKey(store.address.prefix, manifest.object.key);
+  const { prefix } = context.store.address;
+  const dump = parseKey(prefix, manifest.object.key);
   const stamp = manifest.takenAt.replace(/Z$/, "");
   const own =
-    dump?.kind === "ours" &&
-    globalsKey(store.address.prefix, manifest.database, stamp, manifest, dump.folder);
+    dump?.kind === "ours" && globalsKey(prefix, manifest.database, stamp, manifest, dump.folder);
   if (key !== own) {
     throw unreadable(key, `does not belong to this backup, whose roles would be ${own}.`);
   }
   if (globals.bytes > LARGEST) {
     throw unreadable(key, `has ${formatBytes(globals.bytes)}, more than is read.`);
   }
+  const store = await originalRoles(context, globals);
   const form = { compression: "zstd", encryption: manifest.encryption } as const;
   const decoder = await objectDecoder(store, key, form, secrets);
   const { stream, bytes } = await openObject(store, key);
@@ -110,7 +114,7 @@ async function readRoleDump(
     const read = await decodeInto(stream, decoder, "cat", {
       args: [],
       env: process.env,
-      signal: AbortSignal.any([signal, enough.signal]),
+      signal: AbortSignal.any([context.signal, enough.signal]),
       onOutput: (text) => {
         if (sql.length + text.length <= LARGEST) sql += text;
         else {
@@ -130,6 +134,34 @@ async function readRoleDump(
     stream.destroy();
   }
   return sql;
+}
+
+/**
+ * Finds the roles as they were written, as with a dump: they are small, so their digest is compared in any case.
+ * @returns what reads them under their key
+ * @throws Problem when they were overwritten, and the version that was written first cannot be found
+ */
+async function originalRoles(
+  { store, report, signal }: AgentContext,
+  globals: NonNullable<Manifest["globals"]>,
+): Promise<ObjectStore> {
+  const { key } = globals;
+  try {
+    const { bytes: isBytes = globals.bytes } = await store.head(key);
+    const found = await findOriginal(store, globals, { isOverwritten: true, isBytes }, signal);
+    if (found.storedAt !== undefined) {
+      report.warn(
+        `${key}, the roles and grants, was overwritten. The version that was written first, at ${found.storedAt.slice(0, 19)}Z, is taken.`,
+      );
+    }
+    return found.store;
+  } catch (error) {
+    if (isMissing(error)) throw unreadable(key, "is not there any more.");
+    if (!(error instanceof Problem)) throw explain(error, store.address, `read ${key}`);
+    throw new Problem(`${error.message} Without the roles and grants, leave out --globals.`, {
+      cause: error,
+    });
+  }
 }
 
 function unreadable(key: string, why: string, cause?: unknown): Problem {

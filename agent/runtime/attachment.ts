@@ -16,6 +16,8 @@ const LONGEST_INPUT = 64 * 1024;
 export interface Attachment {
   /** The lines up to the first empty one: a secret, or nothing. Rejects when the input ends before it. */
   readonly head: Promise<string>;
+  /** The next line that is not empty and comes from now on. Rejects when the input ends before it. */
+  answer(): Promise<string>;
   /** Called at the end: an open input would keep the process alive. */
   close(): void;
 }
@@ -31,11 +33,13 @@ export function attachTo(input: Readable, stop: Pick<Stop, "request">): Attachme
   const head = Promise.withResolvers<string>();
   // Most commands want no secret.
   head.promise.catch(() => {});
+  let asked: PromiseWithResolvers<string> | undefined;
   let text: string | undefined = "";
   let silentTicks = 0;
   const gone = (how: string) => {
     const why = `stopped because ${how}`;
     head.reject(new Problem(`${why}.`));
+    asked?.reject(new Problem(`${why}.`));
     stop.request(why, OPERATOR_GONE);
   };
   // Ticks, not the clock: a process that was frozen finds what came meanwhile at its next one.
@@ -49,7 +53,12 @@ export function attachTo(input: Readable, stop: Pick<Stop, "request">): Attachme
   }, TICK_MS).unref();
   input.on("data", (chunk: Buffer | string) => {
     silentTicks = 0;
-    if (text === undefined) return;
+    if (text === undefined) {
+      // Empty lines are beats. An answer is far shorter than what arrives as one piece.
+      const line = String(chunk).trim();
+      if (line !== "") asked?.resolve(line);
+      return;
+    }
     text += String(chunk);
     const end = text.startsWith("\n") ? 0 : text.indexOf("\n\n") + 1;
     if (end > 0 || text.startsWith("\n")) {
@@ -64,6 +73,12 @@ export function attachTo(input: Readable, stop: Pick<Stop, "request">): Attachme
   input.on("end", ended).on("error", ended);
   return {
     head: head.promise,
+    answer: () => {
+      asked = Promise.withResolvers<string>();
+      // It may be told of the end before anybody waits for it.
+      asked.promise.catch(() => {});
+      return asked.promise;
+    },
     close: () => {
       clearInterval(timer);
       input.off("end", ended);

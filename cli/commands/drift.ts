@@ -24,6 +24,10 @@ export async function drift(session: Session, stack: StackChoice): Promise<numbe
   const { screen } = session;
   screen.progress("  reading every resource of the stack");
   const refreshed = findDifferences(await previewRefresh(stack), session.container.up);
+  const [unseen] = refreshed.notChecked.filter(({ failed }) => failed);
+  if (unseen !== undefined && refreshed.differences.length === 0) {
+    throw new Problem(`the check could not be made: ${unseen.subject}: ${unseen.reason}`);
+  }
   screen.progress("  reading the backups");
   const backups = await judgeBackups(session, stack, refreshed.differences);
   const copy = forCopy(session);

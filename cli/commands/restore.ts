@@ -3,6 +3,7 @@ import {
   outcomeText,
   type PlannedEvent,
   type ProgressEvent,
+  type QuestionEvent,
   type RestoredEvent,
 } from "../../common/contracts/agentEvents.ts";
 import { partialText } from "../../common/contracts/leftOut.ts";
@@ -13,7 +14,7 @@ import { describeObjection } from "../../storage/catalogue/countingBackups.ts";
 import { selectBackup } from "../backups/selectBackup.ts";
 import { listByAgent } from "../backups/source.ts";
 import { stateOf } from "../backups/states.ts";
-import { runAgent } from "../session/agentCall.ts";
+import { type AgentCall, CannotAsk, runAgent } from "../session/agentCall.ts";
 import { type CopyOption, chooseBucket, copyArguments } from "../session/copy.ts";
 import { databaseArguments, forOneDatabase } from "../session/databases.ts";
 import { readIdentity } from "../session/identity.ts";
@@ -22,6 +23,7 @@ import { confirm, requireTerminal } from "../terminal/confirm.ts";
 import { formatDuration, formatStamp, plural } from "../terminal/format.ts";
 import { restoreLine } from "../terminal/progress.ts";
 import { paint, renderTable } from "../terminal/render.ts";
+import type { Screen } from "../terminal/screen.ts";
 
 export interface RestoreOptions extends CopyOption {
   /** Restores beside, into a new database of this name; the live one is not touched. */
@@ -87,8 +89,7 @@ export async function restore(
   const { notAfter } = options;
   const entry = selectBackup(backup, await listByAgent(session), { wanted, notAfter });
   const plan = describePlan(database, container.host, entry, into);
-  if (ask) await confirm(screen, plan, into ?? database);
-  else for (const line of plan) screen.line(line);
+  if (!ask) for (const line of plan) screen.line(line);
 
   const args = [
     "restore",
@@ -103,29 +104,91 @@ export async function restore(
     ...(options.scratch === undefined ? [] : ["--scratch", options.scratch]),
     ...partArguments(options),
     ...identity.args,
-    ...(options.dryRun ? ["--dry-run"] : []),
-    "--yes",
   ];
   const line = restoreLine();
   const call = {
     ...identity.call,
     onProgress: (event: ProgressEvent) => screen.progress(`  ${line(event)}`),
-    onStderrLine: (line: string) => screen.warn(line),
+    onStderrLine: (line: string) => {
+      // The questions and the result have all of them.
+      if (!line.startsWith("Not restored: ")) screen.warn(line);
+    },
   };
   if (options.dryRun) {
-    const planned = await runAgent(container, args, "planned", call);
+    const planned = await runAgent(container, [...args, "--dry-run", "--yes"], "planned", call);
     for (const line of describePlanned(planned)) screen.line(line);
     const { event: _, ...result } = planned;
     screen.document({ ...result, host: container.host, dryRun: true });
     return 0;
   }
-  const restored = await runAgent(container, args, "restored", { ...call, codes: [0, INCOMPLETE] });
+  const onQuestion = questions(screen, plan, into ?? database, options);
+  const restored = await runRestore(session, args, { ...call, codes: [0, INCOMPLETE] }, onQuestion);
   const undo = restored.undo === null ? null : session.commandLine(restored.undo);
   for (const line of describeResult(entry, restored)) screen.line(line);
   if (undo !== null) screen.line(`To swap back: ${undo}`);
   const { event: _, ...result } = restored;
   screen.document({ ...result, host: container.host, key: entry.key, undo });
   return isIncomplete(restored) ? INCOMPLETE : 0;
+}
+
+/** With an agent of an earlier version only the plan is asked about, before it begins. */
+async function runRestore(
+  { container, screen }: Session,
+  args: readonly string[],
+  call: AgentCall,
+  onQuestion: NonNullable<AgentCall["onQuestion"]>,
+): Promise<RestoredEvent> {
+  try {
+    return await runAgent(container, [...args, "--ask"], "restored", { ...call, onQuestion });
+  } catch (error) {
+    if (!(error instanceof CannotAsk)) throw error;
+    screen.warn(`${error.message} Until then, what a restore loses is listed only at its end.`);
+  }
+  const plan: QuestionEvent = { event: "question", question: "", name: "", notRestored: [] };
+  await onQuestion(plan, new AbortController().signal);
+  return runAgent(container, [...args, "--yes"], "restored", call);
+}
+
+/** Lines of a list of what is not restored that stand before a question. */
+const MOST_LOSSES = 12;
+
+/**
+ * Answers the agent: the first question is the plan, each one after it is about what has turned out since to be lost.
+ * --yes agrees to the plan, and to more only with --allow-incomplete.
+ */
+function questions(
+  screen: Screen,
+  plan: readonly string[],
+  name: string,
+  { yes, allowIncomplete }: RestoreOptions,
+): NonNullable<AgentCall["onQuestion"]> {
+  let planned = false;
+  return async ({ question, notRestored }, signal) => {
+    const first = !planned;
+    planned = true;
+    const losses = describeLosses(notRestored, first);
+    if (yes) {
+      for (const line of losses) screen.line(line);
+      if (first || allowIncomplete) return true;
+      throw new Problem(
+        `more would be lost than was known when --yes agreed: ${notRestored.join("; ")}. "${name}" was not touched. Restore in a terminal without --yes to be asked, agree beforehand with --allow-incomplete, or restore beside it with --into NAME.`,
+      );
+    }
+    if (first) await confirm(screen, [...plan, ...losses], name, { signal });
+    else {
+      const unchanged = `"${name}" was not touched`;
+      await confirm(screen, [question.replace(/\?$/, ""), ...losses], name, { unchanged, signal });
+    }
+    return true;
+  };
+}
+
+function describeLosses(notRestored: readonly string[], first: boolean): string[] {
+  const shown = notRestored.slice(0, MOST_LOSSES);
+  const more = notRestored.length - shown.length;
+  const lines = shown.map((item) => `${paint.uncertain("Will not be restored")}: ${item}`);
+  if (more === 0) return lines;
+  return [...lines, `... and ${more} more${first ? ": restore --dry-run lists all" : ""}.`];
 }
 
 /** Exit code for a database that is there, but not all of what the backup holds. */

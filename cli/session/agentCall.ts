@@ -5,6 +5,7 @@ import {
   type FinalEvent,
   type ProgressEvent,
   parseEvent,
+  type QuestionEvent,
 } from "../../common/contracts/agentEvents.ts";
 import type { BackupOutputs, SshHop } from "../../common/contracts/stackOutputs.ts";
 import { Problem } from "../../common/problem.ts";
@@ -51,6 +52,11 @@ export interface AgentCall {
   readonly onResult?: (event: FinalEvent) => void;
   /** Called for each copy of a backup. */
   readonly onCopied?: (event: CopiedEvent) => void;
+  /**
+   * Decides what the agent may not decide; with it the agent asks. What it throws is a no, and the failure of the call.
+   * @param signal aborted when the answer is wanted no longer
+   */
+  readonly onQuestion?: (event: QuestionEvent, signal: AbortSignal) => Promise<boolean>;
   /** Called for each line that the agent, or ssh, has for a person beside the result. */
   readonly onStderrLine?: (line: string) => void;
   /** Takes what the agent writes to standard output, for a command whose events are on standard error. */
@@ -60,7 +66,10 @@ export interface AgentCall {
 /** Commands of the agent that take their time and may change something: with them it learns when nobody waits any more. */
 const ATTACHED = new Set(["backup", "dump", "restore", "undo", "verify"]);
 /** What an agent of an earlier version answers to that. */
-const OLDER_AGENT = "unknown option '--attached'";
+const OLDER_AGENT = /unknown option '--(?:attached|ask)'/;
+
+/** The agent is of an earlier version, which asks nothing. It has done nothing. */
+export class CannotAsk extends Problem {}
 
 /** The agent's own limit for a stop is 8 s; a swap that had begun may take some more. */
 const PATIENCE_MS = 60_000;
@@ -83,6 +92,11 @@ export async function runAgent<Name extends FinalEvent["event"]>(
   if (!attached) return (await runOnce(container, args, final, call, "read")) as never;
   const ended = await runOnce(container, args, final, call, "attached");
   if (ended !== "older agent") return ended;
+  if (call.onQuestion !== undefined) {
+    throw new CannotAsk(
+      `the agent in ${container.name} is of an earlier version, which asks nothing. Run pulumi up to replace it.`,
+    );
+  }
   // It has refused the option before it did anything.
   call.onStderrLine?.(
     `the agent in ${container.name} is of an earlier version, which Ctrl-C does not stop: it goes on to its end. Run pulumi up to replace it.`,
@@ -100,17 +114,35 @@ async function runOnce<Name extends FinalEvent["event"]>(
   container: Container,
   args: readonly string[],
   final: Name,
-  { input, codes = [0], onProgress, onResult, onCopied, onStderrLine, output }: AgentCall,
+  {
+    input,
+    codes = [0],
+    onProgress,
+    onResult,
+    onCopied,
+    onQuestion,
+    onStderrLine,
+    output,
+  }: AgentCall,
   manner: Manner,
 ): Promise<Extract<FinalEvent, { event: Name }> | "older agent"> {
   let result: Extract<FinalEvent, { event: Name }> | undefined;
   let failure: string | undefined;
   let interrupted = false;
+  let refusal: unknown;
+  const question = new AbortController();
   const attached = manner === "attached";
-  const onLine = (line: string) => {
+  const onLine = (line: string, reply: (text: string) => void) => {
     const event: AgentEvent | undefined = parseEvent(line);
     if (event?.event === "progress") onProgress?.(event);
-    else if (event?.event === "copied") onCopied?.(event);
+    else if (event?.event === "question") {
+      onQuestion?.(event, question.signal)
+        .catch((error: unknown) => {
+          refusal = error;
+          return false;
+        })
+        .then((agreed) => reply(agreed ? "yes\n" : "no\n"));
+    } else if (event?.event === "copied") onCopied?.(event);
     else if (event?.event === "error") failure = event.message;
     else if (event?.event === final) {
       result = event as Extract<FinalEvent, { event: Name }>;
@@ -123,6 +155,7 @@ async function runOnce<Name extends FinalEvent["event"]>(
     patienceMs: PATIENCE_MS,
     onInterrupted: () => {
       interrupted = true;
+      question.abort();
       onStderrLine?.("Interrupted: the agent stops and tidies up; this waits until it has.");
     },
   };
@@ -139,14 +172,17 @@ async function runOnce<Name extends FinalEvent["event"]>(
     .catch((error: unknown) => {
       if (!attached || !(error instanceof ConnectionLost)) throw error;
       throw new ConnectionLost(`${error.message} ${afterLoss(container)}`, { cause: error });
-    });
-  if (attached && stderr.includes(OLDER_AGENT)) return "older agent";
+    })
+    .finally(() => question.abort());
+  if (attached && OLDER_AGENT.test(stderr)) return "older agent";
   if (failure !== undefined || (result !== undefined && codes.includes(code))) {
     const lines = stderr.split("\n").filter(Boolean);
     // Among events, what is none is for a person.
     const isForPerson = (line: string) => output === undefined || !line.startsWith('{"event":');
     for (const line of lines.filter(isForPerson)) onStderrLine?.(line);
   }
+  // Whoever was asked knows why; the agent knows only that the answer was no. After an interruption it knows more.
+  if (failure !== undefined && refusal !== undefined && !interrupted) throw refusal;
   if (failure !== undefined) throw new AgentError(failure);
   if (!codes.includes(code)) throw dockerProblem(container, code, stderr);
   if (result === undefined) {

@@ -27,7 +27,7 @@ export interface ContainerState {
   readonly since: string;
   /** `healthy`, `unhealthy`, `starting`; absent without a health check. */
   readonly health?: string;
-  /** Last output of the health check, e.g. why the container is unhealthy; absent before it has run. */
+  /** What the health check says, e.g. why the container is unhealthy; absent before it has run. */
   readonly remark?: string;
   readonly restarts: number;
   readonly image?: string;
@@ -57,7 +57,29 @@ export async function inspectContainer(
     return { running: false, status: "missing", since: "", restarts: 0 };
   }
   if (code !== 0) throw dockerProblem(container, code, stderr);
-  return readState(text, container, now);
+  const state = readState(text, container, now);
+  return state.running ? { ...state, ...(await askHealth(container, state)) } : state;
+}
+
+/**
+ * Runs the health check: what Docker remembers of it may be from before a backup that has just ended.
+ * @returns nothing where it cannot be run, as in a container of another image
+ */
+async function askHealth(
+  container: Container,
+  { health }: ContainerState,
+): Promise<Pick<ContainerState, "health" | "remark">> {
+  const lines: string[] = [];
+  const { code } = await container.connection.run({
+    words: ["docker", "exec", container.name, "agent-health"],
+    onLine: (line) => lines.push(line),
+    interrupted: "interrupted. Nothing was changed.",
+  });
+  const [remark] = lines;
+  if (code > 1 || !remark) return {};
+  // It fails while the scheduler is about to start, which Docker knows to forgive.
+  if (code === 1 && health === "starting") return { remark };
+  return { health: code === 0 ? "healthy" : "unhealthy", remark };
 }
 
 /** Reads the answer of `docker inspect`. */

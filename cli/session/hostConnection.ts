@@ -15,8 +15,11 @@ export type KeySource = () => Promise<{ key: string } | { none: string }>;
 export interface RemoteCommand {
   /** Each is quoted for the remote shell; no secret may be in it. */
   readonly words: readonly string[];
-  /** Called for each line of standard output. */
-  readonly onLine: (line: string) => void;
+  /**
+   * Called for each line of standard output.
+   * @param reply writes to standard input, which only a lifeline keeps open
+   */
+  readonly onLine: (line: string, reply: (text: string) => void) => void;
   /** Takes standard output as it comes; then `onLine` is called for the lines of standard error. */
   readonly output?: Writable | undefined;
   /** Standard input of the command: the way for a secret. */

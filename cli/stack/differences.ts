@@ -1,4 +1,5 @@
 import { basename } from "node:path";
+import { NOT_CHECKED } from "../../common/contracts/refresh.ts";
 import type { EngineEvent, ResourceState, StepMetadata } from "./engineEvents.ts";
 import { lifecycleDifferences } from "./lifecycleDifferences.ts";
 import { type Change, changesBetween } from "./propertyChanges.ts";
@@ -19,6 +20,8 @@ export interface NotChecked {
   readonly subject: string;
   /** Why, as `../shop/config/deploy.yml is not here`. */
   readonly reason: string;
+  /** Whether it should have been looked at, as a host; else it is only not on this machine. */
+  readonly failed: boolean;
 }
 
 /** What a refresh found. */
@@ -37,7 +40,9 @@ export function findDifferences(events: readonly EngineEvent[], up: string): Ref
   const read = events.flatMap(({ resOutputsEvent }) =>
     resOutputsEvent ? [resOutputsEvent.metadata] : [],
   );
-  const steps = read.filter(({ op }) => op === "update" || op === "delete");
+  const steps = read.filter(
+    (step) => (step.op === "update" || step.op === "delete") && reasonOf(step) === undefined,
+  );
   const ofBackups = steps.filter(({ urn }) => urn.includes("kamal-postgres-backup:index:"));
   return {
     notChecked: read.flatMap(notCheckedOf).sort((a, b) => a.subject.localeCompare(b.subject)),
@@ -63,10 +68,22 @@ function differencesOf(step: StepMetadata, up: string): Difference[] {
 
 const putsBack = (up: string) => `${up} puts it back`;
 
-/** As components/internal/markedBlock.ts says it. */
 function notCheckedOf(step: StepMetadata): NotChecked[] {
-  const reason = step.new?.outputs?.["notChecked"];
-  return typeof reason === "string" ? [{ subject: blockName(step), reason }] : [];
+  const reason = reasonOf(step);
+  if (reason === undefined) return [];
+  const failed = step.op !== "same";
+  return [{ subject: failed ? hostOf(step) : blockName(step), reason, failed }];
+}
+
+/** Why the resource could not be compared; undefined: it was. */
+function reasonOf(step: StepMetadata): string | undefined {
+  const reason = step.new?.outputs?.[NOT_CHECKED];
+  return typeof reason === "string" ? reason : undefined;
+}
+
+/** The identity is `host/container` or `host/image`; where it is reached is secret in the state. */
+function hostOf(step: StepMetadata): string {
+  return step.old?.id.replace("/", " ") ?? nameOf(step);
 }
 
 /** Words for what is watched of the container. */
@@ -80,9 +97,7 @@ const watched: Readonly<Record<string, string>> = {
 const SETTINGS = "settings.";
 
 function containerDifferences(step: StepMetadata, up: string): Difference[] {
-  // The identity is `host/container`; where it is reached is secret in the state.
-  const subject = step.old?.id.replace("/", " ") ?? nameOf(step);
-  const row = { plane: "host", subject } as const;
+  const row = { plane: "host", subject: hostOf(step) } as const;
   if (step.op === "delete") {
     return [{ ...row, declared: "running", found: "missing", remedy: `${up} boots it` }];
   }

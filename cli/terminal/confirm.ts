@@ -16,13 +16,21 @@ export function requireTerminal({ terminal }: Screen, why: string): void {
 /**
  * Shows a plan and lets the operator type the name of the database that it concerns.
  * @param plan its first line is asked, the others explain it
+ * @param unchanged what is true when the answer is no, as the end of a sentence
+ * @param signal ends the question, which counts as a no
  * @throws Problem when the answer is another name, or the question was interrupted
  */
 export async function confirm(
-  { terminal }: Screen,
+  screen: Screen,
   plan: readonly string[],
   name: string,
+  {
+    unchanged = "nothing was changed",
+    signal,
+  }: { readonly unchanged?: string; readonly signal?: AbortSignal } = {},
 ): Promise<void> {
+  const { terminal } = screen;
+  screen.clear();
   // Loaded when it is needed: most commands ask nothing.
   const { default: prompt } = await import("@inquirer/input");
   // The plan and the question go to standard error, so that --json stays one document.
@@ -31,11 +39,11 @@ export async function confirm(
   try {
     answer = await prompt(
       { message: "Type the database's name to go on:" },
-      { input: terminal.input, output: terminal.err },
+      { input: terminal.input, output: terminal.err, ...(signal && { signal }) },
     );
   } catch (error) {
-    if ((error as Error).name === "ExitPromptError") throw new Problem("nothing was changed.");
-    throw error;
+    if (!/^(Exit|Abort)PromptError$/.test((error as Error).name)) throw error;
+    throw new Problem(`${unchanged}.`);
   }
-  if (answer !== name) throw new Problem(`"${answer}" is not "${name}"; nothing was changed.`);
+  if (answer !== name) throw new Problem(`"${answer}" is not "${name}"; ${unchanged}.`);
 }

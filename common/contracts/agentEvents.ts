@@ -84,6 +84,17 @@ const plannedSchema = z.object({
   notRestored: z.array(z.string()).readonly().default([]),
 });
 
+/** With `--ask`, what the operator has to decide; the run waits for a line with `yes`, or any other word, on its standard input. */
+const questionSchema = z.object({
+  event: z.literal("question"),
+  /** `Restore shop from 2026-11-24T03:15:02?` */
+  question: z.string(),
+  /** Of the database that it is about. */
+  name: z.string(),
+  /** What will not be brought back, as far as it is new since the question before. */
+  notRestored: z.array(z.string()).readonly(),
+});
+
 const undoneSchema = z.object({
   event: z.literal("undone"),
   database: z.string(),
@@ -219,6 +230,7 @@ const eventSchema = z.discriminatedUnion("event", [
   copiedSchema,
   restoredSchema,
   plannedSchema,
+  questionSchema,
   undoneSchema,
   verifiedSchema,
   dumpedSchema,
@@ -241,6 +253,7 @@ export type WrittenEvent =
 export type ProgressEvent = z.infer<typeof progressSchema>;
 export type CopiedEvent = z.infer<typeof copiedSchema>;
 export type RestoredEvent = z.infer<typeof restoredSchema>;
+export type QuestionEvent = z.infer<typeof questionSchema>;
 export type PlannedEvent = z.infer<typeof plannedSchema>;
 export type KeptDatabase = z.infer<typeof keptDatabaseSchema>;
 export type RunningCommand = z.infer<typeof runningSchema>;
@@ -248,7 +261,10 @@ export type ActivityEvent = z.infer<typeof activitySchema>;
 /** One backup as the agent lists it. */
 export type Entry = z.infer<typeof entrySchema>;
 /** The event that ends a run well. */
-export type FinalEvent = Exclude<AgentEvent, { event: "progress" | "copied" | "error" }>;
+export type FinalEvent = Exclude<
+  AgentEvent,
+  { event: "progress" | "copied" | "question" | "error" }
+>;
 
 /**
  * What has become of a statement that failed, for the end of a line about it; nothing for one that was left out, or an outcome

@@ -175,8 +175,8 @@ export type DumpRecord = z.infer<typeof dumpSchema>;
 export type TableName = z.infer<typeof tableNameSchema>;
 
 /** Total of the rows of all tables. */
-export function totalRows(manifest: Manifest): number {
-  return manifest.tables.reduce((sum, table) => sum + table.rows, 0);
+export function totalRows({ tables }: Pick<Manifest, "tables">): number {
+  return tables.reduce((sum, table) => sum + table.rows, 0);
 }
 
 /**

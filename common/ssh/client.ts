@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import type { Writable } from "node:stream";
 import { type Lifeline, type Outcome, runProgram } from "../process.ts";
@@ -17,8 +17,11 @@ export interface SshOptions {
   readonly input?: string | Uint8Array;
   /** Keeps standard input open, so that its end tells the command that nobody wants it any more. */
   readonly lifeline?: Lifeline;
-  /** Called for each line of standard output. */
-  readonly onLine: (line: string) => void;
+  /**
+   * Called for each line of standard output.
+   * @param reply writes to standard input, which only a lifeline keeps open
+   */
+  readonly onLine: (line: string, reply: (text: string) => void) => void;
   /** Takes standard output as it comes; then `onLine` is called for the lines of standard error. */
   readonly output?: Writable | undefined;
   /** Sentence for an interruption from the keyboard or by a signal. */
@@ -89,7 +92,8 @@ function temporaryFolder(): string {
   return tmpdir().includes("${") ? "/tmp" : tmpdir();
 }
 
-/** Whose home a ~ means, ssh itself finds out. */
+/** ssh takes the home of the user database, not $HOME. Whose home ~NAME means, it finds out itself. */
 function isHere(file: string): boolean {
+  if (file.startsWith("~/")) return existsSync(join(userInfo().homedir, file.slice(2)));
   return file.startsWith("~") || existsSync(file);
 }

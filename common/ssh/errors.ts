@@ -3,8 +3,11 @@ import { Problem } from "../problem.ts";
 import { knownHostName } from "./knownHosts.ts";
 import { addressOf, loginOf, type Route } from "./route.ts";
 
-/** The server let none of the keys in, so nothing was run. */
-export class KeysRefused extends Problem {}
+/** The server answers, and nothing was run: its host key is another one, or it let none of the keys in. */
+export class AccessRefused extends Problem {}
+
+/** The server let none of the keys in. */
+export class KeysRefused extends AccessRefused {}
 
 /** The connection was there and broke, so that what was started on the host may still be running. */
 export class ConnectionLost extends Problem {}
@@ -41,7 +44,7 @@ export function sshProblem(
   const server = isOfProxy(route, lines) ? `the bastion ${route.proxy?.host}` : "the server";
   const last = lines.findLast((line) => !AFTERMATH.test(line));
   if (last !== undefined && HOST_KEY_FAILURE.test(last)) {
-    return new Problem(
+    return new AccessRefused(
       `${where}: the host key of ${server} is not the expected one. If it was rebuilt, correct its key in ssh.hostKeys of the program, or in ~/.ssh/known_hosts where it was taken from there, and run pulumi up; if not, someone may be between you and it.`,
     );
   }

@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { AccessoryStateInputs } from "../internal/accessoryState.ts";
+import type { SshTarget } from "../internal/hostScript.ts";
 import type { MarkedBlockInputs } from "../internal/markedBlock.ts";
 import { type DynamicInputs, providerOf } from "../pulumi/dynamicPackage.ts";
 
@@ -37,6 +38,9 @@ export class SecretsBlock extends pulumi.dynamic.Resource {
 
 /** The container as its host sees it: stopped, replaced or changed by hand is drift, and `pulumi up` boots it again. */
 export class AccessoryState extends pulumi.dynamic.Resource {
+  /** How its host was reached last, with a key that it takes. Secret. */
+  declare readonly target: pulumi.Output<SshTarget>;
+
   constructor(
     name: string,
     args: DynamicInputs<AccessoryStateInputs>,

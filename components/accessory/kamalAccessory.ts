@@ -1,21 +1,26 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import type { SshHop } from "../../common/contracts/stackOutputs.ts";
 import { type Accessory, DIGEST_LABEL } from "../../kamal/accessory.ts";
 import { bootCommand, bootInput, removeScript } from "../../kamal/bootScript.ts";
 import { accessoryDigest } from "../../kamal/digest.ts";
 import { dockerRunCommand, envFilePath, renderEnvFile } from "../../kamal/dockerRun.ts";
 import { renderAccessoryBlock } from "../../kamal/renderBlock.ts";
 import { declaredSettings } from "../../kamal/runningContainer.ts";
-import { renderSecretsBlock } from "../../kamal/secretsFile.ts";
+import { renderSecretLookups, renderSecretsBlock } from "../../kamal/secretsFile.ts";
 import { sha256 } from "../internal/accessoryState.ts";
 import { withDynamicProvider } from "../pulumi/dynamicPackage.ts";
 import { applyReportingProblems } from "../pulumi/resourceMessages.ts";
 import { type Transform, transformed } from "../pulumi/transform.ts";
 import { AccessoryState, RenderedBlock, SecretsBlock } from "./accessoryResources.ts";
-import type { AccessoryNames, RegistryLogin } from "./kamalProject.ts";
+import { type AccessoryNames, isSharedFile, type RegistryLogin } from "./kamalProject.ts";
 import { showRenderedDiff } from "./renderPreview.ts";
-import { type SshAccess, toCommandConnection, toSshTarget } from "./sshConnection.ts";
+import {
+  type AccessHost,
+  kamalNameOf,
+  type SshAccess,
+  toCommandConnection,
+  toSshTarget,
+} from "./sshConnection.ts";
 
 export interface KamalAccessoryArgs {
   /** Its names, known at preview when the rest of it may not be. */
@@ -29,6 +34,8 @@ export interface KamalAccessoryArgs {
   /** The deploy.yml that gets the block, from the program's folder. */
   readonly deployFile: string;
   readonly secretsFile: string;
+  /** Full name of the stack whose outputs are looked up there. @default none: the secrets themselves stand there */
+  readonly lookUpIn?: string | undefined;
   readonly access: SshAccess;
   /** Seconds for which a refused access key is tried again at boot. @default 0 */
   readonly patience?: number;
@@ -94,50 +101,43 @@ function createBlock({ parent, name, args }: Site, block: pulumi.Output<string>)
 }
 
 function createSecretsBlock({ parent, name, args }: Site): SecretsBlock {
+  const { lookUpIn } = args;
   const kamalSecrets = pulumi.output(args.kamalSecrets);
   return new SecretsBlock(
     `${name}-secrets`,
     {
       file: args.secretsFile,
-      name,
+      // Several stacks of one program call their backup by one name.
+      name: isSharedFile(args.names, args.secretsFile) ? `${name}-${args.names.destination}` : name,
       under: "",
       key: "",
-      block: applyReportingProblems(parent, kamalSecrets, renderSecretsBlock),
-      confidential: true,
+      block: applyReportingProblems(parent, kamalSecrets, (entries) =>
+        lookUpIn === undefined
+          ? renderSecretsBlock(entries)
+          : renderSecretLookups(entries, lookUpIn),
+      ),
+      confidential: lookUpIn === undefined,
     },
     { parent },
   );
 }
 
-/** Boots the container on one host once the blocks are written, and watches it. */
+/**
+ * Boots the container on one host once the blocks are written, and watches it. The resource that watches it comes first: it
+ * reaches the host with our own client, whose sentences name the setting, and puts the declared container there. The command
+ * then finds it as it should be, and is what removes it again. Its connection is the one by which the host was reached last,
+ * so that a colleague's own key is no change.
+ */
 function startOn(
-  host: SshHop,
+  host: AccessHost,
   site: Site,
   blocks: readonly pulumi.Resource[],
 ): { readonly boot: command.remote.Command; readonly state: AccessoryState } {
   const { parent, name, args, accessory, secrets } = site;
   const { access, names } = args;
   const stdin = bootInputFor(site, host);
-  const boot = new command.remote.Command(
-    `${name}-boot-${host.host}`,
-    transformed<command.remote.CommandArgs>(args.transform?.boot, {
-      connection: toCommandConnection(access, host),
-      create: bootCommand,
-      update: bootCommand,
-      delete: removeScript(names.container, envFilePath(names)),
-      stdin,
-      addPreviousOutputInEnv: false,
-      logging: "none",
-    }),
-    {
-      parent,
-      dependsOn: [...blocks],
-      additionalSecretOutputs: ["stdout", "stderr"],
-      deleteBeforeReplace: true,
-    },
-  );
   const state = new AccessoryState(
-    `${name}-state-${host.host}`,
+    `${name}-state-${kamalNameOf(host)}`,
     {
       status: "running",
       container: names.container,
@@ -152,7 +152,25 @@ function startOn(
       target: toSshTarget(access, host),
       bootInput: stdin,
     },
-    { parent, dependsOn: [boot] },
+    { parent, dependsOn: [...blocks] },
+  );
+  const boot = new command.remote.Command(
+    `${name}-boot-${kamalNameOf(host)}`,
+    transformed<command.remote.CommandArgs>(args.transform?.boot, {
+      connection: state.target.apply(toCommandConnection),
+      create: bootCommand,
+      update: bootCommand,
+      delete: removeScript(names.container, envFilePath(names)),
+      stdin,
+      addPreviousOutputInEnv: false,
+      logging: "none",
+    }),
+    {
+      parent,
+      dependsOn: [state],
+      additionalSecretOutputs: ["stdout", "stderr"],
+      deleteBeforeReplace: true,
+    },
   );
   return { boot, state };
 }
@@ -177,7 +195,7 @@ function labelled(
 
 function bootInputFor(
   { parent, args: { registry, patience }, accessory, secrets }: Site,
-  host: SshHop,
+  host: AccessHost,
 ): pulumi.Output<string> {
   const password = pulumi.output(registry?.password ?? "");
   return pulumi.secret(
@@ -187,7 +205,7 @@ function bootInputFor(
         digest: a.labels[DIGEST_LABEL] ?? "",
         image: a.image,
         envFile: envFilePath(a),
-        run: dockerRunCommand(a, host.host),
+        run: dockerRunCommand(a, kamalNameOf(host)),
         registry: {
           server: registry?.server ?? "",
           username: registry?.username ?? "",

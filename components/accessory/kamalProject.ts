@@ -10,7 +10,6 @@ import {
 } from "../../kamal/configuration/config.ts";
 import { type FoundSecret, readSecrets, secretFilePaths } from "../../kamal/secretsFile.ts";
 import { asArgument, type SettingName } from "../pulumi/settingNames.ts";
-import type { SshArgs } from "./sshConnection.ts";
 
 export interface KamalArgs {
   /**
@@ -35,6 +34,13 @@ export interface KamalArgs {
    * @default `.kamal/secrets`, with a destination `.kamal/secrets.<destination>`
    */
   readonly secretsFile?: string;
+  /**
+   * What stands in that file. `"literal"`: the secrets themselves, so git must not track it. `"outputs"`: look-ups of the
+   * stack's outputs, `NAME=$(pulumi stack output NAME --stack ... --show-secrets)`, which Kamal runs; such a file may be in
+   * git, and whoever runs Kamal needs `pulumi` with access to the stack. The program must export `secretOutputs`.
+   * @default "literal"
+   */
+  readonly secrets?: "literal" | "outputs";
 }
 
 /** What the program knows of a Kamal application: its merged configuration, its secrets and the files that get our blocks. */
@@ -69,10 +75,27 @@ export function accessoryNames(kamal: KamalArgs, service: string): AccessoryName
   };
 }
 
+/** Whether other destinations may have their secrets in the file too, as in `.kamal/secrets-common`. */
+export function isSharedFile({ destination }: AccessoryNames, secretsFile: string): boolean {
+  return destination !== undefined && !secretsFile.endsWith(`.${destination}`);
+}
+
+/**
+ * What the names of the accessory's secrets begin with among Kamal's. In a file that every destination reads each one has
+ * names of its own; in a destination's own file there can be no other's.
+ */
+export function secretPrefix(names: AccessoryNames, secretsFile: string): string {
+  const { key, destination } = names;
+  const words = isSharedFile(names, secretsFile) ? [key, destination] : [key];
+  return words.join("_").replace(/\W/g, "_").toUpperCase();
+}
+
 /** What the program may give in the place of deploy.yml's own settings, besides those below `kamal`. */
 export interface GivenSettings {
   readonly registry?: RegistryArgs | undefined;
-  readonly ssh?: Pick<SshArgs, "user" | "port" | "proxy"> | undefined;
+  readonly ssh?:
+    | { readonly user?: string; readonly port?: number; readonly proxy?: string }
+    | undefined;
 }
 
 /**
@@ -108,8 +131,7 @@ export function readKamalProject(
     },
     argument: name,
   });
-  const folder = dirname(args.config);
-  const root = basename(folder) === "config" ? dirname(folder) : folder;
+  const root = rootOf(args.config);
   const paths = secretPaths(config, root, args);
   return {
     config,
@@ -117,6 +139,12 @@ export function readKamalProject(
     secretsFile: args.secretsFile ?? (paths.at(-1) as string),
     secret: (secret, instead) => readSecret(paths, secret, instead),
   };
+}
+
+/** The folder in which Kamal is run, to which its relative paths belong. */
+export function rootOf(config: string): string {
+  const folder = dirname(config);
+  return basename(folder) === "config" ? dirname(folder) : folder;
 }
 
 /** The login of the registry, where deploy.yml does not say it in a way that can be read here. */

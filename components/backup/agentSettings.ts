@@ -74,6 +74,7 @@ export function settingsOf(options: SettingsOptions): pulumi.Output<AgentSetting
           keep: { days: args.keep.days, atLeast: args.keep.atLeast ?? DEFAULT_KEEP_AT_LEAST },
         }),
         maxShrinkPercent: args.maxShrinkPercent ?? 50,
+        ...(args.transientTables?.length && { transientTables: args.transientTables }),
         ...(args.maxRunHours !== undefined && { maxRunHours: args.maxRunHours }),
         notifications,
         ...(copySettings && { copy: copySettings }),

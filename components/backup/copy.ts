@@ -5,7 +5,7 @@ import { Problem } from "../../common/problem.ts";
 import type { Schedule } from "../../common/schedule/schedule.ts";
 import { isSameBucket, parseAddress } from "../../storage/address/address.ts";
 import { other } from "../../storage/address/providers.ts";
-import type { KeyAccess } from "../../storage/bucket/keyPermissions.ts";
+import type { KeyAccess } from "../../storage/bucket/probeKey.ts";
 import type { BackupKeys, BackupKeysArgs, KeysArgs } from "../bucket/backupKeys.ts";
 import type { BackupBucket, Location } from "../bucket/bucket.ts";
 import { type BucketAccess, createBucketAccess } from "../bucket/bucketAccess.ts";

@@ -90,6 +90,14 @@ export interface PostgresBackupArgs
    */
   readonly maxShrinkPercent?: number;
   /**
+   * Tables that come and go, or are emptied, between two backups by design: `name` or `schema.name`, with `*` for any
+   * characters. One that is missing does not make a backup suspect, and its rows do not count when the size is compared.
+   * Partitions and children by inheritance may go in any case.
+   * @default none: each plain table that is gone makes the backup suspect
+   * @example ["staging.*", "import_*"]
+   */
+  readonly transientTables?: readonly string[];
+  /**
    * Longest time that one run of the backup may take, whole hours, 1 to 596. A run that takes longer is stopped, and the
    * container is unhealthy while it hangs.
    * @default the longer of 6 and the schedule's interval

@@ -1,13 +1,14 @@
 import type { Schedule } from "../../common/schedule/schedule.ts";
-import { type ImageReference, parseImageReference } from "../../kamal/imageReference.ts";
+import { describeDestinations, refuseMixedAccessories } from "../accessory/destinations.ts";
 import {
   type AccessoryNames,
   accessoryNames,
   type KamalProject,
   type RegistryLogin,
   readKamalProject,
-  registryLogin,
+  secretPrefix,
 } from "../accessory/kamalProject.ts";
+import { describeOtherBackups } from "../accessory/otherBackups.ts";
 import { resolveSshAccess, type SshAccess } from "../accessory/sshConnection.ts";
 import {
   keepingIn,
@@ -16,7 +17,7 @@ import {
   retentionName,
 } from "../bucket/resolveBucket.ts";
 import { checkRetention } from "../bucket/retentionCheck.ts";
-import { isBuiltOnHost } from "../image/imageSource.ts";
+import { type ResolvedImage, resolveImage } from "../image/resolveImage.ts";
 import type { ResourceLog } from "../pulumi/resourceMessages.ts";
 import { type SettingName, settingNamesOf } from "../pulumi/settingNames.ts";
 import { type ResolvedCopy, resolveCopy } from "./copy.ts";
@@ -36,6 +37,8 @@ export interface ResolvedBackup {
   readonly schedule: Schedule;
   readonly project: KamalProject;
   readonly accessory: AccessoryNames;
+  /** What the names of its secrets begin with among Kamal's. */
+  readonly secretPrefix: string;
   readonly database: Database;
   readonly access: SshAccess;
   readonly image: ResolvedImage;
@@ -45,12 +48,6 @@ export interface ResolvedBackup {
   /** Undefined when no copy is asked for. */
   readonly copy: ResolvedCopy | undefined;
 }
-
-/** A published image, or where one is built. */
-export type ResolvedImage =
-  | { readonly from: "published"; readonly reference: ImageReference }
-  | { readonly from: "host" }
-  | { readonly from: "registry"; readonly repository: string };
 
 /**
  * Resolves arguments, deploy.yml, Kamal's secrets and this machine's SSH settings into what is to be made. It makes
@@ -65,14 +62,20 @@ export function resolveBackup(args: PostgresBackupArgs, log: ResourceLog): Resol
   const project = readKamalProject(args.kamal, args, name);
   for (const warning of project.config.warnings) log.warn(warning);
   const accessory = accessoryNames(args.kamal, project.config.service);
+  refuseMixedAccessories(args.kamal, accessory, name);
+  describeDestinations(args.kamal, accessory, name, log);
   const database = resolveDatabase({ project, kamal: args.kamal, args, name }, log);
-  const access = resolveSshAccess(project.config, database.hosts, args.ssh, name);
-  const onHost = isBuiltOnHost(args, name);
-  const registry = onHost ? undefined : registryLogin(project);
+  const access = resolveSshAccess({ project, hosts: database.hosts, args: args.ssh, name }, log);
+  const { image, registry } = resolveImage({ args, project, accessory, name }, log);
   const prefix = args.prefix ?? prefixOf(project, args);
   const bucket = resolveBucket({ bucket: args.bucket, prefix, keys: args.keys, name }, log);
+  const ours = {
+    bucket: bucket.location?.bucket,
+    prefix: bucket.location?.prefix ?? prefix,
+    schedule: schedule.toString(),
+  };
+  describeOtherBackups({ args: args.kamal, project, accessory, ours, name }, log);
   const copy = args.copy && resolveCopyOf(args, args.copy, { schedule, bucket, name }, log);
-  const image = resolveImage(args, onHost, project, accessory, name);
   if (args.notices) checkNotices(args.notices, name);
   warnUnencrypted(args.encryption, log);
   checkMemory(args, [args.bucket, ...(args.copy ? [args.copy.bucket] : [])], name, log);
@@ -82,6 +85,7 @@ export function resolveBackup(args: PostgresBackupArgs, log: ResourceLog): Resol
     schedule,
     project,
     accessory,
+    secretPrefix: secretPrefix(accessory, project.secretsFile),
     database,
     access,
     image,
@@ -135,19 +139,4 @@ function resolveCopyOf(
     },
     log,
   );
-}
-
-function resolveImage(
-  { image }: PostgresBackupArgs,
-  onHost: boolean,
-  { config }: KamalProject,
-  { service, key }: AccessoryNames,
-  name: SettingName,
-): ResolvedImage {
-  if (image !== undefined) {
-    return { from: "published", reference: parseImageReference(image, name("image")) };
-  }
-  if (onHost) return { from: "host" };
-  const repository = [config.registry.server, `${service}-${key.replaceAll("_", "-")}`];
-  return { from: "registry", repository: repository.filter(Boolean).join("/") };
 }

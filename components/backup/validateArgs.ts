@@ -1,7 +1,8 @@
 import { DEFAULT_KEEP_AT_LEAST } from "../../common/contracts/agentEnvironment/backup.ts";
 import { readDumpOptions } from "../../common/contracts/agentEnvironment/dumpOptions.ts";
+import { transientTablesFault } from "../../common/contracts/tablePattern.ts";
 import { Problem } from "../../common/problem.ts";
-import type { KeyAccess } from "../../storage/bucket/keyPermissions.ts";
+import type { KeyAccess } from "../../storage/bucket/probeKey.ts";
 import { AwsBackupBucket } from "../bucket/awsBackupBucket.ts";
 import { isTiered, retentionName } from "../bucket/resolveBucket.ts";
 import { checkSigning } from "../bucket/signingKey.ts";
@@ -24,6 +25,8 @@ export function checkArgs(args: PostgresBackupArgs, name: SettingName): void {
   checkNumber(name("maxShrinkPercent"), maxShrinkPercent, 1, 100);
   // Node's timers hold no more: 2^31 milliseconds.
   if (args.maxRunHours !== undefined) checkNumber(name("maxRunHours"), args.maxRunHours, 1, 596);
+  const fault = transientTablesFault(args.transientTables ?? []);
+  if (fault !== null) throw new Problem(`${name("transientTables")} ${fault}`);
   checkDumpOptions(args.dumpOptions ?? [], name("dumpOptions"));
   if (args.signing !== undefined) checkSigning(args.signing, name);
   if (args.memory !== undefined) memoryBytes(args.memory, name);

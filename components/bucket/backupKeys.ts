@@ -5,7 +5,7 @@ import {
   readerPolicy,
   writerPolicy,
 } from "../../storage/bucket/iamPolicies.ts";
-import type { KeyAccess } from "../../storage/bucket/keyPermissions.ts";
+import type { KeyAccess } from "../../storage/bucket/probeKey.ts";
 import { awsSdk } from "../pulumi/loadAws.ts";
 import { type Transform, transformed } from "../pulumi/transform.ts";
 

@@ -1,5 +1,5 @@
 import type * as pulumi from "@pulumi/pulumi";
-import type { KeyAccess } from "../../storage/bucket/keyPermissions.ts";
+import type { KeyAccess } from "../../storage/bucket/probeKey.ts";
 import type { Retention, TierDays } from "../../storage/planning/retention.ts";
 import type { AwsBackupBucket } from "./awsBackupBucket.ts";
 import type { BucketKeeping } from "./retentionCheck.ts";

@@ -5,7 +5,7 @@ import {
   type AddressNames,
   parseAddress,
 } from "../../storage/address/address.ts";
-import type { KeyAccess } from "../../storage/bucket/keyPermissions.ts";
+import type { KeyAccess } from "../../storage/bucket/probeKey.ts";
 import type { Retention, TierDays } from "../../storage/planning/retention.ts";
 import type { ResourceLog } from "../pulumi/resourceMessages.ts";
 import { addressNames, below, type SettingName } from "../pulumi/settingNames.ts";

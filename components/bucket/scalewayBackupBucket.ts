@@ -1,9 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { iam, object } from "@pulumiverse/scaleway";
 import { parseAddress } from "../../storage/address/address.ts";
-import type { KeyAccess } from "../../storage/bucket/keyPermissions.ts";
 import type { LifecycleRule } from "../../storage/bucket/lifecycle.ts";
 import { lockNotice } from "../../storage/bucket/objectLock.ts";
+import type { KeyAccess } from "../../storage/bucket/probeKey.ts";
 import { scalewayPermissionSets, scalewayPolicy } from "../../storage/bucket/scalewayPolicy.ts";
 import type { TierDays } from "../../storage/planning/retention.ts";
 import { logOf, type ResourceLog, reportProblems } from "../pulumi/resourceMessages.ts";

@@ -16,6 +16,12 @@ export interface AgentImageArgs {
   /** Major version of the PostgreSQL client, that of the server. @example 17 */
   readonly postgresMajor: number;
   /**
+   * Processor of the hosts that run it.
+   * @default that of the machine where Pulumi runs
+   * @example "linux/amd64"
+   */
+  readonly platform?: pulumi.Input<string>;
+  /**
    * Debian image with Node to build on.
    * @default the `BASE_IMAGE` of the Dockerfile
    */
@@ -44,6 +50,7 @@ export class AgentImage extends pulumi.ComponentResource {
         build: {
           context: context.dir,
           dockerfile: context.dir.apply((dir) => join(dir, "Dockerfile")),
+          ...(args.platform !== undefined && { platform: args.platform }),
           args: {
             PG_MAJOR: String(args.postgresMajor),
             ...(args.baseImage && { BASE_IMAGE: args.baseImage }),

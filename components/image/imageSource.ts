@@ -23,6 +23,18 @@ export interface ImageSourceArgs {
    * @default "registry"
    */
   readonly build?: AgentBuild;
+  /**
+   * Repository that an image built here is pushed to, with its registry and without a tag.
+   * @default beside the application's own image, in the same namespace; a stack that has pushed elsewhere stays there
+   * @example "ghcr.io/you/shop-db-backup"
+   */
+  readonly repository?: string;
+  /**
+   * Processor that an image is built for here.
+   * @default `builder.arch` of deploy.yml, else that of the host
+   * @example "linux/arm64"
+   */
+  readonly platform?: string;
   /** Image that the agent's image is built on. @default see `AgentImageArgs.baseImage` */
   readonly baseImage?: string;
 }
@@ -85,10 +97,12 @@ export function createRegistryImage(
   { parent, name, postgresMajor, baseImage }: BuiltImage,
   {
     repository,
+    platform,
     registry,
     transform,
   }: {
     readonly repository: string;
+    readonly platform: pulumi.Input<string>;
     readonly registry: RegistryLogin | undefined;
     readonly transform: AgentImageArgs["transform"];
   },
@@ -97,6 +111,7 @@ export function createRegistryImage(
     `${name}-agent`,
     {
       repository,
+      platform,
       ...(registry && { registry }),
       postgresMajor,
       ...(baseImage !== undefined && { baseImage }),

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { Problem } from "../../common/problem.ts";
-import type { ImageReference } from "../../kamal/imageReference.ts";
+import { type ImageReference, isOfRegistry } from "../../kamal/imageReference.ts";
 import type { RegistryLogin } from "../accessory/kamalProject.ts";
 import { registryDigest } from "./registryDigest.ts";
 
@@ -23,7 +23,7 @@ export function pinnedImage(
   { setting, image, registry }: PublishedImage,
 ): pulumi.Output<string> {
   if (image.digest !== undefined) return pulumi.output(`${image.name}@${image.digest}`);
-  const login = registry && sameRegistry(registry.server, image) ? registry : undefined;
+  const login = registry && isOfRegistry(image, registry.server) ? registry : undefined;
   return pulumi.unsecret(pulumi.output(login?.password)).apply(async (password) => {
     const credentials =
       login && password !== undefined ? { username: login.username, password } : undefined;
@@ -34,11 +34,4 @@ export function pinnedImage(
       throw new pulumi.ResourceError(`${setting}: ${error.message}`, resource, true);
     }
   });
-}
-
-function sameRegistry(server: string, { registry }: ImageReference): boolean {
-  const host = server.replace(/^https?:\/\//, "").replace(/\/.*$/, "");
-  return (
-    host === registry || (/(^|\.)docker\.io$/.test(host) && /(^|\.)docker\.io$/.test(registry))
-  );
 }

@@ -10,11 +10,11 @@ import {
   type RunSettings,
 } from "../../kamal/runningContainer.ts";
 import { watched } from "../pulumi/watchedResource.ts";
-import { runScript, type SshTarget } from "./hostScript.ts";
+import { runScript, type SshTarget, sameAccess } from "./hostScript.ts";
 
 /** What can be seen of the container on its host, and equally what is declared of it. */
 export interface Observed {
-  /** `running`, `exited (137)`, `restarting` ... */
+  /** `running`, `exited (137)`, `restarting` ..., or `not seen: ` and why. */
   readonly status: string;
   /** Reference the container was made from. */
   readonly image: string;
@@ -46,6 +46,7 @@ const { check, create, read, diff, update, remove } = watched<AccessoryStateInpu
   idOf: ({ target, container }) => `${target.host}/${container}`,
   // An unreachable host throws, because then nothing is known.
   observe,
+  unseen: (reason) => ({ status: `not seen: ${reason}` }),
   apply: bootUnlessDeclared,
 
   diff(olds, news) {
@@ -59,12 +60,12 @@ const { check, create, read, diff, update, remove } = watched<AccessoryStateInpu
         configured ||
         // The boot script leaves a container alone whose label is right; what it really has is compared here.
         olds.bootInput !== news.bootInput ||
-        JSON.stringify(olds.target) !== JSON.stringify(news.target),
+        !sameAccess(olds.target, news.target),
       replaces: moved ? ["container", "target"] : [],
     };
   },
 
-  /** The command that booted the container removes it; this resource only watches. */
+  /** The command that comes after this resource removes the container. */
   async remove() {},
 });
 

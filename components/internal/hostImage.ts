@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 import { type AgentContext, agentContext } from "../../common/agentContext.ts";
 import { problemWithoutStack } from "../../common/problem.ts";
 import { watched } from "../pulumi/watchedResource.ts";
-import { runScript, type ScriptResult, type SshTarget } from "./hostScript.ts";
+import { runScript, type ScriptResult, type SshTarget, sameAccess } from "./hostScript.ts";
 
 /** What decides about an image, besides the build context. */
 export interface HostBuild {
@@ -43,6 +43,8 @@ const { check, create, read, diff, update, remove } = watched<HostImageInputs>({
     return digest === undefined ? undefined : { digest };
   },
 
+  unseen: (reason) => ({ digest: `not seen: ${reason}` }),
+
   apply: buildUnlessThere,
 
   diff(olds, news) {
@@ -54,7 +56,7 @@ const { check, create, read, diff, update, remove } = watched<HostImageInputs>({
       replaces.length > 0 ||
       olds.tag !== news.tag ||
       olds.digest !== news.digest ||
-      JSON.stringify(olds.target) !== JSON.stringify(news.target);
+      !sameAccess(olds.target, news.target);
     return { changes, replaces };
   },
 

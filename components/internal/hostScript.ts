@@ -1,11 +1,13 @@
 import type { SshHop } from "../../common/contracts/stackOutputs.ts";
-import { Problem, problemWithoutStack } from "../../common/problem.ts";
+import { Problem } from "../../common/problem.ts";
 import { runOnHost } from "../../common/ssh/client.ts";
 
 /** A host and how to reach it, as plain values in a dynamic resource's inputs. */
 export interface SshTarget extends SshHop {
   /** OpenSSH private key; absent: the SSH agent. */
   readonly privateKey?: string;
+  /** The program was given the key; else it is that of whoever ran it. */
+  readonly keyIsGiven?: true;
   readonly proxy?: SshHop;
 }
 
@@ -17,11 +19,22 @@ export interface ScriptResult {
 }
 
 /**
+ * Whether both are reached the same way. The private key counts only where the program was given it: a colleague's own
+ * opens the same door, and is no change.
+ */
+export function sameAccess(olds: SshTarget, news: SshTarget): boolean {
+  const compared = (target: SshTarget) =>
+    JSON.stringify({ ...target, ...(!news.keyIsGiven && { privateKey: undefined }) });
+  return compared(olds) === compared(news);
+}
+
+/**
  * Runs a shell script on the host of a dynamic resource.
  * @param script a line for the remote user's shell; no secret may be in it
  * @param stdin what the script reads; secrets go here
  * @param minutes how long it may take
- * @throws Problem when the host cannot be reached, is another one than expected, refuses the key, or takes longer
+ * @throws AccessRefused when the host is another one than expected, or refuses the key
+ * @throws Problem when it cannot be reached, or takes longer
  */
 export async function runScript(
   { privateKey, proxy, host, port, user, hostKey }: SshTarget,
@@ -42,6 +55,8 @@ export async function runScript(
     });
     return { code, stdout: lines.join("\n"), stderr };
   } catch (error) {
-    throw error instanceof Problem ? problemWithoutStack(error.message) : error;
+    // Pulumi's host of dynamic resources would print it below the sentence.
+    if (error instanceof Problem) error.stack = "";
+    throw error;
   }
 }

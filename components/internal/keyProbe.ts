@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type * as pulumi from "@pulumi/pulumi";
 import { Problem } from "../../common/problem.ts";
 import { type AddressNames, parseAddress } from "../../storage/address/address.ts";
-import { describeExcess, type KeyAccess, probeKey } from "../../storage/bucket/keyPermissions.ts";
+import { describeExcess, type KeyAccess, probeKey } from "../../storage/bucket/probeKey.ts";
 import { openStore } from "../../storage/s3/client.ts";
 
 /** Inputs of the resource; `verdict` is what is declared, always `fit`. */

@@ -1,10 +1,17 @@
 import type * as pulumi from "@pulumi/pulumi";
+import { NOT_CHECKED } from "../../common/contracts/refresh.ts";
+import { AccessRefused } from "../../common/ssh/errors.ts";
 
 /** Something that is declared, and looked at again on each refresh. */
 export interface Watched<I extends object> {
   idOf(inputs: I): string;
   /** The declared fields as they are found; undefined: it is gone. Throws where nothing can be known. */
   observe(inputs: I): Promise<Partial<I> | undefined>;
+  /**
+   * What is read in its place where the host no longer lets us in as the state has it: fields that differ from any
+   * declaration, so that the next update goes there as the program has it. Absent: that is an error, too.
+   */
+  unseen?(reason: string): Partial<I>;
   /**
    * Makes it so as it is declared.
    * @param before what was declared before; undefined: it is new
@@ -15,7 +22,14 @@ export interface Watched<I extends object> {
 }
 
 /** The methods of its dynamic resource. */
-export function watched<I extends object>({ idOf, observe, apply, diff, remove }: Watched<I>) {
+export function watched<I extends object>({
+  idOf,
+  observe,
+  unseen,
+  apply,
+  diff,
+  remove,
+}: Watched<I>) {
   return {
     async check(_olds: unknown, news: I): Promise<pulumi.dynamic.CheckResult> {
       return { inputs: news };
@@ -28,9 +42,13 @@ export function watched<I extends object>({ idOf, observe, apply, diff, remove }
 
     /** With an empty id the engine takes the resource for gone. */
     async read(id: string, props: I): Promise<pulumi.dynamic.ReadResult<I>> {
-      const observed = await observe(props);
+      const { [NOT_CHECKED]: _, ...declared } = props as I & { [NOT_CHECKED]?: string };
+      const observed = await observe(props).catch((error: unknown) => {
+        if (!(error instanceof AccessRefused) || unseen === undefined) throw error;
+        return { ...unseen(error.message), [NOT_CHECKED]: error.message };
+      });
       if (observed === undefined) return { id: "" };
-      const found = { ...props, ...observed };
+      const found = { ...declared, ...observed } as I;
       // Without `inputs` the engine would compare the declared values with themselves.
       return { id, props: found, inputs: found } as pulumi.dynamic.ReadResult<I>;
     },

@@ -1,4 +1,4 @@
-import type { KeyAccess } from "./keyPermissions.ts";
+import type { KeyAccess } from "./probeKey.ts";
 
 /** A bucket policy in Scaleway's dialect, ready for `JSON.stringify`. */
 export interface ScalewayPolicy {

@@ -2,14 +2,19 @@ import { explain } from "../s3/errors.ts";
 import type { ListedObject, ObjectStore } from "../s3/objectStore.ts";
 import { type CatalogueEntry, latestFirst } from "./catalogueEntry.ts";
 import { FOLDERS, type Folder, legacyStem, parseKey, stem } from "./objectKeys.ts";
-import { resolveManifestConflicts } from "./readManifest.ts";
+import { type OnUnread, resolveManifestConflicts } from "./readManifest.ts";
 
 /**
  * Lists the dumps of one database, latest first, in all folders. The name counts exactly: `app` never finds
  * `app_queue`. What has no dump is left out. Of a dump with two manifests both are read, to find out whether it is suspect.
+ * @param onUnread for one of which one of two manifests cannot be read for now @default that is a failure
  * @throws Problem when the bucket cannot be listed, or one of two manifests cannot be read
  */
-export async function listBackups(store: ObjectStore, database: string): Promise<CatalogueEntry[]> {
+export async function listBackups(
+  store: ObjectStore,
+  database: string,
+  onUnread?: OnUnread,
+): Promise<CatalogueEntry[]> {
   const { prefix } = store.address;
   const stems = new Set(FOLDERS.map((folder) => stem(prefix, database, folder)));
   stems.add(legacyStem(prefix, database));
@@ -25,7 +30,7 @@ export async function listBackups(store: ObjectStore, database: string): Promise
     else parts.set(partName(parsed.kind, parsed.folder, parsed.stamp), object);
   }
   const entries = dumps.map(({ object, parsed }) => entryOf(object, parsed, parts));
-  return (await resolveManifestConflicts(store, entries)).sort(latestFirst);
+  return (await resolveManifestConflicts(store, entries, onUnread)).sort(latestFirst);
 }
 
 /** Names of the databases that have a dump under the prefix, sorted. */

@@ -5,7 +5,7 @@ import type { ObjectStore } from "../s3/objectStore.ts";
 import { listBackups } from "./catalogue.ts";
 import { type CatalogueEntry, isEncrypted, latestFirst } from "./catalogueEntry.ts";
 import { countingBackups, objectionTo } from "./countingBackups.ts";
-import { forEachAtOnce, readSigned } from "./readManifest.ts";
+import { forEachAtOnce, type OnUnread, readSigned } from "./readManifest.ts";
 
 /** What is known of who may have written backups. */
 export interface Trust {
@@ -28,6 +28,8 @@ export interface JudgeOptions {
   readonly enough?: number;
   /** Stamp of one that is judged in any case, however old. */
   readonly also?: string;
+  /** For a backup whose manifest is needed and cannot be read for now; it is left out. @default that is a failure */
+  readonly onUnread?: OnUnread;
 }
 
 /**
@@ -40,8 +42,12 @@ export async function listJudged(
   trust: Trust,
   options: JudgeOptions = {},
 ): Promise<CatalogueEntry[]> {
-  return judgeOrigin(store, await listBackups(store, database), trust, options);
+  const entries = await listBackups(store, database, options.onUnread);
+  return judgeOrigin(store, entries, trust, options);
 }
+
+/** After so many that the service does not give, none is asked for any more: each takes several tries. */
+const MOST_UNREAD = 3;
 
 /** So many manifests are read together, where the latest one does not tell enough. */
 const BATCH = 6;
@@ -52,14 +58,37 @@ const BATCH = 6;
  * clear where the settings encrypt, and one that has the bytes of another and was stored later; with keys that is only
  * named, since a signature says more.
  * @param entries of one database
+ * @returns the entries, judged. With `onUnread` without those that cannot be judged for now, and none after three of them
+ * @throws Problem when a manifest that is needed cannot be read for now, unless `onUnread` is given
  */
 export async function judgeOrigin(
   store: ObjectStore,
   entries: readonly CatalogueEntry[],
   trust: Trust,
-  { enough = 1, also }: JudgeOptions = {},
+  { onUnread, ...options }: JudgeOptions = {},
 ): Promise<CatalogueEntry[]> {
   const reader = new Reader(store, trust.keys);
+  let left = [...entries];
+  for (let unread = 0; unread < MOST_UNREAD; unread += 1) {
+    try {
+      return await judgeAll(reader, left, trust, options);
+    } catch (error) {
+      if (!(error instanceof UnreadManifest)) throw error;
+      const { entry, cause } = error;
+      if (onUnread === undefined || !(cause instanceof Problem)) throw cause;
+      onUnread(entry, cause.message);
+      left = left.filter(({ key }) => key !== entry.key);
+    }
+  }
+  return [];
+}
+
+async function judgeAll(
+  reader: Reader,
+  entries: readonly CatalogueEntry[],
+  trust: Trust,
+  { enough = 1, also }: Omit<JudgeOptions, "onUnread">,
+): Promise<CatalogueEntry[]> {
   const listed = entries.toSorted(latestFirst).map((entry): CatalogueEntry => {
     const inClear = trust.encrypts && entry.kind === "ours" && !isEncrypted(entry);
     return inClear ? { ...entry, originProblem: "in clear" } : entry;
@@ -164,6 +193,15 @@ interface Judged {
   readonly sha256: string | undefined;
 }
 
+/** The service does not give a manifest for now; the cause says why. */
+class UnreadManifest extends Error {
+  readonly entry: CatalogueEntry;
+  constructor(entry: CatalogueEntry, cause: unknown) {
+    super("unread manifest", { cause });
+    this.entry = entry;
+  }
+}
+
 /** Reads each manifest once. */
 class Reader {
   readonly #store: ObjectStore;
@@ -175,7 +213,7 @@ class Reader {
     this.#keys = keys;
   }
 
-  /** @throws whatever the service answers, unless it refuses this one */
+  /** @throws UnreadManifest when the service does not give it, unless it refuses this one */
   read(entry: CatalogueEntry, key = entry.manifestKey): Promise<Judged> {
     const name = JSON.stringify([entry.key, key]);
     const judged = this.#read.get(name) ?? this.#judge(entry, key);
@@ -189,7 +227,9 @@ class Reader {
       return { originProblem: PROBLEM_OF[signature], sha256: manifest.object.sha256 };
     } catch (error) {
       const fromService = error instanceof Problem ? error.cause : error;
-      if (fromService !== undefined && !isRefused(fromService)) throw error;
+      if (fromService !== undefined && !isRefused(fromService)) {
+        throw new UnreadManifest(entry, error);
+      }
       return { originProblem: "unreadable manifest", sha256: undefined };
     }
   }

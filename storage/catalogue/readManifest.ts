@@ -201,29 +201,56 @@ function isWebPage(bytes: Buffer): boolean {
 }
 
 /**
+ * Called with a backup of which a manifest cannot be read for now, since the service does not answer, and why. Such a one
+ * is then left out of the list. Without it that is a failure: a restore must not take another backup for the latest.
+ */
+export type OnUnread = (entry: CatalogueEntry, reason: string) => void;
+
+/**
  * Reads the manifests of those entries whose keys alone do not say what they are: a dump with a second manifest under
  * `suspect`, and dumps that share one manifest. Whoever may write can add such objects, so they count only as far as
  * the manifests bear them out.
- * @throws Problem when the service does not answer
+ * @throws Problem when the service does not answer, unless `onUnread` is given
  */
 export async function resolveManifestConflicts(
   store: ObjectStore,
   entries: readonly CatalogueEntry[],
+  onUnread?: OnUnread,
 ): Promise<CatalogueEntry[]> {
   const sharing = new Map<string, number>();
   for (const { manifestKey } of entries) {
     if (manifestKey !== null) sharing.set(manifestKey, (sharing.get(manifestKey) ?? 0) + 1);
   }
-  const resolved = [...entries];
+  const resolved: (CatalogueEntry | undefined)[] = [...entries];
   const unclear = entries.flatMap((entry, index) => {
     const shared = entry.manifestKey !== null && (sharing.get(entry.manifestKey) ?? 0) > 1;
     return shared || entry.suspectManifestKey !== undefined ? [{ entry, index, shared }] : [];
   });
   await forEachAtOnce(unclear, async ({ entry, index, shared }) => {
-    const owned = shared ? await withoutOthersManifest(store, entry) : entry;
-    resolved[index] = await withJudgedSuspicion(store, owned);
+    resolved[index] = await unlessUnread(entry, onUnread, async () => {
+      const owned = shared ? await withoutOthersManifest(store, entry) : entry;
+      return withJudgedSuspicion(store, owned);
+    });
   });
-  return resolved;
+  return resolved.filter((entry) => entry !== undefined);
+}
+
+/**
+ * Judges an entry by its manifests.
+ * @returns undefined when the service does not give them for now, and somebody is there to hear it
+ */
+async function unlessUnread<T>(
+  entry: CatalogueEntry,
+  onUnread: OnUnread | undefined,
+  judge: () => Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await judge();
+  } catch (error) {
+    if (onUnread === undefined || !(error instanceof Problem)) throw error;
+    onUnread(entry, error.message);
+    return undefined;
+  }
 }
 
 /** Of several dumps with one manifest it belongs to the one that it names; the others have none. */

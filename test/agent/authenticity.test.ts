@@ -15,7 +15,7 @@ import { agent, failure, unavailable, World } from "./world.ts";
 const newKey = () => randomBytes(32).toString("base64url");
 const identity = Buffer.from("17".repeat(32), "hex");
 
-describe("who has written a backup", { skip: unavailable, timeout: 300_000 }, () => {
+describe("who has written a backup", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
   const dir = mkdtempSync(join(tmpdir(), "authenticity-test-"));
   const AGE_IDENTITY_FILE = join(dir, "identity.txt");

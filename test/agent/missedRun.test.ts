@@ -4,7 +4,7 @@ import { agent, DUMP_SUFFIX, unavailable, World } from "./world.ts";
 
 const HOUR_MS = 3_600_000;
 
-describe("a run that was missed", { skip: unavailable, timeout: 180_000 }, () => {
+describe("a run that was missed", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
   before(async () => {
     world = await World.start();

@@ -5,7 +5,7 @@ import { manifestKey } from "../../storage/catalogue/objectKeys.ts";
 import { plant } from "./planted.ts";
 import { agent, archiveOf, failure, type Outcome, unavailable, World } from "./world.ts";
 
-describe("time, as three clocks tell it", { skip: unavailable, timeout: 240_000 }, () => {
+describe("time, as three clocks tell it", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
   before(async () => {
     world = await World.start();

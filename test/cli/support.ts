@@ -38,12 +38,27 @@ case "$*" in
   *"agent cancel"*) answer=cancel;;
   *"agent activity"*) answer=activity;;
   *"docker inspect"*) answer=inspect;;
+  *agent-health*) answer=health;;
   *) exit 99;;
 esac
+# An agent of an earlier version knows some option not yet.
+if [ -f "$here/older" ]; then
+  case "$*" in *"$(cat "$here/older")"*) echo "error: unknown option '$(cat "$here/older")'" >&2; exit 1;; esac
+fi
 case "$*" in
   # Standard input stays open behind the first empty line.
   *--attached*) while IFS= read -r line && [ -n "$line" ]; do echo "$line"; done > "$here/$answer.in";;
   *) cat > "$here/$answer.in";;
+esac
+# What the agent asks, a line each, before it goes on; another answer than yes ends it.
+case "$*" in
+  *--ask*)
+    while IFS= read -r question <&3; do
+      echo "$question"
+      while IFS= read -r reply && [ -z "$reply" ]; do :; done
+      echo "$reply" >> "$here/$answer.replies"
+      [ "$reply" = yes ] || { echo '{"event":"error","message":"not confirmed"}'; exit 1; }
+    done 3< "$here/$answer.questions";;
 esac
 cat "$here/$answer.out"
 cat "$here/$answer.err" >&2
@@ -88,9 +103,11 @@ export class Outside {
       await writeFile(join(folder, name), script);
       await chmod(join(folder, name), 0o755);
     }
+    await outside.asks("restore", []);
     await outside.answer("outputs", { out: JSON.stringify({ backup: outputs }) });
     const left = { kept: [], records: [], uploads: null, remarks: [] };
     await outside.answer("activity", { out: [{ event: "activity", runs: [], ...left }] });
+    await outside.answer("health", { err: "executable file not found\n", code: 127 });
     await outside.answer("state", { out: '{"version":3,"deployment":{}}' });
     return outside;
   }
@@ -111,6 +128,7 @@ export class Outside {
       | "cancel"
       | "activity"
       | "inspect"
+      | "health"
       | "outputs"
       | "state"
       | "refresh",
@@ -121,6 +139,27 @@ export class Outside {
     await writeFile(join(this.folder, `${what}.out`), text);
     await writeFile(join(this.folder, `${what}.err`), err);
     await writeFile(join(this.folder, `${what}.code`), String(code));
+  }
+
+  /**
+   * What the agent asks before it goes on.
+   * @param losses what is not restored, of each question
+   */
+  async asks(what: "restore", ...losses: readonly (readonly string[])[]): Promise<void> {
+    const questions = losses.map((notRestored, index) => ({
+      event: "question",
+      question: index === 0 ? "Restore?" : "Put it in the place of the live one all the same?",
+      name: "shop_production",
+      notRestored,
+    }));
+    const text = questions.map((question) => `${JSON.stringify(question)}\n`).join("");
+    await writeFile(join(this.folder, `${what}.questions`), text);
+  }
+
+  /** What the agent was answered. */
+  async replies(what: "restore"): Promise<string[]> {
+    const text = await readFile(join(this.folder, `${what}.replies`), "utf8").catch(() => "");
+    return text.split("\n").filter(Boolean);
   }
 
   /** The backups that the agent lists. */
@@ -145,23 +184,26 @@ export class Outside {
   /**
    * Types a command, within this process. The folder and the environment are this process's while it runs, so only one runs
    * at a time.
-   * @param answer what is typed at the question, with the key that ends it; absent: standard input is no terminal
+   * @param answers what is typed at each question, with the key that ends it; none: standard input is no terminal
    */
   async run(
     args: readonly string[],
     env: Record<string, string> = {},
-    answer?: string,
+    ...answers: readonly string[]
   ): Promise<Result> {
     // Loaded here, so that tests that only make backups and outputs of it start faster.
     const { runCommandLine } = await import("../../cli/program.ts");
     const before = { cwd: process.cwd(), env: { ...process.env } };
-    const input = Object.assign(new PassThrough(), { isTTY: answer !== undefined });
+    const input = Object.assign(new PassThrough(), { isTTY: answers.length > 0 });
     // What is typed before the question is there is dropped; with each key it is drawn again.
-    let asked = false;
+    let asked = 0;
+    let planned = 0;
     const ask = (text: string) => {
-      if (asked || answer === undefined || !text.includes("go on:")) return;
-      asked = true;
-      setImmediate(() => input.write(answer));
+      if (/\?\n/.test(text)) planned += 1;
+      if (asked === planned || !text.includes("go on:")) return;
+      const answer = answers[asked];
+      asked += 1;
+      if (answer !== undefined) setImmediate(() => input.write(answer));
     };
     const [out, err] = [new Text(), new Text(ask)];
     try {

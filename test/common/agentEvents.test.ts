@@ -44,6 +44,10 @@ test("each event of the agent is read as it was written", () => {
       notRestored: [],
     },
     {
+      event: "question",
+      ...{ question: "Restore a?", name: "a", notRestored: ["the comment of the database"] },
+    },
+    {
       event: "undone",
       database: "a",
       from: "a_before_20261124T102110",

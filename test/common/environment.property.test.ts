@@ -49,6 +49,7 @@ const optional = {
   BACKUP_TIERS: fc.constant("true"),
   BACKUP_MAX_SHRINK_PERCENT: whole(1, 100, 50),
   BACKUP_MAX_RUN_HOURS: whole(1, 596),
+  BACKUP_TRANSIENT_TABLES: names,
   SIGNING_KEYS: fc
     .array(fc.uint8Array({ minLength: 32, maxLength: 32 }), { minLength: 1, maxLength: 3 })
     .map((keys) => keys.map((key) => Buffer.from(key).toString("base64url")).join(",")),

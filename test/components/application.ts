@@ -40,6 +40,7 @@ export function deployYml({
   const part = (title: string, lines: readonly string[]) =>
     lines.length === 0 ? "" : `      ${title}:\n${lines.join("")}`;
   return `service: ${service}
+builder: { arch: amd64 }
 ${head}accessories:
   db:
     image: ${image}

@@ -83,7 +83,7 @@ const PROGRAMS: Record<string, Program> = {
   "staging-behind-a-bastion": {
     about:
       "The destination staging, its host reached through a bastion; it has a container and a folder of its own.",
-    deploy: `service: shop\n${REGISTRY}ssh:\n  user: deploy\n  proxy: jump@192.0.2.1\n${DATABASE}`,
+    deploy: `service: shop\nbuilder: { arch: amd64 }\n${REGISTRY}ssh:\n  user: deploy\n  proxy: jump@192.0.2.1\n${DATABASE}`,
     staging:
       "accessories:\n  db:\n    host: 198.51.100.7\n    env:\n      clear:\n        POSTGRES_DB: shop_staging\n",
     args: ({ AwsBackupBucket, Retention, Schedule }) => ({
@@ -94,7 +94,7 @@ const PROGRAMS: Record<string, Program> = {
   "host-image-and-existing-bucket": {
     about:
       "No registry: the host builds the image. A bucket that exists, its certificate by an authority of one's own.",
-    deploy: `service: shop\n${DATABASE}`,
+    deploy: `service: shop\nbuilder: { arch: amd64 }\n${DATABASE}`,
     args: () => ({
       bucket: {
         name: "shop-backups",
@@ -129,7 +129,12 @@ for (const [name, program] of Object.entries(PROGRAMS)) {
 }
 
 async function rendered(program: Program): Promise<string> {
-  const { about, deploy = `service: shop\n${REGISTRY}${DATABASE}`, staging, args } = program;
+  const {
+    about,
+    deploy = `service: shop\nbuilder: { arch: amd64 }\n${REGISTRY}${DATABASE}`,
+    staging,
+    args,
+  } = program;
   const files = staging
     ? { "config/deploy.staging.yml": staging, ".kamal/secrets.staging": SECRETS }
     : {};

@@ -55,14 +55,15 @@ test("a hand edit inside the block is drift, and up puts it back", async () => {
   assert.equal(readFileSync(file, "utf8"), declared);
 });
 
-test("a secrets file without our block is drift; one that is not there, as in CI, is not", async () => {
+test("a secrets file without our block is drift; one that is not there, as in CI, is not checked", async () => {
   const file = join(journey.world.app.dir, ".kamal/secrets");
   const declared = readFileSync(file, "utf8");
   const aside = `${file}.aside`;
   renameSync(file, aside);
   try {
     const ci = await runCli(journey.stack, ["drift"]);
-    assert.doesNotMatch(ci.stdout, /secrets/);
+    assert.match(ci.stdout, /^not checked: secrets block /m);
+    assert.doesNotMatch(ci.stdout, /^host +secrets/m);
     writeFileSync(file, declared.replaceAll(/^DB_BACKUP.*\n/gm, ""), { mode: 0o600 });
     const edited = await runCli(journey.stack, ["drift"]);
     assert.equal(edited.code, 7, edited.stdout + edited.stderr);

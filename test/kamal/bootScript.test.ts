@@ -248,6 +248,42 @@ test("a container that is not of this package is left alone, and how to take its
   assert.equal(readFileSync(container("shop-db_backup"), "utf8"), foreign);
 });
 
+test("an upgrade keeps the image before it and removes the one before that; a removal leaves none of ours", () => {
+  const removed = () =>
+    [...readFileSync(join(box, "calls"), "utf8").matchAll(/^image rm (.*)$/gm)].map(
+      ([, ref]) => ref,
+    );
+  const upgrade = (from: string) => {
+    writeFileSync(container("shop-db_backup"), `running|old|${from}|then\n`);
+    assert.equal(boot().out, "booted");
+  };
+  const record = join(box, INPUT.envFile.replace(".env", ".previous-image"));
+  upgrade("image:2");
+  assert.ok(!existsSync(record), "the same image with other settings is no upgrade");
+  upgrade("image:0");
+  assert.deepEqual(removed(), []);
+  upgrade("image:1");
+  assert.deepEqual(removed(), ["image:0"]);
+  upgrade("image:1");
+  assert.deepEqual(removed(), ["image:0"], "the image before is still that one");
+  assert.equal(readFileSync(record, "utf8"), "image:1\n");
+  // Back and forth between two images.
+  writeFileSync(record, `${INPUT.image}\n`);
+  upgrade("image:1");
+  assert.deepEqual(removed(), ["image:0"]);
+  // A boot that fails removes nothing.
+  writeFileSync(record, "image:0\n");
+  writeFileSync(container("shop-db_backup"), "running|old|image:1|then\n");
+  writeFileSync(join(box, "failures"), "1");
+  writeFileSync(join(box, "sentence"), "no");
+  assert.equal(boot().code, 1);
+  assert.deepEqual(removed(), ["image:0"]);
+
+  assert.equal(remove(), 0);
+  assert.deepEqual(removed().toSorted(), ["image:0", "image:0", "image:1"]);
+  assert.ok(!existsSync(join(box, ".kamal/apps")), "its record goes, too");
+});
+
 test("a container of our image whose label somebody took away is ours", () => {
   writeFileSync(container("shop-db_backup"), "running||image:1|then\n");
   assert.equal(boot().out, "booted");

@@ -6,7 +6,7 @@ import { Problem } from "../../../common/problem.ts";
 import { takeRestoreLock } from "../../postgres/advisoryLock.ts";
 import { connectMaintenance } from "../../postgres/connection.ts";
 import { identifier, siblingName } from "../../postgres/identifiers.ts";
-import { NotConfirmed } from "../../runtime/confirm.ts";
+import { type Confirm, NotConfirmed } from "../../runtime/confirm.ts";
 import { type AgentContext, uninterrupted } from "../../runtime/context.ts";
 import { UNFINISHED } from "../newDatabase.ts";
 import { undoCommand } from "./undo.ts";
@@ -116,7 +116,7 @@ function describe({ name, kind, bytes, undo }: KeptDatabase): string {
 export async function dropKept(
   context: AgentContext,
   name: string,
-  confirm: (question: string, name: string) => Promise<boolean>,
+  confirm: Confirm,
 ): Promise<void> {
   const { settings, report, signal } = context;
   const client = await connectMaintenance(settings.postgres, name);

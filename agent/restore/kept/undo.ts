@@ -5,7 +5,7 @@ import { requireNoBackup, takeRestoreLock } from "../../postgres/advisoryLock.ts
 import { connectMaintenance } from "../../postgres/connection.ts";
 import { readProperties } from "../../postgres/databaseProperties.ts";
 import { siblingName } from "../../postgres/identifiers.ts";
-import { NotConfirmed } from "../../runtime/confirm.ts";
+import { type Confirm, NotConfirmed } from "../../runtime/confirm.ts";
 import { type AgentContext, uninterrupted } from "../../runtime/context.ts";
 import { freeName } from "../databaseProperties.ts";
 import { swap } from "../swap.ts";
@@ -26,11 +26,7 @@ export function undoCommand(name: string): string {
  * @param confirm asked before anything is changed; resolves to false to give up
  * @throws Problem for any other name, and when sessions cannot be ended; then nothing has changed
  */
-export async function undo(
-  context: AgentContext,
-  name: string,
-  confirm: (question: string, name: string) => Promise<boolean>,
-): Promise<void> {
+export async function undo(context: AgentContext, name: string, confirm: Confirm): Promise<void> {
   const { settings, report, signal } = context;
   const started = performance.now();
   const database = replacedBy(settings, name);

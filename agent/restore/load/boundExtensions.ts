@@ -1,6 +1,7 @@
 import type pg from "pg";
 import type { DatabaseProperties } from "../../../common/contracts/manifest.ts";
 import { describeItem, withDependents } from "../../archive/contents.ts";
+import { compactStamp, siblingName } from "../../postgres/identifiers.ts";
 import type { AgentContext } from "../../runtime/context.ts";
 import { errorMessage } from "../../runtime/errorMessage.ts";
 import { isBoundToDatabase, type RefusedItem, requireAccepted } from "../checks/rehearsal.ts";
@@ -28,7 +29,7 @@ const NONE: BoundExtensions = { entries: new Set(), afterSwap: false };
 
 /**
  * Tries all definitions of the archive on the server, and finds the extensions that insist on a database's name.
- * @param planned roles that are not made yet, because this is a dry run
+ * @param planned roles that are not made yet
  * @throws Problem that names what the server will refuse besides
  */
 export async function findBoundExtensions(
@@ -40,7 +41,8 @@ export async function findBoundExtensions(
   const { contents, selection, keepGoing, notRestored, database, manifest } = plan;
   if (contents === undefined) return NONE;
   const { refused, otherTables } = await tryDefinitions(context, maintenance, {
-    name: plan.temporaryName,
+    // Never the name of a restore's leftover, which goes only once the restore is confirmed.
+    name: siblingName(database, "restore", compactStamp(new Date())),
     model: await modelWithout(maintenance, plan.model, planned),
     contents,
     without: selection.leftOut,
@@ -70,7 +72,7 @@ export async function findBoundExtensions(
   return { entries, afterSwap };
 }
 
-/** In a dry run an owner that will be made is not there yet. */
+/** An owner that will be made is not there yet. */
 async function modelWithout(
   maintenance: pg.Client,
   model: DatabaseProperties | null,

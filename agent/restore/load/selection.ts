@@ -1,3 +1,4 @@
+import { tablesLike } from "../../../common/contracts/tablePattern.ts";
 import { Problem } from "../../../common/problem.ts";
 import { type ArchiveContents, type ArchiveItem, withDependents } from "../../archive/contents.ts";
 
@@ -30,7 +31,7 @@ export function select({ items }: ArchiveContents, wanted: Wanted): Selection {
   if (schemas.length === 0 && excludeTables.length === 0) return EVERYTHING;
   const asked = new Set([
     ...(schemas.length === 0 ? [] : outsideOf(items, schemas)),
-    ...excludeTables.flatMap((pattern) => tablesLike(items, pattern)),
+    ...excludeTables.flatMap((pattern) => tablesNamed(items, pattern)),
   ]);
   const leftOut = new Set(withDependents(items, asked));
   const tables = items.filter(({ id, type }) => leftOut.has(id) && type === "TABLE");
@@ -92,17 +93,12 @@ function outsideOf(items: readonly ArchiveItem[], schemas: readonly string[]): n
   return items.filter(({ id }) => !chosen.has(id)).map(({ id }) => id);
 }
 
-function tablesLike(items: readonly ArchiveItem[], pattern: string): number[] {
-  const form = new RegExp(`^${pattern.split("*").map(escaped).join(".*")}$`, "s");
+function tablesNamed(items: readonly ArchiveItem[], pattern: string): number[] {
   const tables = items.filter(({ type }) => /^(?:FOREIGN )?TABLE$/.test(type));
-  const found = tables.filter((item) => form.test(item.name) || form.test(nameOf(item)));
+  const found = tables.filter(tablesLike(pattern));
   if (found.length > 0) return found.map(({ id }) => id);
   const some = tables.slice(0, 10).map(nameOf).join(", ");
   throw new Problem(
     `--exclude-table ${pattern}: the backup has no such table. It has ${some || "none"}${tables.length > 10 ? ` and ${tables.length - 10} more` : ""}.`,
   );
-}
-
-function escaped(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
 }

@@ -1,5 +1,6 @@
-import type { z } from "zod";
-import { flag, nonDefault, wholeNumber } from "./variables.ts";
+import * as z from "zod";
+import { transientTablesFault } from "../tablePattern.ts";
+import { flag, nonDefault, splitList, wholeNumber } from "./variables.ts";
 
 /** How a backup is made, checked and kept. */
 export interface BackupSettings {
@@ -24,6 +25,11 @@ export interface BackupSettings {
    * another server is put under `suspect/` and fails the run. `BACKUP_MAX_SHRINK_PERCENT` @default 50
    */
   readonly maxShrinkPercent: number;
+  /**
+   * Tables that come and go by design, or are emptied: `staging.*`, `import_*`. One that is missing does not make a backup
+   * suspect. `BACKUP_TRANSIENT_TABLES`, with commas between them @default none
+   */
+  readonly transientTables?: readonly string[];
   /**
    * Longest time that one run of the backup may take, hours; it is stopped then, and the container is unhealthy.
    * `BACKUP_MAX_RUN_HOURS` @default the longer of 6 and the schedule's interval
@@ -50,6 +56,18 @@ export const backupVariables = {
   ),
   BACKUP_TIERS: flag("BACKUP_TIERS", "false"),
   BACKUP_MAX_SHRINK_PERCENT: wholeNumber("BACKUP_MAX_SHRINK_PERCENT", 1, 100).default("50"),
+  BACKUP_TRANSIENT_TABLES: z
+    .string()
+    .superRefine((text, { addIssue }) => {
+      const fault = transientTablesFault(splitList(text));
+      if (fault !== null) {
+        addIssue({
+          code: "custom",
+          message: `BACKUP_TRANSIENT_TABLES ${fault.replace(/\.$/, "")}`,
+        });
+      }
+    })
+    .optional(),
   BACKUP_MAX_RUN_HOURS: wholeNumber("BACKUP_MAX_RUN_HOURS", 1, 596).optional(),
 };
 
@@ -64,6 +82,7 @@ export function backupClearEnv(settings: BackupSettings): Record<string, string>
     ["BACKUP_KEEP_AT_LEAST", settings.keep?.atLeast, String(DEFAULT_KEEP_AT_LEAST)],
     ["BACKUP_TIERS", settings.tiers, "false"],
     ["BACKUP_MAX_SHRINK_PERCENT", settings.maxShrinkPercent, "50"],
+    ["BACKUP_TRANSIENT_TABLES", settings.transientTables?.join(",")],
     ["BACKUP_MAX_RUN_HOURS", settings.maxRunHours],
   ]);
 }
@@ -78,6 +97,9 @@ export function parseBackup(e: Variables): BackupSettings {
     }),
     tiers: e.BACKUP_TIERS === "true",
     maxShrinkPercent: Number(e.BACKUP_MAX_SHRINK_PERCENT),
+    ...(e.BACKUP_TRANSIENT_TABLES !== undefined && {
+      transientTables: splitList(e.BACKUP_TRANSIENT_TABLES),
+    }),
     ...(e.BACKUP_MAX_RUN_HOURS !== undefined && { maxRunHours: Number(e.BACKUP_MAX_RUN_HOURS) }),
   };
 }

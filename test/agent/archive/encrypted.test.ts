@@ -31,7 +31,7 @@ const deputy = keyOf("42");
 const stranger = keyOf("55");
 const has = (program: string) => spawnSync(program, ["--version"]).error === undefined;
 
-describe("an encrypted backup", { skip: unavailable, timeout: 300_000 }, () => {
+describe("an encrypted backup", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
   const dir = mkdtempSync(join(tmpdir(), "encrypted-test-"));
   before(async () => {

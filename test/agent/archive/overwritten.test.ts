@@ -12,7 +12,7 @@ import { agent, failure, unavailable, World } from "../world.ts";
 const NOTICE =
   /was stored at \S+Z, later than its manifest \(.*overwritten, or copied from elsewhere/;
 
-describe("a backup that was overwritten", { skip: unavailable, timeout: 240_000 }, () => {
+describe("a backup that was overwritten", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
   before(async () => {
     world = await World.start();
@@ -97,6 +97,44 @@ describe("a backup that was overwritten", { skip: unavailable, timeout: 240_000 
     await world.write(bucket, manifestKeyOf(manifest), "x");
     const { stderr } = await restored(env, stamp);
     assert.match(stderr, /manifest\.json was overwritten\. The version that was written first/);
+  });
+
+  it("its roles and grants: the first version of them is taken, or the sentence says what is lost", async () => {
+    await world.query("postgres", "CREATE ROLE clerk");
+    const kept = await backedUp({ versions: true });
+    const lost = await backedUp({ versions: false });
+    await world.query("postgres", "DROP ROLE clerk");
+    const globals = { into: "vic_roles", words: ["--globals", "--yes", "--json"] };
+    for (const more of [0, 5]) {
+      for (const { bucket, manifest } of [kept, lost]) {
+        const { key = "", bytes = 0 } = manifest.globals ?? {};
+        await world.write(bucket, key, Buffer.alloc(bytes + more, 7));
+      }
+      const into = `${globals.into}_${more}`;
+      const taken = await agent(kept.env, "restore", "--into", into, ...globals.words);
+      assert.equal(taken.code, 0, failure(taken));
+      assert.match(
+        taken.stderr,
+        /globals\S+, the roles and grants, was overwritten\. The version that was written first, at/,
+      );
+      const made = await world.query("postgres", "SELECT FROM pg_roles WHERE rolname = 'clerk'");
+      assert.equal(made.length, 1);
+      await world.query("postgres", "DROP ROLE clerk");
+      refused(
+        world,
+        await agent(lost.env, "restore", "--into", "vic_lost", ...globals.words),
+        /globals\S+ (is damaged: its SHA-256 is|was overwritten: it has).*None of the 1 versions.*leave out --globals/,
+      );
+      const rights = ["s3:GetObject", "s3:PutObject", "s3:ListBucket"];
+      const narrow = { ...kept.env, ...(await world.keyThatMay(kept.bucket, ...rights)) };
+      refused(
+        world,
+        await agent(narrow, "restore", "--into", "vic_lost", ...globals.words),
+        /globals\S+ .*this key may not list them: use one with s3:ListBucketVersions.*leave out --globals/,
+      );
+    }
+    const without = await agent(lost.env, "restore", "--into", "vic_lost", "--yes", "--json");
+    assert.equal(without.code, 0, failure(without));
   });
 
   it("without versions: refused before anything is made, with what is lost", async () => {

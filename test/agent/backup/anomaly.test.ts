@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { agent, failure, unavailable, World } from "../world.ts";
 
-describe("the guard at work", { skip: unavailable, timeout: 240_000 }, () => {
+describe("the guard at work", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
   before(async () => {
     world = await World.start();
@@ -86,6 +86,29 @@ describe("the guard at work", { skip: unavailable, timeout: 240_000 }, () => {
     const accepted = await agent(env, "backup", "--accept", "--json");
     assert.equal(accepted.code, 0, failure(accepted));
     assert.equal((await world.backup(env)).suspect, null);
+  });
+
+  it("tables that are named as transient may go; the sentence about others names the setting", async () => {
+    await world.database(
+      "staged",
+      "CREATE SCHEMA staging",
+      "CREATE TABLE staging.load_20261128 AS SELECT i, md5(i::text) FROM generate_series(1, 9000) i",
+      "CREATE TABLE orders AS SELECT 1 AS i",
+    );
+    const env = await world.environment("staged");
+    await world.backup(env);
+    await world.query("staged", "DROP TABLE staging.load_20261128");
+    const unnamed = failure(await agent(env, "backup", "--json"));
+    assert.match(
+      unnamed,
+      /table staging\.load_20261128 is gone.*in BACKUP_TRANSIENT_TABLES .*--accept/,
+    );
+    const named = { ...env, BACKUP_TRANSIENT_TABLES: "staging.*" };
+    assert.equal((await world.backup(named)).suspect, null);
+    await world.query("staged", "ALTER TABLE orders RENAME TO others");
+    assert.match(failure(await agent(named, "backup", "--json")), /table public\.orders is gone/);
+    const refused = await agent({ ...env, BACKUP_TRANSIENT_TABLES: "*" }, "backup", "--json");
+    assert.match(failure(refused), /^BACKUP_TRANSIENT_TABLES has "\*", which names every table/);
   });
 
   it("a dump that shrank: known only when it is stored, and suspect all the same", async () => {

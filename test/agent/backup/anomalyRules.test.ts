@@ -56,16 +56,65 @@ describe("the guard's judgement", () => {
     assert.match(anomaly(["x"], "7", many) ?? "", /^7 tables are gone.*s\.a, .*s\.e and 2 more$/);
   });
 
+  it("lets the tables go that are named as transient, and no others", () => {
+    const tables = ["import_1", "import_2", "orders"].map((name) => ({
+      schema: name === "import_2" ? "staging" : "public",
+      name,
+      rows: 100,
+      exact: true,
+    }));
+    const before = reference({ tables });
+    const judged = (present: string[], ...transient: string[]) =>
+      snapshotAnomaly(
+        { tables: present.map((name) => table(name)), systemIdentifier: "7" },
+        before,
+        transient,
+      );
+    assert.equal(judged(["orders"], "import_*"), null);
+    assert.equal(judged(["orders"], "staging.*", "public.import_1"), null);
+    assert.match(judged(["orders"], "staging.*") ?? "", /^table public\.import_1 is gone/);
+    assert.match(judged(["import_1"], "import_*") ?? "", /^table public\.orders is gone/);
+    assert.match(judged([], "import_*") ?? "", /has no table/);
+    assert.equal(judged([], "import_*", "orders"), null);
+    assert.match(judged(["orders"], "import.*", "mport_1", "IMPORT_*") ?? "", /^2 tables are gone/);
+  });
+
   it("does not judge what one side could not read", () => {
     assert.equal(anomaly(["orders"], null), null);
   });
 
   it("weighs the size against the share that is allowed", () => {
-    const size = (bytes: number, percent: number) =>
-      sizeAnomaly({ bytes, compression: "zstd", encryption: "none" }, reference(), percent);
+    const { tables } = reference();
+    const size = (bytes: number, maxShrinkPercent: number) =>
+      sizeAnomaly({ bytes, compression: "zstd", encryption: "none", tables }, reference(), {
+        maxShrinkPercent,
+      });
     assert.equal(size(500, 50), null);
     assert.match(size(499, 50) ?? "", /shrank by 50 % since .*: 499 bytes, 1000 before/);
     assert.equal(size(1, 100), null);
     assert.equal(size(5000, 1), null);
+  });
+
+  it("weighs the rows of the other tables where transient ones were emptied or are gone", () => {
+    const rows = (counts: Record<string, number>) =>
+      Object.entries(counts).map(([name, count]) => ({
+        schema: "public",
+        name,
+        rows: count,
+        exact: true,
+      }));
+    const before = reference({ tables: rows({ import_1: 900, orders: 100 }) });
+    const judged = (counts: Record<string, number>, ...transientTables: string[]) =>
+      sizeAnomaly(
+        { bytes: 100, compression: "zstd", encryption: "none", tables: rows(counts) },
+        before,
+        { maxShrinkPercent: 50, transientTables },
+      );
+    assert.equal(judged({ orders: 100 }, "import_*"), null);
+    assert.equal(judged({ import_1: 0, orders: 50 }, "import_*"), null);
+    const lost = judged({ import_2: 1, orders: 49 }, "import_*") ?? "";
+    assert.match(lost, /lost 51 % of their rows since .*: 49 rows, 100 before/);
+    assert.match(judged({ import_1: 900, orders: 100 }, "import_*") ?? "", /shrank by 90 %/);
+    assert.match(judged({ orders: 100 }) ?? "", /shrank by 90 %/);
   });
 });

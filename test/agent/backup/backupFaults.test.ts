@@ -5,7 +5,7 @@ import { formatRecipient, publicKeyOf } from "../../../common/age/keys.ts";
 import { BIG, processOf, progressOf, refused } from "../runtime/watch.ts";
 import { agent, outcomeOf, pathWith, startAgent, unavailable, World } from "../world.ts";
 
-describe("what goes wrong with a backup", { skip: unavailable, timeout: 300_000 }, () => {
+describe("what goes wrong with a backup", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
   let env: Record<string, string>;
   let bucket: string;

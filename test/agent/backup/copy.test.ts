@@ -8,7 +8,7 @@ import type { Manifest } from "../../../common/contracts/manifest.ts";
 import { Receiver } from "../../support/servers/receiver.ts";
 import { type Fate, startRelay } from "../../support/servers/relay.ts";
 import { startStore, type TestStore } from "../../support/servers/store.ts";
-import { BIG, processOf, progressOf, refused } from "../runtime/watch.ts";
+import { BIG, BIG_ROWS, processOf, progressOf, refused } from "../runtime/watch.ts";
 import {
   agent,
   failure,
@@ -23,7 +23,7 @@ const ALL = ["s3:PutObject", "s3:GetObject", "s3:ListBucket", "s3:AbortMultipart
 const isPart = (method: string, path: string) => method === "PUT" && path.includes("partNumber=");
 const refusal: Fate = { status: 500, code: "InternalError" };
 
-describe("a copy in a second bucket", { skip: unavailable, timeout: 300_000 }, () => {
+describe("a copy in a second bucket", { skip: unavailable, timeout: 900_000 }, () => {
   /** The first service and its bucket; the copies go to another service with keys of its own. */
   let world: World;
   let elsewhere: World;
@@ -109,7 +109,7 @@ describe("a copy in a second bucket", { skip: unavailable, timeout: 300_000 }, (
     const restored = await agent(alone, "restore", "--copy", "--into", "big_again", "--json");
     assert.equal(restored.code, 0, failure(restored));
     const [row] = await world.query("big_again", "SELECT count(*)::int AS n FROM noise");
-    assert.deepEqual(row, { n: 98_304 });
+    assert.deepEqual(row, { n: BIG_ROWS });
   });
 
   it("its service answers 500: the backup is complete, the run has failed, and the error names both", async (t) => {

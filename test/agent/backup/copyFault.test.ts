@@ -6,7 +6,7 @@ import { health, refused, stateFolder } from "../runtime/watch.ts";
 import { agent, failure, unavailable, World } from "../world.ts";
 import { twoBuckets } from "./twoBuckets.ts";
 
-describe("a copy whose variables are wrong", { skip: unavailable, timeout: 240_000 }, () => {
+describe("a copy whose variables are wrong", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
   before(async () => {
     world = await World.start();

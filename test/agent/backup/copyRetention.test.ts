@@ -28,7 +28,7 @@ const others = (folder: string) => [
   `${folder}/app_queue_2026-01-01T00:00:00.manifest.json`,
 ];
 
-describe("BACKUP_KEEP_DAYS with a second bucket", { skip: unavailable, timeout: 240_000 }, () => {
+describe("BACKUP_KEEP_DAYS with a second bucket", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
   before(async () => {
     world = await World.start();

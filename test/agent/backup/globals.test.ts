@@ -5,7 +5,7 @@ import { after, before, describe, it } from "node:test";
 import { processesWith } from "../../../sandbox/host/processes.ts";
 import { agent, failure, keyBeside, pathWith, unavailable, World } from "../world.ts";
 
-describe("roles and grants beside the dump", { skip: unavailable, timeout: 120_000 }, () => {
+describe("roles and grants beside the dump", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
   before(async () => {
     world = await World.start();

@@ -15,7 +15,7 @@ import { twoBuckets } from "./twoBuckets.ts";
 
 const isPart = (method: string, path: string) => method === "PUT" && path.includes("partNumber=");
 
-describe("a storage service that fails", { skip: unavailable, timeout: 400_000 }, () => {
+describe("a storage service that fails", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
   /** Started first and looked at last: it takes the minute after which silence counts as a broken connection. */
   let stalled: Promise<{ readonly outcome: Outcome; readonly stalls: number }>;
@@ -84,6 +84,23 @@ describe("a storage service that fails", { skip: unavailable, timeout: 400_000 }
     assert.equal(stored.length, manifest.object.bytes);
     const restored = await agent(env, "restore", "latest", "--into", "big_again", "--json");
     assert.equal(restored.code, 0, failure(restored));
+  });
+
+  it("with one of two manifests of an older backup: the next one is made, and says so", async (t) => {
+    let failing = false;
+    const { env, bucket } = await behind(t, "tiny", (method, path) =>
+      failing && method === "GET" && /suspect\/tiny_[^?]*\.manifest\.json/.test(path)
+        ? { status: 503, code: "SlowDown" }
+        : "pass",
+    );
+    const first = await world.backup(env);
+    const stamp = first.takenAt.replace("Z", "");
+    await world.write(bucket, `shop/production/suspect/tiny_${stamp}.manifest.json`, "x");
+    failing = true;
+    const next = await agent({ ...env, BACKUP_KEEP_DAYS: "1" }, "backup", "--json");
+    assert.equal(next.code, 0, failure(next));
+    assert.match(next.stderr, new RegExp(`the backup of ${stamp} does not count .*overloaded`));
+    assert.match(next.stderr, new RegExp(`the backup of ${stamp} stays for now, .*overloaded`));
   });
 
   const REFUSALS: Record<string, [Fate, RegExp]> = {

@@ -13,7 +13,7 @@ import { agent, outcomeOf, startAgent, unavailable, World } from "../world.ts";
 
 const TOKEN = "5f1c4a52-token-that-lets-anyone-speak";
 
-describe("notifications", { skip: unavailable, timeout: 240_000 }, () => {
+describe("notifications", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
   let receiver: Receiver;
   const folder = mkdtempSync(join(tmpdir(), "notices-"));

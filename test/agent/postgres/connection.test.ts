@@ -8,7 +8,7 @@ import type { ServerSettings } from "../../../common/contracts/agentEnvironment/
 import { startTcpRelay } from "../../support/servers/tcpRelay.ts";
 import { agent, failure, pathWith, unavailable, World } from "../world.ts";
 
-describe("a connection to the server", { skip: unavailable, timeout: 240_000 }, () => {
+describe("a connection to the server", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
   let settings: ServerSettings;
   before(async () => {

@@ -6,7 +6,7 @@ const RAILS = ["app_production", "_cache", "_queue", "_cable"].map((name) =>
   name.startsWith("_") ? `app_production${name}` : name,
 );
 
-describe("several databases in one container", { skip: unavailable, timeout: 240_000 }, () => {
+describe("several databases in one container", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
   let env: Record<string, string>;
   before(async () => {

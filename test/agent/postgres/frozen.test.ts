@@ -15,7 +15,7 @@ import { failure, outcomeOf, unavailable, World } from "../world.ts";
 
 const LIMIT_MS = 4_000;
 
-describe("a server that freezes", { skip: unavailable, timeout: 300_000 }, () => {
+describe("a server that freezes", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
   let folder: string;
   let env: Record<string, string>;

@@ -6,7 +6,7 @@ import { agent, failure, unavailable, World } from "../world.ts";
 
 describe("a pooler between the agent and the server", {
   skip: unavailable,
-  timeout: 240_000,
+  timeout: 900_000,
 }, () => {
   let world: World;
   let env: Record<string, string>;

@@ -6,7 +6,7 @@ import pg from "pg";
 import { startStandby } from "../../support/servers/standby.ts";
 import { agent, failure, outcomeOf, pathWith, startAgent, unavailable, World } from "../world.ts";
 
-describe("a snapshot beside what others do", { skip: unavailable, timeout: 300_000 }, () => {
+describe("a snapshot beside what others do", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
   before(async () => {
     world = await World.start();

@@ -20,7 +20,7 @@ import { makeCertificate } from "../../support/certificates.ts";
 import { query } from "../../support/servers/postgres.ts";
 import { agent, failure, unavailable, World } from "../world.ts";
 
-describe("a server that is reached over TLS", { skip: unavailable, timeout: 240_000 }, () => {
+describe("a server that is reached over TLS", { skip: unavailable, timeout: 900_000 }, () => {
   const folder = mkdtempSync(join(tmpdir(), "kpb-tls-"));
   const [authority, other] = [join(folder, "authority.pem"), join(folder, "other.pem")];
   let world: World;

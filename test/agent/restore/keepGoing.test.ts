@@ -32,7 +32,7 @@ const restoredOf = (outcome: Outcome) => {
   return found;
 };
 
-describe("a restore that keeps going", { skip: unavailable, timeout: 300_000 }, () => {
+describe("a restore that keeps going", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
   let env: Record<string, string>;
   const scratch = mkdtempSync(join(tmpdir(), "keep-going-"));

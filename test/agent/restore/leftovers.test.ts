@@ -18,7 +18,7 @@ import {
 
 const COMMENT = "kamal-postgres-backup: unfinished restore, safe to drop";
 
-describe("what a restore leaves", { skip: unavailable, timeout: 300_000 }, () => {
+describe("what a restore leaves", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
   let env: Record<string, string>;
   let unfinished: string;

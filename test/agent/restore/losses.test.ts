@@ -1,6 +1,16 @@
 import assert from "node:assert/strict";
+import { createInterface } from "node:readline";
 import { after, before, describe, it } from "node:test";
-import { agent, failure, type Outcome, unavailable, World } from "../world.ts";
+import { parseEvent } from "../../../common/contracts/agentEvents.ts";
+import {
+  agent,
+  attachedAgent,
+  failure,
+  type Outcome,
+  outcomeOf,
+  unavailable,
+  World,
+} from "../world.ts";
 
 /** What a run says that it does not restore. */
 const notRestored = (outcome: Outcome): readonly string[] => {
@@ -10,7 +20,27 @@ const notRestored = (outcome: Outcome): readonly string[] => {
   return found.notRestored;
 };
 
-describe("what a restore does not bring back", { skip: unavailable, timeout: 600_000 }, () => {
+/** Runs the agent and gives it an answer to each of its questions. */
+async function askedAgent(
+  env: Record<string, string>,
+  answers: readonly string[],
+  command: string,
+  ...args: string[]
+): Promise<{ outcome: Outcome; asked: (readonly string[])[] }> {
+  const child = attachedAgent(env, command, ...args);
+  child.stdin.write("\n");
+  const asked: (readonly string[])[] = [];
+  assert.ok(child.stdout);
+  createInterface({ input: child.stdout }).on("line", (line) => {
+    const event = parseEvent(line);
+    if (event?.event !== "question") return;
+    asked.push(event.notRestored);
+    child.stdin.write(`\n${answers[asked.length - 1]}\n`);
+  });
+  return { outcome: await outcomeOf(child), asked };
+}
+
+describe("what a restore does not bring back", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
   before(async () => {
     world = await World.start(undefined, { settings: ["wal_level=logical"] });
@@ -143,6 +173,25 @@ describe("what a restore does not bring back", { skip: unavailable, timeout: 600
     const outcome = await agent(env, "restore");
     assert.ok(outcome.stderr.includes(`Not restored: ${lost[0]}`), outcome.stderr);
     assert.match(outcome.stdout, /definitions with their owners and grants: 1 differ\./);
+    // With an operator who can be asked: known only once it is loaded, so there is a second question.
+    for (const [answers, code] of [
+      [["yes", "yes"], 0],
+      [["yes", "no"], 1],
+      [["no"], 1],
+    ] as const) {
+      const before = await world.databases();
+      const { outcome, asked } = await askedAgent(env, answers, "restore", "--ask", "--json");
+      assert.equal(outcome.code, code, failure(outcome) + outcome.stderr);
+      assert.deepEqual(asked, [[], lost].slice(0, answers.length));
+      if (code === 0) continue;
+      assert.match(
+        failure(outcome),
+        answers.length === 1
+          ? /^not confirmed, so nothing was changed\.$/
+          : /^not confirmed: "texts" was not touched, and the new database was dropped\.$/,
+      );
+      assert.deepEqual(await world.databases(), before);
+    }
     const whole = { ...env, POSTGRES_USER: "postgres", POSTGRES_PASSWORD: world.postgres.password };
     assert.deepEqual(notRestored(await agent(whole, "restore", "--into", "texts2", "--json")), []);
   });

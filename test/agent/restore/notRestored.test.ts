@@ -16,8 +16,11 @@ test("what is not restored is said when it turns up, and all of it at the end", 
   notRestored.reportNew(report);
   notRestored.add("subscription s");
   notRestored.add('the owner: there is no role "app"');
+  assert.deepEqual(notRestored.takeUnasked(), notRestored.items);
+  notRestored.add("subscription s");
   notRestored.reportNew(report);
   notRestored.reportNew(report);
+  assert.deepEqual(notRestored.takeUnasked(), [], "asked about once");
   notRestored.reportAll(report);
   assert.deepEqual(said, [
     "! Not restored: subscription s.",

@@ -23,7 +23,7 @@ const BOUND = {
     SELECT pg_extension_config_dump('bound.run', '');`,
 };
 
-describe("what is certain to stop a restore", { skip: unavailable, timeout: 600_000 }, () => {
+describe("what is certain to stop a restore", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
   before(async () => {
     const [postgres, store] = await Promise.all([

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { DeleteObjectCommand } from "@aws-sdk/client-s3";
-import { BIG, manifestKeyOf, progressOf, refused } from "../runtime/watch.ts";
+import { BIG, BIG_ROWS, manifestKeyOf, progressOf, refused } from "../runtime/watch.ts";
 import { agent, failure, outcomeOf, startAgent, unavailable, World } from "../world.ts";
 
-describe("what goes wrong with a restore", { skip: unavailable, timeout: 300_000 }, () => {
+describe("what goes wrong with a restore", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
   let env: Record<string, string>;
   before(async () => {
@@ -24,13 +24,13 @@ describe("what goes wrong with a restore", { skip: unavailable, timeout: 300_000
     await progressOf(child, "download");
     child.kill("SIGKILL");
     await outcome;
-    assert.deepEqual(await liveRows(), { n: 98304 });
+    assert.deepEqual(await liveRows(), { n: BIG_ROWS });
     assert((await world.databases()).some((name) => name.startsWith("big_restore_")));
 
     await world.query("big", "DELETE FROM noise WHERE i > 10");
     const again = await agent(env, "restore", "--json");
     assert.equal(again.code, 0, failure(again));
-    assert.deepEqual(await liveRows(), { n: 98304 });
+    assert.deepEqual(await liveRows(), { n: BIG_ROWS });
     assert(!(await world.databases()).some((name) => name.startsWith("big_restore_")));
   });
 
@@ -41,7 +41,7 @@ describe("what goes wrong with a restore", { skip: unavailable, timeout: 300_000
     child.kill("SIGTERM");
     assert.equal((await outcome).code, 143);
     assert(!(await world.databases()).some((name) => name.startsWith("big_restore_")));
-    assert.deepEqual(await liveRows(), { n: 98304 });
+    assert.deepEqual(await liveRows(), { n: BIG_ROWS });
   });
 
   it("one changed byte, at any place: refused, the live database untouched", async () => {

@@ -11,7 +11,7 @@ const event = <Name extends string>(outcome: Outcome, name: Name) => {
   return found as Extract<Outcome["events"][number], { event: Name }>;
 };
 
-describe("options of a restore", { skip: unavailable, timeout: 300_000 }, () => {
+describe("options of a restore", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
   before(async () => {
     world = await World.start();

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { agent, failure, unavailable, World } from "../world.ts";
 
-describe("a restore reports its progress", { skip: unavailable, timeout: 300_000 }, () => {
+describe("a restore reports its progress", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
   let env: Record<string, string>;
   const scratch = mkdtempSync(join(tmpdir(), "restore-progress-"));

@@ -19,7 +19,7 @@ const PROPERTIES = `SELECT pg_get_userbyid(datdba) AS owner, datcollate, datctyp
           WHERE setdatabase = d.oid ORDER BY 1) AS settings
   FROM pg_database d WHERE datname = $1`;
 
-describe("a restore of the whole database", { skip: unavailable, timeout: 600_000 }, () => {
+describe("a restore of the whole database", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
   /** Another server, made with another superuser, in another locale. */
   let other: TestPostgres;

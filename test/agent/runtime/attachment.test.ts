@@ -26,6 +26,26 @@ test("the lines up to the first empty one are the secret, however they arrive", 
   }
 });
 
+test("an answer is the next line behind the question, whatever beats stand around it", async () => {
+  const { input, requests, attachment } = attach();
+  input.write("\n");
+  await attachment.head;
+  input.write("yes\n");
+  await new Promise((resolve) => setImmediate(resolve));
+  const first = attachment.answer();
+  input.write("\n");
+  input.write("no\n");
+  assert.equal(await first, "no", "what came before the question is no answer to it");
+  const second = attachment.answer();
+  input.write("\nyes\n\n");
+  assert.equal(await second, "yes");
+  const third = attachment.answer();
+  input.end();
+  await assert.rejects(third, /was interrupted or lost its connection\.$/);
+  assert.equal(requests.length, 1);
+  attachment.close();
+});
+
 test("the end of the input stops the run, before the secret as well as after it", async () => {
   const before = attach();
   before.input.end("KEY\n");

@@ -3,7 +3,7 @@ import { after, before, describe, it } from "node:test";
 import { attachedAgent, failure, outcomeOf, unavailable, World } from "../world.ts";
 import { BIG, progressOf } from "./watch.ts";
 
-describe("a run whose operator is gone", { skip: unavailable, timeout: 300_000 }, () => {
+describe("a run whose operator is gone", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
   let env: Record<string, string>;
   let stored: string[];

@@ -4,7 +4,7 @@ import { after, before, describe, it } from "node:test";
 import { agent, failure, outcomeOf, startAgent, unavailable, World } from "../world.ts";
 import { BIG } from "./watch.ts";
 
-describe("a stopped backup says what stands", { skip: unavailable, timeout: 300_000 }, () => {
+describe("a stopped backup says what stands", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
   before(async () => {
     world = await World.start();

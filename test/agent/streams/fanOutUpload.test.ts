@@ -18,7 +18,7 @@ import { startStore, type TestStore } from "../../support/servers/store.ts";
 const MiB = 1024 * 1024;
 const PART = 5 * MiB;
 
-describe("one stream, read by several", { timeout: 10_000 }, () => {
+describe("one stream, read by several", { timeout: 900_000 }, () => {
   /** Yields the same memory again and again, as a cipher does, and counts what was asked of it. */
   const counting = (chunks: number) => {
     const seen = { asked: 0, stopped: false };
@@ -89,7 +89,7 @@ describe("one stream, read by several", { timeout: 10_000 }, () => {
   });
 });
 
-describe("one stream, uploaded to two buckets", { timeout: 120_000 }, () => {
+describe("one stream, uploaded to two buckets", { timeout: 900_000 }, () => {
   let service: TestStore;
   before(async () => {
     service = await startStore();

@@ -42,7 +42,7 @@ test("every database: one is taken by its name, whether the server still has it 
   const old = await outside.run(["restore", "--database", "old", "--yes"]);
   assert.match(old.stdout, /^Restore old on 192\.0\.2\.10 from/);
   const call = (await outside.calls("ssh")).at(-1)?.join(" ");
-  assert.match(call ?? "", /--database old --yes --json$/);
+  assert.match(call ?? "", /--database old --ask --json$/);
 });
 
 test("every database: a backup takes them all, and asks nothing before", async (t) => {

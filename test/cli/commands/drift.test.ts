@@ -108,6 +108,34 @@ test("drift: the remedy is the command that heals in this project", async (t) =>
   assert.deepEqual(await remedies(), ["pulumi up"]);
 });
 
+test("drift: a host that no longer lets anyone in breaks the check, unless drift is known", async (t) => {
+  const outside = await Outside.open(t);
+  const reason = "ssh deploy@192.0.2.11:22: the host key of the server is not the expected one.";
+  const unseen = async (name: "clean" | "drift") =>
+    (await recorded(name)).split("\n").map((line) => {
+      if (!/"resOutputsEvent".*::shop-state-192\.0\.2\.11"/.test(line)) return line;
+      const event = JSON.parse(line);
+      const { metadata } = event.resOutputsEvent;
+      metadata.op = "update";
+      metadata.new.inputs.status = `not seen: ${reason}`;
+      metadata.new.outputs = { ...metadata.new.inputs, notChecked: reason };
+      return JSON.stringify(event);
+    });
+  await outside.backups(entryOf(hoursAgo(7)));
+  await outside.answer("refresh", { out: (await unseen("clean")).join("\n") });
+  const broken = await outside.run(["drift"]);
+  assert.equal(broken.code, 1);
+  assert.equal(
+    broken.stderr,
+    `error: the check could not be made: 192.0.2.11 shop-db_backup: ${reason}\n`,
+  );
+  await outside.answer("refresh", { out: (await unseen("drift")).join("\n") });
+  const known = await outside.run(["drift"]);
+  assert.equal(known.code, 7);
+  assert.match(known.stdout, /^not checked: 192\.0\.2\.11 shop-db_backup \(ssh deploy@/m);
+  assert.doesNotMatch(known.stdout, /^host +192\.0\.2\.11/m);
+});
+
 test("drift: no backup at all is drift of the data", async (t) => {
   const outside = await Outside.open(t);
   await outside.answer("refresh", { out: await recorded("clean") });

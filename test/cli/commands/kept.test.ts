@@ -50,21 +50,21 @@ test("kept --drop: asks for the name, and drops nothing that a restore has not l
   await outside.answer("kept", { out: [{ event: "kept", databases: [before] }] });
   const { name, database, bytes } = before;
   await outside.answer("dropped", { out: [{ event: "dropped", name, database, bytes }] });
-  const rows: [string[], string | undefined, RegExp][] = [
-    [[name], undefined, /standard input is no terminal\. Run it in a terminal, or add --yes/],
+  const rows: [string[], string[], RegExp][] = [
+    [[name], [], /standard input is no terminal\. Run it in a terminal, or add --yes/],
     [
       [name],
-      "shop_production\n",
+      ["shop_production\n"],
       /"shop_production" is not "shop_production_before_20261124T102110"; nothing was changed/,
     ],
     [
       ["shop_production", "--yes"],
-      undefined,
+      [],
       /"shop_production" is no database that a restore has left.*Those are: shop_production_before/,
     ],
   ];
-  for (const [words, answer, sentence] of rows) {
-    const { code, stderr } = await outside.run(["kept", "--drop", ...words], {}, answer);
+  for (const [words, answers, sentence] of rows) {
+    const { code, stderr } = await outside.run(["kept", "--drop", ...words], {}, ...answers);
     assert.equal(code, 1);
     assert.match(stderr, sentence);
   }

@@ -21,6 +21,7 @@ test("restore shows the plan and asks for the database's name; another answer ch
   const outside = await Outside.open(t);
   await outside.backups(entryOf("2026-11-24T03:15:02"));
   await outside.answer("restore", { out: [restored] });
+  await outside.asks("restore", []);
   const plan =
     /^Restore shop_production on 192\.0\.2\.10 from .*\?\nThe current database is kept as/;
   const wrong = await outside.run(["restore"], {}, "shop\n");
@@ -29,7 +30,7 @@ test("restore shows the plan and asks for the database's name; another answer ch
   assert.match(wrong.stderr, /error: "shop" is not "shop_production"; nothing was changed\.\n$/);
   const stopped = await outside.run(["restore"], {}, "\u0003");
   assert.match(stopped.stderr, /error: nothing was changed\.\n$/);
-  assert.ok((await outside.calls("ssh")).every((call) => !call.includes("restore")));
+  assert.deepEqual(await outside.replies("restore"), ["no", "no"]);
 
   const right = await outside.run(["restore", "--json"], {}, "shop_production\n");
   assert.equal(right.code, 0, right.stderr);
@@ -82,8 +83,89 @@ test("restore: what will be done, what was done, and the way back", async (t) =>
   assert.equal(code, 0);
   const call = (await outside.calls("ssh")).at(-1) ?? [];
   assert.deepEqual(call.slice(call.indexOf("agent")), [
-    ...["agent", "restore", "--attached", "2026-11-24T03:15:02", "--yes", "--json"],
+    ...["agent", "restore", "--attached", "2026-11-24T03:15:02", "--ask", "--json"],
   ]);
+});
+
+test("restore: what the agent will not restore is shown before the question, within bounds, and at the end", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.backups(entryOf("2026-11-24T03:15:02"));
+  const losses = Array.from({ length: 40 }, (_, index) => `the replication slot "s${index}"`);
+  await outside.asks("restore", losses);
+  await outside.answer("restore", {
+    out: [{ ...restored, notRestored: losses }],
+    err: losses.map((item) => `Not restored: ${item}.\n`).join(""),
+  });
+  const asked = await outside.run(["restore", "--json"], {}, "shop_production\n");
+  assert.equal(asked.code, 0, asked.stderr);
+  const question = asked.stderr.slice(0, asked.stderr.indexOf("go on:"));
+  assert.match(question, /^Will not be restored: the replication slot "s0"$/m);
+  assert.match(question, /^\.\.\. and 28 more: restore --dry-run lists all\.$/m);
+  assert.equal(question.match(/Will not be restored/g)?.length, 12);
+  assert.doesNotMatch(asked.stderr, /^Not restored/m, "the document has them");
+  assert.deepEqual(JSON.parse(asked.stdout).notRestored, losses);
+  const script = await outside.run(["restore", "--yes"]);
+  assert.equal(script.code, 0, script.stderr);
+  assert.ok(
+    script.stdout.indexOf("Will not be restored: the") < script.stdout.indexOf("read and checked"),
+  );
+  assert.equal(script.stdout.match(/^Not restored: /gm)?.length, 40);
+});
+
+test("restore: what is found to be lost after the question is asked about, and never agreed to by --yes alone", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.backups(entryOf("2026-11-24T03:15:02"));
+  const late = ["ACL public.FUNCTION similarity(text, text): it is missing"];
+  await outside.asks("restore", [], late);
+  await outside.answer("restore", { out: [{ ...restored, notRestored: late }] });
+
+  const agreed = await outside.run(["restore"], {}, "shop_production\n", "shop_production\n");
+  assert.equal(agreed.code, 0, agreed.stderr);
+  assert.match(
+    agreed.stderr,
+    /Put it in the place of the live one all the same\?\nWill not be restored: ACL public/,
+  );
+  for (const [answer, sentence] of [
+    ["no\n", /error: "no" is not "shop_production"; "shop_production" was not touched\.\n$/],
+    ["\u0003", /error: "shop_production" was not touched\.\n$/],
+  ] as const) {
+    const { code, stderr, stdout } = await outside.run(
+      ["restore"],
+      {},
+      "shop_production\n",
+      answer,
+    );
+    assert.equal(code, 1);
+    assert.match(stderr, sentence);
+    assert.equal(stdout, "");
+  }
+  const script = await outside.run(["restore", "--yes"]);
+  assert.equal(script.code, 1);
+  assert.match(script.stderr, /known when --yes agreed: ACL public.*beforehand with --allow-incom/);
+  const word = await outside.run(["restore", "--yes", "--allow-incomplete"]);
+  assert.equal(word.code, 0, word.stderr);
+  assert.match(word.stdout, /^Not restored: ACL public/m);
+  assert.deepEqual(await outside.replies("restore"), [
+    ...["yes", "yes", "yes", "no", "yes", "no", "yes", "no", "yes", "yes"],
+  ]);
+});
+
+test("restore: an agent of an earlier version, which asks nothing, begins only after the question", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.backups(entryOf("2026-11-24T03:15:02"));
+  await outside.answer("restore", { out: [restored] });
+  const older = join(outside.folder, "older");
+  await writeFile(older, "--ask");
+  const wrong = await outside.run(["restore"], {}, "no\n");
+  assert.match(wrong.stderr, /earlier version, which asks nothing\. Run pulumi up to replace it/);
+  assert.match(wrong.stderr, /error: "no" is not "shop_production"; nothing was changed\.\n$/);
+  const right = await outside.run(["restore"], {}, "shop_production\n");
+  assert.equal(right.code, 0, right.stderr);
+  const calls = (await outside.calls("ssh")).filter((call) => call.includes("restore"));
+  assert.deepEqual(
+    calls.map((call) => call.includes("--yes")),
+    [false, false, true],
+  );
 });
 
 test("restore: a partial backup is called so before the question, and never equal to the whole", async (t) => {
@@ -136,7 +218,7 @@ test("restore: a time in two words, beside the live database, which leaves nothi
   assert.equal(document.undo, null);
   const call = (await outside.calls("ssh")).at(-1) ?? [];
   assert.deepEqual(call.slice(-7), [
-    ...["restore", "--attached", "2026-11-23T03:15:01", "--into", "'my look'", "--yes", "--json"],
+    ...["restore", "--attached", "2026-11-23T03:15:01", "--into", "'my look'", "--ask", "--json"],
   ]);
 });
 
@@ -195,7 +277,7 @@ test("restore: the newest not after a time, with a private key that is no argume
   const call = (await outside.calls("ssh")).at(-1) ?? [];
   assert.deepEqual(call.slice(call.indexOf("docker")), [
     ...["docker", "exec", "--interactive", "shop-db_backup", "agent", "restore", "--attached"],
-    ...["2026-11-23T03:15:01", "--globals", "--identity-stdin", "--yes", "--json"],
+    ...["2026-11-23T03:15:01", "--globals", "--identity-stdin", "--ask", "--json"],
   ]);
   assert.equal(await outside.input("restore"), `${key}\n`);
   assert(!(stdout + stderr + call.join()).includes(key));

@@ -28,6 +28,33 @@ test("status: what the health check has to say", async (t) => {
   assert.equal(json.container.remark, said);
 });
 
+test("status: a backup that has just ended is known, whatever Docker still remembers", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.backups(entryOf(hoursAgo(1)));
+  const before = "waiting; no backup has run since the container started";
+  const broken = "broken: the last backup failed 2 s ago: no space";
+  const rows = [
+    [
+      "healthy",
+      { out: "waiting; the last backup succeeded 2 s ago\n" },
+      "healthy",
+      /succeeded 2 s/,
+    ],
+    ["unhealthy", { out: "waiting; the last backup succeeded 2 s ago\n" }, "healthy", /succeeded/],
+    ["healthy", { out: `${broken}\n`, code: 1 }, "unhealthy", /failed 2 s ago: no space/],
+    ["starting", { out: "the scheduler has not started\n", code: 1 }, "starting", /not started/],
+    ["healthy", { err: "executable file not found\n", code: 127 }, "healthy", /no backup has run/],
+  ] as const;
+  for (const [docker, answer, health, remark] of rows) {
+    const Health = { Status: docker, Log: [{ Output: `${before}\n` }] };
+    await outside.answer("inspect", { out: inspected({ Health }) });
+    await outside.answer("health", answer);
+    const { container } = JSON.parse((await outside.run(["status", "--json"])).stdout);
+    assert.equal(container.health, health);
+    assert.match(container.remark, remark);
+  }
+});
+
 test("status: a container that is down, or gone, is an answer", async (t) => {
   const outside = await Outside.open(t);
   const exited = { Status: "exited", ExitCode: 137, FinishedAt: `${hoursAgo(2.1)}Z` };

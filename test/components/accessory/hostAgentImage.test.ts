@@ -86,7 +86,7 @@ test("several hosts: each builds its own", async () => {
     new components.HostAgentImage("agent", {
       name: "shop-db-backup",
       postgresMajor: 17,
-      access: { hosts, identityFiles: [] },
+      access: { hosts, identityFiles: [], keyIsGiven: false },
     }).reference,
   ]);
   const images = imagesIn(declared);

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
-import { runScript, type SshTarget } from "../../../components/internal/hostScript.ts";
+import { read } from "../../../components/internal/accessoryState.ts";
+import { runScript, type SshTarget, sameAccess } from "../../../components/internal/hostScript.ts";
 import { hasSshd, startSshd, type TestSshd } from "../../support/servers/sshd.ts";
 
 /** Two real OpenSSH servers: a host, and a bastion in front of it. */
@@ -27,6 +28,13 @@ function target(changes: Partial<SshTarget> = {}): SshTarget {
     hostKey,
   });
   return { ...hop(host), privateKey: host.privateKey, proxy: hop(bastion), ...changes };
+}
+
+/** A key that opens nothing. */
+async function otherKey(): Promise<string> {
+  const other = await startSshd();
+  await other.stop();
+  return other.privateKey;
 }
 
 /** How often the host let somebody in. */
@@ -59,6 +67,55 @@ test("a bastion with another host key gets nothing", { skip }, async () => {
     stack: "",
   });
   assert.equal(await logins(), before);
+});
+
+test("a refresh reads a host that no longer lets us in as different, with the reason, and fails for one that is away", {
+  skip,
+}, async () => {
+  const state = (access: SshTarget) =>
+    ({
+      status: "running",
+      container: "shop-db_backup",
+      target: access,
+      notChecked: "of an earlier refresh",
+    }) as unknown as Parameters<typeof read>[1];
+  const rows = [
+    [{ hostKey: bastion.hostKey }, /the host key of the server is not the expected one/],
+    [{ privateKey: await otherKey() }, /refused the keys/],
+    [{ user: "nobody-of-that-name" }, /the server refused the keys/],
+  ] as const;
+  for (const [changes, reason] of rows) {
+    const { id, props, ...rest } = await read("x", state(target(changes)));
+    assert.equal(id, "x");
+    assert.match(props?.status ?? "", /^not seen: ssh /);
+    assert.match(props?.status ?? "", reason);
+    assert.equal(`not seen: ${(props as { notChecked?: string }).notChecked}`, props?.status);
+    assert.deepEqual((rest as { inputs?: unknown }).inputs, props, "so that it is a difference");
+  }
+  const away = { ...target(), port: 1, proxy: undefined };
+  await assert.rejects(read("x", state(away as unknown as SshTarget)), /cannot be reached/);
+});
+
+test("a colleague's own key is no other access; a given key, the host key and the way are", () => {
+  const hop = { host: "192.0.2.10", port: 22, user: "deploy", hostKey: "ssh-ed25519 AAAA" };
+  const found: SshTarget = { ...hop, privateKey: "mine", proxy: { ...hop, host: "192.0.2.1" } };
+  const given: SshTarget = { ...found, keyIsGiven: true };
+  const { privateKey: _, ...agent } = found;
+  const same = (olds: SshTarget, news: SshTarget) => sameAccess(olds, news);
+  assert.ok(same(found, { ...found, privateKey: "a colleague's" }));
+  assert.ok(same(found, agent), "who has an agent");
+  assert.ok(same(agent, found));
+  assert.ok(same(given, given));
+  assert.ok(!same(given, { ...given, privateKey: "rotated" }));
+  assert.ok(!same(found, given), "now it is the program's");
+  for (const changes of [
+    { hostKey: "ssh-ed25519 BBBB" },
+    { port: 2222 },
+    { user: "root" },
+    { proxy: { ...hop, host: "192.0.2.2" } },
+  ]) {
+    assert.ok(!same(found, { ...found, ...changes }), JSON.stringify(changes));
+  }
 });
 
 test("what takes too long is cut off, and that is what is said", { skip }, async () => {

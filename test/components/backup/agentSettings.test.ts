@@ -83,6 +83,7 @@ test("what is left at its default is not written, what is not reaches the contai
     keep: { days: 30 },
     maxShrinkPercent: 20,
     maxRunHours: 12,
+    transientTables: ["staging.*", "import_*"],
     globals: false,
     dumpOptions: ["--exclude-table-data=sessions", "-T", "logs"],
   }));
@@ -90,6 +91,7 @@ test("what is left at its default is not written, what is not reaches the contai
   assert.doesNotMatch(own.block, /BACKUP_KEEP_AT_LEAST/);
   assert.match(own.block, /BACKUP_MAX_SHRINK_PERCENT: "20"/);
   assert.match(own.block, /BACKUP_MAX_RUN_HOURS: "12"/);
+  assert.match(own.block, /BACKUP_TRANSIENT_TABLES: "?staging\.\*,import_\*"?\n/);
   assert.match(own.block, /BACKUP_GLOBALS: "false"/);
   assert.match(own.block, /PGDUMP_EXTRA_OPTS: "?--exclude-table-data=sessions -T logs"?\n/);
   const more = await declared(() => ({ keep: { days: 30, atLeast: 14 } }));
@@ -159,6 +161,9 @@ const REFUSED: readonly [changes: Changes, sentence: RegExp][] = [
   [() => ({ maxShrinkPercent: 0 }), /maxShrinkPercent 0 must be a whole number from 1 to 100/],
   [() => ({ maxRunHours: 0 }), /maxRunHours 0 must be a whole number from 1 to 596/],
   [() => ({ maxShrinkPercent: 12.5 }), /maxShrinkPercent 12\.5 must be/],
+  [() => ({ transientTables: ["a,b"] }), /^transientTables has "a,b", which cannot be given/],
+  [() => ({ transientTables: [""] }), /^transientTables has "", which cannot be given/],
+  [() => ({ transientTables: ["log", "*.*"] }), /^transientTables has "\*\.\*", .* every table/],
   [() => ({ keep: { days: 0 } }), /keep\.days 0 must be a whole number from 1 to 36500/],
   [() => ({ keep: { days: 9, atLeast: 0 } }), /keep\.atLeast 0 must be/],
   [(of) => ({ bucket: made(of), keep: { days: 9 } }), /keep: the key that is made .*cannot delete/],

@@ -58,7 +58,11 @@ test("arguments, deploy.yml and known hosts come together before anything is mad
     prefix: "shop",
   });
   assert.equal(backup.bucket.keys.from, "owner");
-  assert.deepEqual(backup.image, { from: "registry", repository: "shop-db-backup" });
+  assert.deepEqual(backup.image, {
+    from: "registry",
+    repository: "shop-db-backup",
+    platform: "linux/amd64",
+  });
   assert.equal(backup.copy, undefined);
 });
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { KeyAccess } from "../../../storage/bucket/keyPermissions.ts";
+import type { KeyAccess } from "../../../storage/bucket/probeKey.ts";
 import { scalewayPermissionSets, scalewayPolicy } from "../../../storage/bucket/scalewayPolicy.ts";
 
 const administrators = ["user_id:11111111-1111-1111-1111-111111111111"];

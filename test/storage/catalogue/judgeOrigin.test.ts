@@ -10,7 +10,7 @@ import { countingBackups } from "../../../storage/catalogue/countingBackups.ts";
 import { judgeOrigin } from "../../../storage/catalogue/judgeOrigin.ts";
 import { dumpKey, manifestKey } from "../../../storage/catalogue/objectKeys.ts";
 import { backupEntry, backupManifest } from "../../support/manifest.ts";
-import { MemoryStore } from "../../support/memoryStore.ts";
+import { MemoryStore, serviceError } from "../../support/memoryStore.ts";
 
 const keyOf = (byte: number): SigningKey[] =>
   parseSigningKeys(Buffer.alloc(32, byte).toString("base64url"), "key");
@@ -158,5 +158,45 @@ describe("what is not signed", () => {
     assert.deepEqual((await judged(SINCE, [{ day: 12 }, { day: 9 }], 9)).problems, {
       12: "unsigned",
     });
+  });
+});
+
+describe("a manifest that the service does not give for now", () => {
+  const trust = { keys: OURS, encrypts: false };
+  const slow = serviceError("SlowDown", 503);
+  const fiveSigned = (unread: readonly number[]) => {
+    const store = new MemoryStore();
+    const entries = [5, 4, 3, 2, 1].map((day) => place(store, { day, by: OURS }));
+    const keys = unread.map((day) => manifestKey("backup", "app", midnight(day)));
+    store.fail("get", (key) => (keys.includes(key) ? slow : undefined));
+    return { store, entries };
+  };
+
+  it("is a failure where the latest backup must be known", async () => {
+    const { store, entries } = fiveSigned([5]);
+    await assert.rejects(judgeOrigin(store, entries, trust), /read the manifest .*overloaded/);
+  });
+
+  it("leaves that one out where a backup must not fail by it, and all after three of them", async () => {
+    for (const [unread, left, named] of [
+      [[5], [4, 3, 2, 1], [5]],
+      [
+        [5, 4],
+        [3, 2, 1],
+        [5, 4],
+      ],
+      [[4], [5, 4, 3, 2, 1], []],
+      [[5, 4, 3, 2, 1], [], [5, 4, 3]],
+    ] as const) {
+      const { store, entries } = fiveSigned(unread);
+      const heard: number[] = [];
+      const onUnread = ({ stamp }: CatalogueEntry) => heard.push(Number(stamp.slice(8, 10)));
+      const found = await judgeOrigin(store, entries, trust, { onUnread });
+      assert.deepEqual(
+        found.map(({ stamp }) => Number(stamp.slice(8, 10))),
+        left,
+      );
+      assert.deepEqual(heard, named);
+    }
   });
 });

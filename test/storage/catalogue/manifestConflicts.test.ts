@@ -89,6 +89,26 @@ describe("a manifest under suspect/ beside a good one", () => {
     store.fail("get", serviceError("SlowDown", 503));
     await assert.rejects(listBackups(store, "app"), /overloaded/);
   });
+
+  it("that the service does not give for now leaves that backup out, for whoever can do without it", async () => {
+    const store = storeWith(JSON.stringify(other));
+    const later = dumpKey("backup", "app", "2026-11-25T03:15:02", plain);
+    store.set(later, "abc");
+    const unread: string[] = [];
+    for (const key of [doubt, beside]) {
+      const slow = serviceError("SlowDown", 503);
+      store.fail("get", (asked) => (asked === key ? slow : undefined));
+      const entries = await listBackups(store, "app", ({ stamp }, reason) =>
+        unread.push(`${stamp} ${reason}`),
+      );
+      assert.deepEqual(
+        entries.map((entry) => entry.key),
+        [later],
+      );
+    }
+    assert.equal(unread.length, 2);
+    assert.match(unread[0] ?? "", /^2026-11-24T03:15:02 .*suspect\/app.*overloaded/);
+  });
 });
 
 it("a dump put beside another one under the same stamp does not take its manifest", async () => {

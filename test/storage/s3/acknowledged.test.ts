@@ -21,7 +21,7 @@ async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
   yield bytes;
 }
 
-describe("what was written is seen, not believed", { timeout: 200_000 }, () => {
+describe("what was written is seen, not believed", { timeout: 900_000 }, () => {
   let service: TestStore;
   let buckets = 0;
   before(async () => {

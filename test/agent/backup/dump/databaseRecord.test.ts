@@ -5,7 +5,7 @@ import { agent, failure, unavailable, World } from "../../world.ts";
 
 const SECRET = "jwt-secret-of-the-application";
 
-describe("what a manifest says of the database", { skip: unavailable, timeout: 300_000 }, () => {
+describe("what a manifest says of the database", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
   before(async () => {
     world = await World.start();

@@ -18,11 +18,7 @@ import {
   writerPolicy,
 } from "../../../storage/bucket/iamPolicies.ts";
 
-import {
-  type ExcessRight,
-  type KeyAccess,
-  probeKey,
-} from "../../../storage/bucket/keyPermissions.ts";
+import { type ExcessRight, type KeyAccess, probeKey } from "../../../storage/bucket/probeKey.ts";
 import { openBucket } from "../../support/bucket.ts";
 import { iamUser } from "../../support/iamUser.ts";
 import { startStore, type TestStore } from "../../support/servers/store.ts";

@@ -1,0 +1,38 @@
+import * as pulumi from "@pulumi/pulumi";
+import { Problem } from "../../common/problem.ts";
+import { type SshAccess, toSshTarget } from "../accessory/sshConnection.ts";
+import { runScript } from "../internal/hostScript.ts";
+
+/**
+ * What Docker on the host runs, `linux/arm64`. Asked at each run of the program, since an image for another processor would
+ * not start there.
+ * @param setting how messages name the argument that says it
+ * @throws ResourceError when the host does not tell
+ */
+export function hostPlatform(
+  resource: pulumi.Resource,
+  access: SshAccess,
+  setting: string,
+): pulumi.Output<string> {
+  const [host] = access.hosts;
+  if (host === undefined) throw new Error("an accessory without a host is refused before");
+  return pulumi.unsecret(
+    toSshTarget(access, host).apply(async (target) => {
+      try {
+        const { stdout, stderr } = await runScript(target, ASK);
+        const platform = stdout.trim();
+        if (/^linux\/[a-z0-9]+$/.test(platform)) return platform;
+        throw new Problem(`docker on ${host.host} does not tell its processor: ${stderr.trim()}.`);
+      } catch (error) {
+        if (!(error instanceof Problem)) throw error;
+        throw new pulumi.ResourceError(
+          `${error.message} The image is built for the processor of the host; give ${setting} to build it without asking, for instance "linux/amd64".`,
+          resource,
+          true,
+        );
+      }
+    }),
+  );
+}
+
+const ASK = "docker version --format '{{.Server.Os}}/{{.Server.Arch}}'";
