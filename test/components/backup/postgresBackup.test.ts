@@ -4,7 +4,15 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type * as Components from "../../../components/index.ts";
 import { deployYml, layOutApplication, REGISTRY } from "../application.ts";
-import { type Declared, declare, isSecret, plainText, SECRET_KEY, SIGNING_KEY } from "../mocks.ts";
+import {
+  type Declared,
+  declare,
+  inputs,
+  isSecret,
+  plainText,
+  SECRET_KEY,
+  SIGNING_KEY,
+} from "../mocks.ts";
 
 const PASSWORD = "the-database-password";
 const REGISTRY_PASSWORD = "the-registry-password";
@@ -85,8 +93,8 @@ test("the image is built for the application's processor, beside its own image",
 
 test("no secret is handed to the engine in plain", async () => {
   const declared = await backup();
-  for (const { type, name, inputs } of declared) {
-    const text = plainText(inputs);
+  for (const { type, name, inputs: given } of declared) {
+    const text = plainText(given);
     for (const secret of [
       PASSWORD,
       REGISTRY_PASSWORD,
