@@ -203,6 +203,44 @@ export function quoteSecret(name: string, value: string): string {
 }
 
 /**
+ * Lines for a secrets file that may stand in git: Kamal runs each `$(...)` and takes what it prints (Kamal 2.11,
+ * lib/kamal/secrets/dotenv/inline_command_substitution.rb, by `sh` where it is no command of its own).
+ * @param entries value by Kamal's secret name, which is that of the stack's output, too
+ * @param stack `organization/project/stack`
+ * @throws Problem for a value that does not come out of a command as it went in
+ */
+export function renderSecretLookups(
+  entries: Readonly<Record<string, string>>,
+  stack: string,
+): string {
+  if (!/^[\w.-]+\/[\w.-]+\/[\w.-]+$/.test(stack)) {
+    throw new Problem(
+      `stack "${stack}" must be ORGANIZATION/PROJECT/STACK in letters, digits, "_", "." and "-".`,
+    );
+  }
+  return Object.entries(entries)
+    .map(([name, value]) => {
+      checkLookup(name, value);
+      return `${name}=$(pulumi stack output ${name} --stack ${stack} --show-secrets)\n`;
+    })
+    .join("");
+}
+
+/** The gem dotenv 3.2 looks for variables in what a command has printed, too; an earlier one does not. */
+function checkLookup(name: string, value: string): void {
+  checkSecret(name, value);
+  const culprit = value.includes("$")
+    ? 'a "$"'
+    : /^\s|\s$/.test(value)
+      ? "a blank at its beginning or end"
+      : undefined;
+  if (culprit === undefined) return;
+  throw new Problem(
+    `secret ${name} contains ${culprit}, which does not come out of a look-up unchanged. Choose a value without it, or have kamal.secrets "literal".`,
+  );
+}
+
+/**
  * The lines for a secrets file of Kamal's, in the order given, without markers.
  * @param entries value by Kamal's secret name
  * @throws Problem for a value that would reach the container altered

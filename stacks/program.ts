@@ -55,6 +55,7 @@ const WORDS: Readonly<Record<string, string>> = {
   repository: key("imageRepository"),
   "kamal.databaseAccessory": key("databaseAccessory"),
   "kamal.accessory": key("accessory"),
+  "kamal.secrets": key("secrets"),
   "registry.server": key("registryServer"),
   "registry.username": key("registryUsername"),
   "registry.password": key("registryPassword"),
@@ -120,6 +121,10 @@ export function backupArgs(name: string, config: pulumi.Config): PostgresBackupA
       runSecretCommands: config.getBoolean("runSecretCommands") ?? false,
       ...given("databaseAccessory", config.get("databaseAccessory")),
       ...given("accessory", config.get("accessory")),
+      ...given(
+        "secrets",
+        config.get<"literal" | "outputs">("secrets", { allowedValues: ["literal", "outputs"] }),
+      ),
     },
     ...databasesOf(config),
     ...hostsOf(config),

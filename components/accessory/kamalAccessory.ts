@@ -6,13 +6,13 @@ import { accessoryDigest } from "../../kamal/digest.ts";
 import { dockerRunCommand, envFilePath, renderEnvFile } from "../../kamal/dockerRun.ts";
 import { renderAccessoryBlock } from "../../kamal/renderBlock.ts";
 import { declaredSettings } from "../../kamal/runningContainer.ts";
-import { renderSecretsBlock } from "../../kamal/secretsFile.ts";
+import { renderSecretLookups, renderSecretsBlock } from "../../kamal/secretsFile.ts";
 import { sha256 } from "../internal/accessoryState.ts";
 import { withDynamicProvider } from "../pulumi/dynamicPackage.ts";
 import { applyReportingProblems } from "../pulumi/resourceMessages.ts";
 import { type Transform, transformed } from "../pulumi/transform.ts";
 import { AccessoryState, RenderedBlock, SecretsBlock } from "./accessoryResources.ts";
-import type { AccessoryNames, RegistryLogin } from "./kamalProject.ts";
+import { type AccessoryNames, isSharedFile, type RegistryLogin } from "./kamalProject.ts";
 import { showRenderedDiff } from "./renderPreview.ts";
 import {
   type AccessHost,
@@ -34,6 +34,8 @@ export interface KamalAccessoryArgs {
   /** The deploy.yml that gets the block, from the program's folder. */
   readonly deployFile: string;
   readonly secretsFile: string;
+  /** Full name of the stack whose outputs are looked up there. @default none: the secrets themselves stand there */
+  readonly lookUpIn?: string | undefined;
   readonly access: SshAccess;
   /** Seconds for which a refused access key is tried again at boot. @default 0 */
   readonly patience?: number;
@@ -99,16 +101,22 @@ function createBlock({ parent, name, args }: Site, block: pulumi.Output<string>)
 }
 
 function createSecretsBlock({ parent, name, args }: Site): SecretsBlock {
+  const { lookUpIn } = args;
   const kamalSecrets = pulumi.output(args.kamalSecrets);
   return new SecretsBlock(
     `${name}-secrets`,
     {
       file: args.secretsFile,
-      name,
+      // Several stacks of one program call their backup by one name.
+      name: isSharedFile(args.names, args.secretsFile) ? `${name}-${args.names.destination}` : name,
       under: "",
       key: "",
-      block: applyReportingProblems(parent, kamalSecrets, renderSecretsBlock),
-      confidential: true,
+      block: applyReportingProblems(parent, kamalSecrets, (entries) =>
+        lookUpIn === undefined
+          ? renderSecretsBlock(entries)
+          : renderSecretLookups(entries, lookUpIn),
+      ),
+      confidential: lookUpIn === undefined,
     },
     { parent },
   );

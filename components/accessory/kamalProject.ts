@@ -41,6 +41,13 @@ export interface KamalArgs {
    * @default false: such a secret is asked for
    */
   readonly runSecretCommands?: boolean;
+  /**
+   * What stands in that file. `"literal"`: the secrets themselves, so git must not track it. `"outputs"`: look-ups of the
+   * stack's outputs, `NAME=$(pulumi stack output NAME --stack ... --show-secrets)`, which Kamal runs; such a file may be in
+   * git, and whoever runs Kamal needs `pulumi` with access to the stack. The program must export `secretOutputs`.
+   * @default "literal"
+   */
+  readonly secrets?: "literal" | "outputs";
 }
 
 /** What the program knows of a Kamal application: its merged configuration, its secrets and the files that get our blocks. */
@@ -73,6 +80,21 @@ export function accessoryNames(kamal: KamalArgs, service: string): AccessoryName
     ...(destination !== undefined && { destination }),
     container: [service, destination, key].filter(Boolean).join("-"),
   };
+}
+
+/** Whether other destinations may have their secrets in the file too, as in `.kamal/secrets-common`. */
+export function isSharedFile({ destination }: AccessoryNames, secretsFile: string): boolean {
+  return destination !== undefined && !secretsFile.endsWith(`.${destination}`);
+}
+
+/**
+ * What the names of the accessory's secrets begin with among Kamal's. In a file that every destination reads each one has
+ * names of its own; in a destination's own file there can be no other's.
+ */
+export function secretPrefix(names: AccessoryNames, secretsFile: string): string {
+  const { key, destination } = names;
+  const words = isSharedFile(names, secretsFile) ? [key, destination] : [key];
+  return words.join("_").replace(/\W/g, "_").toUpperCase();
 }
 
 /** What the program may give in the place of deploy.yml's own settings, besides those below `kamal`. */

@@ -19,8 +19,11 @@ export const PASSPHRASE = "Encryption.passphrase";
 export class Encryption {
   readonly #settings: pulumi.Output<Settings>;
 
-  private constructor(settings: pulumi.Output<Settings>) {
+  readonly #hasPassphrase: boolean;
+
+  private constructor(settings: pulumi.Output<Settings>, hasPassphrase = false) {
     this.#settings = settings;
+    this.#hasPassphrase = hasPassphrase;
   }
 
   /**
@@ -51,6 +54,7 @@ export class Encryption {
     if (typeof passphrase === "string") requireText(passphrase, PASSPHRASE);
     return new Encryption(
       pulumi.secret(passphrase).apply((text): Settings => ({ passphrase: text })),
+      true,
     );
   }
 
@@ -60,6 +64,11 @@ export class Encryption {
    */
   static none(): Encryption {
     return new Encryption(pulumi.output(undefined));
+  }
+
+  /** Whether the container gets a passphrase. @internal */
+  static hasPassphrase(encryption: Encryption | undefined): boolean {
+    return encryption === undefined ? false : encryption.#hasPassphrase;
   }
 
   /**

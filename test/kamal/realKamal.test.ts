@@ -9,7 +9,12 @@ import { readKamalConfig } from "../../kamal/configuration/config.ts";
 import { dockerRunCommand, envFilePath, renderEnvFile } from "../../kamal/dockerRun.ts";
 import { writeMarkedBlock } from "../../kamal/markedBlock.ts";
 import { renderAccessoryBlock } from "../../kamal/renderBlock.ts";
-import { parseSecrets, readSecrets, renderSecretsBlock } from "../../kamal/secretsFile.ts";
+import {
+  parseSecrets,
+  readSecrets,
+  renderSecretLookups,
+  renderSecretsBlock,
+} from "../../kamal/secretsFile.ts";
 import { CONFIGURATIONS, configOf } from "./corpus/configurations.ts";
 import { ACCESSORY, DEPLOY, pseudoRandom, randomWord, STAGING } from "./fixtures.ts";
 
@@ -157,6 +162,41 @@ test("block, env file and docker run line are Kamal's own, whatever the values",
       envFilePath(accessory),
     ]),
   );
+});
+
+test("look-ups of a stack's outputs: Kamal runs each, and has the value as it is", { skip }, () => {
+  const random = pseudoRandom(11);
+  const parts = [..."abZ09 .,:;-_/+=@%&*!?~^|<>()[]{}'\"`#é√😀", "<%", ": ", " #"];
+  const entries = Object.fromEntries(
+    Array.from({ length: 40 }, (_, index) => [`K${index}`, `x${randomWord(random, parts, 8)}y`]),
+  );
+  mkdirSync(join(folder, "bin"));
+  const pulumi = `#!/bin/sh
+[ "$1 $2 $4 $5 $6" = "stack output --stack organization/backups/staging --show-secrets" ] || exit 1
+sed -n "s/^$3=//p" ${join(folder, "outputs")}
+`;
+  writeFileSync(join(folder, "bin/pulumi"), pulumi, { mode: 0o755 });
+  put(
+    "outputs",
+    Object.entries(entries)
+      .map(([name, value]) => `${name}=${value}\n`)
+      .join(""),
+  );
+  put("config/looked.yml", `${APPLICATION}secrets_path: .kamal/looked\n`);
+  put("config/looked.staging.yml", "x-note: 1\n");
+  put(".kamal/looked.staging", renderSecretLookups(entries, "organization/backups/staging"));
+  const words = ["secrets", "print", "-c", "config/looked.yml", "-d", "staging"];
+  const printed = execFileSync("kamal", words, {
+    cwd: folder,
+    encoding: "utf8",
+    env: { ...process.env, PATH: `${join(folder, "bin")}:${process.env["PATH"]}`, VERSION: "1" },
+    timeout: 120_000,
+  });
+  const found = printed
+    .trimEnd()
+    .split("\n")
+    .map((line) => line.split(/=(.*)/s).slice(0, 2));
+  assert.deepEqual(Object.fromEntries(found), entries);
 });
 
 test("secrets files are read as Kamal reads them", { skip }, () => {
