@@ -15,6 +15,7 @@ import { status } from "./commands/status.ts";
 import { undo } from "./commands/undo.ts";
 import { verify } from "./commands/verify.ts";
 import { type CommonOptions, openSession } from "./session/session.ts";
+import { EXIT, EXIT_TABLE } from "./terminal/exitCodes.ts";
 import { Screen, type Terminal } from "./terminal/screen.ts";
 
 const name = "kamal-postgres-backup";
@@ -41,9 +42,10 @@ export async function runCommandLine(args: readonly string[], terminal: Terminal
     return exitCode;
   } catch (error) {
     // Commander has printed the help, or what is wrong with the arguments.
-    if (error instanceof CommanderError) return error.exitCode;
+    // Help and version, for which somebody has asked, end with 0.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.well : EXIT.usage;
     printError(error, program.opts<CommonOptions>(), terminal);
-    return 1;
+    return EXIT.failed;
   }
 }
 
@@ -67,7 +69,11 @@ function describeProgram(terminal: Terminal, exit: (code: number) => void): Comm
       writeErr: (text) => terminal.err.write(text),
     })
     .exitOverride()
-    .showHelpAfterError("(--help shows the commands)");
+    .showHelpAfterError("(--help shows the commands)")
+    .addHelpText(
+      "after",
+      `\nExit codes:\n${EXIT_TABLE.map(([code, meaning]) => `  ${String(code).padStart(2)}  ${meaning}`).join("\n")}`,
+    );
 
   const open = (common: CommonOptions) =>
     openSession(common, new Screen(common.json ?? false, terminal));
@@ -89,7 +95,7 @@ function describeProgram(terminal: Terminal, exit: (code: number) => void): Comm
     .option("--copy", COPY)
     .action(async (options, command: Command) => {
       const stack = common(command);
-      await list(await open(stack), stack, options);
+      exit(await list(await open(stack), stack, options));
     })
     .addHelpText(
       "after",

@@ -6,21 +6,24 @@ import { aheadOfTimeNotice, isAheadOfTime } from "../../storage/catalogue/counti
 import { listJudged } from "../../storage/catalogue/judgeOrigin.ts";
 import { withManifests } from "../../storage/catalogue/readManifest.ts";
 import type { AgentContext } from "../runtime/context.ts";
+import { readLastFailure } from "../runtime/healthRecord.ts";
 import { trustOf } from "./trust.ts";
 
 /** Manifests are read of so many of the latest backups: as many as the command line shows at first. */
 const WITH_MANIFEST = 50;
 
-/** Lists the backups of one database, newest first. Incomplete and suspect ones are marked as such. */
-export async function list({
-  store,
-  settings,
-  report,
-}: Pick<AgentContext, "store" | "settings" | "report">): Promise<void> {
+/**
+ * Lists the backups of one database, newest first. Incomplete and suspect ones are marked as such.
+ * @param stateFolder where the result of the last run is; absent: outside a container
+ */
+export async function list(
+  { store, settings, report }: Pick<AgentContext, "store" | "settings" | "report">,
+  stateFolder = process.env["AGENT_STATE_DIR"],
+): Promise<void> {
   const { database } = settings.postgres;
   const judged = await listJudged(store, database, trustOf(settings), { enough: WITH_MANIFEST });
   const backups = await withManifests(store, judged, WITH_MANIFEST);
-  report.event({ event: "list", backups });
+  report.event({ event: "list", backups, lastFailure: readLastFailure(stateFolder) });
   const { bucket, prefix } = store.address;
   if (backups.length === 0) {
     report.line(`No backup of ${database} in s3://${bucket}/${prefix}.`);

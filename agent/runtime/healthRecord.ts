@@ -1,4 +1,4 @@
-import { existsSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { REMARK_FILES, resultLine, STATE_FILES } from "../../common/contracts/containerState.ts";
 import type { DestinationName } from "./context.ts";
@@ -17,6 +17,14 @@ export function recordResult(folder: StateFolder, failure?: string): void {
   writeFileSync(`${path}.new`, `${resultLine(new Date(), failure)}\n`);
   // The health check may read at any moment: it sees the old line or the new one.
   renameSync(`${path}.new`, path);
+}
+
+/** Why the last run of this container failed; null: it did not, or none has run. */
+export function readLastFailure(folder: StateFolder): string | null {
+  if (folder === undefined || folder === "") return null;
+  const path = join(folder, STATE_FILES.result);
+  if (!existsSync(path)) return null;
+  return /^failed \d+ (.*)/.exec(readFileSync(path, "utf8"))?.[1] ?? null;
 }
 
 /**

@@ -25,14 +25,21 @@ export interface DatabaseFreshness extends Freshness {
 /**
  * Judges the latest complete backup against the RPO of the outputs.
  * @param entries newest first
+ * @param runningMs how long the container has been running: where there is no backup at all, the first is due within the RPO
  */
 export function judgeAge(
   backup: BackupOutputs,
   entries: readonly CatalogueEntry[],
   now: number,
+  runningMs = Number.POSITIVE_INFINITY,
 ): Freshness {
   const latest = countingBackups(entries).find(({ kind }) => kind === "ours");
   const rpo = `RPO ${backup.rpoHours} h`;
+  const dueMs = backup.rpoHours * 3_600_000 - runningMs;
+  if (entries.length === 0 && dueMs > 0) {
+    const text = `no backup yet, ${rpo}: the first is due within ${formatAge(dueMs)}`;
+    return { latest, withinRpo: true, text };
+  }
   if (latest === undefined) {
     const missing = whyNone(entries);
     return {
@@ -58,14 +65,29 @@ function whyNone(entries: readonly CatalogueEntry[]): string | undefined {
   return `no backup counts, for ${formatStamp(ahead.stamp)} is ahead of time (stored ${stored})`;
 }
 
+/**
+ * Names the backups whose dump was stored again after it was taken, for a person to look at; undefined: there are none.
+ * @param listings of one place
+ */
+export function overwrittenText({ listings }: Pick<StoredBackups, "listings">): string | undefined {
+  const found = listings.flatMap(({ entries }) =>
+    entries.filter(({ overwritten }) => overwritten === true),
+  );
+  const [first] = found.toSorted((a, b) => b.stamp.localeCompare(a.stamp));
+  if (first === undefined) return undefined;
+  const more = found.length === 1 ? "" : ` and ${found.length - 1} more`;
+  return `${first.database} of ${formatStamp(first.stamp)} UTC${more}: stored again after the manifest, which is written last; verify tells whether it is whole`;
+}
+
 /** Judges each database, also those whose backups nobody has listed. */
 export function judgeDatabases(
   backup: BackupOutputs,
   { databases, listings, failure }: StoredBackups,
   now: number,
+  runningMs?: number,
 ): DatabaseFreshness[] {
   const judged: DatabaseFreshness[] = listings.map(({ database, entries, source }) => ({
-    ...judgeAge(backup, entries, now),
+    ...judgeAge(backup, entries, now, runningMs),
     database,
     source,
   }));

@@ -16,6 +16,8 @@ export interface Listing {
   /** Newest first. */
   readonly entries: readonly Entry[];
   readonly source: Source;
+  /** Why the last run of the container failed; absent: it did not, or nobody knows. */
+  readonly lastFailure?: string;
 }
 
 /** What is known of the backups of a session's databases. */
@@ -34,7 +36,7 @@ export interface Sources {
   readonly agent: {
     /** Those that the server has. */
     databases(): Promise<readonly string[]>;
-    list(database: string): Promise<readonly Entry[]>;
+    list(database: string): Promise<Pick<Listing, "entries" | "lastFailure">>;
   };
   /** @param databases null: every one that has a backup */
   bucket(databases: Databases): Promise<ReadonlyMap<string, readonly Entry[]>>;
@@ -58,7 +60,7 @@ export async function readBackups(
     try {
       databases = known ?? (await agent.databases());
       for (const database of databases) {
-        listings.push({ database, entries: await agent.list(database), source: "container" });
+        listings.push({ database, ...(await agent.list(database)), source: "container" });
       }
       return { databases, listings };
     } catch (error) {
@@ -96,7 +98,7 @@ export function sourcesOf(session: Session, stack: StackChoice, manifests = 0): 
   return {
     agent: {
       databases: () => askDatabases(session),
-      list: (database) => listByAgent(forDatabase(session, database)),
+      list: (database) => listing(forDatabase(session, database)),
     },
     bucket: (databases) => listInBucket(session, stack, databases, manifests),
   };
@@ -106,13 +108,18 @@ export function sourcesOf(session: Session, stack: StackChoice, manifests = 0): 
  * Backups of the session's database as the agent lists them, newest first.
  * @throws Problem when the agent cannot be asked, or may not list
  */
-export async function listByAgent(session: Session): Promise<Entry[]> {
+export async function listByAgent(session: Session): Promise<readonly Entry[]> {
+  return (await listing(session)).entries;
+}
+
+async function listing(session: Session): Promise<Pick<Listing, "entries" | "lastFailure">> {
   const { backup, container, screen } = session;
   const args = ["list", ...databaseArguments(backup), ...copyArguments(session)];
-  const { backups } = await runAgent(container, args, "list", {
+  const { backups, lastFailure } = await runAgent(container, args, "list", {
     onStderrLine: (line) => screen.warn(line),
   });
-  return backups
+  const entries = backups
     .filter((entry) => entry.database === backup.database)
     .sort((a, b) => b.stamp.localeCompare(a.stamp));
+  return { entries, ...(lastFailure && { lastFailure }) };
 }

@@ -1,5 +1,5 @@
 import { Problem } from "../../common/problem.ts";
-import { judgeDatabases } from "../backups/freshness.ts";
+import { judgeDatabases, overwrittenText } from "../backups/freshness.ts";
 import { readBackups, type Source, sourcesOf } from "../backups/source.ts";
 import { AgentError, type Container, ContainerDown } from "../session/agentCall.ts";
 import { forCopy } from "../session/copy.ts";
@@ -7,12 +7,10 @@ import { describeDatabases, isOneOfSeveral } from "../session/databases.ts";
 import type { Session } from "../session/session.ts";
 import { type Difference, findDifferences } from "../stack/differences.ts";
 import { previewRefresh, type StackChoice } from "../stack/pulumi.ts";
+import { EXIT } from "../terminal/exitCodes.ts";
 import { formatAge, plural, stampTime } from "../terminal/format.ts";
 import { describeUploads, readActivity } from "./activity.ts";
 import { type DriftReport, renderReport, writeJobSummary } from "./driftReport.ts";
-
-/** Exit code for drift, the same that Pulumi uses for --expect-no-changes. */
-export const driftExitCode = 7;
 
 /**
  * Compares reality with what was declared: cloud and host through the Pulumi engine, data through the agent or, where it
@@ -54,7 +52,7 @@ export async function drift(session: Session, stack: StackChoice): Promise<numbe
   const { differences, notChecked, notes } = report;
   const seen = { backups: backups.source, ...(copies && { copies: copies.source }) };
   screen.document({ drift: differences.length > 0, differences, notChecked, notes, seen });
-  return differences.length > 0 ? driftExitCode : 0;
+  return differences.length > 0 ? EXIT.badNews : EXIT.well;
 }
 
 /** What is known of the age of the backups, or copies, of each database. */
@@ -80,6 +78,8 @@ async function judgeBackups(
   const isDown = agentFailure instanceof ContainerDown;
   if (failure !== undefined && known.length === 0 && !isDown) throw failure;
   const what = session.ofCopy ? "newest copy" : "newest backup";
+  const overwritten = overwrittenText(stored);
+  const marks = overwritten === undefined ? [] : [`overwritten: ${overwritten}`];
   const judged = judgeDatabases(backup, stored, now);
   const late = judged
     .filter(({ source, withinRpo }) => source !== null && !withinRpo)
@@ -97,7 +97,7 @@ async function judgeBackups(
     ...late,
     ...(isDown && known.length === 0 ? [downDifference(container)] : []),
   ];
-  if (agentFailure === undefined) return { source: "container", differences, notes: [] };
+  if (agentFailure === undefined) return { source: "container", differences, notes: marks };
   // Where nobody could ask the container, "no drift" would be said of a host that is gone.
   const wasAsked = isDown || agentFailure instanceof AgentError;
   if (!wasAsked && known.length === 0 && differences.length === 0) {
@@ -109,14 +109,14 @@ async function judgeBackups(
   }
   if (failure !== undefined) {
     const note = `the age of the ${what} could not be judged: ${failure.message}`;
-    return { source: null, differences, notes: [note] };
+    return { source: null, differences, notes: [...marks, note] };
   }
   const [of, unknown] =
     stored.databases === null
       ? [" of each database", ", without knowing which databases the server has now"]
       : ["", ""];
   const note = `the ${what}${of} was read from the bucket${unknown}: ${agentFailure.message}`;
-  return { source: "bucket", differences, notes: [note] };
+  return { source: "bucket", differences, notes: [...marks, note] };
 }
 
 /** The container went down after the engine had looked. */

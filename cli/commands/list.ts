@@ -3,14 +3,18 @@ import { remarksOn } from "../../common/contracts/leftOut.ts";
 import { totalRows } from "../../common/contracts/manifest.ts";
 import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
 import { formatBytes } from "../../common/format.ts";
+import { Problem } from "../../common/problem.ts";
 import { databasesInBucket } from "../backups/bucketSource.ts";
 import { judgeAge } from "../backups/freshness.ts";
 import { type Listing, readBackups, sourcesOf } from "../backups/source.ts";
 import { keptUntil, type State, stateOf } from "../backups/states.ts";
+import { ContainerDown } from "../session/agentCall.ts";
+import { inspectContainer } from "../session/container.ts";
 import { type CopyOption, chooseBucket } from "../session/copy.ts";
 import { forOneDatabase } from "../session/databases.ts";
 import type { Session } from "../session/session.ts";
 import type { StackChoice } from "../stack/pulumi.ts";
+import { EXIT } from "../terminal/exitCodes.ts";
 import { ageHours, formatCount, formatStamp, plural } from "../terminal/format.ts";
 import { type Column, paint, renderTable } from "../terminal/render.ts";
 
@@ -24,13 +28,14 @@ export interface ListOptions extends CopyOption {
 
 /**
  * Shows the backups of the database, newest first, as the agent lists them or, where it cannot, as they lie in the bucket.
+ * @returns the exit code: `badNews` where the newest is too old, the last run failed, or the container does not run
  * @throws Problem when neither lists them
  */
 export async function list(
   opened: Session,
   stack: StackChoice,
   options: ListOptions,
-): Promise<void> {
+): Promise<number> {
   const chosen = chooseBucket(opened, options);
   const session = await forOneDatabase(chosen, () => databasesInBucket(chosen, stack));
   const { backup, databases, screen } = session;
@@ -39,13 +44,15 @@ export async function list(
   const { listings, agentFailure, failure } = await readBackups(sources, databases);
   if (failure !== undefined) throw failure;
   if (agentFailure !== undefined) screen.warn(`read from the bucket: ${agentFailure.message}`);
-  const { entries, source } = listings[0] as Listing;
-  const { latest, withinRpo, text } = judgeAge(backup, entries, now);
+  const { entries, source, lastFailure } = listings[0] as Listing;
+  const runningMs = entries.length === 0 ? await runningSince(session, agentFailure) : undefined;
+  const { latest, withinRpo, text } = judgeAge(backup, entries, now, runningMs);
   const { bucket, prefix } = backup.location;
   const location = `s3://${bucket}/${prefix}`;
   screen.line(
     `${paint.strong(backup.database)}   ${location}   ${(withinRpo ? paint.good : paint.bad)(text)}`,
   );
+  if (lastFailure !== undefined) screen.line(paint.bad(`The last backup failed: ${lastFailure}`));
   const visible = options.all ? entries : entries.slice(0, shown);
   if (visible.length > 0) screen.line();
   for (const line of renderBackups(backup, visible)) screen.line(`  ${line}`);
@@ -59,6 +66,7 @@ export async function list(
     newest: latest && { stamp: latest.stamp, ageHours: ageHours(latest.stamp, now) },
     withinRpo,
     seen: source,
+    ...(lastFailure !== undefined && { lastFailure }),
     backups: entries.map((entry) => ({
       stamp: entry.stamp,
       state: stateOf(entry),
@@ -68,6 +76,23 @@ export async function list(
       manifest: entry.manifest ?? null,
     })),
   });
+  const isDown = agentFailure instanceof ContainerDown;
+  return withinRpo && lastFailure === undefined && !isDown ? EXIT.well : EXIT.badNews;
+}
+
+/** How long the container has been running; asked only where there is no backup yet. */
+async function runningSince(
+  { container }: Session,
+  agentFailure: Problem | undefined,
+): Promise<number | undefined> {
+  if (agentFailure !== undefined) return undefined;
+  try {
+    return (await inspectContainer(container)).runningMs;
+  } catch (error) {
+    // The list is there; without an answer the verdict is the stricter one.
+    if (error instanceof Problem) return undefined;
+    throw error;
+  }
 }
 
 /** The table; `kept until` only where the bucket's rules are declared here. */

@@ -20,6 +20,7 @@ import { databaseArguments, forOneDatabase } from "../session/databases.ts";
 import { readIdentity } from "../session/identity.ts";
 import type { Session } from "../session/session.ts";
 import { confirm, requireTerminal } from "../terminal/confirm.ts";
+import { EXIT } from "../terminal/exitCodes.ts";
 import { formatDuration, formatStamp, plural } from "../terminal/format.ts";
 import { restoreLine } from "../terminal/progress.ts";
 import { paint, renderTable } from "../terminal/render.ts";
@@ -122,13 +123,18 @@ export async function restore(
     return 0;
   }
   const onQuestion = questions(screen, plan, into ?? database, options);
-  const restored = await runRestore(session, args, { ...call, codes: [0, INCOMPLETE] }, onQuestion);
+  const restored = await runRestore(
+    session,
+    args,
+    { ...call, codes: [0, EXIT.lessThanWhole] },
+    onQuestion,
+  );
   const undo = restored.undo === null ? null : session.commandLine(restored.undo);
   for (const line of describeResult(entry, restored)) screen.line(line);
   if (undo !== null) screen.line(`To swap back: ${undo}`);
   const { event: _, ...result } = restored;
   screen.document({ ...result, host: container.host, key: entry.key, undo });
-  return isIncomplete(restored) ? INCOMPLETE : 0;
+  return isIncomplete(restored) ? EXIT.lessThanWhole : 0;
 }
 
 /** With an agent of an earlier version only the plan is asked about, before it begins. */
@@ -190,9 +196,6 @@ function describeLosses(notRestored: readonly string[], first: boolean): string[
   if (more === 0) return lines;
   return [...lines, `... and ${more} more${first ? ": restore --dry-run lists all" : ""}.`];
 }
-
-/** Exit code for a database that is there, but not all of what the backup holds. */
-const INCOMPLETE = 2;
 
 function isIncomplete({ failed, differences }: RestoredEvent): boolean {
   return failed.length > 0 || differences.length > 0;

@@ -1,6 +1,6 @@
 import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
-import { type DatabaseFreshness, judgeDatabases } from "../backups/freshness.ts";
+import { type DatabaseFreshness, judgeDatabases, overwrittenText } from "../backups/freshness.ts";
 import { readBackups, sourcesOf } from "../backups/source.ts";
 import { ContainerDown } from "../session/agentCall.ts";
 import { type ContainerState, inspectContainer } from "../session/container.ts";
@@ -8,13 +8,15 @@ import { forCopy } from "../session/copy.ts";
 import { describeDatabases } from "../session/databases.ts";
 import type { Databases, Session } from "../session/session.ts";
 import type { StackChoice } from "../stack/pulumi.ts";
+import { EXIT } from "../terminal/exitCodes.ts";
 import { formatStamp } from "../terminal/format.ts";
 import { paint, renderTable } from "../terminal/render.ts";
 import { describeActivity, readActivity } from "./activity.ts";
 
 /**
  * Shows the container, the newest backup and whether it is young enough. What the agent cannot list is read from the bucket.
- * @returns the exit code: 1 where the container could not be inspected, or runs and nobody lists the backups or the copies; else 0
+ * @returns the exit code: `failed` where the container could not be inspected, or runs and nobody lists the backups or the copies;
+ * `badNews` where it is not fit, its last run failed, or a backup or copy is too old
  */
 export async function status(session: Session, stack: StackChoice): Promise<number> {
   const { backup, container, databases, screen } = session;
@@ -29,11 +31,17 @@ export async function status(session: Session, stack: StackChoice): Promise<numb
   const read = (one: Session, names: Databases) =>
     readBackups(sourcesOf(one, stack), names, inspected ? unavailable : state);
   const stored = await read(session, databases);
-  const judged = judgeDatabases(backup, stored, now);
+  const runningMs = inspected ? state.runningMs : undefined;
+  const judged = judgeDatabases(backup, stored, now, runningMs);
   const copy = forCopy(session);
   const storedCopies = copy && (await read(copy, stored.databases));
   const activity = inspected && state.running ? await readActivity(session) : undefined;
-  const copies = copy && storedCopies ? judgeDatabases(copy.backup, storedCopies, now) : [];
+  const copies =
+    copy && storedCopies ? judgeDatabases(copy.backup, storedCopies, now, runningMs) : [];
+  const overwritten = {
+    backup: overwrittenText(stored),
+    copy: storedCopies && overwrittenText(storedCopies),
+  };
   // Of a container that is down, an unknown age is part of the answer.
   const error = down
     ? undefined
@@ -51,6 +59,12 @@ export async function status(session: Session, stack: StackChoice): Promise<numb
     ["schedule", backup.schedule.includes("TZ=") ? backup.schedule : `${backup.schedule} (UTC)`],
     ...judged.flatMap(describe("backup")),
     ...copies.flatMap(describe("copy")),
+    ...(overwritten.backup === undefined
+      ? []
+      : [["overwritten", paint.uncertain(overwritten.backup)]]),
+    ...(overwritten.copy === undefined
+      ? []
+      : [["overwritten copy", paint.uncertain(overwritten.copy)]]),
     ...describeActivity(activity, now),
     ...(notListed === undefined ? [] : [["agent", `lists no backups: ${notListed}`]]),
   ];
@@ -82,15 +96,25 @@ export async function status(session: Session, stack: StackChoice): Promise<numb
       },
     }),
     ...(activity !== undefined && !(activity instanceof Problem) && { activity }),
+    ...(overwritten.backup !== undefined && { overwritten: overwritten.backup }),
+    ...(overwritten.copy !== undefined && { overwrittenCopy: overwritten.copy }),
     ...(error && { error: error.message }),
     ...(notListed !== undefined && { agentError: notListed }),
   });
-  return error === undefined ? 0 : 1;
+  if (error !== undefined) return EXIT.failed;
+  const late = [...judged, ...copies].some(
+    ({ source, withinRpo }) => source !== null && !withinRpo,
+  );
+  return late || !inspected || !isFit(state) ? EXIT.badNews : EXIT.well;
+}
+
+function isFit({ running, health }: ContainerState): boolean {
+  return running && health !== "unhealthy";
 }
 
 /** @param up the command that starts it */
 function describeState(state: ContainerState, up: string): string[][] {
-  const fit = state.running && state.health !== "unhealthy";
+  const fit = isFit(state);
   const details = [
     [state.status, state.since].filter(Boolean).join(" "),
     state.health ?? "",

@@ -6,12 +6,10 @@ import { type CopyOption, chooseBucket, copyArguments } from "../session/copy.ts
 import { databaseArguments, forOneDatabase } from "../session/databases.ts";
 import { readIdentity } from "../session/identity.ts";
 import type { Session } from "../session/session.ts";
+import { EXIT } from "../terminal/exitCodes.ts";
 import { formatDuration, formatStamp, plural } from "../terminal/format.ts";
 import { describeProgress } from "../terminal/progress.ts";
 import { paint } from "../terminal/render.ts";
-
-/** Exit code for a backup that is stored as it was written, but was not decrypted. */
-const UNREADABLE = 2;
 
 export interface VerifyOptions extends CopyOption {
   /** File with the private key, as `age-keygen` writes it. */
@@ -42,7 +40,7 @@ export async function verify(
   ];
   const { event: _, ...verified } = await runAgent(container, args, "verified", {
     ...identity.call,
-    codes: [0, UNREADABLE],
+    codes: [0, EXIT.lessThanWhole],
     onProgress: (event) => screen.progress(`  ${describeProgress(event)}`),
     // What was not checked is printed below; the agent prints it for those who read only its text.
     onStderrLine: (line) => {
@@ -64,5 +62,5 @@ export async function verify(
   if (signature === "signed") screen.line("  Its manifest is signed with a key of this stack.");
   if (unchecked !== null) screen.line(`  not checked: ${unchecked}`);
   screen.document({ ...verified, host: container.host });
-  return depth === "full" ? 0 : UNREADABLE;
+  return depth === "full" ? 0 : EXIT.lessThanWhole;
 }

@@ -11,7 +11,10 @@ const stateSchema = z.object({
     FinishedAt: z.string(),
     OOMKilled: z.boolean().optional(),
     Health: z
-      .object({ Status: z.string(), Log: z.array(z.object({ Output: z.string() })).nullish() })
+      .object({
+        Status: z.string(),
+        Log: z.array(z.object({ Output: z.string() })).nullish(),
+      })
       .nullish(),
   }),
   restarts: z.number(),
@@ -25,6 +28,8 @@ export interface ContainerState {
   readonly status: string;
   /** `for 3 d`, `2 h ago`; empty where Docker does not know. */
   readonly since: string;
+  /** How long it has been running; absent: it does not run, or Docker does not know. */
+  readonly runningMs?: number;
   /** `healthy`, `unhealthy`, `starting`; absent without a health check. */
   readonly health?: string;
   /** What the health check says, e.g. why the container is unhealthy; absent before it has run. */
@@ -105,6 +110,7 @@ export function readState(text: string, container: Container, now: number): Cont
     running,
     status: state.Status === "exited" ? `exited (${state.ExitCode}${killed})` : state.Status,
     since: known ? (running ? `for ${age}` : `${age} ago`) : "",
+    ...(running && known && { runningMs: now - at }),
     ...(state.Health && { health: state.Health.Status }),
     ...(remark !== undefined && remark !== "" && { remark }),
     restarts,

@@ -221,7 +221,12 @@ const activitySchema = z.object({
   remarks: z.array(z.string()).readonly(),
 });
 
-const listSchema = z.object({ event: z.literal("list"), backups: z.array(entrySchema).readonly() });
+const listSchema = z.object({
+  event: z.literal("list"),
+  backups: z.array(entrySchema).readonly(),
+  /** Why the last run of the container failed; absent or null: it did not, or none has run. */
+  lastFailure: z.string().nullish(),
+});
 const errorSchema = z.object({ event: z.literal("error"), message: z.string() });
 
 const eventSchema = z.discriminatedUnion("event", [

@@ -8,7 +8,7 @@ test("the program itself: its exit codes, and no stack trace without --debug", a
   const outside = await Outside.open(t);
   await outside.backups(entryOf(hoursAgo(31.5)));
   const good = await spawnCommandLine(outside, ["list"]);
-  assert.deepEqual([good.code, good.stderr], [0, ""]);
+  assert.deepEqual([good.code, good.stderr], [7, ""], "too old a backup is bad news");
   assert.match(good.stdout, /^shop_production /);
   await outside.answer("refresh", { out: await recorded("clean") });
   assert.equal((await spawnCommandLine(outside, ["drift"])).code, 7);

@@ -38,7 +38,7 @@ async function read(
         asked.push(`agent ${database}`);
         const failure = agent instanceof Error ? agent : agent?.[database];
         if (failure !== undefined) throw failure;
-        return backup(database);
+        return { entries: backup(database) };
       },
     },
     async bucket(databases) {

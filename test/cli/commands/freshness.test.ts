@@ -213,7 +213,7 @@ test("status: while the container does not run, the bucket tells the age", async
   await outside.answer("inspect", { ...GONE, out: "\n" });
   await put(first, hoursAgo(7));
   const { stdout, code } = await outside.run(["status"]);
-  assert.equal(code, 0);
+  assert.equal(code, 7);
   const exports = (await outside.calls("pulumi")).filter(([, word]) => word === "export");
   assert.equal(exports.length, 1, "both places are read with one look into the state");
   assert.match(stdout, /newest backup +\S+ \S+ UTC, 1 bytes, read from the bucket\n/);
@@ -232,7 +232,7 @@ test("status: the bucket tells too where the container's key may only add", asyn
   const message = "the access key may not do this in shop-backups.";
   await outside.answer("list", { out: [{ event: "error", message }], code: 1 });
   const { stdout, code } = await outside.run(["status"]);
-  assert.equal(code, 0);
+  assert.equal(code, 7);
   assert.match(stdout, /verdict {9}newest backup 31 h old, RPO 26 h: missed\n/);
   assert.match(stdout, /agent +lists no backups: the access key may not do this/);
   const seen = JSON.parse((await outside.run(["status", "--json"])).stdout);
@@ -255,7 +255,7 @@ test("list: while the container is gone, what lies in the bucket", async (t) => 
   await put(bucket, hoursAgo(31.5));
   await outside.answer("list", GONE);
   const { stdout, stderr, code } = await outside.run(["list"]);
-  assert.equal(code, 0, stderr);
+  assert.equal(code, 7, stderr);
   assert.match(stdout, /newest backup 7 h old, RPO 26 h: ok\n/);
   assert.equal(stdout.match(/complete/g)?.length, 2);
   assert.match(stderr, /^read from the bucket: there is no container/);

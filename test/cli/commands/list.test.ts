@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { entryOf, hoursAgo } from "../factories.ts";
+import { entryOf, hoursAgo, inspected } from "../factories.ts";
 import { Outside } from "../support.ts";
 
 test("list: header, table, and what is left out", async (t) => {
@@ -33,7 +33,7 @@ test("list: a stamp that is no time, or ahead of its time, is shown and counts f
   const stamps = ["2026-13-45T99:99:99", "9999-12-31T23:59:59"];
   await outside.backups(...stamps.map((stamp) => entryOf(stamp, { storedAt })));
   const { stdout, code, stderr } = await outside.run(["list"]);
-  assert.equal(code, 0, stderr);
+  assert.equal(code, 7, stderr);
   assert.match(stdout, /no backup counts, for 9999-12-31 23:59:59 is ahead of time .*: missed\n/);
   assert.match(stdout, /2026-13-45 99:99:99 .* ahead of time/);
   const json = JSON.parse((await outside.run(["list", "--json"])).stdout);
@@ -46,7 +46,23 @@ test("list: nothing there", async (t) => {
   await outside.backups();
   const { stdout, code } = await outside.run(["list"]);
   assert.match(stdout, /no complete backup, RPO 26 h: missed\n$/);
-  assert.equal(code, 0);
+  assert.equal(code, 7);
+  await outside.answer("inspect", { out: inspected({ StartedAt: `${hoursAgo(3)}Z` }) });
+  const young = await outside.run(["list"]);
+  assert.match(young.stdout, /no backup yet, RPO 26 h: the first is due within 2[23] h\n$/);
+  assert.equal(young.code, 0);
+});
+
+test("list: that the last backup failed, though the newest is young enough", async (t) => {
+  const outside = await Outside.open(t);
+  const lastFailure = "pg_dump failed with exit code 1";
+  const backups = [entryOf(hoursAgo(7))];
+  await outside.answer("list", { out: [{ event: "list", backups, lastFailure }] });
+  const { stdout, code } = await outside.run(["list"]);
+  assert.match(stdout, /RPO 26 h: ok\nThe last backup failed: pg_dump failed with exit code 1\n/);
+  assert.equal(code, 7);
+  const json = await outside.run(["list", "--json"]);
+  assert.deepEqual([json.code, JSON.parse(json.stdout).lastFailure], [7, lastFailure]);
 });
 
 test("list: a partial backup and the warnings of pg_dump are said behind it", async (t) => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { entryOf, hoursAgo, inspected } from "../factories.ts";
+import { entryOf, hoursAgo, inspected, recorded } from "../factories.ts";
 import { Outside } from "../support.ts";
 
 test("status: a container that runs", async (t) => {
@@ -11,7 +11,49 @@ test("status: a container that runs", async (t) => {
   assert.match(stdout, /container {7}shop-db_backup on 192\.0\.2\.10\n/);
   assert.match(stdout, /state {11}running for 3 d, healthy\n/);
   assert.match(stdout, /verdict {9}newest backup 31 h old, RPO 26 h: missed\n/);
-  assert.equal(code, 0);
+  assert.equal(code, 7);
+});
+
+test("status: the exit code tells bad news, and the colour is the verdict's", async (t) => {
+  const outside = await Outside.open(t);
+  const healthy = { Status: "healthy", Log: [{ Output: "waiting\n", ExitCode: 0 }] };
+  const failed = { Output: "broken: the last backup failed 3 s ago: no\n", ExitCode: 1 };
+  const young = { Health: healthy, StartedAt: `${hoursAgo(1)}Z` };
+  const rows: [state: object, newest: number | undefined, code: number, said: RegExp][] = [
+    [{ Health: healthy }, 7, 0, /RPO 26 h: ok/],
+    [{ Health: healthy }, 31, 7, /RPO 26 h: missed/],
+    [{ Health: healthy }, undefined, 7, /no complete backup, RPO 26 h: missed/],
+    [young, undefined, 0, /no backup yet, RPO 26 h: the first is due within 2[45] h/],
+    [{ Health: { Status: "unhealthy", Log: [failed] } }, 7, 7, /health +broken: the last backup/],
+    [{ Health: { Status: "starting", Log: [failed] } }, 7, 0, /state +running for 3 d, starting/],
+    [{ Status: "exited", ExitCode: 143, FinishedAt: `${hoursAgo(2)}Z` }, 7, 7, /exited \(143\)/],
+    [{ Status: "restarting", ExitCode: 1 }, 7, 7, /state +restarting/],
+  ];
+  for (const [state, newest, code, said] of rows) {
+    await outside.answer("inspect", { out: inspected(state) });
+    await outside.backups(...(newest === undefined ? [] : [entryOf(hoursAgo(newest))]));
+    const text = await outside.run(["status"]);
+    assert.match(text.stdout, said);
+    assert.equal(text.code, code, text.stdout);
+    assert.equal((await outside.run(["status", "--json"])).code, code);
+  }
+});
+
+test("status and drift: a backup whose dump was stored again after its manifest", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.answer("inspect", { out: inspected({ Health: { Status: "healthy" } }) });
+  const [newest, older] = [hoursAgo(1), hoursAgo(25)];
+  const again = { overwritten: true };
+  await outside.backups(entryOf(newest), entryOf(older, again), entryOf(hoursAgo(49), again));
+  const mark = `shop_production of ${older.replace("T", " ")} UTC and 1 more: stored again after`;
+  const status = await outside.run(["status"]);
+  assert.match(status.stdout, new RegExp(`\\n  overwritten +${mark}`));
+  assert.equal(status.code, 0, "the digest decides");
+  const json = JSON.parse((await outside.run(["status", "--json"])).stdout);
+  assert.ok(json.overwritten.startsWith(mark));
+  await outside.answer("refresh", { out: await recorded("clean") });
+  const drift = await outside.run(["drift"]);
+  assert.match(drift.stdout, new RegExp(`^note: overwritten: ${mark}`, "m"));
 });
 
 test("status: what the health check has to say", async (t) => {
