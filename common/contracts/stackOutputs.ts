@@ -51,7 +51,7 @@ export const backupOutputsSchema = z.object({
   hosts: z.array(sshHopSchema).min(1),
   /** Bastion in front of the hosts. */
   proxy: sshHopSchema.optional(),
-  /** Paths of private keys (`ssh.keys` of deploy.yml); empty: the agent and ssh's own configuration. */
+  /** Paths of private keys (`ssh.keys` of deploy.yml), where `~` is the home of whoever connects; empty: the agent and ssh's own configuration. */
   identityFiles: z.array(z.string()),
   location: locationSchema,
   writerKeyId: z.string(),

@@ -49,7 +49,10 @@ export function kamalNameOf({ alias, host }: AccessHost): string {
 export interface SshAccess {
   readonly hosts: readonly AccessHost[];
   readonly proxy?: SshHop;
-  /** Files in `ssh.keys` of deploy.yml, else those that the user's settings of ssh name for the hosts. */
+  /**
+   * Files in `ssh.keys` of deploy.yml, else those that the user's settings of ssh name for the hosts; a `~` is the home of
+   * whoever reads it.
+   */
   readonly identityFiles: readonly string[];
   readonly privateKey?: pulumi.Output<string>;
   /** The program or deploy.yml has the key; else it was found in a file of whoever runs it. */
@@ -106,13 +109,12 @@ export function resolveSshAccess(
     hopOf(hop(bastion.host, onBastion, bastion.user ?? onBastion.loginName, bastion.port));
 
   const found = [...settings, ...(onBastion ? [onBastion] : [])].flatMap((s) => s.identityFiles);
-  const written = ssh.keys.map((path) => path.replace(/^~(?=\/)/, () => homedir()));
-  const identityFiles = written.length > 0 ? written : [...new Set(found)];
+  const identityFiles = ssh.keys.length > 0 ? ssh.keys : [...new Set(found.map(belowHome))];
   const given = args.privateKey ?? keyDataOf(project, name("ssh.privateKey"));
   const key =
     given ??
     firstPrivateKey(
-      identityFiles.length > 0 ? identityFiles : defaultIdentityFiles(),
+      identityFiles.length > 0 ? identityFiles.map(expandHome) : defaultIdentityFiles(),
       name("ssh.privateKey"),
     );
   if (key === undefined && ssh.keysOnly) {
@@ -221,6 +223,14 @@ export function toSshTarget(access: SshAccess, host: SshHop): pulumi.Output<SshT
     ...(access.keyIsGiven && { keyIsGiven: true as const }),
     ...(access.proxy && { proxy: access.proxy }),
   }));
+}
+
+function expandHome(path: string): string {
+  return path.replace(/^~(?=\/)/, () => homedir());
+}
+
+function belowHome(path: string): string {
+  return path.startsWith(`${homedir()}/`) ? `~${path.slice(homedir().length)}` : path;
 }
 
 /** What Kamal tries where deploy.yml names no keys. */

@@ -112,9 +112,11 @@ function resolved(...keys: string[]) {
   return accessOf(JSON.stringify({ keys })).access;
 }
 
-test("a ~ means the home, whatever characters its path has", () => {
+test("a ~ means the home, whatever characters its path has, and is published as it is: another's home is elsewhere", () => {
   writeFileSync(join(home, ".ssh", "own"), BARE);
-  assert.deepEqual(resolved("~/.ssh/own").identityFiles, [join(home, ".ssh", "own")]);
+  const access = resolved("~/.ssh/own");
+  assert.notEqual(access.privateKey, undefined);
+  assert.deepEqual(access.identityFiles, ["~/.ssh/own"]);
 });
 
 test("what is no private key is not taken for one", () => {
@@ -245,7 +247,7 @@ test("the key that the settings name for the host is used where deploy.yml names
     hosts: ["shop-db-host"],
     args: { hostKeys: KEYS },
   });
-  assert.deepEqual(access.identityFiles, [join(home, "own")]);
+  assert.deepEqual(access.identityFiles, ["~/own"]);
   assert.ok(access.privateKey);
 });
 
