@@ -51,6 +51,7 @@ const WORDS: Readonly<Record<string, string>> = {
   "kamal.destination": key("destination"),
   "kamal.secretsFile": key("secretsFile"),
   "kamal.service": key("service"),
+  "kamal.runSecretCommands": key("runSecretCommands"),
   repository: key("imageRepository"),
   "kamal.databaseAccessory": key("databaseAccessory"),
   "kamal.accessory": key("accessory"),
@@ -117,6 +118,7 @@ export function backupArgs(name: string, config: pulumi.Config): PostgresBackupA
       ...given("destination", config.get("destination")),
       ...given("secretsFile", config.get("secretsFile")),
       ...given("service", config.get("service")),
+      runSecretCommands: config.getBoolean("runSecretCommands") ?? false,
       ...given("databaseAccessory", config.get("databaseAccessory")),
       ...given("accessory", config.get("accessory")),
       ...given(

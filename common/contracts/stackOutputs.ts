@@ -55,6 +55,8 @@ export const backupOutputsSchema = z.object({
   identityFiles: z.array(z.string()),
   location: locationSchema,
   writerKeyId: z.string(),
+  /** Backups are encrypted, so that one in clear is not one of these. Absent: they are not, or an older version wrote this. */
+  encrypts: z.boolean().optional(),
   /** Image by digest. */
   image: z.string(),
   /** Cron expression as the container got it. */

@@ -18,12 +18,14 @@ export const PASSPHRASE = "Encryption.passphrase";
  */
 export class Encryption {
   readonly #settings: pulumi.Output<Settings>;
+  readonly #means: "recipients" | "passphrase" | "nothing";
 
-  readonly #hasPassphrase: boolean;
-
-  private constructor(settings: pulumi.Output<Settings>, hasPassphrase = false) {
+  private constructor(
+    settings: pulumi.Output<Settings>,
+    means: "recipients" | "passphrase" | "nothing",
+  ) {
     this.#settings = settings;
-    this.#hasPassphrase = hasPassphrase;
+    this.#means = means;
   }
 
   /**
@@ -42,7 +44,7 @@ export class Encryption {
    */
   static recipients(publicKeys: readonly string[]): Encryption {
     checkRecipients(publicKeys, "Encryption.recipients");
-    return new Encryption(pulumi.output({ recipients: [...publicKeys] }));
+    return new Encryption(pulumi.output({ recipients: [...publicKeys] }), "recipients");
   }
 
   /**
@@ -54,7 +56,7 @@ export class Encryption {
     if (typeof passphrase === "string") requireText(passphrase, PASSPHRASE);
     return new Encryption(
       pulumi.secret(passphrase).apply((text): Settings => ({ passphrase: text })),
-      true,
+      "passphrase",
     );
   }
 
@@ -63,12 +65,17 @@ export class Encryption {
    * the backups.
    */
   static none(): Encryption {
-    return new Encryption(pulumi.output(undefined));
+    return new Encryption(pulumi.output(undefined), "nothing");
   }
 
   /** Whether the container gets a passphrase. @internal */
   static hasPassphrase(encryption: Encryption | undefined): boolean {
-    return encryption === undefined ? false : encryption.#hasPassphrase;
+    return encryption !== undefined && encryption.#means === "passphrase";
+  }
+
+  /** Whether backups are encrypted at all. @internal */
+  static encrypts(encryption: Encryption | undefined): boolean {
+    return encryption !== undefined && encryption.#means !== "nothing";
   }
 
   /**

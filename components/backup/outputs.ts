@@ -39,6 +39,7 @@ export function outputsOf(options: OutputsOptions): pulumi.Output<BackupOutputs>
         identityFiles: [...access.identityFiles],
         location,
         writerKeyId,
+        ...(Encryption.encrypts(args.encryption) && { encrypts: true }),
         image,
         schedule: resolved.schedule.toString(),
         ...(retentionDays !== undefined && { retentionDays: args.keep?.days ?? retentionDays }),

@@ -9,7 +9,12 @@ import { readKamalConfig } from "../../kamal/configuration/config.ts";
 import { dockerRunCommand, envFilePath, renderEnvFile } from "../../kamal/dockerRun.ts";
 import { writeMarkedBlock } from "../../kamal/markedBlock.ts";
 import { renderAccessoryBlock } from "../../kamal/renderBlock.ts";
-import { parseSecrets, renderSecretLookups, renderSecretsBlock } from "../../kamal/secretsFile.ts";
+import {
+  parseSecrets,
+  readSecrets,
+  renderSecretLookups,
+  renderSecretsBlock,
+} from "../../kamal/secretsFile.ts";
 import { CONFIGURATIONS, configOf } from "./corpus/configurations.ts";
 import { ACCESSORY, DEPLOY, pseudoRandom, randomWord, STAGING } from "./fixtures.ts";
 
@@ -284,6 +289,26 @@ test("of the corpus, Kamal runs our accessory as we do, and the others as before
     const [before, after] = answers[index] ?? [];
     assert.deepEqual(after, { ...before, db_backup: line }, name);
   });
+});
+
+test("commands in secrets give what they give Kamal", { skip }, () => {
+  const text = [
+    "A=$(echo one)",
+    'B="x-$(printf "a b\\n")-y"',
+    "C=$(echo $A two)",
+    "D=$(echo '$A')",
+    "E='$(echo no)'",
+    "F=\\$(echo no)",
+    "G=$C$(echo ' three ')",
+  ].join("\n");
+  put("commands.env", text);
+  const answer = askKamal(
+    'Kamal::Secrets; Dotenv::Parser.call(File.read("commands.env"), overwrite: true)',
+  );
+  const run = (command: string) =>
+    execFileSync("sh", ["-c", command], { encoding: "utf8" }).replace(/\n$/, "");
+  const ours = [...readSecrets(text, process.env, run)].map(([name, { value }]) => [name, value]);
+  assert.deepEqual(Object.fromEntries(ours), answer);
 });
 
 test("a realistic configuration with a destination is read as Kamal reads it", { skip }, () => {

@@ -87,10 +87,16 @@ test("at preview nothing throws on what is not known yet", async () => {
   assert.ok(types.has("docker:index/image:Image"));
 });
 
+test("the image is built for the application's processor, beside its own image", async () => {
+  const { imageName, build } = inputs(await backup(), "docker:index/image:Image");
+  assert.match(String(imageName), /^registry\.example\.com\/shop-db-backup:pg17-/);
+  assert.equal((build as { platform?: string }).platform, "linux/amd64");
+});
+
 test("no secret is handed to the engine in plain", async () => {
   const declared = await backup();
-  for (const { type, name, inputs } of declared) {
-    const text = plainText(inputs);
+  for (const { type, name, inputs: given } of declared) {
+    const text = plainText(given);
     for (const secret of [
       PASSWORD,
       REGISTRY_PASSWORD,
