@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { docker } from "../../sandbox/host/docker.ts";
-import { kamal } from "../../sandbox/services/kamal.ts";
-import { outputsOf, runCli } from "../../sandbox/stack/actors.ts";
-import { openStack, type SandboxStack } from "../../sandbox/stack/engine.ts";
-import { run } from "../../sandbox/world/run.ts";
-import { begin, type Journey } from "../support/journey.ts";
+import { docker } from "../../../sandbox/host/docker.ts";
+import { kamal } from "../../../sandbox/services/kamal.ts";
+import { outputsOf, runCli } from "../../../sandbox/stack/actors.ts";
+import { openStack, type SandboxStack } from "../../../sandbox/stack/engine.ts";
+import { run } from "../../../sandbox/world/run.ts";
+import { begin, type Journey } from "../../support/journey.ts";
 
 /**
  * Three environments of one application on one host, each a stack of the same program: the base, whose block is in
