@@ -1,3 +1,5 @@
+// First of all, so that a signal counts while the rest is loaded.
+import "./runtime/earlySignals.ts";
 import { Command, CommanderError } from "commander";
 import type { AgeSecrets } from "../common/age/stanzas.ts";
 import {

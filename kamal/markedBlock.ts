@@ -11,7 +11,7 @@ interface Place {
 const CANONICAL_INDENT = 2;
 const OWN_KEY = "accessories:";
 const ANY_END = /^[ \t]*# <<< kamal-postgres-backup \S+/;
-const ANY_BEGIN = /^[ \t]*# >>> kamal-postgres-backup \S+/;
+const ANY_BEGIN = /^[ \t]*# >>> kamal-postgres-backup (\S+)/;
 
 /**
  * The text between our markers, as it was given to `writeMarkedBlock`; undefined when there are none.
@@ -113,6 +113,29 @@ function keepKeyFor(after: readonly Line[]): readonly Line[] {
   return [...after.slice(0, at), { text: OWN_KEY, end: line.end }, ...after.slice(at)];
 }
 
+/**
+ * Refuses a block of secrets with a name that another backup's block in the file has: Kamal takes the last one for both.
+ * @throws Problem that names the secret and the other backup
+ */
+export function refuseSharedSecrets(text: string, name: string, block: string): void {
+  const own = new Set(block.split("\n").flatMap(secretName));
+  const lines = splitLines(text);
+  lines.forEach(({ text: line }, at) => {
+    const [secret] = secretName(line);
+    if (secret === undefined || !own.has(secret)) return;
+    const backup = backupAround(lines, at);
+    if (backup === undefined || backup === name) return;
+    throw new Problem(
+      `${secret} is already there (line ${at + 1}), in the block of another backup, "${backup}", and Kamal takes the last one for both. Give this backup's accessory another key with kamal.accessory, or its secrets another file with kamal.secretsFile.`,
+    );
+  });
+}
+
+function secretName(line: string): string[] {
+  const name = /^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=/.exec(line)?.[1];
+  return name === undefined ? [] : [name];
+}
+
 function findPlace(lines: readonly Line[], name: string): Place | undefined {
   const escaped = name.replace(/[.]/g, "\\.");
   const opens = new RegExp(`^[ \\t]*# >>> kamal-postgres-backup ${escaped}(?:[ \\t]|$)`);
@@ -140,13 +163,44 @@ function refuseForeignKey(lines: readonly Line[], section: Section, firstLine: s
   const key = firstLine.trim().replace(/:.*$/, "");
   const foreign = section.children.find((child) => child.key === key);
   if (!foreign) return;
-  const begin = lines.findLastIndex(({ text }, at) => at < foreign.line && ANY_BEGIN.test(text));
-  const end = lines.findIndex(({ text }, at) => at > begin && ANY_END.test(text));
+  const backup = backupAround(lines, foreign.line);
   const whose =
-    begin >= 0 && end > foreign.line ? "another backup's" : "not written by kamal-postgres-backup";
+    backup === undefined
+      ? "not written by kamal-postgres-backup"
+      : `another backup's ("${backup}")`;
   throw new Problem(
     `accessories.${key} is already there (line ${foreign.line + 1}) and is ${whose}. Rename or remove it, or give the backup's accessory another key with kamal.accessory.`,
   );
+}
+
+/** Where an accessory stands in a deploy.yml. */
+export interface AccessoryPlace {
+  /** Counted from 1; undefined where it does not stand on lines of its own. */
+  readonly line: number | undefined;
+  /** Name of the backup whose block it is; undefined: somebody wrote it by hand. */
+  readonly backup: string | undefined;
+}
+
+/** Finds an accessory that is known to be in the file. */
+export function placeOfAccessory(text: string, key: string): AccessoryPlace {
+  const lines = splitLines(text);
+  let section: Section | undefined;
+  try {
+    section = accessoriesSection(lines);
+  } catch (error) {
+    // Written in a way that nothing can be added to, which is fine where nothing shall be.
+    if (!(error instanceof Problem)) throw error;
+  }
+  const child = section?.children.find((each) => each.key === key);
+  if (!child) return { line: undefined, backup: undefined };
+  return { line: child.line + 1, backup: backupAround(lines, child.line) };
+}
+
+/** Name of the backup between whose markers a line is. */
+function backupAround(lines: readonly Line[], at: number): string | undefined {
+  const begin = lines.findLastIndex(({ text }, index) => index < at && ANY_BEGIN.test(text));
+  const end = lines.findIndex(({ text }, index) => index > begin && ANY_END.test(text));
+  return begin >= 0 && end > at ? ANY_BEGIN.exec(lines[begin]?.text ?? "")?.[1] : undefined;
 }
 
 /** Another backup's block may bring the key `accessories:` itself; the new block comes after it, not into it. */

@@ -52,9 +52,14 @@ export function parseSecrets(text: string, env: Environment): Map<string, Value>
 
 /**
  * The same, with what of it is set nowhere.
+ * @param run runs a command and gives its output, without the last line end. @default commands are left unresolved
  * @throws Problem for `export NAME` of a name that was never set
  */
-export function readSecrets(text: string, env: Environment): Map<string, FoundSecret> {
+export function readSecrets(
+  text: string,
+  env: Environment,
+  run?: (command: string) => string,
+): Map<string, FoundSecret> {
   const secrets = new Map<string, FoundSecret>();
   for (const { groups } of text.replace(/\r\n?/g, "\n").matchAll(ASSIGNMENT)) {
     const key = groups?.["key"] ?? "";
@@ -65,7 +70,10 @@ export function readSecrets(text: string, env: Environment): Map<string, FoundSe
         `secrets file: "export ${key}" has no value. Write ${key}='...' in its place.`,
       );
     }
-    secrets.set(key, evaluate(value ?? "", secrets, env));
+    // dotenv puts variables into a command before it is run, and looks for more of them in its output.
+    const runWith =
+      run && ((command: string) => run(String(expandVariables(command, secrets, env).value)));
+    secrets.set(key, evaluate(value ?? "", secrets, env, runWith));
   }
   return secrets;
 }
@@ -74,6 +82,7 @@ function evaluate(
   raw: string,
   secrets: ReadonlyMap<string, FoundSecret>,
   env: Environment,
+  run: ((command: string) => string) | undefined,
 ): FoundSecret {
   const stripped = raw.replace(/^[\0 \t\n\v\f\r]+|[\0 \t\n\v\f\r]+$/g, "");
   const [, quote, inner] = /^(['"])([\s\S]*)\1$/.exec(stripped) ?? [];
@@ -81,13 +90,16 @@ function evaluate(
   let value = inner ?? stripped;
   if (quote === '"') value = value.replace(/\\([nr])/g, "\\\\$1");
   value = value.replace(/\\([^$])/g, "$1");
-  const commands = resolveCommands(value);
+  const commands = resolveCommands(value, run);
   if (typeof commands !== "string") return { value: commands, unset: [] };
   return expandVariables(commands, secrets, env);
 }
 
-/** Takes the backslash off escaped commands; the first one that is not escaped makes the whole value unresolved. */
-function resolveCommands(value: string): Value {
+/**
+ * Takes the backslash off escaped commands, and puts the output of the others into the value; where nothing is run, the first
+ * of these makes the whole value unresolved.
+ */
+function resolveCommands(value: string, run: ((command: string) => string) | undefined): Value {
   let result = "";
   let from = 0;
   COMMAND_START.lastIndex = 0;
@@ -98,8 +110,11 @@ function resolveCommands(value: string): Value {
       COMMAND_START.lastIndex = open;
       continue;
     }
-    if (match[1] === undefined) return { command: value.slice(open + 1, end) };
-    result += value.slice(from, match.index) + value.slice(match.index + 1, end + 1);
+    const command = value.slice(open + 1, end);
+    if (match[1] === undefined && run === undefined) return { command };
+    const text =
+      match[1] === undefined && run ? run(command) : value.slice(match.index + 1, end + 1);
+    result += value.slice(from, match.index) + text;
     from = end + 1;
     COMMAND_START.lastIndex = from;
   }
@@ -184,6 +199,44 @@ export function quoteSecret(name: string, value: string): string {
   }
   throw new Problem(
     `secret ${name} has a ', a # and $( together, which no quoting in a secrets file can hold. Choose a value without one of them.`,
+  );
+}
+
+/**
+ * Lines for a secrets file that may stand in git: Kamal runs each `$(...)` and takes what it prints (Kamal 2.11,
+ * lib/kamal/secrets/dotenv/inline_command_substitution.rb, by `sh` where it is no command of its own).
+ * @param entries value by Kamal's secret name, which is that of the stack's output, too
+ * @param stack `organization/project/stack`
+ * @throws Problem for a value that does not come out of a command as it went in
+ */
+export function renderSecretLookups(
+  entries: Readonly<Record<string, string>>,
+  stack: string,
+): string {
+  if (!/^[\w.-]+\/[\w.-]+\/[\w.-]+$/.test(stack)) {
+    throw new Problem(
+      `stack "${stack}" must be ORGANIZATION/PROJECT/STACK in letters, digits, "_", "." and "-".`,
+    );
+  }
+  return Object.entries(entries)
+    .map(([name, value]) => {
+      checkLookup(name, value);
+      return `${name}=$(pulumi stack output ${name} --stack ${stack} --show-secrets)\n`;
+    })
+    .join("");
+}
+
+/** The gem dotenv 3.2 looks for variables in what a command has printed, too; an earlier one does not. */
+function checkLookup(name: string, value: string): void {
+  checkSecret(name, value);
+  const culprit = value.includes("$")
+    ? 'a "$"'
+    : /^\s|\s$/.test(value)
+      ? "a blank at its beginning or end"
+      : undefined;
+  if (culprit === undefined) return;
+  throw new Problem(
+    `secret ${name} contains ${culprit}, which does not come out of a look-up unchanged. Choose a value without it, or have kamal.secrets "literal".`,
   );
 }
 

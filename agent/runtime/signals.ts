@@ -1,4 +1,5 @@
 import { Problem } from "../../common/problem.ts";
+import { earlySignal, STOP_SIGNALS } from "./earlySignals.ts";
 
 /** `docker stop` waits ten seconds before it kills; an upload must have been aborted by then. */
 const DEADLINE_MS = 8_000;
@@ -54,9 +55,11 @@ export function stopOnSignal(): Stop {
     // It must not keep a process alive that has nothing left to do.
     deadline = setTimeout(end, DEADLINE_MS).unref();
   };
-  for (const name of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
-    process.on(name, () => request(`stopped by ${name}`, CODES[name]));
-  }
+  const stopBy = (name: (typeof STOP_SIGNALS)[number]) =>
+    request(`stopped by ${name}`, CODES[name]);
+  for (const name of STOP_SIGNALS) process.on(name, () => stopBy(name));
+  const early = earlySignal();
+  if (early !== undefined) stopBy(early);
   process.on(CANCEL_SIGNAL, () => request("cancelled from another terminal", CODES[CANCEL_SIGNAL]));
   return {
     signal: controller.signal,

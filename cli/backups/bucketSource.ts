@@ -1,12 +1,13 @@
 import type { Entry } from "../../common/contracts/agentEvents.ts";
 import { Problem } from "../../common/problem.ts";
 import { type AddressNames, parseAddress } from "../../storage/address/address.ts";
-import { listBackups, listDatabases } from "../../storage/catalogue/catalogue.ts";
+import { listDatabases } from "../../storage/catalogue/catalogue.ts";
+import { listJudged, NO_TRUST, type Trust } from "../../storage/catalogue/judgeOrigin.ts";
 import { withManifests } from "../../storage/catalogue/readManifest.ts";
 import { openStore, type Store } from "../../storage/s3/client.ts";
 import type { Databases, Session } from "../session/session.ts";
 import type { StackChoice } from "../stack/pulumi.ts";
-import { readerKey } from "../stack/stateSecrets.ts";
+import { readerKey, signingKeys } from "../stack/stateSecrets.ts";
 
 /** What messages call the parts of the bucket: the reader knows them from the stack's outputs, the key from its state. */
 const NAMES: AddressNames = {
@@ -22,7 +23,8 @@ const NAMES: AddressNames = {
 };
 
 /**
- * The backups of each database as they lie in the bucket, newest first, read with the key that is never on the host.
+ * The backups of each database as they lie in the bucket, newest first, read with the key that is never on the host, and
+ * judged by those that sign.
  * @param databases null: every one that has a backup there, or, if none has, the session's with nothing
  * @param manifests number of the newest backups whose manifests are read too
  * @throws Problem when the stack has made no such key, or the bucket does not answer to it
@@ -33,12 +35,16 @@ export async function listInBucket(
   databases: Databases,
   manifests: number,
 ): Promise<Map<string, Entry[]>> {
+  const { name, encrypts = false } = session.backup;
+  const options = { enough: Math.max(manifests, 1) };
   return withReader(session, stack, async (store) => {
+    const trust: Trust = { ...NO_TRUST, ...(await signingKeys(stack, name)), encrypts };
     const found = new Map<string, Entry[]>();
-    for (const name of databases ?? (await listDatabases(store))) {
-      const entries = await withManifests(store, await listBackups(store, name), manifests);
+    for (const database of databases ?? (await listDatabases(store))) {
+      const judged = await listJudged(store, database, trust, options);
+      const entries = await withManifests(store, judged, manifests);
       for (const { notice } of entries) if (notice) session.screen.warn(notice);
-      found.set(name, entries);
+      found.set(database, entries);
     }
     return found.size > 0 ? found : found.set(session.backup.database, []);
   });

@@ -1,6 +1,10 @@
 import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
 import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
-import { countingBackups, objectionTo } from "../../storage/catalogue/countingBackups.ts";
+import {
+  countingBackups,
+  describeObjection,
+  objectionTo,
+} from "../../storage/catalogue/countingBackups.ts";
 import { ageHours, formatAge, formatStamp, stampTime } from "../terminal/format.ts";
 import type { Source, StoredBackups } from "./source.ts";
 
@@ -60,9 +64,13 @@ export function judgeAge(
 
 function whyNone(entries: readonly CatalogueEntry[]): string | undefined {
   const ahead = entries.find((entry) => objectionTo(entry) === "ahead of time");
-  if (ahead === undefined) return undefined;
-  const stored = formatStamp(ahead.storedAt.slice(0, 19));
-  return `no backup counts, for ${formatStamp(ahead.stamp)} is ahead of time (stored ${stored})`;
+  if (ahead !== undefined) {
+    const stored = formatStamp(ahead.storedAt.slice(0, 19));
+    return `no backup counts, for ${formatStamp(ahead.stamp)} is ahead of time (stored ${stored})`;
+  }
+  const foreign = entries.find(({ originProblem }) => originProblem);
+  if (!foreign?.originProblem) return undefined;
+  return `no backup counts; of ${formatStamp(foreign.stamp)} ${describeObjection(foreign.originProblem)}`;
 }
 
 /**

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { parseSigningKeys, type SigningKey } from "../../common/contracts/manifestMac.ts";
 import { Problem } from "../../common/problem.ts";
 import type { Credentials } from "../../storage/s3/credentials.ts";
 import { type StackChoice, stackState } from "./pulumi.ts";
@@ -21,6 +22,17 @@ const keysSchema = z.object({
     accessKeyId: text,
     readerAccessKeyId: text,
     readerSecretAccessKey: text,
+  }),
+});
+
+/** What matters here of `SigningKey`: its parent is the backup. */
+const signingSchema = z.object({
+  type: z.literal("pulumi-nodejs:dynamic/kamal-postgres-backup:SigningKey"),
+  parent: z.string(),
+  outputs: z.object({
+    made: z.preprocess(shown, z.array(text)),
+    given: z.preprocess(shown, z.array(text)),
+    since: text,
   }),
 });
 
@@ -56,6 +68,30 @@ export async function readerKey(
     const keys = keysSchema.safeParse(resource).data?.outputs;
     if (keys?.accessKeyId !== writerKeyId) continue;
     return { accessKeyId: keys.readerAccessKeyId, secretAccessKey: keys.readerSecretAccessKey };
+  }
+  return undefined;
+}
+
+/** By which keys a backup is signed, and since when. */
+export interface Signing {
+  readonly keys: readonly SigningKey[];
+  /** ISO 8601 in UTC. */
+  readonly since: string;
+}
+
+/**
+ * The keys that sign the backups of one component, as the container has them.
+ * @param name of the component
+ * @returns undefined where the stack has made none, as before signing
+ * @throws Problem when Pulumi does not show the state, or writes it in an unknown form
+ */
+export async function signingKeys(stack: StackChoice, name: string): Promise<Signing | undefined> {
+  for (const resource of await resourcesOf(stack)) {
+    const found = signingSchema.safeParse(resource).data;
+    if (!found?.parent.endsWith(`kamal-postgres-backup:index:PostgresBackup::${name}`)) continue;
+    const { made, given, since } = found.outputs;
+    const all = [...made, ...given].join(",");
+    return { keys: parseSigningKeys(all, "the signing key in the stack's state"), since };
   }
   return undefined;
 }

@@ -51,10 +51,12 @@ export const backupOutputsSchema = z.object({
   hosts: z.array(sshHopSchema).min(1),
   /** Bastion in front of the hosts. */
   proxy: sshHopSchema.optional(),
-  /** Paths of private keys (`ssh.keys` of deploy.yml); empty: the agent and ssh's own configuration. */
+  /** Paths of private keys (`ssh.keys` of deploy.yml), where `~` is the home of whoever connects; empty: the agent and ssh's own configuration. */
   identityFiles: z.array(z.string()),
   location: locationSchema,
   writerKeyId: z.string(),
+  /** Backups are encrypted, so that one in clear is not one of these. Absent: they are not, or an older version wrote this. */
+  encrypts: z.boolean().optional(),
   /** Image by digest. */
   image: z.string(),
   /** Cron expression as the container got it. */

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import type { Writable } from "node:stream";
 import { type Lifeline, type Outcome, runProgram } from "../process.ts";
@@ -92,7 +92,8 @@ function temporaryFolder(): string {
   return tmpdir().includes("${") ? "/tmp" : tmpdir();
 }
 
-/** Whose home a ~ means, ssh itself finds out. */
+/** ssh takes the home of the user database, not $HOME. Whose home ~NAME means, it finds out itself. */
 function isHere(file: string): boolean {
+  if (file.startsWith("~/")) return existsSync(join(userInfo().homedir, file.slice(2)));
   return file.startsWith("~") || existsSync(file);
 }

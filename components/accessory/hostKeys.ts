@@ -8,6 +8,14 @@ import { knownHostName } from "../../common/ssh/knownHosts.ts";
 /** Type and key of a public key: the key begins with the length of its type, four bytes (RFC 4253, section 6.6). */
 const PUBLIC_KEY = /^((?:ssh|ecdsa|sk-ssh|sk-ecdsa)-\S+)[ \t]+(AAAA[A-Za-z0-9+/]*=*)(?:\s|$)/;
 
+/** Where the key of a host is looked up, by the user's settings of ssh. */
+export interface KnownHosts {
+  /** The name under which it stands there. @default that of the host, with a port other than 22 */
+  readonly alias?: string | undefined;
+  /** @default `~/.ssh/known_hosts` */
+  readonly files?: readonly string[];
+}
+
 /**
  * The public key that a server must show: the given one, else the one in `~/.ssh/known_hosts`.
  * @param setting how messages name the given keys
@@ -18,10 +26,13 @@ export function hostKeyOf(
   port: number,
   given: string | undefined,
   setting: string,
+  known: KnownHosts = {},
 ): string {
   return checkedHostKey(
     host,
-    given === undefined ? knownHostKey(host, port, setting) : givenHostKey(host, given, setting),
+    given === undefined
+      ? knownHostKey(host, port, setting, known)
+      : givenHostKey(host, given, setting),
     setting,
   );
 }
@@ -45,14 +56,19 @@ function givenHostKey(host: string, given: string, setting: string): string {
   return line;
 }
 
-function knownHostKey(host: string, port: number, setting: string): string {
-  const name = knownHostName(host, port);
-  const file = join(homedir(), ".ssh", "known_hosts");
-  const lines = existsSync(file) ? lookUp(name, file) : [];
+function knownHostKey(
+  host: string,
+  port: number,
+  setting: string,
+  { alias, files = [] }: KnownHosts,
+): string {
+  const name = alias ?? knownHostName(host, port);
+  const [first = join(homedir(), ".ssh", "known_hosts"), ...others] = files;
+  const lines = [first, ...others].flatMap((file) => (existsSync(file) ? lookUp(name, file) : []));
   const line = preferredLine(lines);
   if (line === undefined) {
     throw new Problem(
-      `${setting}: the host key of ${name} is not known. Log in once with ssh so that it stands in ${file}, or give it as ${setting} (ssh-keyscan -p ${port} ${host} prints it; compare it with the server's).`,
+      `${setting}: the host key of ${name} is not known. Log in once with ssh so that it stands in ${first}, or give it as ${setting} (ssh-keyscan -p ${port} ${host} prints it; compare it with the server's).`,
     );
   }
   return line;

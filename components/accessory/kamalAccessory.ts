@@ -1,21 +1,26 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import type { SshHop } from "../../common/contracts/stackOutputs.ts";
 import { type Accessory, DIGEST_LABEL } from "../../kamal/accessory.ts";
 import { bootCommand, bootInput, removeScript } from "../../kamal/bootScript.ts";
 import { accessoryDigest } from "../../kamal/digest.ts";
 import { dockerRunCommand, envFilePath, renderEnvFile } from "../../kamal/dockerRun.ts";
 import { renderAccessoryBlock } from "../../kamal/renderBlock.ts";
 import { declaredSettings } from "../../kamal/runningContainer.ts";
-import { renderSecretsBlock } from "../../kamal/secretsFile.ts";
+import { renderSecretLookups, renderSecretsBlock } from "../../kamal/secretsFile.ts";
 import { sha256 } from "../internal/accessoryState.ts";
 import { withDynamicProvider } from "../pulumi/dynamicPackage.ts";
 import { applyReportingProblems } from "../pulumi/resourceMessages.ts";
 import { type Transform, transformed } from "../pulumi/transform.ts";
 import { AccessoryState, RenderedBlock, SecretsBlock } from "./accessoryResources.ts";
-import type { AccessoryNames, RegistryLogin } from "./kamalProject.ts";
+import { type AccessoryNames, isSharedFile, type RegistryLogin } from "./kamalProject.ts";
 import { showRenderedDiff } from "./renderPreview.ts";
-import { type SshAccess, toCommandConnection, toSshTarget } from "./sshConnection.ts";
+import {
+  type AccessHost,
+  kamalNameOf,
+  type SshAccess,
+  toCommandConnection,
+  toSshTarget,
+} from "./sshConnection.ts";
 
 export interface KamalAccessoryArgs {
   /** Its names, known at preview when the rest of it may not be. */
@@ -29,6 +34,8 @@ export interface KamalAccessoryArgs {
   /** The deploy.yml that gets the block, from the program's folder. */
   readonly deployFile: string;
   readonly secretsFile: string;
+  /** Full name of the stack whose outputs are looked up there. @default none: the secrets themselves stand there */
+  readonly lookUpIn?: string | undefined;
   readonly access: SshAccess;
   /** Seconds for which a refused access key is tried again at boot. @default 0 */
   readonly patience?: number;
@@ -94,16 +101,22 @@ function createBlock({ parent, name, args }: Site, block: pulumi.Output<string>)
 }
 
 function createSecretsBlock({ parent, name, args }: Site): SecretsBlock {
+  const { lookUpIn } = args;
   const kamalSecrets = pulumi.output(args.kamalSecrets);
   return new SecretsBlock(
     `${name}-secrets`,
     {
       file: args.secretsFile,
-      name,
+      // Several stacks of one program call their backup by one name.
+      name: isSharedFile(args.names, args.secretsFile) ? `${name}-${args.names.destination}` : name,
       under: "",
       key: "",
-      block: applyReportingProblems(parent, kamalSecrets, renderSecretsBlock),
-      confidential: true,
+      block: applyReportingProblems(parent, kamalSecrets, (entries) =>
+        lookUpIn === undefined
+          ? renderSecretsBlock(entries)
+          : renderSecretLookups(entries, lookUpIn),
+      ),
+      confidential: lookUpIn === undefined,
     },
     { parent },
   );
@@ -116,7 +129,7 @@ function createSecretsBlock({ parent, name, args }: Site): SecretsBlock {
  * so that a colleague's own key is no change.
  */
 function startOn(
-  host: SshHop,
+  host: AccessHost,
   site: Site,
   blocks: readonly pulumi.Resource[],
 ): { readonly boot: command.remote.Command; readonly state: AccessoryState } {
@@ -124,7 +137,7 @@ function startOn(
   const { access, names } = args;
   const stdin = bootInputFor(site, host);
   const state = new AccessoryState(
-    `${name}-state-${host.host}`,
+    `${name}-state-${kamalNameOf(host)}`,
     {
       status: "running",
       container: names.container,
@@ -142,7 +155,7 @@ function startOn(
     { parent, dependsOn: [...blocks] },
   );
   const boot = new command.remote.Command(
-    `${name}-boot-${host.host}`,
+    `${name}-boot-${kamalNameOf(host)}`,
     transformed<command.remote.CommandArgs>(args.transform?.boot, {
       connection: state.target.apply(toCommandConnection),
       create: bootCommand,
@@ -182,7 +195,7 @@ function labelled(
 
 function bootInputFor(
   { parent, args: { registry, patience }, accessory, secrets }: Site,
-  host: SshHop,
+  host: AccessHost,
 ): pulumi.Output<string> {
   const password = pulumi.output(registry?.password ?? "");
   return pulumi.secret(
@@ -192,7 +205,7 @@ function bootInputFor(
         digest: a.labels[DIGEST_LABEL] ?? "",
         image: a.image,
         envFile: envFilePath(a),
-        run: dockerRunCommand(a, host.host),
+        run: dockerRunCommand(a, kamalNameOf(host)),
         registry: {
           server: registry?.server ?? "",
           username: registry?.username ?? "",

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, extname, join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
@@ -10,7 +11,6 @@ import {
 } from "../../kamal/configuration/config.ts";
 import { type FoundSecret, readSecrets, secretFilePaths } from "../../kamal/secretsFile.ts";
 import { asArgument, type SettingName } from "../pulumi/settingNames.ts";
-import type { SshArgs } from "./sshConnection.ts";
 
 export interface KamalArgs {
   /**
@@ -35,6 +35,19 @@ export interface KamalArgs {
    * @default `.kamal/secrets`, with a destination `.kamal/secrets.<destination>`
    */
   readonly secretsFile?: string;
+  /**
+   * Has the commands in Kamal's secrets, `$(...)`, run where Pulumi runs, all those of a file as Kamal does, once a secret that is
+   * needed is made by one.
+   * @default false: such a secret is asked for
+   */
+  readonly runSecretCommands?: boolean;
+  /**
+   * What stands in that file. `"literal"`: the secrets themselves, so git must not track it. `"outputs"`: look-ups of the
+   * stack's outputs, `NAME=$(pulumi stack output NAME --stack ... --show-secrets)`, which Kamal runs; such a file may be in
+   * git, and whoever runs Kamal needs `pulumi` with access to the stack. The program must export `secretOutputs`.
+   * @default "literal"
+   */
+  readonly secrets?: "literal" | "outputs";
 }
 
 /** What the program knows of a Kamal application: its merged configuration, its secrets and the files that get our blocks. */
@@ -69,10 +82,27 @@ export function accessoryNames(kamal: KamalArgs, service: string): AccessoryName
   };
 }
 
+/** Whether other destinations may have their secrets in the file too, as in `.kamal/secrets-common`. */
+export function isSharedFile({ destination }: AccessoryNames, secretsFile: string): boolean {
+  return destination !== undefined && !secretsFile.endsWith(`.${destination}`);
+}
+
+/**
+ * What the names of the accessory's secrets begin with among Kamal's. In a file that every destination reads each one has
+ * names of its own; in a destination's own file there can be no other's.
+ */
+export function secretPrefix(names: AccessoryNames, secretsFile: string): string {
+  const { key, destination } = names;
+  const words = isSharedFile(names, secretsFile) ? [key, destination] : [key];
+  return words.join("_").replace(/\W/g, "_").toUpperCase();
+}
+
 /** What the program may give in the place of deploy.yml's own settings, besides those below `kamal`. */
 export interface GivenSettings {
   readonly registry?: RegistryArgs | undefined;
-  readonly ssh?: Pick<SshArgs, "user" | "port" | "proxy"> | undefined;
+  readonly ssh?:
+    | { readonly user?: string; readonly port?: number; readonly proxy?: string }
+    | undefined;
 }
 
 /**
@@ -108,15 +138,25 @@ export function readKamalProject(
     },
     argument: name,
   });
-  const folder = dirname(args.config);
-  const root = basename(folder) === "config" ? dirname(folder) : folder;
+  const root = rootOf(args.config);
   const paths = secretPaths(config, root, args);
   return {
     config,
     deployFile: destinationFile || args.config,
     secretsFile: args.secretsFile ?? (paths.at(-1) as string),
-    secret: (secret, instead) => readSecret(paths, secret, instead),
+    secret: (secret, instead) =>
+      readSecret(paths, secret, {
+        instead,
+        permission: name("kamal.runSecretCommands"),
+        ...(args.runSecretCommands && { run: commandRunner(root, args.destination) }),
+      }),
   };
+}
+
+/** The folder in which Kamal is run, to which its relative paths belong. */
+export function rootOf(config: string): string {
+  const folder = dirname(config);
+  return basename(folder) === "config" ? dirname(folder) : folder;
 }
 
 /** The login of the registry, where deploy.yml does not say it in a way that can be read here. */
@@ -188,11 +228,24 @@ function readSetting(setting: string, path: string, remedy: string): string {
   }
 }
 
-function readSecret(paths: readonly string[], name: string, instead: string): string {
+interface SecretOptions {
+  /** The argument that can be given in the place of the secret. */
+  readonly instead: string;
+  /** The argument that has commands run. */
+  readonly permission: string;
+  readonly run?: (command: string) => string;
+}
+
+function readSecret(paths: readonly string[], name: string, options: SecretOptions): string {
+  const { instead, run } = options;
   const found = paths.filter((path) => existsSync(path));
   for (const path of found.toReversed()) {
-    const secret = readSecrets(readFileSync(path, "utf8"), process.env).get(name);
-    if (secret !== undefined) return checkedSecret(path, name, secret, instead);
+    const text = readFileSync(path, "utf8");
+    const secret = readSecrets(text, process.env).get(name);
+    if (secret === undefined) continue;
+    const made = typeof secret.value !== "string" && run;
+    const result = made ? readSecrets(text, process.env, run).get(name) : secret;
+    return checkedSecret(path, name, result ?? secret, options);
   }
   const looked = found.length > 0 ? found.join(", ") : paths.join(", ");
   throw new Problem(
@@ -200,16 +253,46 @@ function readSecret(paths: readonly string[], name: string, instead: string): st
   );
 }
 
+/** Output by folder, destination and command: a password manager asks once. */
+const outputs = new Map<string, string>();
+
+/** Where Kamal would go on with an empty value, a command that fails is an error. */
+function commandRunner(folder: string, destination: string | undefined) {
+  return (command: string): string => {
+    const key = JSON.stringify([folder, destination, command]);
+    const known = outputs.get(key);
+    if (known !== undefined) return known;
+    const { status, stdout, stderr, error } = spawnSync("sh", ["-c", command], {
+      cwd: folder,
+      env: { ...process.env, ...(destination !== undefined && { KAMAL_DESTINATION: destination }) },
+      encoding: "utf8",
+      timeout: COMMAND_LIMIT_MS,
+    });
+    if (status !== 0) {
+      const reason = error?.message ?? (stderr.trim().split("\n").at(-1) || `exit code ${status}`);
+      throw new Problem(
+        `a command in Kamal's secrets failed: ${command.split(" ")[0]}: ${reason}. Run kamal secrets print in ${folder} to see it there.`,
+      );
+    }
+    const output = stdout.replace(/\r?\n$/, "");
+    outputs.set(key, output);
+    return output;
+  };
+}
+
+/** A person may have to unlock a password manager. */
+const COMMAND_LIMIT_MS = 120_000;
+
 /** Kamal itself would go on with what is left of it, and the container would fail for another reason. */
 function checkedSecret(
   path: string,
   name: string,
   { value, unset }: FoundSecret,
-  instead: string,
+  { instead, permission }: SecretOptions,
 ): string {
   if (typeof value !== "string") {
     throw new Problem(
-      `${path}: secret ${name} is made by a command, which is not run here. Give ${instead} to the program, as a secret of the stack.`,
+      `${path}: secret ${name} is made by a command, which is not run here. Give ${instead} to the program, as a secret of the stack, or set ${permission} to have it run as kamal runs it.`,
     );
   }
   if (unset.length > 0) {

@@ -1,22 +1,25 @@
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import type { types } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { SshHop } from "../../common/contracts/stackOutputs.ts";
 import { Problem } from "../../common/problem.ts";
 import { hasPassphrase, isPrivateKey, portablePrivateKey } from "../../common/ssh/keys.ts";
+import { type ConfigFiles, type HostSettings, hostSettings } from "../../common/ssh/userConfig.ts";
 import type { KamalConfig } from "../../kamal/configuration/config.ts";
 import type { SshTarget } from "../internal/hostScript.ts";
+import type { ResourceLog } from "../pulumi/resourceMessages.ts";
 import { asArgument, type SettingName } from "../pulumi/settingNames.ts";
 import { hostKeyOf } from "./hostKeys.ts";
+import { type KamalProject, rootOf } from "./kamalProject.ts";
 
 export interface SshArgs {
-  /** Who logs in. @default `ssh.user` of deploy.yml, else root */
+  /** Who logs in. @default `ssh.user` of deploy.yml, else what OpenSSH's settings say of the host, else root */
   readonly user?: string;
-  /** @default `ssh.port` of deploy.yml, else 22 */
+  /** @default `ssh.port` of deploy.yml, else what OpenSSH's settings say of the host, else 22 */
   readonly port?: number;
-  /** Bastion in front of the hosts, `[user@]host[:port]`. @default `ssh.proxy` of deploy.yml, else none */
+  /** Bastion in front of the hosts, `[user@]host[:port]`. @default `ssh.proxy` of deploy.yml, else OpenSSH's ProxyJump */
   readonly proxy?: string;
   /**
    * Public key line of each server by host name, `{ "192.0.2.10": "ssh-ed25519 AAAA..." }`.
@@ -25,54 +28,162 @@ export interface SshArgs {
   readonly hostKeys?: Readonly<Record<string, string>>;
   /**
    * Private key in OpenSSH format, without passphrase.
-   * @default the first of `ssh.keys` of deploy.yml, or of the usual ones in `~/.ssh`, that has no passphrase; else the SSH agent
+   * @default the first of `ssh.key_data` of deploy.yml; else of `ssh.keys` there, of those that OpenSSH's settings name for the
+   * host, or of the usual ones in `~/.ssh`, that has no passphrase; else the SSH agent
    */
   readonly privateKey?: pulumi.Input<string>;
 }
 
+/** A host as OpenSSH reaches it, and as deploy.yml calls it. */
+export interface AccessHost extends SshHop {
+  /** Its name in deploy.yml. @default `host` */
+  readonly alias?: string;
+}
+
+/** What Kamal calls the host. */
+export function kamalNameOf({ alias, host }: AccessHost): string {
+  return alias ?? host;
+}
+
 /** How the hosts of the accessory are reached. */
 export interface SshAccess {
-  readonly hosts: readonly SshHop[];
+  readonly hosts: readonly AccessHost[];
   readonly proxy?: SshHop;
-  /** Files in `ssh.keys` of deploy.yml. */
+  /**
+   * Files in `ssh.keys` of deploy.yml, else those that the user's settings of ssh name for the hosts; a `~` is the home of
+   * whoever reads it.
+   */
   readonly identityFiles: readonly string[];
   readonly privateKey?: pulumi.Output<string>;
-  /** The program was given the key; else it was found in a file of whoever runs it. */
+  /** The program or deploy.yml has the key; else it was found in a file of whoever runs it. */
   readonly keyIsGiven: boolean;
 }
 
+/** What tells the way to the hosts. */
+export interface SshOptions {
+  readonly project: Pick<KamalProject, "config" | "secret">;
+  /** As deploy.yml names them. */
+  readonly hosts: readonly string[];
+  readonly args?: SshArgs | undefined;
+  /** How messages name the arguments. @default by their paths */
+  readonly name?: SettingName;
+}
+
 /**
- * Resolves the SSH access from deploy.yml's `ssh:` block and the host keys that are known.
- * @param name how messages name the arguments below `ssh`
+ * Resolves the SSH access from deploy.yml's `ssh:` block, OpenSSH's own settings and the host keys that are known.
  * @throws Problem when a host's key is not known: without it anyone between could read the secrets
  */
 export function resolveSshAccess(
-  config: KamalConfig,
-  hosts: readonly string[],
-  args: SshArgs = {},
-  name: SettingName = asArgument,
+  { project, hosts: names, args = {}, name = asArgument }: SshOptions,
+  log: Pick<ResourceLog, "warn">,
 ): SshAccess {
-  const { user, port, proxy } = config.ssh;
-  const hop = (host: string, hopPort: number, hopUser: string): SshHop => ({
-    host,
-    port: hopPort,
-    user: hopUser,
-    hostKey: hostKeyOf(host, hopPort, args.hostKeys?.[host], name("ssh.hostKeys")),
+  const { ssh } = project.config;
+  const files = configFiles(project.config);
+  const settings = names.map((host) => hostSettings(host, files));
+  const hop = (
+    host: string,
+    found: HostSettings,
+    user: string,
+    port: number = found.port ?? 22,
+  ): AccessHost => ({
+    alias: host,
+    host: found.hostName,
+    port,
+    user,
+    hostKey: hostKeyOf(
+      found.hostName,
+      port,
+      args.hostKeys?.[host] ?? args.hostKeys?.[found.hostName],
+      name("ssh.hostKeys"),
+      { alias: found.hostKeyAlias, files: found.knownHostsFiles },
+    ),
   });
-  const identityFiles = config.ssh.keys.map((path) => path.replace(/^~(?=\/)/, () => homedir()));
+  const hosts = names.map((host, index) => {
+    const found = settings[index] as HostSettings;
+    return hop(host, found, ssh.user ?? found.user ?? "root", ssh.port);
+  });
+  const bastion = ssh.proxy ?? jumpOf(names[0] ?? "", settings[0], name("ssh.proxy"), log);
+  const onBastion = bastion && hostSettings(bastion.host, files);
+  const proxy =
+    onBastion &&
+    hopOf(hop(bastion.host, onBastion, bastion.user ?? onBastion.loginName, bastion.port));
+
+  const found = [...settings, ...(onBastion ? [onBastion] : [])].flatMap((s) => s.identityFiles);
+  const identityFiles = ssh.keys.length > 0 ? ssh.keys : [...new Set(found.map(belowHome))];
+  const given = args.privateKey ?? keyDataOf(project, name("ssh.privateKey"));
   const key =
-    args.privateKey ??
+    given ??
     firstPrivateKey(
-      identityFiles.length > 0 ? identityFiles : defaultIdentityFiles(),
+      identityFiles.length > 0 ? identityFiles.map(expandHome) : defaultIdentityFiles(),
       name("ssh.privateKey"),
     );
+  if (key === undefined && ssh.keysOnly) {
+    log.warn(
+      `ssh.keys_only of deploy.yml is not followed with an SSH agent, all of whose keys are offered. Give ${name("ssh.privateKey")} to the program if the server ends the connection.`,
+    );
+  }
   return {
-    hosts: hosts.map((host) => hop(host, port, user)),
-    ...(proxy && { proxy: hop(proxy.host, proxy.port, proxy.user) }),
+    hosts,
+    ...(proxy && { proxy }),
     identityFiles,
-    keyIsGiven: args.privateKey !== undefined,
+    keyIsGiven: given !== undefined,
     ...(key !== undefined && { privateKey: pulumi.secret(key).apply(portablePrivateKey) }),
   };
+}
+
+/** The hop alone, as it stands in states and outputs. */
+export function hopOf({ host, port, user, hostKey }: SshHop): SshHop {
+  return { host, port, user, hostKey };
+}
+
+/** Kamal's relative paths begin where it is run. */
+function configFiles({ path, ssh }: KamalConfig): ConfigFiles {
+  const { config } = ssh;
+  if (typeof config === "string") return config;
+  return config.map((file) =>
+    resolve(
+      rootOf(path),
+      file.replace(/^~(?=\/)/, () => homedir()),
+    ),
+  );
+}
+
+/** A bastion by the user's settings of ssh. */
+function jumpOf(
+  host: string,
+  settings: HostSettings | undefined,
+  setting: string,
+  log: Pick<ResourceLog, "warn">,
+): { readonly host: string; readonly user?: string; readonly port?: number } | undefined {
+  if (settings?.proxyCommand !== undefined) {
+    log.warn(
+      `the configuration of ssh reaches ${host} by a ProxyCommand, which is not followed here. Give ${setting} to the program unless the host can be reached without.`,
+    );
+  }
+  const jump = settings?.proxyJump;
+  if (jump === undefined) return undefined;
+  const [, user, name, port] =
+    /^(?:ssh:\/\/)?(?:([^@,\s]+)@)?(\[[^\]]+\]|[^@:,\s]+)(?::(\d+))?$/.exec(jump) ?? [];
+  if (name === undefined) {
+    throw new Problem(
+      `the configuration of ssh reaches ${host} through ${jump}, but one bastion alone can be followed here. Give ${setting} to the program.`,
+    );
+  }
+  return {
+    host: name.replace(/^\[|\]$/g, ""),
+    ...(user !== undefined && { user }),
+    ...(port !== undefined && { port: Number(port) }),
+  };
+}
+
+/**
+ * The first of `ssh.key_data`: the name of a secret, or, as Kamal still takes it, the key itself (2.11,
+ * lib/kamal/configuration/ssh.rb).
+ */
+function keyDataOf({ config, secret }: SshOptions["project"], setting: string): string | undefined {
+  const [entry] = config.ssh.keyData;
+  if (entry === undefined || isPrivateKey(entry)) return entry;
+  return secret(entry, setting);
 }
 
 /** The same target in the words of `command.remote.Command`, field by field: an unknown field would be printed with the key. */
@@ -107,11 +218,19 @@ export function toCommandConnection({
 /** The same access as a dynamic resource takes it. Secret once there is a private key. */
 export function toSshTarget(access: SshAccess, host: SshHop): pulumi.Output<SshTarget> {
   return pulumi.output(access.privateKey).apply((privateKey) => ({
-    ...host,
+    ...hopOf(host),
     ...(privateKey !== undefined && { privateKey }),
     ...(access.keyIsGiven && { keyIsGiven: true as const }),
     ...(access.proxy && { proxy: access.proxy }),
   }));
+}
+
+function expandHome(path: string): string {
+  return path.replace(/^~(?=\/)/, () => homedir());
+}
+
+function belowHome(path: string): string {
+  return path.startsWith(`${homedir()}/`) ? `~${path.slice(homedir().length)}` : path;
 }
 
 /** What Kamal tries where deploy.yml names no keys. */

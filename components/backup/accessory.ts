@@ -14,6 +14,8 @@ import type { Database } from "./resolveDatabase.ts";
 export interface ContainerArgs extends Buckets, ScratchArgs, Pick<MemoryArgs, "memory"> {
   readonly image: string;
   readonly logging: KamalConfig["logging"];
+  /** What the names of its secrets begin with among Kamal's. */
+  readonly secretPrefix: string;
 }
 
 /** The accessory that runs the agent with these settings. */
@@ -21,7 +23,7 @@ export function accessoryOf(
   names: AccessoryNames,
   settings: AgentSettings,
   database: Database,
-  { image, memory = DEFAULT_MEMORY, scratch, logging, ...buckets }: ContainerArgs,
+  { image, memory = DEFAULT_MEMORY, scratch, logging, secretPrefix, ...buckets }: ContainerArgs,
 ): Accessory {
   const { clear, secret } = toEnvironment(settings);
   const trust = trustOf(buckets, database.tls);
@@ -45,7 +47,7 @@ export function accessoryOf(
     clear: { ...clear, ...trust.clear },
     secrets: Object.keys(secret).map((name) => ({
       name,
-      from: kamalSecretName(names, name, database),
+      from: kamalSecretName(secretPrefix, name, database),
     })),
     ...(logging && { logging }),
     network: database.network,
@@ -54,21 +56,22 @@ export function accessoryOf(
 
 /** Entries for Kamal's secrets file; those that Kamal has already are only referred to. */
 export function kamalSecretsOf(
-  names: AccessoryNames,
+  secretPrefix: string,
   settings: AgentSettings,
   database: Database,
 ): Record<string, string> {
   const own = Object.entries(toEnvironment(settings).secret).filter(
-    ([name]) => kamalSecretName(names, name, database) !== database.passwordFrom,
+    ([name]) => kamalSecretName(secretPrefix, name, database) !== database.passwordFrom,
   );
   return Object.fromEntries(
-    own.map(([name, value]) => [kamalSecretName(names, name, database), value]),
+    own.map(([name, value]) => [kamalSecretName(secretPrefix, name, database), value]),
   );
 }
 
-function kamalSecretName({ key }: AccessoryNames, name: string, database: Database): string {
+/** Name of one of the container's secrets among Kamal's. */
+export function kamalSecretName(secretPrefix: string, name: string, database: Database): string {
   if (name === "POSTGRES_PASSWORD" && database.passwordFrom !== undefined) {
     return database.passwordFrom;
   }
-  return `${key.toUpperCase()}_${name}`;
+  return `${secretPrefix}_${name}`;
 }

@@ -18,9 +18,14 @@ export const PASSPHRASE = "Encryption.passphrase";
  */
 export class Encryption {
   readonly #settings: pulumi.Output<Settings>;
+  readonly #means: "recipients" | "passphrase" | "nothing";
 
-  private constructor(settings: pulumi.Output<Settings>) {
+  private constructor(
+    settings: pulumi.Output<Settings>,
+    means: "recipients" | "passphrase" | "nothing",
+  ) {
     this.#settings = settings;
+    this.#means = means;
   }
 
   /**
@@ -39,7 +44,7 @@ export class Encryption {
    */
   static recipients(publicKeys: readonly string[]): Encryption {
     checkRecipients(publicKeys, "Encryption.recipients");
-    return new Encryption(pulumi.output({ recipients: [...publicKeys] }));
+    return new Encryption(pulumi.output({ recipients: [...publicKeys] }), "recipients");
   }
 
   /**
@@ -51,6 +56,7 @@ export class Encryption {
     if (typeof passphrase === "string") requireText(passphrase, PASSPHRASE);
     return new Encryption(
       pulumi.secret(passphrase).apply((text): Settings => ({ passphrase: text })),
+      "passphrase",
     );
   }
 
@@ -59,7 +65,17 @@ export class Encryption {
    * the backups.
    */
   static none(): Encryption {
-    return new Encryption(pulumi.output(undefined));
+    return new Encryption(pulumi.output(undefined), "nothing");
+  }
+
+  /** Whether the container gets a passphrase. @internal */
+  static hasPassphrase(encryption: Encryption | undefined): boolean {
+    return encryption !== undefined && encryption.#means === "passphrase";
+  }
+
+  /** Whether backups are encrypted at all. @internal */
+  static encrypts(encryption: Encryption | undefined): boolean {
+    return encryption !== undefined && encryption.#means !== "nothing";
   }
 
   /**

@@ -1,7 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
+import { hopOf } from "../accessory/sshConnection.ts";
 import type { BucketAccess } from "../bucket/bucketAccess.ts";
+import { kamalSecretName } from "./accessory.ts";
 import type { CreatedCopy } from "./copy.ts";
+import { Encryption } from "./encryption.ts";
 import type { ResolvedBackup } from "./resolveBackup.ts";
 import type { Database } from "./resolveDatabase.ts";
 import { rpoHours } from "./rhythm.ts";
@@ -31,11 +34,12 @@ export function outputsOf(options: OutputsOptions): pulumi.Output<BackupOutputs>
         ...databaseOutputs(resolved.database),
         accessory: accessory.key,
         container: accessory.container,
-        hosts: [...access.hosts],
+        hosts: access.hosts.map(hopOf),
         ...(access.proxy && { proxy: access.proxy }),
         identityFiles: [...access.identityFiles],
         location,
         writerKeyId,
+        ...(Encryption.encrypts(args.encryption) && { encrypts: true }),
         image,
         schedule: resolved.schedule.toString(),
         ...(retentionDays !== undefined && { retentionDays: args.keep?.days ?? retentionDays }),
@@ -50,4 +54,43 @@ function databaseOutputs({ names }: Database): Pick<BackupOutputs, "database" | 
   return names === "all"
     ? { database: "", databases: "all" }
     : { database: names[0], databases: [...names] };
+}
+
+/** The running stack as `pulumi --stack` takes it in any folder. */
+export function stackName(): string {
+  return [pulumi.getOrganization(), pulumi.getProject(), pulumi.getStack()].join("/");
+}
+
+/**
+ * The secrets by the names of the outputs under which Kamal looks them up; none where they are written down.
+ * @param secrets value by Kamal's secret name
+ */
+export function secretOutputsOf(
+  resolved: ResolvedBackup,
+  secrets: pulumi.Output<Record<string, string>>,
+): Record<string, pulumi.Output<string>> {
+  if (resolved.args.kamal.secrets !== "outputs") return {};
+  const names = secretVariables(resolved).map((variable) =>
+    kamalSecretName(resolved.secretPrefix, variable, resolved.database),
+  );
+  return Object.fromEntries(
+    names.map((name) => [name, pulumi.secret(secrets.apply((known) => known[name] ?? ""))]),
+  );
+}
+
+/** The container's secrets that Kamal does not have by itself. Outputs need names before their values are known. */
+function secretVariables({ args, database, copy }: ResolvedBackup): string[] {
+  const { notices = {} } = args;
+  const variables: Record<string, boolean> = {
+    POSTGRES_PASSWORD: database.passwordFrom === undefined,
+    S3_ACCESS_KEY_ID: true,
+    S3_SECRET_ACCESS_KEY: true,
+    COPY_S3_ACCESS_KEY_ID: copy !== undefined,
+    COPY_S3_SECRET_ACCESS_KEY: copy !== undefined,
+    PASSPHRASE: Encryption.hasPassphrase(args.encryption),
+    SIGNING_KEYS: true,
+    PING_URL: notices.pingUrl !== undefined,
+    WEBHOOK_URL: notices.webhookUrl !== undefined,
+  };
+  return Object.keys(variables).filter((variable) => variables[variable]);
 }

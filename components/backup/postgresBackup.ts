@@ -23,7 +23,7 @@ import { checkedSettings, settingsOf } from "./agentSettings.ts";
 import { type CreatedCopy, createCopy } from "./copy.ts";
 import { Encryption } from "./encryption.ts";
 import { noticeSettings } from "./notices.ts";
-import { outputsOf } from "./outputs.ts";
+import { outputsOf, secretOutputsOf, stackName } from "./outputs.ts";
 import type { PostgresBackupArgs } from "./postgresBackupArgs.ts";
 import { type ResolvedBackup, resolveBackup } from "./resolveBackup.ts";
 
@@ -65,6 +65,13 @@ export class PostgresBackup extends pulumi.ComponentResource {
    */
   readonly signingKeys: pulumi.Output<string>;
 
+  /**
+   * The container's secrets by their names among Kamal's, to be exported under these very names where `kamal.secrets` is
+   * `"outputs"`; otherwise none. Secret.
+   * @example export default { backup: backup.outputs, ...backup.secretOutputs };
+   */
+  readonly secretOutputs: Readonly<Record<string, pulumi.Output<string>>>;
+
   constructor(name: string, args: PostgresBackupArgs, opts?: pulumi.ComponentResourceOptions) {
     super("kamal-postgres-backup:index:PostgresBackup", name, {}, withDynamicProvider(opts));
     const resolved = reportProblems(this, () => resolveBackup(args, logOf(this)));
@@ -76,7 +83,11 @@ export class PostgresBackup extends pulumi.ComponentResource {
     const signing = createSigning(site);
     const settings = createSettings(site, { bucket, copy, signing });
     const declared = declareAccessory(site, settings, built);
-    this.accessory = createAccessory(site, settings, declared);
+    const secrets = settings.apply((known) =>
+      kamalSecretsOf(resolved.secretPrefix, known, resolved.database),
+    );
+    this.accessory = createAccessory(site, { settings, secrets, declared });
+    this.secretOutputs = secretOutputsOf(resolved, secrets);
 
     this.keys = bucket.keys;
     this.copyKeys = copy?.keys;
@@ -184,7 +195,7 @@ function declareAccessory(
   settings: pulumi.Output<AgentSettings>,
   built: AgentImage | HostAgentImage | undefined,
 ): pulumi.Output<Accessory> {
-  const { args, accessory, database, project, registry, image } = resolved;
+  const { args, accessory, secretPrefix, database, project, registry, image } = resolved;
   const reference =
     image.from === "published"
       ? pinnedImage(parent, { setting: resolved.name("image"), image: image.reference, registry })
@@ -194,25 +205,33 @@ function declareAccessory(
     pulumi
       .all([settings, reference])
       .apply(([known, pinned]) =>
-        accessoryOf(accessory, known, database, { ...args, image: pinned, logging }),
+        accessoryOf(accessory, known, database, { ...args, image: pinned, logging, secretPrefix }),
       ),
   );
 }
 
 function createAccessory(
   { parent, name, resolved }: Site,
-  settings: pulumi.Output<AgentSettings>,
-  accessory: pulumi.Output<Accessory>,
+  {
+    settings,
+    secrets,
+    declared,
+  }: {
+    readonly settings: pulumi.Output<AgentSettings>;
+    readonly secrets: pulumi.Output<Record<string, string>>;
+    readonly declared: pulumi.Output<Accessory>;
+  },
 ): KamalAccessory {
-  const { args, accessory: names, database, project, access, registry, bucket, copy } = resolved;
+  const { args, accessory: names, project, access, registry, bucket, copy } = resolved;
   const { transform } = args;
   return new KamalAccessory(
     name,
     {
       names,
-      accessory,
+      accessory: declared,
       secrets: settings.apply((known) => ({ ...toEnvironment(known).secret })),
-      kamalSecrets: settings.apply((known) => kamalSecretsOf(names, known, database)),
+      kamalSecrets: secrets,
+      lookUpIn: args.kamal.secrets === "outputs" ? stackName() : undefined,
       deployFile: project.deployFile,
       secretsFile: project.secretsFile,
       access,

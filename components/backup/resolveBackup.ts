@@ -1,11 +1,14 @@
 import type { Schedule } from "../../common/schedule/schedule.ts";
+import { describeDestinations, refuseMixedAccessories } from "../accessory/destinations.ts";
 import {
   type AccessoryNames,
   accessoryNames,
   type KamalProject,
   type RegistryLogin,
   readKamalProject,
+  secretPrefix,
 } from "../accessory/kamalProject.ts";
+import { describeOtherBackups } from "../accessory/otherBackups.ts";
 import { resolveSshAccess, type SshAccess } from "../accessory/sshConnection.ts";
 import {
   keepingIn,
@@ -34,6 +37,8 @@ export interface ResolvedBackup {
   readonly schedule: Schedule;
   readonly project: KamalProject;
   readonly accessory: AccessoryNames;
+  /** What the names of its secrets begin with among Kamal's. */
+  readonly secretPrefix: string;
   readonly database: Database;
   readonly access: SshAccess;
   readonly image: ResolvedImage;
@@ -57,11 +62,19 @@ export function resolveBackup(args: PostgresBackupArgs, log: ResourceLog): Resol
   const project = readKamalProject(args.kamal, args, name);
   for (const warning of project.config.warnings) log.warn(warning);
   const accessory = accessoryNames(args.kamal, project.config.service);
+  refuseMixedAccessories(args.kamal, accessory, name);
+  describeDestinations(args.kamal, accessory, name, log);
   const database = resolveDatabase({ project, kamal: args.kamal, args, name }, log);
-  const access = resolveSshAccess(project.config, database.hosts, args.ssh, name);
+  const access = resolveSshAccess({ project, hosts: database.hosts, args: args.ssh, name }, log);
   const { image, registry } = resolveImage({ args, project, accessory, name }, log);
   const prefix = args.prefix ?? prefixOf(project, args);
   const bucket = resolveBucket({ bucket: args.bucket, prefix, keys: args.keys, name }, log);
+  const ours = {
+    bucket: bucket.location?.bucket,
+    prefix: bucket.location?.prefix ?? prefix,
+    schedule: schedule.toString(),
+  };
+  describeOtherBackups({ args: args.kamal, project, accessory, ours, name }, log);
   const copy = args.copy && resolveCopyOf(args, args.copy, { schedule, bucket, name }, log);
   if (args.notices) checkNotices(args.notices, name);
   warnUnencrypted(args.encryption, log);
@@ -72,6 +85,7 @@ export function resolveBackup(args: PostgresBackupArgs, log: ResourceLog): Resol
     schedule,
     project,
     accessory,
+    secretPrefix: secretPrefix(accessory, project.secretsFile),
     database,
     access,
     image,

@@ -1,6 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { SigningSettings } from "../../common/contracts/agentEnvironment/signing.ts";
-import { parseSigningKeys, splitSigningKeys } from "../../common/contracts/manifestMac.ts";
+import {
+  parseSigningKeys,
+  SIGNING_KEY_BYTES,
+  splitSigningKeys,
+} from "../../common/contracts/manifestMac.ts";
 import type { SigningKeyInputs } from "../internal/signingKey.ts";
 import { type DynamicInputs, providerOf } from "../pulumi/dynamicPackage.ts";
 import { applyReportingProblems } from "../pulumi/resourceMessages.ts";
@@ -72,7 +76,26 @@ export function createSigningKey(
     return splitSigningKeys(text);
   });
   const key = new SigningKey(`${name}-signing-key`, { generation, given }, { parent });
-  return pulumi
-    .all([pulumi.secret(key.made), given, key.since])
-    .apply(([own, earlier, signingSince]) => ({ signingKeys: [...own, ...earlier], signingSince }));
+  return pulumi.all([madeOrStandIn(key), given]).apply(([[own, signingSince], earlier]) => ({
+    signingKeys: [...own, ...earlier],
+    signingSince,
+  }));
+}
+
+/**
+ * The key; in the preview before it is made one that never leaves it, since all that is rendered with the key would else be
+ * unknown, and the preview would not show what becomes of deploy.yml.
+ */
+function madeOrStandIn(key: SigningKey): pulumi.Output<[readonly string[], string]> {
+  const made = pulumi.all([pulumi.secret(key.made), key.since]);
+  if (!pulumi.runtime.isDryRun()) return made;
+  // Not in its type, but a promise of every output (output.ts of @pulumi/pulumi); without it the preview only shows less.
+  const { isKnown } = key.since as { readonly isKnown?: Promise<boolean> };
+  const standIn = Buffer.alloc(SIGNING_KEY_BYTES).toString("base64url");
+  const now = `${new Date().toISOString().slice(0, 19)}Z`;
+  return pulumi.output(
+    Promise.resolve(isKnown).then((known) =>
+      known === false ? pulumi.all([pulumi.secret([standIn]), now]) : made,
+    ),
+  );
 }

@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { agentContext } from "../../common/agentContext.ts";
 import { Problem } from "../../common/problem.ts";
 import { HOST_IMAGES } from "../../kamal/bootScript.ts";
-import { type SshAccess, toSshTarget } from "../accessory/sshConnection.ts";
+import { kamalNameOf, type SshAccess, toSshTarget } from "../accessory/sshConnection.ts";
 import { buildDigest } from "../internal/hostImage.ts";
 import { logOf, reportProblems } from "../pulumi/resourceMessages.ts";
 import { type SettingName, settingNamesOf } from "../pulumi/settingNames.ts";
@@ -58,7 +58,7 @@ export class HostAgentImage extends pulumi.ComponentResource {
     this.images = args.access.hosts.map(
       (host) =>
         new HostImage(
-          `${name}-${host.host}`,
+          `${name}-${kamalNameOf(host)}`,
           { repository, tag, digest, ...build, target: toSshTarget(args.access, host) },
           { parent: this },
         ),

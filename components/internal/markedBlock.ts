@@ -17,7 +17,12 @@ import { NOT_CHECKED } from "../../common/contracts/refresh.ts";
 import { withFileLock } from "../../common/fileLock.ts";
 import { isTrackedByGit } from "../../common/git.ts";
 import { Problem, problemWithoutStack } from "../../common/problem.ts";
-import { readMarkedBlock, removeMarkedBlock, writeMarkedBlock } from "../../kamal/markedBlock.ts";
+import {
+  readMarkedBlock,
+  refuseSharedSecrets,
+  removeMarkedBlock,
+  writeMarkedBlock,
+} from "../../kamal/markedBlock.ts";
 import { parseSecrets } from "../../kamal/secretsFile.ts";
 
 /** Inputs of the resource: one block of text in a file of the user's. */
@@ -31,7 +36,7 @@ export interface MarkedBlockInputs {
   readonly block: string;
   /** First key of the block, which must not stand in the file outside our markers. Empty: it has none. */
   readonly key: string;
-  /** The block holds secrets: the file must be out of git and is kept 0600. */
+  /** The block holds secrets themselves: the file must be out of git and is kept 0600. */
   readonly confidential: boolean;
 }
 
@@ -43,7 +48,9 @@ export async function check(
   try {
     if (news.confidential) await refuseTracked(news.file);
     // At preview the block may not be known yet; the place for it can be judged all the same.
-    written(await readOr(news.file, news.confidential), news, news.key && `  ${news.key}:\n`);
+    const text = await readOr(news.file, isSecretsFile(news));
+    const isKnown = typeof news.block === "string" && isSecretsFile(news);
+    written(text, news, isKnown ? news.block : news.key && `  ${news.key}:\n`);
     return { inputs: news };
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
@@ -124,12 +131,12 @@ async function remove(_id: string, props: MarkedBlockInputs): Promise<void> {
 export { remove as delete };
 
 async function write(inputs: MarkedBlockInputs): Promise<void> {
-  if (inputs.confidential) {
-    await refuseTracked(inputs.file);
+  if (inputs.confidential) await refuseTracked(inputs.file);
+  if (isSecretsFile(inputs)) {
     await mkdir(dirname(await targetOf(inputs.file)), { recursive: true });
   }
   await changeFile(inputs.file, async (file) => {
-    const text = await readOr(file, inputs.confidential);
+    const text = await readOr(file, isSecretsFile(inputs));
     await replaceFile(file, written(text, inputs, inputs.block), inputs.confidential);
   });
 }
@@ -165,7 +172,14 @@ async function targetOf(file: string): Promise<string> {
 }
 
 function written(text: string, inputs: MarkedBlockInputs, block: string): string {
-  return writeMarkedBlock(text, inputs.name, block, inputs.under === "" ? undefined : inputs.under);
+  if (!isSecretsFile(inputs)) return writeMarkedBlock(text, inputs.name, block, "accessories");
+  refuseSharedSecrets(text, inputs.name, block);
+  return writeMarkedBlock(text, inputs.name, block, undefined);
+}
+
+/** One that need not be there yet; deploy.yml must. */
+function isSecretsFile({ under }: MarkedBlockInputs): boolean {
+  return under === "";
 }
 
 async function readOr(file: string, emptyWhenMissing: boolean): Promise<string> {
@@ -186,16 +200,25 @@ function unreadable(file: string, error: unknown): Problem {
 
 /** Written beside and renamed over, so that a crash leaves the old file whole. */
 async function replaceFile(file: string, text: string, confidential: boolean): Promise<void> {
-  const mode = confidential ? 0o600 : (await stat(file)).mode & 0o777;
+  const mode = confidential ? 0o600 : await modeOf(file);
   const temporary = join(dirname(file), `.${basename(file)}.${randomUUID()}.tmp`);
   await writeFile(temporary, text, { mode });
   await rename(temporary, file);
+}
+
+async function modeOf(file: string): Promise<number> {
+  try {
+    return (await stat(file)).mode & 0o777;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return 0o644;
+    throw error;
+  }
 }
 
 /** A link may be tracked, or the file that it leads to. */
 async function refuseTracked(file: string): Promise<void> {
   if (!(await isTrackedByGit(file)) && !(await isTrackedByGit(await targetOf(file)))) return;
   throw problemWithoutStack(
-    `${file} is tracked by git, so the backup's keys are not written to it. Take it out (git rm --cached, and a line in .gitignore), or name another file that Kamal reads as kamal.secretsFile, for instance .kamal/secrets-common.`,
+    `${file} is tracked by git, so the backup's keys are not written to it. Take it out (git rm --cached, and a line in .gitignore), or name another file that Kamal reads as kamal.secretsFile, for instance .kamal/secrets-common. Or let Kamal look them up in the stack's outputs (kamal.secrets "outputs"): such lines may be in git.`,
   );
 }

@@ -28,16 +28,20 @@ export interface KamalConfig {
     readonly password?: SecretRef | undefined;
   };
   readonly ssh: {
-    /** @default root */
-    readonly user: string;
-    /** @default 22 */
-    readonly port: number;
+    /** Kamal's default is root. */
+    readonly user?: string | undefined;
+    /** Kamal's default is 22. */
+    readonly port?: number | undefined;
     readonly proxy?:
-      | { readonly user: string; readonly host: string; readonly port: number }
+      | { readonly user: string; readonly host: string; readonly port?: number }
       | undefined;
     /** Paths of private keys, as written. */
     readonly keys: string[];
+    /** Private keys: names of secrets, or the keys themselves. */
+    readonly keyData: string[];
     readonly keysOnly: boolean;
+    /** Files of OpenSSH's settings that Kamal reads, as written; the user's own and the machine's, or none. */
+    readonly config: "user" | "none" | string[];
   };
   readonly accessories: Record<string, KamalAccessoryConfig>;
   readonly logging?: { driver?: string; options?: Record<string, string> } | undefined;
@@ -175,10 +179,10 @@ function firstSecret(registry: Settings, key: string): SecretRef {
 function readSsh(ssh: Settings): KamalConfig["ssh"] {
   return {
     get user() {
-      return ssh.text("user") ?? "root";
+      return ssh.text("user");
     },
     get port() {
-      return ssh.port("port") ?? 22;
+      return ssh.port("port");
     },
     get proxy() {
       return readProxy(ssh);
@@ -186,8 +190,16 @@ function readSsh(ssh: Settings): KamalConfig["ssh"] {
     get keys() {
       return ssh.texts("keys");
     },
+    get keyData() {
+      return ssh.texts("key_data");
+    },
     get keysOnly() {
       return ssh.flag("keys_only");
+    },
+    get config() {
+      if (ssh.isList("config")) return ssh.texts("config");
+      const text = ssh.text("config") ?? "true";
+      return text === "true" ? "user" : text === "false" ? "none" : [text];
     },
   };
 }
@@ -204,7 +216,8 @@ function readProxy(ssh: Settings): KamalConfig["ssh"]["proxy"] {
   if (text === undefined) return undefined;
   const match = /^(?:([^@\s]+)@)?([^@:\s]+)(?::(\d{1,5}))?$/.exec(text);
   if (!match) throw ssh.problem("proxy", `"${text}" is not [user@]host[:port]`, "Write it so");
-  return { user: match[1] ?? "root", host: match[2] ?? "", port: Number(match[3] ?? 22) };
+  const [, user = "root", host = "", port] = match;
+  return { user, host, ...(port !== undefined && { port: Number(port) }) };
 }
 
 function readLogging(logging: Settings): NonNullable<KamalConfig["logging"]> {

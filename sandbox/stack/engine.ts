@@ -113,9 +113,9 @@ export async function openStack(world: World, options: EngineOptions = {}): Prom
 }
 
 const publishBackup: PulumiFn = async () => {
-  const { outputs } = declareBackup();
+  const { outputs, secretOutputs } = declareBackup();
   await resolved(outputs);
-  return { backup: outputs };
+  return { backup: outputs, ...secretOutputs };
 };
 
 /**

@@ -1,8 +1,33 @@
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { after, before, describe, it, test } from "node:test";
+import { hasBackupSince, missedRun } from "../../agent/missedRun.ts";
+import { dumpKey, manifestKey } from "../../storage/catalogue/objectKeys.ts";
+import { settingsWith } from "../components/application.ts";
+import { MemoryStore } from "../support/memoryStore.ts";
 import { agent, DUMP_SUFFIX, unavailable, World } from "./world.ts";
 
 const HOUR_MS = 3_600_000;
+
+test("a backup ahead of time stands for no run: the latest true one decides, and alone it is none", async () => {
+  const settings = { ...settingsWith(undefined), databases: ["shop"], schedule: "0 * * * *" };
+  const now = new Date();
+  const stampIn = (ms: number) => new Date(now.getTime() + ms).toISOString().slice(0, 19);
+  const store = new MemoryStore();
+  const put = (stamp: string) => {
+    store.set(dumpKey("backup", "shop", stamp, { compression: "pg_dump-zstd", encryption: "age" }));
+    store.set(manifestKey("backup", "shop", stamp));
+  };
+  put(stampIn(400 * 24 * HOUR_MS));
+  assert.equal(await missedRun(store, settings, now, "UTC"), undefined, "no backup at all");
+  assert.equal(await hasBackupSince(store, settings, "shop", now), false);
+  const old = stampIn(-2 * HOUR_MS);
+  put(old);
+  const missed = await missedRun(store, settings, now, "UTC");
+  assert.deepEqual([missed?.database, missed?.latestStamp], ["shop", old]);
+  assert.equal(await hasBackupSince(store, settings, "shop", now), false);
+  put(stampIn(0));
+  assert.equal(await missedRun(store, settings, now, "UTC"), undefined);
+});
 
 describe("a run that was missed", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;

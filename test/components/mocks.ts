@@ -32,6 +32,7 @@ export async function declare(
     "kamal-postgres-backup",
     "test",
     preview,
+    "organization",
   );
   try {
     const outputs = program();

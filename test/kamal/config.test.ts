@@ -33,9 +33,11 @@ test("a deploy.yml with ERB, without destination", () => {
     {
       user: "deploy",
       port: 2222,
-      proxy: { user: "jump", host: "bastion.example.com", port: 22 },
+      proxy: { user: "jump", host: "bastion.example.com" },
       keys: ["~/.ssh/shop"],
+      keyData: [],
       keysOnly: true,
+      config: "user",
     },
   );
   assert.equal(config.logging, undefined);
@@ -224,7 +226,15 @@ accessories:
 `);
   assert.deepEqual(
     { ...config.ssh },
-    { user: "root", port: 22, proxy: undefined, keys: [], keysOnly: false },
+    {
+      user: undefined,
+      port: undefined,
+      proxy: undefined,
+      keys: [],
+      keyData: [],
+      keysOnly: false,
+      config: "user",
+    },
   );
   assert.deepEqual(
     { ...config.registry },
@@ -398,6 +408,14 @@ for (const [settings, key] of KAMAL_1) {
     });
   });
 }
+
+test("which of OpenSSH's settings Kamal reads", () => {
+  const config = (text: string) => read(`service: shop\nssh: { config: ${text} }\n`).ssh.config;
+  assert.equal(config("true"), "user");
+  assert.equal(config("false"), "none");
+  assert.deepEqual(config("~/.ssh/shop"), ["~/.ssh/shop"]);
+  assert.deepEqual(config("[a, b]"), ["a", "b"]);
+});
 
 test("an empty destination file is refused, as by Kamal", () => {
   const destination = { name: "staging", path: "config/deploy.staging.yml", text: "# later\n" };

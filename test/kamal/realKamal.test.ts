@@ -9,7 +9,13 @@ import { readKamalConfig } from "../../kamal/configuration/config.ts";
 import { dockerRunCommand, envFilePath, renderEnvFile } from "../../kamal/dockerRun.ts";
 import { writeMarkedBlock } from "../../kamal/markedBlock.ts";
 import { renderAccessoryBlock } from "../../kamal/renderBlock.ts";
-import { parseSecrets, renderSecretsBlock } from "../../kamal/secretsFile.ts";
+import {
+  parseSecrets,
+  readSecrets,
+  renderSecretLookups,
+  renderSecretsBlock,
+} from "../../kamal/secretsFile.ts";
+import { CONFIGURATIONS, configOf } from "./corpus/configurations.ts";
 import { ACCESSORY, DEPLOY, pseudoRandom, randomWord, STAGING } from "./fixtures.ts";
 
 /**
@@ -158,6 +164,41 @@ test("block, env file and docker run line are Kamal's own, whatever the values",
   );
 });
 
+test("look-ups of a stack's outputs: Kamal runs each, and has the value as it is", { skip }, () => {
+  const random = pseudoRandom(11);
+  const parts = [..."abZ09 .,:;-_/+=@%&*!?~^|<>()[]{}'\"`#é√😀", "<%", ": ", " #"];
+  const entries = Object.fromEntries(
+    Array.from({ length: 40 }, (_, index) => [`K${index}`, `x${randomWord(random, parts, 8)}y`]),
+  );
+  mkdirSync(join(folder, "bin"));
+  const pulumi = `#!/bin/sh
+[ "$1 $2 $4 $5 $6" = "stack output --stack organization/backups/staging --show-secrets" ] || exit 1
+sed -n "s/^$3=//p" ${join(folder, "outputs")}
+`;
+  writeFileSync(join(folder, "bin/pulumi"), pulumi, { mode: 0o755 });
+  put(
+    "outputs",
+    Object.entries(entries)
+      .map(([name, value]) => `${name}=${value}\n`)
+      .join(""),
+  );
+  put("config/looked.yml", `${APPLICATION}secrets_path: .kamal/looked\n`);
+  put("config/looked.staging.yml", "x-note: 1\n");
+  put(".kamal/looked.staging", renderSecretLookups(entries, "organization/backups/staging"));
+  const words = ["secrets", "print", "-c", "config/looked.yml", "-d", "staging"];
+  const printed = execFileSync("kamal", words, {
+    cwd: folder,
+    encoding: "utf8",
+    env: { ...process.env, PATH: `${join(folder, "bin")}:${process.env["PATH"]}`, VERSION: "1" },
+    timeout: 120_000,
+  });
+  const found = printed
+    .trimEnd()
+    .split("\n")
+    .map((line) => line.split(/=(.*)/s).slice(0, 2));
+  assert.deepEqual(Object.fromEntries(found), entries);
+});
+
 test("secrets files are read as Kamal reads them", { skip }, () => {
   const random = pseudoRandom(3);
   const parts = [
@@ -214,6 +255,60 @@ test("secrets files are read as Kamal reads them", { skip }, () => {
     }
   });
   assert.deepEqual(ours, answers);
+});
+
+test("of the corpus, Kamal runs our accessory as we do, and the others as before", { skip }, () => {
+  const sample = CONFIGURATIONS.filter(({ runs }) => runs).filter((_, index) => index % 5 === 0);
+  const cases = sample.map((configuration) => {
+    const { name, base, destination, expected } = configuration;
+    const { logging } = configOf(configuration);
+    const accessory: Accessory = {
+      ...ACCESSORY,
+      network: expected.network ?? "kamal",
+      ...(logging && { logging }),
+      ...(destination !== undefined && { destination: "production" }),
+    };
+    const block = renderAccessoryBlock(accessory);
+    const written = writeMarkedBlock(destination ?? base, "shop", block, "accessories");
+    const after = destination === undefined ? { base: written } : { base, destination: written };
+    const files = { before: { base, destination }, after };
+    return { name, files, line: dockerRunCommand(accessory, "192.0.2.10") };
+  });
+  put("corpus.json", JSON.stringify(cases));
+  const answers = askKamal(
+    `JSON.parse(File.read("corpus.json")).map { |each|
+      %w[before after].map { |time|
+        files = each["files"][time]
+        File.binwrite("config/corpus.yml", files["base"])
+        File.binwrite("config/corpus.production.yml", files["destination"]) if files["destination"]
+        c = Kamal::Configuration.create_from(config_file: Pathname.new("config/corpus.yml"), destination: files["destination"] && "production", version: "1")
+        c.accessories.map { |a| [a.name, Kamal::Commands::Accessory.new(c, name: a.name).run(host: a.hosts.first).join(" ")] }.to_h } }`,
+    { DB_HOST: "192.0.2.30" },
+  ) as Record<string, string>[][];
+  cases.forEach(({ name, line }, index) => {
+    const [before, after] = answers[index] ?? [];
+    assert.deepEqual(after, { ...before, db_backup: line }, name);
+  });
+});
+
+test("commands in secrets give what they give Kamal", { skip }, () => {
+  const text = [
+    "A=$(echo one)",
+    'B="x-$(printf "a b\\n")-y"',
+    "C=$(echo $A two)",
+    "D=$(echo '$A')",
+    "E='$(echo no)'",
+    "F=\\$(echo no)",
+    "G=$C$(echo ' three ')",
+  ].join("\n");
+  put("commands.env", text);
+  const answer = askKamal(
+    'Kamal::Secrets; Dotenv::Parser.call(File.read("commands.env"), overwrite: true)',
+  );
+  const run = (command: string) =>
+    execFileSync("sh", ["-c", command], { encoding: "utf8" }).replace(/\n$/, "");
+  const ours = [...readSecrets(text, process.env, run)].map(([name, { value }]) => [name, value]);
+  assert.deepEqual(Object.fromEntries(ours), answer);
 });
 
 test("a realistic configuration with a destination is read as Kamal reads it", { skip }, () => {

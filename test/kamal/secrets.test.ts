@@ -4,6 +4,7 @@ import {
   checkSecret,
   parseSecrets,
   quoteSecret,
+  renderSecretLookups,
   renderSecretsBlock,
   secretFilePaths,
 } from "../../kamal/secretsFile.ts";
@@ -139,4 +140,28 @@ DB_BACKUP_S3_SECRET_ACCESS_KEY="a/b+c='"
 `,
   );
   assert.equal(renderSecretsBlock({}), "");
+});
+
+test("look-ups of a stack's outputs hold no secret, and take only values that come out of them unchanged", () => {
+  const entries = { DB_BACKUP_S3_ACCESS_KEY_ID: "AKIA", DB_BACKUP_PASSPHRASE: "a 'b' #c" };
+  assert.equal(
+    renderSecretLookups(entries, "organization/backups/shop-production"),
+    `DB_BACKUP_S3_ACCESS_KEY_ID=$(pulumi stack output DB_BACKUP_S3_ACCESS_KEY_ID --stack organization/backups/shop-production --show-secrets)
+DB_BACKUP_PASSPHRASE=$(pulumi stack output DB_BACKUP_PASSPHRASE --stack organization/backups/shop-production --show-secrets)
+`,
+  );
+  for (const [value, sentence] of [
+    ["cash$HOME", /^secret K contains a "\$", which does not come out/],
+    [" x", /blank at its beginning/],
+    ["a\\b", /contains a backslash/],
+  ] as const) {
+    assert.throws(
+      () => renderSecretLookups({ K: value }, "o/p/s"),
+      (error: Error) => {
+        assert.match(error.message, sentence);
+        return !error.message.includes(value);
+      },
+    );
+  }
+  assert.throws(() => renderSecretLookups(entries, "o/p/s; rm"), /must be ORGANIZATION/);
 });

@@ -39,7 +39,8 @@ export async function readOccupants(client: pg.Client, database: string): Promis
 /** For a sentence: `client backend "puma" of "web" (pid 4711)`. */
 export function describeOccupant({ pid, type, application, role }: Occupant): string {
   const name = application === "" || application === type ? "" : ` "${application}"`;
-  return `${type ?? "session"}${name}${role === null ? "" : ` of "${role}"`} (pid ${pid})`;
+  // A worker of the server is no session, and a role that may not see the kind cannot tell the two apart.
+  return `${type ?? "process"}${name}${role === null ? "" : ` of "${role}"`} (pid ${pid})`;
 }
 
 /** A process that is no session of a client: it comes back by itself, but waits while the database is renamed. */

@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { after, before, describe, it } from "node:test";
+import { readContents } from "../../../agent/archive/contents.ts";
+import type { Report } from "../../../agent/runtime/reporter.ts";
 import type { Manifest } from "../../../common/contracts/manifest.ts";
+import { MemoryStore } from "../../support/memoryStore.ts";
 import { startRelay } from "../../support/servers/relay.ts";
 import { manifestKeyOf, refused } from "../runtime/watch.ts";
 import { agent, failure, unavailable, World } from "../world.ts";
@@ -99,10 +102,10 @@ describe("what others have put into the bucket", { skip: unavailable, timeout: 9
     await world.query("postgres", "DROP ROLE helper", "DROP ROLE innocent", 'DROP ROLE "x"');
   });
 
-  it("roles that unpack to 2 GB, that lie elsewhere, or are too many: a sentence that names the object", async () => {
+  it("roles that unpack to far too much, that lie elsewhere, or are too many: a sentence that names the object", async () => {
     const many = execFileSync("sh", [
       "-c",
-      "head -c 2000000000 /dev/zero | tr '\\0' ';' | zstd -q -1 -c",
+      "head -c 200000000 /dev/zero | tr '\\0' ';' | zstd -q -1 -c",
     ]);
     await withRoles(many);
     const run = () => agent(env, "restore", "--globals", "--dry-run", "--yes", "--json");
@@ -134,8 +137,8 @@ describe("what others have put into the bucket", { skip: unavailable, timeout: 9
     const { tables: _, ...rest } = manifest;
     const ROWS: [body: string, sentence: RegExp][] = [
       [
-        JSON.stringify({ ...manifest, pgDump: "x".repeat(180_000_000) }),
-        /manifest\.json has 180 MB, so it was not read/,
+        JSON.stringify({ ...manifest, pgDump: "x".repeat(40_000_000) }),
+        /manifest\.json has 40 MB, so it was not read/,
       ],
       [`{"tables":${objects(5_000_000)}}`, /is not valid: it has more in it than any backup has/],
       [
@@ -163,8 +166,33 @@ describe("what others have put into the bucket", { skip: unavailable, timeout: 9
     await world.write(alone["S3_BUCKET"] ?? "", manifestKeyOf(first), ROWS[0]?.[0] ?? "");
     const next = await agent(alone, "backup", "--json");
     assert.equal(next.code, 0, failure(next));
-    assert.match(next.stderr, /not compared with the backup of .*has 180 MB, so it was not read/);
+    assert.match(next.stderr, /not compared with the backup of .*has 40 MB, so it was not read/);
     await world.write(bucket, manifestKeyOf(manifest), JSON.stringify(manifest));
+  });
+
+  it("a table of contents of more than 16 MiB of text is not looked at beforehand, with a notice", async () => {
+    await world.database(
+      "wordy",
+      "CREATE TABLE t AS SELECT generate_series(1, 200) AS i",
+      "DO $$ BEGIN EXECUTE format('COMMENT ON TABLE t IS %L', repeat('x', 17 * 1024 * 1024)); END $$",
+    );
+    const { host, port, user, password } = world.postgres;
+    const words = ["-Fc", "-Z", "0", "-h", host, "-p", String(port), "-U", user, "wordy"];
+    const archive = execFileSync("pg_dump", words, {
+      env: { ...process.env, PGPASSWORD: password },
+      maxBuffer: 64 * 1024 * 1024,
+    });
+    const store = new MemoryStore();
+    store.set("wordy", archive);
+    const warnings: string[] = [];
+    const report = { warn: (text: string) => warnings.push(text) } as unknown as Report;
+    const context = { store, signal: new AbortController().signal, report };
+    const decoder = { program: "none" } as const;
+    const contents = await readContents(context, "wordy", decoder, { withOwners: true });
+    assert.equal(contents, undefined);
+    assert.deepEqual(warnings, [
+      "wordy: what stands in its table of contents is longer than 17 MB of text, so it was not looked at beforehand.",
+    ]);
   });
 
   it("several manifests near the limit are listed within the memory", async () => {

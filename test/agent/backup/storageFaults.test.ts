@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it, type TestContext } from "node:test";
-import { type Fate, startRelay } from "../../support/servers/relay.ts";
+import { type Fate, type Refusal, startRelay } from "../../support/servers/relay.ts";
 import { BIG, progressOf, refused } from "../runtime/watch.ts";
 import {
   agent,
@@ -102,6 +102,29 @@ describe("a storage service that fails", { skip: unavailable, timeout: 900_000 }
     assert.match(next.stderr, new RegExp(`the backup of ${stamp} does not count .*overloaded`));
     assert.match(next.stderr, new RegExp(`the backup of ${stamp} stays for now, .*overloaded`));
   });
+
+  const NO_LIST: readonly [what: string, refusal: Refusal, sentence: RegExp | null][] = [
+    ["may not list", { status: 403, code: "AccessDenied" }, null],
+    ["has expired", { status: 403, code: "ExpiredToken" }, /the access key has expired/],
+    ["was deleted", { status: 403, code: "InvalidAccessKeyId" }, /does not know the access key id/],
+    ["signs wrongly", { status: 403, code: "SignatureDoesNotMatch" }, /refused the signature/],
+    ["comes with a wrong clock", { status: 403, code: "RequestTimeTooSkewed" }, /Set the clock/],
+  ];
+  for (const [what, refusal, sentence] of NO_LIST) {
+    it(`403 on the list for a key that ${what}: ${sentence ? "its own sentence" : "a notice, and the backup"}`, async (t) => {
+      const { env } = await behind(t, "tiny", (method, path) =>
+        method === "GET" && path.includes("list-type=2") ? refusal : "pass",
+      );
+      const outcome = await agent(env, "backup", "--json");
+      assert.equal(outcome.code, sentence === null ? 0 : 1, failure(outcome));
+      const notice = /the key may not list the bucket/;
+      if (sentence === null) assert.match(outcome.stderr, notice);
+      else {
+        assert.match(failure(outcome), sentence);
+        assert.doesNotMatch(outcome.stdout + outcome.stderr, notice);
+      }
+    });
+  }
 
   const REFUSALS: Record<string, [Fate, RegExp]> = {
     "always 503 SlowDown": [{ status: 503, code: "SlowDown" }, /is overloaded or limits the rate/],

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
+import {
+  describeOccupant,
+  isWorker,
+  readOccupants,
+} from "../../../agent/restore/checks/occupants.ts";
 import { startPostgres } from "../../support/servers/postgres.ts";
 import { startStandby } from "../../support/servers/standby.ts";
 import { startStore } from "../../support/servers/store.ts";
@@ -92,6 +98,23 @@ describe("what is certain to stop a restore", { skip: unavailable, timeout: 900_
       "copy1",
       `CREATE SUBSCRIPTION s CONNECTION 'host=127.0.0.1 port=${port} user=postgres password=${password} dbname=source1' PUBLICATION p WITH (create_slot = false, slot_name = 'copy1_sub')`,
     );
+    // A background worker that really works there, by which the subscription would be named also if no catalog told of it.
+    await world.query("postgres", "CREATE ROLE onlooker LOGIN PASSWORD 'a-password'");
+    const worker = "SELECT FROM pg_stat_activity WHERE backend_type = 'logical replication worker'";
+    while ((await world.query("postgres", worker)).length === 0) await sleep(20);
+    for (const [user, type, endable] of [
+      ["postgres", "logical replication worker", true],
+      ["onlooker", "process", false],
+    ] as const) {
+      const client = await session("postgres", user);
+      const found = await readOccupants(client, "copy1");
+      await client.end();
+      assert(found.length > 0);
+      for (const occupant of found) {
+        assert.match(describeOccupant(occupant), new RegExp(`^${type}.* of "postgres" \\(pid `));
+        assert.deepEqual([occupant.endable, isWorker(occupant)], [endable, endable]);
+      }
+    }
     const env = await world.environment("copy1");
     await world.backup(env);
     await refusedAtOnce(

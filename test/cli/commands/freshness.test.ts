@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { after, before, type TestContext, test } from "node:test";
 import { PutObjectCommand } from "@aws-sdk/client-s3";
+import {
+  parseSigningKeys,
+  type SigningKey,
+  signManifest,
+} from "../../../common/contracts/manifestMac.ts";
 import type { BackupOutputs } from "../../../common/contracts/stackOutputs.ts";
 import { readerPolicy } from "../../../storage/bucket/iamPolicies.ts";
 import { dumpKey, manifestKey } from "../../../storage/catalogue/objectKeys.ts";
@@ -48,28 +54,39 @@ async function makeOne(name: string): Promise<Bucket> {
   };
 }
 
-async function put({ store, location }: Bucket, stamp: string, database = "shop_production") {
+async function put(
+  { store, location }: Bucket,
+  stamp: string,
+  database = "shop_production",
+  signedBy: readonly SigningKey[] = [],
+) {
   const { prefix, bucket } = location;
   const key = dumpKey(prefix, database, stamp, { compression: "zstd", encryption: "none" });
   const manifest = backupManifest({
     database,
     takenAt: `${stamp}Z`,
-    object: { key, bytes: 1, sha256: "0".repeat(64) },
+    object: { key, bytes: 1, sha256: createHash("sha256").update(key).digest("hex") },
   });
   for (const [Key, Body] of [
     [key, "x"],
-    [manifestKey(prefix, database, stamp), JSON.stringify(manifest)],
+    [manifestKey(prefix, database, stamp), JSON.stringify(signManifest(manifest, signedBy))],
   ] as const) {
     await store.client.send(new PutObjectCommand({ Bucket: bucket, Key, Body }));
   }
 }
 
+/** As the state shows a secret. */
+const shown = (value: unknown) => ({
+  "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270",
+  plaintext: JSON.stringify(value),
+});
+
 /** As `pulumi stack export --show-secrets` writes it. */
 function stateOf(...buckets: Bucket[]): string {
-  const shown = (value: string) => ({
-    "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270",
-    plaintext: JSON.stringify(value),
-  });
+  return stateWith(buckets, []);
+}
+
+function stateWith(buckets: readonly Bucket[], others: readonly unknown[]): string {
   const keys = buckets.map(({ writerKeyId, reader }, index) => ({
     urn: `urn:pulumi:production::shop::kamal-postgres-backup:index:BackupKeys::keys-${index}`,
     custom: false,
@@ -82,7 +99,11 @@ function stateOf(...buckets: Bucket[]): string {
     },
   }));
   const root = { urn: "urn:x", custom: false, type: "pulumi:pulumi:Stack" };
-  return JSON.stringify({ version: 3, deployment: { resources: [root, ...keys] } }, null, 4);
+  return JSON.stringify(
+    { version: 3, deployment: { resources: [root, ...keys, ...others] } },
+    null,
+    4,
+  );
 }
 
 async function open(t: TestContext, first: Bucket, changes: Partial<BackupOutputs> = {}) {
@@ -338,4 +359,82 @@ test("every database while the host cannot be reached: the bucket says which the
   const shop = await outside.run(["list", "--database", "shop"]);
   assert.equal(shop.code, 0);
   assert.match(shop.stdout, /^shop .*newest backup 7 h old, RPO 26 h: ok/);
+});
+
+const [MADE, EARLIER] = [1, 2].map((byte) => Buffer.alloc(32, byte).toString("base64url")) as [
+  string,
+  string,
+];
+
+/** The key of the backup `shop`, as the state shows it. */
+function signingKeyOf(parent: string, made: readonly string[], given: readonly string[] = []) {
+  return {
+    urn: `${parent}$pulumi-nodejs:dynamic/kamal-postgres-backup:SigningKey::shop-signing-key`,
+    custom: true,
+    type: "pulumi-nodejs:dynamic/kamal-postgres-backup:SigningKey",
+    parent,
+    outputs: { made: shown(made), given: shown(given), since: `${hoursAgo(100)}Z` },
+  };
+}
+const PARENT = "urn:pulumi:production::shop::kamal-postgres-backup:index:PostgresBackup::";
+
+test("a planted newer backup is shown for what it is, and keeps neither drift nor status green", async (t) => {
+  const bucket = await makeOne("planted");
+  const outside = await open(t, bucket);
+  await outside.answer("list", GONE);
+  await outside.answer("inspect", { ...GONE, out: "\n" });
+  const state = stateWith(
+    [bucket],
+    [
+      signingKeyOf(`${PARENT}blog`, [EARLIER]),
+      signingKeyOf(`${PARENT}${outputs.name}`, [MADE], [EARLIER]),
+    ],
+  );
+  await outside.answer("state", { out: state });
+  await put(bucket, hoursAgo(40), "shop_production", parseSigningKeys(EARLIER, "k"));
+  await put(bucket, hoursAgo(31.5), "shop_production", parseSigningKeys(MADE, "k"));
+  await put(bucket, hoursAgo(1));
+
+  const drift = await outside.run(["drift"]);
+  assert.equal(drift.code, 7, drift.stderr);
+  assert.match(drift.stdout, /^data +newest backup +RPO 26 h +31 h old/m);
+  const status = await outside.run(["status"]);
+  assert.match(status.stdout, /verdict +newest backup 31 h old, RPO 26 h: missed\n/);
+  const list = await outside.run(["list", "--json"]);
+  const { backups, newest, withinRpo } = JSON.parse(list.stdout);
+  assert.deepEqual(
+    backups.map((one: { state: string }) => one.state),
+    ["unsigned", "complete", "complete"],
+  );
+  assert.equal(newest.stamp, backups[1].stamp);
+  assert.equal(withinRpo, false);
+  for (const { stdout, stderr } of [drift, status, list]) {
+    assert.doesNotMatch(stdout + stderr, new RegExp(`${MADE}|${EARLIER}`));
+  }
+});
+
+test("where everything was replaced since signing began, no backup counts, and that is said", async (t) => {
+  const bucket = await makeOne("replaced");
+  const outside = await open(t, bucket);
+  await outside.answer("list", GONE);
+  const signing = signingKeyOf(`${PARENT}${outputs.name}`, [MADE]);
+  await outside.answer("state", { out: stateWith([bucket], [signing]) });
+  await put(bucket, hoursAgo(7), "shop_production", parseSigningKeys(EARLIER, "k"));
+  await put(bucket, hoursAgo(1));
+  const { stdout, code } = await outside.run(["list"]);
+  assert.equal(code, 0);
+  assert.match(stdout, /no backup counts; of .* its manifest is not signed.*RPO 26 h: missed\n/);
+  assert.match(stdout, /signed with an unknown key/);
+  const drift = await outside.run(["drift"]);
+  assert.match(drift.stdout, /^data +newest backup +RPO 26 h +no backup counts; of /m);
+});
+
+test("of a stack that encrypts, a backup in clear does not count, with no key that signs", async (t) => {
+  const bucket = await makeOne("in-clear");
+  const outside = await open(t, bucket, { encrypts: true });
+  await outside.answer("list", GONE);
+  await put(bucket, hoursAgo(1));
+  const { stdout } = await outside.run(["list"]);
+  assert.match(stdout, /no backup counts; of .* it is not encrypted.*RPO 26 h: missed\n/);
+  assert.match(stdout, /in clear/);
 });

@@ -234,6 +234,13 @@ RemoteCommand echo replaced
   }
 });
 
+test("a key file below ~ that this machine lacks is named as missing", { skip }, async () => {
+  await assert.rejects(
+    output({ host: hop(host), identityFiles: ["~/no-key-of-that-name"] }, "true"),
+    /refused the keys \(~\/no-key-of-that-name, which does not exist here; those of the SSH agent and of ~\/\.ssh\)/,
+  );
+});
+
 test("an address in another spelling has the same host key", { skip }, async () => {
   const spelled = { ...direct(), host: { ...hop(host), host: "127.1" } };
   assert.equal(await output(spelled, "echo ok"), "ok");
@@ -287,7 +294,7 @@ async function interruptedBy(signal: NodeJS.Signals): Promise<void> {
     import { readFileSync } from "node:fs";
     import { runOnHost } from ${JSON.stringify(resolve("common/ssh/client.ts"))};
     const route = JSON.parse(readFileSync(${JSON.stringify(route)}, "utf8"));
-    const options = { configuration: "none", interrupted: "interrupted.", onLine: console.log };
+    const options = { configuration: "none", interrupted: "interrupted.", onLine: (line) => console.log(line) };
     await runOnHost(route, "echo begun; sleep 60", options).catch(({ message }) => console.log(message));
   `;
   const child = spawn(process.execPath, ["--input-type=module", "--eval", program], {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { KeysRefused, sshProblem } from "../../../common/ssh/errors.ts";
+import { AccessRefused, KeysRefused, sshProblem } from "../../../common/ssh/errors.ts";
 import type { Route } from "../../../common/ssh/route.ts";
 
 const host = { host: "192.0.2.10", port: 22, user: "root", hostKey: "ssh-ed25519 AAAAhost" };
@@ -54,6 +54,8 @@ test("what exit code 255 means", () => {
     assert.match(problem.message, /^ssh root@192\.0\.2\.10:22: .*\.$/);
     assert.match(problem.message, sentence);
     assert.equal(problem instanceof KeysRefused, /refused the keys/.test(problem.message));
+    const refused = /refused the keys|not the expected one/.test(problem.message);
+    assert.equal(problem instanceof AccessRefused, refused, problem.message);
   }
 });
 

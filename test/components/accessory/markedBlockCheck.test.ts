@@ -55,3 +55,17 @@ test("a link to a secrets file that git tracks is refused as well", async (t) =>
   });
   assert.match(failures[0]?.reason ?? "", /secrets is tracked by git/);
 });
+
+test("a secret's name that another backup has in the file is refused, at preview and at up; one's own is not", async (t) => {
+  const file = join(folder(t), "secrets-common");
+  const inputs = { ...block, file, under: "", confidential: true } as const;
+  await create(inputs);
+  const other = { ...inputs, name: "blog" };
+  const sentence =
+    /DB_BACKUP_KEY is already there \(line 2\), in the block of another backup, "shop"/;
+  const { failures = [] } = await check(undefined, other);
+  assert.match(failures[0]?.reason ?? "", sentence);
+  await assert.rejects(create(other), sentence);
+  assert.deepEqual((await check(undefined, inputs)).failures ?? [], []);
+  await create(inputs);
+});

@@ -4,9 +4,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, beforeEach, test } from "node:test";
+import type * as pulumi from "@pulumi/pulumi";
 import { hostKeyOf } from "../../../components/accessory/hostKeys.ts";
-import { resolveSshAccess } from "../../../components/accessory/sshConnection.ts";
-import type { KamalConfig } from "../../../kamal/configuration/config.ts";
+import { resolveSshAccess, type SshArgs } from "../../../components/accessory/sshConnection.ts";
+import { readKamalConfig } from "../../../kamal/configuration/config.ts";
 
 /** What is found in a home: host keys and private keys. */
 const ED25519 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAvEb0S9VxnVGJvnJN0tJhSgyrKFg6nYj0xJ7nVxYzzz";
@@ -81,15 +82,41 @@ test("a line of known_hosts with a marker is no host key", () => {
   );
 });
 
-/** The SSH access of a deploy.yml that names these files. */
-function resolved(...keys: string[]): ReturnType<typeof resolveSshAccess> {
-  const config = { ssh: { user: "root", port: 22, keys } } as unknown as KamalConfig;
-  return resolveSshAccess(config, ["192.0.2.10"], { hostKeys: { "192.0.2.10": ED25519 } });
+/**
+ * The SSH access of a deploy.yml with this `ssh:` block, and what was said about it.
+ * @param secrets Kamal's, by name
+ */
+function accessOf(
+  ssh: string,
+  {
+    hosts = ["192.0.2.10"],
+    args = { hostKeys: { "192.0.2.10": ED25519 } },
+    secrets = {},
+  }: {
+    readonly hosts?: readonly string[];
+    readonly args?: SshArgs;
+    readonly secrets?: Readonly<Record<string, string>>;
+  } = {},
+) {
+  const path = join(home, "config/deploy.yml");
+  const text = `service: shop\nssh: ${ssh}\n`;
+  const config = readKamalConfig({ base: { path, text }, env: {} });
+  const secret = (name: string) => secrets[name] ?? assert.fail(name);
+  const lines: string[] = [];
+  const log = { warn: (line: string) => void lines.push(line) };
+  return { access: resolveSshAccess({ project: { config, secret }, hosts, args }, log), lines };
 }
 
-test("a ~ means the home, whatever characters its path has", () => {
+/** The SSH access of a deploy.yml that names these files. */
+function resolved(...keys: string[]) {
+  return accessOf(JSON.stringify({ keys })).access;
+}
+
+test("a ~ means the home, whatever characters its path has, and is published as it is: another's home is elsewhere", () => {
   writeFileSync(join(home, ".ssh", "own"), BARE);
-  assert.deepEqual(resolved("~/.ssh/own").identityFiles, [join(home, ".ssh", "own")]);
+  const access = resolved("~/.ssh/own");
+  assert.notEqual(access.privateKey, undefined);
+  assert.deepEqual(access.identityFiles, ["~/.ssh/own"]);
 });
 
 test("what is no private key is not taken for one", () => {
@@ -110,4 +137,138 @@ test("what is no private key is not taken for one", () => {
   assert.ok(resolved(...wrong, join(home, "own")).privateKey);
   process.env["SSH_AUTH_SOCK"] = join(home, "agent");
   assert.equal(resolved(...wrong).privateKey, undefined);
+});
+
+/** K18: OpenSSH's settings, in a file that `ssh.config` names. */
+const SETTINGS = `Host shop-db-host
+  HostName 192.0.2.10
+  Port 2222
+  User deploy
+  ProxyJump jump-host
+  IdentityFile ~/own
+Host jump-host
+  HostName 192.0.2.1
+  Port 2200
+  User jumper
+Host pinned
+  HostName 192.0.2.11
+  HostKeyAlias the-pinned
+  UserKnownHostsFile KNOWN
+Host two
+  ProxyJump a,b
+Host command
+  HostName 192.0.2.10
+  ProxyCommand nc %h %p
+Host *
+  User somebody
+  Port 2022
+`;
+const KEYS = { "192.0.2.10": ED25519, "192.0.2.1": ECDSA };
+
+/** With those settings and `own` as a private key. */
+function aliased(hosts: readonly string[], ssh = "", args: SshArgs = { hostKeys: KEYS }) {
+  writeFileSync(join(home, "own"), BARE);
+  const settings = join(home, "settings");
+  writeFileSync(
+    settings,
+    SETTINGS.replace("KNOWN", () => JSON.stringify(join(home, "known"))),
+  );
+  return accessOf(`{ config: settings, keys: [${JSON.stringify(join(home, "own"))}] ${ssh} }`, {
+    hosts,
+    args,
+  });
+}
+
+test("an alias is resolved as OpenSSH does, with its bastion, and keeps its name for Kamal", () => {
+  const { access } = aliased(["shop-db-host"]);
+  const { hosts, proxy } = access;
+  assert.deepEqual(hosts, [
+    { alias: "shop-db-host", host: "192.0.2.10", port: 2222, user: "deploy", hostKey: ED25519 },
+  ]);
+  assert.deepEqual(proxy, { host: "192.0.2.1", port: 2200, user: "jumper", hostKey: ECDSA });
+});
+
+test("what deploy.yml says counts before it", () => {
+  const { access } = aliased(["shop-db-host"], ", user: app, port: 22, proxy: root@jump-host:2201");
+  const [host] = access.hosts;
+  assert.deepEqual([host?.host, host?.user, host?.port], ["192.0.2.10", "app", 22]);
+  assert.deepEqual(access.proxy, { host: "192.0.2.1", port: 2201, user: "root", hostKey: ECDSA });
+});
+
+test("what is said of every host is none of Kamal's: root and 22 stay", () => {
+  const [host] = aliased(["192.0.2.10"]).access.hosts;
+  assert.deepEqual([host?.user, host?.port], ["root", 22]);
+});
+
+test("settings that Kamal does not read are not read", () => {
+  const { access } = accessOf("{ config: false }", {
+    hosts: ["localhost"],
+    args: { hostKeys: { localhost: ED25519 }, privateKey: BARE },
+  });
+  assert.deepEqual([access.hosts[0]?.host, access.proxy], ["localhost", undefined]);
+});
+
+test("a host key is looked up where ssh would", () => {
+  writeFileSync(join(home, "known"), `the-pinned ${ECDSA}\n`);
+  assert.equal(aliased(["pinned"]).access.hosts[0]?.hostKey, ECDSA);
+  writeFileSync(join(home, ".ssh", "known_hosts"), `[192.0.2.10]:2222 ${RSA}\n`);
+  assert.throws(
+    () => aliased(["shop-db-host"], "", {}),
+    /the host key of 192\.0\.2\.10 is of type ssh-rsa/,
+  );
+  rmSync(join(home, ".ssh", "known_hosts"));
+  assert.throws(
+    () => aliased(["shop-db-host"], "", {}),
+    /the host key of \[192\.0\.2\.10\]:2222 is not known.*ssh-keyscan -p 2222 192\.0\.2\.10 prints/,
+  );
+});
+
+test("a key may be given under the alias, too", () => {
+  const { access } = aliased(["pinned"], "", { hostKeys: { pinned: ED25519 } });
+  assert.equal(access.hosts[0]?.hostKey, ED25519);
+});
+
+test("what cannot be followed is said", () => {
+  assert.throws(
+    () => aliased(["two"], "", { hostKeys: { two: ED25519 } }),
+    /reaches two through a,b, but one bastion alone can be followed here\. Give ssh\.proxy to the program/,
+  );
+  const { lines } = aliased(["command"]);
+  assert.match(
+    lines.join(),
+    /reaches command by a ProxyCommand, .* Give ssh\.proxy to the program/,
+  );
+});
+
+test("the key that the settings name for the host is used where deploy.yml names none", () => {
+  writeFileSync(join(home, "own"), BARE);
+  writeFileSync(join(home, "settings"), SETTINGS);
+  const { access } = accessOf("{ config: [settings] }", {
+    hosts: ["shop-db-host"],
+    args: { hostKeys: KEYS },
+  });
+  assert.deepEqual(access.identityFiles, ["~/own"]);
+  assert.ok(access.privateKey);
+});
+
+function textOf(output: pulumi.Output<string> | undefined): Promise<string> {
+  return new Promise((done) => void output?.apply(done));
+}
+
+test("ssh.key_data: the secret that it names, or the key itself", async () => {
+  const secrets = { SSH_PRIVATE_KEY: BARE };
+  const named = accessOf("{ key_data: [SSH_PRIVATE_KEY] }", { secrets });
+  assert.equal(await textOf(named.access.privateKey), BARE);
+  const inline = accessOf(`{ key_data: [${JSON.stringify(BARE)}] }`);
+  assert.equal(await textOf(inline.access.privateKey), BARE);
+});
+
+test("ssh.keys_only beside an agent is said", () => {
+  process.env["SSH_AUTH_SOCK"] = join(home, "agent");
+  assert.match(
+    accessOf("{ keys_only: true }").lines.join(),
+    /^ssh\.keys_only of deploy\.yml is not/,
+  );
+  writeFileSync(join(home, ".ssh", "id_ed25519"), BARE);
+  assert.deepEqual(accessOf("{ keys_only: true }").lines, []);
 });

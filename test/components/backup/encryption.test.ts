@@ -53,6 +53,23 @@ test("that backups are stored in clear is said once, at preview, unless it is me
   }
 });
 
+test("the outputs say whether backups are encrypted, so that one in clear is not taken for one of them", async () => {
+  const { Encryption } = app.components;
+  const encrypts = async (encryption?: Components.Encryption) => {
+    let found: boolean | undefined;
+    await declare(false, () => [
+      app.backup(encryption ? { encryption } : {}).outputs.apply((outputs) => {
+        found = outputs.encrypts;
+      }),
+    ]);
+    return found;
+  };
+  assert.equal(await encrypts(), undefined);
+  assert.equal(await encrypts(Encryption.none()), undefined);
+  assert.equal(await encrypts(Encryption.recipient(RECIPIENT)), true);
+  assert.equal(await encrypts(Encryption.passphrase("correct horse")), true);
+});
+
 test("no encryption, chosen or not, is the same container", async () => {
   const block = async (changes: Partial<Components.PostgresBackupArgs>) =>
     inputs(await backup(changes), ":RenderedBlock")["block"];

@@ -4,11 +4,21 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type * as Components from "../../../components/index.ts";
 import { deployYml, layOutApplication, REGISTRY } from "../application.ts";
-import { type Declared, declare, isSecret, plainText, SECRET_KEY, SIGNING_KEY } from "../mocks.ts";
+import {
+  type Declared,
+  declare,
+  inputs,
+  isSecret,
+  plainText,
+  SECRET_KEY,
+  SIGNING_KEY,
+} from "../mocks.ts";
 
 const PASSWORD = "the-database-password";
 const REGISTRY_PASSWORD = "the-registry-password";
 const PRIVATE_KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nthe-private-key\n";
+
+const KEYS = { accessKeyId: "SCWEXAMPLE", secretAccessKey: "the-secret-key" };
 
 let folder: string;
 let components: typeof Components;
@@ -77,10 +87,16 @@ test("at preview nothing throws on what is not known yet", async () => {
   assert.ok(types.has("docker:index/image:Image"));
 });
 
+test("the image is built for the application's processor, beside its own image", async () => {
+  const { imageName, build } = inputs(await backup(), "docker:index/image:Image");
+  assert.match(String(imageName), /^registry\.example\.com\/shop-db-backup:pg17-/);
+  assert.equal((build as { platform?: string }).platform, "linux/amd64");
+});
+
 test("no secret is handed to the engine in plain", async () => {
   const declared = await backup();
-  for (const { type, name, inputs } of declared) {
-    const text = plainText(inputs);
+  for (const { type, name, inputs: given } of declared) {
+    const text = plainText(given);
     for (const secret of [
       PASSWORD,
       REGISTRY_PASSWORD,
@@ -136,6 +152,74 @@ test("a destination gets a container of its own, because Kamal's names lack it",
   assert.equal(state?.inputs["envFile"], ".kamal/apps/shop-staging/env/accessories/db_backup.env");
   const block = declared.find(({ type }) => type.endsWith(":RenderedBlock"));
   assert.equal(block?.inputs["file"], join(folder, "config/deploy.staging.yml"));
+});
+
+test("in a secrets file for all destinations each has a block and names of its own, whatever the program calls its backup", async () => {
+  const settings = "env:\n  clear:\n    RAILS_ENV: other\n";
+  const written = [];
+  for (const destination of ["production", "staging"]) {
+    writeFileSync(join(folder, `config/deploy.${destination}.yml`), settings);
+    const secrets = `POSTGRES_PASSWORD='${PASSWORD}'\nKAMAL_REGISTRY_PASSWORD='${REGISTRY_PASSWORD}'\n`;
+    writeFileSync(join(folder, `.kamal/secrets.${destination}`), secrets);
+    const secretsFile = join(folder, ".kamal/secrets-common");
+    const declared = await backup({
+      kamal: { config: join(folder, "config/deploy.yml"), destination, secretsFile },
+    });
+    const secretsBlock = declared.find(({ type }) => type.endsWith(":SecretsBlock"))?.inputs;
+    const block = declared.find(({ type }) => type.endsWith(":RenderedBlock"))?.inputs["block"];
+    const [, from] = /- S3_ACCESS_KEY_ID:(\w+)/.exec(block as string) ?? [];
+    assert.match(JSON.stringify(secretsBlock?.["block"]), new RegExp(`${from}='`));
+    written.push([secretsBlock?.["name"], from]);
+  }
+  assert.deepEqual(written, [
+    ["shop-production", "DB_BACKUP_PRODUCTION_S3_ACCESS_KEY_ID"],
+    ["shop-staging", "DB_BACKUP_STAGING_S3_ACCESS_KEY_ID"],
+  ]);
+});
+
+test("secrets as look-ups of the stack's outputs: a line for each, and an output for each line, whatever is declared", async () => {
+  const elsewhereAsWell = { name: "shop-copies", region: "fr-par", ...KEYS };
+  const { Encryption } = components;
+  const kamal = { config: join(folder, "config/deploy.yml"), secrets: "outputs" } as const;
+  const arrangements: Record<string, Partial<Components.PostgresBackupArgs>> = {
+    little: {},
+    "much, and a password that Kamal does not know": {
+      copy: { bucket: elsewhereAsWell },
+      encryption: Encryption.passphrase("correct horse"),
+      notices: { pingUrl: "https://example.com/p", webhookUrl: "https://example.com/w" },
+      postgres: { password: "another" },
+    },
+    "recipients have no secret": {
+      encryption: Encryption.recipient(
+        "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p",
+      ),
+    },
+  };
+  for (const [what, changes] of Object.entries(arrangements)) {
+    let names: string[] = [];
+    const declared = await declare(false, () => {
+      const made = make({ ...changes, kamal });
+      names = Object.keys(made.secretOutputs);
+      return [made.outputs, ...Object.values(made.secretOutputs)];
+    });
+    const written = inputs(declared, ":SecretsBlock");
+    assert.equal(written["confidential"], false, what);
+    const lines = (written["block"] as { value: string }).value.trimEnd().split("\n");
+    assert.deepEqual(
+      lines.toSorted(),
+      names
+        .map(
+          (name) =>
+            `${name}=$(pulumi stack output ${name} --stack organization/kamal-postgres-backup/test --show-secrets)`,
+        )
+        .toSorted(),
+      what,
+    );
+  }
+});
+
+test("secrets that are written down are no outputs", () => {
+  assert.deepEqual(make().secretOutputs, {});
 });
 
 test("transform reaches a child's arguments", async () => {

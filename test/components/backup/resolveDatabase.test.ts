@@ -79,6 +79,16 @@ const READ: readonly (readonly [what: string, given: Case, expected: Expected])[
     { user: "app", names: ["other"], password: "pw", passwordFrom: "DB_PW" },
   ],
   [
+    "commands are run where the program says so",
+    {
+      db: "env: { clear: { POSTGRES_DB: app }, secret: [POSTGRES_USER, POSTGRES_PASSWORD] }",
+      secrets:
+        "ALL=$(echo 'app pw')\nPOSTGRES_USER=app\nPOSTGRES_PASSWORD=a-$(echo $ALL | cut -d ' ' -f 2)\n",
+      changes: { kamal: { config: "", runSecretCommands: true } },
+    },
+    { user: "app", password: "a-pw", passwordFrom: "POSTGRES_PASSWORD" },
+  ],
+  [
     "a default stands for what is said nowhere",
     { db: PASSWORD, secrets: "POSTGRES_PASSWORD=pw\n" },
     { host: "shop-db", port: 5432, user: "postgres", network: "kamal", hosts: ["192.0.2.10"] },
@@ -211,7 +221,7 @@ const WRONG: readonly (readonly [what: string, given: Case, sentence: RegExp])[]
       db: "env: { clear: { POSTGRES_DB: app }, secret: [POSTGRES_USER, POSTGRES_PASSWORD] }",
       secrets: "POSTGRES_USER=$(pass user)\nPOSTGRES_PASSWORD=pw\n",
     },
-    /secrets: secret POSTGRES_USER is made by a command, .* Give postgres\.user to the program/,
+    /secrets: secret POSTGRES_USER is made by a command, .* Give postgres\.user to the program, as a secret of the stack, or set kamal\.runSecretCommands/,
   ],
   [
     "K9: a database that a command makes",
@@ -220,6 +230,15 @@ const WRONG: readonly (readonly [what: string, given: Case, sentence: RegExp])[]
       secrets: "POSTGRES_DB=$(pass db)\nPOSTGRES_PASSWORD=pw\n",
     },
     /secret POSTGRES_DB is made by a command, .* Give database to the program/,
+  ],
+  [
+    "a command that fails",
+    {
+      db: PASSWORD,
+      secrets: "POSTGRES_PASSWORD=$(echo locked >&2; exit 3)\n",
+      changes: { kamal: { config: "", runSecretCommands: true } },
+    },
+    /^a command in Kamal's secrets failed: echo: locked\. Run kamal secrets print in /,
   ],
   [
     "a user in a file of the container",

@@ -142,6 +142,8 @@ export class AgentContainer {
         ...["run", "--detach", "--name", this.name, "--network", "kamal"],
         ...["--label", `${sandboxLabel}=${world.id}`, ...envWords(all)],
         ...["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"],
+        // Docker looks five times as often as the image asks it to, and judges by as many looks.
+        ...["--health-interval", "2s"],
         ...["--memory", "256m", "--stop-timeout", "30", ...options, image],
       ],
       { env: all },

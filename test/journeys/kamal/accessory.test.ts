@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { after, before, test } from "node:test";
-import { docker } from "../../sandbox/host/docker.ts";
-import { kamal } from "../../sandbox/services/kamal.ts";
-import { outputsOf, runCli } from "../../sandbox/stack/actors.ts";
-import { begin, type Journey } from "../support/journey.ts";
+import { docker } from "../../../sandbox/host/docker.ts";
+import { kamal } from "../../../sandbox/services/kamal.ts";
+import { outputsOf, runCli } from "../../../sandbox/stack/actors.ts";
+import { begin, type Journey } from "../../support/journey.ts";
 
 let journey: Journey;
 let container: string;
