@@ -3,6 +3,9 @@ import { createInterface } from "node:readline";
 import { pipeline, type Readable, type Writable } from "node:stream";
 import { Problem } from "./problem.ts";
 
+/** Somebody else has ended the program with a signal. */
+export class ProgramKilled extends Problem {}
+
 export interface Outcome {
   readonly code: number;
   /** The last 64 KiB. */
@@ -125,7 +128,7 @@ export function runProgram(
       forget();
       await read;
       if (failure !== undefined) reject(failure);
-      else if (code === null) reject(new Problem(`${program} was stopped by ${signal}.`));
+      else if (code === null) reject(new ProgramKilled(`${program} was stopped by ${signal}`));
       else resolve({ code, stderr });
     });
   });

@@ -3,9 +3,9 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import type { Writable } from "node:stream";
-import { type Lifeline, type Outcome, runProgram } from "../process.ts";
+import { type Lifeline, type Outcome, ProgramKilled, runProgram } from "../process.ts";
 import { type Configuration, sshArguments } from "./command.ts";
-import { sshProblem } from "./errors.ts";
+import { connectionLost, sshProblem } from "./errors.ts";
 import { checkPrivateKey, writePrivateKey } from "./keys.ts";
 import { knownHostsLines } from "./knownHosts.ts";
 import { addressOf, type Route } from "./route.ts";
@@ -70,6 +70,8 @@ export async function runOnHost(
           exceeded: `${addressOf(route)} was not done after ${minutes} min. Look at the host: it may be overloaded or cut off.`,
         },
       }),
+    }).catch((error: unknown) => {
+      throw error instanceof ProgramKilled ? connectionLost(route, error.message) : error;
     });
     // The code is ssh's own; a command that ends with it is taken for a broken connection.
     if (outcome.code === 255) {

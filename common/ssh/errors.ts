@@ -26,6 +26,13 @@ const REFUSAL = /^\S+@\S+: Permission denied \(/;
 const SERVER_REFUSAL =
   /^(Received disconnect|Disconnected)\b.*(too many authentication failures|no supported authentication)/i;
 
+/** @param reason in ssh's words, or what has become of ssh */
+export function connectionLost(route: Route, reason: string): ConnectionLost {
+  return new ConnectionLost(
+    `ssh ${addressOf(route)}: the connection was lost (${reason}). What was started there may still be running: look before you try again, with docker ps on the host or kamal-postgres-backup list.`,
+  );
+}
+
 /**
  * What ssh's exit code 255 means, in a sentence for the reader of `pulumi up` and of the command line alike. A command on
  * the host may end with the same code, and write the same words: they count only in ssh's own messages.
@@ -60,9 +67,7 @@ export function sshProblem(
       ? `${route.proxy?.host} cannot connect to it`
       : (linesOf(stderr).at(-1) ?? lines[0]));
   if (reason !== undefined && isLoss(reason, lines)) {
-    return new ConnectionLost(
-      `${where}: the connection was lost (${reason}). What was started there may still be running: look before you try again, with docker ps on the host or kamal-postgres-backup list.`,
-    );
+    return connectionLost(route, reason);
   }
   return new Problem(
     `${where}: the host cannot be reached (${reason ?? "no reason given"}). Check the address, ssh.port of deploy.yml, the network and the server. If the way to it was changed in deploy.yml or the program, run pulumi up --refresh=false once.`,

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
+import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { encodeBech32 } from "../../../common/age/bech32.ts";
@@ -262,6 +262,23 @@ test("restore: a cut stream never says Restored", async (t) => {
   assert.equal(code, 1);
   assert.doesNotMatch(stdout, /Restored/);
   assert.match(stderr, /ended without a result/);
+});
+
+test("restore: an ssh that somebody kills has lost the connection, and what becomes of the run is said", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.backups(entryOf("2026-11-24T03:15:02"));
+  await rename(join(outside.folder, "ssh"), join(outside.folder, "ssh.alive"));
+  const script = `#!/bin/sh
+case "$*" in *"agent restore"*) kill -9 $$;; esac
+exec "$(dirname "$0")/ssh.alive" "$@"
+`;
+  await writeFile(join(outside.folder, "ssh"), script, { mode: 0o755 });
+  const { code, stderr } = await outside.run(["restore", "--yes"]);
+  assert.equal(code, 1);
+  assert.match(
+    stderr,
+    /the connection was lost \(ssh was stopped by SIGKILL\).* It stops by itself within about a/,
+  );
 });
 
 test("restore: the newest not after a time, with a private key that is no argument", async (t) => {
