@@ -97,11 +97,11 @@ test("drift, status and list work with the key that only the stack's state has",
   assert.ok(!called.includes(secret));
 });
 
-test("status asks the host three times, but is refused once", { skip }, async (t) => {
+test("status asks the host four times, but is refused once", { skip }, async (t) => {
   const outside = await open(t);
   assert.equal((await outside.run(["status"])).code, 0);
   assert.equal(await refusals(), 1);
-  assert.equal((await server.log()).match(/Accepted publickey/g)?.length, 3);
+  assert.equal((await server.log()).match(/Accepted publickey/g)?.length, 4);
 });
 
 test("with a key that the server lets in the state is not read", { skip }, async (t) => {

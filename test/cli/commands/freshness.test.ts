@@ -422,7 +422,7 @@ test("where everything was replaced since signing began, no backup counts, and t
   await put(bucket, hoursAgo(7), "shop_production", parseSigningKeys(EARLIER, "k"));
   await put(bucket, hoursAgo(1));
   const { stdout, code } = await outside.run(["list"]);
-  assert.equal(code, 0);
+  assert.equal(code, 7);
   assert.match(stdout, /no backup counts; of .* its manifest is not signed.*RPO 26 h: missed\n/);
   assert.match(stdout, /signed with an unknown key/);
   const drift = await outside.run(["drift"]);
