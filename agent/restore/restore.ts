@@ -44,6 +44,7 @@ export async function restore(
     await requirePrimary(maintenance);
     await takeRestoreLock(maintenance);
     const plan = await makePlan(context, maintenance, options);
+    context.stopAfter?.(plan.limitHours, "--max-hours");
     const seen = { ...context, store: plan.store };
     announce(report, plan);
     // Before the question: what the server refuses, and what it cannot give, are reasons for the answer.
