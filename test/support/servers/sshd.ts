@@ -23,6 +23,8 @@ export interface TestSshd {
   readonly keyFile: string;
   /** The server's public key, as a line `ssh-ed25519 AAAA...`. */
   readonly hostKey: string;
+  /** The private half of it. */
+  readonly hostPrivateKey: string;
   /** What the server wrote so far: one line a login. */
   log(): Promise<string>;
   stop(): Promise<void>;
@@ -45,6 +47,8 @@ export interface SshdOptions {
   readonly command?: string;
   /** The key to let in, as that of another server's. @default a new one */
   readonly privateKey?: string;
+  /** The server's own key, as that of an earlier one. @default a new one */
+  readonly hostPrivateKey?: string;
   /** Network namespace in which it listens, with a port: every one is free there. @default this machine's own */
   readonly namespace?: string;
   /** @default a free one */
@@ -57,10 +61,8 @@ export interface SshdOptions {
 export async function startSshd(options: SshdOptions = {}): Promise<TestSshd> {
   const { address = "127.0.0.1", namespace, user = userInfo().username } = options;
   const dir = await mkdtemp(join(tmpdir(), "kpb-sshd-"));
-  await makeKey(join(dir, "host"));
-  await (options.privateKey
-    ? keepKey(join(dir, "user"), options.privateKey)
-    : makeKey(join(dir, "user")));
+  await keyIn(join(dir, "host"), options.hostPrivateKey);
+  await keyIn(join(dir, "user"), options.privateKey);
   // The server reads what lets a user in as that user.
   await chmod(dir, 0o711);
   const port = options.port ?? (await freePort(address));
@@ -112,17 +114,18 @@ export async function startSshd(options: SshdOptions = {}): Promise<TestSshd> {
     privateKey: await readFile(join(dir, "user"), "utf8"),
     keyFile: join(dir, "user"),
     hostKey: `${type} ${key}`,
+    hostPrivateKey: await readFile(join(dir, "host"), "utf8"),
     log: () => readFile(log, "utf8"),
     stop,
   };
 }
 
-/** A new ed25519 key pair: `path` and `path.pub`. */
-async function makeKey(path: string): Promise<void> {
-  await execute("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", path]);
-}
-
-async function keepKey(path: string, privateKey: string): Promise<void> {
+/** A pair of keys, `path` and `path.pub`: the given one, or a new one of ed25519. */
+async function keyIn(path: string, privateKey: string | undefined): Promise<void> {
+  if (privateKey === undefined) {
+    await execute("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", path]);
+    return;
+  }
   await writeFile(path, privateKey, { mode: 0o600 });
   await writeFile(`${path}.pub`, (await execute("ssh-keygen", ["-y", "-f", path])).stdout);
 }
