@@ -203,7 +203,7 @@ test("drift: data that cannot be judged breaks the check only where no drift is 
   assert.equal(broken.code, 1);
   assert.match(
     broken.stderr,
-    /^error: access denied\. The bucket could not be asked either: the stack has made no key.*\n$/,
+    /^error: access denied\. The bucket could not be asked either: the stack.s state holds no key for it\.\n$/,
   );
   await outside.answer("refresh", { out: await recorded("drift") });
   const known = await outside.run(["drift"]);

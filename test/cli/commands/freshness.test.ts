@@ -175,7 +175,7 @@ test("drift: the copies are read from their own bucket, with its own key", async
   assert.deepEqual(seen, { backups: "bucket", copies: null });
   assert.match(
     notes[1],
-    /^the age of the newest copy could not be judged: there is no container.*The bucket could not be asked either: the stack has made no key/,
+    /^the age of the newest copy could not be judged: there is no container.*The bucket could not be asked either: the stack.s state holds no key/,
   );
 });
 
