@@ -161,6 +161,10 @@ function describeProgram(terminal: Terminal, exit: (code: number) => void): Comm
       "not this table, * for any characters; several times",
       several,
     )
+    .option(
+      "--max-hours <number>",
+      "stop it when it has taken so long (default: 24, or 1 for each 10 GB of the database)",
+    )
     .option("--dry-run", "check everything and show what would be done, but change nothing")
     .option("--yes", "do not ask")
     .action(async (time: string[], { owner, ...options }, command: Command) => {

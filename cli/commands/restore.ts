@@ -55,6 +55,8 @@ export interface RestoreOptions extends CopyOption {
   readonly schema?: readonly string[];
   /** Not these tables, with `*` for any characters. */
   readonly excludeTable?: readonly string[];
+  /** Hours after which the agent stops it, as they were typed. @default 24, or 1 for each 10 GB of the database */
+  readonly maxHours?: string;
   /** Checks everything and changes nothing. @default false */
   readonly dryRun?: boolean;
   /** Goes on without asking. @default false */
@@ -109,6 +111,7 @@ export async function restore(
     ...(options.acceptOrigin ? ["--accept-origin"] : []),
     ...(options.serverLocale ? ["--server-locale"] : []),
     ...(options.scratch === undefined ? [] : ["--scratch", options.scratch]),
+    ...(options.maxHours === undefined ? [] : ["--max-hours", options.maxHours]),
     ...partArguments(options),
     ...identity.args,
   ];

@@ -360,7 +360,17 @@ test("restore --keep-going: what failed, what became of it, and an exit code of 
     notRestored: ["rows of public.t: 1 rows instead of 2"],
   };
   await outside.answer("restore", { out: [saved], code: 2 });
-  const words = ["--into", "saved", "--keep-going", "--no-owner", "--role", "app", "--yes"];
+  const words = [
+    "--into",
+    "saved",
+    "--max-hours",
+    "2.5",
+    "--keep-going",
+    "--no-owner",
+    "--role",
+    "app",
+    "--yes",
+  ];
   const parts = ["--schema", "a", "--schema", "b", "--exclude-table", "log.*"];
   const { code, stdout, stderr } = await outside.run(["restore", ...words, ...parts]);
   assert.equal(code, 2, stderr);
@@ -373,7 +383,7 @@ test("restore --keep-going: what failed, what became of it, and an exit code of 
   assert.match(stdout, /Failed: INDEX public\.i \(no\)\n/);
   const call = ((await outside.calls("ssh")).at(-1) ?? []).join(" ");
   for (const given of [
-    "--into saved",
+    "--into saved --max-hours 2.5",
     "--keep-going",
     "--no-owner",
     "--role app",
