@@ -148,7 +148,8 @@ describe("notifications", { skip: unavailable, timeout: 900_000 }, () => {
 
   it("tries again when the receiver is out of order for a moment", async () => {
     const env = await environment();
-    receiver.answers = [503, 503, 503, 503];
+    // Two, whichever requests get them: none has all its three tries refused.
+    receiver.answers = [503, 503];
     const outcome = await agent(env, "backup");
     assert.equal(outcome.code, 0);
     assert.equal(outcome.stderr, "");
@@ -202,15 +203,14 @@ describe("notifications", { skip: unavailable, timeout: 900_000 }, () => {
       const child = startAgent(env, "backup", "--json");
       const ended = outcomeOf(child);
       await progressOf(child, "upload");
-      const stopped = performance.now();
       child.kill("SIGTERM");
       // A second signal neither cuts the first one's work short nor kills.
       setTimeout(() => child.kill("SIGTERM"), 100);
       const outcome = await ended;
       // Null: the second one came when the process had done its work and was on its way out. A shell says 143 to both.
       assert([143, null].includes(outcome.code), `exit code ${outcome.code}`);
-      assert(performance.now() - stopped < 8_000);
-      assert(receiver.paths().includes(`POST /${TOKEN}/fail`), receiver.paths().join());
+      const posted = receiver.paths().filter((path) => path === `POST /${TOKEN}/fail`);
+      assert.equal(posted.length, 1, "one try, and no waiting for another");
       assert.deepEqual(await world.keys(env["S3_BUCKET"] ?? ""), []);
       assert.equal(await world.unfinishedUploads(env["S3_BUCKET"] ?? ""), 0);
     }
