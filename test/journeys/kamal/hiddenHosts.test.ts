@@ -5,15 +5,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type * as pulumi from "@pulumi/pulumi";
-import { AwsBackupBucket, PostgresBackup, Retention } from "../../components/index.ts";
-import { up } from "../../sandbox/commands/up.ts";
-import { docker } from "../../sandbox/host/docker.ts";
-import { commandWrapper } from "../../sandbox/services/ssh.ts";
-import { query, runCli } from "../../sandbox/stack/actors.ts";
-import { openStack, resolved, type SandboxStack } from "../../sandbox/stack/engine.ts";
-import type { World } from "../../sandbox/world/world.ts";
-import { type HiddenHosts, hideHosts, noNamespaces } from "../support/servers/namespaces.ts";
-import { startSshd, type TestSshd } from "../support/servers/sshd.ts";
+import { AwsBackupBucket, PostgresBackup, Retention } from "../../../components/index.ts";
+import { up } from "../../../sandbox/commands/up.ts";
+import { docker } from "../../../sandbox/host/docker.ts";
+import { commandWrapper } from "../../../sandbox/services/ssh.ts";
+import { query, runCli } from "../../../sandbox/stack/actors.ts";
+import { openStack, resolved, type SandboxStack } from "../../../sandbox/stack/engine.ts";
+import type { World } from "../../../sandbox/world/world.ts";
+import { type HiddenHosts, hideHosts, noNamespaces } from "../../support/servers/namespaces.ts";
+import { startSshd, type TestSshd } from "../../support/servers/sshd.ts";
 
 /**
  * Two hosts of one accessory, which only the bastion reaches: each has a backup of its own. The bastion has a user, a port, a host
