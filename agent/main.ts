@@ -330,6 +330,7 @@ program.hook("preAction", (_, action) => {
   if (log !== undefined) report = loggedReport(report, action.name(), log, redact);
   if (action.opts<{ attached?: boolean }>().attached !== true) return;
   attachment = attachTo(process.stdin, stop);
+  report.event({ event: "attached" });
 });
 stop.onDeadline(() => {
   const sentence = `${stoppedBy()}; it did not end in time, so something unfinished may be left. The next run of the same command removes it.`;

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { parseSigningKeys, type SigningKey } from "../../common/contracts/manifestMac.ts";
+import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
 import { Problem } from "../../common/problem.ts";
 import type { Credentials } from "../../storage/s3/credentials.ts";
 import { type StackChoice, stackState } from "./pulumi.ts";
@@ -25,6 +26,18 @@ const keysSchema = z.object({
   }),
 });
 
+/** The inputs of `KeyProbe` that matter here: each bucket's key is tried, also one that was given to the program. */
+const probeSchema = z.object({
+  type: z.literal("pulumi-nodejs:dynamic/kamal-postgres-backup:KeyProbe"),
+  inputs: z.object({
+    bucket: text,
+    prefix: text,
+    access: text,
+    accessKeyId: text,
+    secretAccessKey: text,
+  }),
+});
+
 /** What matters here of `SigningKey`: its parent is the backup. */
 const signingSchema = z.object({
   type: z.literal("pulumi-nodejs:dynamic/kamal-postgres-backup:SigningKey"),
@@ -36,15 +49,25 @@ const signingSchema = z.object({
   }),
 });
 
+/** Private keys of a host and of the bastions in front of it; one without takes that of the host. */
+export interface SshKeys {
+  readonly privateKey?: string | undefined;
+  readonly proxy?: SshKeys | undefined;
+}
+
+const sshKeysSchema: z.ZodType<SshKeys> = z.object({
+  privateKey: z.preprocess(shown, z.string().optional()),
+  get proxy() {
+    return sshKeysSchema.optional();
+  },
+});
+
 /** The inputs of `AccessoryState` that matter here: there is one for each host, and it is always made. */
 const accessorySchema = z.object({
   type: z.literal("pulumi-nodejs:dynamic/kamal-postgres-backup:AccessoryState"),
   inputs: z.object({
     container: text,
-    target: z.preprocess(
-      shown,
-      z.object({ host: text, privateKey: z.preprocess(shown, z.string().optional()) }),
-    ),
+    target: z.preprocess(shown, z.intersection(z.object({ host: text }), sshKeysSchema)),
   }),
 });
 /** What was replaced, and waits for its deletion: its secrets no longer hold (apitype.ResourceV3 of Pulumi 3). */
@@ -54,22 +77,34 @@ const stateSchema = z.object({
 });
 
 /**
- * The key that may read and is never on the host, as the stack's state holds it. The outputs cannot: one secret in them
- * would hide them all.
- * @param writerKeyId of the container's key that was made together with it
- * @returns undefined where the stack has made none, as for a bucket with keys of its own
+ * A key that may read the bucket, as the stack's state holds it: the one that was made for that and is never on the host, else
+ * the container's own, which was given to the program. The outputs cannot hold it: one secret in them would hide them all.
+ * @param backup whose bucket it is for
+ * @returns or why there is none, in a clause
  * @throws Problem when Pulumi does not show the state, or writes it in an unknown form
  */
 export async function readerKey(
   stack: StackChoice,
-  writerKeyId: string,
-): Promise<Credentials | undefined> {
-  for (const resource of await resourcesOf(stack)) {
+  { writerKeyId, location }: Pick<BackupOutputs, "writerKeyId" | "location">,
+): Promise<Credentials | { none: string }> {
+  const resources = await resourcesOf(stack);
+  for (const resource of resources) {
     const keys = keysSchema.safeParse(resource).data?.outputs;
     if (keys?.accessKeyId !== writerKeyId) continue;
     return { accessKeyId: keys.readerAccessKeyId, secretAccessKey: keys.readerSecretAccessKey };
   }
-  return undefined;
+  for (const resource of resources) {
+    const probed = probeSchema.safeParse(resource).data?.inputs;
+    if (probed?.accessKeyId !== writerKeyId || probed.bucket !== location.bucket) continue;
+    if (probed.prefix !== location.prefix) continue;
+    if (probed.access === "append-only") {
+      return {
+        none: "the key that the program was given may only add, and the stack has made none that reads",
+      };
+    }
+    return { accessKeyId: probed.accessKeyId, secretAccessKey: probed.secretAccessKey };
+  }
+  return { none: "the stack's state holds no key for it" };
 }
 
 /** By which keys a backup is signed, and since when. */
@@ -97,23 +132,28 @@ export async function signingKeys(stack: StackChoice, name: string): Promise<Sig
 }
 
 /**
- * The private SSH key that the program was given, or has found in a file where it ran. It opens the bastion, too.
+ * The private SSH keys that the program was given, or has found in files where it ran.
  * @param container name of the container on the host
  * @returns undefined where the program left it to the SSH agent, or the stack has no such container on this host
  * @throws Problem when Pulumi does not show the state, or writes it in an unknown form
  */
-export async function sshPrivateKey(
+export async function sshKeys(
   stack: StackChoice,
   container: string,
   host: string,
-): Promise<string | undefined> {
+): Promise<SshKeys | undefined> {
   for (const resource of await resourcesOf(stack)) {
     const inputs = accessorySchema.safeParse(resource).data?.inputs;
     if (inputs?.container === container && inputs.target.host === host) {
-      return inputs.target.privateKey;
+      const { target } = inputs;
+      return hasKey(target) ? target : undefined;
     }
   }
   return undefined;
+}
+
+function hasKey({ privateKey, proxy }: SshKeys): boolean {
+  return privateKey !== undefined || (proxy !== undefined && hasKey(proxy));
 }
 
 async function resourcesOf(stack: StackChoice): Promise<readonly unknown[]> {

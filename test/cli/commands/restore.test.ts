@@ -29,7 +29,9 @@ test("restore shows the plan and asks for the database's name; another answer ch
   assert.match(wrong.stderr, plan);
   assert.match(wrong.stderr, /error: "shop" is not "shop_production"; nothing was changed\.\n$/);
   const stopped = await outside.run(["restore"], {}, "\u0003");
-  assert.match(stopped.stderr, /error: nothing was changed\.\n$/);
+  assert.equal(stopped.code, 130);
+  assert.match(stopped.stderr, /error: interrupted; nothing was changed\.\n$/);
+  assert.doesNotMatch(wrong.stderr + stopped.stderr, /✔/, "a wrong answer has no tick");
   assert.deepEqual(await outside.replies("restore"), ["no", "no"]);
 
   const right = await outside.run(["restore", "--json"], {}, "shop_production\n");
@@ -125,9 +127,9 @@ test("restore: what is found to be lost after the question is asked about, and n
     agreed.stderr,
     /Put it in the place of the live one all the same\?\nWill not be restored: ACL public/,
   );
-  for (const [answer, sentence] of [
-    ["no\n", /error: "no" is not "shop_production"; "shop_production" was not touched\.\n$/],
-    ["\u0003", /error: "shop_production" was not touched\.\n$/],
+  for (const [answer, exit, sentence] of [
+    ["no\n", 1, /error: "no" is not "shop_production"; "shop_production" was not touched\.\n$/],
+    ["\u0003", 130, /error: interrupted; "shop_production" was not touched\.\n$/],
   ] as const) {
     const { code, stderr, stdout } = await outside.run(
       ["restore"],
@@ -135,7 +137,7 @@ test("restore: what is found to be lost after the question is asked about, and n
       "shop_production\n",
       answer,
     );
-    assert.equal(code, 1);
+    assert.equal(code, exit);
     assert.match(stderr, sentence);
     assert.equal(stdout, "");
   }
