@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { rmSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
@@ -148,6 +148,39 @@ test("two bastions in a row, one with a key of its own, are set; the resource th
   assert.match(String(removal), /docker rm -f "\$name"/);
   const { create, update, delete: gone } = inputs(resources, "command:remote:Command");
   assert.deepEqual([create, update, gone], [undefined, undefined, undefined]);
+});
+
+test("the registry, the image's repository and its processor are set", async () => {
+  const { resources } = await configured({
+    existingBucket: `{ ${BUCKET} }`,
+    registryServer: "ghcr.io",
+    registryUsername: "deployer",
+    registryPassword: "the-registry-password",
+    imageRepository: "ghcr.io/you/nightly",
+    platform: "linux/arm64",
+  });
+  const image = inputs(resources, "docker:index/image:Image");
+  assert.match(String(image["imageName"]), /^ghcr\.io\/you\/nightly:pg17-/);
+  assert.equal((image["build"] as { platform: string }).platform, "linux/arm64");
+  assert.deepEqual((image["registry"] as { value: unknown }).value, {
+    server: "ghcr.io",
+    username: "deployer",
+    password: "the-registry-password",
+  });
+});
+
+test("of several databases in deploy.yml the named accessory is taken", async () => {
+  const other = join(folder, "config/several.yml");
+  const second =
+    "  main:\n    image: postgres:16\n    host: 192.0.2.10\n    env: { secret: [POSTGRES_PASSWORD] }\n";
+  writeFileSync(other, `${DEPLOY}${second}`);
+  const settings = { existingBucket: `{ ${BUCKET} }`, build: "host", kamalConfig: other };
+  await assert.rejects(
+    configured(settings),
+    /several accessories .* kamal-postgres-backup:databaseAccessory/,
+  );
+  const { block } = await configured({ ...settings, databaseAccessory: "main" });
+  assert.match(block, /POSTGRES_HOST: shop-main\n/);
 });
 
 test("the key that signs is renewed by a word of its own, and earlier ones are a secret of the stack", async () => {
