@@ -48,6 +48,16 @@ async function configured(settings: Record<string, string>, preview = false) {
   return { block: String(block), outputs, resources };
 }
 
+/** The arguments that this configuration comes to. */
+function backupWith(settings: Record<string, string>) {
+  configure(settings);
+  try {
+    return backupArgs("backup", new pulumi.Config("kamal-postgres-backup"));
+  } finally {
+    pulumi.runtime.setAllConfig({});
+  }
+}
+
 const BUCKET =
   '"name": "shop-backups", "endpoint": "https://s3.fr-par.scw.cloud", "region": "fr-par"';
 
@@ -225,6 +235,19 @@ test("what a backup comes to is estimated from its size", async () => {
   const settings = { existingBucket, backupBytes: "20000000000" };
   const said = await overhear(() => configured(settings, true));
   assert.match(said.join("\n"), /memory "256m" does not suffice for a database of 100\.0 GB/);
+});
+
+test("the price of storage is a fraction, and nothing else is taken for one", async () => {
+  const price = (usdPerGbMonth: string) =>
+    backupWith({ existingBucket: `{ ${BUCKET} }`, usdPerGbMonth }).usdPerGbMonth;
+  assert.equal(price("0.023"), 0.023);
+  assert.equal(price(""), undefined);
+  for (const wrong of ["cheap", "-1", "0,02"]) {
+    assert.throws(
+      () => price(wrong),
+      /^Problem: kamal-postgres-backup:usdPerGbMonth ".*" is no price\. Give US dollars/,
+    );
+  }
 });
 
 test("no encryption, said or not; recipients beside it are refused", async () => {
