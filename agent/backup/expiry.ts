@@ -10,7 +10,12 @@ import { deleteBackup } from "../../storage/catalogue/deleteBackup.ts";
 import { listJudged } from "../../storage/catalogue/judgeOrigin.ts";
 import { isDenied } from "../../storage/s3/errors.ts";
 import { trustOf } from "../archive/trust.ts";
-import { type AgentContext, CopyFailed, type DestinationName } from "../runtime/context.ts";
+import {
+  type AgentContext,
+  CopyFailed,
+  type DestinationName,
+  untilStopped,
+} from "../runtime/context.ts";
 import { clearRemark, setRemark } from "../runtime/healthRecord.ts";
 import type { DestinationResults } from "./destinationResults.ts";
 
@@ -108,13 +113,14 @@ async function deleteExpiredIn(
   let deleted = 0;
   try {
     const enough = keep.atLeast;
-    const entries = await listJudged(store, database, trustOf(settings), {
+    const listing = listJudged(store, database, trustOf(settings), {
       enough,
       onUnread: ({ stamp }, reason) =>
         report.warn(
           `the ${WORDS[name].one} of ${stamp} stays for now, whatever its age: ${reason}`,
         ),
     });
+    const entries = await untilStopped(signal, listing);
     expired = expiredBackups(entries, keep, new Date());
     for (const entry of expired.toReversed()) {
       signal.throwIfAborted();
