@@ -3,6 +3,7 @@ import {
   restoreRecordSchema,
 } from "../../../common/contracts/restoreRecord.ts";
 import { messageOf } from "../../../common/problem.ts";
+import { recordKey, recordStem } from "../../../storage/catalogue/objectKeys.ts";
 import { readStart } from "../../../storage/s3/download.ts";
 import { explain } from "../../../storage/s3/errors.ts";
 import type { ObjectStore } from "../../../storage/s3/objectStore.ts";
@@ -15,8 +16,6 @@ import type { AgentEvent } from "../../runtime/reporter.ts";
 const LONGEST_BYTES = 16 * 1024;
 /** So many are read at most. */
 const MOST_READ = 50;
-
-const folderOf = ({ address }: ObjectStore) => `${address.prefix}/restores/`;
 
 /**
  * Runs a restore or an undo, and stores what became of it in the bucket: when, from which backup, how long it took. The
@@ -66,17 +65,14 @@ async function storeRecord(
   { store, report, signal }: AgentContext,
   record: RestoreRecord,
 ): Promise<void> {
-  const { action, database, startedAt } = record;
-  // Milliseconds: two tries may fall into one second.
-  const stamp = startedAt.replace("Z", "");
-  const key = `${folderOf(store)}${stamp}_${encodeURIComponent(database)}.${action}.json`;
+  const key = recordKey(store.address.prefix, record);
   try {
     const storing = putNew(store, key, `${JSON.stringify(record, null, 2)}\n`, "application/json");
     // Of a run that was stopped it is the last word; one that is done does not wait for it when it is stopped now.
     await (signal.aborted ? storing : untilStopped(signal, storing));
   } catch (error) {
     report.warn(
-      `the record of this ${action} could not be stored in the bucket: ${messageOf(error)}`,
+      `the record of this ${record.action} could not be stored in the bucket: ${messageOf(error)}`,
     );
   }
 }
@@ -90,7 +86,7 @@ export async function readRecords(
   most: number = MOST_READ,
 ): Promise<RestoreRecord[]> {
   const keys: string[] = [];
-  for await (const { key } of store.list(folderOf(store))) keys.push(key);
+  for await (const { key } of store.list(recordStem(store.address.prefix))) keys.push(key);
   const latest = keys.toSorted().reverse().slice(0, most);
   const records = await Promise.all(latest.map((key) => readRecord(store, key)));
   return records.filter((record) => record !== undefined);
