@@ -449,6 +449,25 @@ test("where everything was replaced since signing began, no backup counts, and t
   assert.match(drift.stdout, /^data +newest backup +RPO 26 h +no backup counts; of /m);
 });
 
+test("list: a manifest above 16 MiB is not read, and hides no other", async (t) => {
+  const bucket = await makeOne("bounded");
+  const outside = await open(t, bucket);
+  await outside.answer("list", GONE);
+  const [large, good] = [hoursAgo(1), hoursAgo(2)];
+  await put(bucket, good);
+  await put(bucket, large);
+  const { prefix, bucket: Bucket } = bucket.location;
+  const Key = manifestKey(prefix, "shop_production", large);
+  await bucket.store.client.send(
+    new PutObjectCommand({ Bucket, Key, Body: Buffer.alloc(17 * 1024 * 1024, " ") }),
+  );
+  const { code, stdout, stderr } = await outside.run(["list"]);
+  // There is no container.
+  assert.equal(code, 7, stderr);
+  assert.match(stderr, /manifest\.json has 18 MB, so it was not read/);
+  assert.match(stdout, new RegExp(`${good.slice(11, 16)}`));
+});
+
 test("while no container that signs could be booted, backups without a signature count as before", async (t) => {
   const bucket = await makeOne("not-begun");
   const outside = await open(t, bucket);

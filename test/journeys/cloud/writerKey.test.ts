@@ -126,7 +126,7 @@ test("a newer backup that is planted with it is shown, passed over, and restored
   const { world, stack } = journey;
   const cli = async (...words: string[]) => {
     const { code, stdout, stderr } = await runCli(stack, words);
-    return { code, stderr, said: JSON.parse(stdout.trim().split("\n").at(-1) ?? "") };
+    return { code, stderr, said: JSON.parse(stdout) };
   };
   const identity = ["--identity", ensureIdentity(world).file];
   const made = await cli("backup", "--json");
