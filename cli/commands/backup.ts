@@ -32,11 +32,10 @@ export async function backup(session: Session, options: BackupOptions): Promise<
     for (const one of copies) printStored(screen, "Copied", one, bucket);
   };
   let expected: number | undefined;
-  if (one && !screen.json) {
-    lastSize(session).then((bytes) => {
-      expected = bytes;
-    });
-  }
+  const asked = one && !screen.json ? lastSize(session) : Promise.resolve(undefined);
+  asked.then((bytes) => {
+    expected = bytes;
+  });
   const running = runAgent(container, args, "backup", {
     onStderrLine: (line) => screen.warn(line),
     onProgress: (event) => screen.progress(describeProgress(event, expected)),
@@ -50,11 +49,16 @@ export async function backup(session: Session, options: BackupOptions): Promise<
       }
     },
   });
-  await running.catch((error: unknown) => {
+  try {
+    await running;
+  } catch (error) {
     // Of several databases or places some may have failed; what is complete is complete.
     if (!one || backup.copy !== undefined) show();
     throw error;
-  });
+  } finally {
+    // Nothing of it outlives the command.
+    await asked;
+  }
   show();
   const [first] = manifests;
   screen.document({
