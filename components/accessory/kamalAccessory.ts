@@ -126,7 +126,8 @@ function createSecretsBlock({ parent, name, args }: Site): SecretsBlock {
  * Boots the container on one host once the blocks are written, and watches it. The resource that watches it comes first: it
  * reaches the host with our own client, whose sentences name the setting, and puts the declared container there. The command
  * then finds it as it should be, and is what removes it again. Its connection is the one by which the host was reached last,
- * so that a colleague's own key is no change.
+ * so that a colleague's own key is no change. It knows no way through several bastions: there it has nothing to do, and is kept
+ * so that a container outlives a change of the way.
  */
 function startOn(
   host: AccessHost,
@@ -136,6 +137,8 @@ function startOn(
   const { parent, name, args, accessory, secrets } = site;
   const { access, names } = args;
   const stdin = bootInputFor(site, host);
+  const removal = removeScript(names.container, envFilePath(names));
+  const isFar = access.proxy?.proxy !== undefined;
   const state = new AccessoryState(
     `${name}-state-${kamalNameOf(host)}`,
     {
@@ -151,6 +154,7 @@ function startOn(
       envFile: envFilePath(names),
       target: toSshTarget(access, host),
       bootInput: stdin,
+      ...(isFar && { removal }),
     },
     { parent, dependsOn: [...blocks] },
   );
@@ -158,10 +162,7 @@ function startOn(
     `${name}-boot-${kamalNameOf(host)}`,
     transformed<command.remote.CommandArgs>(args.transform?.boot, {
       connection: state.target.apply(toCommandConnection),
-      create: bootCommand,
-      update: bootCommand,
-      delete: removeScript(names.container, envFilePath(names)),
-      stdin,
+      ...(!isFar && { create: bootCommand, update: bootCommand, delete: removal, stdin }),
       addPreviousOutputInEnv: false,
       logging: "none",
     }),

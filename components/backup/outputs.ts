@@ -35,7 +35,7 @@ export function outputsOf(options: OutputsOptions): pulumi.Output<BackupOutputs>
         accessory: accessory.key,
         container: accessory.container,
         hosts: access.hosts.map(hopOf),
-        ...(access.proxy && { proxy: access.proxy }),
+        ...(access.proxy && { proxy: hopOf(access.proxy) }),
         identityFiles: [...access.identityFiles],
         location,
         writerKeyId,

@@ -19,6 +19,7 @@ import { isTrackedByGit } from "../../common/git.ts";
 import { Problem, problemWithoutStack } from "../../common/problem.ts";
 import {
   readMarkedBlock,
+  refuseOtherKey,
   refuseSharedSecrets,
   removeMarkedBlock,
   writeMarkedBlock,
@@ -42,7 +43,7 @@ export interface MarkedBlockInputs {
 
 /** Runs at preview too, so that what cannot be written is reported before anything is made. */
 export async function check(
-  _olds: unknown,
+  olds: Partial<MarkedBlockInputs> | undefined,
   news: MarkedBlockInputs,
 ): Promise<pulumi.dynamic.CheckResult> {
   try {
@@ -50,6 +51,7 @@ export async function check(
     // At preview the block may not be known yet; the place for it can be judged all the same.
     const text = await readOr(news.file, isSecretsFile(news));
     const isKnown = typeof news.block === "string" && isSecretsFile(news);
+    if (olds?.name !== news.name) refuseOtherKey(text, news.name, news.key);
     written(text, news, isKnown ? news.block : news.key && `  ${news.key}:\n`);
     return { inputs: news };
   } catch (error) {
