@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { DeleteObjectCommand } from "@aws-sdk/client-s3";
 import { type Fate, startRelay } from "../../support/servers/relay.ts";
 import { failure, type Outcome, outcomeOf, startAgent, unavailable, World } from "../world.ts";
 
@@ -95,9 +96,10 @@ describe("SIGTERM while the service holds back an answer", {
     });
   }
 
-  it("a backup whose roles are stored all the same: they are taken away again", async () => {
+  /** Stops a backup while its roles are being stored, which come to their end behind that of the dump. */
+  const stoppedAtRoles = () => {
     const dropped = Promise.withResolvers<void>();
-    const outcome = await stoppedAt(
+    return stoppedAt(
       ["HEAD", /\.globals\.sql/, 1],
       ["backup"],
       () => dropped.promise.then(() => "pass"),
@@ -106,9 +108,30 @@ describe("SIGTERM while the service holds back an answer", {
         if (method === "DELETE" && /\.(pgdump|dump\.zst)\?uploadId/.test(path)) dropped.resolve();
       },
     );
+  };
+
+  it("a backup whose roles are stored all the same: they are taken away again", async () => {
+    const outcome = await stoppedAtRoles();
     assert.equal(outcome.code, 143, outcome.stderr);
     assert.match(failure(outcome), STOPPED);
     await nothingIsLeft();
+  });
+
+  it("a backup whose roles are stored all the same, by a key that may not delete: they are named", async () => {
+    const may = ["PutObject", "GetObject", "ListBucket", "AbortMultipartUpload"];
+    const administrator = env;
+    env = { ...env, ...(await world.keyThatMay(bucket, ...may.map((one) => `s3:${one}`))) };
+    const outcome = await stoppedAtRoles();
+    env = administrator;
+    const left = (await backups()).filter((key) => !atFirst.keys.includes(key));
+    assert.equal(left.length, 1);
+    assert.equal(outcome.code, 143);
+    assert.match(
+      failure(outcome),
+      /stopped by SIGTERM .*: the roles and grants stay as \S+ without/,
+    );
+    assert.ok(failure(outcome).includes(left[0] ?? "?"));
+    await world.s3.send(new DeleteObjectCommand({ Bucket: bucket, Key: left[0] }));
   });
 
   it("what is done already counts: the last look of a backup, the record of a restore", async () => {
