@@ -65,7 +65,7 @@ test("list: that the last backup failed, though the newest is young enough", asy
   assert.deepEqual([json.code, JSON.parse(json.stdout).lastFailure], [7, lastFailure]);
 });
 
-test("list: a partial backup and the warnings of pg_dump are said behind it", async (t) => {
+test("list: a partial backup and the warnings of pg_dump are said below it", async (t) => {
   const outside = await Outside.open(t);
   const entry = entryOf(hoursAgo(1));
   const dump = {
@@ -82,6 +82,6 @@ test("list: a partial backup and the warnings of pg_dump are said behind it", as
   const { stdout } = await outside.run(["list"]);
   assert.match(
     stdout,
-    /complete .* partial: without the table public\.audits; pg_dump warned: subscriptions not dumped$/m,
+    /complete .*\n {4}partial: without the table public\.audits; pg_dump warned: subscriptions not dumped$/m,
   );
 });
