@@ -109,6 +109,10 @@ function describeProgram(terminal: Terminal, exit: (code: number) => void): Comm
     .option("--copy", COPY)
     .option("--into <name>", "restore into a new database of this name instead")
     .option("--not-after <time>", "the newest backup of this time (UTC) or before it")
+    .option(
+      "--before-deploy <revision>",
+      "the backup before this deploy, as list shows it; the revision's beginning is enough",
+    )
     .option("--identity <file>", IDENTITY)
     .option("--globals", "make the roles of the backup that the server lacks, without passwords")
     .option(
@@ -150,6 +154,7 @@ function describeProgram(terminal: Terminal, exit: (code: number) => void): Comm
         "restore",
         "restore 2026-11-24 03:15:02",
         'restore --not-after "2026-11-24 02:00"',
+        "restore --before-deploy 1f2e3d4",
         "restore latest --into shop_look",
         "restore latest --into shop_saved --keep-going",
         'restore latest --into shop_part --schema app --exclude-table "audit.*"',

@@ -79,6 +79,8 @@ const WORDS: Readonly<Record<string, string>> = {
   keep: key("keepDays"),
   "keep.days": key("keepDays"),
   "keep.atLeast": key("keepAtLeast"),
+  beforeDeploy: key("beforeDeploy"),
+  "beforeDeploy.maxAgeMinutes": key("beforeDeployMaxAgeMinutes"),
   [PASSPHRASE]: key("passphrase"),
   "notices.pingUrl": key("pingUrl"),
   "notices.webhookUrl": key("webhookUrl"),
@@ -174,6 +176,7 @@ export function backupArgs(name: string, config: pulumi.Config): PostgresBackupA
     ...given("maxRunHours", config.getNumber("maxRunHours")),
     globals: config.getBoolean("globals") ?? true,
     dumpOptions: (config.get("dumpOptions") ?? "").split(/\s+/).filter(Boolean),
+    ...beforeDeployOf(config),
     notices: {
       ...(pingUrl && { pingUrl }),
       ...(webhookUrl && { webhookUrl }),
@@ -215,6 +218,16 @@ function encryptionOf(config: pulumi.Config): { encryption?: Encryption } {
     return { encryption: Encryption.recipients(publicKeys) };
   }
   return passphrase ? { encryption: Encryption.passphrase(passphrase) } : {};
+}
+
+/** An age is only asked for where deploys wait. */
+function beforeDeployOf(config: pulumi.Config): Pick<PostgresBackupArgs, "beforeDeploy"> {
+  const maxAgeMinutes = config.getNumber("beforeDeployMaxAgeMinutes") ?? 0;
+  if (config.getBoolean("beforeDeploy") ?? false) return { beforeDeploy: { maxAgeMinutes } };
+  if (maxAgeMinutes === 0) return {};
+  throw new Problem(
+    `${key("beforeDeployMaxAgeMinutes")} is ${maxAgeMinutes}, but no deploy waits for a backup. Set that too: pulumi config set beforeDeploy true`,
+  );
 }
 
 /** One name, several with commas between them, or every one but the excluded. */

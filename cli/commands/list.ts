@@ -72,6 +72,7 @@ export async function list(
       state: stateOf(entry),
       key: entry.key,
       bytes: entry.bytes,
+      ...(entry.deploys && { deploys: entry.deploys.map(({ revision }) => revision) }),
       ...(backup.retentionDays !== undefined && { keptUntil: keptUntil(backup, entry) }),
       manifest: entry.manifest ?? null,
     })),
@@ -107,7 +108,7 @@ export function renderBackups(backup: BackupOutputs, entries: readonly Entry[]):
     { title: "rows", align: "right" },
     { title: "state" },
     ...(retentionDays === undefined ? [] : [{ title: "kept until" }]),
-    // Why a suspect one is suspect, what a partial one lacks; a column without a title.
+    // Why a suspect one is suspect, what a partial one lacks, before which deploy it was taken; a column without a title.
     { title: "" },
   ];
   const rows = entries.map((entry) => {
@@ -120,10 +121,17 @@ export function renderBackups(backup: BackupOutputs, entries: readonly Entry[]):
       manifest ? formatCount(totalRows(manifest)) : "",
       paintState(stateOf(entry)),
       ...(retentionDays === undefined ? [] : [keptUntil(backup, entry)]),
-      manifest ? remarksOn(manifest) : "",
+      [manifest ? remarksOn(manifest) : "", ...deploysOf(entry)].filter(Boolean).join("; "),
     ];
   });
   return renderTable(columns, rows);
+}
+
+/** A commit's 40 letters are cut to 12, which restore --before-deploy takes too. */
+function deploysOf({ deploys = [] }: Entry): string[] {
+  return deploys.map(
+    ({ revision }) => `before deploy ${revision.replace(/^([0-9a-f]{12})[0-9a-f]{28}\b/, "$1")}`,
+  );
 }
 
 function paintState(state: State): string {

@@ -56,7 +56,7 @@ export function findDifferences(events: readonly EngineEvent[], up: string): Ref
 function differencesOf(step: StepMetadata, up: string): Difference[] {
   const [, type = ""] = /^pulumi-nodejs:dynamic\/.*:(\w+)$/.exec(step.type) ?? [];
   if (type === "AccessoryState") return containerDifferences(step, up);
-  if (type === "RenderedBlock" || type === "SecretsBlock") return [blockDifference(step, up)];
+  if (BLOCKS.has(type)) return [blockDifference(step, up)];
   if (step.type.includes("LifecycleConfiguration") && step.op === "update") {
     const rows = lifecycleDifferences(properties(step.old), properties(step.new));
     if (rows.length > 0) {
@@ -65,6 +65,9 @@ function differencesOf(step: StepMetadata, up: string): Difference[] {
   }
   return resourceDifferences(step, up);
 }
+
+/** Resources that are text of ours in a file of the application's. */
+const BLOCKS = new Set(["RenderedBlock", "SecretsBlock", "DeployHook"]);
 
 const putsBack = (up: string) => `${up} puts it back`;
 

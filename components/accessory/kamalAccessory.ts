@@ -11,7 +11,8 @@ import { sha256 } from "../internal/accessoryState.ts";
 import { withDynamicProvider } from "../pulumi/dynamicPackage.ts";
 import { applyReportingProblems } from "../pulumi/resourceMessages.ts";
 import { type Transform, transformed } from "../pulumi/transform.ts";
-import { AccessoryState, RenderedBlock, SecretsBlock } from "./accessoryResources.ts";
+import { AccessoryState, DeployHook, RenderedBlock, SecretsBlock } from "./accessoryResources.ts";
+import type { HookBlock } from "./deployGate.ts";
 import { type AccessoryNames, isSharedFile, type RegistryLogin } from "./kamalProject.ts";
 import { showRenderedDiff } from "./renderPreview.ts";
 import {
@@ -41,6 +42,8 @@ export interface KamalAccessoryArgs {
   readonly patience?: number;
   /** Login with which the hosts pull the image. @default none */
   readonly registry?: RegistryLogin;
+  /** What the hook before a deploy gets. @default none */
+  readonly deployHook?: HookBlock | undefined;
   readonly transform?: { readonly boot?: Transform<command.remote.CommandArgs> };
 }
 
@@ -53,6 +56,8 @@ export class KamalAccessory extends pulumi.ComponentResource {
   readonly secretsBlock: SecretsBlock;
   readonly boots: readonly command.remote.Command[];
   readonly states: readonly AccessoryState[];
+  /** The block in the hook before a deploy; undefined without one. */
+  readonly deployHook: DeployHook | undefined;
 
   /** The block of deploy.yml as rendered. */
   readonly rendered: pulumi.Output<string>;
@@ -72,6 +77,7 @@ export class KamalAccessory extends pulumi.ComponentResource {
     );
     this.boots = started.map(({ boot }) => boot);
     this.states = started.map(({ state }) => state);
+    this.deployHook = createDeployHook(site, this.boots);
     this.registerOutputs({ rendered: this.rendered });
   }
 }
@@ -120,6 +126,16 @@ function createSecretsBlock({ parent, name, args }: Site): SecretsBlock {
     },
     { parent },
   );
+}
+
+/** After the container, which must know how to keep a deploy back before a deploy asks it. */
+function createDeployHook(
+  { parent, name, args: { deployHook: hook } }: Site,
+  boots: readonly pulumi.Resource[],
+): DeployHook | undefined {
+  if (hook === undefined) return undefined;
+  const common = { name, under: "hook", key: "", confidential: false } as const;
+  return new DeployHook(`${name}-hook`, { ...hook, ...common }, { parent, dependsOn: [...boots] });
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { BeforeDeployArgs } from "../accessory/deployGate.ts";
 import type { KamalAccessoryArgs } from "../accessory/kamalAccessory.ts";
 import type { KamalArgs, RegistryArgs } from "../accessory/kamalProject.ts";
 import type { SshArgs } from "../accessory/sshConnection.ts";
@@ -112,6 +113,14 @@ export interface PostgresBackupArgs
    * @example ["--exclude-table-data=sessions"]
    */
   readonly dumpOptions?: readonly string[];
+  /**
+   * Has each `kamal deploy` of this destination wait for a backup, and not go on without one: `pulumi up` adds to Kamal's hook
+   * `pre-deploy`, which needs Kamal alone. The backup is marked with the revision that is deployed. `SKIP_BACKUP=1 kamal deploy`
+   * goes on without one.
+   * @default deploys do not wait
+   * @example { maxAgeMinutes: 15 }
+   */
+  readonly beforeDeploy?: BeforeDeployArgs;
   /**
    * Who is notified how each run ended.
    * @default nobody

@@ -1,4 +1,5 @@
 import type { Schedule } from "../../common/schedule/schedule.ts";
+import { deployHook, type HookBlock } from "../accessory/deployGate.ts";
 import { describeDestinations, refuseMixedAccessories } from "../accessory/destinations.ts";
 import {
   type AccessoryNames,
@@ -45,6 +46,8 @@ export interface ResolvedBackup {
   /** Login of the registry; undefined where there is none, or none is needed. */
   readonly registry: RegistryLogin | undefined;
   readonly bucket: ResolvedBucket;
+  /** Undefined when deploys do not wait for a backup. */
+  readonly deployHook: HookBlock | undefined;
   /** Undefined when no copy is asked for. */
   readonly copy: ResolvedCopy | undefined;
 }
@@ -91,6 +94,7 @@ export function resolveBackup(args: PostgresBackupArgs, log: ResourceLog): Resol
     image,
     registry,
     bucket,
+    deployHook: args.beforeDeploy && deployHook(args.kamal, project, accessory, args.beforeDeploy),
     copy,
   };
 }

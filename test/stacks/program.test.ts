@@ -87,6 +87,32 @@ test("every setting of the container that the configuration knows reaches it", a
   }
 });
 
+test("deploys wait for a backup where the configuration says so, with the age that it gives", async () => {
+  const settings = { existingBucket: `{ ${BUCKET} }`, image: `a/b@sha256:${"4f".repeat(32)}` };
+  const hook = async (more: Record<string, string>) => {
+    const { resources } = await configured({ ...settings, ...more });
+    return resources.find(({ type }) => type.endsWith(":DeployHook"))?.inputs;
+  };
+  assert.equal(await hook({}), undefined);
+  const always = await hook({ beforeDeploy: "true" });
+  assert.equal(always?.["file"], join(folder, ".kamal/hooks/pre-deploy"));
+  assert.doesNotMatch(String(always?.["block"]), /--max-age/);
+  const young = await hook({ beforeDeploy: "true", beforeDeployMaxAgeMinutes: "15" });
+  assert.match(String(young?.["block"]), /--before-deploy \$revision --max-age 15"/);
+  await assert.rejects(
+    hook({ beforeDeployMaxAgeMinutes: "15" }),
+    /kamal-postgres-backup:beforeDeployMaxAgeMinutes is 15, but no deploy waits.*config set beforeDeploy true/,
+  );
+  await assert.rejects(
+    hook({ beforeDeploy: "true", beforeDeployMaxAgeMinutes: "20000" }),
+    /kamal-postgres-backup:beforeDeployMaxAgeMinutes 20000 must be a whole number from 0 to 10080/,
+  );
+  await assert.rejects(
+    hook({ beforeDeploy: "true", beforeDeployMaxAgeMinutes: "5", keyAccess: "append-only" }),
+    /beforeDeployMaxAgeMinutes and kamal-postgres-backup:keyAccess "append-only" contradict/,
+  );
+});
+
 test("what deploy.yml does not say is set: server, network, host, login", async () => {
   const settings = {
     existingBucket: `{ ${BUCKET} }`,
