@@ -5,6 +5,7 @@ import { isDenied } from "../storage/s3/errors.ts";
 import { missedRun } from "./missedRun.ts";
 import type { AgentContext } from "./runtime/context.ts";
 import { errorMessage } from "./runtime/errorMessage.ts";
+import { LONGEST_LIMIT_HOURS } from "./runtime/signals.ts";
 
 /** Time for a host that has just started to bring its database up, and for the boot's own checks. */
 const CATCH_UP_DELAY_S = 120;
@@ -12,18 +13,16 @@ const CATCH_UP_DELAY_S = 120;
 const epoch = (date: Date) => Math.floor(date.getTime() / 1000);
 
 const HOUR_MS = 3_600_000;
-const DEFAULT_LIMIT_MS = 6 * HOUR_MS;
-/** The longest that a timer of Node can wait. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
+const DEFAULT_LIMIT_HOURS = 6;
 
-/** How long one run of the backup may take, milliseconds: as set, else the longer of 6 h and the schedule's interval. */
-export function runLimitMs({ schedule, maxRunHours }: AgentSettings, now = new Date()): number {
-  if (maxRunHours !== undefined) return Math.min(maxRunHours * HOUR_MS, LONGEST_TIMER_MS);
-  if (schedule === undefined) return DEFAULT_LIMIT_MS;
+/** How long one run of the backup may take, hours: as set, else the longer of 6 and the schedule's interval. */
+export function runLimitHours({ schedule, maxRunHours }: AgentSettings, now = new Date()): number {
+  if (maxRunHours !== undefined) return maxRunHours;
+  if (schedule === undefined) return DEFAULT_LIMIT_HOURS;
   const timezone = process.env["TZ"];
   const first = nextRun(schedule, now, { timezone });
   const interval = nextRun(schedule, first, { timezone }).getTime() - first.getTime();
-  return Math.min(Math.max(interval, DEFAULT_LIMIT_MS), LONGEST_TIMER_MS);
+  return Math.min(Math.max(interval / HOUR_MS, DEFAULT_LIMIT_HOURS), LONGEST_LIMIT_HOURS);
 }
 
 /**
@@ -36,7 +35,7 @@ export function nextRunLine(settings: AgentSettings, last: Date | undefined): st
   const { schedule, jitterSeconds } = settings;
   if (schedule === undefined) throw new Problem("SCHEDULE is not set, so nothing is ever due.");
   const due = dueAfter(schedule, new Date(), { last, timezone: process.env["TZ"] });
-  const limit = Math.ceil(runLimitMs(settings) / 1000);
+  const limit = Math.ceil((runLimitHours(settings) * HOUR_MS) / 1000);
   return `${epoch(due)} ${epoch(withJitter(due, jitterSeconds))} ${limit}`;
 }
 

@@ -15,7 +15,7 @@ import { list } from "./archive/list.ts";
 import { verifyChosen } from "./archive/verify.ts";
 import { contextForCopy, openCopy } from "./backup/copyDestination.ts";
 import { parseExtraOptions } from "./backup/pgDump.ts";
-import { catchUpLine, nextRunLine, runLimitMs } from "./dueTime.ts";
+import { catchUpLine, nextRunLine, runLimitHours } from "./dueTime.ts";
 import { dump } from "./dump.ts";
 import { chooseDatabase, forDatabase, printDatabases } from "./postgres/databases.ts";
 import { probe } from "./probe.ts";
@@ -38,7 +38,7 @@ import { redactor } from "./runtime/redact.ts";
 import { openReport } from "./runtime/reporter.ts";
 import { registerRun } from "./runtime/runRegistry.ts";
 import { readSecrets } from "./runtime/secrets.ts";
-import { Stopped, stopOnSignal } from "./runtime/signals.ts";
+import { LONGEST_LIMIT_HOURS, Stopped, stopOnSignal } from "./runtime/signals.ts";
 
 const json = process.argv.includes("--json");
 const debug = process.argv.includes("--debug");
@@ -131,6 +131,11 @@ tracked("restore", "restore into a new database, check it, and swap it with the 
   .option("--exclude-table <name>", "not this table, * for any characters; several times", several)
   .option("--identity-stdin", IDENTITY_OPTION)
   .option("--accept-origin", "with a time: also one that may be somebody else's, as list says")
+  .option(
+    "--max-hours <number>",
+    "stop it when it has taken so long (default: 24, or 1 for each 10 GB of the database)",
+    hoursOf,
+  )
   .option("--dry-run", "check everything and show what would be done")
   .option("--yes", "do not ask")
   .option("--ask", "for kamal-postgres-backup: questions are events, standard input answers them")
@@ -303,6 +308,7 @@ interface RestoreFlags
       | "excludeTable"
       | "acceptOrigin"
       | "serverLocale"
+      | "maxHours"
     > {
   /** False with --no-owner. */
   readonly owner?: boolean;
@@ -315,6 +321,15 @@ function confirmationFor({ ask, yes }: RestoreFlags): Confirm {
   if (ask !== true) return confirmation(yes === true || json, stop.signal);
   if (attachment === undefined || !json) throw new Problem("--ask needs --attached and --json.");
   return remoteConfirmation(report, attachment);
+}
+
+/** @throws Problem when it is no number of hours that a run can be limited to */
+function hoursOf(text: string): number {
+  const hours = /^\d*\.?\d+$/.test(text) ? Number(text) : 0;
+  if (hours > 0 && hours <= LONGEST_LIMIT_HOURS) return hours;
+  throw new Problem(
+    `--max-hours ${text} must be a number of hours above 0, and ${LONGEST_LIMIT_HOURS} at most.`,
+  );
 }
 
 /** For an option that may be given several times. */
@@ -333,6 +348,7 @@ program.hook("preAction", (_, action) => {
   if (log !== undefined) report = loggedReport(report, action.name(), log, redact);
   if (action.opts<{ attached?: boolean }>().attached !== true) return;
   attachment = attachTo(process.stdin, stop);
+  report.event({ event: "attached" });
 });
 stop.onDeadline(() => {
   const sentence = `${stoppedBy()}; it did not end in time, so something unfinished may be left. The next run of the same command removes it.`;
@@ -393,23 +409,21 @@ function openContext(): AgentContext {
   const store = openStore(address, settings.store);
   const copy = openCopy(settings, report);
   const { signal, uninterrupted } = stop;
-  return { settings, store, ...(copy && { copy }), report, signal, journal, uninterrupted };
+  const more = { ...(copy && { copy }), journal, uninterrupted, stopAfter };
+  return { settings, store, report, signal, ...more };
 }
 
-/** Every run has an end: at its limit it is stopped as by a signal. */
+/** Every run of the backup has an end. */
 function openLimited(): AgentContext {
   const context = openContext();
-  const limit = runLimitMs(context.settings);
-  const hours = Math.round(limit / 360_000) / 10;
-  setTimeout(
-    () =>
-      stop.request(
-        `stopped after ${hours} h, the longest that a run may take (BACKUP_MAX_RUN_HOURS),`,
-        1,
-      ),
-    limit,
-  ).unref();
+  stopAfter(runLimitHours(context.settings), "BACKUP_MAX_RUN_HOURS");
   return context;
+}
+
+function stopAfter(hours: number, setting: string): void {
+  const shown = Math.round(hours * 10) / 10 || hours;
+  const why = `stopped after ${shown} h, the longest that it may take (${setting}),`;
+  setTimeout(() => stop.request(why, 1), hours * 3_600_000).unref();
 }
 
 /** For the one database that the command is about, in the bucket that it is about. */

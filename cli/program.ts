@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { Command, CommanderError } from "commander";
 import { printable, printableJson } from "../common/printable.ts";
 import { messageOf, Problem } from "../common/problem.ts";
+import { Interrupted } from "../common/process.ts";
 import { backup } from "./commands/backup.ts";
 import { cancel } from "./commands/cancel.ts";
 import { drift } from "./commands/drift.ts";
@@ -33,20 +34,43 @@ const COPY = "of the copies in the second bucket";
  * @returns the exit code
  */
 export async function runCommandLine(args: readonly string[], terminal: Terminal): Promise<number> {
-  let exitCode = 0;
+  let exitCode: number = EXIT.well;
   const program = describeProgram(terminal, (code) => {
     exitCode = code;
   });
+  const unwritten = keepGoingWithoutReader(terminal);
   try {
     await program.parseAsync(args, { from: "user" });
+    // What was written before has then arrived, or has failed.
+    await new Promise((written) => terminal.out.write("", written));
+    if (unwritten.error !== undefined) throw unwritten.error;
     return exitCode;
   } catch (error) {
     // Commander has printed the help, or what is wrong with the arguments.
     // Help and version, for which somebody has asked, end with 0.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.well : EXIT.usage;
     printError(error, program.opts<CommonOptions>(), terminal);
-    return EXIT.failed;
+    return error instanceof Interrupted ? EXIT.interrupted : EXIT.failed;
   }
+}
+
+/** Whoever read the output has ended, as `head` does, or the terminal is gone. */
+const NO_READER = new Set(["EPIPE", "EIO", "ERR_STREAM_DESTROYED"]);
+
+/**
+ * Goes on where nobody reads any more: a restore must not end because `head` did. What cannot be written for another reason,
+ * such as a full disk, fails the command at its end.
+ */
+function keepGoingWithoutReader({ out, err }: Terminal): { readonly error?: Problem } {
+  const unwritten: { error?: Problem } = {};
+  err.on("error", () => {});
+  out.on("error", ({ code, message }: NodeJS.ErrnoException) => {
+    if (code !== undefined && NO_READER.has(code)) return;
+    unwritten.error ??= new Problem(
+      `standard output cannot be written (${code ?? message}), so not all of it is there.`,
+    );
+  });
+  return unwritten;
 }
 
 function describeProgram(terminal: Terminal, exit: (code: number) => void): Command {
@@ -141,12 +165,17 @@ function describeProgram(terminal: Terminal, exit: (code: number) => void): Comm
       "not this table, * for any characters; several times",
       several,
     )
+    .option(
+      "--max-hours <number>",
+      "stop it when it has taken so long (default: 24, or 1 for each 10 GB of the database)",
+    )
     .option("--dry-run", "check everything and show what would be done, but change nothing")
     .option("--yes", "do not ask")
     .action(async (time: string[], { owner, ...options }, command: Command) => {
       // The list shows date and time as two words. Commander turns --no-owner into a false "owner".
       const chosen = { ...options, noOwner: owner === false };
-      exit(await restore(await open(common(command)), time.join(" "), chosen));
+      const stack = common(command);
+      exit(await restore(await open(stack), stack, time.join(" "), chosen));
     })
     .addHelpText(
       "after",
@@ -285,7 +314,7 @@ function printError(
   { json, debug }: Partial<CommonOptions>,
   { out, err }: Terminal,
 ): void {
-  const known = error instanceof Problem;
+  const known = error instanceof Problem || error instanceof Interrupted;
   const message = messageOf(error);
   const sentence = known ? message : `defect in ${name}: ${message} (--debug shows where)`;
   // A progress line may still stand there.

@@ -3,6 +3,14 @@ import { createInterface } from "node:readline";
 import { pipeline, type Readable, type Writable } from "node:stream";
 import { Problem } from "./problem.ts";
 
+/**
+ * Somebody at the keyboard, or a signal, has ended what was going on. No Problem: whoever goes on after one would go on after
+ * Ctrl-C.
+ */
+export class Interrupted extends Error {
+  override readonly name = "Interrupted";
+}
+
 /** Somebody else has ended the program with a signal. */
 export class ProgramKilled extends Problem {}
 
@@ -45,10 +53,11 @@ export interface Lifeline {
   readonly beat: string;
   readonly everyMs: number;
   /**
-   * Called at the first interruption: standard input has ended, and the program is waited for. A second one ends it, as does
-   * the limit.
+   * Called at the first interruption.
+   * @returns whether the program is waited for, with its standard input ended; then a second interruption ends it, as does the
+   * limit. Else it is ended at once
    */
-  readonly onInterrupted: () => void;
+  readonly onInterrupted: () => boolean;
   /** How long it is waited for. */
   readonly patienceMs: number;
 }
@@ -56,7 +65,8 @@ export interface Lifeline {
 /**
  * Runs a program without a shell. An interruption ends the program and comes back as an error, so that
  * the caller can tidy up.
- * @throws Problem when the program cannot be started, is stopped, or takes longer than it may
+ * @throws Interrupted when it was stopped from here; Problem when it cannot be started, is stopped by others, or takes longer
+ * than it may
  */
 export function runProgram(
   program: string,
@@ -79,20 +89,26 @@ export function runProgram(
     const beats = lifeline && setInterval(() => child.stdin.write(lifeline.beat), lifeline.everyMs);
     let patience: NodeJS.Timeout | undefined;
     let failure: unknown;
+    const kill = (signal: NodeJS.Signals) => {
+      if (lifeline === undefined || child.pid === undefined) child.kill(signal);
+      else killGroup(child.pid, signal);
+    };
     const stop = (reason: unknown) => {
       failure ??= reason;
-      child.kill("SIGTERM");
+      kill("SIGTERM");
     };
-    const end = () => stop(new Problem(options.interrupted));
+    const end = () => {
+      if (failure instanceof Interrupted) kill("SIGKILL");
+      else stop(new Interrupted(options.interrupted));
+    };
     const forget = onInterrupt(() => {
-      if (lifeline === undefined || patience !== undefined) {
+      if (lifeline === undefined || patience !== undefined || !lifeline.onInterrupted()) {
         end();
         return;
       }
       clearInterval(beats);
       child.stdin.end();
       patience = setTimeout(end, lifeline.patienceMs);
-      lifeline.onInterrupted();
     });
     const { limit } = options;
     const timer = limit && setTimeout(() => stop(new Problem(limit.exceeded)), limit.milliseconds);
@@ -121,6 +137,13 @@ export function runProgram(
           : error,
       );
     });
+    child.on("exit", () => {
+      if (failure === undefined) return;
+      // What it has started, such as the ssh to a bastion, may live on for a while and hold these open.
+      child.stdout.destroy();
+      child.stderr.destroy();
+      lines.close();
+    });
     child.on("close", async (code, signal) => {
       clearTimeout(timer);
       clearInterval(beats);
@@ -132,6 +155,15 @@ export function runProgram(
       else resolve({ code, stderr });
     });
   });
+}
+
+/** A program in a session of its own, which no terminal reaches, with all that it has started there. */
+function killGroup(leader: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-leader, signal);
+  } catch {
+    // It has ended by itself.
+  }
 }
 
 /** @throws whatever kept the output from being written */

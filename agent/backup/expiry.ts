@@ -6,15 +6,18 @@ import {
   latestFirst,
 } from "../../storage/catalogue/catalogueEntry.ts";
 import { countingBackups, isAheadOfTime } from "../../storage/catalogue/countingBackups.ts";
-import { deleteBackup } from "../../storage/catalogue/deleteBackup.ts";
+import { deleteBackup, deleteObject } from "../../storage/catalogue/deleteBackup.ts";
 import { listJudged } from "../../storage/catalogue/judgeOrigin.ts";
-import { isDenied } from "../../storage/s3/errors.ts";
+import { recordStamp, recordStem, stampOf } from "../../storage/catalogue/objectKeys.ts";
+import { explain, isDenied } from "../../storage/s3/errors.ts";
 import { trustOf } from "../archive/trust.ts";
 import { type AgentContext, CopyFailed, type DestinationName } from "../runtime/context.ts";
 import { clearRemark, setRemark } from "../runtime/healthRecord.ts";
 import type { DestinationResults } from "./destinationResults.ts";
 
 const DAY_MS = 86_400_000;
+
+const daysBefore = (now: Date, days: number) => stampOf(new Date(now.getTime() - days * DAY_MS));
 
 /**
  * Which backups of one database may go: older than `keep.days` by their own time, not among the latest `keep.atLeast`
@@ -35,7 +38,7 @@ export function expiredBackups(
   const good = [...counting, ...old].toSorted(latestFirst);
   const stay = new Set([...counting.slice(0, keep.atLeast), ...good.slice(0, keep.atLeast)]);
   const latest = counting[0]?.stamp ?? "";
-  const limit = new Date(now.getTime() - keep.days * DAY_MS).toISOString().slice(0, 19);
+  const limit = daysBefore(now, keep.days);
   return entries.filter((entry) => entry.stamp < limit && entry.stamp < latest && !stay.has(entry));
 }
 
@@ -44,9 +47,10 @@ const WORDS = {
   first: { key: "the key", one: "backup", many: "backups" },
   copy: { key: "the copy's key", one: "copy", many: "copies" },
 } as const;
+const RECORDS = "records of restores";
 
 /**
- * Deletes the expired backups of the context's database in each bucket that has got the new one, and only there: a newer
+ * Deletes the expired backups of the context's database, and the expired records of restores, in each bucket that has got the new one, and only there: a newer
  * good one is known to be in it. Copies in folders by calendar are left to the folders' own rules, which keep the monthly
  * ones longer. Each bucket fails alone.
  * @param stateFolder where the health check looks; absent: outside a container
@@ -104,34 +108,70 @@ async function deleteExpiredIn(
 ): Promise<void> {
   const { database } = settings.postgres;
   const { key, many } = WORDS[name];
-  let expired: CatalogueEntry[] | undefined;
-  let deleted = 0;
+  let found: Expired | undefined;
+  const deleted = { backups: 0, records: 0 };
   try {
-    const enough = keep.atLeast;
-    const entries = await listJudged(store, database, trustOf(settings), {
-      enough,
-      onUnread: ({ stamp }, reason) =>
-        report.warn(
-          `the ${WORDS[name].one} of ${stamp} stays for now, whatever its age: ${reason}`,
-        ),
-    });
-    expired = expiredBackups(entries, keep, new Date());
-    for (const entry of expired.toReversed()) {
+    found = await findExpired({ settings, store, report }, name, keep);
+    // The oldest first: what is cut in two goes on there.
+    for (const entry of found.backups.toReversed()) {
       signal.throwIfAborted();
       await deleteBackup(store, entry);
-      deleted += 1;
+      deleted.backups += 1;
     }
-    if (deleted > 0) clearRemark(stateFolder, name);
+    for (const record of found.records) {
+      signal.throwIfAborted();
+      await deleteObject(store, record);
+      deleted.records += 1;
+    }
+    if (deleted.backups + deleted.records > 0) clearRemark(stateFolder, name);
   } catch (error) {
     if (!(error instanceof Problem) || !isDenied(error.cause)) throw error;
-    const reason = `BACKUP_KEEP_DAYS: ${key} may not ${expired ? "delete" : "list the bucket"}, so`;
+    const reason = `BACKUP_KEEP_DAYS: ${key} may not ${found ? "delete" : "list the bucket"}, so`;
     const until = "until the bucket's own rule expires them";
-    if (setRemark(stateFolder, name, `${reason} old ${many} stay ${until}`)) {
-      const which = expired ? `${expired.length - deleted}` : "the";
-      report.warn(`${reason} ${which} ${many} older than ${keep.days} days stay ${until}.`);
+    const left = (found?.backups.length ?? 0) - deleted.backups;
+    const what = found === undefined || left > 0 ? many : RECORDS;
+    if (setRemark(stateFolder, name, `${reason} old ${what} stay ${until}`)) {
+      const number = left || (found?.records.length ?? 0) - deleted.records;
+      const which = found === undefined ? "the" : `${number}`;
+      report.warn(`${reason} ${which} ${what} older than ${keep.days} days stay ${until}.`);
     }
   }
-  if (deleted > 0) {
-    report.line(`Deleted ${deleted} ${many} of ${database} older than ${keep.days} days.`);
+  if (deleted.backups > 0) {
+    report.line(`Deleted ${deleted.backups} ${many} of ${database} older than ${keep.days} days.`);
   }
+  if (deleted.records > 0) {
+    report.line(`Deleted ${deleted.records} ${RECORDS} older than ${keep.days} days.`);
+  }
+}
+
+/** What may go from a bucket. */
+interface Expired {
+  readonly backups: readonly CatalogueEntry[];
+  /** Keys of the records of restores, whatever database they are about: `history` shows them together. */
+  readonly records: readonly string[];
+}
+
+async function findExpired(
+  { settings, store, report }: Pick<AgentContext, "settings" | "store" | "report">,
+  name: DestinationName,
+  keep: KeepSettings,
+): Promise<Expired> {
+  const now = new Date();
+  const entries = await listJudged(store, settings.postgres.database, trustOf(settings), {
+    enough: keep.atLeast,
+    onUnread: ({ stamp }, reason) =>
+      report.warn(`the ${WORDS[name].one} of ${stamp} stays for now, whatever its age: ${reason}`),
+  });
+  const records: string[] = [];
+  const { address } = store;
+  const limit = daysBefore(now, keep.days);
+  try {
+    for await (const { key } of store.list(recordStem(address.prefix))) {
+      const stamp = recordStamp(address.prefix, key);
+      if (stamp !== undefined && stamp < limit) records.push(key);
+    }
+  } catch (error) {
+    throw explain(error, address, `list the ${RECORDS}`);
+  }
+  return { backups: expiredBackups(entries, keep, now), records };
 }

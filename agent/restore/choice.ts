@@ -44,6 +44,8 @@ export interface RestoreRequest {
   readonly acceptOrigin?: boolean;
   /** Takes the server's own encoding and locale instead of the backup's. @default false */
   readonly serverLocale?: boolean;
+  /** Longest time that the restore may take. @default 24, or one for each 10 GB of the database */
+  readonly maxHours?: number;
   /** What may open an encrypted backup. */
   readonly secrets: AgeSecrets;
 }

@@ -8,6 +8,7 @@ import { requireNoBackup } from "../postgres/advisoryLock.ts";
 import { type ExistingDatabase, readProperties } from "../postgres/databaseProperties.ts";
 import { compactStamp, siblingName } from "../postgres/identifiers.ts";
 import type { AgentContext } from "../runtime/context.ts";
+import { LONGEST_LIMIT_HOURS } from "../runtime/signals.ts";
 import { type Occupant, requireRenamable } from "./checks/occupants.ts";
 import { noteLeftOut, requireWholeBackup } from "./checks/partial.ts";
 import { wayOut } from "./checks/rehearsal.ts";
@@ -57,6 +58,8 @@ export interface Plan extends Choice {
   readonly roles: RolePlan | null;
   /** What is not brought back: as far as it is known when the plan is made, and then whatever else turns up. */
   readonly notRestored: NotRestored;
+  /** The restore is stopped when it takes longer. */
+  readonly limitHours: number;
   /** How the data is got out where this restore fails, as a sentence. */
   readonly wayOut: string;
 }
@@ -153,8 +156,21 @@ export async function makePlan(
     ownership,
     roles,
     notRestored,
+    limitHours: request.maxHours ?? defaultLimitHours(entry, manifest),
     wayOut: wayOut(/^\w{1,50}$/.test(database) ? `${database}_saved` : "NAME"),
   };
+}
+
+/**
+ * A day; of a large database more, so that none is stopped that goes on: less than 10 GB in an hour, 3 MB/s, is no disk's speed.
+ * Of a backup without manifest only the size as it is stored is known, which is a tenth of the database's or more.
+ */
+export function defaultLimitHours(
+  { bytes }: Pick<CatalogueEntry, "bytes">,
+  manifest: Pick<Manifest, "databaseBytes"> | null,
+): number {
+  const hours = Math.ceil((manifest?.databaseBytes ?? 10 * bytes) / 10e9);
+  return Math.min(Math.max(24, hours), LONGEST_LIMIT_HOURS);
 }
 
 /** Roles that the backup's objects, or the database itself, name. */

@@ -12,6 +12,7 @@ import { copyProperties } from "./databaseProperties.ts";
 import { sweepLeftovers } from "./kept/leftovers.ts";
 import { type BoundExtensions, findBoundExtensions, loadBound } from "./load/boundExtensions.ts";
 import { loadContent } from "./load/content.ts";
+import { findEventTriggers, makeEventTriggers } from "./load/eventTriggers.ts";
 import type { FailedStatement } from "./load/keepGoing.ts";
 import { createRestoreDatabase, dropUnfinished } from "./newDatabase.ts";
 import { makePlan, type Plan } from "./plan.ts";
@@ -44,6 +45,7 @@ export async function restore(
     await requirePrimary(maintenance);
     await takeRestoreLock(maintenance);
     const plan = await makePlan(context, maintenance, options);
+    context.stopAfter?.(plan.limitHours, "--max-hours");
     const seen = { ...context, store: plan.store };
     announce(report, plan);
     // Before the question: what the server refuses, and what it cannot give, are reasons for the answer.
@@ -113,11 +115,14 @@ async function loadAndSwap(
 ): Promise<Compared & { readonly failed: readonly FailedStatement[] }> {
   const { settings, report, signal } = context;
   const { scratch } = options;
-  const failed = await loadContent(context, plan, { without: bound.entries, scratch });
+  const eventTriggers = findEventTriggers(plan, bound.entries);
+  const later = new Set([...bound.entries, ...eventTriggers]);
+  const failed = await loadContent(context, plan, { without: later, scratch });
   if (plan.database !== settings.postgres.database) {
     await detachSubscriptions(context, plan.temporaryName);
   }
-  const compared = await checkRestored(context, plan, bound.entries);
+  const compared = await checkRestored(context, plan, later);
+  const more = await makeEventTriggers(context, plan, eventTriggers);
   if (plan.model !== null)
     await copyProperties(maintenance, plan.temporaryName, plan.model, plan.notRestored);
   await confirmLosses(context, plan, options.confirm, ", and the new database was dropped");
@@ -139,5 +144,5 @@ async function loadAndSwap(
   } finally {
     await sessionEnder.end();
   }
-  return { ...compared, failed };
+  return { ...compared, failed: [...failed, ...more] };
 }

@@ -25,6 +25,9 @@ export function announce(report: Report, plan: Plan): void {
       `The new database takes about ${formatBytes(room)} on the server's disk, beside what is there.`,
     );
   }
+  report.line(
+    `It is stopped, before the swap at the latest, when it takes longer than ${plan.limitHours} h (--max-hours).`,
+  );
   if (workers.length > 0) {
     report.line(
       `The swap also ends ${workers.map(describeOccupant).join(", ")}, which the server starts again.`,

@@ -21,6 +21,12 @@ export interface AgentContext {
   readonly signal: AbortSignal;
   /** What the run has done that stays, for the sentence of one that is stopped. @default nobody asks */
   readonly journal?: Journal;
+  /**
+   * Stops the run, as a signal does, when it has gone on for so long from now.
+   * @param setting what gives another limit, for the sentence: `BACKUP_MAX_RUN_HOURS`
+   * @default it goes on
+   */
+  readonly stopAfter?: (hours: number, setting: string) => void;
   /** Does what must not be cut in two by the limit of a run that is stopped. @default there is no limit */
   readonly uninterrupted?: <T>(work: () => Promise<T>) => Promise<T>;
 }

@@ -3,6 +3,8 @@ import { earlySignal, STOP_SIGNALS } from "./earlySignals.ts";
 
 /** `docker stop` waits ten seconds before it kills; an upload must have been aborted by then. */
 const DEADLINE_MS = 8_000;
+/** The longest that a run can be limited to: what a timer of Node can wait, 2^31 ms. */
+export const LONGEST_LIMIT_HOURS = 596;
 /** For what is still being written after the end. */
 const LEAVING_MS = 1_000;
 

@@ -59,14 +59,14 @@ export function databasesInBucket(session: Session, stack: StackChoice): Promise
 }
 
 async function withReader<Result>(
-  { backup: { location, writerKeyId } }: Session,
+  { backup }: Session,
   stack: StackChoice,
   read: (store: Store) => Promise<Result>,
 ): Promise<Result> {
-  const key = await readerKey(stack, writerKeyId);
-  if (key === undefined) throw new Problem("the stack has made no key for reading it.");
+  const key = await readerKey(stack, backup);
+  if ("none" in key) throw new Problem(`${key.none}.`);
   // Whether plain http is allowed was checked when the bucket was declared.
-  const store = openStore(parseAddress({ ...location, allowInsecure: true }, NAMES), key);
+  const store = openStore(parseAddress({ ...backup.location, allowInsecure: true }, NAMES), key);
   try {
     return await read(store);
   } finally {

@@ -2,6 +2,7 @@ import { Problem } from "../../common/problem.ts";
 import { judgeDatabases, overwrittenText } from "../backups/freshness.ts";
 import { readBackups, type Source, sourcesOf } from "../backups/source.ts";
 import { AgentError, type Container, ContainerDown } from "../session/agentCall.ts";
+import { inspectContainer } from "../session/container.ts";
 import { forCopy } from "../session/copy.ts";
 import { describeDatabases, isOneOfSeveral } from "../session/databases.ts";
 import type { Session } from "../session/session.ts";
@@ -31,11 +32,12 @@ export async function drift(session: Session, stack: StackChoice): Promise<numbe
   const copy = forCopy(session);
   const known = [...refreshed.differences, ...backups.differences];
   const copies = copy && (await judgeBackups(copy, stack, known));
+  const health = backups.source === "container" ? await judgeHealth(session) : NOTHING;
   // They cost money and no listing of objects shows them, but a backup drops them: nothing that was declared differs.
   const activity = backups.source === "container" ? await readActivity(session) : undefined;
   const report: DriftReport = {
-    differences: [...known, ...(copies?.differences ?? [])],
-    notChecked: refreshed.notChecked,
+    differences: [...known, ...health.differences, ...(copies?.differences ?? [])],
+    notChecked: [...refreshed.notChecked, ...health.notChecked],
     notes: [
       ...backups.notes,
       ...(copies?.notes ?? []),
@@ -117,6 +119,32 @@ async function judgeBackups(
       : ["", ""];
   const note = `the ${what}${of} was read from the bucket${unknown}: ${agentFailure.message}`;
   return { source: "bucket", differences, notes: [...marks, note] };
+}
+
+type HealthReport = Pick<DriftReport, "differences" | "notChecked">;
+
+const NOTHING: HealthReport = { differences: [], notChecked: [] };
+
+/** A container that runs and is not fit to back up, as after a backup that failed. */
+async function judgeHealth({ container }: Session): Promise<HealthReport> {
+  const subject = `${container.host} ${container.name}`;
+  const state = await inspectContainer(container).catch((error: unknown) => {
+    if (error instanceof Problem) return error;
+    throw error;
+  });
+  if (state instanceof Problem) {
+    const reason = `its health: ${state.message}`;
+    return { ...NOTHING, notChecked: [{ subject, reason, failed: true }] };
+  }
+  if (!state.running || state.health !== "unhealthy") return NOTHING;
+  const row = {
+    plane: "host",
+    subject,
+    declared: "healthy",
+    found: state.remark ?? state.health,
+    remedy: `see why: docker logs ${container.name}`,
+  } as const;
+  return { ...NOTHING, differences: [row] };
 }
 
 /** The container went down after the engine had looked. */

@@ -2,6 +2,7 @@ import { Writable } from "node:stream";
 import type { ProgressEvent } from "../../common/contracts/agentEvents.ts";
 import { formatBytes } from "../../common/format.ts";
 import { messageOf, Problem } from "../../common/problem.ts";
+import { Interrupted } from "../../common/process.ts";
 import { selectBackup } from "../backups/selectBackup.ts";
 import { listByAgent } from "../backups/source.ts";
 import { AgentError, runAgent } from "../session/agentCall.ts";
@@ -85,7 +86,8 @@ export async function dump(opened: Session, wanted: string, options: DumpOptions
     if (sql.bytes > 0 && terminal.out.writable) terminal.out.write(NOT_WHOLE);
     // The agent says itself what was written.
     if (error instanceof AgentError || sql.bytes === 0) throw error;
-    throw new Problem(
+    const Kind = error instanceof Interrupted ? Interrupted : Problem;
+    throw new Kind(
       `${messageOf(error)} What was written is not the whole database: do not load it.`,
       { cause: error },
     );

@@ -12,13 +12,14 @@ import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
 import { describeObjection } from "../../storage/catalogue/countingBackups.ts";
 import { selectBackup } from "../backups/selectBackup.ts";
-import { listByAgent } from "../backups/source.ts";
+import { listByAgent, readBackups, sourcesOf } from "../backups/source.ts";
 import { stateOf } from "../backups/states.ts";
 import { type AgentCall, CannotAsk, runAgent } from "../session/agentCall.ts";
 import { type CopyOption, chooseBucket, copyArguments } from "../session/copy.ts";
 import { databaseArguments, forOneDatabase } from "../session/databases.ts";
 import { readIdentity } from "../session/identity.ts";
 import type { Session } from "../session/session.ts";
+import type { StackChoice } from "../stack/pulumi.ts";
 import { confirm, requireTerminal } from "../terminal/confirm.ts";
 import { EXIT } from "../terminal/exitCodes.ts";
 import { formatDuration, formatStamp, plural } from "../terminal/format.ts";
@@ -56,6 +57,8 @@ export interface RestoreOptions extends CopyOption {
   readonly schema?: readonly string[];
   /** Not these tables, with `*` for any characters. */
   readonly excludeTable?: readonly string[];
+  /** Hours after which the agent stops it, as they were typed. @default 24, or 1 for each 10 GB of the database */
+  readonly maxHours?: string;
   /** Checks everything and changes nothing. @default false */
   readonly dryRun?: boolean;
   /** Goes on without asking. @default false */
@@ -65,10 +68,11 @@ export interface RestoreOptions extends CopyOption {
 /**
  * Restores one backup, after the operator has read the plan and typed the name of the database that it goes into.
  * @param wanted `latest` or the time of a backup
- * @returns the exit code: 0, or 2 where it kept going and something is missing
+ * @returns the exit code: 0, 2 where it kept going and something is missing, or 1 of a dry run that could only look into the bucket
  */
 export async function restore(
   opened: Session,
+  stack: StackChoice,
   wanted: string,
   options: RestoreOptions,
 ): Promise<number> {
@@ -94,10 +98,13 @@ export async function restore(
   const ask = !options.yes && !options.dryRun;
   if (ask) requireTerminal(screen, "restore asks before it replaces a database");
   const identity = await readIdentity(options.identity);
-  const selection = { wanted, notAfter, beforeDeploy };
-  const entry = selectBackup(backup, await listByAgent(session), selection);
+  const { entries, unchecked } = options.dryRun
+    ? await listForDryRun(session, stack)
+    : { entries: await listByAgent(session) };
+  const entry = selectBackup(backup, entries, { wanted, notAfter, beforeDeploy });
   const plan = describePlan(database, container.host, entry, into);
   if (!ask) for (const line of plan) screen.line(line);
+  if (unchecked !== undefined) return reportUnchecked(session, entry, unchecked);
 
   const args = [
     "restore",
@@ -110,6 +117,7 @@ export async function restore(
     ...(options.acceptOrigin ? ["--accept-origin"] : []),
     ...(options.serverLocale ? ["--server-locale"] : []),
     ...(options.scratch === undefined ? [] : ["--scratch", options.scratch]),
+    ...(options.maxHours === undefined ? [] : ["--max-hours", options.maxHours]),
     ...partArguments(options),
     ...identity.args,
   ];
@@ -142,6 +150,38 @@ export async function restore(
   const { event: _, ...result } = restored;
   screen.document({ ...result, host: container.host, key: entry.key, undo });
   return isIncomplete(restored) ? EXIT.lessThanWhole : 0;
+}
+
+/** Manifests that are read from the bucket for the plan of a dry run. */
+const MANIFESTS = 50;
+
+/**
+ * What a dry run can choose from: while host or container are gone, what lies in the bucket.
+ * @returns besides, why the agent was not asked
+ */
+async function listForDryRun(
+  session: Session,
+  stack: StackChoice,
+): Promise<{ readonly entries: readonly Entry[]; readonly unchecked?: Problem }> {
+  const sources = sourcesOf(session, stack, MANIFESTS);
+  const { listings, agentFailure, failure } = await readBackups(sources, session.databases);
+  if (failure !== undefined) throw failure;
+  const entries = listings.flatMap((listing) => listing.entries);
+  return { entries, ...(agentFailure && { unchecked: agentFailure }) };
+}
+
+/** The backup is there; whether a server takes it was not tried. */
+function reportUnchecked(
+  { backup, container, screen }: Session,
+  { stamp, key, bytes }: Entry,
+  unchecked: Problem,
+): number {
+  const { database } = backup;
+  const error = `only the bucket could be looked into, where this backup lies: ${unchecked.message}`;
+  screen.warn(`error: ${error}`);
+  const found = { database, from: stamp, key, bytes, host: container.host };
+  screen.document({ ...found, dryRun: true, seen: "bucket", error });
+  return EXIT.failed;
 }
 
 /** With an agent of an earlier version only the plan is asked about, before it begins. */

@@ -9,7 +9,7 @@ import {
 } from "../../common/contracts/agentEvents.ts";
 import type { BackupOutputs, SshHop } from "../../common/contracts/stackOutputs.ts";
 import { Problem } from "../../common/problem.ts";
-import { type Lifeline, lastLine } from "../../common/process.ts";
+import { Interrupted, type Lifeline, lastLine } from "../../common/process.ts";
 import { ConnectionLost } from "../../common/ssh/errors.ts";
 import { HostConnection, type KeySource } from "./hostConnection.ts";
 
@@ -129,10 +129,12 @@ async function runOnce<Name extends FinalEvent["event"]>(
   let result: Extract<FinalEvent, { event: Name }> | undefined;
   let failure: string | undefined;
   let interrupted = false;
+  let heard = false;
   let refusal: unknown;
   const question = new AbortController();
   const attached = manner === "attached";
   const onLine = (line: string, reply: (text: string) => void) => {
+    heard = true;
     const event: AgentEvent | undefined = parseEvent(line);
     if (event?.event === "progress") onProgress?.(event);
     else if (event?.event === "question") {
@@ -154,9 +156,14 @@ async function runOnce<Name extends FinalEvent["event"]>(
     everyMs: BEAT_MS,
     patienceMs: PATIENCE_MS,
     onInterrupted: () => {
+      // Of a host or bastion that is silent nothing would come. Where the agent has begun all the same, it notices by itself.
+      if (!heard) return false;
       interrupted = true;
       question.abort();
-      onStderrLine?.("Interrupted: the agent stops and tidies up; this waits until it has.");
+      onStderrLine?.(
+        "Interrupted: the agent stops and tidies up; this waits until it has. Ctrl-C again does not wait.",
+      );
+      return true;
     },
   };
   const { code, stderr } = await container.connection
@@ -183,6 +190,7 @@ async function runOnce<Name extends FinalEvent["event"]>(
   }
   // Whoever was asked knows why; the agent knows only that the answer was no. After an interruption it knows more.
   if (failure !== undefined && refusal !== undefined && !interrupted) throw refusal;
+  if (failure !== undefined && interrupted) throw new Interrupted(failure);
   if (failure !== undefined) throw new AgentError(failure);
   if (!codes.includes(code)) throw dockerProblem(container, code, stderr);
   if (result === undefined) {

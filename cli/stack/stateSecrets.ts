@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { parseSigningKeys, type SigningKey } from "../../common/contracts/manifestMac.ts";
+import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
 import { Problem } from "../../common/problem.ts";
 import type { Credentials } from "../../storage/s3/credentials.ts";
 import { type StackChoice, stackState } from "./pulumi.ts";
@@ -22,6 +23,18 @@ const keysSchema = z.object({
     accessKeyId: text,
     readerAccessKeyId: text,
     readerSecretAccessKey: text,
+  }),
+});
+
+/** The inputs of `KeyProbe` that matter here: each bucket's key is tried, also one that was given to the program. */
+const probeSchema = z.object({
+  type: z.literal("pulumi-nodejs:dynamic/kamal-postgres-backup:KeyProbe"),
+  inputs: z.object({
+    bucket: text,
+    prefix: text,
+    access: text,
+    accessKeyId: text,
+    secretAccessKey: text,
   }),
 });
 
@@ -54,22 +67,34 @@ const stateSchema = z.object({
 });
 
 /**
- * The key that may read and is never on the host, as the stack's state holds it. The outputs cannot: one secret in them
- * would hide them all.
- * @param writerKeyId of the container's key that was made together with it
- * @returns undefined where the stack has made none, as for a bucket with keys of its own
+ * A key that may read the bucket, as the stack's state holds it: the one that was made for that and is never on the host, else
+ * the container's own, which was given to the program. The outputs cannot hold it: one secret in them would hide them all.
+ * @param backup whose bucket it is for
+ * @returns or why there is none, in a clause
  * @throws Problem when Pulumi does not show the state, or writes it in an unknown form
  */
 export async function readerKey(
   stack: StackChoice,
-  writerKeyId: string,
-): Promise<Credentials | undefined> {
-  for (const resource of await resourcesOf(stack)) {
+  { writerKeyId, location }: Pick<BackupOutputs, "writerKeyId" | "location">,
+): Promise<Credentials | { none: string }> {
+  const resources = await resourcesOf(stack);
+  for (const resource of resources) {
     const keys = keysSchema.safeParse(resource).data?.outputs;
     if (keys?.accessKeyId !== writerKeyId) continue;
     return { accessKeyId: keys.readerAccessKeyId, secretAccessKey: keys.readerSecretAccessKey };
   }
-  return undefined;
+  for (const resource of resources) {
+    const probed = probeSchema.safeParse(resource).data?.inputs;
+    if (probed?.accessKeyId !== writerKeyId || probed.bucket !== location.bucket) continue;
+    if (probed.prefix !== location.prefix) continue;
+    if (probed.access === "append-only") {
+      return {
+        none: "the key that the program was given may only add, and the stack has made none that reads",
+      };
+    }
+    return { accessKeyId: probed.accessKeyId, secretAccessKey: probed.secretAccessKey };
+  }
+  return { none: "the stack's state holds no key for it" };
 }
 
 /** By which keys a backup is signed, and since when. */

@@ -1,4 +1,5 @@
 import { Problem } from "../../common/problem.ts";
+import { Interrupted } from "../../common/process.ts";
 import { type Screen, shown } from "./screen.ts";
 
 /**
@@ -38,12 +39,13 @@ export async function confirm(
   let answer: string;
   try {
     answer = await prompt(
-      { message: "Type the database's name to go on:" },
+      // Its tick would stand before a wrong answer, too.
+      { message: "Type the database's name to go on:", theme: { prefix: "?" } },
       { input: terminal.input, output: terminal.err, ...(signal && { signal }) },
     );
   } catch (error) {
     if (!/^(Exit|Abort)PromptError$/.test((error as Error).name)) throw error;
-    throw new Problem(`${unchanged}.`);
+    throw new Interrupted(`interrupted; ${unchanged}.`);
   }
   if (answer !== name) throw new Problem(`"${answer}" is not "${name}"; ${unchanged}.`);
 }

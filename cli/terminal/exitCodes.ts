@@ -10,6 +10,8 @@ export const EXIT = {
   badNews: 7,
   /** The command line could not be understood. EX_USAGE of sysexits.h. */
   usage: 64,
+  /** Ctrl-C, or a signal that ends programs: 128 and SIGINT, as a shell has it. */
+  interrupted: 130,
 } as const;
 
 /** The table for `--help`. */
@@ -19,4 +21,5 @@ export const EXIT_TABLE: readonly (readonly [code: number, meaning: string])[] =
   [EXIT.lessThanWhole, "restore --keep-going, verify: less than the whole"],
   [EXIT.badNews, "status, list, drift: bad news, such as a backup that is too old"],
   [EXIT.usage, "the command line is not understood"],
+  [EXIT.interrupted, "interrupted, as by Ctrl-C"],
 ];

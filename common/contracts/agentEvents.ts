@@ -8,6 +8,9 @@ import { restoreRecordSchema } from "./restoreRecord.ts";
 // the command line. The schemas are the one source of both sides: the agent writes a `WrittenEvent`; the
 // command line reads it with `parseEvent`, which fills in what an older agent does not send and takes a step of a newer one.
 
+/** The run has begun, and stops when its standard input ends. The first of its events. */
+const attachedSchema = z.object({ event: z.literal("attached") });
+
 /** Steps of a command whose progress is shown. */
 export type ProgressStep = "upload" | "download" | "restore" | "compare";
 
@@ -235,6 +238,7 @@ const listSchema = z.object({
 const errorSchema = z.object({ event: z.literal("error"), message: z.string() });
 
 const eventSchema = z.discriminatedUnion("event", [
+  attachedSchema,
   progressSchema,
   backupSchema,
   copiedSchema,
@@ -273,7 +277,7 @@ export type Entry = z.infer<typeof entrySchema>;
 /** The event that ends a run well. */
 export type FinalEvent = Exclude<
   AgentEvent,
-  { event: "progress" | "copied" | "question" | "error" }
+  { event: "attached" | "progress" | "copied" | "question" | "error" }
 >;
 
 /**

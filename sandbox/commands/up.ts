@@ -101,6 +101,7 @@ async function build(settings: Settings, log: (line: string) => void): Promise<W
     registry,
     store,
     database,
+    schedule: settings.schedule,
     image: { base: images.base },
   };
 }

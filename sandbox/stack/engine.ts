@@ -200,6 +200,7 @@ function storeEnvironment(world: World): Record<string, string> {
 function sandboxConfig(world: World): ConfigMap {
   return {
     name: { value: "shop" },
+    schedule: { value: world.schedule },
     kamalConfig: { value: world.app.config },
     s3Endpoint: { value: world.store.endpoint },
     s3AllowInsecure: { value: "true" },

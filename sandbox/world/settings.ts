@@ -15,6 +15,8 @@ export interface Settings {
   readonly registryPassword: string;
   readonly databasePassword: string;
   readonly store: { readonly accessKeyId: string; readonly secretAccessKey: string };
+  /** Once a day, half a day from when the sandbox was made: a test run never meets a scheduled backup. */
+  readonly schedule: string;
   /** System identifier of the PostgreSQL cluster that holds the sample data. */
   sampledCluster?: string;
 }
@@ -29,7 +31,10 @@ export const hasSettings = () => existsSync(settingsFile);
 
 /** The settings of the sandbox in this checkout, chosen now if there is none. */
 export async function loadSettings(): Promise<Settings> {
-  if (hasSettings()) return JSON.parse(readFileSync(settingsFile, "utf8"));
+  if (hasSettings()) {
+    const kept = JSON.parse(readFileSync(settingsFile, "utf8"));
+    return { ...kept, schedule: kept.schedule ?? "15 3 * * *" };
+  }
   mkdirSync(stateDir, { recursive: true, mode: 0o755 });
   const id = sandboxId(checkout);
   const settings: Settings = {
@@ -45,6 +50,7 @@ export async function loadSettings(): Promise<Settings> {
       accessKeyId: `SANDBOX${randomBytes(6).toString("hex").toUpperCase()}`,
       secretAccessKey: randomBytes(24).toString("base64"),
     },
+    schedule: `15 ${(new Date().getUTCHours() + 12) % 24} * * *`,
   };
   saveSettings(settings);
   return settings;

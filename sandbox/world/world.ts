@@ -52,6 +52,8 @@ export interface World {
     readonly name: "app_production";
     readonly sibling: "app_production_queue";
   };
+  /** The cron expression of the sandbox's backups. */
+  readonly schedule: string;
   readonly image: {
     /** Debian trixie with Node 24, in the registry: the build argument BASE_IMAGE of the agent's image. */
     readonly base: string;

@@ -11,11 +11,15 @@ export async function deleteBackup(store: ObjectStore, entry: CatalogueEntry): P
   const { manifestKey, suspectManifestKey, verifiedKey, globalsKey, key: dumpKey } = entry;
   const marks = (entry.deploys ?? []).map(({ key }) => key);
   for (const key of [manifestKey, suspectManifestKey, verifiedKey, ...marks, globalsKey, dumpKey]) {
-    if (key === null || key === undefined) continue;
-    try {
-      await store.delete(key);
-    } catch (error) {
-      throw explain(error, store.address, `delete ${key}`);
-    }
+    if (key !== null && key !== undefined) await deleteObject(store, key);
+  }
+}
+
+/** @throws Problem with the service's error as its cause */
+export async function deleteObject(store: ObjectStore, key: string): Promise<void> {
+  try {
+    await store.delete(key);
+  } catch (error) {
+    throw explain(error, store.address, `delete ${key}`);
   }
 }

@@ -1,4 +1,5 @@
 import type { Manifest } from "../../common/contracts/manifest.ts";
+import type { RestoreRecord } from "../../common/contracts/restoreRecord.ts";
 
 /** How the bytes of a backup were treated on their way to the bucket. */
 export type Treatment = Pick<Manifest, "compression" | "encryption">;
@@ -39,6 +40,7 @@ const revisionForm = new RegExp(`^${revisionPattern}$`);
 const ownForm = new RegExp(
   String.raw`^(?:(daily|weekly|monthly|suspect)/)?([^/]+)_(${stampPattern})\.(manifest\.json|verified\.json|before-deploy\.(${revisionPattern})\.json|(?:pgdump|dump\.zst)(\.age)?|globals\.sql\.zst(?:\.age)?)$`,
 );
+const recordForm = new RegExp(String.raw`^(${stampPattern})\.\d{3}_[^/]+\.(?:restore|undo)\.json$`);
 const legacyForm = new RegExp(String.raw`^(.+)_(${stampPattern})\.dump(\.gpg)?$`, "s");
 
 /** The UTC second of a date as keys carry it. */
@@ -117,6 +119,30 @@ export function deployKey(
   folder: Folder = null,
 ): string {
   return `${stem(prefix, database, folder)}${stamp}.before-deploy.${revision}.json`;
+}
+
+/** What the keys of the records of restores and undos begin with, whatever their database. */
+export function recordStem(prefix: string): string {
+  return `${prefix}/restores/`;
+}
+
+/**
+ * Key of the record of a restore or an undo.
+ * @param startedAt ISO 8601 in UTC with milliseconds: two tries may fall into one second
+ */
+export function recordKey(
+  prefix: string,
+  { startedAt, database, action }: Pick<RestoreRecord, "startedAt" | "database" | "action">,
+): string {
+  const stamp = startedAt.replace("Z", "");
+  return `${recordStem(prefix)}${stamp}_${encodeURIComponent(database)}.${action}.json`;
+}
+
+/** The UTC second at which a recorded restore or undo began; undefined when the key is none of a record. */
+export function recordStamp(prefix: string, key: string): string | undefined {
+  if (!key.startsWith(recordStem(prefix))) return undefined;
+  const stamp = recordForm.exec(key.slice(recordStem(prefix).length))?.[1];
+  return stamp !== undefined && isStamp(stamp) ? stamp : undefined;
 }
 
 /** What all our keys of a database in a folder begin with; keys of other databases may begin so too. */

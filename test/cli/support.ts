@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { PassThrough, Writable } from "node:stream";
 import type { TestContext } from "node:test";
 import type { Entry } from "../../common/contracts/agentEvents.ts";
-import { outputs } from "./factories.ts";
+import { inspected, outputs } from "./factories.ts";
 
 /** What a program at the boundary answers. */
 export interface Answer {
@@ -107,6 +107,7 @@ export class Outside {
     await outside.answer("outputs", { out: JSON.stringify({ backup: outputs }) });
     const left = { kept: [], records: [], uploads: null, remarks: [] };
     await outside.answer("activity", { out: [{ event: "activity", runs: [], ...left }] });
+    await outside.answer("inspect", { out: inspected() });
     await outside.answer("health", { err: "executable file not found\n", code: 127 });
     await outside.answer("state", { out: '{"version":3,"deployment":{}}' });
     return outside;

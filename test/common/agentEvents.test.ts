@@ -15,6 +15,7 @@ test("what is no event of the agent is left out", () => {
 
 test("each event of the agent is read as it was written", () => {
   const events: AgentEvent[] = [
+    { event: "attached" },
     { event: "progress", step: "upload", bytes: 1, elapsedMs: 2 },
     { event: "progress", step: "restore", done: 1, total: 2, table: "public.a", elapsedMs: 2 },
     { event: "backup", manifest: manifestOf(STAMP) },

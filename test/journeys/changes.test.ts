@@ -25,7 +25,7 @@ test("a new schedule: shown in the preview as a diff, one update of each part, t
   try {
     const preview = await journey.stack.preview();
     assert.equal(preview.code, 0, preview.output);
-    assert.match(preview.output, /^-\s+SCHEDULE: .*15 3 \* \* \*/m);
+    assert.match(preview.output, /^-\s+SCHEDULE: .*15 \d+ \* \* \*/m);
     assert.match(preview.output, /^\+\s+SCHEDULE: .*@every 6h/m);
     assert.match(preview.output, /^\+\s+BACKUP_MAX_SHRINK_PERCENT: "30"/m);
     const up = await journey.stack.up();
@@ -36,7 +36,7 @@ test("a new schedule: shown in the preview as a diff, one update of each part, t
     const env = await docker(["container", "inspect", "-f", "{{json .Config.Env}}", container]);
     assert.match(env.stdout, /SCHEDULE=@every 6h/);
   } finally {
-    await journey.stack.stack.setConfig("schedule", { value: "15 3 * * *" });
+    await journey.stack.stack.setConfig("schedule", { value: journey.world.schedule });
     await journey.stack.stack.removeConfig("maxShrinkPercent");
     const back = await journey.stack.up();
     assert.equal(back.code, 0, back.output);

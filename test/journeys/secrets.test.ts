@@ -82,7 +82,7 @@ test("no secret in Pulumi's state, nor in what preview and up print", async () =
     assert.ok(shown.length > 0);
     assertClean("the preview", preview.output + JSON.stringify(shown));
   } finally {
-    await journey.stack.stack.setConfig("schedule", { value: "15 3 * * *" });
+    await journey.stack.stack.setConfig("schedule", { value: journey.world.schedule });
   }
 });
 

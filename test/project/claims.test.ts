@@ -70,7 +70,9 @@ const PLACES: Readonly<Record<string, readonly Proof[]>> = {
   "cli/session/agentCall.ts": [READS],
   "cli/session/container.ts": [READS, READS],
   "cli/stack/pulumi.ts": [READS],
-  "cli/terminal/confirm.ts": [["test/cli/commands/restore.test.ts", "error: nothing was changed"]],
+  "cli/terminal/confirm.ts": [
+    ["test/cli/commands/restore.test.ts", "error: interrupted; nothing was changed"],
+  ],
 };
 
 test("each place that says nothing was stored or changed has a proof of it", () => {

@@ -25,6 +25,7 @@ const world = (dir: string): World => ({
     name: "app_production",
     sibling: "app_production_queue",
   },
+  schedule: "15 3 * * *",
   image: { base: "b" },
 });
 

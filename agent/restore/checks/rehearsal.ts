@@ -61,7 +61,8 @@ export async function rehearse(
       if (settings !== "") await client.query(settings);
       if (skipped) continue;
       if (role !== null) {
-        await client.query(isOfExtension(item) ? "RESET ROLE" : `SET ROLE ${identifier(role)}`);
+        const asConnected = isOfExtension(item) || isOfEventTrigger(item);
+        await client.query(asConnected ? "RESET ROLE" : `SET ROLE ${identifier(role)}`);
       }
       await client.query(sql);
     } catch (error) {
@@ -84,13 +85,24 @@ export async function rehearse(
 
 /** The last statement of an entry gives it its owner. */
 async function makeWithoutOwner(client: pg.Client, sql: string): Promise<void> {
-  const rest = sql.replace(/\n\nALTER [^\n]* OWNER TO [^\n]*;$/, "");
-  if (rest !== sql) await client.query(rest).catch(() => {});
+  const [rest, owner] = withoutOwner(sql);
+  if (owner !== "") await client.query(rest).catch(() => {});
+}
+
+/** The statements of an entry without the last one that gives it its owner, and that one; empty where there is none. */
+export function withoutOwner(sql: string): readonly [rest: string, owner: string] {
+  const owner = /\n\nALTER [^\n]* OWNER TO [^\n]*;$/.exec(sql)?.[0] ?? "";
+  return [sql.slice(0, sql.length - owner.length), owner.trim()];
 }
 
 /** What only a superuser may make, or somebody whom the extension trusts. */
 export function isOfExtension({ type, name }: Pick<ArchiveItem, "type" | "name">): boolean {
   return type === "EXTENSION" || (type === "COMMENT" && name.startsWith("EXTENSION "));
+}
+
+/** An event trigger, or a comment on one. Only a superuser may make or own it. */
+export function isOfEventTrigger({ type, name }: Pick<ArchiveItem, "type" | "name">): boolean {
+  return type === "EVENT TRIGGER" || name.startsWith("EVENT TRIGGER ");
 }
 
 /** An extension that works in the database of one name only, and refuses the name that this one has until the swap. */

@@ -3,6 +3,7 @@ import {
   restoreRecordSchema,
 } from "../../../common/contracts/restoreRecord.ts";
 import { messageOf } from "../../../common/problem.ts";
+import { recordKey, recordStem } from "../../../storage/catalogue/objectKeys.ts";
 import { readStart } from "../../../storage/s3/download.ts";
 import { explain } from "../../../storage/s3/errors.ts";
 import type { ObjectStore } from "../../../storage/s3/objectStore.ts";
@@ -15,8 +16,6 @@ import type { AgentEvent } from "../../runtime/reporter.ts";
 const LONGEST_BYTES = 16 * 1024;
 /** So many are read at most. */
 const MOST_READ = 50;
-
-const folderOf = ({ address }: ObjectStore) => `${address.prefix}/restores/`;
 
 /**
  * Runs a restore or an undo, and stores what became of it in the bucket: when, from which backup, how long it took. The
@@ -63,15 +62,12 @@ export async function recorded(
 
 /** One that cannot be stored is a warning: the restore itself is what matters. */
 async function storeRecord({ store, report }: AgentContext, record: RestoreRecord): Promise<void> {
-  const { action, database, startedAt } = record;
-  // Milliseconds: two tries may fall into one second.
-  const stamp = startedAt.replace("Z", "");
-  const key = `${folderOf(store)}${stamp}_${encodeURIComponent(database)}.${action}.json`;
+  const key = recordKey(store.address.prefix, record);
   try {
     await putNew(store, key, `${JSON.stringify(record, null, 2)}\n`, "application/json");
   } catch (error) {
     report.warn(
-      `the record of this ${action} could not be stored in the bucket: ${messageOf(error)}`,
+      `the record of this ${record.action} could not be stored in the bucket: ${messageOf(error)}`,
     );
   }
 }
@@ -85,7 +81,7 @@ export async function readRecords(
   most: number = MOST_READ,
 ): Promise<RestoreRecord[]> {
   const keys: string[] = [];
-  for await (const { key } of store.list(folderOf(store))) keys.push(key);
+  for await (const { key } of store.list(recordStem(store.address.prefix))) keys.push(key);
   const latest = keys.toSorted().reverse().slice(0, most);
   const records = await Promise.all(latest.map((key) => readRecord(store, key)));
   return records.filter((record) => record !== undefined);

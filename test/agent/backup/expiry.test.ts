@@ -24,6 +24,8 @@ describe("retention and tiers in a bucket", { skip: unavailable, timeout: 900_00
     `${folder}/app_2026-01-04T00:00:00.pgdump.age`,
     `${folder}/suspect/app_2026-01-05T00:00:00.dump.zst`,
     `${folder}/suspect/app_2026-01-05T00:00:00.manifest.json`,
+    `${folder}/restores/2026-01-01T00:00:00.123_app.restore.json`,
+    `${folder}/restores/2026-01-02T00:00:00.123_look%20at.undo.json`,
   ];
   const others = [
     `${folder}/app.dump`,
@@ -31,7 +33,11 @@ describe("retention and tiers in a bucket", { skip: unavailable, timeout: 900_00
     `${folder}/app_queue_2026-01-01T00:00:00.dump`,
     `${folder}/app_queue_2026-01-01T00:00:00.dump.zst`,
     `${folder}/app_queue_2026-01-01T00:00:00.manifest.json`,
+    `${folder}/restores/2026-01-01T00:00:00.123_app.json`,
+    `${folder}/restores/2026-13-01T00:00:00.123_app.restore.json`,
+    `${folder}/restores/2126-01-01T00:00:00.123_app.restore.json`,
     "shop/app_2026-01-01T00:00:00.dump",
+    "shop/restores/2026-01-01T00:00:00.123_app.restore.json",
   ];
   const fill = async () => {
     const env: Record<string, string> = {

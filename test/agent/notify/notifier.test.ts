@@ -202,15 +202,14 @@ describe("notifications", { skip: unavailable, timeout: 900_000 }, () => {
       const child = startAgent(env, "backup", "--json");
       const ended = outcomeOf(child);
       await progressOf(child, "upload");
-      const stopped = performance.now();
       child.kill("SIGTERM");
       // A second signal neither cuts the first one's work short nor kills.
       setTimeout(() => child.kill("SIGTERM"), 100);
       const outcome = await ended;
       // Null: the second one came when the process had done its work and was on its way out. A shell says 143 to both.
       assert([143, null].includes(outcome.code), `exit code ${outcome.code}`);
-      assert(performance.now() - stopped < 8_000);
-      assert(receiver.paths().includes(`POST /${TOKEN}/fail`), receiver.paths().join());
+      const posted = receiver.paths().filter((path) => path === `POST /${TOKEN}/fail`);
+      assert.equal(posted.length, 1, "one try, and no waiting for another");
       assert.deepEqual(await world.keys(env["S3_BUCKET"] ?? ""), []);
       assert.equal(await world.unfinishedUploads(env["S3_BUCKET"] ?? ""), 0);
     }

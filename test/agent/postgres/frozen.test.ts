@@ -70,9 +70,10 @@ describe("a server that freezes", { skip: unavailable, timeout: 900_000 }, () =>
     }
   };
 
+  /** Long before the limit of the product, 15 minutes, and before TCP gives up by itself; slow machines need a minute. */
   const inTime = ({ frozenAt = 0 }: TcpRelay) => {
     const seconds = (performance.now() - frozenAt) / 1000;
-    assert.ok(seconds < LIMIT_MS / 1000 + 10, `${seconds} s`);
+    assert.ok(seconds < 240, `${seconds} s`);
   };
 
   it("in the middle of a backup: it ends within the limit, and nothing is left", () =>

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { DeleteObjectCommand } from "@aws-sdk/client-s3";
+import { defaultLimitHours } from "../../../agent/restore/plan.ts";
 import { BIG, BIG_ROWS, manifestKeyOf, progressOf, refused } from "../runtime/watch.ts";
 import { agent, failure, outcomeOf, startAgent, unavailable, World } from "../world.ts";
 
@@ -42,6 +43,32 @@ describe("what goes wrong with a restore", { skip: unavailable, timeout: 900_000
     assert.equal((await outcome).code, 143);
     assert(!(await world.databases()).some((name) => name.startsWith("big_restore_")));
     assert.deepEqual(await liveRows(), { n: BIG_ROWS });
+  });
+
+  it("longer than its limit: stopped as by a signal, and the limit leaves a large database the time that it needs", async () => {
+    for (const [databaseBytes, hours] of [
+      [5e9, 24],
+      [1e12, 100],
+      [1e15, 596],
+    ] as const) {
+      assert.equal(defaultLimitHours({ bytes: 0 }, { databaseBytes }), hours);
+    }
+    assert.equal(defaultLimitHours({ bytes: 1e11 }, null), 100);
+    const before = await world.databases();
+    const stopped = await agent(env, "restore", "--max-hours", "0.0000001", "--json");
+    refused(
+      world,
+      stopped,
+      /^stopped after 1e-7 h, the longest that it may take \(--max-hours\), before it was complete; nothing was stored or changed/,
+    );
+    assert.deepEqual(await world.databases(), before);
+    for (const wrong of ["0", "597", "two", "-1", "1e3"]) {
+      refused(
+        world,
+        await agent(env, "restore", `--max-hours=${wrong}`, "--json"),
+        /^--max-hours .* must be a number of hours above 0, and 596 at most\.$/,
+      );
+    }
   });
 
   it("one changed byte, at any place: refused, the live database untouched", async () => {

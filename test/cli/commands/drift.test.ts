@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { entryOf, hoursAgo, recorded } from "../factories.ts";
+import { entryOf, hoursAgo, inspected, recorded } from "../factories.ts";
 import { Outside } from "../support.ts";
 
 test("drift: clean is 0", async (t) => {
@@ -154,6 +154,35 @@ test("drift: a host that no longer lets anyone in breaks the check, unless drift
   assert.doesNotMatch(known.stdout, /^host +192\.0\.2\.11/m);
 });
 
+test("drift: a container that runs and is unhealthy differs from what was declared, and says why", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.backups(entryOf(hoursAgo(7)));
+  const broken = "broken: the last backup failed 2 s ago: no space";
+  const Health = { Status: "unhealthy", Log: [{ Output: `${broken}\n`, ExitCode: 1 }] };
+  for (const [name, code, last] of [
+    ["clean", 7, /\n1 difference\n$/],
+    ["drift", 7, /\n12 differences\n$/],
+  ] as const) {
+    await outside.answer("refresh", { out: await recorded(name) });
+    await outside.answer("inspect", { out: inspected({ Health }) });
+    const { stdout, ...result } = await outside.run(["drift"]);
+    assert.match(
+      stdout,
+      new RegExp(
+        `^host +192\\.0\\.2\\.10 shop-db_backup +declared healthy +found ${broken} +see why: docker`,
+        "m",
+      ),
+    );
+    assert.match(stdout, last);
+    assert.equal(result.code, code);
+  }
+  await outside.answer("refresh", { out: await recorded("clean") });
+  await outside.answer("inspect", { out: "banner\n" });
+  const unknown = await outside.run(["drift"]);
+  assert.match(unknown.stdout, /^not checked: 192\.0\.2\.10 shop-db_backup \(its health: docker/m);
+  assert.match(unknown.stdout, /\nno drift in what was checked\n$/);
+});
+
 test("drift: no backup at all is drift of the data", async (t) => {
   const outside = await Outside.open(t);
   await outside.answer("refresh", { out: await recorded("clean") });
@@ -221,7 +250,7 @@ test("drift: data that cannot be judged breaks the check only where no drift is 
   assert.equal(broken.code, 1);
   assert.match(
     broken.stderr,
-    /^error: access denied\. The bucket could not be asked either: the stack has made no key.*\n$/,
+    /^error: access denied\. The bucket could not be asked either: the stack.s state holds no key for it\.\n$/,
   );
   await outside.answer("refresh", { out: await recorded("drift") });
   const known = await outside.run(["drift"]);

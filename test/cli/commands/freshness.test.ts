@@ -106,6 +106,26 @@ function stateWith(buckets: readonly Bucket[], others: readonly unknown[]): stri
   );
 }
 
+/** The key of a bucket that was given with it, as the probe that tries it stands in the state. */
+function probeOf({ location, writerKeyId, reader }: Bucket, access = "restorable") {
+  const { bucket, prefix } = location;
+  return {
+    urn: "urn:pulumi:production::shop::pulumi-nodejs:dynamic/kamal-postgres-backup:KeyProbe::probe",
+    custom: true,
+    type: "pulumi-nodejs:dynamic/kamal-postgres-backup:KeyProbe",
+    inputs: {
+      ...{ bucket, prefix, access, accessKeyId: writerKeyId },
+      secretAccessKey: shown(reader.secretAccessKey),
+    },
+  };
+}
+
+/** A bucket that was given with its key, which may read. */
+async function givenOne(name: string): Promise<Bucket> {
+  const made = await makeOne(name);
+  return { ...made, writerKeyId: made.reader.accessKeyId };
+}
+
 async function open(t: TestContext, first: Bucket, changes: Partial<BackupOutputs> = {}) {
   const outside = await Outside.open(t);
   const { location, writerKeyId } = first;
@@ -175,7 +195,7 @@ test("drift: the copies are read from their own bucket, with its own key", async
   assert.deepEqual(seen, { backups: "bucket", copies: null });
   assert.match(
     notes[1],
-    /^the age of the newest copy could not be judged: there is no container.*The bucket could not be asked either: the stack has made no key/,
+    /^the age of the newest copy could not be judged: there is no container.*The bucket could not be asked either: the stack.s state holds no key/,
   );
 });
 
@@ -437,4 +457,48 @@ test("of a stack that encrypts, a backup in clear does not count, with no key th
   const { stdout } = await outside.run(["list"]);
   assert.match(stdout, /no backup counts; of .* it is not encrypted.*RPO 26 h: missed\n/);
   assert.match(stdout, /in clear/);
+});
+
+test("a bucket that was given with its key is read with that while the host is away", async (t) => {
+  const [bucket, other] = [await givenOne("given"), await givenOne("given-other")];
+  const outside = await open(t, bucket);
+  const probes = stateWith([], [probeOf(other), probeOf(bucket)]);
+  await outside.answer("state", { out: probes });
+  for (const what of ["list", "inspect"] as const) await outside.answer(what, UNREACHABLE);
+  await put(bucket, hoursAgo(7));
+  const list = await outside.run(["list"]);
+  assert.match(list.stdout, /newest backup 7 h old, RPO 26 h: ok\n/);
+  assert.match(list.stderr, /^read from the bucket: ssh .* cannot be reached/);
+  assert.equal(list.code, 0);
+  const status = await outside.run(["status"]);
+  assert.match(status.stdout, /verdict +newest backup 7 h old, RPO 26 h: ok\n/);
+  assert.equal(status.code, 1, "the host is part of the question");
+
+  await outside.answer("state", { out: stateWith([], [probeOf(bucket, "append-only")]) });
+  const blind = await outside.run(["list"]);
+  assert.equal(blind.code, 1);
+  assert.match(blind.stderr, /either: the key that the program was given may only add, and/);
+  await outside.answer("state", { out: stateWith([], [probeOf(other)]) });
+  const none = await outside.run(["list"]);
+  assert.match(none.stderr, /either: the stack's state holds no key for it\.\n$/);
+});
+
+test("restore --dry-run shows what it would restore while the host is away, and that no server was tried", async (t) => {
+  const bucket = await makeOne("dry");
+  const outside = await open(t, bucket);
+  const stamp = hoursAgo(7);
+  await put(bucket, stamp);
+  for (const answer of [UNREACHABLE, GONE]) {
+    await outside.answer("list", answer);
+    const { code, stdout, stderr } = await outside.run(["restore", "--dry-run"]);
+    assert.equal(code, 1, stderr);
+    assert.match(stdout, /^Restore shop_production on 192\.0\.2\.10 from \S+ \S+ UTC \(1 bytes/);
+    assert.doesNotMatch(stdout, /every check has passed/);
+    assert.match(stderr, /^error: only the bucket could be looked into, where this backup lies: /);
+  }
+  const json = JSON.parse((await outside.run(["restore", "--dry-run", "--json"])).stdout);
+  assert.deepEqual([json.seen, json.dryRun, json.from], ["bucket", true, stamp]);
+  const real = await outside.run(["restore", "--yes"]);
+  assert.equal(real.code, 1);
+  assert.match(real.stderr, /^error: there is no container/);
 });

@@ -29,7 +29,9 @@ test("restore shows the plan and asks for the database's name; another answer ch
   assert.match(wrong.stderr, plan);
   assert.match(wrong.stderr, /error: "shop" is not "shop_production"; nothing was changed\.\n$/);
   const stopped = await outside.run(["restore"], {}, "\u0003");
-  assert.match(stopped.stderr, /error: nothing was changed\.\n$/);
+  assert.equal(stopped.code, 130);
+  assert.match(stopped.stderr, /error: interrupted; nothing was changed\.\n$/);
+  assert.doesNotMatch(wrong.stderr + stopped.stderr, /✔/, "a wrong answer has no tick");
   assert.deepEqual(await outside.replies("restore"), ["no", "no"]);
 
   const right = await outside.run(["restore", "--json"], {}, "shop_production\n");
@@ -125,9 +127,9 @@ test("restore: what is found to be lost after the question is asked about, and n
     agreed.stderr,
     /Put it in the place of the live one all the same\?\nWill not be restored: ACL public/,
   );
-  for (const [answer, sentence] of [
-    ["no\n", /error: "no" is not "shop_production"; "shop_production" was not touched\.\n$/],
-    ["\u0003", /error: "shop_production" was not touched\.\n$/],
+  for (const [answer, exit, sentence] of [
+    ["no\n", 1, /error: "no" is not "shop_production"; "shop_production" was not touched\.\n$/],
+    ["\u0003", 130, /error: interrupted; "shop_production" was not touched\.\n$/],
   ] as const) {
     const { code, stderr, stdout } = await outside.run(
       ["restore"],
@@ -135,7 +137,7 @@ test("restore: what is found to be lost after the question is asked about, and n
       "shop_production\n",
       answer,
     );
-    assert.equal(code, 1);
+    assert.equal(code, exit);
     assert.match(stderr, sentence);
     assert.equal(stdout, "");
   }
@@ -358,7 +360,17 @@ test("restore --keep-going: what failed, what became of it, and an exit code of 
     notRestored: ["rows of public.t: 1 rows instead of 2"],
   };
   await outside.answer("restore", { out: [saved], code: 2 });
-  const words = ["--into", "saved", "--keep-going", "--no-owner", "--role", "app", "--yes"];
+  const words = [
+    "--into",
+    "saved",
+    "--max-hours",
+    "2.5",
+    "--keep-going",
+    "--no-owner",
+    "--role",
+    "app",
+    "--yes",
+  ];
   const parts = ["--schema", "a", "--schema", "b", "--exclude-table", "log.*"];
   const { code, stdout, stderr } = await outside.run(["restore", ...words, ...parts]);
   assert.equal(code, 2, stderr);
@@ -371,7 +383,7 @@ test("restore --keep-going: what failed, what became of it, and an exit code of 
   assert.match(stdout, /Failed: INDEX public\.i \(no\)\n/);
   const call = ((await outside.calls("ssh")).at(-1) ?? []).join(" ");
   for (const given of [
-    "--into saved",
+    "--into saved --max-hours 2.5",
     "--keep-going",
     "--no-owner",
     "--role app",

@@ -88,7 +88,7 @@ async function program() {
         database: "app_production_queue",
         bucket,
         prefix: name,
-        schedule: "@daily",
+        schedule: world.schedule,
         backupBytes: 2e9,
         usdPerGbMonth: 0.01,
         ssh: { hostKeys: { [world.ssh.host]: world.ssh.hostKey } },

@@ -58,9 +58,9 @@ before(async () => {
           allowInsecure: true,
         },
         prefix: PREFIX,
-        every: "@hourly",
+        every: world.schedule,
       },
-      schedule: "@hourly",
+      schedule: world.schedule,
       ssh: { hostKeys: { [world.ssh.host]: world.ssh.hostKey } },
       baseImage: world.image.base,
     });
@@ -105,7 +105,7 @@ test("the stack tells where the copies are, and a second up changes nothing", as
       prefix: PREFIX,
     },
     writerKeyId: key.accessKeyId,
-    rpoHours: 3,
+    rpoHours: 26,
   });
   const again = await stack.up({ expectNoChanges: true });
   assert.equal(again.code, 0, again.output);

@@ -39,7 +39,7 @@ before(async () => {
         secretAccessKey: world.store.secretAccessKey,
         allowInsecure: true,
       },
-      schedule: "@daily",
+      schedule: world.schedule,
       ssh: { hostKeys: { [world.ssh.host]: world.ssh.hostKey } },
       baseImage: world.image.base,
     });

@@ -33,7 +33,7 @@ before(async () => {
     const backup = new PostgresBackup("hosted", {
       kamal: { config: world.app.config, accessory: KEY },
       bucket: { name: Bucket, endpoint, region, accessKeyId, secretAccessKey, allowInsecure: true },
-      schedule: "@daily",
+      schedule: world.schedule,
       ssh: { hostKeys: { [world.ssh.host]: world.ssh.hostKey } },
       build: "host",
       baseImage,

@@ -39,7 +39,7 @@ test("a schedule and a retention that contradict each other are refused at previ
     }
     assert.doesNotMatch(said, /^\s+at .*\.ts:\d+/m, "no stack trace reaches the user");
   } finally {
-    await stack.setConfig("schedule", { value: "15 3 * * *" });
+    await stack.setConfig("schedule", { value: journey.world.schedule });
     await stack.setConfig("retentionDays", { value: "30" });
   }
 });

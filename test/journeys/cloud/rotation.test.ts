@@ -21,7 +21,7 @@ before(async () => {
   ({ container, location } = await outputsOf(journey.stack));
 });
 after(async () => {
-  await journey.stack.stack.setConfig("schedule", { value: "15 3 * * *" });
+  await journey.stack.stack.setConfig("schedule", { value: journey.world.schedule });
   await journey.stack.stack.removeConfig("rotateAfter");
   await journey.stack.stack.removeConfig("databasePassword");
   await journey.stack.stack.removeConfig("keyAccess");

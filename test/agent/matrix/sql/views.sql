@@ -21,8 +21,9 @@ create function on_view() returns trigger language plpgsql as 'begin return null
 create trigger instead instead of insert on simple for each row execute function on_view();
 create view loop_a as select 1 as i; create view loop_b as select * from loop_a; create or replace view loop_a as select 1 as i;
 alter view simple alter column v set default 'by default';
-create function watched() returns event_trigger language plpgsql as 'begin null; end';
-create event trigger on_ddl on ddl_command_end when tag in ('CREATE TABLE', 'DROP TABLE') execute function watched();
+create table ddl_log (what text);
+create function watched() returns event_trigger language plpgsql as $$ begin insert into public.ddl_log values (tg_event || ' ' || tg_tag); end $$;
+create event trigger on_ddl on ddl_command_end execute function watched();
 create event trigger on_rewrite on table_rewrite execute function watched();
 alter event trigger on_rewrite disable;
 create table wide as select id, v from base with no data;
