@@ -9,7 +9,7 @@ import { encodeBech32 } from "../../common/age/bech32.ts";
 import { formatRecipient, publicKeyOf } from "../../common/age/keys.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { manifestKey } from "../../storage/catalogue/objectKeys.ts";
-import { plant, stampIn } from "./planted.ts";
+import { plant, stampAfter, stampIn } from "./planted.ts";
 import { agent, failure, unavailable, World } from "./world.ts";
 
 const newKey = () => randomBytes(32).toString("base64url");
@@ -103,7 +103,7 @@ describe("who has written a backup", { skip: unavailable, timeout: 900_000 }, ()
       const env = await vic(name, { ...encryption, SIGNING_KEYS: newKey() });
       const good = await world.backup(env);
       assert.match(good.mac?.value ?? "", /^[0-9a-f]{64}$/);
-      const stamp = stampIn(5);
+      const stamp = stampAfter(good);
       const { manifest, dump } = await poison(encryption);
       const server = { ...manifest.server, systemIdentifier: "4711" };
       await plant(world, env, { stamp, dump, manifest, over: { server } });
@@ -160,8 +160,7 @@ describe("who has written a backup", { skip: unavailable, timeout: 900_000 }, ()
       const env = await vic(name, { SIGNING_KEYS, PASSPHRASE: "of the stack" });
       const first = await world.backup(env);
       await world.query(name, "INSERT INTO marker VALUES ('new')");
-      await world.backup(env);
-      const stamp = stampIn(5);
+      const stamp = stampAfter(await world.backup(env));
       await plant(world, env, { stamp, dump: await bytesOf(env, first), manifest: first });
       const latest = await restored(env);
       assert.deepEqual(latest.markers, ["true", "new"]);
@@ -179,7 +178,7 @@ describe("who has written a backup", { skip: unavailable, timeout: 900_000 }, ()
     const older = await world.backup(env);
     const encrypting = { ...env, ...AGE };
     const good = await world.backup(encrypting);
-    const stamp = stampIn(5);
+    const stamp = stampAfter(good);
     await plant(world, encrypting, { stamp, ...(await poison({})) });
     const latest = await restored(encrypting);
     assert.equal(`${latest.from}Z`, good.takenAt);
@@ -259,7 +258,7 @@ describe("who has written a backup", { skip: unavailable, timeout: 900_000 }, ()
     const key = manifestKey(env["S3_PREFIX"] ?? "", "all_replaced", stamp);
     await world.write(Bucket, key, JSON.stringify({ ...good, mac: undefined }));
     const { manifest, dump } = await poison({});
-    const planted = stampIn(5);
+    const planted = stampAfter(good);
     await plant(world, env, { stamp: planted, dump, manifest });
     const message = /no backup of all_replaced in .* \(2 are unsigned, to be chosen by their time/;
     assert.match(await refused(env, "latest"), message);
@@ -311,7 +310,7 @@ describe("who has written a backup", { skip: unavailable, timeout: 900_000 }, ()
         /manifest\.json was overwritten\. The version that was written first/,
       );
     }
-    const stamp = stampIn(5);
+    const stamp = stampAfter(good);
     const dump = await bytesOf(env, good);
     await plant(world, env, { stamp, dump, manifest: unsigned });
     await world.write(Bucket, manifestKey(env["S3_PREFIX"] ?? "", "replaced", stamp), "x");

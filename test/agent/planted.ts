@@ -18,6 +18,14 @@ export function stampIn(seconds: number): string {
 }
 
 /**
+ * The second after a backup, as keys carry it. It has begun when the backup has ended, for each holds its lock that long, and
+ * is over when the next one begins: nothing is ahead of the clock, and no two have one stamp.
+ */
+export function stampAfter({ takenAt }: Pick<Manifest, "takenAt">): string {
+  return new Date(Date.parse(takenAt) + 1000).toISOString().slice(0, 19);
+}
+
+/**
  * Puts a dump and its manifest under a stamp, as whoever holds the writer's key can.
  * @returns what was put as the manifest
  */
