@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { docker } from "../../../sandbox/host/docker.ts";
 import { kamal } from "../../../sandbox/services/kamal.ts";
@@ -197,4 +198,71 @@ test("a foreign container of our name makes up fail, and is not touched", async 
   assert.equal(up.code, 0, up.output);
   const back = await docker(["container", "inspect", "-f", "{{.Image}}", container]);
   assert.equal(back.stdout, image);
+});
+
+test("a kamal deploy waits for a backup, marks it with what is deployed, and stops without one", async (t) => {
+  const { app, registry } = journey.world;
+  const hook = join(app.dir, ".kamal/hooks/pre-deploy");
+  const own = `#!/bin/sh\n# Ours.\ntouch "went-on-$KAMAL_VERSION"\n`;
+  mkdirSync(dirname(hook), { recursive: true });
+  writeFileSync(hook, own, { mode: 0o755 });
+  const wentOn = (version: string) => join(app.dir, `went-on-${version}`);
+  t.after(() => {
+    for (const file of [hook, wentOn("v1"), wentOn("v2")]) rmSync(file, { force: true });
+  });
+  const id = (await inspect(container)).get("Id");
+  await journey.stack.stack.setConfig("beforeDeploy", { value: "true" });
+  await journey.stack.stack.setConfig("beforeDeployMaxAgeMinutes", { value: "60" });
+  const up = await journey.stack.up();
+  assert.equal(up.code, 0, up.output);
+  assert.equal((await inspect(container)).get("Id"), id, "the container needs nothing for it");
+
+  /** The image is all that Kamal wants before the hook; the shop itself plays no part, so its boot fails behind it. */
+  const deploy = async (version: string, env: Record<string, string> = {}) => {
+    const image = `${registry.server}/sandbox/shop:${version}`;
+    await docker(["build", "--quiet", "--label", `service=${app.service}`, "-t", image, app.dir]);
+    await docker(["push", "--quiet", image]);
+    const PATH = `${dirname(journey.world.kamal)}:${process.env["PATH"]}`;
+    const words = ["redeploy", "--skip-push", "--version", version];
+    return kamal(journey.world, words, { env: { PATH, ...env }, timeoutMs: 300_000 });
+  };
+  const first = await deploy("v1");
+  assert.match(
+    first.stderr,
+    /before deploy: Before the deploy of v1: the backup of app_production/,
+  );
+  assert.match(first.stdout, /Detect stale containers/, first.stdout);
+  assert.ok(existsSync(wentOn("v1")), "what the hook did before, it does");
+  const list = await runCli(journey.stack, ["list"]);
+  assert.match(list.stdout, /before deploy v1/);
+  const words = ["restore", "--before-deploy", "v1", "--dry-run"];
+  const planned = await runCli(journey.stack, words);
+  assert.equal(planned.code, 0, planned.stderr);
+
+  await docker(["stop", container]);
+  const refused = await deploy("v2");
+  assert.equal(refused.code, 1);
+  assert.match(refused.stdout, /Hook `pre-deploy` failed/);
+  assert.match(refused.stdout, /There is no backup for the deploy of v2, so it does not go on/);
+  assert.doesNotMatch(refused.stdout, /Detect stale containers/);
+  assert.equal(existsSync(wentOn("v2")), false);
+  const skipped = await deploy("v2", { SKIP_BACKUP: "1" });
+  assert.match(skipped.stderr, /backup before deploy: SKIPPED, since SKIP_BACKUP=1 is set/);
+  assert.match(skipped.stdout, /Detect stale containers/, skipped.stdout);
+  assert.ok(existsSync(wentOn("v2")));
+
+  rmSync(hook);
+  const drift = await runCli(journey.stack, ["drift"]);
+  assert.equal(drift.code, 7, drift.stderr);
+  assert.match(drift.stdout, /pre-deploy block +declared as rendered +found missing/);
+  writeFileSync(hook, own, { mode: 0o755 });
+  const again = await journey.stack.up();
+  assert.equal(again.code, 0, again.output);
+  assert.match(readFileSync(hook, "utf8"), /^#!\/bin\/sh\n# Ours\.\n# >>> /);
+  for (const name of ["beforeDeploy", "beforeDeployMaxAgeMinutes"]) {
+    await journey.stack.stack.removeConfig(name);
+  }
+  const without = await journey.stack.up();
+  assert.equal(without.code, 0, without.output);
+  assert.equal(readFileSync(hook, "utf8"), own);
 });
