@@ -190,6 +190,25 @@ export const bootCommand = `eval "$(dd bs=1 count=${bootScript.length} 2> /dev/n
 /** The same, for a container that has the right label and is not as declared all the same: it is replaced. */
 export const replaceCommand = `kpb_replace=yes; ${bootCommand}`;
 
+/** Waits until no backup or restore runs in a container, for two minutes at most, as the boot script does. */
+export function idleScript(container: string): string {
+  return `n=0; while [ "$n" -lt 600 ] && docker top '${container}' -eo pid,args 2> /dev/null | grep -Eq 'agent[.]mjs (backup|restore)'; do sleep 0.2; n=$((n + 1)); done`;
+}
+
+/**
+ * Tries whether a container is fit to back up, as the boot script does; what is wrong stands on standard error.
+ * @param patience seconds for which a refused access key is tried again
+ */
+export function probeScript(container: string, patience: number): string {
+  return [
+    `end=$(($(date +%s) + ${patience}))`,
+    `until found=$(timeout 120 docker exec '${container}' agent probe 2>&1)`,
+    'do if [ "$(date +%s)" -ge "$end" ] || ! printf %s "$found" | grep -q "access key"',
+    `then printf '%s\n' "$found" | tail -n 5 >&2; docker logs --tail 10 '${container}' >&2; exit 1; fi`,
+    "sleep 3; done",
+  ].join("; ");
+}
+
 /** What the script reads. */
 export interface BootInput {
   readonly container: string;

@@ -1,20 +1,14 @@
 import { deployMayGoOn } from "../common/contracts/deployGate.ts";
 import { Problem } from "../common/problem.ts";
+import { type KamalPlace, placeOptions, RUN_KAMAL, shellWord } from "./kamalCommand.ts";
 
-/** What a gate before a deploy is made from. */
-export interface DeployGate {
+/** What a gate before a deploy is made from: only deploys to its destination wait, or those without one. */
+export interface DeployGate extends KamalPlace {
   /** Key of the accessory that backs up. */
   readonly accessory: string;
-  /** The destination whose deploys wait; undefined: those without one. */
-  readonly destination: string | undefined;
-  /** Path of deploy.yml from the folder in which Kamal is run. */
-  readonly config: string;
   /** Minutes that a backup which was read back may be old; 0: each deploy takes a new one. */
   readonly maxAgeMinutes: number;
 }
-
-/** Where Kamal looks when no `-c` is given (2.11, lib/kamal/cli/base.rb). */
-const KAMAL_CONFIG = "config/deploy.yml";
 
 /** A language in which the hook may be written, by the program of its first line. */
 export type HookLanguage = "sh" | "ruby";
@@ -51,11 +45,9 @@ export function renderDeployGate(gate: DeployGate, language: HookLanguage): stri
   return `system({ "KAMAL_PID" => Process.ppid.to_s }, "sh", "-c", <<'BACKUP_BEFORE_DEPLOY') || exit(1)\n${script}BACKUP_BEFORE_DEPLOY\n`;
 }
 
-function gateScript({ accessory, destination, config, maxAgeMinutes }: DeployGate): string {
-  const options = [
-    ...(config === KAMAL_CONFIG ? [] : ["-c", quoted(config)]),
-    ...(destination === undefined ? [] : ["-d", quoted(destination)]),
-  ];
+function gateScript({ accessory, maxAgeMinutes, ...place }: DeployGate): string {
+  const { destination } = place;
+  const options = placeOptions(place).map(shellWord);
   const accepted = maxAgeMinutes === 0 ? "" : ` --max-age ${maxAgeMinutes}`;
   const whose = destination === undefined ? "no destination" : `the destination ${destination}`;
   return `# Before each deploy to ${whose}: a backup, or no deploy. SKIP_BACKUP=1 kamal deploy goes on without one.
@@ -64,14 +56,8 @@ say() {
   { echo "backup before deploy: $1" >"/proc/\${KAMAL_PID:-$PPID}/fd/2"; } 2>/dev/null ||
     { echo "backup before deploy: $1" >/dev/tty; } 2>/dev/null || echo "backup before deploy: $1" >&2
 }
-run_kamal() {
-  if command -v kamal >/dev/null 2>&1; then kamal "$@"
-  elif [ -x bin/kamal ]; then bin/kamal "$@"
-  else bundle exec kamal "$@"
-  fi
-}
-revision=\${KAMAL_VERSION:-}
-[ "\${KAMAL_DESTINATION:-}" = ${quoted(destination ?? "")} ] || exit 0
+${RUN_KAMAL}revision=\${KAMAL_VERSION:-}
+[ "\${KAMAL_DESTINATION:-}" = ${shellWord(destination ?? "")} ] || exit 0
 if [ "\${KAMAL_COMMAND:-}" = rollback ]; then
   say "none is taken before a rollback"
   exit 0
@@ -86,7 +72,7 @@ case "$revision" in
     exit 1 ;;
 esac
 say "waiting for the backup before the deploy of $revision"
-printed=$(run_kamal accessory exec ${quoted(accessory)} "agent backup --before-deploy $revision${accepted}" --reuse --version "$revision"${options.map((word) => ` ${word}`).join("")} </dev/null 2>&1)
+printed=$(run_kamal accessory exec ${shellWord(accessory)} "agent backup --before-deploy $revision${accepted}" --reuse --version "$revision"${options.map((word) => ` ${word}`).join("")} </dev/null 2>&1)
 code=$?
 case "$code $printed" in
   "0 "*"${deployMayGoOn("$revision")}"*)
@@ -97,9 +83,4 @@ printf '%s\\n' "$printed" >&2
 echo "There is no backup for the deploy of $revision, so it does not go on. Mend what stands above, or deploy without a backup: SKIP_BACKUP=1 kamal deploy" >&2
 exit 1
 `;
-}
-
-/** As one word of a shell, without quotes where none are needed. */
-function quoted(word: string): string {
-  return /^[\w./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -7,6 +7,7 @@ import {
   type AwsBackupBucketArgs,
   type BackupBucket,
   type CopyArgs,
+  type Driver,
   Encryption,
   type ExistingBucket,
   type KeyAccess,
@@ -42,6 +43,7 @@ const SAME = [
   "maxRunHours",
   "globals",
   "dumpOptions",
+  "driver",
 ];
 
 /** The configuration's word for each argument, so that a message names what its reader has set. */
@@ -128,6 +130,7 @@ export function backupArgs(name: string, config: pulumi.Config): PostgresBackupA
         config.get<"literal" | "outputs">("secrets", { allowedValues: ["literal", "outputs"] }),
       ),
     },
+    ...given("driver", config.get<Driver>("driver", { allowedValues: ["ssh", "kamal", "render"] })),
     ...databasesOf(config),
     ...hostsOf(config),
     ...registryOf(config),

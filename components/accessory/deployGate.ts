@@ -1,7 +1,13 @@
 import { existsSync, readFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import { type DeployGate, hookLanguage, renderDeployGate } from "../../kamal/deployHook.ts";
-import { type AccessoryNames, type KamalArgs, type KamalProject, rootOf } from "./kamalProject.ts";
+import {
+  type AccessoryNames,
+  type KamalArgs,
+  type KamalProject,
+  kamalPlace,
+  rootOf,
+} from "./kamalProject.ts";
 
 export interface BeforeDeployArgs {
   /**
@@ -29,14 +35,13 @@ export interface HookBlock {
 export function deployHook(
   args: KamalArgs,
   project: KamalProject,
-  { key, destination }: AccessoryNames,
+  { key }: AccessoryNames,
   { maxAgeMinutes = 0 }: BeforeDeployArgs,
 ): HookBlock {
   const root = rootOf(args.config);
   const file = join(root, project.config.hooksPath, "pre-deploy");
   const text = existsSync(file) ? readFileSync(file, "utf8") : "";
-  const config = relative(root, args.config);
-  const gate: DeployGate = { accessory: key, destination, config, maxAgeMinutes };
+  const gate: DeployGate = { accessory: key, maxAgeMinutes, ...kamalPlace(args) };
   return {
     file,
     block: renderDeployGate(gate, hookLanguage(text, file)),

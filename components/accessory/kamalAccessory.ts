@@ -13,6 +13,8 @@ import { applyReportingProblems } from "../pulumi/resourceMessages.ts";
 import { type Transform, transformed } from "../pulumi/transform.ts";
 import { AccessoryState, DeployHook, RenderedBlock, SecretsBlock } from "./accessoryResources.ts";
 import type { HookBlock } from "./deployGate.ts";
+import { type BootByKamal, bootOf, rebootCommand } from "./driver.ts";
+import { lookAtHosts } from "./hostLook.ts";
 import { type AccessoryNames, isSharedFile, type RegistryLogin } from "./kamalProject.ts";
 import { showRenderedDiff } from "./renderPreview.ts";
 import {
@@ -42,6 +44,8 @@ export interface KamalAccessoryArgs {
   readonly patience?: number;
   /** Login with which the hosts pull the image. @default none */
   readonly registry?: RegistryLogin;
+  /** How Kamal boots it, from here or later. @default the boot script does */
+  readonly bootByKamal?: BootByKamal | undefined;
   /** What the hook before a deploy gets. @default none */
   readonly deployHook?: HookBlock | undefined;
   readonly transform?: { readonly boot?: Transform<command.remote.CommandArgs> };
@@ -72,12 +76,13 @@ export class KamalAccessory extends pulumi.ComponentResource {
     const site = { parent: this, name, args, accessory, secrets };
     this.block = createBlock(site, this.rendered);
     this.secretsBlock = createSecretsBlock(site);
+    if (args.bootByKamal?.driver === "render") describeHosts(site, args.bootByKamal);
     const started = args.access.hosts.map((host) =>
       startOn(host, site, [this.block, this.secretsBlock]),
     );
     this.boots = started.map(({ boot }) => boot);
     this.states = started.map(({ state }) => state);
-    this.deployHook = createDeployHook(site, this.boots);
+    this.deployHook = createDeployHook(site, [...this.states, ...this.boots]);
     this.registerOutputs({ rendered: this.rendered });
   }
 }
@@ -128,6 +133,14 @@ function createSecretsBlock({ parent, name, args }: Site): SecretsBlock {
   );
 }
 
+function describeHosts({ parent, args, accessory }: Site, bootByKamal: BootByKamal): void {
+  const { access, names } = args;
+  const reboot = rebootCommand(bootByKamal, names);
+  const expected = { container: names.container, reboot, ...bootByKamal.needs };
+  const digest = accessory.apply(({ labels }) => labels[DIGEST_LABEL] ?? "");
+  lookAtHosts(parent, access, expected, digest);
+}
+
 /** After the container, which must know how to keep a deploy back before a deploy asks it. */
 function createDeployHook(
   { parent, name, args: { deployHook: hook } }: Site,
@@ -142,7 +155,8 @@ function createDeployHook(
  * Boots the container on one host once the blocks are written, and watches it. The resource that watches it comes first: it
  * reaches the host with our own client, whose sentences name the setting, and puts the declared container there. The command
  * then finds it as it should be, and is what removes it again. Its connection is the one by which the host was reached last,
- * so that a colleague's own key is no change.
+ * so that a colleague's own key is no change. Where somebody runs Kamal later it has nothing to do, and is kept so that the
+ * container outlives the change.
  */
 function startOn(
   host: AccessHost,
@@ -150,7 +164,11 @@ function startOn(
   blocks: readonly pulumi.Resource[],
 ): { readonly boot: command.remote.Command; readonly state: AccessoryState } {
   const { parent, name, args, accessory, secrets } = site;
-  const { access, names } = args;
+  const { access, names, bootByKamal } = args;
+  const isOnly = access.hosts.length === 1;
+  const kamal =
+    bootByKamal &&
+    bootOf(bootByKamal, names, { name: kamalNameOf(host), isOnly }, args.patience ?? 0);
   const stdin = bootInputFor(site, host);
   const state = new AccessoryState(
     `${name}-state-${kamalNameOf(host)}`,
@@ -167,6 +185,7 @@ function startOn(
       envFile: envFilePath(names),
       target: toSshTarget(access, host),
       bootInput: stdin,
+      ...(kamal && { kamal }),
     },
     { parent, dependsOn: [...blocks] },
   );
@@ -174,10 +193,12 @@ function startOn(
     `${name}-boot-${kamalNameOf(host)}`,
     transformed<command.remote.CommandArgs>(args.transform?.boot, {
       connection: state.target.apply(toCommandConnection),
-      create: bootCommand,
-      update: bootCommand,
-      delete: removeScript(names.container, envFilePath(names)),
-      stdin,
+      ...(kamal !== "later" && {
+        create: bootCommand,
+        update: bootCommand,
+        delete: removeScript(names.container, envFilePath(names)),
+        stdin,
+      }),
       addPreviousOutputInEnv: false,
       logging: "none",
     }),

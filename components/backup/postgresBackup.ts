@@ -222,7 +222,8 @@ function createAccessory(
     readonly declared: pulumi.Output<Accessory>;
   },
 ): KamalAccessory {
-  const { args, accessory: names, project, access, registry, bucket, copy, deployHook } = resolved;
+  const { args, accessory: names, project, access, registry, bucket, copy } = resolved;
+  const { bootByKamal, deployHook } = resolved;
   const { transform } = args;
   return new KamalAccessory(
     name,
@@ -235,6 +236,7 @@ function createAccessory(
       deployFile: project.deployFile,
       secretsFile: project.secretsFile,
       access,
+      bootByKamal,
       deployHook,
       // The probe has waited for the key too, but from here: the host may ask another server of AWS, or be the only one
       // that reaches the bucket.

@@ -1,4 +1,5 @@
 import type { BeforeDeployArgs } from "../accessory/deployGate.ts";
+import type { Driver } from "../accessory/driver.ts";
 import type { KamalAccessoryArgs } from "../accessory/kamalAccessory.ts";
 import type { KamalArgs, RegistryArgs } from "../accessory/kamalProject.ts";
 import type { SshArgs } from "../accessory/sshConnection.ts";
@@ -23,6 +24,13 @@ export interface PostgresBackupArgs
     ScratchArgs {
   /** The Kamal application beside whose database the backup runs. */
   readonly kamal: KamalArgs;
+  /**
+   * Who boots the container. `"ssh"`: `pulumi up`, with the line that Kamal would run; the new container is tried before the old one
+   * goes. `"kamal"`: `pulumi up` runs the application's own `kamal accessory boot` or `reboot`, and then looks at what it has really
+   * done. `"render"`: `pulumi up` writes the files alone and leaves the host as it is; you run Kamal, and `status` and `drift` compare.
+   * @default "ssh"
+   */
+  readonly driver?: Driver;
   /** Where backups go: an `AwsBackupBucket`, an `S3CompatibleBucket`, or a bucket that exists and is left alone. */
   readonly bucket: BackupBucket;
   /**

@@ -1,6 +1,7 @@
 import type { Schedule } from "../../common/schedule/schedule.ts";
 import { deployHook, type HookBlock } from "../accessory/deployGate.ts";
 import { describeDestinations, refuseMixedAccessories } from "../accessory/destinations.ts";
+import { type BootByKamal, resolveDriver } from "../accessory/driver.ts";
 import {
   type AccessoryNames,
   accessoryNames,
@@ -46,6 +47,8 @@ export interface ResolvedBackup {
   /** Login of the registry; undefined where there is none, or none is needed. */
   readonly registry: RegistryLogin | undefined;
   readonly bucket: ResolvedBucket;
+  /** Undefined: `pulumi up` boots it over SSH. */
+  readonly bootByKamal: BootByKamal | undefined;
   /** Undefined when deploys do not wait for a backup. */
   readonly deployHook: HookBlock | undefined;
   /** Undefined when no copy is asked for. */
@@ -94,6 +97,13 @@ export function resolveBackup(args: PostgresBackupArgs, log: ResourceLog): Resol
     image,
     registry,
     bucket,
+    bootByKamal: resolveDriver({
+      kamal: args.kamal,
+      driver: args.driver,
+      builtOnHost: image.from === "host",
+      needs: { network: database.network, database: containerOf(database, project) },
+      name,
+    }),
     deployHook: args.beforeDeploy && deployHook(args.kamal, project, accessory, args.beforeDeploy),
     copy,
   };
@@ -118,6 +128,12 @@ function checkBucketRetention(
     usdPerGbMonth: name("usdPerGbMonth"),
   };
   checkRetention({ rhythm, keeping, amounts, names }, log);
+}
+
+/** Undefined for a server that is no accessory of the application. */
+function containerOf({ host }: Database, { config }: KamalProject): string | undefined {
+  const services = Object.values(config.accessories).map(({ service }) => service);
+  return services.find((service) => service === host);
 }
 
 function prefixOf(project: KamalProject, { kamal }: PostgresBackupArgs): string {

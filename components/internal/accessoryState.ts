@@ -1,7 +1,10 @@
 import { createHash } from "node:crypto";
+import { stripVTControlCharacters } from "node:util";
 import { problemWithoutStack } from "../../common/problem.ts";
+import { runProgram } from "../../common/process.ts";
 import { DIGEST_LABEL } from "../../kamal/accessory.ts";
-import { bootCommand, replaceCommand } from "../../kamal/bootScript.ts";
+import { bootCommand, idleScript, probeScript, replaceCommand } from "../../kamal/bootScript.ts";
+import { RUN_KAMAL } from "../../kamal/kamalCommand.ts";
 import {
   type ContainerConfig,
   differingSettings,
@@ -26,6 +29,16 @@ export interface Observed {
   readonly settings?: RunSettings;
 }
 
+/** How Kamal boots the container, where the boot script does not. */
+export interface KamalBoot {
+  /** Folder of the application, from the program's. */
+  readonly folder: string;
+  /** Words behind `kamal accessory boot`, or `reboot`. */
+  readonly words: readonly string[];
+  /** Seconds for which a refused access key is tried again. */
+  readonly patience: number;
+}
+
 /** Inputs of the resource; `status` is what is declared, always `running`. */
 export interface AccessoryStateInputs extends Observed {
   readonly container: string;
@@ -35,6 +48,8 @@ export interface AccessoryStateInputs extends Observed {
   readonly target: SshTarget;
   /** Input of the boot script, for putting the declared container back. Secret. */
   readonly bootInput: string;
+  /** Who boots it: Kamal, from here, or somebody who runs Kamal later. @default the boot script */
+  readonly kamal?: KamalBoot | "later";
 }
 
 const OBSERVED = ["status", "image", "digest", "envDigest"] as const;
@@ -73,8 +88,10 @@ export { check, create, diff, read, remove as delete, update };
 
 /** Puts the declared container back if something else is there. */
 async function bootUnlessDeclared(inputs: AccessoryStateInputs): Promise<void> {
+  if (inputs.kamal === "later") return;
   const found = await observe(inputs);
   if (differences(inputs, found).length === 0) return;
+  if (inputs.kamal !== undefined) return bootByKamal(inputs, inputs.kamal, found);
   // A label that says so proves nothing: Kamal boots an edited block with our label, too.
   const command = found === undefined ? bootCommand : replaceCommand;
   const boot = await runScript(inputs.target, command, inputs.bootInput, BOOT_MINUTES);
@@ -89,6 +106,86 @@ async function bootUnlessDeclared(inputs: AccessoryStateInputs): Promise<void> {
       `${inputs.container} on ${inputs.target.host} was started, but ${left.join("; ")}. Look at its logs: kamal accessory logs.`,
     );
   }
+}
+
+/** The last work of Kamal for each application, which has one deploy lock. */
+const runs = new Map<string, Promise<unknown>>();
+
+/**
+ * Has Kamal boot the container, and looks at what it has done: it ends with 0 when it has skipped a container that was there,
+ * when the new one ended at once, and when it does not know the accessory (2.11, lib/kamal/cli/accessory.rb).
+ * @throws Problem when Kamal fails, or the container is not as declared, or not fit to back up
+ */
+async function bootByKamal(
+  inputs: AccessoryStateInputs,
+  { folder, words, patience }: KamalBoot,
+  found: Observed | undefined,
+): Promise<void> {
+  const { container, target } = inputs;
+  if (found !== undefined && !isKnown(inputs, found)) {
+    throw problemWithoutStack(
+      `a container ${container} is on ${target.host} that kamal-postgres-backup did not make: image ${found.image}, ${found.status}. It was left as it is. To take its name over, remove it on this host (docker rm -f ${container}) and run pulumi up again.`,
+    );
+  }
+  if (found !== undefined) await runScript(target, idleScript(container));
+  const command = ["accessory", found === undefined ? "boot" : "reboot", ...words];
+  const last = runs.get(folder) ?? Promise.resolve();
+  const run = last.then(() => runKamal(folder, command));
+  runs.set(
+    folder,
+    run.catch(() => {}),
+  );
+  const { code, lines } = await run;
+  const after = await observe(inputs);
+  const left = differences(inputs, after);
+  if (code === 0 && left.length === 0) {
+    const probe = await runScript(target, probeScript(container, patience));
+    if (probe.code === 0) return;
+    left.push(`it is not fit to back up: ${probe.stderr.trim()}`);
+  }
+  const what = `kamal ${command.join(" ")} in ${folder}`;
+  const ended = code === 0 ? "ended without an error" : `failed with exit code ${code}`;
+  const state = left.length === 0 ? "it is as declared all the same" : left.join("; ");
+  throw problemWithoutStack(
+    `${what} ${ended}, and of ${container} on ${target.host}: ${state}. The last words of Kamal: ${lines.slice(-KAMAL_LINES).join(" ")}`,
+  );
+}
+
+const KAMAL_LINES = 3;
+
+/** Our label, or an image of the same repository, as the boot script has it. */
+function isKnown({ image }: AccessoryStateInputs, found: Observed): boolean {
+  const repository = (reference: string) => reference.replace(/@.*$/, "").replace(/:[^:/]*$/, "");
+  return found.digest !== "" || repository(found.image) === repository(image);
+}
+
+/** @returns the lines that it printed, without colours; its errors stand among them */
+async function runKamal(
+  folder: string,
+  words: readonly string[],
+): Promise<{ readonly code: number; readonly lines: readonly string[] }> {
+  const lines: string[] = [];
+  const { code, stderr } = await runProgram(
+    "sh",
+    ["-c", `${RUN_KAMAL}run_kamal "$@"`, "kamal", ...words],
+    {
+      cwd: folder,
+      missing: `the application's folder ${folder} is not here.`,
+      interrupted: "interrupted. Kamal may have replaced the container; run pulumi up again.",
+      limit: {
+        milliseconds: BOOT_MINUTES * 60_000,
+        exceeded: `kamal ${words.join(" ")} took longer than ${BOOT_MINUTES} minutes and was ended. Run it in ${folder} to see where it waits.`,
+      },
+      onLine: (line) => {
+        const text = stripVTControlCharacters(line).trim();
+        if (text !== "" && !text.startsWith("INFO ")) lines.push(text);
+      },
+    },
+  );
+  const errors = stripVTControlCharacters(stderr)
+    .split("\n")
+    .filter((line) => line.trim() !== "");
+  return { code, lines: [...lines, ...errors] };
 }
 
 function differences(declared: AccessoryStateInputs, found: Observed | undefined): string[] {

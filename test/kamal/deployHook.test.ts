@@ -65,7 +65,7 @@ function run(hook: string, { gate = {}, env = {} }: Options = {}) {
   return { code: status, stdout, stderr };
 }
 
-const EXISTING = "#!/bin/bash\n# Ours.\nset -euo pipefail\nanswer=mine\necho migrated\n";
+const EXISTING = "#!/bin/bash\n# Of the shop.\nset -euo pipefail\nanswer=mine\necho migrated\n";
 
 test("asks Kamal for a backup before anything else of the hook, and lets it go on", () => {
   const { code, stdout } = run(EXISTING);
@@ -156,7 +156,7 @@ test("where Kamal is not on the path, the application's own is run", () => {
 
 const hooks: Record<string, [before: string, written: RegExp]> = {
   none: ["", /^#!\/bin\/sh\n# >>> .*\n\(\n# Before/],
-  "one for sh, below its comments": [EXISTING, /^#!\/bin\/bash\n# Ours\.\n# >>> /],
+  "one for sh, below its comments": [EXISTING, /^#!\/bin\/bash\n# Of the shop\.\n# >>> /],
   "one that does not end its last line": ["#!/bin/sh\necho done", /^#!\/bin\/sh\n# >>> /],
   "one without a first line for the system": ["echo done\n", /^# >>> .*\n\(\n/],
   "one for Ruby, below what Ruby reads itself": [

@@ -113,6 +113,30 @@ test("deploys wait for a backup where the configuration says so, with the age th
   );
 });
 
+test("who boots the container is set: with render nobody does, and the outputs say what is typed", async () => {
+  const settings = { existingBucket: `{ ${BUCKET} }`, image: `a/b@sha256:${"4f".repeat(32)}` };
+  const made = (driver: string) => configured({ ...settings, driver }, true);
+  const ssh = await made("ssh");
+  assert.equal(ssh.outputs?.reboot, undefined);
+  const boot = inputs(ssh.resources, "command:remote:Command");
+  assert.ok(boot["create"] && boot["delete"]);
+  const render = await made("render");
+  assert.equal(render.outputs?.reboot, "kamal accessory reboot db_backup");
+  assert.equal(inputs(render.resources, ":AccessoryState")["kamal"], "later");
+  const idle = inputs(render.resources, "command:remote:Command");
+  assert.deepEqual(
+    [idle["create"], idle["update"], idle["delete"]],
+    [undefined, undefined, undefined],
+  );
+  const kamal = await made("kamal");
+  assert.deepEqual(inputs(kamal.resources, ":AccessoryState")["kamal"], {
+    folder,
+    words: ["db_backup"],
+    patience: 0,
+  });
+  await assert.rejects(made("docker"), /driver.*must be one of|docker/);
+});
+
 test("what deploy.yml does not say is set: server, network, host, login", async () => {
   const settings = {
     existingBucket: `{ ${BUCKET} }`,

@@ -14,7 +14,10 @@ before(async () => {
   container = (await outputsOf(journey.stack)).container;
 });
 after(async () => {
-  await journey.stack.stack.removeConfig("scratch");
+  for (const name of ["scratch", "driver", "databasePassword", "beforeDeploy"]) {
+    await journey.stack.stack.removeConfig(name);
+  }
+  await journey.stack.stack.setConfig("schedule", { value: journey.world.schedule });
   await journey.stack.up();
   await journey.stack.close();
 });
@@ -203,12 +206,21 @@ test("a foreign container of our name makes up fail, and is not touched", async 
 test("a kamal deploy waits for a backup, marks it with what is deployed, and stops without one", async (t) => {
   const { app, registry } = journey.world;
   const hook = join(app.dir, ".kamal/hooks/pre-deploy");
-  const own = `#!/bin/sh\n# Ours.\ntouch "went-on-$KAMAL_VERSION"\n`;
+  const own = `#!/bin/sh\n# Of the shop.\ntouch "went-on-$KAMAL_VERSION"\n`;
   mkdirSync(dirname(hook), { recursive: true });
   writeFileSync(hook, own, { mode: 0o755 });
+  // A socket, which a program started from here has for its standard error, cannot be opened by another one.
+  const [heard, errors] = [
+    join(journey.world.dir, "heard"),
+    join(journey.world.dir, "heard.errors"),
+  ];
+  writeFileSync(heard, `#!/bin/sh\nexec '${journey.world.kamal}' "$@" 2>'${errors}'\n`, {
+    mode: 0o755,
+  });
   const wentOn = (version: string) => join(app.dir, `went-on-${version}`);
   t.after(() => {
-    for (const file of [hook, wentOn("v1"), wentOn("v2")]) rmSync(file, { force: true });
+    for (const file of [hook, heard, errors, wentOn("v1"), wentOn("v2")])
+      rmSync(file, { force: true });
   });
   const id = (await inspect(container)).get("Id");
   await journey.stack.stack.setConfig("beforeDeploy", { value: "true" });
@@ -224,7 +236,9 @@ test("a kamal deploy waits for a backup, marks it with what is deployed, and sto
     await docker(["push", "--quiet", image]);
     const PATH = `${dirname(journey.world.kamal)}:${process.env["PATH"]}`;
     const words = ["redeploy", "--skip-push", "--version", version];
-    return kamal(journey.world, words, { env: { PATH, ...env }, timeoutMs: 300_000 });
+    const options = { env: { PATH, ...env }, timeoutMs: 300_000 };
+    const { code, stdout } = await kamal({ ...journey.world, kamal: heard }, words, options);
+    return { code, stdout, stderr: readFileSync(errors, "utf8") };
   };
   const first = await deploy("v1");
   assert.match(
@@ -258,11 +272,71 @@ test("a kamal deploy waits for a backup, marks it with what is deployed, and sto
   writeFileSync(hook, own, { mode: 0o755 });
   const again = await journey.stack.up();
   assert.equal(again.code, 0, again.output);
-  assert.match(readFileSync(hook, "utf8"), /^#!\/bin\/sh\n# Ours\.\n# >>> /);
+  assert.match(readFileSync(hook, "utf8"), /^#!\/bin\/sh\n# Of the shop\.\n# >>> /);
   for (const name of ["beforeDeploy", "beforeDeployMaxAgeMinutes"]) {
     await journey.stack.stack.removeConfig(name);
   }
   const without = await journey.stack.up();
   assert.equal(without.code, 0, without.output);
   assert.equal(readFileSync(hook, "utf8"), own);
+});
+
+/** How often Kamal has booted the backup, by its own record. */
+function bootsByKamal(): number {
+  const { app, ssh } = journey.world;
+  const log = readFileSync(join(ssh.home, `.kamal/${app.service}-audit.log`), "utf8");
+  return log.match(/Booted db_backup accessory/g)?.length ?? 0;
+}
+
+test("with the driver render pulumi up writes the files alone, Kamal boots, and drift compares", async () => {
+  const { stack } = journey.stack;
+  const id = (await inspect(container)).get("Id");
+  await stack.setConfig("driver", { value: "render" });
+  await stack.setConfig("schedule", { value: "45 4 * * *" });
+  const up = await journey.stack.up();
+  assert.equal(up.code, 0, up.output);
+  assert.match(
+    up.output,
+    /not yet as declared\. Run this in the application's folder: kamal accessory reboot db_backup\b/,
+  );
+  assert.equal((await inspect(container)).get("Id"), id);
+  assert.match(readFileSync(journey.world.app.config, "utf8"), /SCHEDULE: "?45 4 /);
+  const drift = await runCli(journey.stack, ["drift"]);
+  assert.equal(drift.code, 7, drift.stderr);
+  assert.match(drift.stdout, /env SCHEDULE 45 4.*kamal accessory reboot db_backup puts it back/);
+
+  const reboot = await kamal(journey.world, ["accessory", "reboot", "db_backup"]);
+  assert.equal(reboot.code, 0, reboot.stdout);
+  const after = await runCli(journey.stack, ["drift"]);
+  assert.doesNotMatch(after.stdout, /^ *host /m, after.stdout + after.stderr);
+  const preview = await journey.stack.preview({ expectNoChanges: true });
+  assert.equal(preview.code, 0, preview.output);
+});
+
+test("with the driver kamal pulumi up has Kamal boot, and a container that is not fit is a failure, though Kamal ends with 0", async () => {
+  const { stack } = journey.stack;
+  await stack.setConfig("driver", { value: "kamal" });
+  await stack.setConfig("databasePassword", { value: "wrong", secret: true });
+  const before = bootsByKamal();
+  const wrong = await journey.stack.up();
+  assert.notEqual(wrong.code, 0);
+  assert.match(
+    wrong.output,
+    /kamal accessory reboot db_backup in \S+ ended without an error, and of \S+db_backup on \S+: it is not fit to back up: .*password authentication failed/s,
+  );
+  assert.equal(bootsByKamal(), before + 1);
+
+  await stack.removeConfig("databasePassword");
+  const right = await journey.stack.up();
+  assert.equal(right.code, 0, right.output);
+  assert.equal(bootsByKamal(), before + 2);
+  const id = (await inspect(container)).get("Id");
+  const again = await journey.stack.up({ expectNoChanges: true });
+  assert.equal(again.code, 0, again.output);
+
+  for (const name of ["driver", "schedule"]) await stack.removeConfig(name);
+  await stack.setConfig("schedule", { value: "45 4 * * *" });
+  const ssh = await journey.stack.up();
+  assert.equal(ssh.code, 0, ssh.output);
+  assert.equal((await inspect(container)).get("Id"), id, "another driver boots nothing by itself");
 });
