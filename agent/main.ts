@@ -6,6 +6,7 @@ import {
   type AgentSettings,
   fromEnvironment,
 } from "../common/contracts/agentEnvironment/environment.ts";
+import { translateVariables } from "../common/contracts/agentEnvironment/legacyVariables.ts";
 import { splitSigningKeys } from "../common/contracts/manifestMac.ts";
 import { Problem } from "../common/problem.ts";
 import { parseAddress } from "../storage/address/address.ts";
@@ -33,7 +34,6 @@ import type { AgentContext } from "./runtime/context.ts";
 import { errorMessage } from "./runtime/errorMessage.ts";
 import { recordFault, recordResult } from "./runtime/healthRecord.ts";
 import { Journal } from "./runtime/journal.ts";
-import { translateVariables } from "./runtime/legacyVariables.ts";
 import { redactor } from "./runtime/redact.ts";
 import { openReport } from "./runtime/reporter.ts";
 import { registerRun } from "./runtime/runRegistry.ts";

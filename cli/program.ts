@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import { printable, printableJson } from "../common/printable.ts";
 import { messageOf, Problem } from "../common/problem.ts";
 import { Interrupted } from "../common/process.ts";
+import { adopt } from "./commands/adopt.ts";
 import { backup } from "./commands/backup.ts";
 import { cancel } from "./commands/cancel.ts";
 import { drift } from "./commands/drift.ts";
@@ -110,6 +111,27 @@ function describeProgram(terminal: Terminal, exit: (code: number) => void): Comm
     .addHelpText(
       "after",
       examples("backup", "--stack production backup", "backup --accept", "backup --json"),
+    );
+
+  program
+    .command("adopt")
+    .description(
+      "take over from an accessory of postgres-backup-s3: show the stack's settings, or write them",
+    )
+    .requiredOption("--config <path>", "the application's deploy.yml")
+    .option("-d, --destination <name>", "Kamal's destination")
+    .option("--accessory <key>", "which accessory, where several back up")
+    .option("--write", "set them in the stack, and take the accessory out of deploy.yml")
+    .action(async (options, command: Command) => {
+      const stack = common(command);
+      await adopt(new Screen(stack.json ?? false, terminal), stack, options);
+    })
+    .addHelpText(
+      "after",
+      examples(
+        "adopt --config ../shop/config/deploy.yml -d production",
+        "--stack production adopt --config ../shop/config/deploy.yml --write",
+      ),
     );
 
   program
