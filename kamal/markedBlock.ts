@@ -142,6 +142,24 @@ export function refuseSharedSecrets(text: string, name: string, block: string): 
   });
 }
 
+/**
+ * Refuses a block of an accessory where another stack has its own under the same name: each would take it for its own.
+ * @param key of the accessory; empty where the block has none
+ * @throws Problem that names both accessories
+ */
+export function refuseOtherKey(text: string, name: string, key: string): void {
+  const found = keyOf(readMarkedBlock(text, name)?.split("\n")[0] ?? "");
+  if (key === "" || found === "" || found === key) return;
+  throw new Problem(
+    `a backup called "${name}" is already there as accessories.${found}, and this one is accessories.${key}. Give this backup another name (kamal-postgres-backup:name in a stack); where the other one is gone, delete its lines and the markers around them.`,
+  );
+}
+
+/** Of an accessory's first line, `  db_backup:`. */
+function keyOf(line: string): string {
+  return line.trim().replace(/:.*$/, "");
+}
+
 function secretName(line: string): string[] {
   const name = /^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=/.exec(line)?.[1];
   return name === undefined ? [] : [name];
@@ -171,7 +189,7 @@ function findPlace(lines: readonly Line[], name: string): Place | undefined {
 }
 
 function refuseForeignKey(lines: readonly Line[], section: Section, firstLine: string): void {
-  const key = firstLine.trim().replace(/:.*$/, "");
+  const key = keyOf(firstLine);
   const foreign = section.children.find((child) => child.key === key);
   if (!foreign) return;
   const backup = backupAround(lines, foreign.line);

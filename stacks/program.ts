@@ -78,6 +78,7 @@ const WORDS: Readonly<Record<string, string>> = {
   "ssh.user": key("sshUser"),
   "ssh.port": key("sshPort"),
   "ssh.proxy": key("sshProxy"),
+  "ssh.proxyKeys": key("sshProxyKeys"),
   keep: key("keepDays"),
   "keep.days": key("keepDays"),
   "keep.atLeast": key("keepAtLeast"),
@@ -111,6 +112,7 @@ export function backupArgs(name: string, config: pulumi.Config): PostgresBackupA
   const databasePassword = config.getSecret("databasePassword");
   const sslMode = config.get<SslMode>("databaseSslMode");
   const sshPrivateKey = config.getSecret("sshPrivateKey");
+  const sshProxyKeys = config.getSecretObject<Record<string, string>>("sshProxyKeys");
   const pingUrl = config.getSecret("pingUrl");
   const webhookUrl = config.getSecret("webhookUrl");
   const signingKeys = config.getSecret("signingKeys");
@@ -165,6 +167,7 @@ export function backupArgs(name: string, config: pulumi.Config): PostgresBackupA
       ...given("user", config.get("sshUser")),
       ...given("port", config.getNumber("sshPort")),
       ...given("proxy", config.get("sshProxy")),
+      ...(sshProxyKeys && { proxyKeys: sshProxyKeys }),
     },
     ...imageOf(config),
     ...given("memory", config.get("memory")),

@@ -3,14 +3,15 @@ import { Problem } from "../../common/problem.ts";
 import type { Lifeline, Outcome } from "../../common/process.ts";
 import { runOnHost } from "../../common/ssh/client.ts";
 import { KeysRefused } from "../../common/ssh/errors.ts";
-import type { Route } from "../../common/ssh/route.ts";
+import type { Hop, Route } from "../../common/ssh/route.ts";
+import type { SshKeys } from "../stack/stateSecrets.ts";
 
 /**
- * Where a private key is looked for once the reader's own keys were refused.
- * @returns the key, or why there is none, in a sentence
- * @throws Problem when it could not be looked for
+ * Where private keys are looked for once the reader's own keys were refused.
+ * @returns the keys, or why there is none, in a sentence
+ * @throws Problem when they could not be looked for
  */
-export type KeySource = () => Promise<{ key: string } | { none: string }>;
+export type KeySource = () => Promise<{ keys: SshKeys } | { none: string }>;
 
 export interface RemoteCommand {
   /** Each is quoted for the remote shell; no secret may be in it. */
@@ -36,11 +37,13 @@ export interface RemoteCommand {
  * would run Pulumi, and show all secrets of the stack, for each command of those who never need it.
  */
 export class HostConnection {
+  readonly #ownKeys: Route;
   #route: Route;
   readonly #keySource: KeySource | undefined;
   #lookUp: Promise<Route> | undefined;
 
   constructor(route: Route, keySource?: KeySource) {
+    this.#ownKeys = route;
     this.#route = route;
     this.#keySource = keySource;
   }
@@ -55,7 +58,7 @@ export class HostConnection {
     try {
       return await run(route, command);
     } catch (error) {
-      if (!(error instanceof KeysRefused) || route.privateKey !== undefined) throw error;
+      if (!(error instanceof KeysRefused) || route !== this.#ownKeys) throw error;
       if (this.#keySource === undefined) throw error;
       // Nothing was run, so it is no second time.
       this.#lookUp ??= withKey(route, this.#keySource, error);
@@ -91,5 +94,12 @@ async function withKey(route: Route, source: KeySource, refusal: Problem): Promi
     );
   }
   if ("none" in found) throw new Problem(`${refusal.message} ${found.none}`);
-  return { ...route, privateKey: found.key };
+  const { privateKey, proxy } = found.keys;
+  return { ...route, privateKey, proxy: withBastionKeys(route.proxy, proxy) };
+}
+
+function withBastionKeys(bastion: Hop | undefined, keys: SshKeys = {}): Hop | undefined {
+  if (bastion === undefined) return undefined;
+  const { privateKey, proxy } = keys;
+  return { ...bastion, privateKey, proxy: withBastionKeys(bastion.proxy, proxy) };
 }

@@ -4,7 +4,7 @@ import { Problem } from "../../common/problem.ts";
 import { shellQuote } from "../../common/ssh/command.ts";
 import { healingCommand } from "../stack/project.ts";
 import { type StackChoice, stackOutputs } from "../stack/pulumi.ts";
-import { sshPrivateKey } from "../stack/stateSecrets.ts";
+import { sshKeys } from "../stack/stateSecrets.ts";
 import type { Screen } from "../terminal/screen.ts";
 import { type Container, containerOn } from "./agentCall.ts";
 import type { KeySource } from "./hostConnection.ts";
@@ -94,10 +94,10 @@ function keyInState(options: CommonOptions, { container }: BackupOutputs, host: 
         none: "A key that the program was given was not looked for: with --outputs alone there is no state to take it from. Name the stack too: --stack.",
       };
     }
-    const key = await sshPrivateKey(options, container, host);
-    return key === undefined
+    const keys = await sshKeys(options, container, host);
+    return keys === undefined
       ? { none: `The stack's state holds no key for ${container} on ${host} either.` }
-      : { key };
+      : { keys };
   };
 }
 

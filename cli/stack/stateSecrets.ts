@@ -49,15 +49,25 @@ const signingSchema = z.object({
   }),
 });
 
+/** Private keys of a host and of the bastions in front of it; one without takes that of the host. */
+export interface SshKeys {
+  readonly privateKey?: string | undefined;
+  readonly proxy?: SshKeys | undefined;
+}
+
+const sshKeysSchema: z.ZodType<SshKeys> = z.object({
+  privateKey: z.preprocess(shown, z.string().optional()),
+  get proxy() {
+    return sshKeysSchema.optional();
+  },
+});
+
 /** The inputs of `AccessoryState` that matter here: there is one for each host, and it is always made. */
 const accessorySchema = z.object({
   type: z.literal("pulumi-nodejs:dynamic/kamal-postgres-backup:AccessoryState"),
   inputs: z.object({
     container: text,
-    target: z.preprocess(
-      shown,
-      z.object({ host: text, privateKey: z.preprocess(shown, z.string().optional()) }),
-    ),
+    target: z.preprocess(shown, z.intersection(z.object({ host: text }), sshKeysSchema)),
   }),
 });
 /** What was replaced, and waits for its deletion: its secrets no longer hold (apitype.ResourceV3 of Pulumi 3). */
@@ -122,23 +132,28 @@ export async function signingKeys(stack: StackChoice, name: string): Promise<Sig
 }
 
 /**
- * The private SSH key that the program was given, or has found in a file where it ran. It opens the bastion, too.
+ * The private SSH keys that the program was given, or has found in files where it ran.
  * @param container name of the container on the host
  * @returns undefined where the program left it to the SSH agent, or the stack has no such container on this host
  * @throws Problem when Pulumi does not show the state, or writes it in an unknown form
  */
-export async function sshPrivateKey(
+export async function sshKeys(
   stack: StackChoice,
   container: string,
   host: string,
-): Promise<string | undefined> {
+): Promise<SshKeys | undefined> {
   for (const resource of await resourcesOf(stack)) {
     const inputs = accessorySchema.safeParse(resource).data?.inputs;
     if (inputs?.container === container && inputs.target.host === host) {
-      return inputs.target.privateKey;
+      const { target } = inputs;
+      return hasKey(target) ? target : undefined;
     }
   }
   return undefined;
+}
+
+function hasKey({ privateKey, proxy }: SshKeys): boolean {
+  return privateKey !== undefined || (proxy !== undefined && hasKey(proxy));
 }
 
 async function resourcesOf(stack: StackChoice): Promise<readonly unknown[]> {

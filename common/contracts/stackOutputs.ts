@@ -1,11 +1,24 @@
 import * as z from "zod";
 
-const sshHopSchema = z.object({
+/** A server on the way to the container. */
+export interface SshHop {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  /** Public key line of the server, `ssh-ed25519 AAAA...`. */
+  readonly hostKey: string;
+  /** Of a bastion: another one in front of it. */
+  readonly proxy?: SshHop | undefined;
+}
+
+const sshHopSchema: z.ZodType<SshHop> = z.object({
   host: z.string(),
   port: z.int(),
   user: z.string(),
-  /** Public key line of the server, `ssh-ed25519 AAAA...`. */
   hostKey: z.string(),
+  get proxy() {
+    return sshHopSchema.optional();
+  },
 });
 
 const locationSchema = z.object({
@@ -51,7 +64,7 @@ export const backupOutputsSchema = z.object({
   container: z.string(),
   /** Hosts that run the container. */
   hosts: z.array(sshHopSchema).min(1),
-  /** Bastion in front of the hosts. */
+  /** Bastion in front of the hosts, the one that is next to them. */
   proxy: sshHopSchema.optional(),
   /** Paths of private keys (`ssh.keys` of deploy.yml), where `~` is the home of whoever connects; empty: the agent and ssh's own configuration. */
   identityFiles: z.array(z.string()),
@@ -77,7 +90,6 @@ export const backupOutputsSchema = z.object({
 });
 
 export type BackupOutputs = z.infer<typeof backupOutputsSchema>;
-export type SshHop = z.infer<typeof sshHopSchema>;
 
 /**
  * Finds the backups that a stack publishes.

@@ -8,7 +8,7 @@ import { type Configuration, sshArguments } from "./command.ts";
 import { connectionLost, sshProblem } from "./errors.ts";
 import { checkPrivateKey, writePrivateKey } from "./keys.ts";
 import { knownHostsLines } from "./knownHosts.ts";
-import { addressOf, type Route } from "./route.ts";
+import { addressOf, hopsOf, type Route } from "./route.ts";
 
 export interface SshOptions {
   /** Whether the user's own settings of ssh count. Each caller decides, and says why. */
@@ -44,17 +44,22 @@ export async function runOnHost(
   command: string | readonly string[],
   { configuration, input, lifeline, onLine, output, interrupted, minutes }: SshOptions,
 ): Promise<Outcome> {
-  const { privateKey, identityFiles = [] } = route;
-  if (privateKey !== undefined) checkPrivateKey(privateKey);
+  const { identityFiles = [] } = route;
+  const given = givenKeys(route);
+  for (const [key, setting] of given) checkPrivateKey(key, setting);
   // Of mode 0700.
   const folder = await mkdtemp(join(temporaryFolder(), "kamal-postgres-backup-"));
   try {
     const knownHosts = join(folder, "known_hosts");
     await writeFile(knownHosts, knownHostsLines(route), { mode: 0o600 });
-    const key = join(folder, "key");
-    if (privateKey !== undefined) await writePrivateKey(key, privateKey);
+    const privateKeys = new Map<string, string>();
+    for (const key of given.keys()) {
+      const path = join(folder, `key${privateKeys.size || ""}`);
+      await writePrivateKey(path, key);
+      privateKeys.set(key, path);
+    }
     const log = join(folder, "log");
-    const files = { knownHosts, log, ...(privateKey !== undefined && { privateKey: key }) };
+    const files = { knownHosts, log, privateKeys };
     // With one that does not exist here, ssh would no longer try those of ~/.ssh.
     const tried = { ...route, identityFiles: identityFiles.filter(isHere) };
     const outcome = await runProgram("ssh", sshArguments(tried, files, configuration, command), {
@@ -84,6 +89,16 @@ export async function runOnHost(
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** The private keys of the servers on the way, and the argument that gives each. */
+function givenKeys(route: Route): ReadonlyMap<string, string> {
+  const own = hopsOf(route).flatMap(({ privateKey }) => privateKey ?? []);
+  const common = route.privateKey === undefined ? [] : [route.privateKey];
+  return new Map([
+    ...own.map((key) => [key, "ssh.proxyKeys"] as const),
+    ...common.map((key) => [key, "ssh.privateKey"] as const),
+  ]);
 }
 
 /**

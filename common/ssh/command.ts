@@ -1,6 +1,6 @@
 import type { SshHop } from "../contracts/stackOutputs.ts";
 import { knownHostName } from "./knownHosts.ts";
-import { loginOf, type Route } from "./route.ts";
+import { type Hop, hopsOf, loginOf, type Route } from "./route.ts";
 
 /**
  * Whose settings `ssh` reads beside its arguments: `user`, those of `~/.ssh/config` and of the machine; `none`, none at
@@ -11,8 +11,8 @@ export type Configuration = "user" | "none";
 /** Files that were written for one run. */
 export interface RunFiles {
   readonly knownHosts: string;
-  /** That of the route's private key. */
-  readonly privateKey?: string;
+  /** Path by the private key that is in it. */
+  readonly privateKeys?: ReadonlyMap<string, string>;
   /** Where ssh writes its own messages, so that they are not mixed with those of the command. @default standard error */
   readonly log?: string;
 }
@@ -27,8 +27,9 @@ export function sshArguments(
   configuration: Configuration,
   command: string | readonly string[],
 ): string[] {
-  const { host, proxy } = route;
-  const common = [
+  const [host] = hopsOf(route);
+  const argumentsFor = (hop: Hop): string[] => [
+    ...hopOptions(hop),
     ...(configuration === "none" ? ["-F", "none"] : []),
     ...(files.log === undefined ? [] : ["-E", files.log]),
     ...options({
@@ -36,7 +37,7 @@ export function sshArguments(
       // which would refuse them; and as this replaces the user's own IgnoreUnknown, whatever that one names has to pass.
       IgnoreUnknown: "*",
     }),
-    ...identityOptions(route, files),
+    ...identityOptions(route, hop, files),
     ...options({
       StrictHostKeyChecking: "yes",
       UserKnownHostsFile: optionPath(files.knownHosts),
@@ -59,12 +60,10 @@ export function sshArguments(
       // Standard error is searched for the reason, so that no LogLevel of the user's, and no banner, may change it.
       LogLevel: "ERROR",
     }),
+    ...(hop.proxy ? options({ ProxyCommand: proxyCommand(hop.proxy, argumentsFor) }) : []),
   ];
-  const proxied = proxy && proxyCommand(proxy, common);
   return [
-    ...hopOptions(host),
-    ...common,
-    ...(proxied === undefined ? [] : options({ ProxyCommand: proxied })),
+    ...argumentsFor(host),
     "-T",
     loginOf(host),
     "--",
@@ -86,7 +85,12 @@ export function shellQuote(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
-function identityOptions({ identityFiles = [] }: Route, { privateKey }: RunFiles): string[] {
+function identityOptions(
+  { identityFiles = [], privateKey: common }: Route,
+  { privateKey: key = common }: Hop,
+  { privateKeys }: RunFiles,
+): string[] {
+  const privateKey = key && privateKeys?.get(key);
   // Not -i: it looks for the path as it is, and later expands % in it (OpenSSH 9.2), so that no spelling is right.
   const files = privateKey === undefined ? identityFiles : [privateKey];
   return [
@@ -96,11 +100,11 @@ function identityOptions({ identityFiles = [] }: Route, { privateKey }: RunFiles
   ];
 }
 
-function proxyCommand(proxy: SshHop, common: readonly string[]): string {
-  const words = ["ssh", ...hopOptions(proxy), ...common, loginOf(proxy)];
+function proxyCommand(proxy: Hop, argumentsFor: (hop: Hop) => readonly string[]): string {
+  const words = ["ssh", ...argumentsFor(proxy), loginOf(proxy)];
   return (
     words
-      // ssh expands % in a ProxyCommand; only the last two are meant.
+      // ssh expands % in a ProxyCommand, once for each bastion; only the last two are meant.
       .map((word) => shellQuote(word).replaceAll("%", "%%"))
       // With brackets, without which the port of an IPv6 address could not be told.
       .concat("-W", "'[%h]:%p'")

@@ -1,7 +1,7 @@
 import type { SshHop } from "../contracts/stackOutputs.ts";
 import { Problem } from "../problem.ts";
 import { knownHostName } from "./knownHosts.ts";
-import { addressOf, loginOf, type Route } from "./route.ts";
+import { addressOf, type Hop, hopsOf, loginOf, type Route } from "./route.ts";
 
 /** The server answers, and nothing was run: its host key is another one, or it let none of the keys in. */
 export class AccessRefused extends Problem {}
@@ -26,6 +26,10 @@ const REFUSAL = /^\S+@\S+: Permission denied \(/;
 const SERVER_REFUSAL =
   /^(Received disconnect|Disconnected)\b.*(too many authentication failures|no supported authentication)/i;
 
+/** A refresh looks at each host first, by the way in the state. */
+const ONWARD =
+  "To go on with what does not need it, or by another way in deploy.yml or the program, run pulumi up --refresh=false.";
+
 /** @param reason in ssh's words, or what has become of ssh */
 export function connectionLost(route: Route, reason: string): ConnectionLost {
   return new ConnectionLost(
@@ -48,7 +52,8 @@ export function sshProblem(
 ): Problem {
   const lines = linesOf(messages);
   const where = `ssh ${addressOf(route)}`;
-  const server = isOfProxy(route, lines) ? `the bastion ${route.proxy?.host}` : "the server";
+  const bastion = refusingBastion(route, lines);
+  const server = bastion === undefined ? "the server" : `the bastion ${bastion.host}`;
   const last = lines.findLast((line) => !AFTERMATH.test(line));
   if (last !== undefined && HOST_KEY_FAILURE.test(last)) {
     return new AccessRefused(
@@ -56,21 +61,33 @@ export function sshProblem(
     );
   }
   if ((last !== undefined && REFUSAL.test(last)) || lines.some((l) => SERVER_REFUSAL.test(l))) {
+    const remedy =
+      bastion === undefined
+        ? "Check ssh.user of deploy.yml. Add your key with ssh-add, put its path into ssh.keys of deploy.yml, or give it to the program as ssh.privateKey (pulumi config set --secret sshPrivateKey), and run pulumi up."
+        : `Check its user in ssh.proxy of deploy.yml. Add your key with ssh-add, or, where it takes another key than the host, give that to the program as ssh.proxyKeys (pulumi config set --secret --path 'sshProxyKeys["${bastion.host}"]'), and run pulumi up.`;
     return new KeysRefused(
-      `${where}: ${server} refused the keys (${keysOf(route, missing)}). Check ssh.user of deploy.yml. Add your key with ssh-add, put its path into ssh.keys of deploy.yml, or give it to the program as ssh.privateKey (pulumi config set --secret sshPrivateKey), and run pulumi up.`,
+      `${where}: ${server} refused the keys (${keysOf(route, bastion, missing)}). ${remedy}`,
     );
   }
   const reason =
     last ??
     // The reason itself is of a lower level.
     (lines.includes("stdio forwarding failed")
-      ? `${route.proxy?.host} cannot connect to it`
+      ? unconnected(route)
       : (linesOf(stderr).at(-1) ?? lines[0]));
   if (reason !== undefined && isLoss(reason, lines)) {
     return connectionLost(route, reason);
   }
+  const silent = hopsOf(route)
+    .slice(1)
+    .find((hop) => isSilent(hop, reason));
+  if (silent !== undefined) {
+    return new Problem(
+      `${where}: the bastion ${silent.host} cannot be reached (${reason}). Check ssh.proxy of deploy.yml, the network and that server. ${ONWARD}`,
+    );
+  }
   return new Problem(
-    `${where}: the host cannot be reached (${reason ?? "no reason given"}). Check the address, ssh.port of deploy.yml, the network and the server. If the way to it was changed in deploy.yml or the program, run pulumi up --refresh=false once.`,
+    `${where}: the host cannot be reached (${reason ?? "no reason given"}). Check the address, ssh.port of deploy.yml, the network and the server. ${ONWARD}`,
   );
 }
 
@@ -89,20 +106,41 @@ function isLoss(reason: string, lines: readonly string[]): boolean {
   );
 }
 
-/** Whether ssh names the bastion: `jump@bastion: Permission denied`, `host key for [bastion]:2200 has changed`. */
-function isOfProxy({ proxy, host }: Route, lines: readonly string[]): boolean {
-  if (proxy === undefined) return false;
-  const named = (hop: SshHop) => [
-    `${loginOf(hop)}: permission`,
-    `for ${knownHostName(hop.host, hop.port)} `,
-  ];
-  const names = named(proxy).filter((name) => !named(host).includes(name));
+/** The bastion that ssh names: `jump@bastion: Permission denied`, `host key for [bastion]:2200 has changed`. */
+function refusingBastion(route: Route, lines: readonly string[]): Hop | undefined {
   const text = lines.join("\n").toLowerCase();
-  return names.some((name) => text.includes(name.toLowerCase()));
+  const namesOf = (hop: SshHop) => [
+    `${loginOf(hop)}: permission`.toLowerCase(),
+    `for ${knownHostName(hop.host, hop.port)} `.toLowerCase(),
+  ];
+  const [host, ...bastions] = hopsOf(route);
+  return bastions.find((bastion) =>
+    namesOf(bastion).some((name) => !namesOf(host).includes(name) && text.includes(name)),
+  );
 }
 
-function keysOf({ privateKey, identityFiles = [] }: Route, missing: readonly string[]): string {
-  if (privateKey !== undefined) return "the one that the program was given";
+/** Whether ssh could not connect to this very server. */
+function isSilent({ host, port }: Hop, reason = ""): boolean {
+  return (
+    reason.startsWith(`ssh: connect to host ${host} port ${port}:`) ||
+    reason.startsWith(`ssh: Could not resolve hostname ${host.toLowerCase()}:`)
+  );
+}
+
+/** Which of several bastions it was, ssh does not say. */
+function unconnected(route: Route): string {
+  const [, bastion, ...others] = hopsOf(route);
+  return others.length > 0
+    ? "one of the bastions cannot connect to the next server"
+    : `${bastion?.host} cannot connect to it`;
+}
+
+function keysOf(
+  { privateKey: common, identityFiles = [] }: Route,
+  bastion: Hop | undefined,
+  missing: readonly string[],
+): string {
+  if ((bastion?.privateKey ?? common) !== undefined) return "the one that the program was given";
   const files = identityFiles.map((file) =>
     missing.includes(file) ? `${file}, which does not exist here` : file,
   );

@@ -30,18 +30,19 @@ export function isPrivateKey(key: string): boolean {
 }
 
 /**
+ * @param setting how messages name it
  * @throws Problem for a text that `ssh` could not use without asking: it would only say that the server refused it. Never
  * repeats the text
  */
-export function checkPrivateKey(key: string): void {
+export function checkPrivateKey(key: string, setting = "ssh.privateKey"): void {
   if (!isPrivateKey(key)) {
     throw new Problem(
-      "ssh.privateKey is no readable private key: its first line must be -----BEGIN OPENSSH PRIVATE KEY-----, and its last one -----END OPENSSH PRIVATE KEY-----. Give the content of the file, not its path.",
+      `${setting} is no readable private key: its first line must be -----BEGIN OPENSSH PRIVATE KEY-----, and its last one -----END OPENSSH PRIVATE KEY-----. Give the content of the file, not its path.`,
     );
   }
   if (hasPassphrase(key)) {
     throw new Problem(
-      "ssh.privateKey is protected by a passphrase, which nobody could type. Give a key without one (ssh-keygen -p removes it from a copy), or use the SSH agent.",
+      `${setting} is protected by a passphrase, which nobody could type. Give a key without one (ssh-keygen -p removes it from a copy), or use the SSH agent.`,
     );
   }
 }

@@ -1,8 +1,8 @@
-import type { Route } from "./route.ts";
+import { hopsOf, type Route } from "./route.ts";
 
 /** The only host keys that are accepted, in the format of known_hosts (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT). */
-export function knownHostsLines({ host, proxy }: Route): string {
-  return [host, ...(proxy ? [proxy] : [])]
+export function knownHostsLines(route: Route): string {
+  return hopsOf(route)
     .map((hop) => `${knownHostName(hop.host, hop.port)} ${hop.hostKey.trim()}\n`)
     .join("");
 }

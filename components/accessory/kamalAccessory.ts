@@ -143,11 +143,15 @@ function describeHosts({ parent, args, accessory }: Site, bootByKamal: BootByKam
 
 /** After the container, which must know how to keep a deploy back before a deploy asks it. */
 function createDeployHook(
-  { parent, name, args: { deployHook: hook } }: Site,
+  { parent, name, args }: Site,
   boots: readonly pulumi.Resource[],
 ): DeployHook | undefined {
+  const { deployHook: hook } = args;
   if (hook === undefined) return undefined;
-  const common = { name, under: "hook", key: "", confidential: false } as const;
+  const { destination } = args.names;
+  // All destinations have one hook, and several stacks of one program call their backup by one name.
+  const block = destination === undefined ? name : `${name}-${destination}`;
+  const common = { name: block, under: "hook", key: "", confidential: false } as const;
   return new DeployHook(`${name}-hook`, { ...hook, ...common }, { parent, dependsOn: [...boots] });
 }
 
@@ -155,8 +159,8 @@ function createDeployHook(
  * Boots the container on one host once the blocks are written, and watches it. The resource that watches it comes first: it
  * reaches the host with our own client, whose sentences name the setting, and puts the declared container there. The command
  * then finds it as it should be, and is what removes it again. Its connection is the one by which the host was reached last,
- * so that a colleague's own key is no change. Where somebody runs Kamal later it has nothing to do, and is kept so that the
- * container outlives the change.
+ * so that a colleague's own key is no change. It knows no way through several bastions, and nothing where somebody runs Kamal later:
+ * there it has nothing to do, and is kept so that a container outlives such a change.
  */
 function startOn(
   host: AccessHost,
@@ -170,6 +174,8 @@ function startOn(
     bootByKamal &&
     bootOf(bootByKamal, names, { name: kamalNameOf(host), isOnly }, args.patience ?? 0);
   const stdin = bootInputFor(site, host);
+  const removal = removeScript(names.container, envFilePath(names));
+  const isFar = access.proxy?.proxy !== undefined;
   const state = new AccessoryState(
     `${name}-state-${kamalNameOf(host)}`,
     {
@@ -186,6 +192,7 @@ function startOn(
       target: toSshTarget(access, host),
       bootInput: stdin,
       ...(kamal && { kamal }),
+      ...(isFar && kamal !== "later" && { removal }),
     },
     { parent, dependsOn: [...blocks] },
   );
@@ -193,12 +200,8 @@ function startOn(
     `${name}-boot-${kamalNameOf(host)}`,
     transformed<command.remote.CommandArgs>(args.transform?.boot, {
       connection: state.target.apply(toCommandConnection),
-      ...(kamal !== "later" && {
-        create: bootCommand,
-        update: bootCommand,
-        delete: removeScript(names.container, envFilePath(names)),
-        stdin,
-      }),
+      ...(!isFar &&
+        kamal !== "later" && { create: bootCommand, update: bootCommand, delete: removal, stdin }),
       addPreviousOutputInEnv: false,
       logging: "none",
     }),

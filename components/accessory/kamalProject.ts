@@ -101,9 +101,7 @@ export function secretPrefix(names: AccessoryNames, secretsFile: string): string
 /** What the program may give in the place of deploy.yml's own settings, besides those below `kamal`. */
 export interface GivenSettings {
   readonly registry?: RegistryArgs | undefined;
-  readonly ssh?:
-    | { readonly user?: string; readonly port?: number; readonly proxy?: string }
-    | undefined;
+  readonly ssh?: { readonly user?: string; readonly port?: number } | undefined;
 }
 
 /**
@@ -134,7 +132,7 @@ export function readKamalProject(
     env: process.env,
     given: {
       ...(args.service !== undefined && { service: args.service }),
-      ...givenIn("ssh", ssh, ["user", "port", "proxy"]),
+      ...givenIn("ssh", ssh, ["user", "port"]),
       ...givenIn("registry", registry, ["server", "username"]),
     },
     argument: name,

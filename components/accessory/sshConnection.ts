@@ -6,9 +6,10 @@ import * as pulumi from "@pulumi/pulumi";
 import type { SshHop } from "../../common/contracts/stackOutputs.ts";
 import { Problem } from "../../common/problem.ts";
 import { hasPassphrase, isPrivateKey, portablePrivateKey } from "../../common/ssh/keys.ts";
+import { type Jump, readProxyJump } from "../../common/ssh/proxyJump.ts";
 import { type ConfigFiles, type HostSettings, hostSettings } from "../../common/ssh/userConfig.ts";
 import type { KamalConfig } from "../../kamal/configuration/config.ts";
-import type { SshTarget } from "../internal/hostScript.ts";
+import type { BastionTarget, SshTarget } from "../internal/hostScript.ts";
 import type { ResourceLog } from "../pulumi/resourceMessages.ts";
 import { asArgument, type SettingName } from "../pulumi/settingNames.ts";
 import { hostKeyOf } from "./hostKeys.ts";
@@ -19,8 +20,19 @@ export interface SshArgs {
   readonly user?: string;
   /** @default `ssh.port` of deploy.yml, else what OpenSSH's settings say of the host, else 22 */
   readonly port?: number;
-  /** Bastion in front of the hosts, `[user@]host[:port]`. @default `ssh.proxy` of deploy.yml, else OpenSSH's ProxyJump */
+  /**
+   * Bastion in front of the hosts, `[user@]host[:port]`, with root as its user where none is given; several with commas between
+   * them, in the order in which they are passed.
+   * @default `ssh.proxy` of deploy.yml, else OpenSSH's ProxyJump
+   * @example "jump@bastion.example.com:2200"
+   */
   readonly proxy?: string;
+  /**
+   * Private key of each bastion that takes another one than the hosts, by its name, in the form of `privateKey`.
+   * @default the first file that OpenSSH's settings name for the bastion and that has no passphrase, else the key of the hosts
+   * @example { "bastion.example.com": config.requireSecret("bastionKey") }
+   */
+  readonly proxyKeys?: pulumi.Input<Readonly<Record<string, pulumi.Input<string>>>>;
   /**
    * Public key line of each server by host name, `{ "192.0.2.10": "ssh-ed25519 AAAA..." }`.
    * @default what `~/.ssh/known_hosts` says
@@ -45,10 +57,20 @@ export function kamalNameOf({ alias, host }: AccessHost): string {
   return alias ?? host;
 }
 
+/** A bastion, and those in front of it. */
+export interface AccessBastion extends AccessHost {
+  readonly proxy?: AccessBastion | undefined;
+  /** Its own key in a file of whoever runs the program. Secret. */
+  readonly ownKey?: pulumi.Output<string>;
+}
+
 /** How the hosts of the accessory are reached. */
 export interface SshAccess {
   readonly hosts: readonly AccessHost[];
-  readonly proxy?: SshHop;
+  /** The bastion next to them. */
+  readonly proxy?: AccessBastion;
+  /** Private keys of bastions by their names, as the program gives them. Secret. */
+  readonly proxyKeys?: pulumi.Output<Record<string, string>>;
   /**
    * Files in `ssh.keys` of deploy.yml, else those that the user's settings of ssh name for the hosts; a `~` is the home of
    * whoever reads it.
@@ -102,19 +124,32 @@ export function resolveSshAccess(
     const found = settings[index] as HostSettings;
     return hop(host, found, ssh.user ?? found.user ?? "root", ssh.port);
   });
-  const bastion = ssh.proxy ?? jumpOf(names[0] ?? "", settings[0], name("ssh.proxy"), log);
-  const onBastion = bastion && hostSettings(bastion.host, files);
-  const proxy =
-    onBastion &&
-    hopOf(hop(bastion.host, onBastion, bastion.user ?? onBastion.loginName, bastion.port));
+  const follow = { files, setting: name("ssh.proxy"), log };
+  const jumps =
+    givenJumps(args.proxy, follow.setting) ??
+    (ssh.proxies.length > 0 ? ssh.proxies : jumpsBefore(names[0] ?? "", settings[0], follow));
+  const ofHosts = settings.flatMap((s) => s.identityFiles);
+  const ofBastions: string[] = [];
+  let proxy: AccessBastion | undefined;
+  for (const jump of withOwnJumps(jumps, follow)) {
+    const found = hostSettings(jump.host, files);
+    ofBastions.push(...found.identityFiles);
+    proxy = {
+      ...hop(jump.host, found, jump.user ?? found.loginName, jump.port),
+      ...ownKeyOf(found),
+      ...(proxy && { proxy }),
+    };
+  }
 
-  const found = [...settings, ...(onBastion ? [onBastion] : [])].flatMap((s) => s.identityFiles);
-  const identityFiles = ssh.keys.length > 0 ? ssh.keys : [...new Set(found.map(belowHome))];
+  const identityFiles =
+    ssh.keys.length > 0 ? ssh.keys : [...new Set([...ofHosts, ...ofBastions].map(belowHome))];
   const given = args.privateKey ?? keyDataOf(project, name("ssh.privateKey"));
   const key =
     given ??
     firstPrivateKey(
-      identityFiles.length > 0 ? identityFiles.map(expandHome) : defaultIdentityFiles(),
+      ssh.keys.length + ofHosts.length > 0
+        ? identityFiles.map(expandHome)
+        : [...defaultIdentityFiles(), ...ofBastions],
       name("ssh.privateKey"),
     );
   if (key === undefined && ssh.keysOnly) {
@@ -125,15 +160,20 @@ export function resolveSshAccess(
   return {
     hosts,
     ...(proxy && { proxy }),
+    ...(args.proxyKeys !== undefined && {
+      proxyKeys: pulumi.secret(
+        pulumi.output(args.proxyKeys) as pulumi.Output<Record<string, string>>,
+      ),
+    }),
     identityFiles,
     keyIsGiven: given !== undefined,
     ...(key !== undefined && { privateKey: pulumi.secret(key).apply(portablePrivateKey) }),
   };
 }
 
-/** The hop alone, as it stands in states and outputs. */
-export function hopOf({ host, port, user, hostKey }: SshHop): SshHop {
-  return { host, port, user, hostKey };
+/** The hop alone with those in front of it, as it stands in states and outputs. */
+export function hopOf({ host, port, user, hostKey, proxy }: SshHop): SshHop {
+  return { host, port, user, hostKey, ...(proxy && { proxy: hopOf(proxy) }) };
 }
 
 /** Kamal's relative paths begin where it is run. */
@@ -148,32 +188,70 @@ function configFiles({ path, ssh }: KamalConfig): ConfigFiles {
   );
 }
 
-/** A bastion by the user's settings of ssh. */
-function jumpOf(
+/** What is needed to follow OpenSSH's settings from one bastion to the next. */
+interface Follow {
+  readonly files: ConfigFiles;
+  /** How messages name the bastion's argument. */
+  readonly setting: string;
+  readonly log: Pick<ResourceLog, "warn">;
+}
+
+function givenJumps(text: string | undefined, setting: string): readonly Jump[] | undefined {
+  if (text === undefined) return undefined;
+  const jumps = readProxyJump(text);
+  if (jumps === undefined) {
+    throw new Problem(
+      `${setting} "${text}" is not [user@]host[:port], nor several of them with commas between them. Write it so.`,
+    );
+  }
+  return jumps.map((jump) => ({ user: "root", ...jump }));
+}
+
+/** The bastions that OpenSSH's settings put in front of a server, without those in front of them. */
+function jumpsBefore(
   host: string,
   settings: HostSettings | undefined,
-  setting: string,
-  log: Pick<ResourceLog, "warn">,
-): { readonly host: string; readonly user?: string; readonly port?: number } | undefined {
+  { setting, log }: Follow,
+): readonly Jump[] {
   if (settings?.proxyCommand !== undefined) {
     log.warn(
       `the configuration of ssh reaches ${host} by a ProxyCommand, which is not followed here. Give ${setting} to the program unless the host can be reached without.`,
     );
   }
-  const jump = settings?.proxyJump;
-  if (jump === undefined) return undefined;
-  const [, user, name, port] =
-    /^(?:ssh:\/\/)?(?:([^@,\s]+)@)?(\[[^\]]+\]|[^@:,\s]+)(?::(\d+))?$/.exec(jump) ?? [];
-  if (name === undefined) {
+  const text = settings?.proxyJump;
+  if (text === undefined) return [];
+  const jumps = readProxyJump(text);
+  if (jumps === undefined) {
     throw new Problem(
-      `the configuration of ssh reaches ${host} through ${jump}, but one bastion alone can be followed here. Give ${setting} to the program.`,
+      `the configuration of ssh reaches ${host} through ${text}, which is not [user@]host[:port]. Give ${setting} to the program.`,
     );
   }
-  return {
-    host: name.replace(/^\[|\]$/g, ""),
-    ...(user !== undefined && { user }),
-    ...(port !== undefined && { port: Number(port) }),
-  };
+  return jumps;
+}
+
+/** OpenSSH looks up the way to the first bastion too, wherever that one was named, and goes straight from each to the next. */
+function withOwnJumps(jumps: readonly Jump[], follow: Follow): readonly Jump[] {
+  const [first] = jumps;
+  if (first === undefined) return [];
+  if (jumps.length > MOST_BASTIONS) {
+    const names = jumps.map(({ host }) => host).join(", ");
+    throw new Problem(
+      `the configuration of ssh goes through more than ${MOST_BASTIONS} bastions (${names}), perhaps in a circle. Correct its ProxyJump, or give ${follow.setting} to the program.`,
+    );
+  }
+  const before = jumpsBefore(first.host, hostSettings(first.host, follow.files), follow);
+  return before.length === 0 ? jumps : withOwnJumps([...before, ...jumps], follow);
+}
+
+const MOST_BASTIONS = 8;
+
+/** A bastion's own key: the first that OpenSSH's settings name for it and that can be read here. */
+function ownKeyOf({ identityFiles }: HostSettings): Pick<AccessBastion, "ownKey"> {
+  for (const file of identityFiles) {
+    const found = privateKeyIn(file);
+    if ("key" in found) return { ownKey: pulumi.secret(found.key) };
+  }
+  return {};
 }
 
 /**
@@ -186,7 +264,10 @@ function keyDataOf({ config, secret }: SshOptions["project"], setting: string): 
   return secret(entry, setting);
 }
 
-/** The same target in the words of `command.remote.Command`, field by field: an unknown field would be printed with the key. */
+/**
+ * The same target in the words of `command.remote.Command`, field by field: an unknown field would be printed with the key. Of
+ * several bastions the plugin can take the last alone.
+ */
 export function toCommandConnection({
   host,
   port,
@@ -195,21 +276,21 @@ export function toCommandConnection({
   privateKey,
   proxy,
 }: SshTarget): types.input.remote.ConnectionArgs {
-  const key = privateKey === undefined ? {} : { privateKey };
+  const withKey = (key: string | undefined) => (key === undefined ? {} : { privateKey: key });
   return {
     host,
     port,
     user,
     hostKey,
     dialErrorLimit: 3,
-    ...key,
+    ...withKey(privateKey),
     ...(proxy && {
       proxy: {
         host: proxy.host,
         port: proxy.port,
         user: proxy.user,
         hostKey: proxy.hostKey,
-        ...key,
+        ...withKey(proxy.privateKey ?? privateKey),
       },
     }),
   };
@@ -217,12 +298,28 @@ export function toCommandConnection({
 
 /** The same access as a dynamic resource takes it. Secret once there is a private key. */
 export function toSshTarget(access: SshAccess, host: SshHop): pulumi.Output<SshTarget> {
-  return pulumi.output(access.privateKey).apply((privateKey) => ({
-    ...hopOf(host),
-    ...(privateKey !== undefined && { privateKey }),
-    ...(access.keyIsGiven && { keyIsGiven: true as const }),
-    ...(access.proxy && { proxy: access.proxy }),
-  }));
+  return pulumi
+    .all([access.privateKey, access.proxy, access.proxyKeys])
+    .apply(([privateKey, proxy, proxyKeys = {}]) => ({
+      ...hopOf(host),
+      ...(privateKey !== undefined && { privateKey }),
+      ...(access.keyIsGiven && { keyIsGiven: true as const }),
+      ...(proxy && { proxy: bastionTarget(proxy, proxyKeys) }),
+    }));
+}
+
+function bastionTarget(
+  { alias, ownKey, proxy, ...hop }: pulumi.Unwrap<AccessBastion>,
+  proxyKeys: Readonly<Record<string, string>>,
+): BastionTarget {
+  const given = proxyKeys[alias ?? hop.host] ?? proxyKeys[hop.host];
+  const key = given ?? ownKey;
+  return {
+    ...hop,
+    ...(key !== undefined && { privateKey: portablePrivateKey(key) }),
+    ...(given !== undefined && { keyIsGiven: true as const }),
+    ...(proxy && { proxy: bastionTarget(proxy, proxyKeys) }),
+  };
 }
 
 function expandHome(path: string): string {

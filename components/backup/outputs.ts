@@ -39,7 +39,7 @@ export function outputsOf(options: OutputsOptions): pulumi.Output<BackupOutputs>
         }),
         container: accessory.container,
         hosts: access.hosts.map(hopOf),
-        ...(access.proxy && { proxy: access.proxy }),
+        ...(access.proxy && { proxy: hopOf(access.proxy) }),
         identityFiles: [...access.identityFiles],
         location,
         writerKeyId,

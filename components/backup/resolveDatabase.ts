@@ -242,13 +242,16 @@ function hostsOf(
   { accessory }: Server,
 ): readonly [string, ...string[]] {
   const setting = name("hosts");
-  const [first, ...others] = args.hosts ?? accessory?.hosts ?? [];
+  const found = [...new Set(args.hosts ?? accessory?.hosts ?? [])];
+  const [first, ...others] = found;
   if (first !== undefined && first !== "" && others.length === 0) return [first];
-  const found = first === undefined ? "no host" : `${others.length + 1} hosts`;
-  throw new Problem(
+  const whose =
     args.hosts === undefined
-      ? `accessory ${accessory?.name} of ${kamal.config} runs on ${found}; a backup on each would run several times. Give ${setting} the one whose server is backed up, or ${name("kamal.databaseAccessory")} one that has a single host.`
-      : `${setting} names ${found}; a backup on each would run several times. Give exactly one.`,
+      ? `accessory ${accessory?.name} of ${kamal.config} runs on`
+      : `${setting} names`;
+  if (others.length === 0) throw new Problem(`${whose} no host. Give ${setting} exactly one.`);
+  throw new Problem(
+    `${whose} ${found.length} hosts (${found.join(", ")}), each with a server of its own, and a backup is of one server. Give ${setting} the one that is backed up; for another one declare a further backup, with another name, ${name("kamal.accessory")} and ${name("prefix")}.`,
   );
 }
 

@@ -50,6 +50,8 @@ export interface AccessoryStateInputs extends Observed {
   readonly bootInput: string;
   /** Who boots it: Kamal, from here, or somebody who runs Kamal later. @default the boot script */
   readonly kamal?: KamalBoot | "later";
+  /** Command that removes the container with the resource. Absent: the command resource beside it does. */
+  readonly removal?: string;
 }
 
 const OBSERVED = ["status", "image", "digest", "envDigest"] as const;
@@ -80,8 +82,14 @@ const { check, create, read, diff, update, remove } = watched<AccessoryStateInpu
     };
   },
 
-  /** The command that comes after this resource removes the container. */
-  async remove() {},
+  async remove({ target, removal, container }) {
+    if (removal === undefined) return;
+    const { code, stderr } = await runScript(target, removal);
+    if (code === 0) return;
+    throw problemWithoutStack(
+      `${container} on ${target.host} could not be removed: ${stderr.trim()}`,
+    );
+  },
 });
 
 export { check, create, diff, read, remove as delete, update };

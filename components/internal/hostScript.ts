@@ -2,14 +2,20 @@ import type { SshHop } from "../../common/contracts/stackOutputs.ts";
 import { Problem } from "../../common/problem.ts";
 import { runOnHost } from "../../common/ssh/client.ts";
 
-/** A host and how to reach it, as plain values in a dynamic resource's inputs. */
-export interface SshTarget extends SshHop {
-  /** OpenSSH private key; absent: the SSH agent. */
+/** A server with its key, as plain values in a dynamic resource's inputs. */
+interface Target extends SshHop {
+  /** OpenSSH private key. */
   readonly privateKey?: string;
   /** The program was given the key; else it is that of whoever ran it. */
   readonly keyIsGiven?: true;
-  readonly proxy?: SshHop;
+  readonly proxy?: BastionTarget | undefined;
 }
+
+/** A host and how to reach it; without a key by the SSH agent. */
+export type SshTarget = Target;
+
+/** A bastion; without a key it takes that of the host. */
+export type BastionTarget = Target;
 
 export interface ScriptResult {
   readonly code: number;
@@ -23,9 +29,16 @@ export interface ScriptResult {
  * opens the same door, and is no change.
  */
 export function sameAccess(olds: SshTarget, news: SshTarget): boolean {
-  const compared = (target: SshTarget) =>
-    JSON.stringify({ ...target, ...(!news.keyIsGiven && { privateKey: undefined }) });
-  return compared(olds) === compared(news);
+  return JSON.stringify(compared(olds, news)) === JSON.stringify(compared(news, news));
+}
+
+function compared(target: Target, news: Target | undefined): Target {
+  const { proxy } = target;
+  return {
+    ...target,
+    ...(!news?.keyIsGiven && { privateKey: undefined }),
+    ...(proxy && { proxy: compared(proxy, news?.proxy) }),
+  } as Target;
 }
 
 /**

@@ -20,6 +20,7 @@ import { Problem, problemWithoutStack } from "../../common/problem.ts";
 import {
   NEW_HOOK,
   readMarkedBlock,
+  refuseOtherKey,
   refuseSharedSecrets,
   removeMarkedBlock,
   writeMarkedBlock,
@@ -45,7 +46,7 @@ export interface MarkedBlockInputs {
 
 /** Runs at preview too, so that what cannot be written is reported before anything is made. */
 export async function check(
-  _olds: unknown,
+  olds: Partial<MarkedBlockInputs> | undefined,
   news: MarkedBlockInputs,
 ): Promise<pulumi.dynamic.CheckResult> {
   try {
@@ -53,6 +54,7 @@ export async function check(
     // At preview the block may not be known yet; the place for it can be judged all the same.
     const text = await readOr(news.file, mayBeMissing(news));
     const isKnown = typeof news.block === "string" && mayBeMissing(news);
+    if (olds?.name !== news.name) refuseOtherKey(text, news.name, news.key);
     written(text, news, isKnown ? news.block : news.key && `  ${news.key}:\n`);
     return { inputs: news };
   } catch (error) {

@@ -1,4 +1,5 @@
 import { Problem } from "../../common/problem.ts";
+import { type Jump, readProxyJump } from "../../common/ssh/proxyJump.ts";
 import { type KamalAccessoryConfig, readAccessories } from "./accessoryConfig.ts";
 import { mergeSettings, type ReadingContext, Settings } from "./settings.ts";
 import { type OpaqueExpression, readYamlWithErb, type SourceFile } from "./yamlWithErb.ts";
@@ -32,9 +33,8 @@ export interface KamalConfig {
     readonly user?: string | undefined;
     /** Kamal's default is 22. */
     readonly port?: number | undefined;
-    readonly proxy?:
-      | { readonly user: string; readonly host: string; readonly port?: number }
-      | undefined;
+    /** Bastions in front of the servers, in the order in which they are passed. */
+    readonly proxies: readonly Jump[];
     /** Paths of private keys, as written. */
     readonly keys: string[];
     /** Private keys: names of secrets, or the keys themselves. */
@@ -189,8 +189,8 @@ function readSsh(ssh: Settings): KamalConfig["ssh"] {
     get port() {
       return ssh.port("port");
     },
-    get proxy() {
-      return readProxy(ssh);
+    get proxies() {
+      return readProxies(ssh);
     },
     get keys() {
       return ssh.texts("keys");
@@ -209,7 +209,12 @@ function readSsh(ssh: Settings): KamalConfig["ssh"] {
   };
 }
 
-function readProxy(ssh: Settings): KamalConfig["ssh"]["proxy"] {
+/**
+ * Kamal hands the text to Net::SSH, as root where nobody is named, which reaches the host from the bastion that is named first,
+ * and that one through the others (Kamal 2.11, lib/kamal/configuration/ssh.rb; net-ssh 7.3, lib/net/ssh/proxy/jump.rb). OpenSSH's
+ * own order is the other way round.
+ */
+function readProxies(ssh: Settings): readonly Jump[] {
   if (ssh.has("proxy_command") && !ssh.has("proxy")) {
     throw ssh.problem(
       "proxy_command",
@@ -218,11 +223,11 @@ function readProxy(ssh: Settings): KamalConfig["ssh"]["proxy"] {
     );
   }
   const text = ssh.text("proxy");
-  if (text === undefined) return undefined;
-  const match = /^(?:([^@\s]+)@)?([^@:\s]+)(?::(\d{1,5}))?$/.exec(text);
-  if (!match) throw ssh.problem("proxy", `"${text}" is not [user@]host[:port]`, "Write it so");
-  const [, user = "root", host = "", port] = match;
-  return { user, host, ...(port !== undefined && { port: Number(port) }) };
+  if (text === undefined) return [];
+  const jumps = readProxyJump(text.includes("@") ? text : `root@${text}`);
+  if (!jumps) throw ssh.problem("proxy", `"${text}" is not [user@]host[:port]`, "Write it so");
+  const [nearest, ...before] = jumps;
+  return [...before, nearest];
 }
 
 function readLogging(logging: Settings): NonNullable<KamalConfig["logging"]> {

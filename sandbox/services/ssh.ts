@@ -90,7 +90,7 @@ function publicKey(file: string): string {
 
 async function writeFiles(port: number): Promise<void> {
   const wrapper = join(dir, "command");
-  writeFileSync(wrapper, await commandWrapper());
+  writeFileSync(wrapper, await commandWrapper(home));
   chmodSync(wrapper, 0o700);
   writeFileSync(configFile, sshdConfig({ port, dir, wrapper, sftp: sftpServer() }), {
     mode: 0o600,
@@ -134,8 +134,8 @@ function sftpServer(): string | undefined {
   ].find((file) => existsSync(file));
 }
 
-/** Runs what the client asked for with the sandbox's folder as home, so that no file lands in the user's own. */
-async function commandWrapper(): Promise<string> {
+/** Runs what the client asked for with a folder of the sandbox as home, so that no file lands in the user's own. */
+export async function commandWrapper(home: string): Promise<string> {
   const { DOCKER_HOST } = await dockerEnvironment();
   return `#!/bin/sh
 cd '${home}' || exit 1

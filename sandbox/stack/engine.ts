@@ -55,7 +55,8 @@ export interface SandboxStack {
   readonly env: Readonly<Record<string, string>>;
   readonly providers: Providers;
   preview(options?: { expectNoChanges?: boolean }): Promise<Outcome>;
-  up(options?: { expectNoChanges?: boolean }): Promise<Outcome>;
+  /** @param options.refresh false: without the look before, unless the project asks for it */
+  up(options?: { expectNoChanges?: boolean; refresh?: boolean }): Promise<Outcome>;
   destroy(options?: object): Promise<Outcome>;
   /** The stack's outputs, as the last operation left them. */
   outputs(): Promise<OutputMap>;

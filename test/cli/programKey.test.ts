@@ -118,14 +118,19 @@ test("with a key that the server lets in the state is not read", { skip }, async
   assert.equal(await exports(outside), 0);
 });
 
-test("what a command reads arrives with the second key too, which is looked up once", {
+test("what a command reads arrives with the second keys too, the bastion's own among them, which are looked up once", {
   skip,
-}, async () => {
-  const { host, port, user, hostKey, privateKey } = stranger;
+}, async (t) => {
+  const bastion = await startSshd();
+  t.after(() => bastion.stop());
+  const hop = ({ host, port, user, hostKey }: TestSshd) => ({ host, port, user, hostKey });
+  const route = { host: hop(stranger), proxy: hop(bastion) };
   let lookedUp = 0;
-  const connection = new HostConnection({ host: { host, port, user, hostKey } }, async () => {
+  const connection = new HostConnection(route, async () => {
     lookedUp += 1;
-    return { key: privateKey };
+    return {
+      keys: { privateKey: stranger.privateKey, proxy: { privateKey: bastion.privateKey } },
+    };
   });
   const read = async (input: string) => {
     const lines: string[] = [];

@@ -317,12 +317,17 @@ test("a realistic configuration with a destination is read as Kamal reads it", {
   put("config/shop.staging.yml", STAGING.text);
   const answer = askKamal(
     `c = Kamal::Configuration.create_from(config_file: Pathname.new("config/shop.yml"), destination: "staging", version: "1")
-    { accessories: c.accessories.map { |a| [a.name, a.service_name, a.hosts, a.env.clear["POSTGRES_DB"]] }, user: c.ssh.user, port: c.ssh.port, proxy: c.ssh.proxy.jump_proxies, keys: c.ssh.keys, server: c.registry.server }`,
+    { accessories: c.accessories.map { |a| [a.name, a.service_name, a.hosts, a.env.clear["POSTGRES_DB"]] }, user: c.ssh.user, port: c.ssh.port, proxy: c.ssh.proxy.jump_proxies, keys: c.ssh.keys, server: c.registry.server,
+      jump: Net::SSH::Proxy::Jump.new("jump@inner:2200,outer,middle").tap { |j| j.build_proxy_command_equivalent }.command_line_template }`,
     env,
   );
   const config = readKamalConfig({ base: DEPLOY, destination: STAGING, env });
-  const { user, port, proxy, keys } = config.ssh;
+  const { user, port, proxies, keys } = config.ssh;
+  const [proxy] = proxies;
+  // The one that is named first is next to the host: config.test.ts.
+  const jump = "ssh -l jump -p 2200 -J outer,middle -W %h:%p inner";
   assert.deepEqual(answer, {
+    jump,
     accessories: Object.values(config.accessories).map((a) => [
       a.name,
       a.service,

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { rmSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
@@ -99,6 +99,11 @@ test("deploys wait for a backup where the configuration says so, with the age th
   assert.doesNotMatch(String(always?.["block"]), /--max-age/);
   const young = await hook({ beforeDeploy: "true", beforeDeployMaxAgeMinutes: "15" });
   assert.match(String(young?.["block"]), /--before-deploy \$revision --max-age 15"/);
+  writeFileSync(join(folder, "config/deploy.staging.yml"), "service: shop\n");
+  const staging = await hook({ beforeDeploy: "true", destination: "staging" });
+  assert.equal(staging?.["file"], always?.["file"], "all destinations have one hook");
+  assert.deepEqual([always?.["name"], staging?.["name"]], ["backup", "backup-staging"]);
+  rmSync(join(folder, "config/deploy.staging.yml"));
   await assert.rejects(
     hook({ beforeDeployMaxAgeMinutes: "15" }),
     /kamal-postgres-backup:beforeDeployMaxAgeMinutes is 15, but no deploy waits.*config set beforeDeploy true/,
@@ -168,6 +173,36 @@ test("what deploy.yml does not say is set: server, network, host, login", async 
   ]) {
     assert.match(block, line);
   }
+});
+
+test("two bastions in a row, one with a key of its own, are set; the resource that watches the container then removes it", async () => {
+  const { outputs, resources } = await configured({
+    existingBucket: `{ ${BUCKET} }`,
+    build: "host",
+    hostKeys:
+      '{ "192.0.2.10": "ssh-ed25519 AAAA", "192.0.2.1": "ssh-ed25519 AAAAB", "192.0.2.2": "ssh-ed25519 AAAAC" }',
+    sshProxy: "jump@192.0.2.1:2200,192.0.2.2",
+    sshProxyKeys: '{ "192.0.2.1": "the-bastion\'s-key" }',
+  });
+  const first = { host: "192.0.2.1", port: 2200, user: "jump", hostKey: "ssh-ed25519 AAAAB" };
+  const second = { host: "192.0.2.2", port: 22, user: "root", hostKey: "ssh-ed25519 AAAAC" };
+  assert.deepEqual(outputs?.proxy, { ...second, proxy: first });
+  const { target, removal } = inputs(resources, ":AccessoryState");
+  assert.deepEqual((target as { value: unknown }).value, {
+    host: "192.0.2.10",
+    port: 22,
+    user: "root",
+    hostKey: "ssh-ed25519 AAAA",
+    privateKey: "the-private-key\n",
+    keyIsGiven: true,
+    proxy: {
+      ...second,
+      proxy: { ...first, privateKey: "the-bastion's-key", keyIsGiven: true },
+    },
+  });
+  assert.match(String(removal), /docker rm -f "\$name"/);
+  const { create, update, delete: gone } = inputs(resources, "command:remote:Command");
+  assert.deepEqual([create, update, gone], [undefined, undefined, undefined]);
 });
 
 test("the key that signs is renewed by a word of its own, and earlier ones are a secret of the stack", async () => {

@@ -171,6 +171,28 @@ test("refused keys are an error of their own, and the server that refused is nam
   }
 });
 
+test("two bastions in a row, one with a key of its own", { skip }, async () => {
+  const outer = await startSshd();
+  try {
+    const outermost = { ...hop(outer), privateKey: outer.privateKey };
+    const route = { ...direct(), proxy: { ...hop(bastion), proxy: outermost } };
+    assert.equal(await output(route, "echo ok"), "ok");
+    assert.equal(await output(route, "cat", { input: "100% 'of' it" }), "100% 'of' it");
+    assert.match(await outer.log(), /Accepted publickey/);
+    await assert.rejects(
+      output({ ...direct(), proxy: { ...hop(bastion), proxy: hop(outer) } }, "true"),
+      (error) => error instanceof KeysRefused,
+    );
+    const bad = { ...hop(bastion), privateKey: "/a/path" };
+    await assert.rejects(
+      output({ ...direct(), proxy: bad }, "true"),
+      /^Problem: ssh\.proxyKeys is/,
+    );
+  } finally {
+    await outer.stop();
+  }
+});
+
 test("another host key is named with its server, and the host gets nothing", { skip }, async () => {
   await assert.rejects(
     output({ ...direct(), host: { ...hop(host), hostKey: bastion.hostKey } }, "true"),

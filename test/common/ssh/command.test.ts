@@ -21,12 +21,19 @@ function understood(route: Route, given: Parameters<typeof sshArguments>[1] = fi
   }).split("\n");
 }
 
+type Files = Parameters<typeof sshArguments>[1];
+
 /** The words that the shell makes of the ProxyCommand, as ssh hands it over. */
-function proxyWords(route: Route, given?: typeof files): string[] {
+function proxyWords(route: Route, given?: Files): string[] {
   const line = understood(route, given).find((l) => l.startsWith("proxycommand ")) ?? "";
-  const command = line
-    .replace("proxycommand ", "")
-    .replaceAll(/%[hp%]/g, (token) => ({ "%h": route.host.host, "%p": "22" })[token] ?? "%");
+  return wordsOf(line.replace("proxycommand ", ""), route);
+}
+
+function wordsOf(line: string, route: Route): string[] {
+  const command = line.replaceAll(
+    /%[hp%]/g,
+    (token) => ({ "%h": route.host.host, "%p": "22" })[token] ?? "%",
+  );
   return execFileSync("sh", ["-c", `printf '%s\\n' ${command}`], { encoding: "utf8" })
     .trimEnd()
     .split("\n");
@@ -54,7 +61,8 @@ test("ssh takes only the given host key, never asks, and notices a peer that is 
 });
 
 test("a given private key is the only one that is tried; else the files are, whatever their paths hold", () => {
-  const given = understood(through, { ...files, privateKey: "/tmp/a %h/key" });
+  const privateKeys = new Map([["KEY", "/tmp/a %h/key"]]);
+  const given = understood({ ...through, privateKey: "KEY" }, { ...files, privateKeys });
   assert.ok(given.includes("identitiesonly yes"));
   assert.deepEqual(
     given.filter((line) => line.startsWith("identityfile ")),
@@ -77,6 +85,27 @@ test("the bastion gets the same keys, host keys and time limits, quoted for the 
   ]) {
     assert.equal(words[words.indexOf(option) - 1], "-o", option);
   }
+});
+
+test("each of two bastions has its own login, host key and private key", () => {
+  const outer = { ...proxy, host: "outer.example.com", user: "first", privateKey: "OUTER" };
+  const route: Route = { host, privateKey: "KEY", proxy: { ...proxy, proxy: outer } };
+  const keys = [
+    ["KEY", "/tmp/it's 100% here"],
+    ["OUTER", "/tmp/the outer %h"],
+  ] as const;
+  const given = { ...files, privateKeys: new Map(keys) };
+  const inner = proxyWords(route, given);
+  assert.deepEqual(inner.slice(0, 3), ["ssh", "-p", "2200"]);
+  assert.deepEqual(inner.slice(-3), ["jump@bastion.example.com", "-W", "[192.0.2.10]:22"]);
+  assert.ok(inner.includes(`IdentityFile="/tmp/it's 100%% here"`));
+  const nested = inner.find((word) => word.startsWith("ProxyCommand="))?.slice(13) ?? "";
+  const words = wordsOf(nested, { host: proxy });
+  assert.deepEqual(words.slice(-3, -1), ["first@outer.example.com", "-W"]);
+  assert.ok(words.includes('IdentityFile="/tmp/the outer %%h"'));
+  assert.ok(words.includes("HostKeyAlias=[outer.example.com]:2200"));
+  assert.ok(!words.some((word) => word.startsWith("ProxyCommand=")));
+  assert.equal(knownHostsLines(route).trim().split("\n").length, 3);
 });
 
 test("behind a bastion an IPv6 address has brackets", () => {

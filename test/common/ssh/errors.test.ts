@@ -89,6 +89,38 @@ test("behind a bastion the server is named that refused, and the reason is the f
   }
 });
 
+test("of two bastions the one is named that refused or is silent", () => {
+  const outer = { ...proxy, host: "outer.example.com", privateKey: "SECRET" };
+  const route: Route = { ...through, proxy: { ...proxy, proxy: outer } };
+  const rows: [string, RegExp][] = [
+    [
+      "jump@outer.example.com: Permission denied (publickey).\nConnection closed by UNKNOWN port 65535\nConnection closed by UNKNOWN port 65535",
+      /^ssh root@192\.0\.2\.10:22 \(through outer\.example\.com, bastion\.example\.com\): the bastion outer\.example\.com refused the keys \(the one that the program was given\)\. .*ssh\.proxyKeys.*sshProxyKeys\["outer\.example\.com"\]/,
+    ],
+    [
+      "jump@bastion.example.com: Permission denied (publickey).",
+      /the bastion bastion\.example\.com refused the keys \(\/keys\/it's here; /,
+    ],
+    [
+      "ssh: connect to host outer.example.com port 2200: Connection timed out\nConnection closed by UNKNOWN port 65535",
+      /: the bastion outer\.example\.com cannot be reached \(ssh: connect .* timed out\)\. Check ssh\.proxy /,
+    ],
+    [
+      "ssh: Could not resolve hostname outer.example.com: Name or service not known",
+      /: the bastion outer\.example\.com cannot be reached/,
+    ],
+    [
+      "stdio forwarding failed\nConnection closed by UNKNOWN port 65535",
+      /: the host cannot be reached \(one of the bastions cannot connect to the next server\)/,
+    ],
+  ];
+  for (const [stderr, sentence] of rows) {
+    const { message } = sshProblem(route, stderr);
+    assert.match(message, sentence);
+    assert.doesNotMatch(message, /SECRET/);
+  }
+});
+
 test("a file that this machine does not have is named as such", () => {
   const { message } = sshProblem(through, "x@y: Permission denied (x).", ["/keys/it's here"]);
   assert.match(message, /\(\/keys\/it's here, which does not exist here; .* and of ~\/\.ssh\)/);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
-import { read } from "../../../components/internal/accessoryState.ts";
+import { read, delete as remove } from "../../../components/internal/accessoryState.ts";
 import { runScript, type SshTarget, sameAccess } from "../../../components/internal/hostScript.ts";
 import { hasSshd, startSshd, type TestSshd } from "../../support/servers/sshd.ts";
 
@@ -96,6 +96,23 @@ test("a refresh reads a host that no longer lets us in as different, with the re
   await assert.rejects(read("x", state(away as unknown as SshTarget)), /cannot be reached/);
 });
 
+test("a container behind two bastions is removed by the resource that watches it, and a failure is no success", {
+  skip,
+}, async () => {
+  const inputs = (removal?: string) =>
+    ({ container: "shop-db_backup", target: target(), ...(removal && { removal }) }) as Parameters<
+      typeof remove
+    >[1];
+  const before = await logins();
+  await remove("x", inputs());
+  assert.equal(await logins(), before, "by default it is the command's part");
+  await remove("x", inputs("exit 0"));
+  assert.equal(await logins(), before + 1);
+  await assert.rejects(remove("x", inputs("echo no docker here >&2; exit 1")), {
+    message: "shop-db_backup on 127.0.0.1 could not be removed: no docker here",
+  });
+});
+
 test("a colleague's own key is no other access; a given key, the host key and the way are", () => {
   const hop = { host: "192.0.2.10", port: 22, user: "deploy", hostKey: "ssh-ed25519 AAAA" };
   const found: SshTarget = { ...hop, privateKey: "mine", proxy: { ...hop, host: "192.0.2.1" } };
@@ -113,9 +130,17 @@ test("a colleague's own key is no other access; a given key, the host key and th
     { port: 2222 },
     { user: "root" },
     { proxy: { ...hop, host: "192.0.2.2" } },
+    { proxy: { ...hop, host: "192.0.2.1", proxy: hop } },
   ]) {
     assert.ok(!same(found, { ...found, ...changes }), JSON.stringify(changes));
   }
+  const behind = (key: string, changes: object = {}): SshTarget => ({
+    ...found,
+    proxy: { ...hop, privateKey: key, ...changes },
+  });
+  assert.ok(same(behind("mine"), behind("a colleague's")));
+  assert.ok(!same(behind("mine"), behind("the program's", { keyIsGiven: true })));
+  assert.ok(!same(behind("old", { keyIsGiven: true }), behind("new", { keyIsGiven: true })));
 });
 
 test("what takes too long is cut off, and that is what is said", { skip }, async () => {

@@ -27,6 +27,32 @@ test("an accessory of that name in deploy.yml that is not ours", async (t) => {
   assert.match(failures[0]?.reason ?? "", /db_backup.*not written by kamal-postgres-backup/);
 });
 
+test("a block of that name with another accessory in it is another stack's, unless it was this one's before", async (t) => {
+  const file = join(folder(t), "deploy.yml");
+  writeFileSync(file, "service: shop\naccessories:\n  db:\n    image: postgres:17\n");
+  const inputs = (key: string, name = "backup") =>
+    ({
+      file,
+      name,
+      under: "accessories",
+      key,
+      confidential: false,
+      block: `  ${key}:\n    image: x\n`,
+    }) as const;
+  await create(inputs("db_one"));
+  const checked = async (olds: Parameters<typeof check>[0], key: string, name?: string) =>
+    (await check(olds, inputs(key, name))).failures?.[0]?.reason;
+  for (const none of [undefined, {}]) {
+    assert.match(
+      (await checked(none, "db_two")) ?? "",
+      /^a backup called "backup" is already there as accessories\.db_one, and this one is accessories\.db_two\./,
+    );
+    assert.equal(await checked(none, "db_one"), undefined, "a state that was lost");
+    assert.equal(await checked(none, "db_two", "other"), undefined);
+  }
+  assert.equal(await checked(inputs("db_one"), "db_two"), undefined, "its key was changed");
+});
+
 test("a secrets file that git tracks: refused at preview and at up, and not written", async (t) => {
   const dir = folder(t);
   const file = join(dir, "secrets");

@@ -5,8 +5,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, beforeEach, test } from "node:test";
 import type * as pulumi from "@pulumi/pulumi";
+import type { SshHop } from "../../../common/contracts/stackOutputs.ts";
 import { hostKeyOf } from "../../../components/accessory/hostKeys.ts";
-import { resolveSshAccess, type SshArgs } from "../../../components/accessory/sshConnection.ts";
+import {
+  hopOf,
+  resolveSshAccess,
+  type SshArgs,
+  toCommandConnection,
+  toSshTarget,
+} from "../../../components/accessory/sshConnection.ts";
 import { readKamalConfig } from "../../../kamal/configuration/config.ts";
 
 /** What is found in a home: host keys and private keys. */
@@ -155,7 +162,18 @@ Host pinned
   HostKeyAlias the-pinned
   UserKnownHostsFile KNOWN
 Host two
-  ProxyJump a,b
+  HostName 192.0.2.10
+  ProxyJump a,inner@b:2201
+Host a
+  HostName 192.0.2.3
+  ProxyJump jump-host
+Host b
+  HostName 192.0.2.4
+  ProxyJump never-asked
+  IdentityFile ~/bastion
+Host circle
+  HostName 192.0.2.10
+  ProxyJump circle
 Host command
   HostName 192.0.2.10
   ProxyCommand nc %h %p
@@ -163,7 +181,7 @@ Host *
   User somebody
   Port 2022
 `;
-const KEYS = { "192.0.2.10": ED25519, "192.0.2.1": ECDSA };
+const KEYS = { "192.0.2.10": ED25519, "192.0.2.1": ECDSA, a: ED25519, b: ECDSA, circle: ECDSA };
 
 /** With those settings and `own` as a private key. */
 function aliased(hosts: readonly string[], ssh = "", args: SshArgs = { hostKeys: KEYS }) {
@@ -185,14 +203,15 @@ test("an alias is resolved as OpenSSH does, with its bastion, and keeps its name
   assert.deepEqual(hosts, [
     { alias: "shop-db-host", host: "192.0.2.10", port: 2222, user: "deploy", hostKey: ED25519 },
   ]);
-  assert.deepEqual(proxy, { host: "192.0.2.1", port: 2200, user: "jumper", hostKey: ECDSA });
+  assert.deepEqual(proxy && hopOf(proxy), FIRST);
 });
 
 test("what deploy.yml says counts before it", () => {
   const { access } = aliased(["shop-db-host"], ", user: app, port: 22, proxy: root@jump-host:2201");
   const [host] = access.hosts;
   assert.deepEqual([host?.host, host?.user, host?.port], ["192.0.2.10", "app", 22]);
-  assert.deepEqual(access.proxy, { host: "192.0.2.1", port: 2201, user: "root", hostKey: ECDSA });
+  const { proxy } = access;
+  assert.deepEqual(proxy && hopOf(proxy), { ...FIRST, port: 2201, user: "root" });
 });
 
 test("what is said of every host is none of Kamal's: root and 22 stay", () => {
@@ -228,10 +247,53 @@ test("a key may be given under the alias, too", () => {
   assert.equal(access.hosts[0]?.hostKey, ED25519);
 });
 
+const FIRST = { host: "192.0.2.1", port: 2200, user: "jumper", hostKey: ECDSA };
+const A = { host: "192.0.2.3", port: 22, user: "somebody", hostKey: ED25519, proxy: FIRST };
+const B = { host: "192.0.2.4", port: 2201, user: "inner", hostKey: ECDSA, proxy: A };
+
+test("several bastions are followed as OpenSSH does: in a row, and by the first one's own settings", () => {
+  const { proxy } = aliased(["two"]).access;
+  // Where every server listens on another port by `Host *`, none is Kamal's.
+  assert.deepEqual(proxy && hopOf(proxy), B);
+});
+
+test("the program's own bastions count before deploy.yml and OpenSSH's, in the order in which they are passed", () => {
+  const rows: [string, object][] = [
+    ["192.0.2.10:2200", { host: "192.0.2.10", port: 2200, user: "root", hostKey: ED25519 }],
+    ["a,inner@b:2201", { ...B, proxy: { ...A, user: "root" } }],
+  ];
+  for (const [given, expected] of rows) {
+    for (const ssh of ["", ", proxy: root@elsewhere", ", proxy_command: nc %h %p"]) {
+      const { proxy } = aliased(["two"], ssh, { hostKeys: KEYS, proxy: given }).access;
+      assert.deepEqual(proxy && hopOf(proxy), expected);
+    }
+  }
+  assert.throws(
+    () => aliased(["two"], "", { hostKeys: KEYS, proxy: "a b" }),
+    /^Problem: ssh\.proxy "a b" is not \[user@\]host\[:port\], nor several/,
+  );
+});
+
+test("each bastion has the private key that the program gives for it, else that of its own file, else the host's", async () => {
+  writeFileSync(join(home, "bastion"), `${BARE}# bastion\n`);
+  const args = { hostKeys: KEYS, proxyKeys: { a: `${BARE}# a\n`, elsewhere: "x" } };
+  const { access } = aliased(["two"], "", args);
+  const target = await resolvedValue(toSshTarget(access, access.hosts[0] as SshHop));
+  assert.equal(target?.privateKey, BARE);
+  assert.equal(target?.proxy?.privateKey, `${BARE}# bastion\n`);
+  assert.equal(target?.proxy?.keyIsGiven, undefined);
+  assert.equal(target?.proxy?.proxy?.privateKey, `${BARE}# a\n`);
+  assert.equal(target?.proxy?.proxy?.keyIsGiven, true);
+  assert.equal(target?.proxy?.proxy?.proxy?.privateKey, undefined);
+  assert.equal(target && toCommandConnection(target).proxy !== undefined, true);
+  const [alias] = Object.keys(target?.proxy ?? {}).filter((name) => /alias|ownKey/.test(name));
+  assert.equal(alias, undefined, "the state holds what is needed to get there, and nothing else");
+});
+
 test("what cannot be followed is said", () => {
   assert.throws(
-    () => aliased(["two"], "", { hostKeys: { two: ED25519 } }),
-    /reaches two through a,b, but one bastion alone can be followed here\. Give ssh\.proxy to the program/,
+    () => aliased(["circle"]),
+    /goes through more than 8 bastions \(circle, circle.*perhaps in a circle\. .*ssh\.proxy/,
   );
   const { lines } = aliased(["command"]);
   assert.match(
@@ -251,16 +313,16 @@ test("the key that the settings name for the host is used where deploy.yml names
   assert.ok(access.privateKey);
 });
 
-function textOf(output: pulumi.Output<string> | undefined): Promise<string> {
-  return new Promise((done) => void output?.apply(done));
+function resolvedValue<T>(output: pulumi.Output<T> | undefined): Promise<T> {
+  return new Promise((done) => void output?.apply((value) => done(value as T)));
 }
 
 test("ssh.key_data: the secret that it names, or the key itself", async () => {
   const secrets = { SSH_PRIVATE_KEY: BARE };
   const named = accessOf("{ key_data: [SSH_PRIVATE_KEY] }", { secrets });
-  assert.equal(await textOf(named.access.privateKey), BARE);
+  assert.equal(await resolvedValue(named.access.privateKey), BARE);
   const inline = accessOf(`{ key_data: [${JSON.stringify(BARE)}] }`);
-  assert.equal(await textOf(inline.access.privateKey), BARE);
+  assert.equal(await resolvedValue(inline.access.privateKey), BARE);
 });
 
 test("ssh.keys_only beside an agent is said", () => {

@@ -330,7 +330,7 @@ const WRONG: readonly (readonly [what: string, given: Case, sentence: RegExp])[]
   [
     "two hosts given",
     { accessories: "{}", changes: { ...ELSEWHERE, hosts: ["192.0.2.10", "192.0.2.11"] } },
-    /^hosts names 2 hosts; .* Give exactly one/,
+    /^hosts names 2 hosts \(192\.0\.2\.10, 192\.0\.2\.11\), .* Give hosts the one that is backed up/,
   ],
   [
     "a database on two hosts",
@@ -338,7 +338,7 @@ const WRONG: readonly (readonly [what: string, given: Case, sentence: RegExp])[]
       accessories: `{ db: { image: postgres:17, hosts: [192.0.2.10, 192.0.2.11], ${PASSWORD} } }`,
       secrets: "POSTGRES_PASSWORD=pw\n",
     },
-    /^accessory db of .* runs on 2 hosts; .* Give hosts the one whose server is backed up/,
+    /^accessory db of .* runs on 2 hosts \(192\.0\.2\.10, 192\.0\.2\.11\), each with .* Give hosts the one that is backed up; .* another name, kamal\.accessory and prefix\.$/,
   ],
 ];
 for (const [what, given, message] of WRONG) {

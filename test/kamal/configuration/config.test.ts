@@ -33,7 +33,7 @@ test("a deploy.yml with ERB, without destination", () => {
     {
       user: "deploy",
       port: 2222,
-      proxy: { user: "jump", host: "bastion.example.com" },
+      proxies: [{ user: "jump", host: "bastion.example.com" }],
       keys: ["~/.ssh/shop"],
       keyData: [],
       keysOnly: true,
@@ -229,7 +229,7 @@ accessories:
     {
       user: undefined,
       port: undefined,
-      proxy: undefined,
+      proxies: [],
       keys: [],
       keyData: [],
       keysOnly: false,
@@ -259,6 +259,24 @@ accessories:
   );
 });
 
+test("ssh.proxy of two bastions: the one that is named first is next to the host, as Kamal's SSH has it", () => {
+  const rows: [string, object[]][] = [
+    ["bastion", [{ host: "bastion", user: "root" }]],
+    [
+      "jump@inner:2200,outer,me@middle",
+      [
+        { host: "outer" },
+        { host: "middle", user: "me" },
+        { host: "inner", user: "jump", port: 2200 },
+      ],
+    ],
+    ["inner,outer", [{ host: "outer" }, { host: "inner", user: "root" }]],
+  ];
+  for (const [proxy, proxies] of rows) {
+    assert.deepEqual(read(`service: shop\nssh: { proxy: "${proxy}" }\n`).ssh.proxies, proxies);
+  }
+});
+
 const BROKEN: readonly (readonly [
   text: string,
   use: (config: ReturnType<typeof read>) => unknown,
@@ -277,8 +295,12 @@ const BROKEN: readonly (readonly [
   ["service: [a]\n", (c) => c.service, /service is not a single value/],
   ["ssh: { port: many }\n", (c) => c.ssh.port, /ssh\.port "many" is not a port number/],
   ["ssh: { keys: one }\n", (c) => c.ssh.keys, /ssh\.keys is not a list/],
-  ["ssh: { proxy: 'a b' }\n", (c) => c.ssh.proxy, /ssh\.proxy "a b" is not \[user@\]host\[:port\]/],
-  ["ssh: { proxy_command: x }\n", (c) => c.ssh.proxy, /ssh\.proxy_command cannot be used here/],
+  [
+    "ssh: { proxy: 'a b' }\n",
+    (c) => c.ssh.proxies,
+    /ssh\.proxy "a b" is not \[user@\]host\[:port\]/,
+  ],
+  ["ssh: { proxy_command: x }\n", (c) => c.ssh.proxies, /ssh\.proxy_command cannot be used here/],
   [
     "registry: { password: hunter2 }\n",
     (c) => c.registry.password,
@@ -345,7 +367,7 @@ const ARGUMENTS: readonly (readonly [
   ["registry: { password: [X] }", (c) => c.registry.password, "registry.password"],
   ["ssh: { user: X }", (c) => c.ssh.user, "ssh.user"],
   ["ssh: { port: X }", (c) => c.ssh.port, "ssh.port"],
-  ["ssh: { proxy: X }", (c) => c.ssh.proxy, "ssh.proxy"],
+  ["ssh: { proxy: X }", (c) => c.ssh.proxies, "ssh.proxy"],
   ["ssh: { keys: [X] }", (c) => c.ssh.keys, "ssh.privateKey"],
   ["image: X", (c) => c.image, "repository"],
   ["builder: { arch: X }", (c) => c.arches, "platform"],

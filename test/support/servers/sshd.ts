@@ -1,18 +1,18 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { access, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { connect } from "node:net";
+import { access, chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { freePort } from "./freePort.ts";
+import { within } from "./namespaces.ts";
 
 const execute = promisify(execFile);
 const PROGRAM = "/usr/sbin/sshd";
 const START_LIMIT_MS = 10_000;
 
-/** A throw-away OpenSSH server on a free loopback port that lets the user of the test in with one key. */
+/** A throw-away OpenSSH server that lets one user in with one key. */
 export interface TestSshd {
   readonly host: string;
   readonly port: number;
@@ -23,6 +23,8 @@ export interface TestSshd {
   readonly keyFile: string;
   /** The server's public key, as a line `ssh-ed25519 AAAA...`. */
   readonly hostKey: string;
+  /** The private half of it. */
+  readonly hostPrivateKey: string;
   /** What the server wrote so far: one line a login. */
   log(): Promise<string>;
   stop(): Promise<void>;
@@ -36,29 +38,34 @@ export async function hasSshd(): Promise<boolean> {
   );
 }
 
-/**
- * @param options.acceptEnv variables that the server takes from its clients; default none
- * @param options.address where it listens; default 127.0.0.1
- * @param options.command program that is run in place of whatever is asked for
- * @param options.privateKey the key to let in, as that of another server's; default a new one
- * @throws Error with the server's log when it does not listen within 10 s
- */
-export async function startSshd(
-  options: {
-    acceptEnv?: readonly string[];
-    address?: string;
-    command?: string;
-    privateKey?: string;
-  } = {},
-): Promise<TestSshd> {
-  const { address = "127.0.0.1" } = options;
+export interface SshdOptions {
+  /** Variables that the server takes from its clients. @default none */
+  readonly acceptEnv?: readonly string[];
+  /** Where it listens. @default 127.0.0.1 */
+  readonly address?: string;
+  /** Program that is run in place of whatever is asked for. */
+  readonly command?: string;
+  /** The key to let in, as that of another server's. @default a new one */
+  readonly privateKey?: string;
+  /** The server's own key, as that of an earlier one. @default a new one */
+  readonly hostPrivateKey?: string;
+  /** Network namespace in which it listens, with a port: every one is free there. @default this machine's own */
+  readonly namespace?: string;
+  /** @default a free one */
+  readonly port?: number;
+  /** Who is let in; another than the user of the test takes root. @default the user of the test */
+  readonly user?: string;
+}
+
+/** @throws Error with the server's log when it does not listen within 10 s */
+export async function startSshd(options: SshdOptions = {}): Promise<TestSshd> {
+  const { address = "127.0.0.1", namespace, user = userInfo().username } = options;
   const dir = await mkdtemp(join(tmpdir(), "kpb-sshd-"));
-  const user = userInfo().username;
-  await makeKey(join(dir, "host"));
-  await (options.privateKey
-    ? keepKey(join(dir, "user"), options.privateKey)
-    : makeKey(join(dir, "user")));
-  const port = await freePort(address);
+  await keyIn(join(dir, "host"), options.hostPrivateKey);
+  await keyIn(join(dir, "user"), options.privateKey);
+  // The server reads what lets a user in as that user.
+  await chmod(dir, 0o711);
+  const port = options.port ?? (await freePort(address));
   await writeFile(
     join(dir, "config"),
     [
@@ -80,9 +87,11 @@ export async function startSshd(
     ].join("\n"),
   );
   // Its own separation folder is made by the system's service, which need not run here.
-  if (user === "root") await mkdir("/run/sshd", { recursive: true });
+  if (userInfo().uid === 0) await mkdir("/run/sshd", { recursive: true });
   const log = join(dir, "log");
-  const child = spawn(PROGRAM, ["-D", "-f", join(dir, "config"), "-E", log], { stdio: "ignore" });
+  const words = [PROGRAM, "-D", "-f", join(dir, "config"), "-E", log];
+  const [program = "", ...args] = namespace ? [...within(namespace), ...words] : words;
+  const child = spawn(program, args, { stdio: "ignore" });
   const killOnExit = () => child.kill("SIGKILL");
   process.once("exit", killOnExit);
   const stop = async () => {
@@ -91,7 +100,7 @@ export async function startSshd(
     await rm(dir, { recursive: true, force: true });
   };
   try {
-    await listening(child, address, port);
+    await listening(child, log);
   } catch (error) {
     const text = await readFile(log, "utf8").catch(() => "no log");
     await stop();
@@ -105,35 +114,32 @@ export async function startSshd(
     privateKey: await readFile(join(dir, "user"), "utf8"),
     keyFile: join(dir, "user"),
     hostKey: `${type} ${key}`,
+    hostPrivateKey: await readFile(join(dir, "host"), "utf8"),
     log: () => readFile(log, "utf8"),
     stop,
   };
 }
 
-/** A new ed25519 key pair: `path` and `path.pub`. */
-async function makeKey(path: string): Promise<void> {
-  await execute("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", path]);
-}
-
-async function keepKey(path: string, privateKey: string): Promise<void> {
+/** A pair of keys, `path` and `path.pub`: the given one, or a new one of ed25519. */
+async function keyIn(path: string, privateKey: string | undefined): Promise<void> {
+  if (privateKey === undefined) {
+    await execute("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", path]);
+    return;
+  }
   await writeFile(path, privateKey, { mode: 0o600 });
   await writeFile(`${path}.pub`, (await execute("ssh-keygen", ["-y", "-f", path])).stdout);
 }
 
-async function listening(child: ChildProcess, address: string, port: number): Promise<void> {
+/** By its log: in a namespace of its own nobody here can connect to it. */
+async function listening(child: ChildProcess, log: string): Promise<void> {
   const deadline = Date.now() + START_LIMIT_MS;
   while (Date.now() < deadline) {
     if (child.exitCode !== null) throw new Error(`sshd ended with status ${child.exitCode}`);
-    const socket = connect(port, address);
-    const open = await once(socket, "connect").then(
-      () => true,
-      () => false,
-    );
-    socket.destroy();
-    if (open) return;
+    const text = await readFile(log, "utf8").catch(() => "");
+    if (text.includes("Server listening on ")) return;
     await sleep(50);
   }
-  throw new Error(`nothing listens on ${address}, port ${port}`);
+  throw new Error("sshd does not listen");
 }
 
 async function end(child: ChildProcess): Promise<void> {
