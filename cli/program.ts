@@ -1,7 +1,6 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { Command, CommanderError } from "commander";
-import { printable, printableJson } from "../common/printable.ts";
 import { messageOf, Problem } from "../common/problem.ts";
 import { Interrupted } from "../common/process.ts";
 import { adopt } from "./commands/adopt.ts";
@@ -16,7 +15,7 @@ import { restore } from "./commands/restore.ts";
 import { status } from "./commands/status.ts";
 import { undo } from "./commands/undo.ts";
 import { verify } from "./commands/verify.ts";
-import { type CommonOptions, openSession } from "./session/session.ts";
+import { type CommonOptions, openSession, type Session } from "./session/session.ts";
 import { EXIT, EXIT_TABLE } from "./terminal/exitCodes.ts";
 import { Screen, type Terminal } from "./terminal/screen.ts";
 
@@ -36,9 +35,18 @@ const COPY = "of the copies in the second bucket";
  */
 export async function runCommandLine(args: readonly string[], terminal: Terminal): Promise<number> {
   let exitCode: number = EXIT.well;
-  const program = describeProgram(terminal, (code) => {
-    exitCode = code;
-  });
+  const screens: Screen[] = [];
+  const program = describeProgram(
+    (common) => {
+      const screen = new Screen(common.json ?? false, terminal);
+      screens.push(screen);
+      return openSession(common, screen);
+    },
+    terminal,
+    (code) => {
+      exitCode = code;
+    },
+  );
   const unwritten = keepGoingWithoutReader(terminal);
   try {
     await program.parseAsync(args, { from: "user" });
@@ -50,8 +58,11 @@ export async function runCommandLine(args: readonly string[], terminal: Terminal
     // Commander has printed the help, or what is wrong with the arguments.
     // Help and version, for which somebody has asked, end with 0.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.well : EXIT.usage;
+    for (const screen of screens) screen.clear();
     printError(error, program.opts<CommonOptions>(), terminal);
     return error instanceof Interrupted ? EXIT.interrupted : EXIT.failed;
+  } finally {
+    for (const screen of screens) screen.clear();
   }
 }
 
@@ -74,7 +85,11 @@ function keepGoingWithoutReader({ out, err }: Terminal): { readonly error?: Prob
   return unwritten;
 }
 
-function describeProgram(terminal: Terminal, exit: (code: number) => void): Command {
+function describeProgram(
+  open: (common: CommonOptions) => Promise<Session>,
+  terminal: Terminal,
+  exit: (code: number) => void,
+): Command {
   const program = new Command(name)
     .description(
       "Backs up and restores the PostgreSQL of a Kamal application declared with Pulumi.",
@@ -99,9 +114,6 @@ function describeProgram(terminal: Terminal, exit: (code: number) => void): Comm
       "after",
       `\nExit codes:\n${EXIT_TABLE.map(([code, meaning]) => `  ${String(code).padStart(2)}  ${meaning}`).join("\n")}`,
     );
-
-  const open = (common: CommonOptions) =>
-    openSession(common, new Screen(common.json ?? false, terminal));
 
   program
     .command("backup")
@@ -333,15 +345,14 @@ function examples(...lines: string[]): string {
 
 function printError(
   error: unknown,
-  { json, debug }: Partial<CommonOptions>,
-  { out, err }: Terminal,
+  { json = false, debug }: Partial<CommonOptions>,
+  terminal: Terminal,
 ): void {
   const known = error instanceof Problem || error instanceof Interrupted;
   const message = messageOf(error);
   const sentence = known ? message : `defect in ${name}: ${message} (--debug shows where)`;
-  // A progress line may still stand there.
-  if (err.isTTY) err.write("\r\u001b[2K");
   const text = debug && error instanceof Error ? (error.stack ?? sentence) : sentence;
-  err.write(`error: ${printable(text)}\n`);
-  if (json) out.write(`${printableJson({ error: sentence }, 2)}\n`);
+  const screen = new Screen(json, terminal);
+  screen.warn(`error: ${text}`);
+  screen.document({ error: sentence });
 }

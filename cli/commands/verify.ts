@@ -41,7 +41,7 @@ export async function verify(
   const { event: _, ...verified } = await runAgent(container, args, "verified", {
     ...identity.call,
     codes: [0, EXIT.lessThanWhole],
-    onProgress: (event) => screen.progress(`  ${describeProgress(event)}`),
+    onProgress: (event) => screen.progress(describeProgress(event)),
     // What was not checked is printed below; the agent prints it for those who read only its text.
     onStderrLine: (line) => {
       if (!line.startsWith("not checked:")) screen.warn(line);

@@ -1,6 +1,6 @@
 import { Problem } from "../../common/problem.ts";
 import { Interrupted } from "../../common/process.ts";
-import { type Screen, shown } from "./screen.ts";
+import type { Screen } from "./screen.ts";
 
 /**
  * A question that nobody can answer would hang a job.
@@ -35,7 +35,7 @@ export async function confirm(
   // Loaded when it is needed: most commands ask nothing.
   const { default: prompt } = await import("@inquirer/input");
   // The plan and the question go to standard error, so that --json stays one document.
-  terminal.err.write(`${shown(`${plan[0]}?\n${plan.slice(1).join("\n")}`)}\n`);
+  for (const line of [`${plan[0]}?`, ...plan.slice(1)]) screen.warn(line);
   let answer: string;
   try {
     answer = await prompt(
@@ -47,5 +47,6 @@ export async function confirm(
     if (!/^(Exit|Abort)PromptError$/.test((error as Error).name)) throw error;
     throw new Interrupted(`interrupted; ${unchanged}.`);
   }
+  screen.waiting("going on");
   if (answer !== name) throw new Problem(`"${answer}" is not "${name}"; ${unchanged}.`);
 }

@@ -23,26 +23,30 @@ export interface Expected extends Needs {
  * Looks at each host before Kamal boots there, and says at preview over what it would stumble, at `pulumi up` what is to be
  * typed. A host that is not reached is no failure: nothing is done there.
  * @param digest our label of the declared container
+ * @returns whether each was reached
  */
 export function lookAtHosts(
   resource: pulumi.Resource,
   access: SshAccess,
   expected: Expected,
   digest: pulumi.Output<string>,
-): void {
+): pulumi.Output<boolean[]> {
   const log = logOf(resource);
   const declared = log.preview ? pulumi.output(undefined) : digest;
-  for (const host of access.hosts) {
+  const looks = access.hosts.map((host) =>
     pulumi.all([toSshTarget(access, host), declared]).apply(async ([target, wanted]) => {
       try {
         const { stdout } = await runScript(target, lookScript(expected));
         describeHost(host.host, expected, readLook(stdout), wanted, log);
+        return true;
       } catch (error) {
         if (!(error instanceof Problem)) throw error;
         log.warn(`what Kamal will find on ${host.host} is not known: ${error.message}`);
+        return false;
       }
-    });
-  }
+    }),
+  );
+  return pulumi.unsecret(pulumi.all(looks));
 }
 
 /** The names are checked before: no quote is in them. */

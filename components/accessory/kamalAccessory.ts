@@ -76,14 +76,16 @@ export class KamalAccessory extends pulumi.ComponentResource {
     const site = { parent: this, name, args, accessory, secrets };
     this.block = createBlock(site, this.rendered);
     this.secretsBlock = createSecretsBlock(site);
-    if (args.bootByKamal?.driver === "render") describeHosts(site, args.bootByKamal);
+    const { bootByKamal } = args;
+    const seen = bootByKamal?.driver === "render" ? describeHosts(site, bootByKamal) : undefined;
     const started = args.access.hosts.map((host) =>
       startOn(host, site, [this.block, this.secretsBlock]),
     );
     this.boots = started.map(({ boot }) => boot);
     this.states = started.map(({ state }) => state);
     this.deployHook = createDeployHook(site, [...this.states, ...this.boots]);
-    this.registerOutputs({ rendered: this.rendered });
+    // The program ends only when what is registered is known.
+    this.registerOutputs({ rendered: this.rendered, ...(seen && { seen }) });
   }
 }
 
@@ -133,12 +135,15 @@ function createSecretsBlock({ parent, name, args }: Site): SecretsBlock {
   );
 }
 
-function describeHosts({ parent, args, accessory }: Site, bootByKamal: BootByKamal): void {
+function describeHosts(
+  { parent, args, accessory }: Site,
+  bootByKamal: BootByKamal,
+): pulumi.Output<boolean[]> {
   const { access, names } = args;
   const reboot = rebootCommand(bootByKamal, names);
   const expected = { container: names.container, reboot, ...bootByKamal.needs };
   const digest = accessory.apply(({ labels }) => labels[DIGEST_LABEL] ?? "");
-  lookAtHosts(parent, access, expected, digest);
+  return lookAtHosts(parent, access, expected, digest);
 }
 
 /** After the container, which must know how to keep a deploy back before a deploy asks it. */

@@ -100,7 +100,11 @@ test("deploys wait for a backup where the configuration says so, with the age th
   const young = await hook({ beforeDeploy: "true", beforeDeployMaxAgeMinutes: "15" });
   assert.match(String(young?.["block"]), /--before-deploy \$revision --max-age 15"/);
   writeFileSync(join(folder, "config/deploy.staging.yml"), "service: shop\n");
-  const staging = await hook({ beforeDeploy: "true", destination: "staging" });
+  const staging = await hook({
+    beforeDeploy: "true",
+    destination: "staging",
+    databasePassword: "pw",
+  });
   assert.equal(staging?.["file"], always?.["file"], "all destinations have one hook");
   assert.deepEqual([always?.["name"], staging?.["name"]], ["backup", "backup-staging"]);
   rmSync(join(folder, "config/deploy.staging.yml"));

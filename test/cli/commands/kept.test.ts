@@ -37,7 +37,7 @@ test("kept: name, size, age and the way back of each, as it can be pasted", asyn
   assert.match(stdout, /^shop_production_restore_20261123T031501 +3\.0 GB +unfinished restore$/m);
   assert.match(
     stdout,
-    /to swap back: {2}npx kamal-postgres-backup --stack 'my stack' undo shop_production_before_20261124T102110$/m,
+    /^To swap one back:\n {2}npx kamal-postgres-backup --stack 'my stack' undo shop_production_before_20261124T102110$/m,
   );
   assert.match(stdout, /--stack 'my stack' undo -- -d_before_20261125T102110$/m);
   const document = JSON.parse((await outside.run(["kept", "--json"])).stdout);

@@ -74,13 +74,20 @@ test("restore: what will be done, what was done, and the way back", async (t) =>
     "  compared           2 tables, 18,204,117 rows: equal to the snapshot",
     "  swapped            the previous database is kept as shop_production_before_20261124T102110",
     "Restored shop_production from 2026-11-24 03:15:02 UTC in 36 s.",
-    "To swap back: npx kamal-postgres-backup undo shop_production_before_20261124T102110",
+    "To swap back:",
+    "  npx kamal-postgres-backup undo shop_production_before_20261124T102110",
     "",
   ]);
-  assert.equal(
-    stderr,
-    "not carried over: ALTER DATABASE ...\n",
-    "the agent's notices are passed on",
+  assert.deepEqual(
+    stderr.split("\n"),
+    [
+      "  reading   5.0 MB   5.0 MB/s   1.0 s",
+      "  restoring   5.0 MB   5.0 MB/s   1.0 s",
+      "  comparing   5.0 MB   5.0 MB/s   1.0 s",
+      "not carried over: ALTER DATABASE ...",
+      "",
+    ],
+    "without a terminal a line for each step, and the agent's notices",
   );
   assert.equal(code, 0);
   const call = (await outside.calls("ssh")).at(-1) ?? [];

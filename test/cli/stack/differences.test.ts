@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { renderReport, renderSummary } from "../../../cli/commands/driftReport.ts";
+import { type DriftReport, printReport, renderSummary } from "../../../cli/commands/driftReport.ts";
 import { findDifferences as differencesIn } from "../../../cli/stack/differences.ts";
 import { type EngineEvent, parseEngineEvents } from "../../../cli/stack/engineEvents.ts";
 import { lifecycleDifferences } from "../../../cli/stack/lifecycleDifferences.ts";
 import { changesBetween } from "../../../cli/stack/propertyChanges.ts";
 import { recorded } from "../factories.ts";
+import { printed } from "../support.ts";
 
 const findDifferences = (events: readonly EngineEvent[], boot = "pulumi up") =>
   differencesIn(events, "pulumi up", boot);
@@ -230,13 +231,14 @@ test("the report and the job summary", () => {
       remedy: "see why",
     },
   ] as const;
-  assert.deepEqual(renderReport({ differences, notChecked: [], notes: ["more"] }), [
+  const report = (of: DriftReport) => printed((screen) => printReport(screen, of));
+  assert.deepEqual(report({ differences, notChecked: [], notes: ["more"] }), [
     'cloud   lifecycle rule "expire"   declared 30 days   found 7 days   pulumi up puts it back',
     "data    newest backup             RPO 26 h           31 h old       see why",
     "note: more",
     "2 differences",
   ]);
-  assert.deepEqual(renderReport({ differences: [], notChecked: [], notes: [] }), ["no drift"]);
+  assert.deepEqual(report({ differences: [], notChecked: [], notes: [] }), ["no drift"]);
   assert.match(
     renderSummary("shop", { differences, notChecked: [], notes: [] }),
     /^## Backup of shop: drift\n\n\| plane .*\n\| --- .*\n\| cloud \| lifecycle rule "expire" \| 30 days \| 7 days \|/,

@@ -249,7 +249,8 @@ test("a kamal deploy waits for a backup, marks it with what is deployed, and sto
   assert.ok(existsSync(wentOn("v1")), "what the hook did before, it does");
   const list = await runCli(journey.stack, ["list"]);
   assert.match(list.stdout, /before deploy v1/);
-  const words = ["restore", "--before-deploy", "v1", "--dry-run"];
+  const identity = join(journey.world.dir, "identity.txt");
+  const words = ["restore", "--before-deploy", "v1", "--dry-run", "--identity", identity];
   const planned = await runCli(journey.stack, words);
   assert.equal(planned.code, 0, planned.stderr);
 
