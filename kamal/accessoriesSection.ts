@@ -64,7 +64,8 @@ export function accessoriesSection(
 }
 
 /**
- * Takes an accessory's own lines out of a file; comments and blanks in front of it and of the next one stay.
+ * Takes an accessory's own lines out of a file; comments and blanks in front of it and of the next one stay. The last one takes
+ * `accessories:` along: with nothing below it Kamal's merge would drop the other file's accessories.
  * @returns the same text where it does not stand there on lines of its own
  * @throws Problem as `accessoriesSection`
  */
@@ -78,9 +79,9 @@ export function removeAccessory(text: string, key: string): string {
   // Backwards over what leads to the next one.
   let end = next;
   while (end > child.line + 1 && isLeading(lines[end - 1]?.text ?? "", section.childIndent)) end--;
-  return [...lines.slice(0, child.line), ...lines.slice(end)]
-    .map((line) => line.text + line.end)
-    .join("");
+  const before = lines.slice(0, child.line);
+  if (section.children.length === 1) before.splice(section.head, 1);
+  return [...before, ...lines.slice(end)].map((line) => line.text + line.end).join("");
 }
 
 /** A blank line, or a comment that is not indented further than an accessory. */

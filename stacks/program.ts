@@ -44,6 +44,7 @@ const SAME = [
   "globals",
   "dumpOptions",
   "driver",
+  "replacesContainer",
 ];
 
 /** The configuration's word for each argument, so that a message names what its reader has set. */
@@ -132,6 +133,7 @@ export function backupArgs(name: string, config: pulumi.Config): PostgresBackupA
         config.get<"literal" | "outputs">("secrets", { allowedValues: ["literal", "outputs"] }),
       ),
     },
+    ...given("replacesContainer", config.get("replacesContainer")),
     ...given("driver", config.get<Driver>("driver", { allowedValues: ["ssh", "kamal", "render"] })),
     ...databasesOf(config),
     ...hostsOf(config),

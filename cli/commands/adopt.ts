@@ -66,8 +66,9 @@ export async function adopt(
     );
   }
   if (options.write) {
+    const rests = places.map(({ path, text }) => ({ path, rest: restOf(path, text, accessory) }));
     await setConfiguration(stack, plain, adopted.secret);
-    for (const { path, text } of places) writeFileSync(path, removeAccessory(text, accessory.name));
+    for (const { path, rest } of rests) writeFileSync(path, rest);
   }
   for (const line of nextSteps(adopted, accessory, where, options.write === true))
     screen.line(line);
@@ -82,6 +83,15 @@ export async function adopt(
     ...(look.backups && { backups: look.backups }),
     written: options.write === true,
   });
+}
+
+/** @throws Problem where nothing would be left, which Kamal refuses */
+function restOf(path: string, text: string, { name }: KamalAccessoryConfig): string {
+  const rest = removeAccessory(text, name);
+  if (/^[^\s#]/m.test(rest)) return rest;
+  throw new Problem(
+    `${path} holds nothing but ${name}, and Kamal refuses a file without settings. Put another setting of the destination there, e.g. env, then run adopt --write again. Nothing was changed.`,
+  );
 }
 
 function nextSteps(

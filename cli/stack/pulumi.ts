@@ -167,7 +167,10 @@ async function run(
       cwd: choice.cwd,
       env: { PULUMI_SKIP_UPDATE_CHECK: "true", ...env },
       missing: missingSentence(choice, args),
-      interrupted: "interrupted. Nothing was changed.",
+      interrupted:
+        input === undefined
+          ? "interrupted. Nothing was changed."
+          : "interrupted. pulumi config shows which settings were set.",
       ...(input !== undefined && { input }),
       onLine: (line) => lines.push(line),
     },

@@ -44,6 +44,8 @@ export interface KamalAccessoryArgs {
   readonly patience?: number;
   /** Login with which the hosts pull the image. @default none */
   readonly registry?: RegistryLogin;
+  /** Container of another image that goes from the hosts once this one is fit. @default none */
+  readonly replacesContainer?: string | undefined;
   /** How Kamal boots it, from here or later. @default the boot script does */
   readonly bootByKamal?: BootByKamal | undefined;
   /** What the hook before a deploy gets. @default none */
@@ -197,6 +199,7 @@ function startOn(
       target: toSshTarget(access, host),
       bootInput: stdin,
       ...(kamal && { kamal }),
+      ...(args.replacesContainer !== undefined && { replaces: args.replacesContainer }),
       ...(isFar && kamal !== "later" && { removal }),
     },
     { parent, dependsOn: [...blocks] },

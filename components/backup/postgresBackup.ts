@@ -236,6 +236,7 @@ function createAccessory(
       deployFile: project.deployFile,
       secretsFile: project.secretsFile,
       access,
+      replacesContainer: args.replacesContainer,
       bootByKamal,
       deployHook,
       // The probe has waited for the key too, but from here: the host may ask another server of AWS, or be the only one

@@ -59,6 +59,14 @@ export interface PostgresBackupArgs
    */
   readonly usdPerGbMonth?: number;
   /**
+   * Container of `eeshugerman/postgres-backup-s3` or a relative that this backup takes over from, by its name on the host. It goes
+   * once the new container has proved itself, and stays where that fails. Its accessory must be out of deploy.yml;
+   * `kamal-postgres-backup adopt` does all of it.
+   * @default none
+   * @example "shop-s3_backup"
+   */
+  readonly replacesContainer?: string;
+  /**
    * Folder in the bucket.
    * @default the Kamal service, and below it the destination: "shop/production"
    */

@@ -10,7 +10,7 @@ import {
   readKamalProject,
   secretPrefix,
 } from "../accessory/kamalProject.ts";
-import { describeOtherBackups } from "../accessory/otherBackups.ts";
+import { checkReplaced, describeOtherBackups } from "../accessory/otherBackups.ts";
 import { resolveSshAccess, type SshAccess } from "../accessory/sshConnection.ts";
 import {
   keepingIn,
@@ -73,6 +73,9 @@ export function resolveBackup(args: PostgresBackupArgs, log: ResourceLog): Resol
   const database = resolveDatabase({ project, kamal: args.kamal, args, name }, log);
   const access = resolveSshAccess({ project, hosts: database.hosts, args: args.ssh, name }, log);
   const { image, registry } = resolveImage({ args, project, accessory, name }, log);
+  if (args.replacesContainer !== undefined) {
+    checkReplaced(args.replacesContainer, accessory, project, args.driver, name);
+  }
   const prefix = args.prefix ?? prefixOf(project, args);
   const bucket = resolveBucket({ bucket: args.bucket, prefix, keys: args.keys, name }, log);
   const ours = {

@@ -3,7 +3,15 @@ import { stripVTControlCharacters } from "node:util";
 import { problemWithoutStack } from "../../common/problem.ts";
 import { runProgram } from "../../common/process.ts";
 import { DIGEST_LABEL } from "../../kamal/accessory.ts";
-import { bootCommand, idleScript, probeScript, replaceCommand } from "../../kamal/bootScript.ts";
+import {
+  asideScript,
+  bootCommand,
+  idleScript,
+  probeScript,
+  putBackScript,
+  removeReplacedScript,
+  replaceCommand,
+} from "../../kamal/bootScript.ts";
 import { RUN_KAMAL } from "../../kamal/kamalCommand.ts";
 import {
   type ContainerConfig,
@@ -48,6 +56,8 @@ export interface AccessoryStateInputs extends Observed {
   readonly target: SshTarget;
   /** Input of the boot script, for putting the declared container back. Secret. */
   readonly bootInput: string;
+  /** Container of another image that goes once this one is fit. @default none */
+  readonly replaces?: string;
   /** Who boots it: Kamal, from here, or somebody who runs Kamal later. @default the boot script */
   readonly kamal?: KamalBoot | "later";
   /** Command that removes the container with the resource. Absent: the command resource beside it does. */
@@ -64,7 +74,7 @@ const { check, create, read, diff, update, remove } = watched<AccessoryStateInpu
   // An unreachable host throws, because then nothing is known.
   observe,
   unseen: (reason) => ({ status: `not seen: ${reason}` }),
-  apply: bootUnlessDeclared,
+  apply: bootInPlace,
 
   diff(olds, news) {
     const moved = olds.container !== news.container || olds.target.host !== news.target.host;
@@ -77,6 +87,7 @@ const { check, create, read, diff, update, remove } = watched<AccessoryStateInpu
         configured ||
         // The boot script leaves a container alone whose label is right; what it really has is compared here.
         olds.bootInput !== news.bootInput ||
+        olds.replaces !== news.replaces ||
         !sameAccess(olds.target, news.target),
       replaces: moved ? ["container", "target"] : [],
     };
@@ -93,6 +104,28 @@ const { check, create, read, diff, update, remove } = watched<AccessoryStateInpu
 });
 
 export { check, create, diff, read, remove as delete, update };
+
+/**
+ * Boots the container, and only then removes the one that it replaces: a backup that runs in the meantime is one more, and where
+ * the new container is not fit, the old one goes on as it was.
+ */
+async function bootInPlace(inputs: AccessoryStateInputs): Promise<void> {
+  const { replaces, container, target } = inputs;
+  if (replaces === undefined) return bootUnlessDeclared(inputs);
+  const run = async (script: string) => {
+    const { code, stderr } = await runScript(target, script);
+    if (code !== 0)
+      throw problemWithoutStack(`${target.host}: ${stderr.trim()}. It was left as it is.`);
+  };
+  await run(asideScript(container, replaces));
+  try {
+    await bootUnlessDeclared(inputs);
+  } catch (error) {
+    if (container === replaces) await run(putBackScript(container));
+    throw error;
+  }
+  await run(removeReplacedScript(container, replaces));
+}
 
 /** Puts the declared container back if something else is there. */
 async function bootUnlessDeclared(inputs: AccessoryStateInputs): Promise<void> {

@@ -122,6 +122,27 @@ test("deploys wait for a backup where the configuration says so, with the age th
   );
 });
 
+test("the container of an old backup is replaced by its name, never one that deploy.yml would boot again", async () => {
+  const settings = { existingBucket: `{ ${BUCKET} }`, image: `a/b@sha256:${"4f".repeat(32)}` };
+  const made = (more: Record<string, string>) => configured({ ...settings, ...more }, true);
+  const { resources } = await made({ replacesContainer: "shop-s3_backup" });
+  assert.equal(inputs(resources, ":AccessoryState")["replaces"], "shop-s3_backup");
+  const own = await made({ replacesContainer: "shop-db_backup" });
+  assert.equal(inputs(own.resources, ":AccessoryState")["replaces"], "shop-db_backup");
+  const refusals = {
+    "shop-db":
+      /kamal-postgres-backup:replacesContainer "shop-db" is the container of accessories\.db /,
+    "a b": /kamal-postgres-backup:replacesContainer "a b" is no name of a container/,
+  };
+  for (const [replacesContainer, sentence] of Object.entries(refusals)) {
+    await assert.rejects(made({ replacesContainer }), sentence);
+  }
+  await assert.rejects(
+    made({ replacesContainer: "shop-s3_backup", driver: "kamal" }),
+    /replacesContainer "shop-s3_backup" and kamal-postgres-backup:driver "kamal" contradict/,
+  );
+});
+
 test("who boots the container is set: with render nobody does, and the outputs say what is typed", async () => {
   const settings = { existingBucket: `{ ${BUCKET} }`, image: `a/b@sha256:${"4f".repeat(32)}` };
   const made = (driver: string) => configured({ ...settings, driver }, true);

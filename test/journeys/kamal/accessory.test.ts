@@ -181,7 +181,7 @@ test("up stops at kamal's lock with its message and holder, and kamal at ours", 
   assert.match(status.stdout, /There is no deploy lock/);
 });
 
-test("a foreign container of our name makes up fail, and is not touched", async () => {
+test("a foreign container of our name makes up fail, and is not touched; an old backup is replaced where it is named", async () => {
   const { stdout: image } = await docker(["container", "inspect", "-f", "{{.Image}}", container]);
   const other = `${journey.world.app.service}-db`;
   const foreign = await docker(["container", "inspect", "-f", "{{.Config.Image}}", other]);
@@ -194,11 +194,21 @@ test("a foreign container of our name makes up fail, and is not touched", async 
     assert.match(refused.output, /did not make: image .*postgres.*, running, started 20/);
     const state = await docker(["container", "inspect", "-f", "{{.State.Status}}", container]);
     assert.equal(state.stdout.trim(), "running");
+    // Nor where it is named as the one to replace, for it is no backup.
+    await journey.stack.stack.setConfig("replacesContainer", { value: container });
+    const kept = await journey.stack.up();
+    assert.notEqual(kept.code, 0);
+    assert.match(kept.output, /the container \S+db_backup has no S3_BUCKET, so it is no backup/);
   } finally {
     await docker(["rm", "-f", container]);
   }
+  const old = ["--env", "S3_BUCKET=shop-backups", foreign.stdout.trim(), "3600"];
+  await docker([...words, ...old]);
   const up = await journey.stack.up();
   assert.equal(up.code, 0, up.output);
+  const left = await docker(["ps", "--all", "--format", "{{.Names}}"]);
+  assert.doesNotMatch(left.stdout, /db_backup\.replaced/);
+  await journey.stack.stack.removeConfig("replacesContainer");
   const back = await docker(["container", "inspect", "-f", "{{.Image}}", container]);
   assert.equal(back.stdout, image);
 });
