@@ -198,6 +198,7 @@ function startOn(
       envFile: envFilePath(names),
       target: toSshTarget(access, host),
       bootInput: stdin,
+      ...(names.destination !== undefined && { plainContainer: `${names.service}-${names.key}` }),
       ...(kamal && { kamal }),
       ...(args.replacesContainer !== undefined && { replaces: args.replacesContainer }),
       ...(isFar && kamal !== "later" && { removal }),

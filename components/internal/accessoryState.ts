@@ -60,6 +60,11 @@ export interface AccessoryStateInputs extends Observed {
   readonly replaces?: string;
   /** Who boots it: Kamal, from here, or somebody who runs Kamal later. @default the boot script */
   readonly kamal?: KamalBoot | "later";
+  /**
+   * What Kamal itself calls an accessory of this key for whichever destination, up to 2.11. Absent: the container's own name, as
+   * without a destination.
+   */
+  readonly plainContainer?: string;
   /** Command that removes the container with the resource. Absent: the command resource beside it does. */
   readonly removal?: string;
 }
@@ -109,9 +114,12 @@ export { check, create, diff, read, remove as delete, update };
  * Boots the container, and only then removes the one that it replaces: a backup that runs in the meantime is one more, and where
  * the new container is not fit, the old one goes on as it was.
  */
-async function bootInPlace(inputs: AccessoryStateInputs): Promise<void> {
+async function bootInPlace(
+  inputs: AccessoryStateInputs,
+  before: AccessoryStateInputs | undefined,
+): Promise<void> {
   const { replaces, container, target } = inputs;
-  if (replaces === undefined) return bootUnlessDeclared(inputs);
+  if (replaces === undefined) return bootUnlessDeclared(inputs, before);
   const run = async (script: string) => {
     const { code, stderr } = await runScript(target, script);
     if (code !== 0)
@@ -119,7 +127,7 @@ async function bootInPlace(inputs: AccessoryStateInputs): Promise<void> {
   };
   await run(asideScript(container, replaces));
   try {
-    await bootUnlessDeclared(inputs);
+    await bootUnlessDeclared(inputs, before);
   } catch (error) {
     if (container === replaces) await run(putBackScript(container));
     throw error;
@@ -128,10 +136,14 @@ async function bootInPlace(inputs: AccessoryStateInputs): Promise<void> {
 }
 
 /** Puts the declared container back if something else is there. */
-async function bootUnlessDeclared(inputs: AccessoryStateInputs): Promise<void> {
+async function bootUnlessDeclared(
+  inputs: AccessoryStateInputs,
+  before: AccessoryStateInputs | undefined,
+): Promise<void> {
   if (inputs.kamal === "later") return;
   const found = await observe(inputs);
   if (differences(inputs, found).length === 0) return;
+  if (before === undefined && found === undefined) await refuseOther(inputs);
   if (inputs.kamal !== undefined) return bootByKamal(inputs, inputs.kamal, found);
   // A label that says so proves nothing: Kamal boots an edited block with our label, too.
   const command = found === undefined ? bootCommand : replaceCommand;
@@ -147,6 +159,26 @@ async function bootUnlessDeclared(inputs: AccessoryStateInputs): Promise<void> {
       `${inputs.container} on ${inputs.target.host} was started, but ${left.join("; ")}. Look at its logs: kamal accessory logs.`,
     );
   }
+}
+
+/** An accessory that somebody wrote earlier may run under Kamal's own name, and go on beside the new one. */
+async function refuseOther({
+  target,
+  plainContainer,
+  container,
+  replaces,
+}: AccessoryStateInputs): Promise<void> {
+  if (plainContainer === undefined || plainContainer === replaces) return;
+  const format = `{{.State.Status}}\\t{{.State.StartedAt}}\\t{{.Config.Image}}\\t{{index .Config.Labels "${DIGEST_LABEL}"}}`;
+  const { stdout } = await runScript(
+    target,
+    `docker container inspect -f '${format}' '${plainContainer}' || true`,
+  );
+  const [status = "", startedAt, image, digest] = stdout.split("\t");
+  if (status !== "running" || digest !== "") return;
+  throw problemWithoutStack(
+    `a container ${plainContainer} runs on ${target.host} that kamal-postgres-backup did not make: image ${image}, started ${startedAt}. Kamal called an accessory of this key so in every destination, and it would go on beside ${container}. Remove it on that host (docker rm -f ${plainContainer}) and run pulumi up again. To keep both, give the backup's accessory another key: kamal.accessory in a program, kamal-postgres-backup:accessory in a stack.`,
+  );
 }
 
 /** The last work of Kamal for each application, which has one deploy lock. */
