@@ -61,7 +61,7 @@ test("verify: what could not be read is never said to be verified, and has an ex
   assert.equal(code, 2);
   assert.match(
     stdout,
-    /^Unreadable here shop_production .*stored bytes are as they were written\.$/m,
+    /^Stored whole, not decrypted: shop_production of .* give its key: --identity FILE\.$/m,
   );
   assert.match(stdout, /not checked: the content/);
   assert.doesNotMatch(stdout, /Verified/);
