@@ -51,8 +51,13 @@ export async function catchUpLine({ settings, store, report }: AgentContext): Pr
   try {
     const missed = await missedRun(store, settings, now, process.env["TZ"]);
     if (missed === undefined) return "";
+    const { database, due, latestStamp } = missed;
+    const found =
+      latestStamp === null
+        ? "but none of those in the bucket counts, since their origin is not known"
+        : `but the latest is from ${latestStamp}Z`;
     report.warn(
-      `a backup of "${missed.database}" was due ${missed.due.toISOString().slice(0, 19)}Z, but the latest is from ${missed.latestStamp}Z: it is made up for in two minutes`,
+      `a backup of "${database}" was due ${due.toISOString().slice(0, 19)}Z, ${found}: it is made up for in two minutes`,
     );
   } catch (error) {
     if (isDenied(error instanceof Error ? error.cause : undefined)) throw error;

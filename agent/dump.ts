@@ -5,7 +5,7 @@ import { digestMismatch, openDownload } from "./archive/downloadStream.ts";
 import { dumpFailure, startSqlDump, WITHOUT_OWNERS } from "./backup/pgDump.ts";
 import { watchServer } from "./postgres/connection.ts";
 import { chooseFor } from "./restore/choice.ts";
-import type { AgentContext } from "./runtime/context.ts";
+import { type AgentContext, untilStopped } from "./runtime/context.ts";
 import { errorMessage } from "./runtime/errorMessage.ts";
 import { describeExit } from "./streams/process.ts";
 
@@ -68,8 +68,9 @@ async function dumpStored(
   { wanted, acceptOrigin, secrets }: StoredDump,
   noOwner: boolean,
 ): Promise<string> {
-  const { entry, manifest, store } = await chooseFor(context, { wanted, acceptOrigin });
-  const decoder = await dumpDecoder(store, entry, manifest, secrets);
+  const choosing = chooseFor(context, { wanted, acceptOrigin });
+  const { entry, manifest, store } = await untilStopped(context.signal, choosing);
+  const decoder = await untilStopped(context.signal, dumpDecoder(store, entry, manifest, secrets));
   const download = await openDownload({ ...context, store }, entry, `dump of ${entry.key}`);
   try {
     const { source, signal, onBytes } = download;

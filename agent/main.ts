@@ -333,9 +333,13 @@ program.hook("preAction", (_, action) => {
   report.event({ event: "attached" });
 });
 stop.onDeadline(() => {
-  const sentence = `${stoppedBy()}; it did not end in time, so something unfinished may be left. The next run of the same command removes it.`;
+  const isBackup = process.argv[2] === "backup";
+  const left = isBackup
+    ? "What it has left in the bucket without a manifest does not count, and the bucket's rules remove it; list shows what counts."
+    : "It may have left something unfinished, which the next run of the same command removes.";
+  const sentence = `${stoppedBy()} and did not end in time${journal.standing()}. ${left}`;
   report.error(sentence);
-  if (process.argv[2] === "backup") recordResult(process.env["AGENT_STATE_DIR"], redact(sentence));
+  if (isBackup) recordResult(process.env["AGENT_STATE_DIR"], redact(sentence));
   unregister();
 });
 

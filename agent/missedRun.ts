@@ -1,7 +1,7 @@
 import type { AgentSettings } from "../common/contracts/agentEnvironment/environment.ts";
 import { Problem } from "../common/problem.ts";
 import { lastDue } from "../common/schedule/nextRun.ts";
-import { countingBackups } from "../storage/catalogue/countingBackups.ts";
+import { countingBackups, needsAcceptance } from "../storage/catalogue/countingBackups.ts";
 import { listJudged } from "../storage/catalogue/judgeOrigin.ts";
 import type { ObjectStore } from "../storage/s3/objectStore.ts";
 import { trustOf } from "./archive/trust.ts";
@@ -11,14 +11,15 @@ import { selectDatabases } from "./postgres/databases.ts";
 export interface MissedRun {
   readonly due: Date;
   readonly database: string;
-  /** Stamp of the latest backup, which is older. */
-  readonly latestStamp: string;
+  /** Stamp of the latest backup, which is older; null: there are some, and none of them counts. */
+  readonly latestStamp: string | null;
 }
 
 /**
  * Looks in the bucket for a run that was missed: a container has no memory of its own. A database without any backup has
- * missed none; its first one is made at its time.
- * @returns the first database whose latest backup, good or suspect, is older than the last due time
+ * missed none; its first one is made at its time. Where all that there are may be somebody else's, one is due at once: they
+ * are those that the container before this one made without a key, while this one could not be booted, or all were replaced.
+ * @returns the first database whose latest backup is older than the last due time
  * @throws Problem when the schedule cannot be read, the bucket cannot be listed, or the databases are not known
  */
 export async function missedRun(
@@ -31,9 +32,10 @@ export async function missedRun(
   const due = schedule === undefined ? undefined : lastDue(schedule, now, { timezone });
   if (due === undefined) return undefined;
   for (const database of await selectDatabases(settings)) {
-    const [latest] = countingBackups(await listJudged(store, database, trustOf(settings)));
-    if (latest !== undefined && Date.parse(`${latest.stamp}Z`) < due.getTime()) {
-      return { due, database, latestStamp: latest.stamp };
+    const entries = await listJudged(store, database, trustOf(settings));
+    const [latest] = countingBackups(entries);
+    if (latest === undefined ? entries.some(needsAcceptance) : isBefore(latest, due)) {
+      return { due, database, latestStamp: latest?.stamp ?? null };
     }
   }
   return undefined;
@@ -51,9 +53,13 @@ export async function hasBackupSince(
 ): Promise<boolean> {
   try {
     const [latest] = countingBackups(await listJudged(store, database, trustOf(settings)));
-    return latest !== undefined && Date.parse(`${latest.stamp}Z`) >= since.getTime();
+    return latest !== undefined && !isBefore(latest, since);
   } catch (error) {
     if (error instanceof Problem) return false;
     throw error;
   }
+}
+
+function isBefore({ stamp }: { readonly stamp: string }, time: Date): boolean {
+  return Date.parse(`${stamp}Z`) < time.getTime();
 }

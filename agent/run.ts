@@ -7,7 +7,7 @@ import { Notifier } from "./notify/notifier.ts";
 import { RunSummary } from "./notify/runSummary.ts";
 import { AnotherBackupRuns, waitForBackup } from "./postgres/advisoryLock.ts";
 import { announceLeftOut, forEachDatabase, selectDatabases } from "./postgres/databases.ts";
-import type { AgentContext } from "./runtime/context.ts";
+import { type AgentContext, untilStopped } from "./runtime/context.ts";
 import { recordResult } from "./runtime/healthRecord.ts";
 
 export interface RunOptions extends BackupOptions {
@@ -71,14 +71,16 @@ export async function runBackup(
 }
 
 /** What killed runs have left in the buckets. The backup is complete: a failure is a warning. */
-async function sweepUploads({ store, copy, report }: AgentContext): Promise<void> {
+async function sweepUploads({ store, copy, report, signal }: AgentContext): Promise<void> {
   for (const each of [store, copy?.store]) {
     if (each === undefined) continue;
     try {
-      const aborted = await abortAbandoned(each, new Date());
+      const aborted = await untilStopped(signal, abortAbandoned(each, new Date()));
       const names = aborted.map(({ key, begunAt }) => `${key} of ${begunAt}`);
       if (names.length > 0) report.warn(`aborted unfinished uploads: ${names.join(", ")}.`);
     } catch (error) {
+      // What is left is the next run's.
+      if (signal.aborted) return;
       const why = messageOf(error);
       report.warn(`unfinished uploads of earlier runs were not looked for: ${why}`);
     }

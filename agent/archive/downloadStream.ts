@@ -1,8 +1,8 @@
-import { addAbortSignal, type Readable } from "node:stream";
+import { addAbortSignal } from "node:stream";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
 import { openObject } from "../../storage/s3/download.ts";
-import type { AgentContext } from "../runtime/context.ts";
+import { type AgentContext, untilStopped } from "../runtime/context.ts";
 import { throttled } from "../runtime/reporter.ts";
 import { StallTimeout } from "../streams/stallTimeout.ts";
 
@@ -30,7 +30,9 @@ export async function openDownload(
   const started = performance.now();
   const stall = new StallTimeout(what);
   const stopping = AbortSignal.any([signal, stall.signal]);
-  const { stream } = await openedUntil(stopping, openObject(store, key));
+  const { stream } = await untilStopped(stopping, openObject(store, key), (late) =>
+    late.stream.destroy(),
+  );
   // It may be aborted before anybody reads it; whoever does gets the error.
   stream.on("error", () => {});
   addAbortSignal(stopping, stream);
@@ -52,28 +54,6 @@ export async function openDownload(
       stream.destroy();
     },
   };
-}
-
-/** Waits no longer than the signal allows: a service may take its time to answer. */
-async function openedUntil<T extends { readonly stream: Readable }>(
-  signal: AbortSignal,
-  opening: Promise<T>,
-): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  const abort = () => aborted.reject(signal.reason);
-  signal.addEventListener("abort", abort, { once: true });
-  try {
-    signal.throwIfAborted();
-    return await Promise.race([opening, aborted.promise]);
-  } catch (error) {
-    opening.then(
-      ({ stream }) => stream.destroy(),
-      () => {},
-    );
-    throw error;
-  } finally {
-    signal.removeEventListener("abort", abort);
-  }
 }
 
 /** How an object that was read whole differs from what its manifest says; undefined when it does not. */

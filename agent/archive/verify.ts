@@ -15,7 +15,7 @@ import {
 import { chooseBackup } from "../../storage/catalogue/selectBackup.ts";
 import { readStart } from "../../storage/s3/download.ts";
 import { putNew } from "../../storage/upload/conditionalPut.ts";
-import type { AgentContext } from "../runtime/context.ts";
+import { type AgentContext, untilStopped } from "../runtime/context.ts";
 import { warnOfChoice, warnOfSignature } from "./chosenBackup.ts";
 import { type BackupToVerify, readArchive, readStoredBytes } from "./readBack.ts";
 import { signingKeysOf, trustOf } from "./trust.ts";
@@ -82,19 +82,22 @@ export async function verifyChosen(
   wanted: string,
   secrets: AgeSecrets,
 ): Promise<VerificationDepth> {
-  const { settings, store, report } = context;
+  const { settings, store, report, signal } = context;
   const { database } = settings.postgres;
   const { bucket, prefix, names } = store.address;
   const also = wanted.replace(/Z$/, "");
   const trust = trustOf(settings);
-  const entries = await listJudged(store, database, trust, { also });
+  const reading = <T>(work: Promise<T>) => untilStopped(signal, work);
+  const entries = await reading(listJudged(store, database, trust, { also }));
   const listed = chooseBackup(entries, wanted, database, `s3://${bucket}/${prefix}`, names);
-  const original = await readSignedOriginal(store, listed, trust.keys);
+  const original = await reading(readSignedOriginal(store, listed, trust.keys));
   const entry = original === undefined ? listed : { ...listed, originProblem: null };
   warnOfChoice(report, entries, entry, wanted);
   const read =
     original ??
-    (entry.kind === "legacy" ? undefined : await readOriginalManifest(store, entry, trust.keys));
+    (entry.kind === "legacy"
+      ? undefined
+      : await reading(readOriginalManifest(store, entry, trust.keys)));
   if (read !== undefined) requireSize(read.manifest, entry);
   if (read?.storedAt !== undefined) {
     report.warn(

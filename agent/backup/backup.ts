@@ -11,7 +11,7 @@ import {
   readClientVersion,
   readServer,
 } from "../postgres/connection.ts";
-import type { AgentContext } from "../runtime/context.ts";
+import { type AgentContext, untilStopped } from "../runtime/context.ts";
 import { commitUploads, type RunFacts } from "./commit.ts";
 import { DestinationResults } from "./destinationResults.ts";
 import { type ChosenDestinations, chooseDestinations } from "./destinations.ts";
@@ -54,7 +54,7 @@ export async function backup(
     const pgDump = await readClientVersion("pg_dump");
     checkClientVersion(pgDump, server);
     await takeBackupLock(client, database);
-    const chosen = await chooseDestinations(context, options, results);
+    const chosen = await untilStopped(signal, chooseDestinations(context, options, results));
     const facts = { server, pgDump, started };
     const { plan, begun } = await dumpSnapshot(context, client, { facts, chosen, results });
     await sleep(Math.max(0, SHORTEST_DUMP_MS - (performance.now() - begun)));

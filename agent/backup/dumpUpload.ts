@@ -75,6 +75,8 @@ export async function uploadDump(
   const dumps = await fanOutUpload(context, source, plan.destinations).finally(() =>
     globals?.end(),
   );
+  // A dump that is given up does not wait for them, and what is stored of them has to be known.
+  await storeGlobals?.ended();
   const uploads = plan.destinations.map((destination, index) => ({
     destination,
     dump: dumps[index] as PromiseSettledResult<StoredObject>,
@@ -91,14 +93,24 @@ function globalsUpload(globals: Globals, { stamp, treatment }: DumpPlan, databas
     key: globalsKey(store.address.prefix, database, stamp, treatment, folder),
   });
   let storing: ReturnType<Globals["store"]> | undefined;
+  let stores: readonly DumpDestination[] = [];
   return {
+    /** Where they lie, once it has ended. */
     stored,
+    ended: async (): Promise<void> => {
+      for (const [index, result] of ((await storing) ?? []).entries()) {
+        const destination = stores[index];
+        if (result.status === "fulfilled" && destination) stored.set(destination, result.value);
+      }
+    },
     /** @throws what has failed at this destination */
     at: async (destination: DumpDestination, live: readonly DumpDestination[]): Promise<void> => {
-      storing ??= globals.store(live.map(keyed));
+      if (storing === undefined) {
+        stores = live;
+        storing = globals.store(live.map(keyed));
+      }
       const result = (await storing)[live.indexOf(destination)];
       if (result?.status === "rejected") throw result.reason;
-      stored.set(destination, result?.value ?? null);
     },
   };
 }

@@ -11,7 +11,12 @@ import { listJudged } from "../../storage/catalogue/judgeOrigin.ts";
 import { recordStamp, recordStem, stampOf } from "../../storage/catalogue/objectKeys.ts";
 import { explain, isDenied } from "../../storage/s3/errors.ts";
 import { trustOf } from "../archive/trust.ts";
-import { type AgentContext, CopyFailed, type DestinationName } from "../runtime/context.ts";
+import {
+  type AgentContext,
+  CopyFailed,
+  type DestinationName,
+  untilStopped,
+} from "../runtime/context.ts";
 import { clearRemark, setRemark } from "../runtime/healthRecord.ts";
 import type { DestinationResults } from "./destinationResults.ts";
 
@@ -111,7 +116,7 @@ async function deleteExpiredIn(
   let found: Expired | undefined;
   const deleted = { backups: 0, records: 0 };
   try {
-    found = await findExpired({ settings, store, report }, name, keep);
+    found = await untilStopped(signal, findExpired({ settings, store, report }, name, keep));
     // The oldest first: what is cut in two goes on there.
     for (const entry of found.backups.toReversed()) {
       signal.throwIfAborted();

@@ -3,7 +3,7 @@ import { Problem } from "../../common/problem.ts";
 import { requireNoBackup, takeRestoreLock } from "../postgres/advisoryLock.ts";
 import { connectMaintenance } from "../postgres/connection.ts";
 import { type Confirm, NotConfirmed } from "../runtime/confirm.ts";
-import { type AgentContext, uninterrupted } from "../runtime/context.ts";
+import { type AgentContext, uninterrupted, untilStopped } from "../runtime/context.ts";
 import { type Compared, checkRestored } from "./checkRestored.ts";
 import { detachSubscriptions } from "./checks/replication.ts";
 import { requirePrimary } from "./checks/server.ts";
@@ -44,12 +44,16 @@ export async function restore(
   try {
     await requirePrimary(maintenance);
     await takeRestoreLock(maintenance);
-    const plan = await makePlan(context, maintenance, options);
+    const { signal } = context;
+    const plan = await untilStopped(signal, makePlan(context, maintenance, options));
     context.stopAfter?.(plan.limitHours, "--max-hours");
     const seen = { ...context, store: plan.store };
     announce(report, plan);
     // Before the question: what the server refuses, and what it cannot give, are reasons for the answer.
-    let bound = await findBoundExtensions(seen, maintenance, plan, plan.roles?.names ?? []);
+    let bound = await untilStopped(
+      signal,
+      findBoundExtensions(seen, maintenance, plan, plan.roles?.names ?? []),
+    );
     plan.notRestored.reportNew(report);
     if (options.dryRun === true) {
       reportDryRun(report, plan);
@@ -140,6 +144,7 @@ async function loadAndSwap(
         comment: plan.model?.comment ?? null,
       }),
     );
+    context.journal?.stays(plan.temporaryName, `"${plan.database}" is the restored database`);
     if (plan.live !== null) report.line(`Swapped; ${closed} connections were closed.`);
   } finally {
     await sessionEnder.end();

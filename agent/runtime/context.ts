@@ -51,6 +51,30 @@ interface FaultyCopy {
   readonly fault: Problem;
 }
 
+/**
+ * Waits for work that only reads, and no longer than until the run is stopped: a service may take its time to answer.
+ * @param discard gets what comes too late
+ * @throws the signal's reason
+ */
+export async function untilStopped<T>(
+  signal: AbortSignal,
+  work: Promise<T>,
+  discard: (late: T) => void = () => {},
+): Promise<T> {
+  const stopped = Promise.withResolvers<never>();
+  const stop = () => stopped.reject(signal.reason);
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    signal.throwIfAborted();
+    return await Promise.race([work, stopped.promise]);
+  } catch (error) {
+    work.then(discard, () => {});
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
+
 /** Does what must not be cut in two. */
 export function uninterrupted<T>(context: AgentContext, work: () => Promise<T>): Promise<T> {
   return context.uninterrupted === undefined ? work() : context.uninterrupted(work);

@@ -33,6 +33,11 @@ export class Journal {
     this.#tidied.add(words);
   }
 
+  /** What stands, as the end of a sentence without its full stop; empty: nothing is known to. */
+  standing(): string {
+    return this.#stays.size === 0 ? "" : `: ${[...this.#stays.values()].join(", ")}`;
+  }
+
   /** The sentence of a failure, without its "Nothing was changed" where something stands that the failed step knows not of. */
   corrected(sentence: string): string {
     if (this.#stays.size === 0) return sentence;
@@ -45,10 +50,10 @@ export class Journal {
 
   /** How a run ends that was stopped, without its full stop. */
   ending(): string {
-    const stays = [...this.#stays.values()];
-    if (stays.length > 0) {
+    if (this.#stays.size > 0) {
       const missing = [...this.#expected].filter(([what]) => !this.#stays.has(what));
-      return `: ${[...stays, ...missing.map(([, words]) => words), ...this.#tidied].join(", ")}`;
+      const more = [...missing.map(([, words]) => words), ...this.#tidied];
+      return [this.standing(), ...more].join(", ");
     }
     const tidied = this.#tidied.size === 0 ? "" : `; ${[...this.#tidied].join(", ")}`;
     return `; nothing was stored or changed${tidied}`;

@@ -35,10 +35,10 @@ export async function listInBucket(
   databases: Databases,
   manifests: number,
 ): Promise<Map<string, Entry[]>> {
-  const { name, encrypts = false } = session.backup;
+  const { name, container, encrypts = false } = session.backup;
   const options = { enough: Math.max(manifests, 1) };
   return withReader(session, stack, async (store) => {
-    const trust: Trust = { ...NO_TRUST, ...(await signingKeys(stack, name)), encrypts };
+    const trust: Trust = { ...NO_TRUST, ...(await signingKeys(stack, name, container)), encrypts };
     const found = new Map<string, Entry[]>();
     for (const database of databases ?? (await listDatabases(store))) {
       const judged = await listJudged(store, database, trust, options);

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { SIGNING_VARIABLE } from "../../common/contracts/agentEnvironment/signing.ts";
 import { parseSigningKeys, type SigningKey } from "../../common/contracts/manifestMac.ts";
 import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
 import { Problem } from "../../common/problem.ts";
@@ -68,6 +69,8 @@ const accessorySchema = z.object({
   inputs: z.object({
     container: text,
     target: z.preprocess(shown, z.intersection(z.object({ host: text }), sshKeysSchema)),
+    /** Names of the container's secrets. Absent in states of before 0.2. */
+    secretNames: z.preprocess(shown, z.array(z.string()).nullish()),
   }),
 });
 /** What was replaced, and waits for its deletion: its secrets no longer hold (apitype.ResourceV3 of Pulumi 3). */
@@ -110,25 +113,42 @@ export async function readerKey(
 /** By which keys a backup is signed, and since when. */
 export interface Signing {
   readonly keys: readonly SigningKey[];
-  /** ISO 8601 in UTC. */
-  readonly since: string;
+  /** ISO 8601 in UTC; absent: the container that was booted last does not sign, since the boot of one that does has failed so far. */
+  readonly since?: string;
 }
 
 /**
- * The keys that sign the backups of one component, as the container has them.
+ * The keys that sign the backups of one component.
  * @param name of the component
+ * @param container name of its container on the hosts
  * @returns undefined where the stack has made none, as before signing
  * @throws Problem when Pulumi does not show the state, or writes it in an unknown form
  */
-export async function signingKeys(stack: StackChoice, name: string): Promise<Signing | undefined> {
-  for (const resource of await resourcesOf(stack)) {
+export async function signingKeys(
+  stack: StackChoice,
+  name: string,
+  container: string,
+): Promise<Signing | undefined> {
+  const resources = await resourcesOf(stack);
+  for (const resource of resources) {
     const found = signingSchema.safeParse(resource).data;
     if (!found?.parent.endsWith(`kamal-postgres-backup:index:PostgresBackup::${name}`)) continue;
     const { made, given, since } = found.outputs;
     const all = [...made, ...given].join(",");
-    return { keys: parseSigningKeys(all, "the signing key in the stack's state"), since };
+    const keys = parseSigningKeys(all, "the signing key in the stack's state");
+    return hasNotBegun(resources, container) ? { keys } : { keys, since };
   }
   return undefined;
+}
+
+/** Whether a container was booted, and none with a key: what is stored until one is cannot be signed. */
+function hasNotBegun(resources: readonly unknown[], container: string): boolean {
+  const booted = resources
+    .map((resource) => accessorySchema.safeParse(resource).data?.inputs)
+    .filter((inputs) => inputs?.container === container);
+  return (
+    booted.length > 0 && !booted.some((inputs) => inputs?.secretNames?.includes(SIGNING_VARIABLE))
+  );
 }
 
 /**

@@ -154,6 +154,7 @@ function startOn(
       envFile: envFilePath(names),
       target: toSshTarget(access, host),
       bootInput: stdin,
+      ...(names.destination !== undefined && { plainContainer: `${names.service}-${names.key}` }),
       ...(isFar && { removal }),
     },
     { parent, dependsOn: [...blocks] },

@@ -10,6 +10,7 @@ import {
 } from "../accessory/kamalProject.ts";
 import { describeOtherBackups } from "../accessory/otherBackups.ts";
 import { resolveSshAccess, type SshAccess } from "../accessory/sshConnection.ts";
+import { AwsBackupBucket } from "../bucket/awsBackupBucket.ts";
 import {
   keepingIn,
   type ResolvedBucket,
@@ -63,11 +64,12 @@ export function resolveBackup(args: PostgresBackupArgs, log: ResourceLog): Resol
   for (const warning of project.config.warnings) log.warn(warning);
   const accessory = accessoryNames(args.kamal, project.config.service);
   refuseMixedAccessories(args.kamal, accessory, name);
-  describeDestinations(args.kamal, accessory, name, log);
+  const prefix = args.prefix ?? prefixOf(project, args);
+  const folder = args.bucket instanceof AwsBackupBucket ? undefined : prefix;
+  describeDestinations(args.kamal, accessory, folder, name, log);
   const database = resolveDatabase({ project, kamal: args.kamal, args, name }, log);
   const access = resolveSshAccess({ project, hosts: database.hosts, args: args.ssh, name }, log);
   const { image, registry } = resolveImage({ args, project, accessory, name }, log);
-  const prefix = args.prefix ?? prefixOf(project, args);
   const bucket = resolveBucket({ bucket: args.bucket, prefix, keys: args.keys, name }, log);
   const ours = {
     bucket: bucket.location?.bucket,

@@ -89,7 +89,7 @@ export function createSigningKey(
 function madeOrStandIn(key: SigningKey): pulumi.Output<[readonly string[], string]> {
   const made = pulumi.all([pulumi.secret(key.made), key.since]);
   if (!pulumi.runtime.isDryRun()) return made;
-  // Not in its type, but a promise of every output (output.ts of @pulumi/pulumi); without it the preview only shows less.
+  // Not in its type, but a promise of every output; without it the preview only shows less (docs/decisions/first-preview.md).
   const { isKnown } = key.since as { readonly isKnown?: Promise<boolean> };
   const standIn = Buffer.alloc(SIGNING_KEY_BYTES).toString("base64url");
   const now = `${new Date().toISOString().slice(0, 19)}Z`;

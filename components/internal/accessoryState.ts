@@ -35,6 +35,11 @@ export interface AccessoryStateInputs extends Observed {
   readonly target: SshTarget;
   /** Input of the boot script, for putting the declared container back. Secret. */
   readonly bootInput: string;
+  /**
+   * What Kamal itself calls an accessory of this key for whichever destination, up to 2.11. Absent: the container's own name, as
+   * without a destination.
+   */
+  readonly plainContainer?: string;
   /** Command that removes the container with the resource. Absent: the command resource beside it does. */
   readonly removal?: string;
 }
@@ -80,9 +85,13 @@ const { check, create, read, diff, update, remove } = watched<AccessoryStateInpu
 export { check, create, diff, read, remove as delete, update };
 
 /** Puts the declared container back if something else is there. */
-async function bootUnlessDeclared(inputs: AccessoryStateInputs): Promise<void> {
+async function bootUnlessDeclared(
+  inputs: AccessoryStateInputs,
+  before: AccessoryStateInputs | undefined,
+): Promise<void> {
   const found = await observe(inputs);
   if (differences(inputs, found).length === 0) return;
+  if (before === undefined && found === undefined) await refuseOther(inputs);
   // A label that says so proves nothing: Kamal boots an edited block with our label, too.
   const command = found === undefined ? bootCommand : replaceCommand;
   const boot = await runScript(inputs.target, command, inputs.bootInput, BOOT_MINUTES);
@@ -97,6 +106,25 @@ async function bootUnlessDeclared(inputs: AccessoryStateInputs): Promise<void> {
       `${inputs.container} on ${inputs.target.host} was started, but ${left.join("; ")}. Look at its logs: kamal accessory logs.`,
     );
   }
+}
+
+/** An accessory that somebody wrote earlier may run under Kamal's own name, and go on beside the new one. */
+async function refuseOther({
+  target,
+  plainContainer,
+  container,
+}: AccessoryStateInputs): Promise<void> {
+  if (plainContainer === undefined) return;
+  const format = `{{.State.Status}}\\t{{.State.StartedAt}}\\t{{.Config.Image}}\\t{{index .Config.Labels "${DIGEST_LABEL}"}}`;
+  const { stdout } = await runScript(
+    target,
+    `docker container inspect -f '${format}' '${plainContainer}' || true`,
+  );
+  const [status = "", startedAt, image, digest] = stdout.split("\t");
+  if (status !== "running" || digest !== "") return;
+  throw problemWithoutStack(
+    `a container ${plainContainer} runs on ${target.host} that kamal-postgres-backup did not make: image ${image}, started ${startedAt}. Kamal called an accessory of this key so in every destination, and it would go on beside ${container}. Remove it on that host (docker rm -f ${plainContainer}) and run pulumi up again. To keep both, give the backup's accessory another key: kamal.accessory in a program, kamal-postgres-backup:accessory in a stack.`,
+  );
 }
 
 function differences(declared: AccessoryStateInputs, found: Observed | undefined): string[] {

@@ -49,11 +49,9 @@ export async function uploadStream(
   }
   options.signal?.throwIfAborted();
   const explained = (error: unknown) => explain(error, store.address, `upload ${key}`);
-  const upload = await MultipartUpload.create(
-    store,
-    key,
-    randomUUID(),
-    options.metadata ?? {},
+  const upload = await begun(
+    MultipartUpload.create(store, key, randomUUID(), options.metadata ?? {}),
+    options.signal,
   ).catch((error: unknown) => {
     throw explained(error);
   });
@@ -65,6 +63,24 @@ export async function uploadStream(
       throw withLeftover(error, leftover);
     });
     throw error;
+  }
+}
+
+/** Waits no longer than the signal allows; an upload that the service then begins all the same is dropped. */
+async function begun(
+  beginning: Promise<MultipartUpload>,
+  signal: AbortSignal | undefined,
+): Promise<MultipartUpload> {
+  const stopped = Promise.withResolvers<never>();
+  const stop = () => stopped.reject(signal?.reason);
+  signal?.addEventListener("abort", stop, { once: true });
+  try {
+    return await Promise.race([beginning, stopped.promise]);
+  } catch (error) {
+    beginning.then((late) => late.abort()).catch(() => {});
+    throw error;
+  } finally {
+    signal?.removeEventListener("abort", stop);
   }
 }
 

@@ -1,8 +1,14 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it, test } from "node:test";
 import { hasBackupSince, missedRun } from "../../agent/missedRun.ts";
+import {
+  parseSigningKeys,
+  type SigningKey,
+  signManifest,
+} from "../../common/contracts/manifestMac.ts";
 import { dumpKey, manifestKey } from "../../storage/catalogue/objectKeys.ts";
 import { settingsWith } from "../components/application.ts";
+import { backupManifest } from "../support/manifest.ts";
 import { MemoryStore } from "../support/memoryStore.ts";
 import { agent, DUMP_SUFFIX, unavailable, World } from "./world.ts";
 
@@ -26,6 +32,32 @@ test("a backup ahead of time stands for no run: the latest true one decides, and
   assert.deepEqual([missed?.database, missed?.latestStamp], ["shop", old]);
   assert.equal(await hasBackupSince(store, settings, "shop", now), false);
   put(stampIn(0));
+  assert.equal(await missedRun(store, settings, now, "UTC"), undefined);
+});
+
+test("where nothing of what was stored since signing began is signed, a run is due at once, and one signed backup is enough", async () => {
+  const signingKeys = [Buffer.alloc(32, 1).toString("base64url")];
+  const settings = {
+    ...{ ...settingsWith(undefined), databases: ["app"], schedule: "0 * * * *" },
+    ...{ signingKeys, signingSince: "2026-01-01T00:00:00Z" },
+  };
+  const now = new Date();
+  const store = new MemoryStore();
+  const put = (stamp: string, keys: readonly SigningKey[]) => {
+    const encrypted = { compression: "zstd", encryption: "age" } as const;
+    const key = dumpKey("backup", "app", stamp, encrypted);
+    const object = { key, bytes: 1, sha256: stamp.replace(/\D/g, "").padStart(64, "0") };
+    const unsigned = backupManifest({ ...encrypted, takenAt: `${stamp}Z`, object });
+    const manifest = signManifest(unsigned, keys);
+    store.set(key);
+    store.set(manifestKey("backup", "app", stamp), JSON.stringify(manifest));
+  };
+  const stampIn = (ms: number) => new Date(now.getTime() + ms).toISOString().slice(0, 19);
+  // By the container before this one, which had no key.
+  put(stampIn(-2000), []);
+  const missed = await missedRun(store, settings, now, "UTC");
+  assert.deepEqual([missed?.database, missed?.latestStamp], ["app", null]);
+  put(stampIn(0), parseSigningKeys(signingKeys.join(), "key"));
   assert.equal(await missedRun(store, settings, now, "UTC"), undefined);
 });
 
@@ -88,6 +120,16 @@ describe("a run that was missed", { skip: unavailable, timeout: 900_000 }, () =>
     assert.equal(second.code, 0, second.stderr);
     assert.match(second.stdout, /has been made meanwhile/);
     assert.equal((await dumps(env)).length, 1);
+  });
+
+  it("is named as such where none of those in the bucket counts", async () => {
+    const env = await environment(1);
+    const signing = {
+      SIGNING_KEYS: Buffer.alloc(32, 1).toString("base64url"),
+      SIGNING_SINCE: "2026-01-01T00:00:00Z",
+    };
+    const outcome = await agent({ ...env, ...signing }, "missed");
+    assert.match(outcome.stderr, /but none of those in the bucket counts, since their origin/);
   });
 
   it("that cannot be seen for now is looked at again, and is no failed backup", async () => {

@@ -113,6 +113,12 @@ export class World {
     await query(this.postgres, name, ...statements);
   }
 
+  /** Drops a database, whoever is connected to it. */
+  async drop(name: string): Promise<void> {
+    const quoted = `"${name.replaceAll('"', '""')}"`;
+    await query(this.postgres, "postgres", `DROP DATABASE ${quoted} WITH (FORCE)`);
+  }
+
   query(database: string, ...statements: string[]) {
     return query(this.postgres, database, ...statements);
   }

@@ -29,6 +29,7 @@ const backup = (but: Partial<SeenOfBackup> = {}): SeenOfBackup => ({
 });
 const restore = (but: Partial<SeenOfRestore> = {}): SeenOfRestore => ({
   ...{ hit: true, ended: done, stderr: "", next: done, after: nothing, afterNext: nothing },
+  ...{ refusals: 1 },
   ...{ live: "new", kept: true, undone: { ...done, live: "old" }, nextLive: "new" },
   ...but,
 });
@@ -65,6 +66,21 @@ test("backups: what is right and what is wrong", () => {
       "not 0, and it says that it is there",
       { ended: failed('stopped by SIGTERM: "shop" is complete.', 143) },
       [],
+    ],
+    [
+      "it says that it is there, and it is not",
+      { ended: failed('stopped by SIGTERM: "shop" is complete.', 143), stored: [] },
+      ["sentence"],
+    ],
+    [
+      "it says that it was not stored, and it is there",
+      { ended: failed('stopped by SIGTERM: "shop" was not stored.', 143) },
+      ["sentence"],
+    ],
+    [
+      "it says that it does not count, and it does",
+      { ended: failed("its manifest could not be written. This backup does not count.") },
+      ["sentence"],
     ],
     ["no sentence", { ended: failed("", 143), stored: [] }, ["sentence"]],
     [
@@ -149,9 +165,26 @@ test("restores: what is right and what is wrong", () => {
     ["undo fails", { undone: { ...failed("In use."), live: "new" } }, ["lost"]],
     ["undo brings something else", { undone: { ...done, live: "neither" } }, ["lost"]],
     ["the next one lies", { nextLive: "old" }, ["false success"]],
+    ["an application was refused again and again", { refusals: 2 }, ["refused"]],
     [
-      "left until the next run",
-      { after: { ...nothing, databases: ["shop_restore_T"], scratch: ["/scratch/x"] } },
+      "left by a killed run until the next one",
+      {
+        ...{ ...old, ended: failed("", 137) },
+        after: { ...nothing, databases: ["shop_restore_T"], scratch: ["/scratch/x"] },
+      },
+      [],
+    ],
+    [
+      "left by a run that could take it away, and did not name it",
+      { ...old, ended: failed("Broken."), after: { ...nothing, databases: ["shop_restore_T"] } },
+      ["left"],
+    ],
+    [
+      "left and named",
+      {
+        ...{ ...old, ended: failed("Broken: shop_restore_T is left.") },
+        after: { ...nothing, databases: ["shop_restore_T"] },
+      },
       [],
     ],
     [

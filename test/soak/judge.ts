@@ -53,6 +53,8 @@ export interface SeenOfBackup extends SeenOfAny {
 
 export interface SeenOfRestore extends SeenOfAny {
   readonly live: Live;
+  /** How often an application that connects again and again met no database of the live name. */
+  readonly refusals: number;
   /** The old database is whole beside the new one. Null where nothing was replaced. */
   readonly kept: boolean | null;
   /** Null where there was nothing to undo. */
@@ -62,7 +64,7 @@ export interface SeenOfRestore extends SeenOfAny {
 
 /** A wrong thing, with its kind as the table counts it. */
 export interface Wrong {
-  readonly kind: "false success" | "lost" | "next run" | "left" | "sentence" | "no end";
+  readonly kind: "false success" | "lost" | "next run" | "left" | "sentence" | "no end" | "refused";
   readonly what: string;
 }
 
@@ -70,6 +72,8 @@ export interface Wrong {
 const KILLED = 137;
 /** Docker could not start the run, in a container on its way out: there is nobody to ask either. */
 export const NOT_STARTED = 126;
+/** Nobody can say what such a run has left: it had no end, was killed, or never began. */
+const UNASKED: readonly (number | null)[] = [null, KILLED, NOT_STARTED];
 
 export function judgeBackup(round: Round, seen: SeenOfBackup): Wrong[] {
   const { ended, stored } = seen;
@@ -95,6 +99,7 @@ export function judgeBackup(round: Round, seen: SeenOfBackup): Wrong[] {
       what: `"${ended.sentence}", and there is ${stored.map((each) => `${each.database} in ${each.place}`).join(", ")}`,
     });
   }
+  wrong.push(...contradicted(round, seen.places, ended, stored));
   const nextMissing = missingOf(round, seen.places, seen.nextStored);
   if (seen.next.code === 0 && nextMissing.length > 0) {
     wrong.push({
@@ -111,6 +116,9 @@ export function judgeBackup(round: Round, seen: SeenOfBackup): Wrong[] {
 export function judgeRestore(round: Round, seen: SeenOfRestore): Wrong[] {
   const { ended, live } = seen;
   const wrong: Wrong[] = [];
+  if (seen.refusals > 1) {
+    wrong.push({ kind: "refused", what: `the live name was refused ${seen.refusals} times` });
+  }
   if (live === "neither") {
     wrong.push({ kind: "lost", what: "the live database is neither the old one nor the backup" });
   }
@@ -136,6 +144,28 @@ export function judgeRestore(round: Round, seen: SeenOfRestore): Wrong[] {
     });
   }
   return [...wrong, ...judgeEnd(seen), ...judgeLeft(round, seen)];
+}
+
+/** What a failed run says of single databases, against what the first bucket holds of them. */
+function contradicted(
+  { databases }: Round,
+  places: readonly string[],
+  { sentence }: Ended,
+  stored: readonly Stored[],
+): Wrong[] {
+  const single = databases.length === 1 && places.length === 1;
+  return databases.flatMap((database) => {
+    const isThere = stored.some(
+      (each) => each.place === "first" && each.database === database && !each.suspect,
+    );
+    const denies = sentence.includes(`"${database}" was not stored`);
+    const uncounted =
+      single && /does not count/.test(sentence) && !/suspect|list shows/.test(sentence);
+    const claims = sentence.includes(`"${database}" is complete`);
+    if (isThere ? !denies && !uncounted : !claims) return [];
+    const found = isThere ? "there" : "not there";
+    return [{ kind: "sentence", what: `"${sentence}", and ${database} is ${found}` } as const];
+  });
 }
 
 /** What a signal in the last moment may say: that the restored database is in place. */
@@ -194,8 +224,9 @@ function judgeLeft(round: Round, { ended, stderr, after, afterNext }: SeenOfAny)
       });
     }
     const said = `${ended.sentence} ${stderr}`;
-    for (const key of after.orphans.filter((each) => !said.includes(each))) {
-      wrong.push({ kind: "left", what: `not named by a run that was not killed: ${key}` });
+    for (const name of [...after.orphans, ...after.databases]) {
+      if (said.includes(name) || UNASKED.includes(ended.code)) continue;
+      wrong.push({ kind: "left", what: `not named by a run that was not killed: ${name}` });
     }
   }
   return wrong;

@@ -56,6 +56,7 @@ export async function playRestore(
   const seen = {
     ...{ hit, ended: endedOf(outcome), stderr: outcome.stderr, next: endedOf(next) },
     ...{ live, kept, undone, nextLive, after, afterNext },
+    refusals: connections["3D000"] ?? 0,
   } as const;
   return {
     ...{ round, hit, ended: seen.ended, elapsedMs: outcome.elapsedMs, next: seen.next },

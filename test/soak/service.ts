@@ -1,5 +1,5 @@
 /** An S3 service of the soak's own, which may be killed and paused, and what an administrator sees in its bucket. */
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import {
   AbortMultipartUploadCommand,
   CreateBucketCommand,
@@ -11,6 +11,7 @@ import {
   S3Client,
 } from "@aws-sdk/client-s3";
 import { type Manifest, parseManifest } from "../../common/contracts/manifest.ts";
+import { checkSignature, parseSigningKeys } from "../../common/contracts/manifestMac.ts";
 import { docker, removeContainer } from "../../sandbox/host/docker.ts";
 import { sandboxLabel } from "../../sandbox/world/paths.ts";
 import { eventually } from "../../sandbox/world/run.ts";
@@ -27,6 +28,8 @@ const ADMINISTRATOR: Key = {
   accessKeyId: "SOAKADMINISTRATOR000",
   secretAccessKey: "soak-administrator",
 };
+/** By which the agent signs, as every container that the component boots does. */
+export const SIGNING_KEYS = randomBytes(32).toString("base64url");
 /** Written and taken away to see whether the service works. */
 const PROBE = "probe";
 const ANSWERS_WITHIN_MS = 60_000;
@@ -44,7 +47,7 @@ export interface Debris {
 export interface StoredBackup {
   readonly key: string;
   readonly manifest: Manifest;
-  /** What is wrong with the objects that it names; empty: they are there with its bytes and digest. */
+  /** What is wrong with it and the objects that it names; empty: it is signed, and they are there with its bytes and digest. */
   readonly faults: readonly string[];
 }
 
@@ -157,7 +160,9 @@ export class Service {
     const keys = (await this.keys()).filter((key) => key.endsWith(MANIFEST) && !known.has(key));
     return Promise.all(
       keys.map(async (key) => {
-        const manifest = parseManifest((await this.#read(key)).toString(), key);
+        const text = (await this.#read(key)).toString();
+        const manifest = parseManifest(text, key);
+        const signature = checkSignature(JSON.parse(text), parseSigningKeys(SIGNING_KEYS, "soak"));
         const named = [manifest.object, ...(manifest.globals === null ? [] : [manifest.globals])];
         const faults = await Promise.all(
           named.map(async ({ key: part, bytes, sha256 }) => {
@@ -168,6 +173,7 @@ export class Service {
             return digest === sha256 ? "" : `${part}: another SHA-256 than its manifest's`;
           }),
         );
+        if (signature !== "signed") faults.push(`${key}: its signature is "${signature}"`);
         return { key, manifest, faults: faults.filter((fault) => fault !== "") };
       }),
     );

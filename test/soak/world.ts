@@ -7,7 +7,7 @@ import { buildAgents } from "../support/majors.ts";
 import { Agent } from "./agent.ts";
 import type { Encryption } from "./rounds.ts";
 import { Server } from "./server.ts";
-import { FOLDER, Service } from "./service.ts";
+import { FOLDER, Service, SIGNING_KEYS } from "./service.ts";
 
 const MAJOR = 17;
 
@@ -20,6 +20,8 @@ export class SoakWorld {
   readonly places: Readonly<Record<Place, Service>>;
   readonly agent: Agent;
   readonly #world: World;
+  /** Whatever is stored from now on is signed. */
+  readonly #began = `${new Date().toISOString().slice(0, 19)}Z`;
   #image = "";
 
   constructor(world: World) {
@@ -102,6 +104,8 @@ export class SoakWorld {
       ...this.server.environment,
       ...this.places.first.environment(`${FOLDER}/idle`),
       POSTGRES_DATABASE: "shop",
+      SIGNING_KEYS,
+      SIGNING_SINCE: this.#began,
     });
   }
 

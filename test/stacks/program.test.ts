@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { rmSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
@@ -46,6 +46,16 @@ async function configured(settings: Record<string, string>, preview = false) {
   }).finally(() => pulumi.runtime.setAllConfig({}));
   const block = resources.find(({ type }) => type.endsWith(":RenderedBlock"))?.inputs["block"];
   return { block: String(block), outputs, resources };
+}
+
+/** The arguments that this configuration comes to. */
+function backupWith(settings: Record<string, string>) {
+  configure(settings);
+  try {
+    return backupArgs("backup", new pulumi.Config("kamal-postgres-backup"));
+  } finally {
+    pulumi.runtime.setAllConfig({});
+  }
 }
 
 const BUCKET =
@@ -150,6 +160,39 @@ test("two bastions in a row, one with a key of its own, are set; the resource th
   assert.deepEqual([create, update, gone], [undefined, undefined, undefined]);
 });
 
+test("the registry, the image's repository and its processor are set", async () => {
+  const { resources } = await configured({
+    existingBucket: `{ ${BUCKET} }`,
+    registryServer: "ghcr.io",
+    registryUsername: "deployer",
+    registryPassword: "the-registry-password",
+    imageRepository: "ghcr.io/you/nightly",
+    platform: "linux/arm64",
+  });
+  const image = inputs(resources, "docker:index/image:Image");
+  assert.match(String(image["imageName"]), /^ghcr\.io\/you\/nightly:pg17-/);
+  assert.equal((image["build"] as { platform: string }).platform, "linux/arm64");
+  assert.deepEqual((image["registry"] as { value: unknown }).value, {
+    server: "ghcr.io",
+    username: "deployer",
+    password: "the-registry-password",
+  });
+});
+
+test("of several databases in deploy.yml the named accessory is taken", async () => {
+  const other = join(folder, "config/several.yml");
+  const second =
+    "  main:\n    image: postgres:16\n    host: 192.0.2.10\n    env: { secret: [POSTGRES_PASSWORD] }\n";
+  writeFileSync(other, `${DEPLOY}${second}`);
+  const settings = { existingBucket: `{ ${BUCKET} }`, build: "host", kamalConfig: other };
+  await assert.rejects(
+    configured(settings),
+    /several accessories .* kamal-postgres-backup:databaseAccessory/,
+  );
+  const { block } = await configured({ ...settings, databaseAccessory: "main" });
+  assert.match(block, /POSTGRES_HOST: shop-main\n/);
+});
+
 test("the key that signs is renewed by a word of its own, and earlier ones are a secret of the stack", async () => {
   const signingKeys = `${SIGNING_KEY},${SIGNING_KEY}`;
   const existingBucket = `{ ${BUCKET} }`;
@@ -192,6 +235,19 @@ test("what a backup comes to is estimated from its size", async () => {
   const settings = { existingBucket, backupBytes: "20000000000" };
   const said = await overhear(() => configured(settings, true));
   assert.match(said.join("\n"), /memory "256m" does not suffice for a database of 100\.0 GB/);
+});
+
+test("the price of storage is a fraction, and nothing else is taken for one", async () => {
+  const price = (usdPerGbMonth: string) =>
+    backupWith({ existingBucket: `{ ${BUCKET} }`, usdPerGbMonth }).usdPerGbMonth;
+  assert.equal(price("0.023"), 0.023);
+  assert.equal(price(""), undefined);
+  for (const wrong of ["cheap", "-1", "0,02"]) {
+    assert.throws(
+      () => price(wrong),
+      /^Problem: kamal-postgres-backup:usdPerGbMonth ".*" is no price\. Give US dollars/,
+    );
+  }
 });
 
 test("no encryption, said or not; recipients beside it are refused", async () => {

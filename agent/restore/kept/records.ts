@@ -9,7 +9,7 @@ import { explain } from "../../../storage/s3/errors.ts";
 import type { ObjectStore } from "../../../storage/s3/objectStore.ts";
 import { putNew } from "../../../storage/upload/conditionalPut.ts";
 import { NotConfirmed } from "../../runtime/confirm.ts";
-import type { AgentContext } from "../../runtime/context.ts";
+import { type AgentContext, untilStopped } from "../../runtime/context.ts";
 import type { AgentEvent } from "../../runtime/reporter.ts";
 
 /** Far longer than any record. */
@@ -61,10 +61,15 @@ export async function recorded(
 }
 
 /** One that cannot be stored is a warning: the restore itself is what matters. */
-async function storeRecord({ store, report }: AgentContext, record: RestoreRecord): Promise<void> {
+async function storeRecord(
+  { store, report, signal }: AgentContext,
+  record: RestoreRecord,
+): Promise<void> {
   const key = recordKey(store.address.prefix, record);
   try {
-    await putNew(store, key, `${JSON.stringify(record, null, 2)}\n`, "application/json");
+    const storing = putNew(store, key, `${JSON.stringify(record, null, 2)}\n`, "application/json");
+    // Of a run that was stopped it is the last word; one that is done does not wait for it when it is stopped now.
+    await (signal.aborted ? storing : untilStopped(signal, storing));
   } catch (error) {
     report.warn(
       `the record of this ${record.action} could not be stored in the bucket: ${messageOf(error)}`,

@@ -16,6 +16,9 @@ export interface SigningSettings {
   readonly signingSince?: string;
 }
 
+/** The container's variable with the keys: a container that has none does not sign. */
+export const SIGNING_VARIABLE = "SIGNING_KEYS";
+
 export const signingVariables = {
   SIGNING_KEYS: z.string().default(""),
   SIGNING_SINCE: z.iso
@@ -30,7 +33,7 @@ export function signingClearEnv({ signingSince }: SigningSettings): Record<strin
 }
 
 export function signingSecretEnv({ signingKeys = [] }: SigningSettings): Record<string, string> {
-  return nonDefault([["SIGNING_KEYS", signingKeys.join(",")]]);
+  return nonDefault([[SIGNING_VARIABLE, signingKeys.join(",")]]);
 }
 
 /** @throws Problem when one is no key */

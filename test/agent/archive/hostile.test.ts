@@ -7,6 +7,7 @@ import type { Report } from "../../../agent/runtime/reporter.ts";
 import type { Manifest } from "../../../common/contracts/manifest.ts";
 import { MemoryStore } from "../../support/memoryStore.ts";
 import { startRelay } from "../../support/servers/relay.ts";
+import { twoBuckets } from "../backup/twoBuckets.ts";
 import { manifestKeyOf, refused } from "../runtime/watch.ts";
 import { agent, failure, unavailable, World } from "../world.ts";
 
@@ -168,6 +169,32 @@ describe("what others have put into the bucket", { skip: unavailable, timeout: 9
     assert.equal(next.code, 0, failure(next));
     assert.match(next.stderr, /not compared with the backup of .*has 40 MB, so it was not read/);
     await world.write(bucket, manifestKeyOf(manifest), JSON.stringify(manifest));
+  });
+
+  it("the same of a copy: the bounds hold there, for manifests and for roles", async () => {
+    const { env: own, copy } = await twoBuckets(world, "vic");
+    const small = { ...own, NODE_OPTIONS: "--max-old-space-size=128" };
+    const { code, events } = await agent(small, "backup", "--json");
+    assert.equal(code, 0);
+    const copied = events.find((each) => each.event === "copied");
+    assert(copied?.event === "copied" && copied.manifest.globals !== null);
+    const there = copied.manifest;
+    const packedRoles = packed(Buffer.alloc(20_000_000, ";"));
+    const globals = described(copied.manifest.globals.key, packedRoles);
+    await world.write(copy, globals.key, packedRoles);
+    await world.write(copy, manifestKeyOf(there), JSON.stringify({ ...there, globals }));
+    const words = ["restore", "--copy", "--globals", "--dry-run", "--yes", "--json"];
+    refused(world, await agent(small, ...words), /the roles and grants, unpacks to more than/);
+    const large = JSON.stringify({ ...there, pgDump: "x".repeat(40_000_000) });
+    await world.write(copy, manifestKeyOf(there), large);
+    const sentence = /manifest\.json has 40 MB, so it was not read/;
+    const listed = await agent(small, "list", "--copy");
+    assert.equal(listed.code, 0, listed.stderr.slice(0, 2000));
+    assert.match(listed.stderr, sentence);
+    const stamp = there.takenAt.replace("Z", "");
+    refused(world, await agent(small, "restore", stamp, "--copy", "--json"), sentence);
+    const next = await agent(small, "backup", "--json");
+    assert.equal(next.code, 0, failure(next));
   });
 
   it("a table of contents of more than 16 MiB of text is not looked at beforehand, with a notice", async () => {

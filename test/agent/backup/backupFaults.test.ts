@@ -136,6 +136,22 @@ describe("what goes wrong with a backup", { skip: unavailable, timeout: 900_000 
     assert.deepEqual(await world.keys(own["S3_BUCKET"] ?? ""), []);
   });
 
+  it("more tables than the server can lock at once: the setting is named, and nothing is stored", async () => {
+    const settings = ["max_locks_per_transaction=10", "max_connections=20"];
+    const small = await World.start(undefined, { settings });
+    try {
+      const some = (batch: number) =>
+        `DO $$ BEGIN FOR i IN 1..50 LOOP EXECUTE 'CREATE TABLE t_${batch}_' || i || ' ()'; END LOOP; END $$`;
+      await small.database("wide", ...Array.from({ length: 30 }, (_, batch) => some(batch)));
+      const env = await small.environment("wide");
+      const outcome = await agent(env, "backup", "--json");
+      refused(small, outcome, /lock table is too small.*Raise max_locks_per_transaction/);
+      assert.deepEqual(await small.keys(env["S3_BUCKET"] ?? ""), []);
+    } finally {
+      await small.stop();
+    }
+  });
+
   it("wrong password, unknown database, unreachable host, bad options", async () => {
     const run = (changes: Record<string, string>) =>
       agent({ ...env, ...changes }, "backup", "--json");

@@ -1,10 +1,23 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import { agent, failure, unavailable, World } from "../world.ts";
 
 const RAILS = ["app_production", "_cache", "_queue", "_cable"].map((name) =>
   name.startsWith("_") ? `app_production${name}` : name,
 );
+
+const HOSTILE = [
+  "$(touch made) `touch made` ; touch made & \n touch made",
+  "a=b dbname=postgres host=nowhere user=x",
+  "postgresql://x:y@nowhere/postgres",
+  "../../%2e%2e/%20<%= 1 %>{{.Env}}",
+  '"quo\'ted"\\',
+  "\t\u0007\u{1F418}*%s?",
+  "-d",
+  "--help",
+];
 
 describe("several databases in one container", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
@@ -86,6 +99,40 @@ describe("several databases in one container", { skip: unavailable, timeout: 900
       "app_production",
       "app_production_cable",
     ]);
+  });
+
+  it("names that a shell, a server's address, a path or an option would take for their own: backed up, listed, swapped back", async () => {
+    const { POSTGRES_DATABASE: _, ...rest } = await world.environment("");
+    const own: Record<string, string> = { ...rest, POSTGRES_BACKUP_ALL: "true" };
+    const bucket = own["S3_BUCKET"] ?? "";
+    for (const name of HOSTILE) await world.database(name, "CREATE TABLE t AS SELECT 1 AS i");
+    try {
+      const outcome = await agent(own, "backup", "--json");
+      assert.equal(outcome.code, 0, failure(outcome));
+      const stored = outcome.events.flatMap((e) =>
+        e.event === "backup" ? [e.manifest.database] : [],
+      );
+      for (const name of HOSTILE) assert.ok(stored.includes(name), name);
+      assert.equal((await world.keys(bucket)).length, 3 * stored.length);
+      const known = (await agent(own, "databases", "--stored", "--json")).events[0];
+      assert(known?.event === "databases");
+      assert.deepEqual(known.stored, stored.toSorted());
+      for (const database of ["-d", "--help", HOSTILE[0] ?? ""]) {
+        const one = ["--database", database];
+        const restored = await agent(own, "restore", ...one, "--yes");
+        assert.equal(restored.code, 0, restored.stderr);
+        const [, pasted = ""] = /agent (undo .*)$/m.exec(restored.stdout) ?? [];
+        const typed = execFileSync("sh", ["-c", `printf '%s\\0' ${pasted}`], { encoding: "utf8" });
+        const [command = "", ...words] = typed.split("\0").slice(0, -1);
+        const undone = await agent(own, command, "--yes", ...words);
+        assert.equal(undone.code, 0, `${pasted}: ${undone.stderr}`);
+      }
+      assert.equal(existsSync("made"), false);
+    } finally {
+      for (const name of await world.databases()) {
+        if (!/^(postgres|template\d|app_production.*)$/.test(name)) await world.drop(name);
+      }
+    }
   });
 
   it("all of them: not the templates, postgres, the excluded and what restores left", async () => {

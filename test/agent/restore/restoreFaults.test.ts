@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { DeleteObjectCommand } from "@aws-sdk/client-s3";
 import { defaultLimitHours } from "../../../agent/restore/plan.ts";
+import { startRelay } from "../../support/servers/relay.ts";
 import { BIG, BIG_ROWS, manifestKeyOf, progressOf, refused } from "../runtime/watch.ts";
 import { agent, failure, outcomeOf, startAgent, unavailable, World } from "../world.ts";
 
@@ -69,6 +70,23 @@ describe("what goes wrong with a restore", { skip: unavailable, timeout: 900_000
         /^--max-hours .* must be a number of hours above 0, and 596 at most\.$/,
       );
     }
+  });
+
+  it("a bucket that refuses to give the rest: the key is named, the unfinished database is dropped", async () => {
+    let asked = 0;
+    const relay = await startRelay(world.store.endpoint, (method, path) => {
+      if (method !== "GET" || !/\.(pgdump|dump\.zst)\?x-id/.test(path)) return "pass";
+      asked += 1;
+      // Its contents are looked at twice before; what was cut is asked for again from where it was.
+      if (asked === 3) return "cut";
+      return asked < 3 ? "pass" : { status: 403, code: "AccessDenied" };
+    });
+    const outcome = await agent({ ...env, S3_ENDPOINT: relay.endpoint }, "restore", "--json");
+    await relay.stop();
+    assert.ok(relay.count("refused") > 0, "it was refused");
+    refused(world, outcome, /cannot read \S+: the access key may not do this/);
+    assert(!(await world.databases()).some((name) => name.startsWith("big_restore_")));
+    assert.deepEqual(await liveRows(), { n: BIG_ROWS });
   });
 
   it("one changed byte, at any place: refused, the live database untouched", async () => {

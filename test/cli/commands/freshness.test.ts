@@ -449,6 +449,47 @@ test("where everything was replaced since signing began, no backup counts, and t
   assert.match(drift.stdout, /^data +newest backup +RPO 26 h +no backup counts; of /m);
 });
 
+test("list: a manifest above 16 MiB is not read, and hides no other", async (t) => {
+  const bucket = await makeOne("bounded");
+  const outside = await open(t, bucket);
+  await outside.answer("list", GONE);
+  const [large, good] = [hoursAgo(1), hoursAgo(2)];
+  await put(bucket, good);
+  await put(bucket, large);
+  const { prefix, bucket: Bucket } = bucket.location;
+  const Key = manifestKey(prefix, "shop_production", large);
+  await bucket.store.client.send(
+    new PutObjectCommand({ Bucket, Key, Body: Buffer.alloc(17 * 1024 * 1024, " ") }),
+  );
+  const { code, stdout, stderr } = await outside.run(["list"]);
+  // There is no container.
+  assert.equal(code, 7, stderr);
+  assert.match(stderr, /manifest\.json has 18 MB, so it was not read/);
+  assert.match(stdout, new RegExp(`${good.slice(11, 16)}`));
+});
+
+test("while no container that signs could be booted, backups without a signature count as before", async (t) => {
+  const bucket = await makeOne("not-begun");
+  const outside = await open(t, bucket);
+  await outside.answer("list", GONE);
+  const signing = signingKeyOf(`${PARENT}${outputs.name}`, [MADE]);
+  const booted = (container: string, ...secretNames: string[]) => ({
+    urn: `${PARENT}shop$x::${container}`,
+    type: "pulumi-nodejs:dynamic/kamal-postgres-backup:AccessoryState",
+    inputs: { container, secretNames, target: shown({ host: "192.0.2.10" }) },
+  });
+  const before = booted(outputs.container, "S3_SECRET_ACCESS_KEY");
+  const other = booted("blog-db_backup", "SIGNING_KEYS");
+  await put(bucket, hoursAgo(1));
+  await outside.answer("state", { out: stateWith([bucket], [signing, before, other]) });
+  const failing = await outside.run(["list"]);
+  assert.match(failing.stdout, /newest backup 1 h old, RPO 26 h: ok/);
+  for (const begun of [[signing], [signing, before, booted(outputs.container, "SIGNING_KEYS")]]) {
+    await outside.answer("state", { out: stateWith([bucket], begun) });
+    assert.match((await outside.run(["list"])).stdout, /no backup counts; of /);
+  }
+});
+
 test("of a stack that encrypts, a backup in clear does not count, with no key that signs", async (t) => {
   const bucket = await makeOne("in-clear");
   const outside = await open(t, bucket, { encrypts: true });

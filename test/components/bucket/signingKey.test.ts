@@ -87,6 +87,18 @@ test("every backup has one, whatever its bucket, and hands it to the container a
   }
 });
 
+test("the preview before it is made shows the whole block, with a stand-in that stays a secret", async () => {
+  const resources = await declare(true, () => [app.backup(given()).outputs]);
+  assert.match(
+    String(inputs(resources, ":RenderedBlock")["block"]),
+    /SIGNING_SINCE: "20\d\d-\S+Z"\n[\s\S]*- SIGNING_KEYS:DB_BACKUP_SIGNING_KEYS\n/,
+  );
+  const standIn = Buffer.alloc(32).toString("base64url");
+  const boot = JSON.stringify(inputs(resources, "command:remote:Command")["stdin"]);
+  assert.ok(boot.includes(`\\nSIGNING_KEYS=${standIn}\\n`), boot);
+  assert.ok(!plainText(resources.map((resource) => resource.inputs)).includes(standIn));
+});
+
 test("keys of an earlier stack check behind the one that is made here", async () => {
   const earlier = [newKey(), newKey()];
   const resources = await declared(() => ({

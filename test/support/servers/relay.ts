@@ -50,15 +50,18 @@ export interface Relay {
   stop(): Promise<void>;
 }
 
-/** A bad line in front of an HTTP service, on a free loopback port. */
+/**
+ * A bad line in front of an HTTP service, on a free loopback port.
+ * @param fateOf a promise holds the request back until it is resolved
+ */
 export async function startRelay(
   target: string,
-  fateOf: (method: string, path: string) => Fate,
+  fateOf: (method: string, path: string) => Fate | Promise<Fate>,
 ): Promise<Relay> {
   const counts = new Map<string, number>();
-  const server = createServer((request, response) => {
+  const server = createServer(async (request, response) => {
     const { method = "GET", url = "/", headers } = request;
-    const fate = fateOf(method, url);
+    const fate = await fateOf(method, url);
     const name = nameOf(fate);
     const met = () => counts.set(name, (counts.get(name) ?? 0) + 1);
     if (fate === "stall" || typeof fate !== "string") {
