@@ -342,9 +342,8 @@ function comparisonOf({ differences }: RestoredEvent, partial: boolean): string 
 }
 
 /** What a dry run has found. */
-export function describePlanned({ previous, roles, notRestored }: PlannedEvent): string[] {
+export function describePlanned({ roles, notRestored }: PlannedEvent): string[] {
   return [
-    ...(previous === null ? [] : [`The current database would be kept as ${previous}.`]),
     ...(roles.length === 0 ? [] : [`Roles that would be made: ${roles.join(", ")}.`]),
     ...notRestored.map((item) => `Would not be restored: ${item}`),
     `${paint.good("Dry run")}: every check has passed, and nothing was changed.`,

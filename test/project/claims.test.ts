@@ -18,6 +18,7 @@ const PLACES: Readonly<Record<string, readonly Proof[]>> = {
     ["test/agent/authenticity.test.ts", "may be somebody else's: its manifest is not signed"],
   ],
   "agent/backup/dumpStart.ts": [
+    "A connection that is lost before the dump has its locks: the upload begins only then.",
     "The upload begins only when the dump has its locks; of this try there is none.",
   ],
   "agent/restore/checks/occupants.ts": [
