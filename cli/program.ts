@@ -159,7 +159,7 @@ function describeProgram(
     .description(
       "take over from an accessory of postgres-backup-s3: show the stack's settings, or write them",
     )
-    .requiredOption("--config <path>", "the application's deploy.yml")
+    .option("--config <path>", "the application's deploy.yml", "config/deploy.yml")
     .option("-d, --destination <name>", "Kamal's destination")
     .option("--accessory <key>", "which accessory, where several back up")
     .option("--write", "set them in the stack, and take the accessory out of deploy.yml")
