@@ -3,6 +3,7 @@ import { checkRecipients } from "../components/backup/encryption.ts";
 import {
   type AgentBuild,
   type CopyArgs,
+  type Driver,
   Encryption,
   type KeyAccess,
   PostgresBackup,
@@ -56,6 +57,8 @@ export function backupArgs(name: string, config: pulumi.Config): PostgresBackupA
         config.get<"literal" | "outputs">("secrets", { allowedValues: ["literal", "outputs"] }),
       ),
     },
+    ...given("replacesContainer", config.get("replacesContainer")),
+    ...given("driver", config.get<Driver>("driver", { allowedValues: ["ssh", "kamal", "render"] })),
     ...databasesOf(config),
     ...hostsOf(config),
     ...registryOf(config),
@@ -106,6 +109,7 @@ export function backupArgs(name: string, config: pulumi.Config): PostgresBackupA
     ...given("maxRunHours", config.getNumber("maxRunHours")),
     globals: config.getBoolean("globals") ?? true,
     dumpOptions: (config.get("dumpOptions") ?? "").split(/\s+/).filter(Boolean),
+    ...beforeDeployOf(config),
     notices: {
       ...(pingUrl && { pingUrl }),
       ...(webhookUrl && { webhookUrl }),
@@ -147,6 +151,16 @@ function encryptionOf(config: pulumi.Config): { encryption?: Encryption } {
     return { encryption: Encryption.recipients(publicKeys) };
   }
   return passphrase ? { encryption: Encryption.passphrase(passphrase) } : {};
+}
+
+/** An age is only asked for where deploys wait. */
+function beforeDeployOf(config: pulumi.Config): Pick<PostgresBackupArgs, "beforeDeploy"> {
+  const maxAgeMinutes = config.getNumber("beforeDeployMaxAgeMinutes") ?? 0;
+  if (config.getBoolean("beforeDeploy") ?? false) return { beforeDeploy: { maxAgeMinutes } };
+  if (maxAgeMinutes === 0) return {};
+  throw new Problem(
+    `${key("beforeDeployMaxAgeMinutes")} is ${maxAgeMinutes}, but no deploy waits for a backup. Set that too: pulumi config set beforeDeploy true`,
+  );
 }
 
 /** One name, several with commas between them, or every one but the excluded. */

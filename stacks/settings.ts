@@ -48,6 +48,38 @@ export const SETTINGS = [
     description: "Path of the application's deploy.yml, from the folder stacks/",
   },
   {
+    name: "driver",
+    type: "string",
+    default: "ssh",
+    argument: "driver",
+    description:
+      "Who boots the container. ssh, `pulumi up` itself; kamal, `pulumi up` by the application's own Kamal; render, nobody, `pulumi up` writes the files and you run Kamal",
+  },
+  {
+    name: "beforeDeploy",
+    type: "boolean",
+    default: false,
+    argument: "beforeDeploy",
+    description:
+      "Whether each `kamal deploy` waits for a backup and does not go on without one, by Kamal's hook pre-deploy",
+  },
+  {
+    name: "beforeDeployMaxAgeMinutes",
+    type: "integer",
+    default: 0,
+    argument: "beforeDeploy.maxAgeMinutes",
+    description:
+      "With beforeDeploy, minutes that a backup which was read back may be old to do for a deploy. 0, each deploy takes a new one",
+  },
+  {
+    name: "replacesContainer",
+    type: "string",
+    default: "",
+    argument: "replacesContainer",
+    description:
+      "Container of postgres-backup-s3 or a relative that goes from the host once the new one is fit, e.g. shop-s3_backup; empty for none",
+  },
+  {
     name: "destination",
     type: "string",
     default: "",

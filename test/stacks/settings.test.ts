@@ -62,6 +62,7 @@ test("an existing stack needs no value for a new setting: each has a default but
 });
 
 type Group =
+  | "beforeDeploy"
   | "copy"
   | "kamal"
   | "keep"
@@ -83,7 +84,12 @@ type PartOfObject = "copy.prefix";
 type Missing = Exclude<Argument, Path<(typeof SETTINGS)[number]> | PartOfObject | OfPrograms>;
 type Unknown = Exclude<
   Path<(typeof SETTINGS)[number]>,
-  Argument | "copy" | "keep" | `copy.${"keys" | "bucket"}.${string}` | "Encryption.passphrase"
+  | Argument
+  | "beforeDeploy"
+  | "copy"
+  | "keep"
+  | `copy.${"keys" | "bucket"}.${string}`
+  | "Encryption.passphrase"
 >;
 
 test("every argument of a backup is a setting, which the compiler checks", () => {

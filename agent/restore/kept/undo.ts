@@ -7,10 +7,12 @@ import { readProperties } from "../../postgres/databaseProperties.ts";
 import { siblingName } from "../../postgres/identifiers.ts";
 import { type Confirm, NotConfirmed } from "../../runtime/confirm.ts";
 import { type AgentContext, uninterrupted } from "../../runtime/context.ts";
+import { findLostWorkers, isWorker, readOccupants } from "../checks/occupants.ts";
 import { freeName } from "../databaseProperties.ts";
 import { swap } from "../swap.ts";
 
-const FORM = /_before_(\d{8}T\d{6})$/;
+/** What has taken a database's place and was replaced by an undo can come back as well. */
+const FORM = /_(before|undone)_(\d{8}T\d{6})$/;
 
 /** The command that gives a database its name back, as one pastes it behind the program's name. */
 export function undoCommand(name: string): string {
@@ -20,7 +22,7 @@ export function undoCommand(name: string): string {
 }
 
 /**
- * Swaps a database that a restore has replaced back into its place; the one that has the name now stays under another.
+ * Swaps a database that a restore, or an undo, has replaced back into its place; the one that has the name now stays under another.
  * Which one that is stands in the name itself.
  * @param name as the restore has given it, `shop_before_20261124T102110`
  * @param confirm asked before anything is changed; resolves to false to give up
@@ -45,6 +47,7 @@ export async function undo(context: AgentContext, name: string, confirm: Confirm
     }
     const sessionEnder = await connectMaintenance(settings.postgres, database);
     try {
+      const workers = (await readOccupants(sessionEnder, database)).filter(isWorker);
       // The last moment: a swap that has begun is not cut in two.
       signal.throwIfAborted();
       const closed = await uninterrupted(context, () =>
@@ -56,6 +59,7 @@ export async function undo(context: AgentContext, name: string, confirm: Confirm
         }),
       );
       report.line(`Swapped; ${closed} connections were closed.`);
+      for (const worker of await findLostWorkers(sessionEnder, workers)) report.warn(`${worker}.`);
     } finally {
       await sessionEnder.end();
     }
@@ -75,8 +79,8 @@ export function replacedBy({ databases, postgres }: AgentSettings, name: string)
 }
 
 function isKept(name: string, database: string): boolean {
-  const stamp = FORM.exec(name)?.[1];
-  return stamp !== undefined && siblingName(database, "before", stamp) === name;
+  const [, word, stamp] = FORM.exec(name) ?? [];
+  return stamp !== undefined && siblingName(database, word as "before" | "undone", stamp) === name;
 }
 
 /** Only a name that a restore of this very database has made: anything else may be somebody's live database. */
