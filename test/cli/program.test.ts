@@ -48,7 +48,11 @@ test("every command that fails exits with 1, one sentence, and with --json one d
     const args = [command, ...(NEEDED[command] ?? [])];
     const text = await outside.run(args);
     assert.deepEqual([text.code, text.stdout], [1, ""], command);
-    assert.match(text.stderr, /^error: .*no stack named 'x' found.*\n$/, command);
+    // It asks no stack before it has read the application.
+    const found =
+      command === "adopt" ? /config\/deploy\.yml cannot be read/ : /no stack named 'x' found/;
+    assert.match(text.stderr, /^error: .*\n$/, command);
+    assert.match(text.stderr, found, command);
     if (command === "dump") continue;
     const json = await outside.run([...args, "--json"]);
     assert.equal(json.code, 1, command);
