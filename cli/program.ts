@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { Command, CommanderError } from "commander";
 import { messageOf, Problem } from "../common/problem.ts";
 import { Interrupted } from "../common/process.ts";
+import { adopt } from "./commands/adopt.ts";
 import { backup } from "./commands/backup.ts";
 import { cancel } from "./commands/cancel.ts";
 import { drift } from "./commands/drift.ts";
@@ -154,6 +155,27 @@ function describeProgram(
     );
 
   program
+    .command("adopt")
+    .description(
+      "take over from an accessory of postgres-backup-s3: show the stack's settings, or write them",
+    )
+    .requiredOption("--config <path>", "the application's deploy.yml")
+    .option("-d, --destination <name>", "Kamal's destination")
+    .option("--accessory <key>", "which accessory, where several back up")
+    .option("--write", "set them in the stack, and take the accessory out of deploy.yml")
+    .action(async (options, command: Command) => {
+      const stack = common(command);
+      await adopt(new Screen(stack.json ?? false, terminal), stack, options);
+    })
+    .addHelpText(
+      "after",
+      examples(
+        "adopt --config ../shop/config/deploy.yml -d production",
+        "--stack production adopt --config ../shop/config/deploy.yml --write",
+      ),
+    );
+
+  program
     .command("list")
     .description("show the backups, newest first")
     .option("--all", "show more than the newest 50")
@@ -174,6 +196,10 @@ function describeProgram(
     .option("--copy", COPY)
     .option("--into <name>", "restore into a new database of this name instead")
     .option("--not-after <time>", "the newest backup of this time (UTC) or before it")
+    .option(
+      "--before-deploy <revision>",
+      "the backup before this deploy, as list shows it; the revision's beginning is enough",
+    )
     .option("--identity <file>", IDENTITY)
     .option("--globals", "make the roles of the backup that the server lacks, without passwords")
     .option(
@@ -220,6 +246,7 @@ function describeProgram(
         "restore",
         "restore 2026-11-24 03:15:02",
         'restore --not-after "2026-11-24 02:00"',
+        "restore --before-deploy 1f2e3d4",
         "restore latest --into shop_look",
         "restore latest --into shop_saved --keep-going",
         'restore latest --into shop_part --schema app --exclude-table "audit.*"',

@@ -1,6 +1,6 @@
 import type { Entry } from "../../common/contracts/agentEvents.ts";
 import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
-import { chooseBackup } from "../../storage/catalogue/selectBackup.ts";
+import { chooseBackup, chooseBeforeDeploy } from "../../storage/catalogue/selectBackup.ts";
 
 /** What a message calls the folder in the bucket. */
 const PREFIX = { prefix: "the bucket's prefix" };
@@ -11,11 +11,13 @@ export interface Selection {
   readonly wanted: string;
   /** Only of those that were taken at this time or before it. */
   readonly notAfter?: string | undefined;
+  /** The one before the deploy of this revision, or of the one that begins so. */
+  readonly beforeDeploy?: string | undefined;
 }
 
 /**
  * Chooses the backup to read, by the rule that the agent has.
- * @throws Problem when none matches, or the one that matches was never finished
+ * @throws Problem when none matches, the one that matches was never finished, or several were before such a deploy
  */
 export function selectBackup(
   backup: BackupOutputs,
@@ -25,7 +27,10 @@ export function selectBackup(
   const { bucket, prefix } = backup.location;
   const location = `s3://${bucket}/${prefix}`;
   const stamp = selection.wanted.trim().replace(/(?<=\d) (?=\d)/, "T");
-  const { notAfter } = selection;
+  const { notAfter, beforeDeploy } = selection;
+  if (beforeDeploy !== undefined) {
+    return chooseBeforeDeploy(entries, beforeDeploy, backup.database, location);
+  }
   const { key } = chooseBackup(entries, stamp, backup.database, location, PREFIX, notAfter);
   return entries.find((entry) => entry.key === key) as Entry;
 }

@@ -3,7 +3,7 @@ import { Problem } from "../../common/problem.ts";
 import { type AddressNames, ENVIRONMENT_NAMES } from "../address/addressNames.ts";
 import { type CatalogueEntry, incomplete, isComplete, latestFirst } from "./catalogueEntry.ts";
 import { countingBackups, objectionTo } from "./countingBackups.ts";
-import { isStamp } from "./objectKeys.ts";
+import { isRevision, isStamp } from "./objectKeys.ts";
 
 /**
  * Picks the backup to restore.
@@ -86,6 +86,61 @@ function nearestTo(complete: readonly CatalogueEntry[], stamp: string): string {
   const byDistance = complete.toSorted((a, b) => distance(a) - distance(b));
   const nearest = [...new Set(byDistance.map((entry) => entry.stamp))].slice(0, 3);
   return nearest.length === 0 ? "There is none at all." : `The nearest are ${nearest.join(", ")}.`;
+}
+
+const NAMED = 3;
+
+/**
+ * Picks the backup that was there before a deploy.
+ * @param entries of one database, as `listBackups` returns them
+ * @param revision what was deployed, or its beginning
+ * @param location where was looked, for the error
+ * @throws Problem when no deploy is marked so, or more than one, also of one revision: each found another state
+ */
+export function chooseBeforeDeploy<Entry extends CatalogueEntry>(
+  entries: readonly Entry[],
+  revision: string,
+  database: string,
+  location: string,
+): Entry {
+  const option = `--before-deploy ${revision}`;
+  if (!isRevision(revision)) {
+    throw new Problem(
+      `${option} is no revision. Give what was deployed, e.g. a commit of git, or its beginning; list shows them.`,
+    );
+  }
+  const marked = entries
+    .filter(isComplete)
+    .toSorted(latestFirst)
+    .flatMap((entry) => (entry.deploys ?? []).map((mark) => ({ entry, revision: mark.revision })));
+  const exact = marked.filter((mark) => mark.revision === revision);
+  const found = exact.length > 0 ? exact : marked.filter((m) => m.revision.startsWith(revision));
+  const [first] = found;
+  const described = (marks: typeof marked) =>
+    marks.map((mark) => `${mark.revision} (backup of ${mark.entry.stamp})`).join(", ");
+  if (first === undefined) {
+    const last = marked.slice(0, NAMED);
+    const hint =
+      last.length === 0
+        ? "None is marked with a deploy: only those are that beforeDeploy has taken."
+        : `The last deploys are ${described(last)}.`;
+    throw new Problem(
+      `no backup of ${database} in ${location} was taken before a deploy of ${revision}. ${hint}`,
+    );
+  }
+  const revisions = new Set(found.map((mark) => mark.revision));
+  if (revisions.size > 1) {
+    throw new Problem(
+      `${option} is the beginning of several revisions: ${described(found)}. Give more of it.`,
+    );
+  }
+  const stamps = [...new Set(found.map(({ entry }) => entry.stamp))];
+  if (stamps.length > 1) {
+    throw new Problem(
+      `${option}: ${first.revision} was deployed ${stamps.length} times, with backups of ${stamps.join(", ")}. Give one of these times in its place.`,
+    );
+  }
+  return first.entry;
 }
 
 function leftOut(count: number, why: string): string {

@@ -67,6 +67,10 @@ const PLACES: Readonly<Record<string, readonly Proof[]>> = {
     ["test/agent/backup/backupFaults.test.ts", "pg_dump was killed"],
     "Both programs are waited for before the upload is completed; a failure aborts it.",
   ],
+  "cli/commands/adopt.ts": [
+    ["test/cli/commands/adopt.test.ts", "holds nothing but nightly"],
+    ["test/cli/commands/adopt.test.ts", "assert.equal(await readFile(config"],
+  ],
   "cli/commands/restore.ts": [["test/cli/commands/restore.test.ts", "Dry run: every check"]],
   "cli/session/agentCall.ts": [READS],
   "cli/session/container.ts": [READS, READS],

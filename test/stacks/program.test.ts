@@ -97,6 +97,86 @@ test("every setting of the container that the configuration knows reaches it", a
   }
 });
 
+test("deploys wait for a backup where the configuration says so, with the age that it gives", async () => {
+  const settings = { existingBucket: `{ ${BUCKET} }`, image: `a/b@sha256:${"4f".repeat(32)}` };
+  const hook = async (more: Record<string, string>) => {
+    const { resources } = await configured({ ...settings, ...more });
+    return resources.find(({ type }) => type.endsWith(":DeployHook"))?.inputs;
+  };
+  assert.equal(await hook({}), undefined);
+  const always = await hook({ beforeDeploy: "true" });
+  assert.equal(always?.["file"], join(folder, ".kamal/hooks/pre-deploy"));
+  assert.doesNotMatch(String(always?.["block"]), /--max-age/);
+  const young = await hook({ beforeDeploy: "true", beforeDeployMaxAgeMinutes: "15" });
+  assert.match(String(young?.["block"]), /--before-deploy \$revision --max-age 15"/);
+  writeFileSync(join(folder, "config/deploy.staging.yml"), "service: shop\n");
+  const staging = await hook({
+    beforeDeploy: "true",
+    destination: "staging",
+    databasePassword: "pw",
+  });
+  assert.equal(staging?.["file"], always?.["file"], "all destinations have one hook");
+  assert.deepEqual([always?.["name"], staging?.["name"]], ["backup", "backup-staging"]);
+  rmSync(join(folder, "config/deploy.staging.yml"));
+  await assert.rejects(
+    hook({ beforeDeployMaxAgeMinutes: "15" }),
+    /kamal-postgres-backup:beforeDeployMaxAgeMinutes is 15, but no deploy waits.*config set beforeDeploy true/,
+  );
+  await assert.rejects(
+    hook({ beforeDeploy: "true", beforeDeployMaxAgeMinutes: "20000" }),
+    /kamal-postgres-backup:beforeDeployMaxAgeMinutes 20000 must be a whole number from 0 to 10080/,
+  );
+  await assert.rejects(
+    hook({ beforeDeploy: "true", beforeDeployMaxAgeMinutes: "5", keyAccess: "append-only" }),
+    /beforeDeployMaxAgeMinutes and kamal-postgres-backup:keyAccess "append-only" contradict/,
+  );
+});
+
+test("the container of an old backup is replaced by its name, never one that deploy.yml would boot again", async () => {
+  const settings = { existingBucket: `{ ${BUCKET} }`, image: `a/b@sha256:${"4f".repeat(32)}` };
+  const made = (more: Record<string, string>) => configured({ ...settings, ...more }, true);
+  const { resources } = await made({ replacesContainer: "shop-s3_backup" });
+  assert.equal(inputs(resources, ":AccessoryState")["replaces"], "shop-s3_backup");
+  const own = await made({ replacesContainer: "shop-db_backup" });
+  assert.equal(inputs(own.resources, ":AccessoryState")["replaces"], "shop-db_backup");
+  const refusals = {
+    "shop-db":
+      /kamal-postgres-backup:replacesContainer "shop-db" is the container of accessories\.db /,
+    "a b": /kamal-postgres-backup:replacesContainer "a b" is no name of a container/,
+  };
+  for (const [replacesContainer, sentence] of Object.entries(refusals)) {
+    await assert.rejects(made({ replacesContainer }), sentence);
+  }
+  await assert.rejects(
+    made({ replacesContainer: "shop-s3_backup", driver: "kamal" }),
+    /replacesContainer "shop-s3_backup" and kamal-postgres-backup:driver "kamal" contradict/,
+  );
+});
+
+test("who boots the container is set: with render nobody does, and the outputs say what is typed", async () => {
+  const settings = { existingBucket: `{ ${BUCKET} }`, image: `a/b@sha256:${"4f".repeat(32)}` };
+  const made = (driver: string) => configured({ ...settings, driver }, true);
+  const ssh = await made("ssh");
+  assert.equal(ssh.outputs?.reboot, undefined);
+  const boot = inputs(ssh.resources, "command:remote:Command");
+  assert.ok(boot["create"] && boot["delete"]);
+  const render = await made("render");
+  assert.equal(render.outputs?.reboot, "kamal accessory reboot db_backup");
+  assert.equal(inputs(render.resources, ":AccessoryState")["kamal"], "later");
+  const idle = inputs(render.resources, "command:remote:Command");
+  assert.deepEqual(
+    [idle["create"], idle["update"], idle["delete"]],
+    [undefined, undefined, undefined],
+  );
+  const kamal = await made("kamal");
+  assert.deepEqual(inputs(kamal.resources, ":AccessoryState")["kamal"], {
+    folder,
+    words: ["db_backup"],
+    patience: 0,
+  });
+  await assert.rejects(made("docker"), /driver.*must be one of|docker/);
+});
+
 test("what deploy.yml does not say is set: server, network, host, login", async () => {
   const settings = {
     existingBucket: `{ ${BUCKET} }`,

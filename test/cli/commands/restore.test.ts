@@ -418,3 +418,42 @@ test("restore --keep-going wants a new database, or the word that it may replace
   const allowed = await outside.run(["restore", "--keep-going", "--allow-incomplete", "--yes"]);
   assert.equal(allowed.code, 0, allowed.stderr);
 });
+
+test("restore: the backup before a deploy, by the beginning of its revision", async (t) => {
+  const outside = await Outside.open(t);
+  const before = (revision: string) => ({ deploys: [{ revision, key: "k" }] });
+  await outside.backups(
+    entryOf("2026-11-25T03:15:02"),
+    entryOf("2026-11-24T09:00:00", before("1f2e3d4c")),
+    entryOf("2026-11-24T03:15:02", before("1f2eaaaa")),
+  );
+  await outside.answer("restore", { out: [restored] });
+  const { code, stdout, stderr } = await outside.run([
+    "restore",
+    "--before-deploy",
+    "1f2ea",
+    "--yes",
+  ]);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^Restore shop_production on 192\.0\.2\.10 from 2026-11-24 03:15:02 UTC/);
+  assert.match(
+    (await outside.calls("ssh")).at(-1)?.join(" ") ?? "",
+    /restore.*2026-11-24T03:15:02/,
+  );
+  const several = await outside.run(["restore", "--before-deploy", "1f2e", "--yes"]);
+  assert.match(
+    several.stderr,
+    /error: --before-deploy 1f2e is the beginning of several revisions: 1f2e3d4c/,
+  );
+  const both = await outside.run([
+    "restore",
+    "2026-11-24 09:00:00",
+    "--before-deploy",
+    "1f2e",
+    "--yes",
+  ]);
+  assert.match(
+    both.stderr,
+    /--before-deploy 1f2e chooses the backup by itself\. Leave 2026-11-24 09:00:00 out/,
+  );
+});
