@@ -1,6 +1,8 @@
 import type { Entry } from "../../common/contracts/agentEvents.ts";
-import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
+import { passedOver } from "../../storage/catalogue/countingBackups.ts";
 import { chooseBackup } from "../../storage/catalogue/selectBackup.ts";
+import type { Session } from "../session/session.ts";
+import type { Screen } from "../terminal/screen.ts";
 
 /** What a message calls the folder in the bucket. */
 const PREFIX = { prefix: "the bucket's prefix" };
@@ -14,11 +16,12 @@ export interface Selection {
 }
 
 /**
- * Chooses the backup to read, by the rule that the agent has.
+ * Chooses the backup to read, by the rule that the agent has, and says which later ones were passed over for the latest: the
+ * agent is asked for its time, and does not know that it was not.
  * @throws Problem when none matches, or the one that matches was never finished
  */
 export function selectBackup(
-  backup: BackupOutputs,
+  { backup, screen }: Pick<Session, "backup"> & { readonly screen: Pick<Screen, "warn"> },
   entries: readonly Entry[],
   selection: Selection,
 ): Entry {
@@ -27,5 +30,9 @@ export function selectBackup(
   const stamp = selection.wanted.trim().replace(/(?<=\d) (?=\d)/, "T");
   const { notAfter } = selection;
   const { key } = chooseBackup(entries, stamp, backup.database, location, PREFIX, notAfter);
-  return entries.find((entry) => entry.key === key) as Entry;
+  const chosen = entries.find((entry) => entry.key === key) as Entry;
+  if (stamp === "latest") {
+    for (const sentence of passedOver(entries, chosen)) screen.warn(sentence);
+  }
+  return chosen;
 }

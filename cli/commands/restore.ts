@@ -95,7 +95,7 @@ export async function restore(
   const { entries, unchecked } = options.dryRun
     ? await listForDryRun(session, stack)
     : { entries: await listByAgent(session) };
-  const entry = selectBackup(backup, entries, { wanted, notAfter });
+  const entry = selectBackup(session, entries, { wanted, notAfter });
   const plan = describePlan(database, container.host, entry, into);
   if (!ask) for (const line of plan) screen.line(line);
   if (unchecked !== undefined) return reportUnchecked(session, entry, unchecked);
