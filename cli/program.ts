@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { Command, CommanderError } from "commander";
-import { printable, printableJson } from "../common/printable.ts";
 import { messageOf, Problem } from "../common/problem.ts";
 import { Interrupted } from "../common/process.ts";
+import { adopt } from "./commands/adopt.ts";
 import { backup } from "./commands/backup.ts";
 import { cancel } from "./commands/cancel.ts";
 import { drift } from "./commands/drift.ts";
@@ -15,7 +15,7 @@ import { restore } from "./commands/restore.ts";
 import { status } from "./commands/status.ts";
 import { undo } from "./commands/undo.ts";
 import { verify } from "./commands/verify.ts";
-import { type CommonOptions, openSession } from "./session/session.ts";
+import { type CommonOptions, openSession, type Session } from "./session/session.ts";
 import { EXIT, EXIT_TABLE } from "./terminal/exitCodes.ts";
 import { Screen, type Terminal } from "./terminal/screen.ts";
 
@@ -26,7 +26,28 @@ const { version } = JSON.parse(
 
 const IDENTITY = "file with the private key that opens the backups, as age-keygen writes it";
 
-const COPY = "of the copies in the second bucket";
+const COPY = "take the copies in the second bucket";
+
+const TIME = "time or day of a backup as list shows it, or latest, which it is without one";
+
+/** Words that people type, and the commands that do it. */
+const OTHER_WORDS: Readonly<Record<string, string>> = {
+  check: "verify reads a backup to its end, drift compares all with the declaration",
+  destroy: "pulumi destroy",
+  doctor:
+    "status shows the container and the newest backup, drift compares all with the declaration",
+  drill: "restore --into NAME restores beside the live database, verify reads a backup to its end",
+  drop: "kept --drop NAME",
+  export: "dump > dump.sql",
+  health: "status",
+  kill: "cancel",
+  logs: "kamal accessory logs, with the accessory's name from deploy.yml",
+  ls: "list",
+  ps: "status shows what runs",
+  rollback: "undo NAME, with a name that kept shows",
+  stop: "cancel",
+  up: "pulumi up",
+};
 
 /**
  * Runs one command.
@@ -35,9 +56,18 @@ const COPY = "of the copies in the second bucket";
  */
 export async function runCommandLine(args: readonly string[], terminal: Terminal): Promise<number> {
   let exitCode: number = EXIT.well;
-  const program = describeProgram(terminal, (code) => {
-    exitCode = code;
-  });
+  const screens: Screen[] = [];
+  const program = describeProgram(
+    (common) => {
+      const screen = new Screen(common.json ?? false, terminal);
+      screens.push(screen);
+      return openSession(common, screen);
+    },
+    terminal,
+    (code) => {
+      exitCode = code;
+    },
+  );
   const unwritten = keepGoingWithoutReader(terminal);
   try {
     await program.parseAsync(args, { from: "user" });
@@ -49,8 +79,11 @@ export async function runCommandLine(args: readonly string[], terminal: Terminal
     // Commander has printed the help, or what is wrong with the arguments.
     // Help and version, for which somebody has asked, end with 0.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.well : EXIT.usage;
+    for (const screen of screens) screen.clear();
     printError(error, program.opts<CommonOptions>(), terminal);
     return error instanceof Interrupted ? EXIT.interrupted : EXIT.failed;
+  } finally {
+    for (const screen of screens) screen.clear();
   }
 }
 
@@ -73,7 +106,11 @@ function keepGoingWithoutReader({ out, err }: Terminal): { readonly error?: Prob
   return unwritten;
 }
 
-function describeProgram(terminal: Terminal, exit: (code: number) => void): Command {
+function describeProgram(
+  open: (common: CommonOptions) => Promise<Session>,
+  terminal: Terminal,
+  exit: (code: number) => void,
+): Command {
   const program = new Command(name)
     .description(
       "Backs up and restores the PostgreSQL of a Kamal application declared with Pulumi.",
@@ -87,20 +124,25 @@ function describeProgram(terminal: Terminal, exit: (code: number) => void): Comm
     .option("--database <name>", "which database, where the backup has several")
     .option("--json", "print one JSON document instead of text")
     .option("--debug", "print the stack of an error")
-    .configureHelp({ showGlobalOptions: true })
+    .configureHelp({ showGlobalOptions: true, minWidthToWrap: 15 })
     .configureOutput({
       writeOut: (text) => terminal.out.write(text),
       writeErr: (text) => terminal.err.write(text),
+      getOutHelpWidth: () => terminal.out.columns || 80,
+      outputError: (text, write) => {
+        const word = /^error: unknown command '(.*)'/.exec(text)?.[1] ?? "";
+        const other = Object.hasOwn(OTHER_WORDS, word) ? OTHER_WORDS[word] : undefined;
+        write(
+          other === undefined ? text : `error: unknown command '${word}'. For that: ${other}.\n`,
+        );
+      },
     })
     .exitOverride()
     .showHelpAfterError("(--help shows the commands)")
     .addHelpText(
       "after",
-      `\nExit codes:\n${EXIT_TABLE.map(([code, meaning]) => `  ${String(code).padStart(2)}  ${meaning}`).join("\n")}`,
+      `\nExit codes:\n${EXIT_TABLE.map(([code, meaning]) => `  ${String(code).padStart(3)}  ${meaning}`).join("\n")}`,
     );
-
-  const open = (common: CommonOptions) =>
-    openSession(common, new Screen(common.json ?? false, terminal));
 
   program
     .command("backup")
@@ -110,6 +152,27 @@ function describeProgram(terminal: Terminal, exit: (code: number) => void): Comm
     .addHelpText(
       "after",
       examples("backup", "--stack production backup", "backup --accept", "backup --json"),
+    );
+
+  program
+    .command("adopt")
+    .description(
+      "take over from an accessory of postgres-backup-s3: show the stack's settings, or write them",
+    )
+    .requiredOption("--config <path>", "the application's deploy.yml")
+    .option("-d, --destination <name>", "Kamal's destination")
+    .option("--accessory <key>", "which accessory, where several back up")
+    .option("--write", "set them in the stack, and take the accessory out of deploy.yml")
+    .action(async (options, command: Command) => {
+      const stack = common(command);
+      await adopt(new Screen(stack.json ?? false, terminal), stack, options);
+    })
+    .addHelpText(
+      "after",
+      examples(
+        "adopt --config ../shop/config/deploy.yml -d production",
+        "--stack production adopt --config ../shop/config/deploy.yml --write",
+      ),
     );
 
   program
@@ -129,10 +192,14 @@ function describeProgram(terminal: Terminal, exit: (code: number) => void): Comm
   program
     .command("restore")
     .description("restore a backup; the current database is kept under another name")
-    .argument("[time...]", 'time of a backup as "list" shows it, or latest', ["latest"])
+    .argument("[time...]", TIME)
     .option("--copy", COPY)
     .option("--into <name>", "restore into a new database of this name instead")
     .option("--not-after <time>", "the newest backup of this time (UTC) or before it")
+    .option(
+      "--before-deploy <revision>",
+      "the backup before this deploy, as list shows it; the revision's beginning is enough",
+    )
     .option("--identity <file>", IDENTITY)
     .option("--globals", "make the roles of the backup that the server lacks, without passwords")
     .option(
@@ -166,12 +233,12 @@ function describeProgram(terminal: Terminal, exit: (code: number) => void): Comm
       "stop it when it has taken so long (default: 24, or 1 for each 10 GB of the database)",
     )
     .option("--dry-run", "check everything and show what would be done, but change nothing")
-    .option("--yes", "do not ask")
+    .option("--yes", "replace the live database without asking")
     .action(async (time: string[], { owner, ...options }, command: Command) => {
       // The list shows date and time as two words. Commander turns --no-owner into a false "owner".
       const chosen = { ...options, noOwner: owner === false };
       const stack = common(command);
-      exit(await restore(await open(stack), stack, time.join(" "), chosen));
+      exit(await restore(await open(stack), stack, time.join(" ") || "latest", chosen));
     })
     .addHelpText(
       "after",
@@ -179,6 +246,7 @@ function describeProgram(terminal: Terminal, exit: (code: number) => void): Comm
         "restore",
         "restore 2026-11-24 03:15:02",
         'restore --not-after "2026-11-24 02:00"',
+        "restore --before-deploy 1f2e3d4",
         "restore latest --into shop_look",
         "restore latest --into shop_saved --keep-going",
         'restore latest --into shop_part --schema app --exclude-table "audit.*"',
@@ -195,7 +263,7 @@ function describeProgram(terminal: Terminal, exit: (code: number) => void): Comm
     .command("undo")
     .description("swap the database that a restore has replaced back into its place")
     .argument("<name>", "the name under which the restore has kept it")
-    .option("--yes", "do not ask")
+    .option("--yes", "swap without asking")
     .action(async (kept: string, options, command: Command) =>
       undo(await open(common(command)), kept, options),
     )
@@ -211,7 +279,7 @@ function describeProgram(terminal: Terminal, exit: (code: number) => void): Comm
     .command("kept")
     .description("show the databases that restores have left on the server, or drop one")
     .option("--drop <name>", "drop this one for good, after its name was typed")
-    .option("--yes", "do not ask")
+    .option("--yes", "drop without asking")
     .action(async (options, command: Command) => kept(await open(common(command)), options))
     .addHelpText(
       "after",
@@ -236,11 +304,11 @@ function describeProgram(terminal: Terminal, exit: (code: number) => void): Comm
   program
     .command("verify")
     .description("read a backup to its end; exit 0: whole, 2: stored whole, but not decrypted here")
-    .argument("[time...]", 'time of a backup as "list" shows it, or latest', ["latest"])
+    .argument("[time...]", TIME)
     .option("--copy", COPY)
     .option("--identity <file>", IDENTITY)
     .action(async (time: string[], options, command: Command) =>
-      exit(await verify(await open(common(command)), time.join(" "), options)),
+      exit(await verify(await open(common(command)), time.join(" ") || "latest", options)),
     )
     .addHelpText(
       "after",
@@ -306,15 +374,14 @@ function examples(...lines: string[]): string {
 
 function printError(
   error: unknown,
-  { json, debug }: Partial<CommonOptions>,
-  { out, err }: Terminal,
+  { json = false, debug }: Partial<CommonOptions>,
+  terminal: Terminal,
 ): void {
   const known = error instanceof Problem || error instanceof Interrupted;
   const message = messageOf(error);
   const sentence = known ? message : `defect in ${name}: ${message} (--debug shows where)`;
-  // A progress line may still stand there.
-  if (err.isTTY) err.write("\r\u001b[2K");
   const text = debug && error instanceof Error ? (error.stack ?? sentence) : sentence;
-  err.write(`error: ${printable(text)}\n`);
-  if (json) out.write(`${printableJson({ error: sentence }, 2)}\n`);
+  const screen = new Screen(json, terminal);
+  screen.warn(`error: ${text}`);
+  screen.document({ error: sentence });
 }

@@ -10,6 +10,8 @@ const log = (line: string) => console.log(line);
 const program = new Command("sandbox").description(
   "A real world on this machine for the demo and the tests.",
 );
+// Options behind "cli" are those of the product.
+program.enablePositionalOptions();
 
 program
   .command("up")
@@ -40,6 +42,22 @@ program
       }
     }
     if (!up) process.exitCode = 1;
+  });
+
+program
+  .command("cli")
+  .description(
+    "a command of kamal-postgres-backup for the sandbox's stack: npm run sandbox -- cli list",
+  )
+  .argument("<words...>")
+  .allowUnknownOption()
+  .passThroughOptions()
+  .helpOption(false)
+  .action(async (words: string[]) => {
+    // Pulumi's SDK takes a second to load.
+    const { cli } = await import("./commands/cli.ts");
+    // At once: what the stack was opened with leaves timers behind.
+    process.exit(await cli(words));
   });
 
 program

@@ -143,6 +143,14 @@ function parseDefinitions(sql: string, lines: ReadonlyMap<number, string>) {
   return { preamble, items };
 }
 
+/** The same for a server that lacks tablespaces of it, as `pg_restore --no-tablespaces` makes it. */
+export function withoutTablespaces(contents: ArchiveContents): ArchiveContents {
+  const plain = (settings: string) =>
+    settings.replace(/^SET default_tablespace = .*;$/gm, "").trim();
+  const items = contents.items.map((item) => ({ ...item, settings: plain(item.settings) }));
+  return { ...contents, items };
+}
+
 /** What an entry is, for a sentence: `FK CONSTRAINT public.posts posts_uid_fkey`. */
 export function describeItem({ type, schema, name }: ArchiveItem): string {
   return `${type} ${schema === null ? "" : `${schema}.`}${name}`;

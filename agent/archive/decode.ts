@@ -109,11 +109,14 @@ export async function decodeInto(
     readonly stdout?: "pipe" | "inherit";
     /** Called with what the reader prints. */
     readonly onOutput?: (text: string) => void;
+    /** How that is read, as `readText` does. @default "utf8" */
+    readonly outputEncoding?: "utf8" | "latin1";
     /** Why the reader failed, where it prints that too. @default what stands on its standard error */
     readonly failure?: () => string;
   },
 ): Promise<DecodeResult> {
   const { args, env, signal, stdout = "pipe", onBytes, onOutput, failure } = options;
+  const { outputEncoding } = options;
   const programs = start(command, reader, {
     args,
     env,
@@ -123,7 +126,7 @@ export async function decodeInto(
   });
   const stop = () => programs.kill();
   signal.addEventListener("abort", stop, { once: true });
-  const printed = readText(programs.stdout, onOutput ?? (() => {}));
+  const printed = readText(programs.stdout, onOutput ?? (() => {}), outputEncoding);
   const ended = Promise.all([programs.ended, printed]).then(([endings]) => endings);
   ended.catch(() => {});
   try {

@@ -2,9 +2,10 @@ import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
 import { openObject } from "../../storage/s3/download.ts";
 import type { AgentContext } from "../runtime/context.ts";
+import { decodeText, encodingOf, isAscii } from "./archiveText.ts";
 import { type Decoder, decodeInto } from "./decode.ts";
 
-/** Characters. The definitions of 10,000 tables take a tenth of it; more would not fit into the container's memory. */
+/** Bytes. The definitions of 10,000 tables take a tenth of it; more would not fit into the container's memory. */
 const LONGEST_TEXT = 16 * 1024 * 1024;
 const TOO_LONG = new Problem("the text is too long.");
 
@@ -16,6 +17,24 @@ const TOO_LONG = new Problem("the text is too long.");
  * @throws Problem when the object was encrypted with another passphrase, or a byte of its start was changed
  */
 export async function queryToc(
+  context: Pick<AgentContext, "store" | "signal"> & Partial<AgentContext>,
+  key: string,
+  decoder: Decoder,
+  words: readonly string[],
+): Promise<string | undefined> {
+  const text = await print(context, key, decoder, words);
+  if (text === undefined || isAscii(text)) return text;
+  // A list does not say in which encoding it is; the beginning of the SQL does.
+  const encoding =
+    encodingOf(text) ?? encodingOf((await print(context, key, decoder, NO_ENTRY)) ?? "");
+  return decodeText(text, encoding);
+}
+
+/** The archive's settings as SQL, and nothing of what it holds. */
+const NO_ENTRY = ["--file=-", "--use-list=/dev/null"];
+
+/** @returns what pg_restore prints, a byte a character */
+async function print(
   { store, signal, report }: Pick<AgentContext, "store" | "signal"> & Partial<AgentContext>,
   key: string,
   decoder: Decoder,
@@ -29,6 +48,7 @@ export async function queryToc(
       args: words,
       env: process.env,
       signal: AbortSignal.any([signal, enough.signal]),
+      outputEncoding: "latin1",
       onOutput: (piece) => {
         if (text.length + piece.length <= LONGEST_TEXT) text += piece;
         else enough.abort(TOO_LONG);

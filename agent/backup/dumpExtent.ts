@@ -1,4 +1,5 @@
 import type pg from "pg";
+import { onlyOptions } from "../../common/contracts/agentEnvironment/dumpOptions.ts";
 import type { ServerSettings } from "../../common/contracts/agentEnvironment/postgres.ts";
 import type { DumpRecord, TableName } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
@@ -38,13 +39,15 @@ export async function readDumpExtent(
   requireRestorable(settings.dumpOptions, tables, contents);
   const gaps = await findDumpGaps(client, objectsOf(contents));
   const named = (list: readonly Table[]) => list.map(({ schema, name }) => ({ schema, name }));
+  const mayHide = onlyOptions(options, HIDING_OPTIONS).length > 0;
   const tablesLeftOut = tables.filter(({ oid }) => !contents.defined.has(oid));
   return {
     options,
     tablesLeftOut: named(tablesLeftOut),
     dataLeftOut: named(
       tables.filter(
-        ({ oid, rows }) => rows && contents.defined.has(oid) && !contents.filled.has(oid),
+        ({ oid, rows, guarded }) =>
+          rows && contents.defined.has(oid) && (!contents.filled.has(oid) || (mayHide && guarded)),
       ),
     ),
     otherLeftOut:
@@ -67,15 +70,20 @@ function objectsOf({ entries }: DumpContents): DumpedObject[] {
   });
 }
 
-/** The same without the options; the role that they choose is kept. Failing to must not cost the backup. */
+/** Options that choose who looks, and how names are written: they leave nothing out. */
+const KEPT_OPTIONS = new Set(["role", "encoding"]);
+
+/** With it pg_dump leaves out the rows that the role may not see, where it would fail otherwise. */
+const HIDING_OPTIONS = new Set(["enable-row-security"]);
+
+/** The same without the options that leave something out. Failing to must not cost the backup. */
 async function listWhole(
   settings: ServerSettings,
   options: readonly string[],
 ): Promise<DumpContents | Problem> {
-  const at = options.findIndex((word) => /^--role(?:=|$)/.test(word));
-  const role = at < 0 ? [] : options.slice(at, options[at] === "--role" ? at + 2 : at + 1);
+  const dumpOptions = onlyOptions(options, KEPT_OPTIONS).join(" ");
   try {
-    return await listDumpContents({ ...settings, dumpOptions: role.join(" ") }, WHOLE_LOCK_WAIT);
+    return await listDumpContents({ ...settings, dumpOptions }, WHOLE_LOCK_WAIT);
   } catch (error) {
     if (error instanceof Problem) return error;
     throw error;
@@ -86,11 +94,14 @@ interface Table extends TableName {
   readonly oid: number;
   /** A partitioned table has no row of its own. */
   readonly rows: boolean;
+  /** Row security applies to the role, so that it may not see every row. */
+  readonly guarded: boolean;
 }
 
 async function listTables(client: pg.Client): Promise<Table[]> {
   const { rows } = await client.query<Omit<Table, "oid"> & { oid: string }>(
-    `SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS name, c.relkind = 'r' AS rows
+    `SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS name, c.relkind = 'r' AS rows,
+            row_security_active(c.oid) AS guarded
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
        AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'

@@ -51,7 +51,7 @@ export async function uploadDump(
   const tables = countSnapshotRows(client, plan.snapshot.tables, {
     isWanted: () => dumping,
     onUncounted: (failed) => {
-      if (!signal.aborted) report.warn(uncountedTables(failed));
+      if (!signal.aborted) report.warn(uncountedTables(failed, plan.extent));
     },
   });
   tables.catch(() => {});
@@ -115,12 +115,18 @@ function globalsUpload(globals: Globals, { stamp, treatment }: DumpPlan, databas
   };
 }
 
-function uncountedTables(failed: ReadonlyMap<TableRef, string>): string {
+function uncountedTables(
+  failed: ReadonlyMap<TableRef, string>,
+  { dataLeftOut }: DumpPlan["extent"],
+): string {
   const shown = [...failed]
     .slice(0, UNCOUNTED_SHOWN)
     .map(([{ schema, name }, why]) => `${schema}.${name} (${why})`);
+  const isWhole = ![...failed.keys()].some(({ schema, name }) =>
+    dataLeftOut.some((table) => table.schema === schema && table.name === name),
+  );
   const more = failed.size > shown.length ? ` and ${failed.size - shown.length} more` : "";
-  return `not counted, so that a restore cannot compare their rows: ${shown.join(", ")}${more}. The backup has them whole.`;
+  return `not counted, so that a restore cannot compare their rows: ${shown.join(", ")}${more}.${isWhole ? " The backup has them whole." : ""}`;
 }
 
 function uploadProgress({ report }: AgentContext): (bytes: number) => void {

@@ -65,7 +65,7 @@ export function explainConnect(
   }
   if (code === "53300") {
     return new Problem(
-      `PostgreSQL at ${where} has no connection left for the backup: ${message}. Raise max_connections, or close idle connections of the application.`,
+      `PostgreSQL at ${where} has no connection left for the backup: ${message}. Raise max_connections, or the CONNECTION LIMIT of the role or the database, or close idle connections of the application.`,
     );
   }
   if (/^E(CONN|HOST|NET|TIMEDOUT)/.test(code) || /timeout expired|terminated/.test(message)) {

@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import type pg from "pg";
 import type { DatabaseProperties, Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
@@ -13,15 +14,15 @@ import { type Occupant, requireRenamable } from "./checks/occupants.ts";
 import { noteLeftOut, requireWholeBackup } from "./checks/partial.ts";
 import { wayOut } from "./checks/rehearsal.ts";
 import { noteSlots, noteSubscriptions } from "./checks/replication.ts";
-import { requireExtensions } from "./checks/requiredExtensions.ts";
+import { noteOtherVersions, requireExtensions } from "./checks/requiredExtensions.ts";
 import { missingRoles, missingRolesProblem, readRoles } from "./checks/requiredRoles.ts";
-import { quoted, requirementsOf, rolesNamedIn } from "./checks/requirements.ts";
+import { quoted, type Requirements, requirementsOf, rolesNamedIn } from "./checks/requirements.ts";
 import { requireRights } from "./checks/rights.ts";
 import { requireFreeSpace } from "./checks/space.ts";
 import { requireVersions } from "./checks/versions.ts";
 import { type Choice, chooseFor, type RestoreRequest } from "./choice.ts";
 import { freeName } from "./databaseProperties.ts";
-import { EVERYTHING, type Selection, select } from "./load/selection.ts";
+import { EVERYTHING, rowsElsewhere, type Selection, select } from "./load/selection.ts";
 import { defaultTablespace } from "./newDatabase.ts";
 import { NotRestored } from "./notRestored.ts";
 import { planProperties } from "./properties/plannedProperties.ts";
@@ -126,6 +127,8 @@ export async function makePlan(
         ? null
         : model.tablespace,
     replaced: live === null ? null : { name: finalName, owner: live.owner },
+    // Beside the one that holds the lock: what compares, ANALYZE, pg_dump and a look at the server; or pg_restore's jobs and the look.
+    connections: Math.max(5, request.scratch === undefined ? 0 : availableParallelism() + 3),
   });
   const selection = await selectionFor(context, maintenance, contents, {
     request,
@@ -246,6 +249,13 @@ async function selectionFor(
   const missing = await missingRoles(maintenance, needs, { planned });
   const inBackup = (manifest?.globals ?? null) !== null;
   const leftOut = new Set(selection.leftOut);
+  for (const { id, table } of rowsElsewhere(contents)) {
+    if (leftOut.has(id)) continue;
+    leftOut.add(id);
+    notRestored.add(
+      `the rows of the foreign table ${table}, which a restore would write to its server`,
+    );
+  }
   if (ownership !== null) {
     const { role } = ownership;
     notRestored.add(
@@ -265,5 +275,27 @@ async function selectionFor(
     throw missingRolesProblem(missing, { inBackup });
   }
   if (keepGoing !== true) await requireExtensions(maintenance, needs);
-  return { ...selection, leftOut };
+  await noteOtherVersions(maintenance, { manifest, needs, notRestored });
+  return {
+    ...selection,
+    leftOut,
+    tablespaces: await hasTablespaces(maintenance, needs, notRestored),
+  };
+}
+
+/** Whether the server has every tablespace that the archive names. Notes those that it lacks. */
+async function hasTablespaces(
+  maintenance: pg.Client,
+  { tablespaces }: Requirements,
+  notRestored: NotRestored,
+): Promise<boolean> {
+  const { rows } = await maintenance.query<{ name: string }>(
+    "SELECT name FROM unnest($1::text[]) AS name WHERE name NOT IN (SELECT spcname FROM pg_tablespace) ORDER BY 1",
+    [[...tablespaces]],
+  );
+  if (rows.length === 0) return true;
+  notRestored.add(
+    `the tablespaces of tables and indexes, which lie where the database does: this server has none that is called ${quoted(rows.map(({ name }) => name))}`,
+  );
+  return false;
 }

@@ -171,10 +171,15 @@ export async function* chunksOf(output: Readable): AsyncGenerator<Buffer> {
 
 /**
  * Reads a program's output as text, also when nobody wants it: a full pipe would block the program.
+ * @param encoding `latin1`: a byte a character, for what may be in any encoding
  * @returns settles when the last piece has been handed over, or the output was cut off; the program's own end may come earlier
  */
-export function readText(output: Readable, onText: (text: string) => void): Promise<void> {
-  output.setEncoding("utf8").on("data", onText);
+export function readText(
+  output: Readable,
+  onText: (text: string) => void,
+  encoding: "utf8" | "latin1" = "utf8",
+): Promise<void> {
+  output.setEncoding(encoding).on("data", onText);
   return new Promise((resolve) => output.once("close", () => resolve()));
 }
 

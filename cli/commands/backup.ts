@@ -1,10 +1,12 @@
 import { partialText } from "../../common/contracts/leftOut.ts";
 import { type Manifest, totalRows } from "../../common/contracts/manifest.ts";
 import { formatBytes } from "../../common/format.ts";
+import { countingBackups } from "../../storage/catalogue/countingBackups.ts";
 import { runAgent } from "../session/agentCall.ts";
 import { databaseArguments } from "../session/databases.ts";
 import type { Session } from "../session/session.ts";
 import { formatDuration, formatRate, formatStamp, plural } from "../terminal/format.ts";
+import { describeProgress } from "../terminal/progress.ts";
 import { paint } from "../terminal/render.ts";
 import type { Screen } from "../terminal/screen.ts";
 
@@ -29,17 +31,14 @@ export async function backup(session: Session, options: BackupOptions): Promise<
     const bucket = backup.copy?.location.bucket ?? "";
     for (const one of copies) printStored(screen, "Copied", one, bucket);
   };
+  let expected: number | undefined;
+  const asked = one && !screen.json ? lastSize(session) : Promise.resolve(undefined);
+  asked.then((bytes) => {
+    expected = bytes;
+  });
   const running = runAgent(container, args, "backup", {
     onStderrLine: (line) => screen.warn(line),
-    onProgress: (event) => {
-      const bytes = event.bytes ?? 0;
-      const parts = [
-        formatBytes(bytes),
-        formatRate(bytes, event.elapsedMs),
-        formatDuration(event.elapsedMs),
-      ];
-      screen.progress(`  ${event.step}   ${parts.filter(Boolean).join("   ")}`);
-    },
+    onProgress: (event) => screen.progress(describeProgress(event, expected)),
     onCopied: ({ manifest }) => {
       if (manifest.suspect === null) copies.push(manifest);
     },
@@ -50,11 +49,16 @@ export async function backup(session: Session, options: BackupOptions): Promise<
       }
     },
   });
-  await running.catch((error: unknown) => {
+  try {
+    await running;
+  } catch (error) {
     // Of several databases or places some may have failed; what is complete is complete.
     if (!one || backup.copy !== undefined) show();
     throw error;
-  });
+  } finally {
+    // Nothing of it outlives the command.
+    await asked;
+  }
   show();
   const [first] = manifests;
   screen.document({
@@ -65,6 +69,19 @@ export async function backup(session: Session, options: BackupOptions): Promise<
     ...(manifests.length > 1 && { manifests }),
     ...(backup.copy !== undefined && { copies }),
   });
+}
+
+/** Of the newest whole backup, as an estimate of how large the next one gets; undefined where nobody says it. */
+async function lastSize({ backup, container }: Session): Promise<number | undefined> {
+  try {
+    const args = ["list", ...databaseArguments(backup)];
+    const { backups } = await runAgent(container, args, "list");
+    const ours = backups.filter(({ database }) => database === backup.database);
+    return countingBackups(ours).find(({ kind }) => kind === "ours")?.bytes;
+  } catch {
+    // The backup itself says what is wrong.
+    return undefined;
+  }
 }
 
 function printStored(screen: Screen, what: string, manifest: Manifest, bucket: string): void {

@@ -7,11 +7,12 @@ import { forCopy } from "../session/copy.ts";
 import { describeDatabases, isOneOfSeveral } from "../session/databases.ts";
 import type { Session } from "../session/session.ts";
 import { type Difference, findDifferences } from "../stack/differences.ts";
+import { healingCommand } from "../stack/project.ts";
 import { previewRefresh, type StackChoice } from "../stack/pulumi.ts";
 import { EXIT } from "../terminal/exitCodes.ts";
 import { formatAge, plural, stampTime } from "../terminal/format.ts";
 import { describeUploads, readActivity } from "./activity.ts";
-import { type DriftReport, renderReport, writeJobSummary } from "./driftReport.ts";
+import { type DriftReport, printReport, writeJobSummary } from "./driftReport.ts";
 
 /**
  * Compares reality with what was declared: cloud and host through the Pulumi engine, data through the agent or, where it
@@ -21,13 +22,17 @@ import { type DriftReport, renderReport, writeJobSummary } from "./driftReport.t
  */
 export async function drift(session: Session, stack: StackChoice): Promise<number> {
   const { screen } = session;
-  screen.progress("  reading every resource of the stack");
-  const refreshed = findDifferences(await previewRefresh(stack), session.container.up);
+  screen.waiting("reading every resource of the stack");
+  const refreshed = findDifferences(
+    await previewRefresh(stack),
+    healingCommand(stack.cwd),
+    session.container.up,
+  );
   const [unseen] = refreshed.notChecked.filter(({ failed }) => failed);
   if (unseen !== undefined && refreshed.differences.length === 0) {
     throw new Problem(`the check could not be made: ${unseen.subject}: ${unseen.reason}`);
   }
-  screen.progress("  reading the backups");
+  screen.waiting("reading the backups");
   const backups = await judgeBackups(session, stack, refreshed.differences);
   const copy = forCopy(session);
   const known = [...refreshed.differences, ...backups.differences];
@@ -36,7 +41,12 @@ export async function drift(session: Session, stack: StackChoice): Promise<numbe
   // They cost money and no listing of objects shows them, but a backup drops them: nothing that was declared differs.
   const activity = backups.source === "container" ? await readActivity(session) : undefined;
   const report: DriftReport = {
-    differences: [...known, ...health.differences, ...(copies?.differences ?? [])],
+    differences: [
+      ...refreshed.differences,
+      ...health.differences,
+      ...backups.differences,
+      ...(copies?.differences ?? []),
+    ],
     notChecked: [...refreshed.notChecked, ...health.notChecked],
     notes: [
       ...backups.notes,
@@ -49,7 +59,7 @@ export async function drift(session: Session, stack: StackChoice): Promise<numbe
           ]),
     ],
   };
-  for (const line of renderReport(report)) screen.line(line);
+  printReport(screen, report);
   await writeJobSummary(describeDatabases(session), report);
   const { differences, notChecked, notes } = report;
   const seen = { backups: backups.source, ...(copies && { copies: copies.source }) };

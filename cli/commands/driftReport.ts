@@ -1,7 +1,8 @@
 import { appendFile } from "node:fs/promises";
 import type { Difference, NotChecked } from "../stack/differences.ts";
 import { plural } from "../terminal/format.ts";
-import { paint, renderMarkdown, renderTable } from "../terminal/render.ts";
+import { paint, renderMarkdown } from "../terminal/render.ts";
+import type { Screen } from "../terminal/screen.ts";
 
 /** What `drift` has found. */
 export interface DriftReport {
@@ -11,8 +12,8 @@ export interface DriftReport {
   readonly notes: readonly string[];
 }
 
-/** The rows, the notes and the count. */
-export function renderReport({ differences, notChecked, notes }: DriftReport): string[] {
+/** Prints the rows, the notes and the count. */
+export function printReport(screen: Screen, { differences, notChecked, notes }: DriftReport): void {
   const rows = differences.map(({ plane, subject, declared, found, remedy }) => [
     plane,
     subject,
@@ -20,14 +21,14 @@ export function renderReport({ differences, notChecked, notes }: DriftReport): s
     paint.bad(plane === "data" ? found : `found ${found}`),
     paint.faint(remedy),
   ]);
-  return [
-    ...renderTable([{}, {}, {}, {}, {}], rows),
-    ...notChecked.map((one) => paint.uncertain(describeUnchecked(one))),
-    ...notes.map((note) => `note: ${note}`),
+  screen.table([{}, { heads: true }, {}, {}, {}], rows);
+  for (const one of notChecked) screen.line(paint.uncertain(describeUnchecked(one)));
+  for (const note of notes) screen.line(`note: ${note}`);
+  screen.line(
     differences.length > 0
       ? paint.bad(plural(differences.length, "difference"))
       : paint.good(verdict(notChecked)),
-  ];
+  );
 }
 
 function describeUnchecked({ subject, reason }: NotChecked): string {

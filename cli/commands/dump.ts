@@ -58,13 +58,14 @@ export async function dump(opened: Session, wanted: string, options: DumpOptions
     ...(options.acceptOrigin ? ["--accept-origin"] : []),
     ...identity.args,
   ];
+  screen.waiting("writing");
   const started = performance.now();
   let reading: ProgressEvent | undefined;
   const sql = new Counter(terminal.out, (bytes) => {
     const elapsedMs = performance.now() - started;
     const parts = [formatBytes(bytes), formatRate(bytes, elapsedMs), formatDuration(elapsedMs)];
-    const read = reading === undefined ? [] : [describeProgress(reading)];
-    screen.progress(`  ${["written", ...parts, ...read].filter(Boolean).join("   ")}`);
+    const read = reading === undefined ? [] : [describeProgress(reading).join(" ")];
+    screen.progress(["writing", ...parts, ...read]);
   });
   try {
     const { elapsedMs } = await runAgent(container, args, "dumped", {

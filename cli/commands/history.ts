@@ -2,7 +2,8 @@ import type { RestoreRecord } from "../../common/contracts/restoreRecord.ts";
 import { runAgent } from "../session/agentCall.ts";
 import type { Session } from "../session/session.ts";
 import { formatDuration } from "../terminal/format.ts";
-import { paint, renderTable } from "../terminal/render.ts";
+import { paint } from "../terminal/render.ts";
+import type { Screen } from "../terminal/screen.ts";
 
 /** Shows what was restored and undone, or tried, newest first. */
 export async function history({ container, screen }: Session): Promise<void> {
@@ -14,37 +15,28 @@ export async function history({ container, screen }: Session): Promise<void> {
       "Nothing was restored or undone yet, or the bucket's rules have expired its records.",
     );
   }
-  for (const line of renderHistory(records)) screen.line(line);
+  printHistory(screen, records);
   screen.document({ host: container.host, records });
 }
 
-/** A table; why a try failed stands below its row. */
-export function renderHistory(records: readonly RestoreRecord[]): string[] {
-  if (records.length === 0) return [];
+/** Why a try failed stands below its row. */
+function printHistory(screen: Screen, records: readonly RestoreRecord[]): void {
   const columns = [
     { title: "begun (UTC)" },
-    { title: "what" },
-    { title: "database" },
+    { title: "what", heads: true },
+    { title: "database", heads: true },
     { title: "from" },
     { title: "took", align: "right" },
     { title: "result" },
   ] as const;
-  const [titles = "", ...rows] = renderTable(
-    columns,
-    records.map((record) => [
-      record.startedAt.slice(0, 19).replace("T", " "),
-      record.action,
-      record.database,
-      record.from.replace(/(?<=\d)T(?=\d\d:)/, " "),
-      formatDuration(record.elapsedMs),
-      (record.result === "done" ? paint.good : paint.bad)(record.result),
-    ]),
-  );
-  return [
-    titles,
-    ...records.flatMap(({ error }, index) => [
-      rows[index] ?? "",
-      ...(error === null ? [] : [`  ${error}`]),
-    ]),
-  ];
+  const rows = records.map((record) => [
+    record.startedAt.slice(0, 19).replace("T", " "),
+    record.action,
+    record.database,
+    record.from.replace(/(?<=\d)T(?=\d\d:)/, " "),
+    formatDuration(record.elapsedMs),
+    (record.result === "done" ? paint.good : paint.bad)(record.result),
+  ]);
+  if (rows.length === 0) return;
+  screen.table(columns, rows, { notes: records.map(({ error }) => error ?? undefined) });
 }

@@ -5,7 +5,8 @@ import { runAgent } from "../session/agentCall.ts";
 import type { Session } from "../session/session.ts";
 import { confirm, requireTerminal } from "../terminal/confirm.ts";
 import { formatAge, stampTime } from "../terminal/format.ts";
-import { paint, renderTable } from "../terminal/render.ts";
+import { paint } from "../terminal/render.ts";
+import type { Screen } from "../terminal/screen.ts";
 
 export interface KeptOptions {
   /** Drops this one. */
@@ -31,10 +32,10 @@ export async function kept(session: Session, options: KeptOptions): Promise<void
   if (options.drop !== undefined) return dropOne(session, options.drop, databases, options.yes);
   const now = Date.now();
   if (databases.length === 0) screen.line(`No restore has left a database on ${container.host}.`);
-  for (const line of renderKept(databases, now)) screen.line(line);
-  for (const { undo } of databases) {
-    if (undo !== null) screen.line(`  to swap back:  ${session.commandLine(undo)}`);
-  }
+  printKept(screen, databases, now);
+  const ways = databases.flatMap(({ undo }) => (undo === null ? [] : [session.commandLine(undo)]));
+  if (ways.length > 0) screen.line("To swap one back:");
+  for (const way of ways) screen.exactLine(`  ${way}`);
   screen.document({
     host: container.host,
     databases: databases.map((one) => ({
@@ -72,8 +73,9 @@ async function dropOne(
   screen.document({ ...dropped, host: container.host });
 }
 
-/** A table: name, size, age, what it is. */
-export function renderKept(databases: readonly KeptDatabase[], now: number): string[] {
+/** Name, size, age, what it is. */
+function printKept(screen: Screen, databases: readonly KeptDatabase[], now: number): void {
+  if (databases.length === 0) return;
   const rows = databases.map((one) => [
     one.name,
     sizeOf(one),
@@ -86,7 +88,7 @@ export function renderKept(databases: readonly KeptDatabase[], now: number): str
     { title: "age", align: "right" },
     { title: "what it is" },
   ] as const;
-  return rows.length === 0 ? [] : renderTable(columns, rows);
+  screen.table(columns, rows);
 }
 
 function sizeOf({ bytes }: { readonly bytes: number | null }): string {

@@ -16,7 +16,8 @@ import type { Session } from "../session/session.ts";
 import type { StackChoice } from "../stack/pulumi.ts";
 import { EXIT } from "../terminal/exitCodes.ts";
 import { ageHours, formatCount, formatStamp, plural } from "../terminal/format.ts";
-import { type Column, paint, renderTable } from "../terminal/render.ts";
+import { type Column, paint } from "../terminal/render.ts";
+import type { Screen } from "../terminal/screen.ts";
 
 /** Rows shown without `--all`; the agent reads the manifests of as many. */
 const shown = 50;
@@ -55,7 +56,7 @@ export async function list(
   if (lastFailure !== undefined) screen.line(paint.bad(`The last backup failed: ${lastFailure}`));
   const visible = options.all ? entries : entries.slice(0, shown);
   if (visible.length > 0) screen.line();
-  for (const line of renderBackups(backup, visible)) screen.line(`  ${line}`);
+  printBackups(screen, backup, visible);
   const hidden = entries.length - visible.length;
   if (hidden > 0) screen.line(`  ${plural(hidden, "older backup")}: list --all`);
   screen.document({
@@ -72,6 +73,7 @@ export async function list(
       state: stateOf(entry),
       key: entry.key,
       bytes: entry.bytes,
+      ...(entry.deploys && { deploys: entry.deploys.map(({ revision }) => revision) }),
       ...(backup.retentionDays !== undefined && { keptUntil: keptUntil(backup, entry) }),
       manifest: entry.manifest ?? null,
     })),
@@ -95,20 +97,21 @@ async function runningSince(
   }
 }
 
-/** The table; `kept until` only where the bucket's rules are declared here. */
-export function renderBackups(backup: BackupOutputs, entries: readonly Entry[]): string[] {
-  if (entries.length === 0) return [];
+/**
+ * `kept until` only where the bucket's rules are declared here. Why a suspect one is suspect, what a partial one lacks, stands
+ * below it.
+ */
+function printBackups(screen: Screen, backup: BackupOutputs, entries: readonly Entry[]): void {
+  if (entries.length === 0) return;
   const { retentionDays } = backup;
   const columns: Column[] = [
     { title: "taken (UTC)" },
     { title: "size", align: "right" },
-    { title: "database", align: "right" },
-    { title: "tables", align: "right" },
-    { title: "rows", align: "right" },
+    { title: "database", align: "right", givesWay: 2 },
+    { title: "tables", align: "right", givesWay: 1 },
+    { title: "rows", align: "right", givesWay: 4 },
     { title: "state" },
-    ...(retentionDays === undefined ? [] : [{ title: "kept until" }]),
-    // Why a suspect one is suspect, what a partial one lacks; a column without a title.
-    { title: "" },
+    ...(retentionDays === undefined ? [] : [{ title: "kept until", givesWay: 3 }]),
   ];
   const rows = entries.map((entry) => {
     const { manifest } = entry;
@@ -120,10 +123,20 @@ export function renderBackups(backup: BackupOutputs, entries: readonly Entry[]):
       manifest ? formatCount(totalRows(manifest)) : "",
       paintState(stateOf(entry)),
       ...(retentionDays === undefined ? [] : [keptUntil(backup, entry)]),
-      manifest ? remarksOn(manifest) : "",
     ];
   });
-  return renderTable(columns, rows);
+  const notes = entries.map((entry) => {
+    const remarks = entry.manifest ? remarksOn(entry.manifest) : "";
+    return [remarks, ...deploysOf(entry)].filter(Boolean).join("; ") || undefined;
+  });
+  screen.table(columns, rows, { indent: 2, notes });
+}
+
+/** A commit's 40 letters are cut to 12, which restore --before-deploy takes too. */
+function deploysOf({ deploys = [] }: Entry): string[] {
+  return deploys.map(
+    ({ revision }) => `before deploy ${revision.replace(/^([0-9a-f]{12})[0-9a-f]{28}\b/, "$1")}`,
+  );
 }
 
 function paintState(state: State): string {

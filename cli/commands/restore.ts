@@ -24,7 +24,7 @@ import { confirm, requireTerminal } from "../terminal/confirm.ts";
 import { EXIT } from "../terminal/exitCodes.ts";
 import { formatDuration, formatStamp, plural } from "../terminal/format.ts";
 import { restoreLine } from "../terminal/progress.ts";
-import { paint, renderTable } from "../terminal/render.ts";
+import { paint } from "../terminal/render.ts";
 import type { Screen } from "../terminal/screen.ts";
 
 export interface RestoreOptions extends CopyOption {
@@ -32,6 +32,8 @@ export interface RestoreOptions extends CopyOption {
   readonly into?: string;
   /** With `latest`: the newest backup that was taken at this time or before it. */
   readonly notAfter?: string;
+  /** The backup before the deploy of this revision, or of the one that begins so. */
+  readonly beforeDeploy?: string;
   /** File with the private key, as `age-keygen` writes it. */
   readonly identity?: string;
   /** Makes the roles that the server lacks. @default false */
@@ -77,7 +79,12 @@ export async function restore(
   const session = chooseBucket(await forOneDatabase(opened), options);
   const { backup, container, screen } = session;
   const { database } = backup;
-  const { into } = options;
+  const { into, notAfter, beforeDeploy } = options;
+  if (beforeDeploy !== undefined && (wanted !== "latest" || notAfter !== undefined)) {
+    throw new Problem(
+      `--before-deploy ${beforeDeploy} chooses the backup by itself. Leave ${notAfter === undefined ? wanted : "--not-after"} out.`,
+    );
+  }
   if (into === database) {
     throw new Problem(
       `--into ${into} is the live database. Leave --into away to replace it, or name a new database.`,
@@ -91,11 +98,10 @@ export async function restore(
   const ask = !options.yes && !options.dryRun;
   if (ask) requireTerminal(screen, "restore asks before it replaces a database");
   const identity = await readIdentity(options.identity);
-  const { notAfter } = options;
   const { entries, unchecked } = options.dryRun
     ? await listForDryRun(session, stack)
     : { entries: await listByAgent(session) };
-  const entry = selectBackup(session, entries, { wanted, notAfter });
+  const entry = selectBackup(session, entries, { wanted, notAfter, beforeDeploy });
   const plan = describePlan(database, container.host, entry, into);
   if (!ask) for (const line of plan) screen.line(line);
   if (unchecked !== undefined) return reportUnchecked(session, entry, unchecked);
@@ -118,7 +124,7 @@ export async function restore(
   const line = restoreLine();
   const call = {
     ...identity.call,
-    onProgress: (event: ProgressEvent) => screen.progress(`  ${line(event)}`),
+    onProgress: (event: ProgressEvent) => screen.progress(line(event)),
     onStderrLine: (line: string) => {
       // The questions and the result have all of them.
       if (!line.startsWith("Not restored: ")) screen.warn(line);
@@ -139,8 +145,11 @@ export async function restore(
     onQuestion,
   );
   const undo = restored.undo === null ? null : session.commandLine(restored.undo);
-  for (const line of describeResult(entry, restored)) screen.line(line);
-  if (undo !== null) screen.line(`To swap back: ${undo}`);
+  printResult(screen, entry, restored);
+  if (undo !== null) {
+    screen.line("To swap back:");
+    screen.exactLine(`  ${undo}`);
+  }
   const { event: _, ...result } = restored;
   screen.document({ ...result, host: container.host, key: entry.key, undo });
   return isIncomplete(restored) ? EXIT.lessThanWhole : 0;
@@ -292,7 +301,7 @@ function describeOriginProblem({ originProblem }: Entry): string {
 }
 
 /** The finished steps, and the sentence that the restore is done. */
-export function describeResult(entry: Entry, restored: RestoredEvent): string[] {
+function printResult(screen: Screen, entry: Entry, restored: RestoredEvent): void {
   const { compared, previous } = restored;
   const partial = entry.manifest ? partialText(entry.manifest) : null;
   const tables = plural(restored.tables, "table");
@@ -310,15 +319,17 @@ export function describeResult(entry: Entry, restored: RestoredEvent): string[] 
       : [["read and restored", `${size}; without a manifest there is nothing to compare with`]]),
     ...(previous === null ? [] : [["swapped", `the previous database is kept as ${previous}`]]),
   ];
-  return [
-    ...renderTable([{}, {}], steps).map((line) => `  ${line}`),
-    ...restored.failed.map(
-      ({ entry: failed, error, outcome }) =>
-        `${paint.bad("Failed")}: ${failed} (${error})${outcomeText(outcome)}`,
-    ),
-    `${isIncomplete(restored) ? paint.uncertain("Restored what could be loaded into") : paint.good("Restored")} ${restored.database} from ${formatStamp(restored.from)} UTC in ${formatDuration(restored.elapsedMs)}.`,
-    ...restored.notRestored.map((item) => `${paint.bad("Not restored")}: ${item}`),
-  ];
+  screen.table([{}, {}], steps, { indent: 2 });
+  for (const { entry: failed, error, outcome } of restored.failed) {
+    screen.line(`${paint.bad("Failed")}: ${failed} (${error})${outcomeText(outcome)}`);
+  }
+  const done = isIncomplete(restored)
+    ? paint.uncertain("Restored what could be loaded into")
+    : paint.good("Restored");
+  screen.line(
+    `${done} ${restored.database} from ${formatStamp(restored.from)} UTC in ${formatDuration(restored.elapsedMs)}.`,
+  );
+  for (const item of restored.notRestored) screen.line(`${paint.bad("Not restored")}: ${item}`);
 }
 
 function comparisonOf({ differences }: RestoredEvent, partial: boolean): string {
@@ -331,9 +342,8 @@ function comparisonOf({ differences }: RestoredEvent, partial: boolean): string 
 }
 
 /** What a dry run has found. */
-export function describePlanned({ previous, roles, notRestored }: PlannedEvent): string[] {
+export function describePlanned({ roles, notRestored }: PlannedEvent): string[] {
   return [
-    ...(previous === null ? [] : [`The current database would be kept as ${previous}.`]),
     ...(roles.length === 0 ? [] : [`Roles that would be made: ${roles.join(", ")}.`]),
     ...notRestored.map((item) => `Would not be restored: ${item}`),
     `${paint.good("Dry run")}: every check has passed, and nothing was changed.`,

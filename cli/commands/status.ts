@@ -10,7 +10,7 @@ import type { Databases, Session } from "../session/session.ts";
 import type { StackChoice } from "../stack/pulumi.ts";
 import { EXIT } from "../terminal/exitCodes.ts";
 import { formatStamp } from "../terminal/format.ts";
-import { paint, renderTable } from "../terminal/render.ts";
+import { paint } from "../terminal/render.ts";
 import { describeActivity, readActivity } from "./activity.ts";
 
 /**
@@ -55,7 +55,7 @@ export async function status(session: Session, stack: StackChoice): Promise<numb
   const rows = [
     ["container", `${container.name} on ${container.host}`],
     ...(inspected ? describeState(state, container.up) : [["state", paint.bad("not known")]]),
-    ["image", (inspected && state.image) || backup.image],
+    ["image", shortDigest((inspected && state.image) || backup.image)],
     ["schedule", backup.schedule.includes("TZ=") ? backup.schedule : `${backup.schedule} (UTC)`],
     ...judged.flatMap(describe("backup")),
     ...copies.flatMap(describe("copy")),
@@ -72,7 +72,7 @@ export async function status(session: Session, stack: StackChoice): Promise<numb
   const { bucket, prefix } = backup.location;
   screen.line(`${paint.strong(names)}   s3://${bucket}/${prefix}`);
   screen.line();
-  for (const line of renderTable([{}, {}], rows)) screen.line(`  ${line}`);
+  screen.table([{}, {}], rows, { indent: 2 });
   if (error !== undefined) screen.warn(`error: ${error.message}`);
   const documents = (all: readonly DatabaseFreshness[]) =>
     all.map((one) => ({ database: one.database, ...documentOf(one) }));
@@ -106,6 +106,11 @@ export async function status(session: Session, stack: StackChoice): Promise<numb
     ({ source, withinRpo }) => source !== null && !withinRpo,
   );
   return late || !inspected || !isFit(state) ? EXIT.badNews : EXIT.well;
+}
+
+/** The whole digest is in the document. */
+function shortDigest(image: string): string {
+  return image.replace(/(?<=@sha256:[0-9a-f]{12})[0-9a-f]+$/, "…");
 }
 
 function isFit({ running, health }: ContainerState): boolean {

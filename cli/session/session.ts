@@ -52,6 +52,7 @@ export interface Session {
  * @throws Problem when the stack publishes no backup, or the choice is not clear
  */
 export async function openSession(options: CommonOptions, screen: Screen): Promise<Session> {
+  if (options.outputs === undefined) screen.waiting("asking Pulumi for the stack's outputs");
   const backup = chooseNamed(findBackups(await readOutputs(options)), options.name);
   const host = backup.hosts.find(({ host }) => options.host === undefined || host === options.host);
   if (host === undefined) {
@@ -60,6 +61,7 @@ export async function openSession(options: CommonOptions, screen: Screen): Promi
     );
   }
   const databases = chooseDatabases(backup, options.database);
+  screen.waiting(`asking ${host.host}`);
   const [first = backup.database] = databases === null ? [] : databases;
   return {
     backup: { ...backup, database: first },

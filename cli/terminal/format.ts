@@ -31,6 +31,13 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(whole / hour)} h ${Math.floor((whole % hour) / minute)} min`;
 }
 
+/** How long the rest takes at the rate so far: `28 s`; empty where the time is too short to tell. */
+export function formatLeft(done: number, total: number, elapsedMs: number): string {
+  if (elapsedMs < second || done <= 0) return "";
+  const left = Math.max(0, (elapsedMs / done) * (total - done));
+  return left < minute ? `${Math.ceil(left / second)} s` : formatDuration(left);
+}
+
 /** How old something is, rounded down: `45 s`, `12 min`, `31 h`, `4 d`. Hours up to three days, as an RPO is given in hours. */
 export function formatAge(ms: number): string {
   const age = Math.max(0, ms);

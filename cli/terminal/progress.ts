@@ -1,22 +1,36 @@
 import type { ProgressEvent } from "../../common/contracts/agentEvents.ts";
 import { formatBytes } from "../../common/format.ts";
-import { formatCount, formatDuration, formatRate, plural } from "./format.ts";
+import { formatCount, formatDuration, formatLeft, formatRate, plural } from "./format.ts";
 import { renderBar } from "./render.ts";
 
 const WORDS: Readonly<Record<string, string>> = {
+  upload: "uploading",
   download: "reading",
   restore: "restoring",
   compare: "comparing",
 };
 
-/** One line of progress. */
-export function describeProgress(event: ProgressEvent): string {
+/**
+ * One step, in the parts that `Screen.progress` takes.
+ * @param expected of the bytes, where the event does not know their total: those of the last one of its kind
+ */
+export function describeProgress(event: ProgressEvent, expected?: number): string[] {
   const { step, elapsedMs } = event;
-  const what =
-    step === "restore" && event.done !== undefined
-      ? [restoredTables(event)]
-      : [WORDS[step] ?? step, ...amount(event)];
-  return [...what, formatDuration(elapsedMs)].filter(Boolean).join("   ");
+  const word = WORDS[step] ?? step;
+  if (step === "restore" && event.done !== undefined) {
+    const { done, total, table } = event;
+    return [
+      word,
+      `${tables(done, total)} filled`,
+      formatDuration(elapsedMs),
+      table === undefined ? "" : `(${table})`,
+    ];
+  }
+  if (event.done !== undefined)
+    return [word, tables(event.done, event.total), formatDuration(elapsedMs)];
+  return event.bytes === undefined
+    ? [word, formatDuration(elapsedMs)]
+    : [word, ...amount(event, event.bytes, expected)];
 }
 
 /**
@@ -24,7 +38,7 @@ export function describeProgress(event: ProgressEvent): string {
  * would jump otherwise.
  * @returns to be called with each event
  */
-export function restoreLine(): (event: ProgressEvent) => string {
+export function restoreLine(): (event: ProgressEvent) => string[] {
   let read: ProgressEvent | undefined;
   let filled: ProgressEvent | undefined;
   return (event) => {
@@ -35,13 +49,9 @@ export function restoreLine(): (event: ProgressEvent) => string {
     }
     const { bytes = 0, total = 0 } = read;
     if (bytes >= total) return describeProgress({ ...filled, elapsedMs: event.elapsedMs });
-    return [restoredTables(filled), describeProgress(read)].join("   ");
+    const [, done = "", , table = ""] = describeProgress(filled);
+    return [...describeProgress(read), done, table];
   };
-}
-
-function restoredTables({ done = 0, total, table }: ProgressEvent): string {
-  const name = table === undefined ? "" : ` (${table})`;
-  return `restored ${tables(done, total)}${name}`;
 }
 
 function tables(done: number, total: number | undefined): string {
@@ -50,9 +60,26 @@ function tables(done: number, total: number | undefined): string {
     : `${formatCount(done)} of ${plural(total, "table")}`;
 }
 
-function amount({ bytes, total, done, elapsedMs }: ProgressEvent): string[] {
-  if (done !== undefined) return [tables(done, total)];
-  if (bytes === undefined) return [];
-  const bar = total === undefined ? "" : renderBar(bytes, total);
-  return [formatBytes(bytes), bar, formatRate(bytes, elapsedMs)];
+/** Share, rate and time left, then a bar. Of an expectation they are only about right, and past it they say nothing. */
+function amount(
+  { total, elapsedMs }: ProgressEvent,
+  bytes: number,
+  expected: number | undefined,
+): string[] {
+  const rate = formatRate(bytes, elapsedMs);
+  const elapsed = formatDuration(elapsedMs);
+  const whole = total ?? expected;
+  if (whole === undefined || whole === 0 || (total === undefined && bytes >= whole)) {
+    return [formatBytes(bytes), rate, elapsed];
+  }
+  const about = total === undefined ? "about " : "";
+  const share = `${about}${Math.floor((bytes / whole) * 100)} %`;
+  const left = formatLeft(bytes, whole, elapsedMs);
+  return [
+    total === undefined ? formatBytes(bytes) : `${formatBytes(bytes)} of ${formatBytes(whole)}`,
+    share,
+    rate,
+    left === "" ? elapsed : `${about}${left} left`,
+    renderBar(bytes, whole),
+  ];
 }

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { PassThrough, Writable } from "node:stream";
 import type { TestContext } from "node:test";
+import { Screen } from "../../cli/terminal/screen.ts";
 import type { Entry } from "../../common/contracts/agentEvents.ts";
 import { inspected, outputs } from "./factories.ts";
 
@@ -75,6 +76,7 @@ done
 case "$1 $2" in
   "stack output") answer=outputs; cat "$here/outputs.out";;
   "stack export") answer=state; cat "$here/state.out";;
+  "config set") answer=state; { cat; echo; } >> "$here/config.in";;
   refresh*) answer=refresh; cat "$here/refresh.out" > "$log";;
 esac
 cat "$here/$answer.err" >&2
@@ -87,6 +89,8 @@ exit "$(cat "$here/$answer.code")"
  */
 export class Outside {
   readonly folder: string;
+  /** Of the terminal that a command writes to; undefined: it writes to none. */
+  columns: number | undefined;
 
   private constructor(folder: string) {
     this.folder = folder;
@@ -196,6 +200,7 @@ export class Outside {
     const { runCommandLine } = await import("../../cli/program.ts");
     const before = { cwd: process.cwd(), env: { ...process.env } };
     const input = Object.assign(new PassThrough(), { isTTY: answers.length > 0 });
+    const terminal = this.columns !== undefined && { isTTY: true, columns: this.columns };
     // What is typed before the question is there is dropped; with each key it is drawn again.
     let asked = 0;
     let planned = 0;
@@ -206,7 +211,8 @@ export class Outside {
       asked += 1;
       if (answer !== undefined) setImmediate(() => input.write(answer));
     };
-    const [out, err] = [new Text(), new Text(ask)];
+    const out = Object.assign(new Text(), terminal);
+    const err = Object.assign(new Text(ask), terminal);
     try {
       process.chdir(this.folder);
       setEnvironment(this.environment(env));
@@ -235,8 +241,16 @@ function setEnvironment(variables: NodeJS.ProcessEnv): void {
   Object.assign(process.env, variables);
 }
 
+/** What a screen writes, as lines. */
+export function printed(use: (screen: Screen) => void, columns?: number): string[] {
+  const [out, err] = [new Text(), new Text()];
+  const terminal = columns === undefined ? {} : { isTTY: true, columns };
+  use(new Screen(false, { input: new PassThrough(), out: Object.assign(out, terminal), err }));
+  return out.text.split("\n").slice(0, -1);
+}
+
 /** A stream that keeps what is written. */
-class Text extends Writable {
+export class Text extends Writable {
   /** A prompt ends the stream that it writes to unless it is one of the process's own, which have this mark. */
   readonly _isStdio = true;
   readonly #onText: ((text: string) => void) | undefined;

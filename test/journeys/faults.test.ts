@@ -254,11 +254,11 @@ test("Ctrl-C, a closed terminal and a lost connection end the work in the contai
     const words = { restore: [...identity, "--yes"], backup: [], verify: identity } as const;
     const backups = (keys: readonly string[]) => keys.filter((key) => !key.includes("/restores/"));
     for (const [command, way, working] of [
-      ["restore", "Ctrl-C", /reading +\d|restored \d/],
-      ["restore", "a closed terminal", /reading +\d|restored \d/],
-      ["restore", "a lost connection", /reading +\d|restored \d/],
-      ["backup", "Ctrl-C", /upload +\d/],
-      ["backup", "a lost connection", /upload +\d/],
+      ["restore", "Ctrl-C", /reading +\d|restoring +\d/],
+      ["restore", "a closed terminal", /reading +\d|restoring +\d/],
+      ["restore", "a lost connection", /reading +\d|restoring +\d/],
+      ["backup", "Ctrl-C", /uploading +\d/],
+      ["backup", "a lost connection", /uploading +\d/],
       ["verify", "Ctrl-C", /reading +\d/],
       ["verify", "a closed terminal", /reading +\d/],
     ] as const) {

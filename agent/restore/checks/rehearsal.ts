@@ -127,7 +127,11 @@ const SHOWN = 5;
  */
 export function requireAccepted(
   refused: readonly RefusedItem[],
-  { inBackup, wayOut: way }: { readonly inBackup: boolean; readonly wayOut: string },
+  {
+    inBackup,
+    partial,
+    wayOut: way,
+  }: { readonly inBackup: boolean; readonly partial: boolean; readonly wayOut: string },
 ): void {
   if (refused.length === 0) return;
   const roles = new Set(refused.flatMap(({ missingRole }) => missingRole ?? []));
@@ -138,7 +142,9 @@ export function requireAccepted(
     return `${describeItem(item)}: ${message}${more}`;
   });
   const more = causes.length > SHOWN ? `; and ${causes.length - SHOWN} more` : "";
-  const remedies = new Set(causes.map(remedyFor).filter((remedy) => remedy !== ""));
+  const remedies = new Set(
+    causes.map((cause) => remedyFor(cause, partial)).filter((remedy) => remedy !== ""),
+  );
   throw new Problem(
     `this server refuses a part of the backup, which was tried without rows: ${shown.join("; ")}${more}. Nothing was loaded. ${[...remedies].join(" ")}${remedies.size > 0 ? " " : ""}${way}`,
   );
@@ -153,7 +159,7 @@ function rootsOf(refused: readonly RefusedItem[]): readonly RefusedItem[] {
   return roots.length > 0 ? roots : refused;
 }
 
-function remedyFor({ item, code }: RefusedItem): string {
+function remedyFor({ item, code }: RefusedItem, partial: boolean): string {
   if (code === "42501") {
     return "Restore as a superuser, or as a role with the rights that are named; --no-owner leaves owners and grants out.";
   }
@@ -161,7 +167,9 @@ function remedyFor({ item, code }: RefusedItem): string {
     return "Use the database image, and its settings, that the backup was made with.";
   }
   if (CONSEQUENCE.test(code)) {
-    return "The backup does not hold what these need: see PGDUMP_EXTRA_OPTS (dumpOptions), which may leave tables or schemas out.";
+    return partial
+      ? "The backup does not hold what these need: see PGDUMP_EXTRA_OPTS (dumpOptions), which leaves things out."
+      : "A function that names a table without its schema works only with the application's search_path; in the database that is backed up, ALTER FUNCTION ... SET search_path = public makes it work everywhere.";
   }
   return "";
 }

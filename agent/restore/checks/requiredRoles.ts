@@ -25,7 +25,18 @@ export async function missingRoles(
   const existing = await readRoles(client);
   // A comment of pg_restore has a blank where a name has the end of a line.
   const known = new Set([...existing, ...planned].map((name) => name.replace(/[\r\n]/g, " ")));
-  return [...roles].filter((role) => !known.has(role.replace(/[\r\n]/g, " "))).sort();
+  return [...roles]
+    .map((role) => [role, role.replace(/[\r\n]/g, " ")] as const)
+    .filter(([, name]) => !known.has(name) && !known.has(asUtf8(name)))
+    .map(([role]) => role)
+    .sort();
+}
+
+/**
+ * A role's name is bytes, which every database reads in its own encoding: one of a UTF-8 database as a LATIN1 database has it.
+ */
+function asUtf8(name: string): string {
+  return Buffer.from(name, "latin1").toString("utf8");
 }
 
 /** The sentence that names them, and how they come to be. */

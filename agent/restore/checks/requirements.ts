@@ -4,6 +4,8 @@ import type { ArchiveContents, ArchiveItem } from "../../archive/contents.ts";
 export interface Requirements {
   readonly roles: ReadonlySet<string>;
   readonly extensions: ReadonlySet<string>;
+  /** Tablespaces of its tables and indexes, besides the database's own. */
+  readonly tablespaces: ReadonlySet<string>;
 }
 
 const ROLE = String.raw`"(?:[^"]|"")+"|[^\s",;]+`;
@@ -28,6 +30,9 @@ const FORMS: Readonly<Record<string, readonly RegExp[]>> = {
   "USER MAPPING": [new RegExp(`^CREATE USER MAPPING FOR (${ROLE}) SERVER `, "gm")],
 };
 
+/** What pg_restore sets before an entry: _selectTablespace of PostgreSQL 17's pg_backup_archiver.c. */
+const TABLESPACE = /^SET default_tablespace = (.*);$/m;
+
 /** Not roles, where they stand without quotes. */
 const WORDS = new Set(["public", "PUBLIC", "CURRENT_USER", "CURRENT_ROLE", "SESSION_USER"]);
 
@@ -48,7 +53,15 @@ export function requirementsOf({
     ...largeObjectOwners,
     ...items.flatMap((item) => [...(item.owner === "" ? [] : [item.owner]), ...rolesNamedIn(item)]),
   ];
-  return { roles: new Set(roles), extensions: new Set(extensions) };
+  const tablespaces = items.flatMap(({ settings }) => {
+    const name = TABLESPACE.exec(settings)?.[1];
+    return name === undefined || name === "" || name === "''" ? [] : [unquoted(name)];
+  });
+  return {
+    roles: new Set(roles),
+    extensions: new Set(extensions),
+    tablespaces: new Set(tablespaces),
+  };
 }
 
 /** Roles that an entry names besides its owner. */

@@ -10,6 +10,8 @@ export interface WantedDatabase {
   readonly tablespace: string | null;
   /** The database that will be renamed, and its owner; null: there is none. */
   readonly replaced: { readonly name: string; readonly owner: string } | null;
+  /** Connections that the restore has at a time. */
+  readonly connections: number;
 }
 
 /**
@@ -17,7 +19,7 @@ export interface WantedDatabase {
  * @throws Problem that names exactly those that the role lacks, each with the statement that gives it
  */
 export async function requireRights(client: pg.Client, wanted: WantedDatabase): Promise<void> {
-  const { owner, tablespace, replaced } = wanted;
+  const { owner, tablespace, replaced, connections } = wanted;
   // check_can_set_role since PostgreSQL 16, check_is_member_of_role before; object_ownercheck for the rename.
   const { rows } = await client.query<{
     me: string;
@@ -26,8 +28,12 @@ export async function requireRights(client: pg.Client, wanted: WantedDatabase): 
     member: boolean | null;
     owns: boolean | null;
     space: boolean | null;
+    limit: number;
+    others: number;
   }>(
-    `SELECT current_user AS me, me.rolsuper AS superuser, me.rolcreatedb AS createdb,
+    `SELECT current_user AS me, me.rolconnlimit AS limit,
+            (SELECT count(*)::int FROM pg_stat_activity WHERE usesysid = me.oid AND pid <> pg_backend_pid()) AS others,
+            me.rolsuper AS superuser, me.rolcreatedb AS createdb,
             (SELECT pg_has_role(oid, CASE WHEN current_setting('server_version_num')::int >= 160000
                                      THEN 'SET' ELSE 'MEMBER' END) FROM pg_roles WHERE rolname = $1) AS member,
             (SELECT pg_has_role(oid, 'USAGE') FROM pg_roles WHERE rolname = $2) AS owns,
@@ -51,6 +57,11 @@ export async function requireRights(client: pg.Client, wanted: WantedDatabase): 
     ...(tablespace !== null && row.space === false
       ? [
           `CREATE on the tablespace "${tablespace}": GRANT CREATE ON TABLESPACE ${identifier(tablespace)} TO ${me}`,
+        ]
+      : []),
+    ...(row.limit >= 0 && row.others + connections > row.limit
+      ? [
+          `${connections} connections at a time beside ${row.others} others: ALTER ROLE ${me} CONNECTION LIMIT ${row.others + connections}`,
         ]
       : []),
   ];

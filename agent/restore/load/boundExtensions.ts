@@ -1,12 +1,13 @@
 import type pg from "pg";
+import { partialText } from "../../../common/contracts/leftOut.ts";
 import type { DatabaseProperties } from "../../../common/contracts/manifest.ts";
-import { describeItem, withDependents } from "../../archive/contents.ts";
+import { describeItem, withDependents, withoutTablespaces } from "../../archive/contents.ts";
 import { compactStamp, siblingName } from "../../postgres/identifiers.ts";
 import type { AgentContext } from "../../runtime/context.ts";
 import { errorMessage } from "../../runtime/errorMessage.ts";
 import { isBoundToDatabase, type RefusedItem, requireAccepted } from "../checks/rehearsal.ts";
 import type { NotRestored } from "../notRestored.ts";
-import { type ContentLoad, ownershipWords } from "./content.ts";
+import { type ContentLoad, placeWords } from "./content.ts";
 import { openArchive } from "./loadArchive.ts";
 import { tryDefinitions } from "./trial.ts";
 import { withUseList } from "./useList.ts";
@@ -21,7 +22,6 @@ export interface BoundExtensions {
 
 /** A restore's plan, as far as it is needed here. */
 interface BoundLoad extends ContentLoad {
-  readonly model: DatabaseProperties | null;
   readonly notRestored: NotRestored;
 }
 
@@ -44,7 +44,7 @@ export async function findBoundExtensions(
     // Never the name of a restore's leftover, which goes only once the restore is confirmed.
     name: siblingName(database, "restore", compactStamp(new Date())),
     model: await modelWithout(maintenance, plan.model, planned),
-    contents,
+    contents: selection.tablespaces ? contents : withoutTablespaces(contents),
     without: selection.leftOut,
     role: plan.ownership?.role ?? null,
   });
@@ -60,6 +60,7 @@ export async function findBoundExtensions(
   if (!keepGoing) {
     requireAccepted([...others, ...stays], {
       inBackup: (manifest?.globals ?? null) !== null,
+      partial: manifest !== null && partialText(manifest) !== null,
       wayOut: plan.wayOut,
     });
   }
@@ -97,7 +98,7 @@ export async function loadBound(
 ): Promise<void> {
   const { contents, database, notRestored } = plan;
   if (!afterSwap || contents === undefined) return;
-  const words = ownershipWords({ ownership: plan.ownership && { role: null } });
+  const words = placeWords({ ...plan, ownership: plan.ownership && { role: null } });
   const wanted = (id: number) => entries.has(id);
   try {
     await withUseList(contents, wanted, (list) =>

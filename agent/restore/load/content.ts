@@ -1,3 +1,4 @@
+import type { DatabaseProperties } from "../../../common/contracts/manifest.ts";
 import { Problem } from "../../../common/problem.ts";
 import type { ArchiveContents } from "../../archive/contents.ts";
 import { connect, endingOnAbort } from "../../postgres/connection.ts";
@@ -15,13 +16,19 @@ export interface ContentLoad extends Load {
   readonly selection: Selection;
   readonly keepGoing: boolean;
   readonly ownership: { readonly role: string | null } | null;
+  /** What the new database is made like; null: the server's defaults. */
+  readonly model: DatabaseProperties | null;
 }
 
-/** Words for pg_restore about owners and grants. */
-export function ownershipWords({ ownership }: Pick<ContentLoad, "ownership">): string[] {
-  if (ownership === null) return [];
+/** Words for pg_restore about owners, grants and tablespaces. */
+export function placeWords({
+  ownership,
+  selection,
+}: Pick<ContentLoad, "ownership" | "selection">): string[] {
+  const spaces = selection.tablespaces ? [] : ["--no-tablespaces"];
+  if (ownership === null) return spaces;
   const role = ownership.role === null ? [] : [`--role=${ownership.role}`];
-  return ["--no-owner", "--no-acl", ...role];
+  return [...spaces, "--no-owner", "--no-acl", ...role];
 }
 
 /**
@@ -39,7 +46,7 @@ export async function loadContent(
   }: { readonly without: ReadonlySet<number>; readonly scratch: string | undefined },
 ): Promise<readonly FailedStatement[]> {
   const { contents, selection, keepGoing } = load;
-  const words = ownershipWords(load);
+  const words = placeWords(load);
   if (contents === undefined) {
     if (keepGoing) {
       throw new Problem(

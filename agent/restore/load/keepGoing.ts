@@ -1,9 +1,10 @@
 import type pg from "pg";
 import { outcomeText } from "../../../common/contracts/agentEvents.ts";
+import type { DatabaseProperties } from "../../../common/contracts/manifest.ts";
 import { Problem } from "../../../common/problem.ts";
 import { type ArchiveContents, type ArchiveItem, describeItem } from "../../archive/contents.ts";
 import { connect, endingOnAbort } from "../../postgres/connection.ts";
-import { identifier } from "../../postgres/identifiers.ts";
+import { identifier, literal } from "../../postgres/identifiers.ts";
 import type { AgentContext } from "../../runtime/context.ts";
 import { errorCode } from "../../runtime/errorMessage.ts";
 import { isFullDisk } from "../checks/space.ts";
@@ -37,9 +38,16 @@ interface TakenCheck {
   readonly definition: string;
 }
 
+/** A restore's plan, as far as it is needed here. */
+type KeepGoingLoad = Load & {
+  readonly contents: ArchiveContents;
+  readonly model: DatabaseProperties | null;
+};
+
 /**
- * Loads whatever can be loaded, past every error. Rows come first: where a check keeps a table's rows out, it is taken off,
- * and comes back as NOT VALID. What failed otherwise is tried once more at the end.
+ * Loads whatever can be loaded, past every error. What failed is tried once more as the application has it: where a function names a
+ * table without its schema, pg_restore's own empty search_path hides that. Where a check keeps a table's rows out all the same, it
+ * is taken off, and comes back as NOT VALID.
  * @param wanted says of an entry's number whether it is restored
  * @param words for pg_restore
  * @returns every statement that failed
@@ -47,7 +55,7 @@ interface TakenCheck {
  */
 export async function loadWhatCanBe(
   context: AgentContext,
-  load: Load & { readonly contents: ArchiveContents },
+  load: KeepGoingLoad,
   scratch: string | undefined,
   {
     wanted,
@@ -93,17 +101,61 @@ function checkEnd(result: RestoreResult, load: Load): RestoreResult {
   return result;
 }
 
+/** Works with the search_path that the application has: statements inside functions and views may count on it. */
 async function inNewDatabase<T>(
   { settings, signal }: AgentContext,
-  { temporaryName }: Load,
+  { temporaryName, model }: KeepGoingLoad,
   work: (client: pg.Client) => Promise<T>,
 ): Promise<T> {
   const client = await connect(settings.postgres, temporaryName);
   return endingOnAbort(client, signal, async () => {
-    // As the application has it: statements inside functions and views may count on it.
-    await client.query(`SET search_path = "$user", public`);
-    return work(client);
+    const own = model?.settings.find(({ role, name }) => role === null && name === "search_path");
+    const path = own?.value || `"$user", public`;
+    await client.query(`SET search_path = ${path}`);
+    return withFunctionPaths(client, path, () => work(client));
   });
+}
+
+/**
+ * Gives the functions that have no search_path of their own this one meanwhile: pg_restore, and since PostgreSQL 17 whatever builds
+ * an index, calls them with another one.
+ */
+async function withFunctionPaths<T>(
+  client: pg.Client,
+  path: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  const { rows } = await client.query<{ routine: string }>(
+    `SELECT format('%s %I.%I(%s)', CASE p.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END, n.nspname, p.proname,
+                   pg_catalog.pg_get_function_identity_arguments(p.oid)) AS routine
+     FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+          JOIN pg_catalog.pg_language l ON l.oid = p.prolang
+     WHERE p.prokind IN ('f', 'p') AND l.lanname NOT IN ('internal', 'c') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+       AND NOT EXISTS (SELECT FROM unnest(p.proconfig) c WHERE c LIKE 'search_path=%')
+       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_proc'::regclass
+                       AND d.objid = p.oid AND d.deptype = 'e')`,
+  );
+  const changed: string[] = [];
+  try {
+    for (const { routine } of rows) {
+      if (await succeeds(client, `ALTER ${routine} SET search_path = ${path}`))
+        changed.push(routine);
+    }
+    return await work();
+  } finally {
+    for (const routine of changed) await client.query(`ALTER ${routine} RESET search_path`);
+  }
+}
+
+/** @throws whatever ends the connection: then it is not the statement */
+async function succeeds(client: pg.Client, sql: string): Promise<boolean> {
+  try {
+    await client.query(sql);
+    return true;
+  } catch (error) {
+    if (errorCode(error)?.length !== 5) throw error;
+    return false;
+  }
 }
 
 /** What is done about statements that failed, when everything that did not is there. */
@@ -128,21 +180,24 @@ class SecondTry {
     const others = await this.statements(errors.filter((error) => !isData(error)));
     const data = errors.filter(isData);
     if (data.length === 0) return others;
+    const idsOf = (list: readonly StatementError[]) => list.flatMap(({ id }) => id ?? []);
+    const outAgain = (await reload(new Set(idsOf(data)))).filter(isData);
     const taken = new Map<number, readonly TakenCheck[]>();
-    for (const { id } of data) if (id !== null) taken.set(id, await this.#takeChecks(id));
-    const again = await reload(new Set(taken.keys()));
-    const stillOut = new Map(again.map((error) => [error.id, error]));
+    for (const id of idsOf(outAgain)) taken.set(id, await this.#takeChecks(id));
+    const last = taken.size === 0 ? [] : await reload(new Set(taken.keys()));
+    const stillOut = new Map(last.map((error) => [error.id, error]));
     const failed: FailedStatement[] = [];
     for (const error of data) {
       const { id } = error;
-      const last = stillOut.get(id);
+      const out = stillOut.get(id);
       failed.push({
         ...this.#describe(error),
-        ...(last !== undefined && { error: last.message }),
-        outcome: last === undefined ? "second try" : "left out",
+        ...(out !== undefined && { error: out.message }),
+        outcome: out === undefined ? "second try" : "left out",
       });
+      const cause = out ?? outAgain.find((other) => other.id === id) ?? error;
       for (const check of taken.get(id ?? -1) ?? []) {
-        failed.push(...(await this.#putBack(check, last ?? error)));
+        failed.push(...(await this.#putBack(check, cause)));
       }
     }
     return [...others, ...failed];
@@ -165,11 +220,31 @@ class SecondTry {
     // A foreign key looks at every row, and finds the same again.
     if (item.type !== "FK CONSTRAINT" && (await this.#succeeds(sql))) return "second try";
     if (/^(?:FK|CHECK) CONSTRAINT$/.test(item.type) && !/ NOT VALID;\s*$/.test(sql)) {
-      if (await this.#succeeds(sql.replace(/;\s*$/, " NOT VALID;"))) return "not valid";
+      const notValid = sql.replace(/;\s*$/, " NOT VALID;");
+      if (await this.#succeeds(notValid)) return "not valid";
+      if (await this.#onPartitions(notValid)) return "not valid";
     }
     // The grants of an entry go to the server together: where one fails, none is done.
     if (item.type === "ACL" || item.type === "DEFAULT ACL") return this.#oneByOne(item.sql);
     return item.type === "MATERIALIZED VIEW DATA" ? "empty" : "left out";
+  }
+
+  /**
+   * A partitioned table takes no foreign key that is NOT VALID before PostgreSQL 18; its partitions do.
+   * @param sql whose first line names the table, as pg_dump writes it
+   */
+  async #onPartitions(sql: string): Promise<boolean> {
+    const [, table, rest] = /^ALTER TABLE (?:ONLY )?([^\n]+)\n([\s\S]*)$/.exec(sql) ?? [];
+    if (table === undefined || !(await this.#succeeds(`SELECT ${literal(table)}::regclass`)))
+      return false;
+    const { rows } = await this.#client.query<{ name: string }>(
+      `SELECT relid::regclass::text AS name FROM pg_catalog.pg_partition_tree(${literal(table)}) WHERE isleaf`,
+    );
+    let all = rows.length > 0;
+    for (const { name } of rows) {
+      if (!(await this.#succeeds(`ALTER TABLE ${name}\n${rest}`))) all = false;
+    }
+    return all;
   }
 
   /** Grants stand one a line. */
@@ -178,18 +253,11 @@ class SecondTry {
     return "left out";
   }
 
-  async #succeeds(sql: string): Promise<boolean> {
-    try {
-      await this.#client.query(sql);
-      return true;
-    } catch (error) {
-      // The connection itself: then it is not the statement.
-      if (errorCode(error)?.length !== 5) throw error;
-      return false;
-    }
+  #succeeds(sql: string): Promise<boolean> {
+    return succeeds(this.#client, sql);
   }
 
-  /** The checks of a table, of those that it inherits from, and of the domains of its columns. */
+  /** The checks of a table, of those that it inherits from, and of the domains of its columns, however deep in other types. */
   async #takeChecks(id: number): Promise<readonly TakenCheck[]> {
     const table = this.#tableOf(this.#item(id));
     if (table === undefined || table.schema === null) return [];
@@ -198,6 +266,14 @@ class SecondTry {
          SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
          WHERE n.nspname = $1 AND c.relname = $2
          UNION SELECT i.inhparent FROM pg_catalog.pg_inherits i JOIN line ON i.inhrelid = line.oid
+       ), type (oid) AS (
+         SELECT a.atttypid FROM pg_catalog.pg_attribute a JOIN line ON line.oid = a.attrelid WHERE a.attnum > 0
+         UNION
+         SELECT inner_type FROM type JOIN pg_catalog.pg_type t ON t.oid = type.oid,
+           LATERAL (SELECT t.typelem UNION SELECT t.typbasetype
+                    UNION SELECT a.atttypid FROM pg_catalog.pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0
+                    UNION SELECT r.rngsubtype FROM pg_catalog.pg_range r WHERE t.oid IN (r.rngtypid, r.rngmultitypid)) i (inner_type)
+         WHERE inner_type <> 0
        )
        SELECT 'ALTER TABLE ' || conrelid::regclass AS subject, conname AS name,
               pg_catalog.pg_get_constraintdef(k.oid) AS definition
@@ -206,8 +282,7 @@ class SecondTry {
        UNION
        SELECT 'ALTER DOMAIN ' || contypid::regtype, conname, pg_catalog.pg_get_constraintdef(k.oid)
        FROM pg_catalog.pg_constraint k
-       WHERE k.contype = 'c' AND k.contypid IN (
-         SELECT a.atttypid FROM pg_catalog.pg_attribute a JOIN line ON line.oid = a.attrelid WHERE a.attnum > 0)`,
+       WHERE k.contype = 'c' AND k.contypid IN (SELECT oid FROM type)`,
       [table.schema, table.name],
     );
     const taken: TakenCheck[] = [];

@@ -18,9 +18,16 @@ export interface Selection {
   readonly tables: ReadonlySet<string>;
   /** What goes with them because it needs them, for a sentence: `VIEW public.totals`. */
   readonly alongWith: readonly string[];
+  /** Whether tables and indexes keep their tablespaces; else they lie where the database does. */
+  readonly tablespaces: boolean;
 }
 
-export const EVERYTHING: Selection = { leftOut: new Set(), tables: new Set(), alongWith: [] };
+export const EVERYTHING: Selection = {
+  leftOut: new Set(),
+  tables: new Set(),
+  alongWith: [],
+  tablespaces: true,
+};
 
 /**
  * Chooses entries of an archive. What needs something that is left out cannot be made, and is left out too.
@@ -39,6 +46,7 @@ export function select({ items }: ArchiveContents, wanted: Wanted): Selection {
   for (const { id, oid, type } of items)
     if (type === "TABLE DATA" && oids.has(oid)) leftOut.add(id);
   return {
+    ...EVERYTHING,
     leftOut,
     tables: new Set(tables.map(nameOf)),
     alongWith: items
@@ -48,6 +56,17 @@ export function select({ items }: ArchiveContents, wanted: Wanted): Selection {
       .filter(({ type }) => !OWN_PARTS.test(type))
       .map((item) => `${item.type} ${nameOf(item)}`),
   };
+}
+
+/** Entries with rows of foreign tables: a restore would write them into the table's own server, which still has them. */
+export function rowsElsewhere({ items }: ArchiveContents): { id: number; table: string }[] {
+  const foreign = new Map(
+    items.filter(({ type }) => type === "FOREIGN TABLE").map((item) => [item.oid, nameOf(item)]),
+  );
+  return items.flatMap(({ id, oid, type }) => {
+    const table = foreign.get(oid);
+    return type === "TABLE DATA" && table !== undefined ? [{ id, table }] : [];
+  });
 }
 
 /** Parts of a table, which go with it without a word. */

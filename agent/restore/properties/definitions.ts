@@ -1,4 +1,5 @@
 import type { ServerSettings } from "../../../common/contracts/agentEnvironment/postgres.ts";
+import { decodeText } from "../../archive/archiveText.ts";
 import { type ArchiveItem, describeItem, parseArchive } from "../../archive/contents.ts";
 import { connectionString, libpqEnvironment } from "../../postgres/connection.ts";
 import { describeExit, readText, runProgram } from "../../streams/process.ts";
@@ -64,9 +65,10 @@ export async function compareDefinitions(
   signal.addEventListener("abort", stop, { once: true });
   let sql = "";
   try {
-    const printed = readText(program.stdout, (text) => {
+    const read = (text: string) => {
       sql += text;
-    });
+    };
+    const printed = readText(program.stdout, read, "latin1");
     const ended = await program.ended;
     await printed;
     signal.throwIfAborted();
@@ -78,7 +80,8 @@ export async function compareDefinitions(
     signal.removeEventListener("abort", stop);
     program.kill();
   }
-  const found = parseArchive(listOf(sql), sql).items;
+  const text = decodeText(sql);
+  const found = parseArchive(listOf(text), text).items;
   return difference(declared, found, { withOwners, sameMajor });
 }
 

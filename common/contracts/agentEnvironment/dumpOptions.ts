@@ -175,6 +175,16 @@ export function readDumpOptions(text: string): { words: string[] } | { fault: st
   return { words };
 }
 
+/**
+ * @param words as `readDumpOptions` returns them
+ * @returns those of them that are these options, with their values
+ */
+export function onlyOptions(words: readonly string[], names: ReadonlySet<string>): string[] {
+  const chosen: string[] = [];
+  for (const read of parseWords(words)) if (names.has(read.name ?? "")) chosen.push(...read.words);
+  return chosen;
+}
+
 function verdictOn({ shown, name, value }: Read): Verdict | undefined {
   if (name === null) return shown === "--" ? "end" : undefined;
   // The format that the backup sets, which users of the old image have written.

@@ -139,6 +139,40 @@ describe("a snapshot beside what others do", { skip: unavailable, timeout: 900_0
     assert.equal(row?.["n"], 2);
   });
 
+  it("names in another encoding than UTF-8 are read in it, wherever they stand", async () => {
+    await world.query(
+      "postgres",
+      'CREATE ROLE "jürgen"',
+      "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0",
+    );
+    await world.query(
+      "latin",
+      'CREATE TABLE "größen" AS SELECT 1 AS "maß"',
+      'CREATE VIEW "übersicht" AS SELECT * FROM "größen"',
+    );
+    await world.database("nine", 'CREATE TABLE "größen" AS SELECT 1 AS "maß"');
+    await world.query("nine", 'ALTER TABLE "größen" OWNER TO "jürgen"');
+    for (const [name, options] of [
+      ["latin", ""],
+      ["nine", "--encoding LATIN9"],
+    ] as const) {
+      const env = { ...(await world.environment(name)), PGDUMP_EXTRA_OPTS: options };
+      const { dump } = await world.backup(env);
+      assert.deepEqual([dump?.otherLeftOut, dump?.tablesLeftOut], [{}, []]);
+      const verified = await agent(env, "verify", "--json");
+      assert.equal(verified.code, 0, failure(verified));
+      const into = `${name}_part`;
+      const part = ["--into", into, "--exclude-table", "größen", "--json"];
+      const restored = await agent(env, "restore", ...part);
+      const event = restored.events.find((e) => e.event === "restored");
+      assert(event?.event === "restored", failure(restored));
+      assert.equal(event.notRestored[0], "table public.größen, which was left out");
+      const whole = await agent(env, "restore", "--json");
+      assert.equal(whole.code, 0, failure(whole));
+      assert.equal((await world.query(name, 'SELECT "maß" FROM "größen"')).length, 1);
+    }
+  });
+
   it("on a standby an unlogged table counts as without rows", async () => {
     const standby = await startStandby(world.postgres);
     try {

@@ -223,6 +223,12 @@ describe("what is certain to stop a restore", { skip: unavailable, timeout: 900_
     await refusedAtOnce(env, /needs: membership in "boss", which owns the new database: GRANT/);
     await world.query("postgres", "GRANT boss TO poor", "ALTER ROLE poor NOCREATEDB");
     await refusedAtOnce(env, /needs: CREATEDB: ALTER ROLE "poor" CREATEDB\. A superuser/);
+    await world.query("postgres", "ALTER ROLE poor CREATEDB CONNECTION LIMIT 4");
+    await refusedAtOnce(
+      env,
+      /needs: 5 connections at a time beside 0 others: ALTER ROLE "poor" CONNECTION LIMIT 5\. A superuser/,
+    );
+    await world.query("postgres", "ALTER ROLE poor NOCREATEDB CONNECTION LIMIT -1");
     // What stands in the archive is asked of the server too.
     await world.query("postgres", "ALTER ROLE poor CREATEDB");
     await refusedAtOnce(env, /TABLE public\.t: must be .*Restore as a superuser.*--keep-going/);
@@ -384,6 +390,46 @@ describe("what is certain to stop a restore", { skip: unavailable, timeout: 900_
     const outcome = await agent(env, "restore", "--into", "purged2", "--json");
     event(outcome, "restored");
     assert.equal(await count("purged2", "events"), 5000);
+  });
+
+  it("what lies on another server, in a tablespace that is not here, or in a version of its own is said, and costs nothing else", async () => {
+    const { host, port, password } = world.postgres;
+    await world.database("afar", "CREATE TABLE far (i int)", "INSERT INTO far VALUES (1), (2)");
+    await world.query(
+      "postgres",
+      "SET allow_in_place_tablespaces = on",
+      "CREATE TABLESPACE \"Fast one\" LOCATION ''",
+    );
+    await world.database(
+      "scattered",
+      "CREATE EXTENSION postgres_fdw; CREATE EXTENSION pg_trgm VERSION '1.5'",
+      `CREATE SERVER s FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '${host}', port '${port}', dbname 'afar')`,
+      `CREATE USER MAPPING FOR postgres SERVER s OPTIONS (user 'postgres', password '${password}')`,
+      "CREATE FOREIGN TABLE far (i int) SERVER s",
+      'CREATE TABLE quick (i int PRIMARY KEY USING INDEX TABLESPACE "Fast one") TABLESPACE "Fast one"',
+      "INSERT INTO quick SELECT generate_series(1, 7)",
+    );
+    const env = {
+      ...(await world.environment("scattered")),
+      PGDUMP_EXTRA_OPTS: "--include-foreign-data=s",
+    };
+    await world.backup(env);
+    await world.query("postgres", "DROP DATABASE scattered", 'DROP TABLESPACE "Fast one"');
+    const lost = [
+      "the rows of the foreign table public.far, which a restore would write to its server",
+      'the version 1.5 of the extension "pg_trgm": this server makes 1.6',
+      'the tablespaces of tables and indexes, which lie where the database does: this server has none that is called "Fast one"',
+    ];
+    for (const [name, word] of [
+      ["scattered", []],
+      ["scattered_too", ["--keep-going"]],
+    ] as const) {
+      const into = ["--into", name, ...word, "--json"];
+      const restored = event(await agent(env, "restore", ...into), "restored");
+      assert.deepEqual(restored.notRestored, lost);
+      assert.equal(await count(name, "quick"), 7);
+      assert.equal(await count("afar", "far"), 2, "nothing was written to the other server");
+    }
   });
 
   it("a server without production's roles: everything belongs to the connection's role, or to a named one", async () => {

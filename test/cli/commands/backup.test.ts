@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { readdir, writeFile } from "node:fs/promises";
+import { readdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { manifestOf, outputs } from "../factories.ts";
+import { entryOf, manifestOf, outputs } from "../factories.ts";
 import { Outside } from "../support.ts";
 
 const progress = { event: "progress", step: "upload", bytes: 5_000_000, elapsedMs: 1000 };
@@ -16,14 +16,14 @@ test("backup: the agent runs in the container on the host, and what it made is s
   await outside.answer("outputs", { out: JSON.stringify({ backup }) });
   await outside.answer("backup", { out: [progress, { event: "backup", manifest }] });
   const result = await outside.run(["backup"]);
-  assert.equal(result.stderr, "");
+  assert.equal(result.stderr, "  uploading   5.0 MB   5.0 MB/s   1.0 s\n");
   assert.equal(
     result.stdout,
     "Backed up shop_production of 2026-11-24 03:15:02 UTC: 2 tables, 18,204,117 rows\n" +
       "  412 MB   37 MB/s   11 s   s3://shop-backups-4f2a/shop/production/shop_production_2026-11-24T03:15:02.dump.zst\n",
   );
   assert.equal(result.code, 0);
-  const [call = []] = await outside.calls("ssh");
+  const call = (await outside.calls("ssh")).find((one) => one.includes("backup")) ?? [];
   assert.deepEqual(call.slice(0, 2), ["-p", "2222"]);
   assert.equal(call[call.indexOf(`IdentityFile="${key}"`) - 1], "-o");
   assert.deepEqual(call.slice(call.indexOf("-T")), [
@@ -123,8 +123,9 @@ test("backup: every way to fail has its sentence and exit code 1", async (t) => 
     await outside.answer("backup", answer);
     const result = await outside.run(["backup"]);
     assert.equal(result.code, 1, name);
-    assert.match(result.stderr, /^error: .*\n$/, name);
-    assert.match(result.stderr, sentence, name);
+    const sentences = result.stderr.replace(/^ {2}uploading .*\n/, "");
+    assert.match(sentences, /^error: .*\n$/, name);
+    assert.match(sentences, sentence, name);
     assert.equal(result.stdout, "", name);
   }
 });
@@ -144,4 +145,34 @@ test("--json prints one document, for a failure too", async (t) => {
   const bad = await outside.run(["--json", "backup"]);
   assert.deepEqual(JSON.parse(bad.stdout), { error: "no" });
   assert.equal(bad.code, 1);
+});
+
+test("backup: share and time left are estimated from the newest good one, where that is known", async (t) => {
+  const outside = await Outside.open(t);
+  const manifest = manifestOf("2026-11-24T03:15:02");
+  const suspect = entryOf("2026-11-23T03:15:01", { suspect: true, bytes: 1 });
+  const other = entryOf("2026-11-23T09:15:01", { database: "shop_production_queue", bytes: 2 });
+  await outside.backups(suspect, other, entryOf("2026-11-22T03:15:01", { bytes: 20_000_000 }));
+  // The list is there before the upload begins.
+  const ssh = join(outside.folder, "ssh");
+  await rename(ssh, `${ssh}.usual`);
+  const script = `#!/bin/sh
+here=$(dirname "$0")
+case "$*" in
+  *"agent list"*) "$here/ssh.usual" "$@"; touch "$here/listed";;
+  *)
+    until [ -e "$here/listed" ]; do sleep 0.02; done
+    for again in 1 2 3 4 5 6 7 8; do echo '${JSON.stringify(progress)}'; sleep 0.1; done
+    exec "$here/ssh.usual" "$@";;
+esac
+`;
+  await writeFile(ssh, script, { mode: 0o755 });
+  await outside.answer("backup", { out: [progress, { event: "backup", manifest }] });
+  outside.columns = 100;
+  const { stderr, code } = await outside.run(["backup"]);
+  assert.equal(code, 0);
+  assert.match(
+    stderr,
+    /uploading {3}5\.0 MB {3}about 25 % {3}5\.0 MB\/s {3}about 3 s left {3}\[#####-{15}\]\r/,
+  );
 });

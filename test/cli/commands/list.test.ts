@@ -65,7 +65,7 @@ test("list: that the last backup failed, though the newest is young enough", asy
   assert.deepEqual([json.code, JSON.parse(json.stdout).lastFailure], [7, lastFailure]);
 });
 
-test("list: a partial backup and the warnings of pg_dump are said behind it", async (t) => {
+test("list: a partial backup and the warnings of pg_dump are said below it", async (t) => {
   const outside = await Outside.open(t);
   const entry = entryOf(hoursAgo(1));
   const dump = {
@@ -82,6 +82,17 @@ test("list: a partial backup and the warnings of pg_dump are said behind it", as
   const { stdout } = await outside.run(["list"]);
   assert.match(
     stdout,
-    /complete .* partial: without the table public\.audits; pg_dump warned: subscriptions not dumped$/m,
+    /complete .*\n {4}partial: without the table public\.audits; pg_dump warned: subscriptions not dumped$/m,
   );
+});
+
+test("list: before which deploy a backup was taken", async (t) => {
+  const outside = await Outside.open(t);
+  const revision = "1f2e3d4c5b6a79880a1b2c3d4e5f60718293a4b5";
+  const deploys = [revision, "v2.1"].map((one) => ({ revision: one, key: `k-${one}` }));
+  await outside.backups(entryOf(hoursAgo(1), { deploys }));
+  const { stdout } = await outside.run(["list"]);
+  assert.match(stdout, /complete .*\n +before deploy 1f2e3d4c5b6a; before deploy v2\.1$/m);
+  const json = JSON.parse((await outside.run(["list", "--json"])).stdout);
+  assert.deepEqual(json.backups[0].deploys, [revision, "v2.1"]);
 });

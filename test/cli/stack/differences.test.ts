@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { renderReport, renderSummary } from "../../../cli/commands/driftReport.ts";
+import { type DriftReport, printReport, renderSummary } from "../../../cli/commands/driftReport.ts";
 import { findDifferences as differencesIn } from "../../../cli/stack/differences.ts";
 import { type EngineEvent, parseEngineEvents } from "../../../cli/stack/engineEvents.ts";
 import { lifecycleDifferences } from "../../../cli/stack/lifecycleDifferences.ts";
 import { changesBetween } from "../../../cli/stack/propertyChanges.ts";
 import { recorded } from "../factories.ts";
+import { printed } from "../support.ts";
 
-const findDifferences = (events: readonly EngineEvent[]) => differencesIn(events, "pulumi up");
+const findDifferences = (events: readonly EngineEvent[], boot = "pulumi up") =>
+  differencesIn(events, "pulumi up", boot);
 
 test("the rows of a refresh that the real engine recorded", async () => {
   const { differences, others } = findDifferences(parseEngineEvents(await recorded("drift")));
@@ -229,15 +231,25 @@ test("the report and the job summary", () => {
       remedy: "see why",
     },
   ] as const;
-  assert.deepEqual(renderReport({ differences, notChecked: [], notes: ["more"] }), [
+  const report = (of: DriftReport) => printed((screen) => printReport(screen, of));
+  assert.deepEqual(report({ differences, notChecked: [], notes: ["more"] }), [
     'cloud   lifecycle rule "expire"   declared 30 days   found 7 days   pulumi up puts it back',
     "data    newest backup             RPO 26 h           31 h old       see why",
     "note: more",
     "2 differences",
   ]);
-  assert.deepEqual(renderReport({ differences: [], notChecked: [], notes: [] }), ["no drift"]);
+  assert.deepEqual(report({ differences: [], notChecked: [], notes: [] }), ["no drift"]);
   assert.match(
     renderSummary("shop", { differences, notChecked: [], notes: [] }),
     /^## Backup of shop: drift\n\n\| plane .*\n\| --- .*\n\| cloud \| lifecycle rule "expire" \| 30 days \| 7 days \|/,
   );
+});
+
+test("what Kamal boots is put back by Kamal, all else by pulumi up", async () => {
+  const reboot = "kamal accessory reboot db_backup -d production";
+  const { differences } = findDifferences(parseEngineEvents(await recorded("drift")), reboot);
+  const remedies = (plane: string) =>
+    new Set(differences.filter((row) => row.plane === plane).map(({ remedy }) => remedy));
+  assert.ok([...remedies("host")].includes(`${reboot} starts it`), [...remedies("host")].join());
+  assert.ok([...remedies("cloud")].every((remedy) => !remedy.includes("kamal")));
 });

@@ -51,7 +51,7 @@ describe("a text from elsewhere", () => {
       machine.document({ obeyed });
       assert.ok(harmless(String(out.read())));
       assert.ok(harmless(String(err.read())));
-      screen.progress(obeyed);
+      screen.progress([obeyed]);
       assert.ok(harmless(String(err.read())));
       screen.clear();
       err.read();

@@ -1,27 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { renderBackups } from "../../../cli/commands/list.ts";
-import { renderBar, renderMarkdown, renderTable } from "../../../cli/terminal/render.ts";
-import { entryOf, outputs } from "../factories.ts";
-
-test("the table of backups", () => {
-  const lines = renderBackups(outputs, [
-    entryOf("2026-11-24T03:15:02"),
-    entryOf("2026-11-23T03:15:01", { manifestKey: null, manifest: null, bytes: 1_100_000 }),
-    entryOf("2026-10-01T00:00:00", { kind: "legacy", manifestKey: null, manifest: null }),
-  ]);
-  assert.deepEqual(lines, [
-    "taken (UTC)             size   database   tables         rows   state         kept until",
-    "2026-11-24 03:15:02   412 MB     2.8 GB        2   18,204,117   complete      2026-12-24",
-    "2026-11-23 03:15:01   1.1 MB                                    no manifest   2026-12-23",
-    "2026-10-01 00:00:00   412 MB                                    legacy        2026-10-31",
-  ]);
-});
-
-test("kept until is left out where the bucket's rules are not declared", () => {
-  const { retentionDays: _, ...rest } = outputs;
-  assert.doesNotMatch(renderBackups(rest, [entryOf("2026-11-24T03:15:02")])[0] ?? "", /kept/);
-});
+import { renderBar, renderMarkdown, renderTable, wrap } from "../../../cli/terminal/render.ts";
 
 test("colours do not count for the width of a column", () => {
   const lines = renderTable(
@@ -42,4 +21,66 @@ test("the bar is never longer than its frame", () => {
 
 test("a cell cannot break a Markdown table", () => {
   assert.equal(renderMarkdown(["a"], [["x | y\nz"]]), "| a |\n| --- |\n| x \\| y z |");
+});
+
+const columns = [
+  { title: "name" },
+  { title: "size", align: "right", givesWay: 2 },
+  { title: "rows", align: "right", givesWay: 1 },
+  { title: "what" },
+] as const;
+const name = "n".repeat(30);
+
+test("a table that is too wide leaves out what matters least, then breaks its last column, then folds", () => {
+  const rows = [[name, "3 GB", "1,000", "replaced by a restore"]];
+  const table = (room?: number) =>
+    renderTable(columns, rows, { room, notes: ["a note that is long"] });
+  const title = `name${" ".repeat(26)}`;
+  assert.deepEqual(table(), [
+    `${title}   size    rows   what`,
+    `${name}   3 GB   1,000   replaced by a restore`,
+    "  a note that is long",
+  ]);
+  assert.deepEqual(table(69).slice(0, 2), [
+    `${title}   size    rows   what`,
+    `${name}   3 GB   1,000   replaced by a restore`,
+  ]);
+  assert.deepEqual(table(68).slice(0, 2), [
+    `${title}   size   what`,
+    `${name}   3 GB   replaced by a restore`,
+  ]);
+  assert.deepEqual(table(53), [
+    `${title}   what`,
+    `${name}   replaced by a`,
+    `${" ".repeat(33)}restore`,
+    "  a note that is long",
+  ]);
+  assert.deepEqual(table(20), [
+    name,
+    "  replaced by a",
+    "    restore",
+    "  a note that is",
+    "    long",
+  ]);
+  const stays = [{ title: "name" }, { title: "rows", align: "right" }, { title: "what" }] as const;
+  assert.deepEqual(renderTable(stays, [[name, "1,000", "kept"]], { room: 35 }), [
+    name,
+    "  rows 1,000   kept",
+  ]);
+});
+
+test("a text is broken between its columns, else between words, and never within one", () => {
+  const rows: [string, number, string[]][] = [
+    ["short enough", 12, ["short enough"]],
+    ["one two three", 9, ["one two", "  three"]],
+    ["  one two three", 9, ["  one two", "    three"]],
+    [`see ${name} there`, 12, ["see", `  ${name}`, "  there"]],
+    ["a b   c d   e f", 8, ["a b", "  c d", "  e f"]],
+    ["one\ntwo three", 7, ["one", "two", "  three"]],
+    ["", 5, [""]],
+    ["\u001b[31mred words here\u001b[39m", 10, ["\u001b[31mred words", "  here\u001b[39m"]],
+    ["數據庫 數據", 9, ["數據庫", "  數據"]],
+  ];
+  for (const [text, room, lines] of rows) assert.deepEqual(wrap(text, room), lines, text);
+  assert.deepEqual(wrap("any length ".repeat(50)).length, 1);
 });

@@ -137,6 +137,12 @@ describe("what a manifest says of the database", { skip: unavailable, timeout: 9
         { tablesLeftOut: [], dataLeftOut: [orders], otherLeftOut: {} },
         "partial: without the rows of public.orders",
       ],
+      // They leave nothing out, and a superuser sees every row.
+      [
+        "--encoding LATIN9 --enable-row-security",
+        { tablesLeftOut: [], dataLeftOut: [], otherLeftOut: {} },
+        "whole",
+      ],
     ] as const) {
       const env = { ...(await world.environment("ledger")), PGDUMP_EXTRA_OPTS: text };
       const { dump } = await world.backup(env);
@@ -146,8 +152,42 @@ describe("what a manifest says of the database", { skip: unavailable, timeout: 9
         { options: text.split(" "), ...left, warnings: [] },
       );
       const listed = await agent(env, "list");
-      assert.ok(listed.stdout.includes(remark), listed.stdout);
+      assert.ok(listed.stdout.includes(remark === "whole" ? "" : remark), listed.stdout);
+      assert.equal(listed.stdout.includes("partial"), remark !== "whole", listed.stdout);
     }
+  });
+
+  it("rows that row security hides from the role are not called whole", async () => {
+    await world.query(
+      "postgres",
+      "CREATE ROLE tenant_app LOGIN PASSWORD 'password-of-tenant'",
+      "CREATE DATABASE tenants OWNER tenant_app",
+    );
+    await world.query(
+      "tenants",
+      "SET ROLE tenant_app",
+      "CREATE TABLE secret (owner text); INSERT INTO secret VALUES ('tenant_app'), ('other')",
+      "CREATE TABLE open (i int); INSERT INTO open VALUES (1)",
+      "ALTER TABLE secret ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
+      "CREATE POLICY own ON secret USING (owner = current_user)",
+    );
+    const env = {
+      ...(await world.environment("tenants")),
+      ...{ POSTGRES_USER: "tenant_app", POSTGRES_PASSWORD: "password-of-tenant" },
+    };
+    const loud = await agent(env, "backup", "--json");
+    assert.match(failure(loud), /row-level security/);
+    const hiding = { ...env, PGDUMP_EXTRA_OPTS: "--enable-row-security" };
+    const outcome = await agent(hiding, "backup", "--json");
+    assert.equal(outcome.code, 0, failure(outcome));
+    assert.match(outcome.stderr, /not counted, .*public\.secret/);
+    assert.doesNotMatch(outcome.stderr, /has them whole/);
+    const event = outcome.events.find((e) => e.event === "backup");
+    assert.deepEqual(event?.event === "backup" && event.manifest.dump?.dataLeftOut, [
+      { schema: "public", name: "secret" },
+    ]);
+    const restored = await agent(hiding, "restore", "--json");
+    assert.match(failure(restored), /this backup is partial, without the rows of public\.secret/);
   });
 
   it("options that leave no table with its rows are refused, whatever they are", async () => {
