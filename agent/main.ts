@@ -6,10 +6,12 @@ import {
   type AgentSettings,
   fromEnvironment,
 } from "../common/contracts/agentEnvironment/environment.ts";
+import { translateVariables } from "../common/contracts/agentEnvironment/legacyVariables.ts";
 import { splitSigningKeys } from "../common/contracts/manifestMac.ts";
 import { Problem } from "../common/problem.ts";
 import { parseAddress } from "../storage/address/address.ts";
 import { openStore } from "../storage/s3/client.ts";
+import { readDeploy } from "./archive/deployMark.ts";
 import { list } from "./archive/list.ts";
 import { verifyChosen } from "./archive/verify.ts";
 import { contextForCopy, openCopy } from "./backup/copyDestination.ts";
@@ -32,7 +34,6 @@ import type { AgentContext } from "./runtime/context.ts";
 import { errorMessage } from "./runtime/errorMessage.ts";
 import { recordFault, recordResult } from "./runtime/healthRecord.ts";
 import { Journal } from "./runtime/journal.ts";
-import { translateVariables } from "./runtime/legacyVariables.ts";
 import { redactor } from "./runtime/redact.ts";
 import { openReport } from "./runtime/reporter.ts";
 import { registerRun } from "./runtime/runRegistry.ts";
@@ -91,7 +92,17 @@ tracked("backup", "dump the database into the bucket now")
   .option("--database <name>", "only this one, where the container backs up several")
   .option("--accept", "count it as good although it differs from the last: the new normal")
   .option("--catch-up", "for run.sh: only if the run that was missed is still missing")
-  .action(async (options: RunOptions) => {
+  .option("--before-deploy <revision>", "mark the backup as the one before the deploy of this")
+  .option(
+    "--max-age <minutes>",
+    "with --before-deploy: one that is so young and was read back will do (default: 0, a new one)",
+  )
+  .action(async ({ beforeDeploy, maxAge, ...others }: BackupFlags) => {
+    if (beforeDeploy === undefined && maxAge !== undefined) {
+      throw new Problem("--max-age is for --before-deploy. Give both, or neither.");
+    }
+    const deploy = beforeDeploy === undefined ? undefined : readDeploy(beforeDeploy, maxAge);
+    const options: RunOptions = { ...others, ...(deploy && { deploy }) };
     if (options.scheduled !== true) printWarnings();
     const describe = (error: unknown) => redact(sentenceOf(error));
     const stateFolder = process.env["AGENT_STATE_DIR"];
@@ -104,6 +115,7 @@ tracked("restore", "restore into a new database, check it, and swap it with the 
   .option("--copy", COPY_OPTION)
   .option("--into <name>", "restore beside the live database, under this new name")
   .option("--not-after <time>", "the latest backup of this time or before it")
+  .option("--before-deploy <revision>", "the backup before this deploy; its beginning is enough")
   .option("--globals", "make the roles of the backup that the server lacks, without passwords")
   .option("--allow-privileged-roles", "with --globals: superusers and the like stay what they were")
   .option("--scratch <folder>", "unpack the archive there and restore with every core")
@@ -262,6 +274,11 @@ command("missed", "for run.sh: when to make up for a run that was missed, if one
   },
 );
 
+interface BackupFlags extends Omit<RunOptions, "deploy"> {
+  readonly beforeDeploy?: string;
+  readonly maxAge?: string;
+}
+
 interface ReadFlags {
   readonly database?: string;
   readonly copy?: boolean;
@@ -280,6 +297,7 @@ interface RestoreFlags
       RestoreOptions,
       | "into"
       | "notAfter"
+      | "beforeDeploy"
       | "globals"
       | "allowPrivilegedRoles"
       | "dryRun"

@@ -1,12 +1,19 @@
+import { deployMayGoOn } from "../common/contracts/deployGate.ts";
 import { messageOf, Problem } from "../common/problem.ts";
 import { lastDue } from "../common/schedule/nextRun.ts";
 import { abortAbandoned } from "../storage/upload/unfinishedUploads.ts";
+import { acceptForDeploy, type Deploy, markDeploy } from "./archive/deployMark.ts";
 import { type BackupOptions, backup } from "./backup/backup.ts";
 import { hasBackupSince, missedRun } from "./missedRun.ts";
 import { Notifier } from "./notify/notifier.ts";
 import { RunSummary } from "./notify/runSummary.ts";
 import { AnotherBackupRuns, waitForBackup } from "./postgres/advisoryLock.ts";
-import { announceLeftOut, forEachDatabase, selectDatabases } from "./postgres/databases.ts";
+import {
+  announceLeftOut,
+  forDatabase,
+  forEachDatabase,
+  selectDatabases,
+} from "./postgres/databases.ts";
 import { type AgentContext, untilStopped } from "./runtime/context.ts";
 import { recordResult } from "./runtime/healthRecord.ts";
 
@@ -17,6 +24,8 @@ export interface RunOptions extends BackupOptions {
   readonly scheduled?: boolean;
   /** Started by the scheduler for a run that was missed: nothing is done when it has been made meanwhile. @default false */
   readonly catchUp?: boolean;
+  /** A deploy that waits for it: a backup that is young enough counts, and another one under way is waited for. @default none */
+  readonly deploy?: Deploy;
 }
 
 /**
@@ -45,10 +54,15 @@ export async function runBackup(
   try {
     context = open();
     if (options.catchUp === true && !(await stillMissed(context, describe))) return;
+    const missing = options.deploy && (await withoutBackup(context, options.deploy, options));
+    if (options.deploy && missing?.length === 0) {
+      sayThatDeployMayGoOn(context, options.deploy);
+      return;
+    }
     summary = new RunSummary(context.settings, describe);
     notifier = new Notifier(context, summary);
     notifier.runStarted();
-    const names = await selectDatabases(context.settings, options.database);
+    const names = missing ?? (await selectDatabases(context.settings, options.database));
     for (const name of names) context.journal?.expected(name, `"${name}" was not stored`);
     if (options.database === undefined) await announceLeftOut(context);
     await forEachDatabase(
@@ -56,6 +70,7 @@ export async function runBackup(
       names,
       summary.observe(names, (each) => backupOrWait(each, options, began)),
     );
+    if (options.deploy) sayThatDeployMayGoOn(context, options.deploy);
     // Of databases that another run has backed up, that one leaves the result.
     if (names.length > 0 && !summary.anyStored) return;
     if (options.database === undefined) recordResult(stateFolder);
@@ -68,6 +83,24 @@ export async function runBackup(
     await notifier?.runEnded(describe(error));
     throw error;
   }
+}
+
+/** The databases of which no backup is there that the deploy may rely on. */
+async function withoutBackup(
+  context: AgentContext,
+  deploy: Deploy,
+  { database }: Pick<RunOptions, "database">,
+): Promise<string[]> {
+  const missing: string[] = [];
+  for (const name of await selectDatabases(context.settings, database)) {
+    if (!(await acceptForDeploy(forDatabase(context, name), deploy))) missing.push(name);
+  }
+  return missing;
+}
+
+/** The hook before a deploy looks for this sentence: Kamal ends with 0 on some failures, too. */
+function sayThatDeployMayGoOn({ report }: AgentContext, { revision }: Deploy): void {
+  report.line(deployMayGoOn(revision));
 }
 
 /** What killed runs have left in the buckets. The backup is complete: a failure is a warning. */
@@ -89,7 +122,7 @@ async function sweepUploads({ store, copy, report, signal }: AgentContext): Prom
 
 /**
  * Makes a backup. A scheduled run waits for another one that is under way, and counts only if that has left a good backup which is as
- * young as this run's due time; else it makes its own.
+ * young as this run's due time; else it makes its own. So does one for a deploy, by the age that it accepts.
  * @throws Problem when the other one neither ends nor does anything
  */
 async function backupOrWait(
@@ -98,16 +131,26 @@ async function backupOrWait(
   began: Date,
 ): Promise<void> {
   const { settings, store, report, signal } = context;
+  const { scheduled = false, deploy } = options;
+  const which = deploy === undefined ? "scheduled run" : "deploy";
   for (;;) {
     try {
-      await backup(context, options);
+      const { takenAt, object } = await backup(context, options);
+      if (deploy === undefined) return;
+      const { database } = settings.postgres;
+      const stored = { database, stamp: takenAt.replace(/Z$/, ""), key: object.key };
+      await markDeploy(context, stored, deploy.revision);
       return;
     } catch (error) {
-      if (!(error instanceof AnotherBackupRuns) || options.scheduled !== true) throw error;
-      report.warn(`${error.message} The scheduled run waits for it.`);
+      if (!(error instanceof AnotherBackupRuns) || !(scheduled || deploy)) throw error;
+      report.warn(`${error.message} The ${which} waits for it.`);
       if ((await waitForBackup(settings.postgres, signal)) === "idle") {
-        throw new Problem(`${error.message} It does nothing, so the scheduled run was given up.`);
+        throw new Problem(`${error.message} It does nothing, so the ${which} was given up.`);
       }
+    }
+    if (deploy !== undefined) {
+      if (await acceptForDeploy(context, deploy)) return;
+      continue;
     }
     const { schedule } = settings;
     const due = schedule && lastDue(schedule, began, { timezone: process.env["TZ"] });

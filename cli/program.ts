@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { Command, CommanderError } from "commander";
 import { messageOf, Problem } from "../common/problem.ts";
 import { Interrupted } from "../common/process.ts";
+import { adopt } from "./commands/adopt.ts";
 import { backup } from "./commands/backup.ts";
 import { cancel } from "./commands/cancel.ts";
 import { drift } from "./commands/drift.ts";
@@ -25,7 +26,28 @@ const { version } = JSON.parse(
 
 const IDENTITY = "file with the private key that opens the backups, as age-keygen writes it";
 
-const COPY = "of the copies in the second bucket";
+const COPY = "take the copies in the second bucket";
+
+const TIME = "time or day of a backup as list shows it, or latest, which it is without one";
+
+/** Words that people type, and the commands that do it. */
+const OTHER_WORDS: Readonly<Record<string, string>> = {
+  check: "verify reads a backup to its end, drift compares all with the declaration",
+  destroy: "pulumi destroy",
+  doctor:
+    "status shows the container and the newest backup, drift compares all with the declaration",
+  drill: "restore --into NAME restores beside the live database, verify reads a backup to its end",
+  drop: "kept --drop NAME",
+  export: "dump > dump.sql",
+  health: "status",
+  kill: "cancel",
+  logs: "kamal accessory logs, with the accessory's name from deploy.yml",
+  ls: "list",
+  ps: "status shows what runs",
+  rollback: "undo NAME, with a name that kept shows",
+  stop: "cancel",
+  up: "pulumi up",
+};
 
 /**
  * Runs one command.
@@ -102,16 +124,24 @@ function describeProgram(
     .option("--database <name>", "which database, where the backup has several")
     .option("--json", "print one JSON document instead of text")
     .option("--debug", "print the stack of an error")
-    .configureHelp({ showGlobalOptions: true })
+    .configureHelp({ showGlobalOptions: true, minWidthToWrap: 15 })
     .configureOutput({
       writeOut: (text) => terminal.out.write(text),
       writeErr: (text) => terminal.err.write(text),
+      getOutHelpWidth: () => terminal.out.columns || 80,
+      outputError: (text, write) => {
+        const word = /^error: unknown command '(.*)'/.exec(text)?.[1] ?? "";
+        const other = Object.hasOwn(OTHER_WORDS, word) ? OTHER_WORDS[word] : undefined;
+        write(
+          other === undefined ? text : `error: unknown command '${word}'. For that: ${other}.\n`,
+        );
+      },
     })
     .exitOverride()
     .showHelpAfterError("(--help shows the commands)")
     .addHelpText(
       "after",
-      `\nExit codes:\n${EXIT_TABLE.map(([code, meaning]) => `  ${String(code).padStart(2)}  ${meaning}`).join("\n")}`,
+      `\nExit codes:\n${EXIT_TABLE.map(([code, meaning]) => `  ${String(code).padStart(3)}  ${meaning}`).join("\n")}`,
     );
 
   program
@@ -122,6 +152,27 @@ function describeProgram(
     .addHelpText(
       "after",
       examples("backup", "--stack production backup", "backup --accept", "backup --json"),
+    );
+
+  program
+    .command("adopt")
+    .description(
+      "take over from an accessory of postgres-backup-s3: show the stack's settings, or write them",
+    )
+    .requiredOption("--config <path>", "the application's deploy.yml")
+    .option("-d, --destination <name>", "Kamal's destination")
+    .option("--accessory <key>", "which accessory, where several back up")
+    .option("--write", "set them in the stack, and take the accessory out of deploy.yml")
+    .action(async (options, command: Command) => {
+      const stack = common(command);
+      await adopt(new Screen(stack.json ?? false, terminal), stack, options);
+    })
+    .addHelpText(
+      "after",
+      examples(
+        "adopt --config ../shop/config/deploy.yml -d production",
+        "--stack production adopt --config ../shop/config/deploy.yml --write",
+      ),
     );
 
   program
@@ -141,10 +192,14 @@ function describeProgram(
   program
     .command("restore")
     .description("restore a backup; the current database is kept under another name")
-    .argument("[time...]", 'time of a backup as "list" shows it, or latest', ["latest"])
+    .argument("[time...]", TIME)
     .option("--copy", COPY)
     .option("--into <name>", "restore into a new database of this name instead")
     .option("--not-after <time>", "the newest backup of this time (UTC) or before it")
+    .option(
+      "--before-deploy <revision>",
+      "the backup before this deploy, as list shows it; the revision's beginning is enough",
+    )
     .option("--identity <file>", IDENTITY)
     .option("--globals", "make the roles of the backup that the server lacks, without passwords")
     .option(
@@ -178,12 +233,12 @@ function describeProgram(
       "stop it when it has taken so long (default: 24, or 1 for each 10 GB of the database)",
     )
     .option("--dry-run", "check everything and show what would be done, but change nothing")
-    .option("--yes", "do not ask")
+    .option("--yes", "replace the live database without asking")
     .action(async (time: string[], { owner, ...options }, command: Command) => {
       // The list shows date and time as two words. Commander turns --no-owner into a false "owner".
       const chosen = { ...options, noOwner: owner === false };
       const stack = common(command);
-      exit(await restore(await open(stack), stack, time.join(" "), chosen));
+      exit(await restore(await open(stack), stack, time.join(" ") || "latest", chosen));
     })
     .addHelpText(
       "after",
@@ -191,6 +246,7 @@ function describeProgram(
         "restore",
         "restore 2026-11-24 03:15:02",
         'restore --not-after "2026-11-24 02:00"',
+        "restore --before-deploy 1f2e3d4",
         "restore latest --into shop_look",
         "restore latest --into shop_saved --keep-going",
         'restore latest --into shop_part --schema app --exclude-table "audit.*"',
@@ -207,7 +263,7 @@ function describeProgram(
     .command("undo")
     .description("swap the database that a restore has replaced back into its place")
     .argument("<name>", "the name under which the restore has kept it")
-    .option("--yes", "do not ask")
+    .option("--yes", "swap without asking")
     .action(async (kept: string, options, command: Command) =>
       undo(await open(common(command)), kept, options),
     )
@@ -223,7 +279,7 @@ function describeProgram(
     .command("kept")
     .description("show the databases that restores have left on the server, or drop one")
     .option("--drop <name>", "drop this one for good, after its name was typed")
-    .option("--yes", "do not ask")
+    .option("--yes", "drop without asking")
     .action(async (options, command: Command) => kept(await open(common(command)), options))
     .addHelpText(
       "after",
@@ -248,11 +304,11 @@ function describeProgram(
   program
     .command("verify")
     .description("read a backup to its end; exit 0: whole, 2: stored whole, but not decrypted here")
-    .argument("[time...]", 'time of a backup as "list" shows it, or latest', ["latest"])
+    .argument("[time...]", TIME)
     .option("--copy", COPY)
     .option("--identity <file>", IDENTITY)
     .action(async (time: string[], options, command: Command) =>
-      exit(await verify(await open(common(command)), time.join(" "), options)),
+      exit(await verify(await open(common(command)), time.join(" ") || "latest", options)),
     )
     .addHelpText(
       "after",

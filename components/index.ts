@@ -13,6 +13,8 @@ export { Problem } from "../common/problem.ts";
 export { Schedule } from "../common/schedule/schedule.ts";
 export type { KeyAccess } from "../storage/bucket/probeKey.ts";
 export { Retention, type TierDays } from "../storage/planning/retention.ts";
+export type { BeforeDeployArgs } from "./accessory/deployGate.ts";
+export type { BootByKamal, Driver } from "./accessory/driver.ts";
 export { KamalAccessory, type KamalAccessoryArgs } from "./accessory/kamalAccessory.ts";
 export type { KamalArgs, RegistryArgs } from "./accessory/kamalProject.ts";
 export type { SshArgs } from "./accessory/sshConnection.ts";

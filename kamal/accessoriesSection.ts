@@ -63,6 +63,33 @@ export function accessoriesSection(
   return { head, stop, insertAt, ...readChildren(masked, head + 1, insertAt) };
 }
 
+/**
+ * Takes an accessory's own lines out of a file; comments and blanks in front of it and of the next one stay. The last one takes
+ * `accessories:` along: with nothing below it Kamal's merge would drop the other file's accessories.
+ * @returns the same text where it does not stand there on lines of its own
+ * @throws Problem as `accessoriesSection`
+ */
+export function removeAccessory(text: string, key: string): string {
+  const lines = splitLines(text);
+  const section = accessoriesSection(lines);
+  const at = section?.children.findIndex((child) => child.key === key) ?? -1;
+  const child = section?.children[at];
+  if (section === undefined || child === undefined) return text;
+  const next = section.children[at + 1]?.line ?? section.insertAt;
+  // Backwards over what leads to the next one.
+  let end = next;
+  while (end > child.line + 1 && isLeading(lines[end - 1]?.text ?? "", section.childIndent)) end--;
+  const before = lines.slice(0, child.line);
+  if (section.children.length === 1) before.splice(section.head, 1);
+  return [...before, ...lines.slice(end)].map((line) => line.text + line.end).join("");
+}
+
+/** A blank line, or a comment that is not indented further than an accessory. */
+function isLeading(text: string, childIndent: number): boolean {
+  const content = text.trimStart();
+  return content === "" || (content.startsWith("#") && text.length - content.length <= childIndent);
+}
+
 function refuseInline(text: string, line: number): void {
   const rest =
     HEAD.exec(text)

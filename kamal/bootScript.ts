@@ -190,6 +190,55 @@ export const bootCommand = `eval "$(dd bs=1 count=${bootScript.length} 2> /dev/n
 /** The same, for a container that has the right label and is not as declared all the same: it is replaced. */
 export const replaceCommand = `kpb_replace=yes; ${bootCommand}`;
 
+/** What the container that is replaced is called while its name is already another's. */
+const ASIDE = ".replaced";
+
+/**
+ * Refuses to replace what is no backup, and puts a container of another image aside that has the accessory's own name; it goes on
+ * running. What this package has made is left alone.
+ * @param replaced name of the container that goes once ours is fit
+ */
+export function asideScript(container: string, replaced: string): string {
+  return [
+    `old='${replaced}'; ${IS_FOREIGN}`,
+    `docker container inspect -f '{{range .Config.Env}}{{println .}}{{end}}' "$old" | grep -q '^S3_BUCKET=' || { echo "the container $old has no S3_BUCKET, so it is no backup that could be replaced" >&2; exit 1; }`,
+    ...(container === replaced ? [`docker rename "$old" "$old${ASIDE}"`] : []),
+  ].join("; ");
+}
+
+/** Gives the container that was put aside its name back, where the new one did not come to be. */
+export function putBackScript(container: string): string {
+  return `docker container inspect '${container}' > /dev/null 2>&1 || docker rename '${container}${ASIDE}' '${container}'`;
+}
+
+/** Removes the container that is replaced, once ours is fit. */
+export function removeReplacedScript(container: string, replaced: string): string {
+  const name = container === replaced ? `${replaced}${ASIDE}` : replaced;
+  return `old='${name}'; ${IS_FOREIGN}; docker stop --time 30 "$old" > /dev/null && docker rm "$old" > /dev/null`;
+}
+
+/** Ends well where there is no such container, or one of this package. */
+const IS_FOREIGN = `label=$(docker container inspect -f '{{index .Config.Labels "${DIGEST_LABEL}"}}' "$old" 2> /dev/null) || exit 0; [ -z "$label" ] || exit 0`;
+
+/** Waits until no backup or restore runs in a container, for two minutes at most, as the boot script does. */
+export function idleScript(container: string): string {
+  return `n=0; while [ "$n" -lt 600 ] && docker top '${container}' -eo pid,args 2> /dev/null | grep -Eq 'agent[.]mjs (backup|restore)'; do sleep 0.2; n=$((n + 1)); done`;
+}
+
+/**
+ * Tries whether a container is fit to back up, as the boot script does; what is wrong stands on standard error.
+ * @param patience seconds for which a refused access key is tried again
+ */
+export function probeScript(container: string, patience: number): string {
+  return [
+    `end=$(($(date +%s) + ${patience}))`,
+    `until found=$(timeout 120 docker exec '${container}' agent probe 2>&1)`,
+    'do if [ "$(date +%s)" -ge "$end" ] || ! printf %s "$found" | grep -q "access key"',
+    `then printf '%s\n' "$found" | tail -n 5 >&2; docker logs --tail 10 '${container}' >&2; exit 1; fi`,
+    "sleep 3; done",
+  ].join("; ");
+}
+
 /** What the script reads. */
 export interface BootInput {
   readonly container: string;

@@ -10,6 +10,8 @@ interface Place {
 /** Indentation in which blocks of an accessory are given and returned, whatever the file uses. */
 const CANONICAL_INDENT = 2;
 const OWN_KEY = "accessories:";
+/** What a hook begins with that is not there yet. */
+export const NEW_HOOK = "#!/bin/sh\n";
 const ANY_END = /^[ \t]*# <<< kamal-postgres-backup \S+/;
 const ANY_BEGIN = /^[ \t]*# >>> kamal-postgres-backup (\S+)/;
 
@@ -33,7 +35,8 @@ export function readMarkedBlock(text: string, name: string): string | undefined 
 
 /**
  * Puts the block between our markers, everything else stays byte for byte. Where there are no markers yet, it goes to the
- * end of the file, or to the end of the mapping `accessories:`, indented as that one's other children. Twice is as once.
+ * end of the file, to the end of the mapping `accessories:`, indented as that one's other children, or to the beginning of a
+ * hook, before it does anything. Twice is as once.
  * @param name of the backup, as in its markers
  * @param block lines that end; under `accessories` as `renderAccessoryBlock` makes them
  * @throws Problem when the block's key is there outside our markers, when the markers are damaged, or when `accessories:` is written in a way that cannot be added to
@@ -42,8 +45,9 @@ export function writeMarkedBlock(
   text: string,
   name: string,
   block: string,
-  under: "accessories" | undefined,
+  under: "accessories" | "hook" | undefined,
 ): string {
+  if (under === "hook" && text === "") return writeMarkedBlock(NEW_HOOK, name, block, under);
   if (!/^[\w.-]+$/.test(name)) {
     throw new Problem(
       `"${name}" cannot name a marked block. Use letters, digits, "_", "." and "-".`,
@@ -52,24 +56,31 @@ export function writeMarkedBlock(
   const lines = splitLines(text);
   const place = findPlace(lines, name);
   const inner = block === "" ? [] : block.replace(/\n$/, "").split("\n");
-  const section = under && accessoriesSection(lines, place);
+  const section = under === "accessories" ? accessoriesSection(lines, place) : undefined;
   if (section) refuseForeignKey(lines, section, inner[0] ?? "");
   // Someone moved the markers to where no accessory can be: the block starts anew.
-  if (place && under && !isInPlace(lines, place, section)) {
+  if (place && under === "accessories" && !isInPlace(lines, place, section)) {
     return writeMarkedBlock(removeMarkedBlock(text, name), name, block, under);
   }
   const indent = section?.childIndent ?? 0;
-  const ownsKey = under !== undefined && section === undefined;
+  const ownsKey = under === "accessories" && section === undefined;
   const body = section ? inner.map((line) => shifted(line, indent - CANONICAL_INDENT)) : inner;
   const marked = marks(name, ownsKey ? [OWN_KEY, ...body] : body, indent);
   const eol = lines[0]?.end.startsWith("\r") ? "\r\n" : "\n";
   if (place) return splice(lines, place, marked, eol);
+  if (under === "hook") return insert(lines, afterHead(lines), marked, eol);
   return insert(
     lines,
     section ? outsideOtherMarks(lines, section.insertAt) : lines.length,
     marked,
     eol,
   );
+}
+
+/** Behind a hook's first line and the comments that follow it: Ruby reads its own settings there. */
+function afterHead(lines: readonly Line[]): number {
+  const at = lines.findIndex(({ text }) => !text.startsWith("#") || ANY_BEGIN.test(text));
+  return at < 0 ? lines.length : at;
 }
 
 function isInPlace(lines: readonly Line[], place: Place, section: Section | undefined): boolean {

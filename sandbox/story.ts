@@ -201,9 +201,9 @@ try {
   console.log(`
 To back up your own database:
   1. in stacks/Pulumi.production.yaml, say where your deploy.yml lies, which database, and when;
-  2. with AWS credentials in the environment: pulumi login && pulumi stack init production && pulumi up
+  2. with AWS credentials in the environment: pulumi login && pulumi stack select --create production && pulumi up
   3. npx kamal-postgres-backup backup, then npx kamal-postgres-backup list
-The sandbox keeps running; npm run sandbox down removes it.`);
+The sandbox keeps running: npm run sandbox -- cli list runs a command in it, npm run sandbox down removes it.`);
 } catch (error) {
   console.error(`\nThe story stopped: ${(error as Error).message}`);
   if (process.argv.includes("--debug")) console.error(error);

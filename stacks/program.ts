@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import { checkRecipients, PASSPHRASE } from "../components/backup/encryption.ts";
+import { checkRecipients } from "../components/backup/encryption.ts";
 import { retentionInDays, retentionInTiers } from "../components/bucket/retentionCheck.ts";
 import {
   type AgentBuild,
@@ -7,6 +7,7 @@ import {
   type AwsBackupBucketArgs,
   type BackupBucket,
   type CopyArgs,
+  type Driver,
   Encryption,
   type ExistingBucket,
   type KeyAccess,
@@ -16,85 +17,20 @@ import {
   type SslMode,
 } from "../components/index.ts";
 import { nameSettings } from "../components/pulumi/settingNames.ts";
+import { SETTINGS, type Setting } from "./settings.ts";
 
 /** A key of the configuration, as a file of a stack and `pulumi config` have it. */
 const key = (name: string) => `kamal-postgres-backup:${name}`;
 
-/** Keys that are called like the argument that they become. */
-const SAME = [
-  "database",
-  "excludeDatabases",
-  "hosts",
-  "prefix",
-  "schedule",
-  "backupBytes",
-  "image",
-  "build",
-  "platform",
-  "baseImage",
-  "memory",
-  "scratch",
-  "jitterSeconds",
-  "compressionLevel",
-  "verify",
-  "maxShrinkPercent",
-  "transientTables",
-  "maxRunHours",
-  "globals",
-  "dumpOptions",
-];
-
 /** The configuration's word for each argument, so that a message names what its reader has set. */
-const WORDS: Readonly<Record<string, string>> = {
-  ...Object.fromEntries(SAME.map((name) => [name, key(name)])),
-  "kamal.config": key("kamalConfig"),
-  "kamal.destination": key("destination"),
-  "kamal.secretsFile": key("secretsFile"),
-  "kamal.service": key("service"),
-  "kamal.runSecretCommands": key("runSecretCommands"),
-  repository: key("imageRepository"),
-  "kamal.databaseAccessory": key("databaseAccessory"),
-  "kamal.accessory": key("accessory"),
-  "kamal.secrets": key("secrets"),
-  "registry.server": key("registryServer"),
-  "registry.username": key("registryUsername"),
-  "registry.password": key("registryPassword"),
-  "keys.access": key("keyAccess"),
-  "keys.rotateAfter": key("rotateAfter"),
-  "postgres.password": key("databasePassword"),
-  "postgres.host": key("databaseHost"),
-  "postgres.port": key("databasePort"),
-  "postgres.user": key("databaseUser"),
-  "postgres.major": key("databaseMajor"),
-  "postgres.network": key("databaseNetwork"),
-  "postgres.sslMode": key("databaseSslMode"),
-  "postgres.sslRootCertificate": key("databaseSslRootCertificate"),
-  "signing.rotateAfter": key("signingRotateAfter"),
-  "signing.keys": key("signingKeys"),
-  "ssh.hostKeys": key("hostKeys"),
-  "ssh.privateKey": key("sshPrivateKey"),
-  "ssh.user": key("sshUser"),
-  "ssh.port": key("sshPort"),
-  "ssh.proxy": key("sshProxy"),
-  "ssh.proxyKeys": key("sshProxyKeys"),
-  keep: key("keepDays"),
-  "keep.days": key("keepDays"),
-  "keep.atLeast": key("keepAtLeast"),
-  [PASSPHRASE]: key("passphrase"),
-  "notices.pingUrl": key("pingUrl"),
-  "notices.webhookUrl": key("webhookUrl"),
-  "notices.metricsFile": key("metricsFile"),
-  copy: key("copyBucket"),
-  "copy.bucket": key("copyBucket"),
-  "copy.bucket.accessKeyId": key("copyAccessKeyId"),
-  "copy.bucket.secretAccessKey": key("copySecretAccessKey"),
-  "copy.every": key("copyEvery"),
-  // The stack has one word for both keys.
-  "copy.keys.access": key("keyAccess"),
-};
+const WORDS: Readonly<Record<string, string>> = Object.fromEntries(
+  (SETTINGS as readonly Setting[]).flatMap(({ name, argument = [] }) =>
+    [argument].flat().map((path) => [path, key(name)]),
+  ),
+);
 
 /**
- * Declares the backup that the stack's configuration describes. The settings and what they mean stand in `Pulumi.yaml`;
+ * Declares the backup that the stack's configuration describes. The settings and what they mean stand in `settings.ts`;
  * `pulumi up` runs this through `index.ts`, the tests run it as an inline program.
  */
 export function declareBackup(): PostgresBackup {
@@ -128,6 +64,8 @@ export function backupArgs(name: string, config: pulumi.Config): PostgresBackupA
         config.get<"literal" | "outputs">("secrets", { allowedValues: ["literal", "outputs"] }),
       ),
     },
+    ...given("replacesContainer", config.get("replacesContainer")),
+    ...given("driver", config.get<Driver>("driver", { allowedValues: ["ssh", "kamal", "render"] })),
     ...databasesOf(config),
     ...hostsOf(config),
     ...registryOf(config),
@@ -136,6 +74,7 @@ export function backupArgs(name: string, config: pulumi.Config): PostgresBackupA
     ...given("prefix", config.get("prefix")),
     schedule: config.get("schedule") ?? "15 3 * * *",
     ...bytesOf(config),
+    ...priceOf(config),
     keys: {
       access:
         config.get<KeyAccess>("keyAccess", { allowedValues: ["restorable", "append-only"] }) ??
@@ -177,6 +116,7 @@ export function backupArgs(name: string, config: pulumi.Config): PostgresBackupA
     ...given("maxRunHours", config.getNumber("maxRunHours")),
     globals: config.getBoolean("globals") ?? true,
     dumpOptions: (config.get("dumpOptions") ?? "").split(/\s+/).filter(Boolean),
+    ...beforeDeployOf(config),
     notices: {
       ...(pingUrl && { pingUrl }),
       ...(webhookUrl && { webhookUrl }),
@@ -220,6 +160,16 @@ function encryptionOf(config: pulumi.Config): { encryption?: Encryption } {
   return passphrase ? { encryption: Encryption.passphrase(passphrase) } : {};
 }
 
+/** An age is only asked for where deploys wait. */
+function beforeDeployOf(config: pulumi.Config): Pick<PostgresBackupArgs, "beforeDeploy"> {
+  const maxAgeMinutes = config.getNumber("beforeDeployMaxAgeMinutes") ?? 0;
+  if (config.getBoolean("beforeDeploy") ?? false) return { beforeDeploy: { maxAgeMinutes } };
+  if (maxAgeMinutes === 0) return {};
+  throw new Problem(
+    `${key("beforeDeployMaxAgeMinutes")} is ${maxAgeMinutes}, but no deploy waits for a backup. Set that too: pulumi config set beforeDeploy true`,
+  );
+}
+
 /** One name, several with commas between them, or every one but the excluded. */
 function databasesOf(
   config: pulumi.Config,
@@ -256,6 +206,17 @@ function namesIn(text = ""): string[] {
 function bytesOf(config: pulumi.Config): Pick<PostgresBackupArgs, "backupBytes"> {
   const backupBytes = config.getNumber("backupBytes") ?? 0;
   return backupBytes === 0 ? {} : { backupBytes };
+}
+
+/** A fraction, which Pulumi has no type for. */
+function priceOf(config: pulumi.Config): Pick<PostgresBackupArgs, "usdPerGbMonth"> {
+  const text = config.get("usdPerGbMonth");
+  if (!text) return {};
+  const usdPerGbMonth = Number(text);
+  if (usdPerGbMonth >= 0) return { usdPerGbMonth };
+  throw new Problem(
+    `${key("usdPerGbMonth")} "${text}" is no price. Give US dollars for a GB in a month, e.g. 0.023.`,
+  );
 }
 
 /** 0 days: nothing is deleted by the container. */

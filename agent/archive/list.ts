@@ -43,11 +43,13 @@ export async function list(
 
 function remarkOn(entry: CatalogueEntry & { readonly manifest: Manifest | null }): string {
   if (!isComplete(entry)) return "incomplete: no manifest";
+  const deploys = (entry.deploys ?? []).map(({ revision }) => `before deploy ${revision}`);
   return [
     isAheadOfTime(entry) ? "ahead of time" : "",
     entry.originProblem,
     entry.overwritten === true ? "overwritten" : "",
     stateOf(entry),
+    ...deploys,
   ]
     .filter(Boolean)
     .join(", ");

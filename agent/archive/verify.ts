@@ -115,13 +115,9 @@ export async function verifyChosen(
  * @throws Problem as `verify` does
  */
 export async function verifyNew(context: AgentContext, manifest: Manifest): Promise<void> {
-  const { encryption } = context.settings;
   const { key, bytes } = manifest.object;
   const stamp = manifest.takenAt.replace(/Z$/, "");
-  const secrets = {
-    identities: [],
-    ...(encryption && "passphrase" in encryption && { passphrase: encryption.passphrase }),
-  };
+  const secrets = settingsSecrets(context.settings);
   const entry = { database: manifest.database, stamp, key, bytes, verifiedKey: null };
   try {
     await verify(context, entry, manifest, secrets, manifest.mac ? "signed" : null);
@@ -134,6 +130,14 @@ export async function verifyNew(context: AgentContext, manifest: Manifest): Prom
     if (error instanceof DamagedObject) await markSuspect(context, manifest, stamp, error.message);
     throw error;
   }
+}
+
+/** What the settings alone can open a backup with. */
+export function settingsSecrets({ encryption }: AgentContext["settings"]): AgeSecrets {
+  return {
+    identities: [],
+    ...(encryption && "passphrase" in encryption && { passphrase: encryption.passphrase }),
+  };
 }
 
 /** A manifest under `suspect` outweighs the one beside the dump, so that a damaged backup never counts as latest. */

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import { Problem } from "../../common/problem.ts";
-import { connect } from "../postgres/connection.ts";
+import { connect, lossOf } from "../postgres/connection.ts";
 import { isInTheWay } from "../postgres/tableLocks.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import type { Pipeline, Program } from "../streams/process.ts";
@@ -48,7 +48,8 @@ export async function startUndisturbed(
       if (await hasLocked(context, client, program)) return { plan, program, warnings };
     } catch (error) {
       program.kill();
-      throw error;
+      const loss = lossOf(client);
+      throw loss === undefined ? error : new Problem(`${loss.message} Nothing was stored.`);
     }
     program.kill();
     await program.ended;

@@ -1,10 +1,12 @@
 import type { AgeSecrets } from "../../common/age/stanzas.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
+import { Problem } from "../../common/problem.ts";
+import { listBackups } from "../../storage/catalogue/catalogue.ts";
 import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
 import { listJudged } from "../../storage/catalogue/judgeOrigin.ts";
 import { findOriginal } from "../../storage/catalogue/originalVersion.ts";
 import { readOriginalManifest, readSignedOriginal } from "../../storage/catalogue/readManifest.ts";
-import { chooseBackup } from "../../storage/catalogue/selectBackup.ts";
+import { chooseBackup, chooseBeforeDeploy } from "../../storage/catalogue/selectBackup.ts";
 import type { ObjectStore } from "../../storage/s3/objectStore.ts";
 import { requireOrigin, warnOfChoice, warnOfOrigin } from "../archive/chosenBackup.ts";
 import { trustOf } from "../archive/trust.ts";
@@ -16,6 +18,8 @@ export interface RestoreRequest {
   readonly wanted: string;
   /** With `latest`: the latest that was taken at this time or before, ISO 8601; without a zone it is UTC. */
   readonly notAfter?: string;
+  /** With `latest`: the one before the deploy of this revision, or of the one that begins so. */
+  readonly beforeDeploy?: string;
   /** Name of a new database to restore into, beside the live one; absent: the live one is replaced. */
   readonly into?: string;
   /** Makes the roles of the backup that the server lacks. @default false */
@@ -65,12 +69,20 @@ function overwritten(key: string, storedAt: string): string {
  */
 export async function chooseFor(
   { settings, store, report, signal }: AgentContext,
-  request: Pick<RestoreRequest, "wanted" | "notAfter" | "acceptOrigin">,
+  request: Pick<RestoreRequest, "wanted" | "notAfter" | "beforeDeploy" | "acceptOrigin">,
 ): Promise<Choice> {
   const { database } = settings.postgres;
   const { bucket, prefix } = store.address;
   const location = `s3://${bucket}/${prefix}`;
-  const { wanted, notAfter, acceptOrigin } = request;
+  const { notAfter, beforeDeploy, acceptOrigin } = request;
+  if (beforeDeploy !== undefined && (request.wanted !== "latest" || notAfter !== undefined)) {
+    throw new Problem("--before-deploy chooses the backup by itself. Leave the time out.");
+  }
+  const wanted =
+    beforeDeploy === undefined
+      ? request.wanted
+      : chooseBeforeDeploy(await listBackups(store, database), beforeDeploy, database, location)
+          .stamp;
   const trust = trustOf(settings);
   const also = wanted.replace(/Z$/, "");
   const entries = await listJudged(store, database, trust, { also });

@@ -1,4 +1,5 @@
 import { Problem } from "../../common/problem.ts";
+import { ask } from "../../common/question.ts";
 import type { Attachment } from "./attachment.ts";
 import type { Report } from "./reporter.ts";
 
@@ -44,14 +45,8 @@ export function remoteConfirmation(
 export function confirmation(agreed: boolean, signal: AbortSignal): Confirm {
   return async (question, name) => {
     if (agreed || !process.stdin.isTTY || !process.stdout.isTTY) return true;
-    const { default: input } = await import("@inquirer/input");
-    try {
-      const message = `${question} Type the database's name to go on:`;
-      return (await input({ message }, { signal })) === name;
-    } catch (error) {
-      // Ctrl-C, or the signal: both mean no.
-      if (error instanceof Error && /^(Exit|Abort)PromptError$/.test(error.name)) return false;
-      throw error;
-    }
+    const message = `${question} Type the database's name to go on: `;
+    const answer = await ask(process.stdin, process.stdout, message, signal);
+    return typeof answer !== "string" && answer.typed === name;
   };
 }

@@ -7,6 +7,7 @@ import { forCopy } from "../session/copy.ts";
 import { describeDatabases, isOneOfSeveral } from "../session/databases.ts";
 import type { Session } from "../session/session.ts";
 import { type Difference, findDifferences } from "../stack/differences.ts";
+import { healingCommand } from "../stack/project.ts";
 import { previewRefresh, type StackChoice } from "../stack/pulumi.ts";
 import { EXIT } from "../terminal/exitCodes.ts";
 import { formatAge, plural, stampTime } from "../terminal/format.ts";
@@ -22,7 +23,11 @@ import { type DriftReport, printReport, writeJobSummary } from "./driftReport.ts
 export async function drift(session: Session, stack: StackChoice): Promise<number> {
   const { screen } = session;
   screen.waiting("reading every resource of the stack");
-  const refreshed = findDifferences(await previewRefresh(stack), session.container.up);
+  const refreshed = findDifferences(
+    await previewRefresh(stack),
+    healingCommand(stack.cwd),
+    session.container.up,
+  );
   const [unseen] = refreshed.notChecked.filter(({ failed }) => failed);
   if (unseen !== undefined && refreshed.differences.length === 0) {
     throw new Problem(`the check could not be made: ${unseen.subject}: ${unseen.reason}`);

@@ -73,6 +73,7 @@ export async function list(
       state: stateOf(entry),
       key: entry.key,
       bytes: entry.bytes,
+      ...(entry.deploys && { deploys: entry.deploys.map(({ revision }) => revision) }),
       ...(backup.retentionDays !== undefined && { keptUntil: keptUntil(backup, entry) }),
       manifest: entry.manifest ?? null,
     })),
@@ -124,8 +125,18 @@ function printBackups(screen: Screen, backup: BackupOutputs, entries: readonly E
       ...(retentionDays === undefined ? [] : [keptUntil(backup, entry)]),
     ];
   });
-  const notes = entries.map(({ manifest }) => (manifest && remarksOn(manifest)) || undefined);
+  const notes = entries.map((entry) => {
+    const remarks = entry.manifest ? remarksOn(entry.manifest) : "";
+    return [remarks, ...deploysOf(entry)].filter(Boolean).join("; ") || undefined;
+  });
   screen.table(columns, rows, { indent: 2, notes });
+}
+
+/** A commit's 40 letters are cut to 12, which restore --before-deploy takes too. */
+function deploysOf({ deploys = [] }: Entry): string[] {
+  return deploys.map(
+    ({ revision }) => `before deploy ${revision.replace(/^([0-9a-f]{12})[0-9a-f]{28}\b/, "$1")}`,
+  );
 }
 
 function paintState(state: State): string {

@@ -32,6 +32,8 @@ export interface RestoreOptions extends CopyOption {
   readonly into?: string;
   /** With `latest`: the newest backup that was taken at this time or before it. */
   readonly notAfter?: string;
+  /** The backup before the deploy of this revision, or of the one that begins so. */
+  readonly beforeDeploy?: string;
   /** File with the private key, as `age-keygen` writes it. */
   readonly identity?: string;
   /** Makes the roles that the server lacks. @default false */
@@ -77,7 +79,12 @@ export async function restore(
   const session = chooseBucket(await forOneDatabase(opened), options);
   const { backup, container, screen } = session;
   const { database } = backup;
-  const { into } = options;
+  const { into, notAfter, beforeDeploy } = options;
+  if (beforeDeploy !== undefined && (wanted !== "latest" || notAfter !== undefined)) {
+    throw new Problem(
+      `--before-deploy ${beforeDeploy} chooses the backup by itself. Leave ${notAfter === undefined ? wanted : "--not-after"} out.`,
+    );
+  }
   if (into === database) {
     throw new Problem(
       `--into ${into} is the live database. Leave --into away to replace it, or name a new database.`,
@@ -91,11 +98,10 @@ export async function restore(
   const ask = !options.yes && !options.dryRun;
   if (ask) requireTerminal(screen, "restore asks before it replaces a database");
   const identity = await readIdentity(options.identity);
-  const { notAfter } = options;
   const { entries, unchecked } = options.dryRun
     ? await listForDryRun(session, stack)
     : { entries: await listByAgent(session) };
-  const entry = selectBackup(session, entries, { wanted, notAfter });
+  const entry = selectBackup(session, entries, { wanted, notAfter, beforeDeploy });
   const plan = describePlan(database, container.host, entry, into);
   if (!ask) for (const line of plan) screen.line(line);
   if (unchecked !== undefined) return reportUnchecked(session, entry, unchecked);
@@ -336,9 +342,8 @@ function comparisonOf({ differences }: RestoredEvent, partial: boolean): string 
 }
 
 /** What a dry run has found. */
-export function describePlanned({ previous, roles, notRestored }: PlannedEvent): string[] {
+export function describePlanned({ roles, notRestored }: PlannedEvent): string[] {
   return [
-    ...(previous === null ? [] : [`The current database would be kept as ${previous}.`]),
     ...(roles.length === 0 ? [] : [`Roles that would be made: ${roles.join(", ")}.`]),
     ...notRestored.map((item) => `Would not be restored: ${item}`),
     `${paint.good("Dry run")}: every check has passed, and nothing was changed.`,

@@ -52,7 +52,7 @@ export async function verify(
   screen.line(
     depth === "full"
       ? `${paint.good("Verified")} ${what}: read to the end, ${plural(tables ?? 0, "table")}, in ${formatDuration(elapsedMs)}.`
-      : `${paint.uncertain("Unreadable here")} ${what}: the stored bytes are as they were written.`,
+      : `${paint.uncertain("Stored whole, not decrypted")}: ${what}. To have it read to the end give its key: --identity FILE.`,
   );
   if (depth === "full") {
     screen.line(

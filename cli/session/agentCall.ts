@@ -18,7 +18,7 @@ export interface Container {
   readonly name: string;
   readonly host: string;
   readonly connection: HostConnection;
-  /** The command that boots or starts it: `pulumi up`, or with `--refresh`. */
+  /** The command that boots or starts it: `pulumi up`, or with `--refresh`; with the driver `render` Kamal's. */
   readonly up: string;
 }
 
@@ -33,13 +33,13 @@ export class AgentError extends Problem {}
 
 /** The container of a backup on one of its hosts. */
 export function containerOn(
-  { container: name, proxy, identityFiles }: BackupOutputs,
+  { container: name, proxy, identityFiles, reboot }: BackupOutputs,
   host: SshHop,
   up: string,
   keySource?: KeySource,
 ): Container {
   const connection = new HostConnection({ host, proxy, identityFiles }, keySource);
-  return { name, host: host.host, connection, up };
+  return { name, host: host.host, connection, up: reboot ?? up };
 }
 
 export interface AgentCall {

@@ -35,8 +35,13 @@ export interface RefreshResult {
 /**
  * Turns the events of a refresh into rows. Only resources below a component of this package count.
  * @param up the command that puts back what has drifted
+ * @param boot the one for the container
  */
-export function findDifferences(events: readonly EngineEvent[], up: string): RefreshResult {
+export function findDifferences(
+  events: readonly EngineEvent[],
+  up: string,
+  boot: string,
+): RefreshResult {
   const read = events.flatMap(({ resOutputsEvent }) =>
     resOutputsEvent ? [resOutputsEvent.metadata] : [],
   );
@@ -47,16 +52,16 @@ export function findDifferences(events: readonly EngineEvent[], up: string): Ref
   return {
     notChecked: read.flatMap(notCheckedOf).sort((a, b) => a.subject.localeCompare(b.subject)),
     differences: ofBackups
-      .flatMap((step) => differencesOf(step, up))
+      .flatMap((step) => differencesOf(step, up, boot))
       .sort((a, b) => a.plane.localeCompare(b.plane) || a.subject.localeCompare(b.subject)),
     others: steps.length - ofBackups.length,
   };
 }
 
-function differencesOf(step: StepMetadata, up: string): Difference[] {
+function differencesOf(step: StepMetadata, up: string, boot: string): Difference[] {
   const [, type = ""] = /^pulumi-nodejs:dynamic\/.*:(\w+)$/.exec(step.type) ?? [];
-  if (type === "AccessoryState") return containerDifferences(step, up);
-  if (type === "RenderedBlock" || type === "SecretsBlock") return [blockDifference(step, up)];
+  if (type === "AccessoryState") return containerDifferences(step, boot);
+  if (BLOCKS.has(type)) return [blockDifference(step, up)];
   if (step.type.includes("LifecycleConfiguration") && step.op === "update") {
     const rows = lifecycleDifferences(properties(step.old), properties(step.new));
     if (rows.length > 0) {
@@ -65,6 +70,9 @@ function differencesOf(step: StepMetadata, up: string): Difference[] {
   }
   return resourceDifferences(step, up);
 }
+
+/** Resources that are text of ours in a file of the application's. */
+const BLOCKS = new Set(["RenderedBlock", "SecretsBlock", "DeployHook"]);
 
 const putsBack = (up: string) => `${up} puts it back`;
 

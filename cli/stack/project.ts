@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, extname, join } from "node:path";
 import { parse } from "yaml";
 
 const FILES = ["Pulumi.yaml", "Pulumi.yml", "Pulumi.json"];
@@ -14,6 +14,15 @@ export function healingCommand(cwd: string): "pulumi up" | "pulumi up --refresh"
   return file !== undefined && refreshesAlways(file) ? "pulumi up" : "pulumi up --refresh";
 }
 
+/** The folder in which a project's program runs, and to which the paths in its configuration belong; without a project this one. */
+export function programFolder(cwd: string): string {
+  const file = projectFile(cwd);
+  if (file === undefined) return cwd;
+  const main: unknown = projectIn(file)?.main;
+  const program = join(dirname(file), typeof main === "string" ? main : ".");
+  return extname(program) === "" ? program : dirname(program);
+}
+
 /** As Pulumi finds it: in the folder or the nearest above it. */
 function projectFile(folder: string): string | undefined {
   const found = FILES.map((name) => join(folder, name)).find((path) => existsSync(path));
@@ -22,11 +31,20 @@ function projectFile(folder: string): string | undefined {
 }
 
 function refreshesAlways(file: string): boolean {
+  return projectIn(file)?.options?.refresh === "always";
+}
+
+interface Project {
+  readonly main?: unknown;
+  readonly options?: { readonly refresh?: unknown } | null;
+}
+
+function projectIn(file: string): Project | null | undefined {
   try {
     // JSON is YAML, too.
-    return parse(readFileSync(file, "utf8"))?.options?.refresh === "always";
+    return parse(readFileSync(file, "utf8"));
   } catch {
     // Pulumi itself says what is wrong with it.
-    return false;
+    return undefined;
   }
 }

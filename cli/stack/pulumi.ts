@@ -38,6 +38,26 @@ export async function stackState(choice: StackChoice): Promise<unknown> {
 }
 
 /**
+ * Sets values of the stack's configuration. They go in by standard input, where no list of processes shows them.
+ * @param plain, secret values by key, `existingBucket.name` for a part of one
+ * @throws Problem when Pulumi does not take one
+ */
+export async function setConfiguration(
+  choice: StackChoice,
+  plain: Readonly<Record<string, string>>,
+  secret: Readonly<Record<string, string>>,
+): Promise<void> {
+  const needed = { ...choice, needsEngine: true } as const;
+  const set = async (key: string, value: string, kind: "--plaintext" | "--secret") => {
+    const words = ["config", "set", "--path", `kamal-postgres-backup:${key}`, kind];
+    const { code, stderr } = await run(needed, words, {}, value);
+    if (code !== 0) throw pulumiProblem(needed, `config set ${key}`, stderr);
+  };
+  for (const [key, value] of Object.entries(plain)) await set(key, value, "--plaintext");
+  for (const [key, value] of Object.entries(secret)) await set(key, value, "--secret");
+}
+
+/**
  * Looks what became of each resource, without running the program and without changing the state.
  * @returns the engine's events. The digest of `refresh --json` would not do: it shows each resource before it was read
  * @throws Problem when any resource could not be read, because then nothing is known
@@ -136,6 +156,7 @@ async function run(
   choice: StackChoice,
   args: readonly string[],
   env: Record<string, string> = {},
+  input?: string,
 ): Promise<Outcome & { stdout: string }> {
   const stack = choice.stack === undefined ? [] : ["--stack", choice.stack];
   const lines: string[] = [];
@@ -146,7 +167,11 @@ async function run(
       cwd: choice.cwd,
       env: { PULUMI_SKIP_UPDATE_CHECK: "true", ...env },
       missing: missingSentence(choice, args),
-      interrupted: "interrupted. Nothing was changed.",
+      interrupted:
+        input === undefined
+          ? "interrupted. Nothing was changed."
+          : "interrupted. pulumi config shows which settings were set.",
+      ...(input !== undefined && { input }),
       onLine: (line) => lines.push(line),
     },
   );

@@ -1,5 +1,6 @@
 import { Problem } from "../../common/problem.ts";
 import { Interrupted } from "../../common/process.ts";
+import { ask } from "../../common/question.ts";
 import type { Screen } from "./screen.ts";
 
 /**
@@ -30,23 +31,13 @@ export async function confirm(
     signal,
   }: { readonly unchanged?: string; readonly signal?: AbortSignal } = {},
 ): Promise<void> {
-  const { terminal } = screen;
   screen.clear();
-  // Loaded when it is needed: most commands ask nothing.
-  const { default: prompt } = await import("@inquirer/input");
   // The plan and the question go to standard error, so that --json stays one document.
   for (const line of [`${plan[0]}?`, ...plan.slice(1)]) screen.warn(line);
-  let answer: string;
-  try {
-    answer = await prompt(
-      // Its tick would stand before a wrong answer, too.
-      { message: "Type the database's name to go on:", theme: { prefix: "?" } },
-      { input: terminal.input, output: terminal.err, ...(signal && { signal }) },
-    );
-  } catch (error) {
-    if (!/^(Exit|Abort)PromptError$/.test((error as Error).name)) throw error;
-    throw new Interrupted(`interrupted; ${unchanged}.`);
-  }
+  const { input, err } = screen.terminal;
+  const answer = await ask(input, err, "Type the database's name to go on: ", signal);
+  if (answer === "interrupted") throw new Interrupted(`interrupted; ${unchanged}.`);
+  if (answer === "ended") throw new Problem(`no name was typed; ${unchanged}.`);
+  if (answer.typed !== name) throw new Problem(`"${answer.typed}" is not "${name}"; ${unchanged}.`);
   screen.waiting("going on");
-  if (answer !== name) throw new Problem(`"${answer}" is not "${name}"; ${unchanged}.`);
 }

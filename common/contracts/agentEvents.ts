@@ -149,6 +149,11 @@ const entrySchema = z.object({
   tier: z.enum(["daily", "weekly", "monthly"]).nullable().default(null),
   globalsKey: z.string().nullable().default(null),
   verifiedKey: z.string().nullable().default(null),
+  /** The deploys before which it was taken, with the key of each mark. */
+  deploys: z
+    .array(z.object({ revision: z.string(), key: z.string() }))
+    .readonly()
+    .optional(),
   /** What is odd about its parts, as a sentence. */
   notice: z.string().nullish(),
   /** Why it may be somebody else's. A newer agent may know other reasons. */

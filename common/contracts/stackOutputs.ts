@@ -58,6 +58,8 @@ export const backupOutputsSchema = z.object({
   databases: z.union([z.array(z.string()), z.literal("all")]).optional(),
   /** Key under `accessories:` in deploy.yml, e.g. `db_backup`. */
   accessory: z.string(),
+  /** What is typed in the application's folder to boot the declared container; absent: `pulumi up` boots it. */
+  reboot: z.string().optional(),
   /** Name of the container on each host, e.g. `shop-db_backup`. */
   container: z.string(),
   /** Hosts that run the container. */

@@ -18,6 +18,17 @@ export class RenderedBlock extends pulumi.dynamic.Resource {
   }
 }
 
+/** Our block in a hook of Kamal's. One that was taken out, or edited, is drift. */
+export class DeployHook extends pulumi.dynamic.Resource {
+  constructor(
+    name: string,
+    args: DynamicInputs<MarkedBlockInputs>,
+    opts?: pulumi.CustomResourceOptions,
+  ) {
+    super(providerOf("markedBlock"), name, args, opts, MODULE, "DeployHook");
+  }
+}
+
 /** Our block in Kamal's secrets file. */
 export class SecretsBlock extends pulumi.dynamic.Resource {
   constructor(

@@ -40,10 +40,14 @@ export function refuseMixedAccessories(
   }
 }
 
-/** Says at preview what it means that a block in the base belongs to every destination. */
+/**
+ * Says at preview what it means that a block in the base belongs to every destination.
+ * @param folder in a bucket that destinations may share; undefined: the bucket is this backup's alone
+ */
 export function describeDestinations(
   args: KamalArgs,
-  { key }: AccessoryNames,
+  { key, service }: AccessoryNames,
+  folder: string | undefined,
   name: SettingName,
   log: ResourceLog,
 ): void {
@@ -52,8 +56,15 @@ export function describeDestinations(
   const [first] = files;
   if (first === undefined) return;
   const beside = files.map(({ path }) => basename(path)).join(", ");
+  const theirs = files
+    .map((file) => `${service}/${file.destination}`)
+    .filter((each) => folder !== undefined && each.startsWith(`${folder}/`));
+  const shared =
+    theirs.length === 0
+      ? ""
+      : ` Where they use this bucket too, the rules and keys of its folder ${folder} hold for theirs (${theirs.join(", ")}): give ${name("prefix")} "${service}/production", for instance.`;
   log.warn(
-    `${args.config} is merged with ${beside}, so the accessory ${key} belongs to each of these destinations: "kamal accessory ... ${key} -d ${first.destination}" acts on this very container, and "kamal accessory boot all -d ${first.destination}" fails without its secrets. ${name("kamal.destination")} puts it into the file of one destination.`,
+    `${args.config} is merged with ${beside}, so the accessory ${key} belongs to each of these destinations: "kamal accessory ... ${key} -d ${first.destination}" acts on this very container, and "kamal accessory boot all -d ${first.destination}" fails without its secrets. ${name("kamal.destination")} puts it into the file of one destination.${shared}`,
   );
 }
 

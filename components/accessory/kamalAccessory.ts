@@ -11,7 +11,10 @@ import { sha256 } from "../internal/accessoryState.ts";
 import { withDynamicProvider } from "../pulumi/dynamicPackage.ts";
 import { applyReportingProblems } from "../pulumi/resourceMessages.ts";
 import { type Transform, transformed } from "../pulumi/transform.ts";
-import { AccessoryState, RenderedBlock, SecretsBlock } from "./accessoryResources.ts";
+import { AccessoryState, DeployHook, RenderedBlock, SecretsBlock } from "./accessoryResources.ts";
+import type { HookBlock } from "./deployGate.ts";
+import { type BootByKamal, bootOf, rebootCommand } from "./driver.ts";
+import { lookAtHosts } from "./hostLook.ts";
 import { type AccessoryNames, isSharedFile, type RegistryLogin } from "./kamalProject.ts";
 import { showRenderedDiff } from "./renderPreview.ts";
 import {
@@ -41,6 +44,12 @@ export interface KamalAccessoryArgs {
   readonly patience?: number;
   /** Login with which the hosts pull the image. @default none */
   readonly registry?: RegistryLogin;
+  /** Container of another image that goes from the hosts once this one is fit. @default none */
+  readonly replacesContainer?: string | undefined;
+  /** How Kamal boots it, from here or later. @default the boot script does */
+  readonly bootByKamal?: BootByKamal | undefined;
+  /** What the hook before a deploy gets. @default none */
+  readonly deployHook?: HookBlock | undefined;
   readonly transform?: { readonly boot?: Transform<command.remote.CommandArgs> };
 }
 
@@ -53,6 +62,8 @@ export class KamalAccessory extends pulumi.ComponentResource {
   readonly secretsBlock: SecretsBlock;
   readonly boots: readonly command.remote.Command[];
   readonly states: readonly AccessoryState[];
+  /** The block in the hook before a deploy; undefined without one. */
+  readonly deployHook: DeployHook | undefined;
 
   /** The block of deploy.yml as rendered. */
   readonly rendered: pulumi.Output<string>;
@@ -67,12 +78,16 @@ export class KamalAccessory extends pulumi.ComponentResource {
     const site = { parent: this, name, args, accessory, secrets };
     this.block = createBlock(site, this.rendered);
     this.secretsBlock = createSecretsBlock(site);
+    const { bootByKamal } = args;
+    const seen = bootByKamal?.driver === "render" ? describeHosts(site, bootByKamal) : undefined;
     const started = args.access.hosts.map((host) =>
       startOn(host, site, [this.block, this.secretsBlock]),
     );
     this.boots = started.map(({ boot }) => boot);
     this.states = started.map(({ state }) => state);
-    this.registerOutputs({ rendered: this.rendered });
+    this.deployHook = createDeployHook(site, [...this.states, ...this.boots]);
+    // The program ends only when what is registered is known.
+    this.registerOutputs({ rendered: this.rendered, ...(seen && { seen }) });
   }
 }
 
@@ -122,12 +137,37 @@ function createSecretsBlock({ parent, name, args }: Site): SecretsBlock {
   );
 }
 
+function describeHosts(
+  { parent, args, accessory }: Site,
+  bootByKamal: BootByKamal,
+): pulumi.Output<boolean[]> {
+  const { access, names } = args;
+  const reboot = rebootCommand(bootByKamal, names);
+  const expected = { container: names.container, reboot, ...bootByKamal.needs };
+  const digest = accessory.apply(({ labels }) => labels[DIGEST_LABEL] ?? "");
+  return lookAtHosts(parent, access, expected, digest);
+}
+
+/** After the container, which must know how to keep a deploy back before a deploy asks it. */
+function createDeployHook(
+  { parent, name, args }: Site,
+  boots: readonly pulumi.Resource[],
+): DeployHook | undefined {
+  const { deployHook: hook } = args;
+  if (hook === undefined) return undefined;
+  const { destination } = args.names;
+  // All destinations have one hook, and several stacks of one program call their backup by one name.
+  const block = destination === undefined ? name : `${name}-${destination}`;
+  const common = { name: block, under: "hook", key: "", confidential: false } as const;
+  return new DeployHook(`${name}-hook`, { ...hook, ...common }, { parent, dependsOn: [...boots] });
+}
+
 /**
  * Boots the container on one host once the blocks are written, and watches it. The resource that watches it comes first: it
  * reaches the host with our own client, whose sentences name the setting, and puts the declared container there. The command
  * then finds it as it should be, and is what removes it again. Its connection is the one by which the host was reached last,
- * so that a colleague's own key is no change. It knows no way through several bastions: there it has nothing to do, and is kept
- * so that a container outlives a change of the way.
+ * so that a colleague's own key is no change. It knows no way through several bastions, and nothing where somebody runs Kamal later:
+ * there it has nothing to do, and is kept so that a container outlives such a change.
  */
 function startOn(
   host: AccessHost,
@@ -135,7 +175,11 @@ function startOn(
   blocks: readonly pulumi.Resource[],
 ): { readonly boot: command.remote.Command; readonly state: AccessoryState } {
   const { parent, name, args, accessory, secrets } = site;
-  const { access, names } = args;
+  const { access, names, bootByKamal } = args;
+  const isOnly = access.hosts.length === 1;
+  const kamal =
+    bootByKamal &&
+    bootOf(bootByKamal, names, { name: kamalNameOf(host), isOnly }, args.patience ?? 0);
   const stdin = bootInputFor(site, host);
   const removal = removeScript(names.container, envFilePath(names));
   const isFar = access.proxy?.proxy !== undefined;
@@ -154,7 +198,10 @@ function startOn(
       envFile: envFilePath(names),
       target: toSshTarget(access, host),
       bootInput: stdin,
-      ...(isFar && { removal }),
+      ...(names.destination !== undefined && { plainContainer: `${names.service}-${names.key}` }),
+      ...(kamal && { kamal }),
+      ...(args.replacesContainer !== undefined && { replaces: args.replacesContainer }),
+      ...(isFar && kamal !== "later" && { removal }),
     },
     { parent, dependsOn: [...blocks] },
   );
@@ -162,7 +209,8 @@ function startOn(
     `${name}-boot-${kamalNameOf(host)}`,
     transformed<command.remote.CommandArgs>(args.transform?.boot, {
       connection: state.target.apply(toCommandConnection),
-      ...(!isFar && { create: bootCommand, update: bootCommand, delete: removal, stdin }),
+      ...(!isFar &&
+        kamal !== "later" && { create: bootCommand, update: bootCommand, delete: removal, stdin }),
       addPreviousOutputInEnv: false,
       logging: "none",
     }),

@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
-import { basename, dirname, extname, join } from "node:path";
+import { basename, dirname, extname, join, relative } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { Problem } from "../../common/problem.ts";
 import type { Accessory } from "../../kamal/accessory.ts";
@@ -9,6 +9,7 @@ import {
   readKamalConfig,
   type SecretRef,
 } from "../../kamal/configuration/config.ts";
+import type { KamalPlace } from "../../kamal/kamalCommand.ts";
 import { type FoundSecret, readSecrets, secretFilePaths } from "../../kamal/secretsFile.ts";
 import { asArgument, type SettingName } from "../pulumi/settingNames.ts";
 
@@ -155,6 +156,11 @@ export function readKamalProject(
 export function rootOf(config: string): string {
   const folder = dirname(config);
   return basename(folder) === "config" ? dirname(folder) : folder;
+}
+
+/** How Kamal, run in that folder, finds the configuration. */
+export function kamalPlace({ config, destination }: KamalArgs): KamalPlace {
+  return { config: relative(rootOf(config), config), destination };
 }
 
 /** The login of the registry, where deploy.yml does not say it in a way that can be read here. */

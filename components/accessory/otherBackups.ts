@@ -3,6 +3,7 @@ import type { KamalAccessoryConfig } from "../../kamal/configuration/accessoryCo
 import type { ResourceLog } from "../pulumi/resourceMessages.ts";
 import type { SettingName } from "../pulumi/settingNames.ts";
 import { isWrittenByHand } from "./destinations.ts";
+import type { Driver } from "./driver.ts";
 import type { AccessoryNames, KamalArgs, KamalProject } from "./kamalProject.ts";
 
 /** Images that back up PostgreSQL, by the last part of their name: postgres-backup-s3 and its forks, and other tools. */
@@ -39,6 +40,36 @@ export function describeOtherBackups(
   }
 }
 
+/**
+ * Refuses to replace a container that is somebody's else, such as the database's.
+ * @throws Problem that names the setting
+ */
+export function checkReplaced(
+  container: string,
+  { key }: AccessoryNames,
+  { config }: KamalProject,
+  driver: Driver | undefined,
+  name: SettingName,
+): void {
+  const setting = `${name("replacesContainer")} "${container}"`;
+  if (!/^[A-Za-z0-9][\w.-]*$/.test(container)) {
+    throw new Problem(`${setting} is no name of a container. Give it as docker ps shows it.`);
+  }
+  if (driver !== undefined && driver !== "ssh") {
+    throw new Problem(
+      `${setting} and ${name("driver")} "${driver}" contradict each other: pulumi up replaces a container only where it boots the new one itself. Set ${name("driver")} to "ssh" for this once, or remove that container by hand: kamal accessory remove.`,
+    );
+  }
+  const accessory = Object.values(config.accessories).find(
+    (each) => each.name !== key && known(() => each.service) === container,
+  );
+  if (accessory !== undefined) {
+    throw new Problem(
+      `${setting} is the container of accessories.${accessory.name} of ${config.path}, which would boot it again. Take that accessory out first, if it is the old backup: kamal-postgres-backup adopt --write does.`,
+    );
+  }
+}
+
 /** By its image, else by what its variables say of it. */
 function isBackup(accessory: KamalAccessoryConfig): boolean {
   const last =
@@ -72,7 +103,7 @@ function sentenceOn(
       : "",
     schedule === ours.schedule ? " Both run at the same time." : "",
   ].join("");
-  return `the accessory ${accessory.name} backs up as well (${details}); ${key} goes to ${ours.bucket === undefined ? "a bucket of its own" : `bucket ${ours.bucket}`}, prefix ${ours.prefix}, schedule ${ours.schedule}.${both} To let ${key} take over, wait for its first good backup, then run "kamal accessory remove ${accessory.name}" and take ${accessory.name} out of the file. To keep both, leave it as it is.`;
+  return `the accessory ${accessory.name} backs up as well (${details}); ${key} goes to ${ours.bucket === undefined ? "a bucket of its own" : `bucket ${ours.bucket}`}, prefix ${ours.prefix}, schedule ${ours.schedule}.${both} To let ${key} take over, ${bucket === undefined ? "" : 'use "npx kamal-postgres-backup adopt", or '}wait for its first good backup, then run "kamal accessory remove ${accessory.name}" and take ${accessory.name} out of the file. To keep both, leave it as it is.`;
 }
 
 function variables(accessory: KamalAccessoryConfig): string[] {

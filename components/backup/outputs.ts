@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
+import { rebootCommand } from "../accessory/driver.ts";
 import { hopOf } from "../accessory/sshConnection.ts";
 import type { BucketAccess } from "../bucket/bucketAccess.ts";
 import { kamalSecretName } from "./accessory.ts";
@@ -33,6 +34,9 @@ export function outputsOf(options: OutputsOptions): pulumi.Output<BackupOutputs>
         name,
         ...databaseOutputs(resolved.database),
         accessory: accessory.key,
+        ...(resolved.bootByKamal?.driver === "render" && {
+          reboot: rebootCommand(resolved.bootByKamal, accessory),
+        }),
         container: accessory.container,
         hosts: access.hosts.map(hopOf),
         ...(access.proxy && { proxy: hopOf(access.proxy) }),

@@ -223,6 +223,7 @@ function createAccessory(
   },
 ): KamalAccessory {
   const { args, accessory: names, project, access, registry, bucket, copy } = resolved;
+  const { bootByKamal, deployHook } = resolved;
   const { transform } = args;
   return new KamalAccessory(
     name,
@@ -235,6 +236,9 @@ function createAccessory(
       deployFile: project.deployFile,
       secretsFile: project.secretsFile,
       access,
+      replacesContainer: args.replacesContainer,
+      bootByKamal,
+      deployHook,
       // The probe has waited for the key too, but from here: the host may ask another server of AWS, or be the only one
       // that reaches the bucket.
       patience: hasNewKeys(bucket) || (copy && hasNewKeys(copy.bucket)) ? 60 : 0,

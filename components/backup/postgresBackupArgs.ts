@@ -1,3 +1,5 @@
+import type { BeforeDeployArgs } from "../accessory/deployGate.ts";
+import type { Driver } from "../accessory/driver.ts";
 import type { KamalAccessoryArgs } from "../accessory/kamalAccessory.ts";
 import type { KamalArgs, RegistryArgs } from "../accessory/kamalProject.ts";
 import type { SshArgs } from "../accessory/sshConnection.ts";
@@ -22,6 +24,13 @@ export interface PostgresBackupArgs
     ScratchArgs {
   /** The Kamal application beside whose database the backup runs. */
   readonly kamal: KamalArgs;
+  /**
+   * Who boots the container. `"ssh"`: `pulumi up`, with the line that Kamal would run; the new container is tried before the old one
+   * goes. `"kamal"`: `pulumi up` runs the application's own `kamal accessory boot` or `reboot`, and then looks at what it has really
+   * done. `"render"`: `pulumi up` writes the files alone and leaves the host as it is; you run Kamal, and `status` and `drift` compare.
+   * @default "ssh"
+   */
+  readonly driver?: Driver;
   /** Where backups go: an `AwsBackupBucket`, an `S3CompatibleBucket`, or a bucket that exists and is left alone. */
   readonly bucket: BackupBucket;
   /**
@@ -49,6 +58,14 @@ export interface PostgresBackupArgs
    * @example 0.023
    */
   readonly usdPerGbMonth?: number;
+  /**
+   * Container of `eeshugerman/postgres-backup-s3` or a relative that this backup takes over from, by its name on the host. It goes
+   * once the new container has proved itself, and stays where that fails. Its accessory must be out of deploy.yml;
+   * `kamal-postgres-backup adopt` does all of it.
+   * @default none
+   * @example "shop-s3_backup"
+   */
+  readonly replacesContainer?: string;
   /**
    * Folder in the bucket.
    * @default the Kamal service, and below it the destination: "shop/production"
@@ -112,6 +129,14 @@ export interface PostgresBackupArgs
    * @example ["--exclude-table-data=sessions"]
    */
   readonly dumpOptions?: readonly string[];
+  /**
+   * Has each `kamal deploy` of this destination wait for a backup, and not go on without one: `pulumi up` adds to Kamal's hook
+   * `pre-deploy`, which needs Kamal alone. The backup is marked with the revision that is deployed. `SKIP_BACKUP=1 kamal deploy`
+   * goes on without one.
+   * @default deploys do not wait
+   * @example { maxAgeMinutes: 15 }
+   */
+  readonly beforeDeploy?: BeforeDeployArgs;
   /**
    * Who is notified how each run ended.
    * @default nobody

@@ -1,5 +1,7 @@
 import type { Schedule } from "../../common/schedule/schedule.ts";
+import { deployHook, type HookBlock } from "../accessory/deployGate.ts";
 import { describeDestinations, refuseMixedAccessories } from "../accessory/destinations.ts";
+import { type BootByKamal, resolveDriver } from "../accessory/driver.ts";
 import {
   type AccessoryNames,
   accessoryNames,
@@ -8,8 +10,9 @@ import {
   readKamalProject,
   secretPrefix,
 } from "../accessory/kamalProject.ts";
-import { describeOtherBackups } from "../accessory/otherBackups.ts";
+import { checkReplaced, describeOtherBackups } from "../accessory/otherBackups.ts";
 import { resolveSshAccess, type SshAccess } from "../accessory/sshConnection.ts";
+import { AwsBackupBucket } from "../bucket/awsBackupBucket.ts";
 import {
   keepingIn,
   type ResolvedBucket,
@@ -45,6 +48,10 @@ export interface ResolvedBackup {
   /** Login of the registry; undefined where there is none, or none is needed. */
   readonly registry: RegistryLogin | undefined;
   readonly bucket: ResolvedBucket;
+  /** Undefined: `pulumi up` boots it over SSH. */
+  readonly bootByKamal: BootByKamal | undefined;
+  /** Undefined when deploys do not wait for a backup. */
+  readonly deployHook: HookBlock | undefined;
   /** Undefined when no copy is asked for. */
   readonly copy: ResolvedCopy | undefined;
 }
@@ -63,11 +70,15 @@ export function resolveBackup(args: PostgresBackupArgs, log: ResourceLog): Resol
   for (const warning of project.config.warnings) log.warn(warning);
   const accessory = accessoryNames(args.kamal, project.config.service);
   refuseMixedAccessories(args.kamal, accessory, name);
-  describeDestinations(args.kamal, accessory, name, log);
+  const prefix = args.prefix ?? prefixOf(project, args);
+  const folder = args.bucket instanceof AwsBackupBucket ? undefined : prefix;
+  describeDestinations(args.kamal, accessory, folder, name, log);
   const database = resolveDatabase({ project, kamal: args.kamal, args, name }, log);
   const access = resolveSshAccess({ project, hosts: database.hosts, args: args.ssh, name }, log);
   const { image, registry } = resolveImage({ args, project, accessory, name }, log);
-  const prefix = args.prefix ?? prefixOf(project, args);
+  if (args.replacesContainer !== undefined) {
+    checkReplaced(args.replacesContainer, accessory, project, args.driver, name);
+  }
   const bucket = resolveBucket({ bucket: args.bucket, prefix, keys: args.keys, name }, log);
   const ours = {
     bucket: bucket.location?.bucket,
@@ -91,6 +102,14 @@ export function resolveBackup(args: PostgresBackupArgs, log: ResourceLog): Resol
     image,
     registry,
     bucket,
+    bootByKamal: resolveDriver({
+      kamal: args.kamal,
+      driver: args.driver,
+      builtOnHost: image.from === "host",
+      needs: { network: database.network, database: containerOf(database, project) },
+      name,
+    }),
+    deployHook: args.beforeDeploy && deployHook(args.kamal, project, accessory, args.beforeDeploy),
     copy,
   };
 }
@@ -114,6 +133,12 @@ function checkBucketRetention(
     usdPerGbMonth: name("usdPerGbMonth"),
   };
   checkRetention({ rhythm, keeping, amounts, names }, log);
+}
+
+/** Undefined for a server that is no accessory of the application. */
+function containerOf({ host }: Database, { config }: KamalProject): string | undefined {
+  const services = Object.values(config.accessories).map(({ service }) => service);
+  return services.find((service) => service === host);
 }
 
 function prefixOf(project: KamalProject, { kamal }: PostgresBackupArgs): string {

@@ -34,9 +34,21 @@ export function checkArgs(args: PostgresBackupArgs, name: SettingName): void {
   checkDatabaseTls(args.postgres ?? {}, name);
   if (args.scratch !== undefined) checkScratch(args.scratch, name);
   if (keep !== undefined) checkKeep(keep, args, name);
+  checkBeforeDeploy(args, name);
   if (accessOf(args) === "append-only" && isTiered(args.bucket)) {
     throw new Problem(
       `${name("keys.access")} "append-only" and retention tiers contradict each other: a key that may not list the bucket cannot know which backup is a month's first. Set ${name("keys.access")} to "restorable", or take the tiers out (${retentionName(args.bucket, name)}).`,
+    );
+  }
+}
+
+function checkBeforeDeploy(args: PostgresBackupArgs, name: SettingName): void {
+  const { maxAgeMinutes = 0 } = args.beforeDeploy ?? {};
+  const setting = name("beforeDeploy.maxAgeMinutes");
+  checkNumber(setting, maxAgeMinutes, 0, 10_080);
+  if (maxAgeMinutes > 0 && accessOf(args) === "append-only") {
+    throw new Problem(
+      `${setting} and ${name("keys.access")} "append-only" contradict each other: a key that may not list the bucket cannot know how old the newest backup is. Take ${setting} out, so that each deploy takes a new one.`,
     );
   }
 }

@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { Problem } from "../../common/problem.ts";
 import { type SshAccess, toSshTarget } from "../accessory/sshConnection.ts";
-import { runScript } from "../internal/hostScript.ts";
+import { runScript, type SshTarget } from "../internal/hostScript.ts";
 
 /**
  * What Docker on the host runs, `linux/arm64`. Asked at each run of the program, since an image for another processor would
@@ -19,20 +19,25 @@ export function hostPlatform(
   return pulumi.unsecret(
     toSshTarget(access, host).apply(async (target) => {
       try {
-        const { stdout, stderr } = await runScript(target, ASK);
-        const platform = stdout.trim();
-        if (/^linux\/[a-z0-9]+$/.test(platform)) return platform;
-        throw new Problem(`docker on ${host.host} does not tell its processor: ${stderr.trim()}.`);
+        return await platformOf(target, setting);
       } catch (error) {
         if (!(error instanceof Problem)) throw error;
-        throw new pulumi.ResourceError(
-          `${error.message} The image is built for the processor of the host; give ${setting} to build it without asking, for instance "linux/amd64".`,
-          resource,
-          true,
-        );
+        throw new pulumi.ResourceError(error.message, resource, true);
       }
     }),
   );
+}
+
+/** @throws Problem with the host's reason and the setting that does without asking */
+export async function platformOf(target: SshTarget, setting: string): Promise<string> {
+  const instead = `The image is built for the processor of the host; give ${setting} to build it without asking, for instance "linux/amd64".`;
+  const { stdout, stderr } = await runScript(target, ASK).catch((error: unknown) => {
+    throw error instanceof Problem ? new Problem(`${error.message} ${instead}`) : error;
+  });
+  const platform = stdout.trim();
+  if (/^linux\/[a-z0-9]+$/.test(platform)) return platform;
+  const found = stderr.trim() || `"${platform}"`;
+  throw new Problem(`docker on ${target.host} does not tell its processor (${found}). ${instead}`);
 }
 
 const ASK = "docker version --format '{{.Server.Os}}/{{.Server.Arch}}'";

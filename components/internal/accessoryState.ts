@@ -1,7 +1,18 @@
 import { createHash } from "node:crypto";
+import { stripVTControlCharacters } from "node:util";
 import { problemWithoutStack } from "../../common/problem.ts";
+import { runProgram } from "../../common/process.ts";
 import { DIGEST_LABEL } from "../../kamal/accessory.ts";
-import { bootCommand, replaceCommand } from "../../kamal/bootScript.ts";
+import {
+  asideScript,
+  bootCommand,
+  idleScript,
+  probeScript,
+  putBackScript,
+  removeReplacedScript,
+  replaceCommand,
+} from "../../kamal/bootScript.ts";
+import { RUN_KAMAL } from "../../kamal/kamalCommand.ts";
 import {
   type ContainerConfig,
   differingSettings,
@@ -26,6 +37,16 @@ export interface Observed {
   readonly settings?: RunSettings;
 }
 
+/** How Kamal boots the container, where the boot script does not. */
+export interface KamalBoot {
+  /** Folder of the application, from the program's. */
+  readonly folder: string;
+  /** Words behind `kamal accessory boot`, or `reboot`. */
+  readonly words: readonly string[];
+  /** Seconds for which a refused access key is tried again. */
+  readonly patience: number;
+}
+
 /** Inputs of the resource; `status` is what is declared, always `running`. */
 export interface AccessoryStateInputs extends Observed {
   readonly container: string;
@@ -35,6 +56,15 @@ export interface AccessoryStateInputs extends Observed {
   readonly target: SshTarget;
   /** Input of the boot script, for putting the declared container back. Secret. */
   readonly bootInput: string;
+  /** Container of another image that goes once this one is fit. @default none */
+  readonly replaces?: string;
+  /** Who boots it: Kamal, from here, or somebody who runs Kamal later. @default the boot script */
+  readonly kamal?: KamalBoot | "later";
+  /**
+   * What Kamal itself calls an accessory of this key for whichever destination, up to 2.11. Absent: the container's own name, as
+   * without a destination.
+   */
+  readonly plainContainer?: string;
   /** Command that removes the container with the resource. Absent: the command resource beside it does. */
   readonly removal?: string;
 }
@@ -49,7 +79,7 @@ const { check, create, read, diff, update, remove } = watched<AccessoryStateInpu
   // An unreachable host throws, because then nothing is known.
   observe,
   unseen: (reason) => ({ status: `not seen: ${reason}` }),
-  apply: bootUnlessDeclared,
+  apply: bootInPlace,
 
   diff(olds, news) {
     const moved = olds.container !== news.container || olds.target.host !== news.target.host;
@@ -62,6 +92,7 @@ const { check, create, read, diff, update, remove } = watched<AccessoryStateInpu
         configured ||
         // The boot script leaves a container alone whose label is right; what it really has is compared here.
         olds.bootInput !== news.bootInput ||
+        olds.replaces !== news.replaces ||
         !sameAccess(olds.target, news.target),
       replaces: moved ? ["container", "target"] : [],
     };
@@ -79,10 +110,41 @@ const { check, create, read, diff, update, remove } = watched<AccessoryStateInpu
 
 export { check, create, diff, read, remove as delete, update };
 
+/**
+ * Boots the container, and only then removes the one that it replaces: a backup that runs in the meantime is one more, and where
+ * the new container is not fit, the old one goes on as it was.
+ */
+async function bootInPlace(
+  inputs: AccessoryStateInputs,
+  before: AccessoryStateInputs | undefined,
+): Promise<void> {
+  const { replaces, container, target } = inputs;
+  if (replaces === undefined) return bootUnlessDeclared(inputs, before);
+  const run = async (script: string) => {
+    const { code, stderr } = await runScript(target, script);
+    if (code !== 0)
+      throw problemWithoutStack(`${target.host}: ${stderr.trim()}. It was left as it is.`);
+  };
+  await run(asideScript(container, replaces));
+  try {
+    await bootUnlessDeclared(inputs, before);
+  } catch (error) {
+    if (container === replaces) await run(putBackScript(container));
+    throw error;
+  }
+  await run(removeReplacedScript(container, replaces));
+}
+
 /** Puts the declared container back if something else is there. */
-async function bootUnlessDeclared(inputs: AccessoryStateInputs): Promise<void> {
+async function bootUnlessDeclared(
+  inputs: AccessoryStateInputs,
+  before: AccessoryStateInputs | undefined,
+): Promise<void> {
+  if (inputs.kamal === "later") return;
   const found = await observe(inputs);
   if (differences(inputs, found).length === 0) return;
+  if (before === undefined && found === undefined) await refuseOther(inputs);
+  if (inputs.kamal !== undefined) return bootByKamal(inputs, inputs.kamal, found);
   // A label that says so proves nothing: Kamal boots an edited block with our label, too.
   const command = found === undefined ? bootCommand : replaceCommand;
   const boot = await runScript(inputs.target, command, inputs.bootInput, BOOT_MINUTES);
@@ -97,6 +159,106 @@ async function bootUnlessDeclared(inputs: AccessoryStateInputs): Promise<void> {
       `${inputs.container} on ${inputs.target.host} was started, but ${left.join("; ")}. Look at its logs: kamal accessory logs.`,
     );
   }
+}
+
+/** An accessory that somebody wrote earlier may run under Kamal's own name, and go on beside the new one. */
+async function refuseOther({
+  target,
+  plainContainer,
+  container,
+  replaces,
+}: AccessoryStateInputs): Promise<void> {
+  if (plainContainer === undefined || plainContainer === replaces) return;
+  const format = `{{.State.Status}}\\t{{.State.StartedAt}}\\t{{.Config.Image}}\\t{{index .Config.Labels "${DIGEST_LABEL}"}}`;
+  const { stdout } = await runScript(
+    target,
+    `docker container inspect -f '${format}' '${plainContainer}' || true`,
+  );
+  const [status = "", startedAt, image, digest] = stdout.split("\t");
+  if (status !== "running" || digest !== "") return;
+  throw problemWithoutStack(
+    `a container ${plainContainer} runs on ${target.host} that kamal-postgres-backup did not make: image ${image}, started ${startedAt}. Kamal called an accessory of this key so in every destination, and it would go on beside ${container}. Remove it on that host (docker rm -f ${plainContainer}) and run pulumi up again. To keep both, give the backup's accessory another key: kamal.accessory in a program, kamal-postgres-backup:accessory in a stack.`,
+  );
+}
+
+/** The last work of Kamal for each application, which has one deploy lock. */
+const runs = new Map<string, Promise<unknown>>();
+
+/**
+ * Has Kamal boot the container, and looks at what it has done: it ends with 0 when it has skipped a container that was there,
+ * when the new one ended at once, and when it does not know the accessory (2.11, lib/kamal/cli/accessory.rb).
+ * @throws Problem when Kamal fails, or the container is not as declared, or not fit to back up
+ */
+async function bootByKamal(
+  inputs: AccessoryStateInputs,
+  { folder, words, patience }: KamalBoot,
+  found: Observed | undefined,
+): Promise<void> {
+  const { container, target } = inputs;
+  if (found !== undefined && !isKnown(inputs, found)) {
+    throw problemWithoutStack(
+      `a container ${container} is on ${target.host} that kamal-postgres-backup did not make: image ${found.image}, ${found.status}. It was left as it is. To take its name over, remove it on this host (docker rm -f ${container}) and run pulumi up again.`,
+    );
+  }
+  if (found !== undefined) await runScript(target, idleScript(container));
+  const command = ["accessory", found === undefined ? "boot" : "reboot", ...words];
+  const last = runs.get(folder) ?? Promise.resolve();
+  const run = last.then(() => runKamal(folder, command));
+  runs.set(
+    folder,
+    run.catch(() => {}),
+  );
+  const { code, lines } = await run;
+  const after = await observe(inputs);
+  const left = differences(inputs, after);
+  if (code === 0 && left.length === 0) {
+    const probe = await runScript(target, probeScript(container, patience));
+    if (probe.code === 0) return;
+    left.push(`it is not fit to back up: ${probe.stderr.trim()}`);
+  }
+  const what = `kamal ${command.join(" ")} in ${folder}`;
+  const ended = code === 0 ? "ended without an error" : `failed with exit code ${code}`;
+  const state = left.length === 0 ? "it is as declared all the same" : left.join("; ");
+  throw problemWithoutStack(
+    `${what} ${ended}, and of ${container} on ${target.host}: ${state}. The last words of Kamal: ${lines.slice(-KAMAL_LINES).join(" ")}`,
+  );
+}
+
+const KAMAL_LINES = 3;
+
+/** Our label, or an image of the same repository, as the boot script has it. */
+function isKnown({ image }: AccessoryStateInputs, found: Observed): boolean {
+  const repository = (reference: string) => reference.replace(/@.*$/, "").replace(/:[^:/]*$/, "");
+  return found.digest !== "" || repository(found.image) === repository(image);
+}
+
+/** @returns the lines that it printed, without colours; its errors stand among them */
+async function runKamal(
+  folder: string,
+  words: readonly string[],
+): Promise<{ readonly code: number; readonly lines: readonly string[] }> {
+  const lines: string[] = [];
+  const { code, stderr } = await runProgram(
+    "sh",
+    ["-c", `${RUN_KAMAL}run_kamal "$@"`, "kamal", ...words],
+    {
+      cwd: folder,
+      missing: `the application's folder ${folder} is not here.`,
+      interrupted: "interrupted. Kamal may have replaced the container; run pulumi up again.",
+      limit: {
+        milliseconds: BOOT_MINUTES * 60_000,
+        exceeded: `kamal ${words.join(" ")} took longer than ${BOOT_MINUTES} minutes and was ended. Run it in ${folder} to see where it waits.`,
+      },
+      onLine: (line) => {
+        const text = stripVTControlCharacters(line).trim();
+        if (text !== "" && !text.startsWith("INFO ")) lines.push(text);
+      },
+    },
+  );
+  const errors = stripVTControlCharacters(stderr)
+    .split("\n")
+    .filter((line) => line.trim() !== "");
+  return { code, lines: [...lines, ...errors] };
 }
 
 function differences(declared: AccessoryStateInputs, found: Observed | undefined): string[] {

@@ -18,6 +18,7 @@ import { withFileLock } from "../../common/fileLock.ts";
 import { isTrackedByGit } from "../../common/git.ts";
 import { Problem, problemWithoutStack } from "../../common/problem.ts";
 import {
+  NEW_HOOK,
   readMarkedBlock,
   refuseOtherKey,
   refuseSharedSecrets,
@@ -32,13 +33,15 @@ export interface MarkedBlockInputs {
   readonly file: string;
   /** Name in the marker comments. */
   readonly name: string;
-  /** `accessories`: below that key of a deploy.yml. Empty: at the end of the file. */
-  readonly under: "accessories" | "";
+  /** `accessories`: below that key of a deploy.yml. `hook`: at the beginning of a hook of Kamal's. Empty: at the end of the file. */
+  readonly under: "accessories" | "hook" | "";
   readonly block: string;
   /** First key of the block, which must not stand in the file outside our markers. Empty: it has none. */
   readonly key: string;
   /** The block holds secrets themselves: the file must be out of git and is kept 0600. */
   readonly confidential: boolean;
+  /** A file that is there wherever the application is, so that a hook which is not has gone. @default the file itself */
+  readonly beside?: string;
 }
 
 /** Runs at preview too, so that what cannot be written is reported before anything is made. */
@@ -49,8 +52,8 @@ export async function check(
   try {
     if (news.confidential) await refuseTracked(news.file);
     // At preview the block may not be known yet; the place for it can be judged all the same.
-    const text = await readOr(news.file, isSecretsFile(news));
-    const isKnown = typeof news.block === "string" && isSecretsFile(news);
+    const text = await readOr(news.file, mayBeMissing(news));
+    const isKnown = typeof news.block === "string" && mayBeMissing(news);
     if (olds?.name !== news.name) refuseOtherKey(text, news.name, news.key);
     written(text, news, isKnown ? news.block : news.key && `  ${news.key}:\n`);
     return { inputs: news };
@@ -72,7 +75,8 @@ export async function read(
   const { [NOT_CHECKED]: _, ...declared } = props as MarkedBlockInputs & { [NOT_CHECKED]?: string };
   // As it is declared, so that it is no difference.
   const unchecked = (reason: string) => ({ id, props: { ...declared, [NOT_CHECKED]: reason } });
-  if (!existsSync(declared.file)) return unchecked(`${declared.file} is not here`);
+  const present = declared.beside ?? declared.file;
+  if (!existsSync(present)) return unchecked(`${present} is not here`);
   const text = await readOr(declared.file, true);
   const block = readMarkedBlock(text, declared.name);
   if (block === undefined) {
@@ -125,8 +129,9 @@ async function remove(_id: string, props: MarkedBlockInputs): Promise<void> {
     if (rest === text) return;
     // A link to it would lead nowhere.
     const isLink = (await lstat(props.file)).isSymbolicLink();
-    if (rest === "" && props.confidential && !isLink) await rm(file);
-    else await replaceFile(file, rest, props.confidential);
+    const isEmpty = props.under === "hook" ? rest === NEW_HOOK : rest === "" && props.confidential;
+    if (isEmpty && !isLink) await rm(file);
+    else await replaceFile(file, rest, props);
   });
 }
 
@@ -134,12 +139,12 @@ export { remove as delete };
 
 async function write(inputs: MarkedBlockInputs): Promise<void> {
   if (inputs.confidential) await refuseTracked(inputs.file);
-  if (isSecretsFile(inputs)) {
+  if (mayBeMissing(inputs)) {
     await mkdir(dirname(await targetOf(inputs.file)), { recursive: true });
   }
   await changeFile(inputs.file, async (file) => {
-    const text = await readOr(file, isSecretsFile(inputs));
-    await replaceFile(file, written(text, inputs, inputs.block), inputs.confidential);
+    const text = await readOr(file, mayBeMissing(inputs));
+    await replaceFile(file, written(text, inputs, inputs.block), inputs);
   });
 }
 
@@ -174,14 +179,14 @@ async function targetOf(file: string): Promise<string> {
 }
 
 function written(text: string, inputs: MarkedBlockInputs, block: string): string {
-  if (!isSecretsFile(inputs)) return writeMarkedBlock(text, inputs.name, block, "accessories");
+  if (inputs.under !== "") return writeMarkedBlock(text, inputs.name, block, inputs.under);
   refuseSharedSecrets(text, inputs.name, block);
   return writeMarkedBlock(text, inputs.name, block, undefined);
 }
 
 /** One that need not be there yet; deploy.yml must. */
-function isSecretsFile({ under }: MarkedBlockInputs): boolean {
-  return under === "";
+function mayBeMissing({ under }: MarkedBlockInputs): boolean {
+  return under !== "accessories";
 }
 
 async function readOr(file: string, emptyWhenMissing: boolean): Promise<string> {
@@ -201,8 +206,14 @@ function unreadable(file: string, error: unknown): Problem {
 }
 
 /** Written beside and renamed over, so that a crash leaves the old file whole. */
-async function replaceFile(file: string, text: string, confidential: boolean): Promise<void> {
-  const mode = confidential ? 0o600 : await modeOf(file);
+async function replaceFile(
+  file: string,
+  text: string,
+  { confidential, under }: MarkedBlockInputs,
+): Promise<void> {
+  // Kamal runs a hook as a program.
+  const executable = under === "hook" ? 0o111 : 0;
+  const mode = confidential ? 0o600 : (await modeOf(file)) | executable;
   const temporary = join(dirname(file), `.${basename(file)}.${randomUUID()}.tmp`);
   await writeFile(temporary, text, { mode });
   await rename(temporary, file);

@@ -47,6 +47,8 @@ export interface KamalConfig {
   readonly logging?: { driver?: string; options?: Record<string, string> } | undefined;
   /** Base of the secrets files. @default .kamal/secrets */
   readonly secretsPath: string;
+  /** Folder of the hooks. @default .kamal/hooks */
+  readonly hooksPath: string;
   /** What was ignored in the files, a sentence each. */
   readonly warnings: readonly string[];
 }
@@ -119,6 +121,9 @@ export function readKamalConfig({
     },
     get secretsPath() {
       return root.text("secrets_path") ?? ".kamal/secrets";
+    },
+    get hooksPath() {
+      return root.text("hooks_path") ?? ".kamal/hooks";
     },
     warnings: [...baseYaml.warnings, ...(overYaml?.warnings ?? [])],
   };

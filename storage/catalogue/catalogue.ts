@@ -1,6 +1,6 @@
 import { explain } from "../s3/errors.ts";
 import type { ListedObject, ObjectStore } from "../s3/objectStore.ts";
-import { type CatalogueEntry, latestFirst } from "./catalogueEntry.ts";
+import { type CatalogueEntry, type DeployMark, latestFirst } from "./catalogueEntry.ts";
 import { FOLDERS, type Folder, legacyStem, parseKey, stem } from "./objectKeys.ts";
 import { type OnUnread, resolveManifestConflicts } from "./readManifest.ts";
 
@@ -22,14 +22,19 @@ export async function listBackups(
   // A key may lie under two stems; a map keeps it once.
   const objects = new Map(pages.flat().map((object) => [object.key, object]));
   const parts = new Map<string, ListedObject>();
+  const deploys = new Map<string, DeployMark[]>();
   const dumps: { object: ListedObject; parsed: Dump }[] = [];
   for (const object of objects.values()) {
     const parsed = parseKey(prefix, object.key);
     if (parsed?.database !== database) continue;
     if (parsed.kind === "ours" || parsed.kind === "legacy") dumps.push({ object, parsed });
-    else parts.set(partName(parsed.kind, parsed.folder, parsed.stamp), object);
+    else if (parsed.kind === "deploy") {
+      const name = partName(parsed.kind, parsed.folder, parsed.stamp);
+      const { revision } = parsed;
+      deploys.set(name, [...(deploys.get(name) ?? []), { revision, key: object.key }]);
+    } else parts.set(partName(parsed.kind, parsed.folder, parsed.stamp), object);
   }
-  const entries = dumps.map(({ object, parsed }) => entryOf(object, parsed, parts));
+  const entries = dumps.map(({ object, parsed }) => entryOf(object, parsed, parts, deploys));
   return (await resolveManifestConflicts(store, entries, onUnread)).sort(latestFirst);
 }
 
@@ -52,6 +57,7 @@ function entryOf(
   object: ListedObject,
   parsed: Dump,
   parts: ReadonlyMap<string, ListedObject>,
+  deploys: ReadonlyMap<string, readonly DeployMark[]>,
 ): CatalogueEntry {
   const { database, stamp, kind } = parsed;
   const common = { ...object, database, stamp, kind };
@@ -65,6 +71,7 @@ function entryOf(
   const suspectManifest = part("manifest", "suspect");
   const beside = part("manifest", folder);
   const manifest = found("manifest", folder) ?? found("manifest", "suspect");
+  const marks = deploys.get(partName("deploy", folder, stamp));
   const both = folder !== "suspect" && beside !== null && suspectManifest !== null;
   return {
     ...common,
@@ -74,6 +81,7 @@ function entryOf(
     tier: folder === "suspect" ? null : folder,
     globalsKey: part("globals", folder),
     verifiedKey: part("verified", folder),
+    ...(marks && { deploys: marks }),
     ...(manifest && { manifestStoredAt: manifest.storedAt }),
     ...(manifest !== undefined && object.storedAt > manifest.storedAt
       ? { overwritten: true, notice: overwrittenNotice(object, manifest) }

@@ -37,6 +37,16 @@ export interface CatalogueEntry {
   readonly globalsKey: string | null;
   /** Full key of the mark that the dump was read back whole; null: it was not. */
   readonly verifiedKey: string | null;
+  /** The deploys before which it was taken, or was young enough; absent: none, or who listed the entry does not tell. */
+  readonly deploys?: readonly DeployMark[] | undefined;
+}
+
+/** The mark that a backup was there before a deploy. */
+export interface DeployMark {
+  /** What was deployed: the revision of git, or what Kamal was given as `--version`. */
+  readonly revision: string;
+  /** Full key of the mark. */
+  readonly key: string;
 }
 
 /** Whether the dump's name says that it is encrypted. */

@@ -9,7 +9,8 @@ import type { CatalogueEntry } from "./catalogueEntry.ts";
  */
 export async function deleteBackup(store: ObjectStore, entry: CatalogueEntry): Promise<void> {
   const { manifestKey, suspectManifestKey, verifiedKey, globalsKey, key: dumpKey } = entry;
-  for (const key of [manifestKey, suspectManifestKey, verifiedKey, globalsKey, dumpKey]) {
+  const marks = (entry.deploys ?? []).map(({ key }) => key);
+  for (const key of [manifestKey, suspectManifestKey, verifiedKey, ...marks, globalsKey, dumpKey]) {
     if (key !== null && key !== undefined) await deleteObject(store, key);
   }
 }

@@ -23,6 +23,8 @@ export type ParsedKey =
   | ({ readonly kind: "ours" } & Place & Pick<Treatment, "encryption">)
   /** `globals`: roles and grants beside the dump. `verified`: the mark that the dump was read back whole. */
   | ({ readonly kind: "manifest" | "globals" | "verified" } & Place)
+  /** The mark that the dump was there before the deploy of a revision. */
+  | ({ readonly kind: "deploy"; readonly revision: string } & Place)
   | {
       /** Written by `postgres-backup-s3` or a fork of it. */
       readonly kind: "legacy";
@@ -32,8 +34,11 @@ export type ParsedKey =
     };
 
 const stampPattern = String.raw`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d`;
+/** What a revision may be made of: Kamal has it as the tag of the application's image. */
+const revisionPattern = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}";
+const revisionForm = new RegExp(`^${revisionPattern}$`);
 const ownForm = new RegExp(
-  String.raw`^(?:(daily|weekly|monthly|suspect)/)?([^/]+)_(${stampPattern})\.(manifest\.json|verified\.json|(?:pgdump|dump\.zst)(\.age)?|globals\.sql\.zst(?:\.age)?)$`,
+  String.raw`^(?:(daily|weekly|monthly|suspect)/)?([^/]+)_(${stampPattern})\.(manifest\.json|verified\.json|before-deploy\.(${revisionPattern})\.json|(?:pgdump|dump\.zst)(\.age)?|globals\.sql\.zst(?:\.age)?)$`,
 );
 const recordForm = new RegExp(String.raw`^(${stampPattern})\.\d{3}_[^/]+\.(?:restore|undo)\.json$`);
 const legacyForm = new RegExp(String.raw`^(.+)_(${stampPattern})\.dump(\.gpg)?$`, "s");
@@ -100,6 +105,22 @@ export function verifiedKey(
   return `${stem(prefix, database, folder)}${stamp}.verified.json`;
 }
 
+/** Whether a text can be a revision that is deployed, as `KAMAL_VERSION` has it. */
+export function isRevision(text: string): boolean {
+  return revisionForm.test(text);
+}
+
+/** Key of the mark that a dump was there before the deploy of a revision; it lies beside the dump. */
+export function deployKey(
+  prefix: string,
+  database: string,
+  stamp: string,
+  revision: string,
+  folder: Folder = null,
+): string {
+  return `${stem(prefix, database, folder)}${stamp}.before-deploy.${revision}.json`;
+}
+
 /** What the keys of the records of restores and undos begin with, whatever their database. */
 export function recordStem(prefix: string): string {
   return `${prefix}/restores/`;
@@ -142,10 +163,11 @@ export function parseKey(prefix: string, key: string): ParsedKey | undefined {
 
   const own = ownForm.exec(name);
   if (own !== null) {
-    const [, folder, encoded, stamp, rest = "", encrypted] = own;
+    const [, folder, encoded, stamp, rest = "", revision, encrypted] = own;
     const named = decoded(encoded, stamp);
     if (named === undefined) return undefined;
     const place = { ...named, folder: (folder ?? null) as Folder };
+    if (revision !== undefined) return { kind: "deploy", revision, ...place };
     const [kind] = rest.split(".");
     if (kind === "manifest" || kind === "globals" || kind === "verified") return { kind, ...place };
     return { kind: "ours", ...place, encryption: encrypted === undefined ? "none" : "age" };

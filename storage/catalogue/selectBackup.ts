@@ -3,12 +3,12 @@ import { Problem } from "../../common/problem.ts";
 import { type AddressNames, ENVIRONMENT_NAMES } from "../address/addressNames.ts";
 import { type CatalogueEntry, incomplete, isComplete, latestFirst } from "./catalogueEntry.ts";
 import { countingBackups, objectionTo } from "./countingBackups.ts";
-import { isStamp } from "./objectKeys.ts";
+import { isRevision, isStamp } from "./objectKeys.ts";
 
 /**
  * Picks the backup to restore.
  * @param entries of one database, as `listBackups` returns them
- * @param wanted `latest`, or a stamp such as `2026-11-24T03:15:02`, with or without `Z`
+ * @param wanted `latest`, a stamp such as `2026-11-24T03:15:02`, with or without `Z`, or a day on which there was one alone
  * @param location where was looked, for the error, e.g. `s3://bucket/folder`
  * @param names what the reader called the folder, for the error @default the variables of the agent's container
  * @param limit with `latest`: only of those taken at this time or before, as `notAfter` reads it @default none
@@ -42,6 +42,20 @@ export function chooseBackup(
     );
   }
   const stamp = wanted.replace(/Z$/, "");
+  const ofDay = complete.filter((entry) => DAY.test(stamp) && entry.stamp.startsWith(`${stamp}T`));
+  const [only, ...others] = ofDay;
+  if (only !== undefined && others.length === 0) return only;
+  if (only !== undefined) {
+    const times = ofDay.map((entry) => entry.stamp);
+    throw new Problem(
+      `on ${stamp} there are ${times.length} backups of ${database}, so give the time too: ${listed(times)}.`,
+    );
+  }
+  if (DAY.test(stamp)) {
+    throw new Problem(
+      `no backup of ${database} from ${stamp} in ${location}. ${nearestTo(complete, `${stamp}T12:00:00`)}`,
+    );
+  }
   if (!isStamp(stamp)) {
     throw new Problem(
       `"${wanted}" is no time of a backup. Give latest, or a UTC time such as 2026-11-24T03:15:02 from the list.`,
@@ -51,15 +65,83 @@ export function chooseBackup(
   if (exact !== undefined) return exact;
   const broken = entries.find((entry) => entry.stamp === stamp);
   if (broken !== undefined) throw incomplete(broken);
+  throw new Problem(
+    `no backup of ${database} from ${stamp} in ${location}. ${nearestTo(complete, stamp)}`,
+  );
+}
+
+const DAY = /^\d{4}-\d\d-\d\d$/;
+
+/** Of hourly ones a sentence holds not all. */
+const MOST_TIMES = 12;
+
+function listed(times: readonly string[]): string {
+  const more = times.length - MOST_TIMES;
+  return times.slice(0, MOST_TIMES).join(", ") + (more > 0 ? ` and ${more} more` : "");
+}
+
+/** What there is instead, as a sentence. */
+function nearestTo(complete: readonly CatalogueEntry[], stamp: string): string {
   const distance = (entry: CatalogueEntry) =>
     Math.abs(Date.parse(`${entry.stamp}Z`) - Date.parse(`${stamp}Z`));
-  const stamps = [
-    ...new Set(complete.toSorted((a, b) => distance(a) - distance(b)).map((e) => e.stamp)),
-  ];
-  const nearest = stamps.slice(0, 3);
-  const hint =
-    nearest.length === 0 ? "There is none at all." : `The nearest are ${nearest.join(", ")}.`;
-  throw new Problem(`no backup of ${database} from ${stamp} in ${location}. ${hint}`);
+  const byDistance = complete.toSorted((a, b) => distance(a) - distance(b));
+  const nearest = [...new Set(byDistance.map((entry) => entry.stamp))].slice(0, 3);
+  return nearest.length === 0 ? "There is none at all." : `The nearest are ${nearest.join(", ")}.`;
+}
+
+const NAMED = 3;
+
+/**
+ * Picks the backup that was there before a deploy.
+ * @param entries of one database, as `listBackups` returns them
+ * @param revision what was deployed, or its beginning
+ * @param location where was looked, for the error
+ * @throws Problem when no deploy is marked so, or more than one, also of one revision: each found another state
+ */
+export function chooseBeforeDeploy<Entry extends CatalogueEntry>(
+  entries: readonly Entry[],
+  revision: string,
+  database: string,
+  location: string,
+): Entry {
+  const option = `--before-deploy ${revision}`;
+  if (!isRevision(revision)) {
+    throw new Problem(
+      `${option} is no revision. Give what was deployed, e.g. a commit of git, or its beginning; list shows them.`,
+    );
+  }
+  const marked = entries
+    .filter(isComplete)
+    .toSorted(latestFirst)
+    .flatMap((entry) => (entry.deploys ?? []).map((mark) => ({ entry, revision: mark.revision })));
+  const exact = marked.filter((mark) => mark.revision === revision);
+  const found = exact.length > 0 ? exact : marked.filter((m) => m.revision.startsWith(revision));
+  const [first] = found;
+  const described = (marks: typeof marked) =>
+    marks.map((mark) => `${mark.revision} (backup of ${mark.entry.stamp})`).join(", ");
+  if (first === undefined) {
+    const last = marked.slice(0, NAMED);
+    const hint =
+      last.length === 0
+        ? "None is marked with a deploy: only those are that beforeDeploy has taken."
+        : `The last deploys are ${described(last)}.`;
+    throw new Problem(
+      `no backup of ${database} in ${location} was taken before a deploy of ${revision}. ${hint}`,
+    );
+  }
+  const revisions = new Set(found.map((mark) => mark.revision));
+  if (revisions.size > 1) {
+    throw new Problem(
+      `${option} is the beginning of several revisions: ${described(found)}. Give more of it.`,
+    );
+  }
+  const stamps = [...new Set(found.map(({ entry }) => entry.stamp))];
+  if (stamps.length > 1) {
+    throw new Problem(
+      `${option}: ${first.revision} was deployed ${stamps.length} times, with backups of ${stamps.join(", ")}. Give one of these times in its place.`,
+    );
+  }
+  return first.entry;
 }
 
 function leftOut(count: number, why: string): string {

@@ -81,19 +81,19 @@ describe("run.sh", { timeout: 900_000 }, () => {
     child.kill("SIGTERM");
     assert.equal(await exitOf(child), 143);
     // What it waits for is centuries away.
-    assert(performance.now() - started < 30_000);
+    assert(performance.now() - started < 120_000);
   });
 
   it("hands the signal to a running backup and waits for its end", async () => {
     const { dir, env } = stage(
       `case $1 in ${soon} backup)
          trap 'sleep 1; echo cleaned >"$DIR/calls"; exit 143' TERM
+         echo trap >"$DIR/calls"
          while :; do sleep 0.1; done ;; esac`,
       "@every 1s",
     );
     const child = runner(env);
-    await until(() => stateOf(dir).startsWith("running"));
-    await sleep(300);
+    await until(() => stateOf(dir).startsWith("running") && calls(dir).includes("trap"));
     child.kill("SIGTERM");
     assert.equal(await exitOf(child), 143);
     assert.deepEqual(calls(dir), ["cleaned"]);
@@ -289,8 +289,8 @@ describe("bundleAgent", () => {
 });
 
 async function until(done: () => boolean): Promise<void> {
-  for (const deadline = performance.now() + 20_000; !done(); await sleep(50)) {
-    assert(performance.now() < deadline, "it did not happen within 20 s");
+  for (const deadline = performance.now() + 120_000; !done(); await sleep(50)) {
+    assert(performance.now() < deadline, "it did not happen within 120 s");
   }
 }
 

@@ -76,6 +76,7 @@ done
 case "$1 $2" in
   "stack output") answer=outputs; cat "$here/outputs.out";;
   "stack export") answer=state; cat "$here/state.out";;
+  "config set") answer=state; { cat; echo; } >> "$here/config.in";;
   refresh*) answer=refresh; cat "$here/refresh.out" > "$log";;
 esac
 cat "$here/$answer.err" >&2

@@ -21,7 +21,7 @@ export function beginCommandLine(
     cwd: outside.folder,
     env: { ...outside.environment(), ...compileCache },
     stdio: ["ignore", out, "pipe"],
-    timeout: 30_000,
+    timeout: 180_000,
     // SIGTERM would count as an interruption.
     killSignal: "SIGKILL",
   });

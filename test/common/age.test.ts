@@ -183,7 +183,7 @@ describe("age files", () => {
     const started = performance.now();
     await assert.rejects(decrypt(hostile, secrets), /has work factor 30/);
     // The work itself would take half an hour.
-    assert(performance.now() - started < 20_000);
+    assert(performance.now() - started < 120_000);
     const stanza = /-> scrypt[^>]*?(?=\n---)/.exec(text)?.[0] ?? "";
     const doubled = Buffer.from(text.replace(stanza, `${stanza}\n${stanza}`), "latin1");
     await assert.rejects(decrypt(doubled, secrets), /mixes a passphrase/);

@@ -89,10 +89,9 @@ test("what pulumi booted is healthy, and rests in at most 10 MiB", async () => {
 
 test("docker stop during a backup, told twice: in time, nothing visible, no unfinished upload", async () => {
   const { ended } = await agent.backupUnderWay();
-  const started = performance.now();
   const stop = () => docker(["stop", agent.name]);
   await Promise.all([stop(), stop()]);
-  assert(performance.now() - started < 20_000, "long before Docker would have killed it");
+  // 137, had Docker killed it.
   assert.equal(await agent.inspect("{{.State.ExitCode}}"), "143");
   assert.notEqual((await ended).code, 0);
   assert.deepEqual(await visible(), []);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { removeAccessory } from "../../kamal/accessoriesSection.ts";
 import { readKamalConfig } from "../../kamal/configuration/config.ts";
 import { readMarkedBlock, removeMarkedBlock, writeMarkedBlock } from "../../kamal/markedBlock.ts";
 import { renderAccessoryBlock } from "../../kamal/renderBlock.ts";
@@ -198,3 +199,31 @@ test("realistic files: Kamal finds the accessory, everything else stays", () => 
     assert.equal(accessory?.image, ACCESSORY.image);
   }
 });
+
+const REMOVALS: readonly (readonly [name: string, text: string, left: string])[] = [
+  [
+    "the first, and what leads to the next stays",
+    "accessories:\n  old:\n    image: x\n    # its port\n    port: 1\n\n  # The cache.\n  redis:\n    image: redis\n",
+    "accessories:\n\n  # The cache.\n  redis:\n    image: redis\n",
+  ],
+  [
+    "the last, before another section",
+    "accessories:\n  db:\n    image: y\n  old:\n    image: x\n\n# Next\nssh: {}\n",
+    "accessories:\n  db:\n    image: y\n\n# Next\nssh: {}\n",
+  ],
+  [
+    "the only one",
+    "service: a\naccessories:\n  old:\n    image: x\nssh: {}\n",
+    "service: a\nssh: {}\n",
+  ],
+  [
+    "none of that name",
+    "accessories:\n  db:\n    image: y\n",
+    "accessories:\n  db:\n    image: y\n",
+  ],
+];
+for (const [name, text, left] of REMOVALS) {
+  test(`an accessory is taken out: ${name}`, () => {
+    assert.equal(removeAccessory(text, "old"), left);
+  });
+}

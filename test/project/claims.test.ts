@@ -18,6 +18,7 @@ const PLACES: Readonly<Record<string, readonly Proof[]>> = {
     ["test/agent/authenticity.test.ts", "may be somebody else's: its manifest is not signed"],
   ],
   "agent/backup/dumpStart.ts": [
+    "A connection that is lost before the dump has its locks: the upload begins only then.",
     "The upload begins only when the dump has its locks; of this try there is none.",
   ],
   "agent/restore/checks/occupants.ts": [
@@ -65,6 +66,10 @@ const PLACES: Readonly<Record<string, readonly Proof[]>> = {
   "agent/streams/process.ts": [
     ["test/agent/backup/backupFaults.test.ts", "pg_dump was killed"],
     "Both programs are waited for before the upload is completed; a failure aborts it.",
+  ],
+  "cli/commands/adopt.ts": [
+    ["test/cli/commands/adopt.test.ts", "holds nothing but nightly"],
+    ["test/cli/commands/adopt.test.ts", "assert.equal(await readFile(config"],
   ],
   "cli/commands/restore.ts": [["test/cli/commands/restore.test.ts", "Dry run: every check"]],
   "cli/session/agentCall.ts": [READS],

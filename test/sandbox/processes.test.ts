@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { test } from "node:test";
 import {
   findProgram,
@@ -18,12 +19,12 @@ test("processes are found by their command line, and somebody else's is left alo
 });
 
 test("our processes are ended, and killed when they do not end by themselves", async () => {
-  const stubborn = 'trap "" TERM; while :; do sleep 0.1; done # 61.5';
-  const children = [spawn("sleep", ["61.5"]), spawn("sh", ["-c", stubborn])];
+  const stubborn = spawn("sh", ["-c", 'trap "" TERM; echo; while :; do sleep 0.1; done # 61.5']);
+  const children = [spawn("sleep", ["61.5"]), stubborn];
   const ended = children.map(
     (child) => new Promise((resolve) => child.on("exit", (_, signal) => resolve(signal))),
   );
-  await new Promise((resolve) => setTimeout(resolve, 200)); // until the shell has set its trap
+  await once(stubborn.stdout, "data"); // its trap is set
   assert.equal(await stopProcesses("61.5"), 2);
   assert.deepEqual(await Promise.all(ended), ["SIGTERM", "SIGKILL"]);
   assert.deepEqual(await processesWith("61.5"), []);

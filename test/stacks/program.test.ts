@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { rmSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
@@ -48,6 +48,16 @@ async function configured(settings: Record<string, string>, preview = false) {
   return { block: String(block), outputs, resources };
 }
 
+/** The arguments that this configuration comes to. */
+function backupWith(settings: Record<string, string>) {
+  configure(settings);
+  try {
+    return backupArgs("backup", new pulumi.Config("kamal-postgres-backup"));
+  } finally {
+    pulumi.runtime.setAllConfig({});
+  }
+}
+
 const BUCKET =
   '"name": "shop-backups", "endpoint": "https://s3.fr-par.scw.cloud", "region": "fr-par"';
 
@@ -85,6 +95,86 @@ test("every setting of the container that the configuration knows reaches it", a
   ]) {
     assert.match(block, line);
   }
+});
+
+test("deploys wait for a backup where the configuration says so, with the age that it gives", async () => {
+  const settings = { existingBucket: `{ ${BUCKET} }`, image: `a/b@sha256:${"4f".repeat(32)}` };
+  const hook = async (more: Record<string, string>) => {
+    const { resources } = await configured({ ...settings, ...more });
+    return resources.find(({ type }) => type.endsWith(":DeployHook"))?.inputs;
+  };
+  assert.equal(await hook({}), undefined);
+  const always = await hook({ beforeDeploy: "true" });
+  assert.equal(always?.["file"], join(folder, ".kamal/hooks/pre-deploy"));
+  assert.doesNotMatch(String(always?.["block"]), /--max-age/);
+  const young = await hook({ beforeDeploy: "true", beforeDeployMaxAgeMinutes: "15" });
+  assert.match(String(young?.["block"]), /--before-deploy \$revision --max-age 15"/);
+  writeFileSync(join(folder, "config/deploy.staging.yml"), "service: shop\n");
+  const staging = await hook({
+    beforeDeploy: "true",
+    destination: "staging",
+    databasePassword: "pw",
+  });
+  assert.equal(staging?.["file"], always?.["file"], "all destinations have one hook");
+  assert.deepEqual([always?.["name"], staging?.["name"]], ["backup", "backup-staging"]);
+  rmSync(join(folder, "config/deploy.staging.yml"));
+  await assert.rejects(
+    hook({ beforeDeployMaxAgeMinutes: "15" }),
+    /kamal-postgres-backup:beforeDeployMaxAgeMinutes is 15, but no deploy waits.*config set beforeDeploy true/,
+  );
+  await assert.rejects(
+    hook({ beforeDeploy: "true", beforeDeployMaxAgeMinutes: "20000" }),
+    /kamal-postgres-backup:beforeDeployMaxAgeMinutes 20000 must be a whole number from 0 to 10080/,
+  );
+  await assert.rejects(
+    hook({ beforeDeploy: "true", beforeDeployMaxAgeMinutes: "5", keyAccess: "append-only" }),
+    /beforeDeployMaxAgeMinutes and kamal-postgres-backup:keyAccess "append-only" contradict/,
+  );
+});
+
+test("the container of an old backup is replaced by its name, never one that deploy.yml would boot again", async () => {
+  const settings = { existingBucket: `{ ${BUCKET} }`, image: `a/b@sha256:${"4f".repeat(32)}` };
+  const made = (more: Record<string, string>) => configured({ ...settings, ...more }, true);
+  const { resources } = await made({ replacesContainer: "shop-s3_backup" });
+  assert.equal(inputs(resources, ":AccessoryState")["replaces"], "shop-s3_backup");
+  const own = await made({ replacesContainer: "shop-db_backup" });
+  assert.equal(inputs(own.resources, ":AccessoryState")["replaces"], "shop-db_backup");
+  const refusals = {
+    "shop-db":
+      /kamal-postgres-backup:replacesContainer "shop-db" is the container of accessories\.db /,
+    "a b": /kamal-postgres-backup:replacesContainer "a b" is no name of a container/,
+  };
+  for (const [replacesContainer, sentence] of Object.entries(refusals)) {
+    await assert.rejects(made({ replacesContainer }), sentence);
+  }
+  await assert.rejects(
+    made({ replacesContainer: "shop-s3_backup", driver: "kamal" }),
+    /replacesContainer "shop-s3_backup" and kamal-postgres-backup:driver "kamal" contradict/,
+  );
+});
+
+test("who boots the container is set: with render nobody does, and the outputs say what is typed", async () => {
+  const settings = { existingBucket: `{ ${BUCKET} }`, image: `a/b@sha256:${"4f".repeat(32)}` };
+  const made = (driver: string) => configured({ ...settings, driver }, true);
+  const ssh = await made("ssh");
+  assert.equal(ssh.outputs?.reboot, undefined);
+  const boot = inputs(ssh.resources, "command:remote:Command");
+  assert.ok(boot["create"] && boot["delete"]);
+  const render = await made("render");
+  assert.equal(render.outputs?.reboot, "kamal accessory reboot db_backup");
+  assert.equal(inputs(render.resources, ":AccessoryState")["kamal"], "later");
+  const idle = inputs(render.resources, "command:remote:Command");
+  assert.deepEqual(
+    [idle["create"], idle["update"], idle["delete"]],
+    [undefined, undefined, undefined],
+  );
+  const kamal = await made("kamal");
+  assert.deepEqual(inputs(kamal.resources, ":AccessoryState")["kamal"], {
+    folder,
+    words: ["db_backup"],
+    patience: 0,
+  });
+  await assert.rejects(made("docker"), /driver.*must be one of|docker/);
 });
 
 test("what deploy.yml does not say is set: server, network, host, login", async () => {
@@ -150,6 +240,39 @@ test("two bastions in a row, one with a key of its own, are set; the resource th
   assert.deepEqual([create, update, gone], [undefined, undefined, undefined]);
 });
 
+test("the registry, the image's repository and its processor are set", async () => {
+  const { resources } = await configured({
+    existingBucket: `{ ${BUCKET} }`,
+    registryServer: "ghcr.io",
+    registryUsername: "deployer",
+    registryPassword: "the-registry-password",
+    imageRepository: "ghcr.io/you/nightly",
+    platform: "linux/arm64",
+  });
+  const image = inputs(resources, "docker:index/image:Image");
+  assert.match(String(image["imageName"]), /^ghcr\.io\/you\/nightly:pg17-/);
+  assert.equal((image["build"] as { platform: string }).platform, "linux/arm64");
+  assert.deepEqual((image["registry"] as { value: unknown }).value, {
+    server: "ghcr.io",
+    username: "deployer",
+    password: "the-registry-password",
+  });
+});
+
+test("of several databases in deploy.yml the named accessory is taken", async () => {
+  const other = join(folder, "config/several.yml");
+  const second =
+    "  main:\n    image: postgres:16\n    host: 192.0.2.10\n    env: { secret: [POSTGRES_PASSWORD] }\n";
+  writeFileSync(other, `${DEPLOY}${second}`);
+  const settings = { existingBucket: `{ ${BUCKET} }`, build: "host", kamalConfig: other };
+  await assert.rejects(
+    configured(settings),
+    /several accessories .* kamal-postgres-backup:databaseAccessory/,
+  );
+  const { block } = await configured({ ...settings, databaseAccessory: "main" });
+  assert.match(block, /POSTGRES_HOST: shop-main\n/);
+});
+
 test("the key that signs is renewed by a word of its own, and earlier ones are a secret of the stack", async () => {
   const signingKeys = `${SIGNING_KEY},${SIGNING_KEY}`;
   const existingBucket = `{ ${BUCKET} }`;
@@ -192,6 +315,19 @@ test("what a backup comes to is estimated from its size", async () => {
   const settings = { existingBucket, backupBytes: "20000000000" };
   const said = await overhear(() => configured(settings, true));
   assert.match(said.join("\n"), /memory "256m" does not suffice for a database of 100\.0 GB/);
+});
+
+test("the price of storage is a fraction, and nothing else is taken for one", async () => {
+  const price = (usdPerGbMonth: string) =>
+    backupWith({ existingBucket: `{ ${BUCKET} }`, usdPerGbMonth }).usdPerGbMonth;
+  assert.equal(price("0.023"), 0.023);
+  assert.equal(price(""), undefined);
+  for (const wrong of ["cheap", "-1", "0,02"]) {
+    assert.throws(
+      () => price(wrong),
+      /^Problem: kamal-postgres-backup:usdPerGbMonth ".*" is no price\. Give US dollars/,
+    );
+  }
 });
 
 test("no encryption, said or not; recipients beside it are refused", async () => {

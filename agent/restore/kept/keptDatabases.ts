@@ -65,7 +65,7 @@ export async function listKept(
         stamp: `${year}-${month}-${day}T${hour}:${minute}:${second}`,
         bytes: row.bytes === null ? null : Number(row.bytes),
         sessions: row.sessions,
-        undo: word === "before" ? undoCommand(row.name) : null,
+        undo: unfinished ? null : undoCommand(row.name),
         comment: row.comment,
       },
     ];

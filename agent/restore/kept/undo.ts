@@ -10,7 +10,8 @@ import { type AgentContext, uninterrupted } from "../../runtime/context.ts";
 import { freeName } from "../databaseProperties.ts";
 import { swap } from "../swap.ts";
 
-const FORM = /_before_(\d{8}T\d{6})$/;
+/** What has taken a database's place and was replaced by an undo can come back as well. */
+const FORM = /_(before|undone)_(\d{8}T\d{6})$/;
 
 /** The command that gives a database its name back, as one pastes it behind the program's name. */
 export function undoCommand(name: string): string {
@@ -20,7 +21,7 @@ export function undoCommand(name: string): string {
 }
 
 /**
- * Swaps a database that a restore has replaced back into its place; the one that has the name now stays under another.
+ * Swaps a database that a restore, or an undo, has replaced back into its place; the one that has the name now stays under another.
  * Which one that is stands in the name itself.
  * @param name as the restore has given it, `shop_before_20261124T102110`
  * @param confirm asked before anything is changed; resolves to false to give up
@@ -75,8 +76,8 @@ export function replacedBy({ databases, postgres }: AgentSettings, name: string)
 }
 
 function isKept(name: string, database: string): boolean {
-  const stamp = FORM.exec(name)?.[1];
-  return stamp !== undefined && siblingName(database, "before", stamp) === name;
+  const [, word, stamp] = FORM.exec(name) ?? [];
+  return stamp !== undefined && siblingName(database, word as "before" | "undone", stamp) === name;
 }
 
 /** Only a name that a restore of this very database has made: anything else may be somebody's live database. */

@@ -11,6 +11,7 @@ import { startStore, type TestStore } from "../../support/servers/store.ts";
 import { BIG, BIG_ROWS, processOf, progressOf, refused } from "../runtime/watch.ts";
 import {
   agent,
+  DUMP_SUFFIX,
   failure,
   type Outcome,
   outcomeOf,
@@ -75,6 +76,77 @@ describe("a copy in a second bucket", { skip: unavailable, timeout: 900_000 }, (
     assert.deepEqual(await of.keys(bucket), []);
     assert.equal(await of.unfinishedUploads(bucket), 0);
   };
+
+  it("is marked with the deploy that waited for the backup, and one that is young enough is read back and will do", async () => {
+    const { env, first, copy } = await both("shop");
+    const may = (revision: string) => new RegExp(`^The deploy of ${revision} may go on\\.$`, "m");
+    const dumps = async () => (await world.keys(first)).filter((key) => DUMP_SUFFIX.test(key));
+    const marks = async (of: World, bucket: string) =>
+      (await of.keys(bucket)).flatMap(
+        (key) => /_(\S+)\.before-deploy\.(.*)\.json$/.exec(key)?.[2] ?? [],
+      );
+
+    const taken = await agent(env, "backup", "--before-deploy", "v1");
+    assert.equal(taken.code, 0, taken.stderr);
+    assert.match(taken.stdout, may("v1"));
+    const accepted = await agent(env, "backup", "--before-deploy", "v2", "--max-age", "60");
+    assert.equal(accepted.code, 0, accepted.stderr);
+    assert.match(
+      accepted.stdout,
+      /^Verified shop\/.*\n(?:.*\n)*Before the deploy of v2: the backup of shop/m,
+    );
+    assert.match(accepted.stdout, may("v2"));
+    const again = await agent(env, "backup", "--before-deploy", "v2", "--max-age", "60");
+    assert.equal(again.code, 0, again.stderr);
+    assert.doesNotMatch(again.stdout, /Verified/, "once is enough");
+    assert.equal((await dumps()).length, 1);
+    assert.deepEqual(await marks(world, first), ["v1", "v2"]);
+    assert.deepEqual(await marks(elsewhere, copy), ["v1", "v2"]);
+
+    assert.match(
+      (await agent(env, "list")).stdout,
+      /verified, before deploy v1, before deploy v2$/m,
+    );
+    for (const where of [[], ["--copy"]]) {
+      const words = ["--before-deploy", "v1", "--into", "look", "--dry-run", "--yes", ...where];
+      const planned = await agent(env, "restore", ...words);
+      assert.equal(planned.code, 0, planned.stderr);
+      const none = await agent(env, "restore", "--before-deploy", "v3", "--yes", ...where);
+      assert.match(none.stderr, /taken before a deploy of v3\. The last deploys are v1 \(/);
+    }
+
+    const [dump = ""] = await dumps();
+    await world.write(first, dump, "PGDMP");
+    const instead = await agent(env, "backup", "--before-deploy", "v3", "--max-age", "60");
+    assert.equal(instead.code, 0, instead.stderr);
+    assert.match(instead.stdout, may("v3"));
+    assert.equal((await dumps()).length, 2, "what was overwritten will not do");
+    const onlyAdds = await world.keyThatMayPut(`arn:aws:s3:::${first}/*`);
+    const blind = await agent(
+      { ...env, ...onlyAdds },
+      "backup",
+      "--before-deploy",
+      "v4",
+      "--max-age",
+      "60",
+    );
+    assert.equal(blind.code, 0, blind.stderr);
+    assert.match(
+      blind.stderr,
+      /whether a backup is young enough is not known, so one is taken: .*list/,
+    );
+    assert.equal((await dumps()).length, 3);
+    for (const [words, message] of [
+      [["--before-deploy", "a b"], /--before-deploy "a b" is no revision/],
+      [["--before-deploy", "v5", "--max-age", "1.5"], /--max-age 1\.5 must be a whole number/],
+      [["--max-age", "5"], /--max-age is for --before-deploy/],
+    ] as const) {
+      const refused = await agent(env, "backup", ...words);
+      assert.equal(refused.code, 1);
+      assert.match(refused.stderr, message);
+      assert.doesNotMatch(refused.stdout, /may go on/);
+    }
+  });
 
   it("holds the same bytes under its own keys, and restores by itself", async () => {
     const { env, first, copy } = await both("big");

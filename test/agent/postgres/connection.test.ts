@@ -151,23 +151,28 @@ describe("a connection to the server", { skip: unavailable, timeout: 900_000 }, 
     assert.equal(await waiting, "ended");
   });
 
-  it("a backup whose snapshot was cut off says by what, not that the snapshot does not exist", async (t) => {
-    const dump = execFileSync("sh", ["-c", "command -v pg_dump"], { encoding: "utf8" }).trim();
-    const { port, password } = settings;
-    const cut =
-      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'kamal-postgres-backup'";
-    const PATH = await pathWith(t, {
-      pg_dump: `case "$*" in *--snapshot*) PGOPTIONS= PGPASSWORD=${password} psql -qXAt -h 127.0.0.1 -p ${port} -U postgres -d shop -c "${cut}" >/dev/null;; esac; exec ${dump} "$@"`,
+  for (const [when, pause] of [
+    ["at once", ":"],
+    ["when pg_dump has been waited for already", "sleep 1"],
+  ]) {
+    it(`a backup whose snapshot was cut off, seen ${when}, says by what, not that the snapshot does not exist`, async (t) => {
+      const dump = execFileSync("sh", ["-c", "command -v pg_dump"], { encoding: "utf8" }).trim();
+      const { port, password } = settings;
+      const cut =
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'kamal-postgres-backup'";
+      const PATH = await pathWith(t, {
+        pg_dump: `case "$*" in *--snapshot*) PGOPTIONS= PGPASSWORD=${password} psql -qXAt -h 127.0.0.1 -p ${port} -U postgres -d shop -c "${cut}" >/dev/null\n${pause} ;; esac; exec ${dump} "$@"`,
+      });
+      const env = await world.environment("shop");
+      const outcome = await agent({ ...env, PATH }, "backup", "--json");
+      assert.equal(outcome.code, 1);
+      assert.match(
+        failure(outcome),
+        /^the connection to PostgreSQL at .* was cut at .* due to administrator command.* Nothing was stored\.$/,
+      );
+      assert.deepEqual(await world.keys(env["S3_BUCKET"] ?? ""), []);
     });
-    const env = await world.environment("shop");
-    const outcome = await agent({ ...env, PATH }, "backup", "--json");
-    assert.equal(outcome.code, 1);
-    assert.match(
-      failure(outcome),
-      /^the connection to PostgreSQL at .* was cut at .* due to administrator command.* Nothing was stored\.$/,
-    );
-    assert.deepEqual(await world.keys(env["S3_BUCKET"] ?? ""), []);
-  });
+  }
 
   it("a goodbye that nobody answers ends within seconds", async () => {
     const relay = await startTcpRelay(settings.port);

@@ -55,6 +55,9 @@ describe("options of a restore", { skip: unavailable, timeout: 900_000 }, () => 
     );
     assert.equal(kept?.["comment"], "mine");
     assert.deepEqual(await beside("again"), [undone.previous]);
+    const redone = event(await agent(env, "undo", undone.previous ?? "", "--json"), "undone");
+    assert.equal(await rows("again"), 100);
+    assert.deepEqual(await beside("again"), [redone.previous]);
   });
 
   it("undo takes no other name than its own", async () => {

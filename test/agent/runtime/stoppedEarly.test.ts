@@ -21,7 +21,7 @@ test("a signal that comes while the program is still loading stops the run all t
 
 describe("a run that is stopped before it has begun", {
   skip: unavailable,
-  timeout: 180_000,
+  timeout: 900_000,
 }, () => {
   let world: World;
   before(async () => {

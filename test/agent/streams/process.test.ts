@@ -116,7 +116,7 @@ describe("runProgram", () => {
   });
 
   it("ends when it is killed with output that nobody reads any more", {
-    timeout: 5_000,
+    timeout: 120_000,
   }, async () => {
     const unread = start("exec yes");
     const begun = start("exec yes");

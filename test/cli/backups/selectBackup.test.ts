@@ -32,6 +32,27 @@ test("what was passed over for the latest is said, with its reason; for one by i
   );
 });
 
+test("a day is enough where it has one backup; else its times are the choice", () => {
+  const twice = entryOf("2026-11-24T21:15:02");
+  const entries = [unfinished, newest, older, twice];
+  assert.equal(selectBackup(session, entries, { wanted: "2026-11-23" }), older);
+  assert.equal(selectBackup(session, [unfinished, newest], { wanted: "2026-11-24" }), newest);
+  const rows: [string, RegExp][] = [
+    [
+      "2026-11-24",
+      /on 2026-11-24 there are 2 backups .*: 2026-11-24T21:15:02, 2026-11-24T03:15:02\.$/,
+    ],
+    [
+      "2026-11-22",
+      /no backup of shop_production from 2026-11-22 .*nearest are 2026-11-23T03:15:01, 20/,
+    ],
+    ["2026-11-2", /"2026-11-2" is no time of a backup/],
+  ];
+  for (const [wanted, message] of rows) {
+    assert.throws(() => selectBackup(session, entries, { wanted }), { name: "Problem", message });
+  }
+});
+
 test("a choice that cannot be restored is refused with a sentence", () => {
   const rows: [string, RegExp][] = [
     ["2026-11-24 09:00:00", /incomplete: its manifest is missing/],

@@ -92,6 +92,24 @@ no drift in what was checked
   assert.match(late.stdout, /^not checked: deploy\.yml block .*\n.*\n1 difference\n$/m);
 });
 
+test("drift: a hook that lost the backup before a deploy is named by its file", async (t) => {
+  const outside = await Outside.open(t);
+  const events = (await recorded("drift")).split("\n").map((line) => {
+    if (!/"resOutputsEvent".*:RenderedBlock::/.test(line)) return line;
+    const event = JSON.parse(line.replaceAll(":RenderedBlock", ":DeployHook"));
+    const { metadata } = event.resOutputsEvent;
+    metadata.old.inputs.file = metadata.old.outputs.file = "../shop/.kamal/hooks/pre-deploy";
+    return JSON.stringify({
+      resOutputsEvent: { metadata: { ...metadata, op: "delete", new: null } },
+    });
+  });
+  await outside.answer("refresh", { out: events.join("\n") });
+  await outside.backups(entryOf(hoursAgo(7)));
+  const { stdout, code } = await outside.run(["drift"]);
+  assert.equal(code, 7);
+  assert.match(stdout, /^host +pre-deploy block +declared as rendered +found missing +pulumi up/m);
+});
+
 test("drift: the remedy is the command that heals in this project", async (t) => {
   const outside = await Outside.open(t);
   await outside.answer("refresh", { out: await recorded("drift") });

@@ -80,6 +80,34 @@ test("kept --drop: asks for the name, and drops nothing that a restore has not l
   ]);
 });
 
+test("undo: asks for the database's own name, which one that was cut does not have", async (t) => {
+  const outside = await Outside.open(t);
+  const database = "shop_production_of_the_northern_region_with_all_its_branches_ab";
+  const name = "shop_production_of_the_northern_re~0f6c1a2b_undone_20261124T102110";
+  const long = { ...before, name, database, kind: "undone", undo: `undo ${name}` };
+  await outside.answer("kept", { out: [{ event: "kept", databases: [before, long, unfinished] }] });
+  const undone = { event: "undone", database, from: name, previous: null, elapsedMs: 300 };
+  await outside.answer("undo", { out: [undone] });
+  const cut = await outside.run(
+    ["undo", name],
+    {},
+    "shop_production_of_the_northern_re~0f6c1a2b\n",
+  );
+  assert.equal(cut.code, 1);
+  assert.match(cut.stderr, new RegExp(`is not "${database}"; nothing was changed`));
+  const { code, stdout } = await outside.run(["undo", name], {}, `${database}\n`);
+  assert.equal(code, 0);
+  assert.match(stdout, new RegExp(`Swapped back: ${name} is ${database} again`));
+
+  const none = await outside.run(["undo", `${database}_before_20200101T000000`, "--yes"]);
+  assert.equal(none.code, 1);
+  assert.match(
+    none.stderr,
+    /there is no .* to swap back\. Those are: shop_production_before_\S+, shop_/,
+  );
+  assert.doesNotMatch(none.stderr, /_restore_/, "an unfinished one has no place");
+});
+
 const record = {
   version: 1,
   action: "restore",

@@ -85,3 +85,14 @@ test("list: a partial backup and the warnings of pg_dump are said below it", asy
     /complete .*\n {4}partial: without the table public\.audits; pg_dump warned: subscriptions not dumped$/m,
   );
 });
+
+test("list: before which deploy a backup was taken", async (t) => {
+  const outside = await Outside.open(t);
+  const revision = "1f2e3d4c5b6a79880a1b2c3d4e5f60718293a4b5";
+  const deploys = [revision, "v2.1"].map((one) => ({ revision: one, key: `k-${one}` }));
+  await outside.backups(entryOf(hoursAgo(1), { deploys }));
+  const { stdout } = await outside.run(["list"]);
+  assert.match(stdout, /complete .*\n +before deploy 1f2e3d4c5b6a; before deploy v2\.1$/m);
+  const json = JSON.parse((await outside.run(["list", "--json"])).stdout);
+  assert.deepEqual(json.backups[0].deploys, [revision, "v2.1"]);
+});

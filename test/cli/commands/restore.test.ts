@@ -32,7 +32,10 @@ test("restore shows the plan and asks for the database's name; another answer ch
   assert.equal(stopped.code, 130);
   assert.match(stopped.stderr, /error: interrupted; nothing was changed\.\n$/);
   assert.doesNotMatch(wrong.stderr + stopped.stderr, /✔/, "a wrong answer has no tick");
-  assert.deepEqual(await outside.replies("restore"), ["no", "no"]);
+  const ended = await outside.run(["restore"], {}, "\u0004");
+  assert.equal(ended.code, 1);
+  assert.match(ended.stderr, /error: no name was typed; nothing was changed\.\n$/);
+  assert.deepEqual(await outside.replies("restore"), ["no", "no", "no"]);
 
   const right = await outside.run(["restore", "--json"], {}, "shop_production\n");
   assert.equal(right.code, 0, right.stderr);
@@ -341,7 +344,8 @@ test("restore --dry-run asks nothing and says what would be done", async (t) => 
   await outside.answer("restore", { out: [planned] });
   const { code, stdout } = await outside.run(["restore", "--dry-run"]);
   assert.equal(code, 0);
-  assert.match(stdout, /would be kept as shop_production_before_20261124T102110/);
+  assert.match(stdout, /is kept as shop_production_before_<time>\.\n/);
+  assert.doesNotMatch(stdout, /before_2026/, "a time that will not come true");
   assert.match(stdout, /Roles that would be made: reporter/);
   assert.match(stdout, /Dry run: every check has passed, and nothing was changed\./);
   assert.doesNotMatch(stdout, /Restored/);
@@ -413,4 +417,43 @@ test("restore --keep-going wants a new database, or the word that it may replace
   assert.deepEqual(await outside.calls("ssh"), []);
   const allowed = await outside.run(["restore", "--keep-going", "--allow-incomplete", "--yes"]);
   assert.equal(allowed.code, 0, allowed.stderr);
+});
+
+test("restore: the backup before a deploy, by the beginning of its revision", async (t) => {
+  const outside = await Outside.open(t);
+  const before = (revision: string) => ({ deploys: [{ revision, key: "k" }] });
+  await outside.backups(
+    entryOf("2026-11-25T03:15:02"),
+    entryOf("2026-11-24T09:00:00", before("1f2e3d4c")),
+    entryOf("2026-11-24T03:15:02", before("1f2eaaaa")),
+  );
+  await outside.answer("restore", { out: [restored] });
+  const { code, stdout, stderr } = await outside.run([
+    "restore",
+    "--before-deploy",
+    "1f2ea",
+    "--yes",
+  ]);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^Restore shop_production on 192\.0\.2\.10 from 2026-11-24 03:15:02 UTC/);
+  assert.match(
+    (await outside.calls("ssh")).at(-1)?.join(" ") ?? "",
+    /restore.*2026-11-24T03:15:02/,
+  );
+  const several = await outside.run(["restore", "--before-deploy", "1f2e", "--yes"]);
+  assert.match(
+    several.stderr,
+    /error: --before-deploy 1f2e is the beginning of several revisions: 1f2e3d4c/,
+  );
+  const both = await outside.run([
+    "restore",
+    "2026-11-24 09:00:00",
+    "--before-deploy",
+    "1f2e",
+    "--yes",
+  ]);
+  assert.match(
+    both.stderr,
+    /--before-deploy 1f2e chooses the backup by itself\. Leave 2026-11-24 09:00:00 out/,
+  );
 });

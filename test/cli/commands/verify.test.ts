@@ -61,7 +61,7 @@ test("verify: what could not be read is never said to be verified, and has an ex
   assert.equal(code, 2);
   assert.match(
     stdout,
-    /^Unreadable here shop_production .*stored bytes are as they were written\.$/m,
+    /^Stored whole, not decrypted: shop_production of .* give its key: --identity FILE\.$/m,
   );
   assert.match(stdout, /not checked: the content/);
   assert.doesNotMatch(stdout, /Verified/);
@@ -95,6 +95,9 @@ const undone = {
 test("undo: swaps back by the name that the restore has told", async (t) => {
   const outside = await Outside.open(t);
   await outside.answer("undo", { out: [undone] });
+  const kept = { name: undone.from, database: undone.database, kind: "before" };
+  const rest = { stamp: "2026-11-24T10:21:10", bytes: 1, sessions: 0, undo: `undo ${undone.from}` };
+  await outside.answer("kept", { out: [{ event: "kept", databases: [{ ...kept, ...rest }] }] });
   const { code, stdout } = await outside.run(["undo", undone.from, "--yes"]);
   assert.equal(code, 0);
   assert.deepEqual(stdout.split("\n"), [

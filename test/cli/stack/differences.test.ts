@@ -8,7 +8,8 @@ import { changesBetween } from "../../../cli/stack/propertyChanges.ts";
 import { recorded } from "../factories.ts";
 import { printed } from "../support.ts";
 
-const findDifferences = (events: readonly EngineEvent[]) => differencesIn(events, "pulumi up");
+const findDifferences = (events: readonly EngineEvent[], boot = "pulumi up") =>
+  differencesIn(events, "pulumi up", boot);
 
 test("the rows of a refresh that the real engine recorded", async () => {
   const { differences, others } = findDifferences(parseEngineEvents(await recorded("drift")));
@@ -242,4 +243,13 @@ test("the report and the job summary", () => {
     renderSummary("shop", { differences, notChecked: [], notes: [] }),
     /^## Backup of shop: drift\n\n\| plane .*\n\| --- .*\n\| cloud \| lifecycle rule "expire" \| 30 days \| 7 days \|/,
   );
+});
+
+test("what Kamal boots is put back by Kamal, all else by pulumi up", async () => {
+  const reboot = "kamal accessory reboot db_backup -d production";
+  const { differences } = findDifferences(parseEngineEvents(await recorded("drift")), reboot);
+  const remedies = (plane: string) =>
+    new Set(differences.filter((row) => row.plane === plane).map(({ remedy }) => remedy));
+  assert.ok([...remedies("host")].includes(`${reboot} starts it`), [...remedies("host")].join());
+  assert.ok([...remedies("cloud")].every((remedy) => !remedy.includes("kamal")));
 });

@@ -20,9 +20,10 @@ interface Case {
   readonly staging?: string;
   readonly production?: string;
   readonly kamal?: Partial<KamalArgs>;
+  readonly prefix?: string;
 }
 
-function resolved(t: TestContext, { base = BASE, staging, production, kamal }: Case) {
+function resolved(t: TestContext, { base = BASE, staging, production, kamal, prefix }: Case) {
   const folder = layOutApplication(base, undefined, {
     ...(staging !== undefined && { "config/deploy.staging.yml": staging }),
     ...(production !== undefined && { "config/deploy.production.yml": production }),
@@ -45,6 +46,7 @@ function resolved(t: TestContext, { base = BASE, staging, production, kamal }: C
         retention: Retention.days(30),
       },
       schedule: "15 3 * * *",
+      ...(prefix !== undefined && { prefix }),
       postgres: { password: "the-database-password" },
       ssh: { hostKeys: { "192.0.2.10": "ssh-ed25519 AAAA" }, privateKey: "key" },
       image: `registry.example.com/agent@sha256:${"4f".repeat(32)}`,
@@ -115,6 +117,12 @@ test("a block in the base beside files of destinations: what Kamal makes of it i
     /config\/deploy\.yml is merged with deploy\.production\.yml, deploy\.staging\.yml/,
   );
   assert.match(line, /-d production" acts on this very container.*kamal\.destination puts it/);
+  assert.match(
+    line,
+    / the rules and keys of its folder shop hold for theirs \(shop\/production, shop\/staging\): give prefix "shop\/production", for instance\.$/,
+  );
+  const apart = resolved(t, { staging: STAGING, prefix: "shop/production" }).lines;
+  assert.match(apart.join("\n"), /puts it into the file of one destination\.$/);
   assert.match(backup.project.deployFile, /deploy\.yml$/);
 });
 

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { read, delete as remove } from "../../../components/internal/accessoryState.ts";
+import { create, read, delete as remove } from "../../../components/internal/accessoryState.ts";
 import { runScript, type SshTarget, sameAccess } from "../../../components/internal/hostScript.ts";
 import { hasSshd, startSshd, type TestSshd } from "../../support/servers/sshd.ts";
 
@@ -111,6 +114,50 @@ test("a container behind two bastions is removed by the resource that watches it
   await assert.rejects(remove("x", inputs("echo no docker here >&2; exit 1")), {
     message: "shop-db_backup on 127.0.0.1 could not be removed: no docker here",
   });
+});
+
+/** Answers docker inspect with what a file of the container's name holds. */
+const FAKE_DOCKER = `#!/bin/sh
+for name; do :; done
+case "$1 $2" in "container inspect") ;; *) exit 1;; esac
+cat "$(dirname "$0")/$name" 2> /dev/null || { echo "Error: No such container: $name" >&2; exit 1; }
+`;
+
+test("a first boot for a destination is refused beside a container under Kamal's own name that is not ours", {
+  skip,
+}, async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "docker-"));
+  t.after(() => rm(folder, { recursive: true }));
+  await writeFile(join(folder, "docker"), FAKE_DOCKER, { mode: 0o755 });
+  const command = join(folder, "command");
+  const wrapper = `#!/bin/sh\nPATH='${folder}':$PATH exec sh -c "$SSH_ORIGINAL_COMMAND"\n`;
+  await writeFile(command, wrapper, { mode: 0o755 });
+  const server = await startSshd({ command });
+  t.after(() => server.stop());
+  const { host: name, port, user, hostKey, privateKey } = server;
+  const booted = (plainContainer?: string) =>
+    create({
+      container: "shop-staging-db_backup",
+      ...(plainContainer !== undefined && { plainContainer }),
+      target: { host: name, port, user, hostKey, privateKey },
+      bootInput: "",
+    } as Parameters<typeof create>[0]).then(
+      () => "",
+      (error: Error) => error.message,
+    );
+  const goesOn = /^shop-staging-db_backup on 127\.0\.0\.1 /;
+  const other = join(folder, "shop-db_backup");
+  assert.match(await booted("shop-db_backup"), goesOn, "there is none");
+  await writeFile(other, "running\t2026-11-01T03:15:02Z\tacme/postgres-backup-s3:17\t\n");
+  assert.match(
+    await booted("shop-db_backup"),
+    /^a container shop-db_backup runs on 127\.0\.0\.1 .* image acme\/postgres-backup-s3:17, started 2026-11-01T03:15:02Z\. .*docker rm -f shop-db_backup/,
+  );
+  assert.match(await booted(), goesOn, "without a destination it is the container itself");
+  for (const text of ["running\t1\timage\t4f2a\n", "exited\t1\timage\t\n"]) {
+    await writeFile(other, text);
+    assert.match(await booted("shop-db_backup"), goesOn, text);
+  }
 });
 
 test("a colleague's own key is no other access; a given key, the host key and the way are", () => {

@@ -5,7 +5,12 @@ import { hostname, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { type TestContext, test } from "node:test";
 import { promisify } from "node:util";
-import { create, delete as remove, update } from "../../../components/internal/markedBlock.ts";
+import {
+  create,
+  read,
+  delete as remove,
+  update,
+} from "../../../components/internal/markedBlock.ts";
 
 const original = "service: shop\naccessories:\n  db:\n    image: postgres:17\n";
 const names = Array.from({ length: 12 }, (_, number) => `backup${number}`);
@@ -121,4 +126,47 @@ test("a secrets file behind a link is written 0600, even one that is not there y
   assert.equal((await lstat(behind)).mode & 0o777, 0o600);
   await remove("", secretsOf(file));
   assert.equal(await readFile(behind, "utf8"), "");
+});
+
+const hookOf = (folder: string) => ({
+  ...{ name: "shop", under: "hook" as const, key: "", confidential: false },
+  file: join(folder, ".kamal/hooks/pre-deploy"),
+  block: "true\n",
+  beside: join(folder, "deploy.yml"),
+});
+
+test("a hook that is not there is made as a program, and goes with the block", async (t) => {
+  const folder = await folderOf(t);
+  const hook = hookOf(folder);
+  const { id } = await create(hook);
+  assert.equal((await lstat(hook.file)).mode & 0o777, 0o755);
+  assert.match(await readFile(hook.file, "utf8"), /^#!\/bin\/sh\n# >>> .*\ntrue\n# <<< .*\n$/);
+  assert.equal(spawnSync(hook.file).status, 0);
+  await remove(String(id), hook);
+  assert.deepEqual(await readdir(join(folder, ".kamal/hooks")), []);
+});
+
+test("somebody's own hook becomes a program and stays when the block goes", async (t) => {
+  const folder = await folderOf(t);
+  const hook = hookOf(folder);
+  await mkdir(join(folder, ".kamal/hooks"), { recursive: true });
+  const own = "#!/bin/sh\necho mine\n";
+  await writeFile(hook.file, own, { mode: 0o640 });
+  await create(hook);
+  assert.equal((await lstat(hook.file)).mode & 0o777, 0o751);
+  await remove("", hook);
+  assert.equal(await readFile(hook.file, "utf8"), own);
+});
+
+test("a hook that is gone is drift where the application is, and not known where it is not", async (t) => {
+  const folder = await folderOf(t);
+  const hook = hookOf(folder);
+  const { id } = await create(hook);
+  const notHere = await read(String(id), hook);
+  assert.equal(notHere.id, id);
+  assert.match(JSON.stringify(notHere.props), /deploy\.yml is not here/);
+  await writeFile(hook.beside, original);
+  assert.equal((await read(String(id), hook)).props?.block, "true\n");
+  await rm(hook.file);
+  assert.equal((await read(String(id), hook)).id, "");
 });

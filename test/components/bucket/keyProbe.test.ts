@@ -38,7 +38,7 @@ test("a key that AWS does not know yet is waited for", async () => {
   const { key: late, allow } = await iamUser(store, "late");
   await assert.rejects(provider.create(inputs(late)), { name: "Problem", message: /may not/ });
 
-  const waiting = provider.create(inputs({ ...late, patienceSeconds: 30 }));
+  const waiting = provider.create(inputs({ ...late, patienceSeconds: 120 }));
   await sleep(1_000);
   await allow(writerPolicy({ bucket, prefix, read: true }));
   const { outs } = await waiting;

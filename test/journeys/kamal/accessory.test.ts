@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { docker } from "../../../sandbox/host/docker.ts";
 import { kamal } from "../../../sandbox/services/kamal.ts";
@@ -13,7 +14,10 @@ before(async () => {
   container = (await outputsOf(journey.stack)).container;
 });
 after(async () => {
-  await journey.stack.stack.removeConfig("scratch");
+  for (const name of ["scratch", "driver", "databasePassword", "beforeDeploy"]) {
+    await journey.stack.stack.removeConfig(name);
+  }
+  await journey.stack.stack.setConfig("schedule", { value: journey.world.schedule });
   await journey.stack.up();
   await journey.stack.close();
 });
@@ -177,7 +181,7 @@ test("up stops at kamal's lock with its message and holder, and kamal at ours", 
   assert.match(status.stdout, /There is no deploy lock/);
 });
 
-test("a foreign container of our name makes up fail, and is not touched", async () => {
+test("a foreign container of our name makes up fail, and is not touched; an old backup is replaced where it is named", async () => {
   const { stdout: image } = await docker(["container", "inspect", "-f", "{{.Image}}", container]);
   const other = `${journey.world.app.service}-db`;
   const foreign = await docker(["container", "inspect", "-f", "{{.Config.Image}}", other]);
@@ -190,11 +194,160 @@ test("a foreign container of our name makes up fail, and is not touched", async 
     assert.match(refused.output, /did not make: image .*postgres.*, running, started 20/);
     const state = await docker(["container", "inspect", "-f", "{{.State.Status}}", container]);
     assert.equal(state.stdout.trim(), "running");
+    // Nor where it is named as the one to replace, for it is no backup.
+    await journey.stack.stack.setConfig("replacesContainer", { value: container });
+    const kept = await journey.stack.up();
+    assert.notEqual(kept.code, 0);
+    assert.match(kept.output, /the container \S+db_backup has no S3_BUCKET, so it is no backup/);
   } finally {
     await docker(["rm", "-f", container]);
   }
+  const old = ["--env", "S3_BUCKET=shop-backups", foreign.stdout.trim(), "3600"];
+  await docker([...words, ...old]);
   const up = await journey.stack.up();
   assert.equal(up.code, 0, up.output);
+  const left = await docker(["ps", "--all", "--format", "{{.Names}}"]);
+  assert.doesNotMatch(left.stdout, /db_backup\.replaced/);
+  await journey.stack.stack.removeConfig("replacesContainer");
   const back = await docker(["container", "inspect", "-f", "{{.Image}}", container]);
   assert.equal(back.stdout, image);
+});
+
+test("a kamal deploy waits for a backup, marks it with what is deployed, and stops without one", async (t) => {
+  const { app, registry } = journey.world;
+  const hook = join(app.dir, ".kamal/hooks/pre-deploy");
+  const own = `#!/bin/sh\n# Of the shop.\ntouch "went-on-$KAMAL_VERSION"\n`;
+  mkdirSync(dirname(hook), { recursive: true });
+  writeFileSync(hook, own, { mode: 0o755 });
+  // A socket, which a program started from here has for its standard error, cannot be opened by another one.
+  const [heard, errors] = [
+    join(journey.world.dir, "heard"),
+    join(journey.world.dir, "heard.errors"),
+  ];
+  writeFileSync(heard, `#!/bin/sh\nexec '${journey.world.kamal}' "$@" 2>'${errors}'\n`, {
+    mode: 0o755,
+  });
+  const wentOn = (version: string) => join(app.dir, `went-on-${version}`);
+  t.after(() => {
+    for (const file of [hook, heard, errors, wentOn("v1"), wentOn("v2")])
+      rmSync(file, { force: true });
+  });
+  const id = (await inspect(container)).get("Id");
+  await journey.stack.stack.setConfig("beforeDeploy", { value: "true" });
+  await journey.stack.stack.setConfig("beforeDeployMaxAgeMinutes", { value: "60" });
+  const up = await journey.stack.up();
+  assert.equal(up.code, 0, up.output);
+  assert.equal((await inspect(container)).get("Id"), id, "the container needs nothing for it");
+
+  /** The image is all that Kamal wants before the hook; the shop itself plays no part, so its boot fails behind it. */
+  const deploy = async (version: string, env: Record<string, string> = {}) => {
+    const image = `${registry.server}/sandbox/shop:${version}`;
+    await docker(["build", "--quiet", "--label", `service=${app.service}`, "-t", image, app.dir]);
+    await docker(["push", "--quiet", image]);
+    const PATH = `${dirname(journey.world.kamal)}:${process.env["PATH"]}`;
+    const words = ["redeploy", "--skip-push", "--version", version];
+    const options = { env: { PATH, ...env }, timeoutMs: 300_000 };
+    const { code, stdout } = await kamal({ ...journey.world, kamal: heard }, words, options);
+    return { code, stdout, stderr: readFileSync(errors, "utf8") };
+  };
+  const first = await deploy("v1");
+  assert.match(
+    first.stderr,
+    /before deploy: Before the deploy of v1: the backup of app_production/,
+  );
+  assert.match(first.stdout, /Detect stale containers/, first.stdout);
+  assert.ok(existsSync(wentOn("v1")), "what the hook did before, it does");
+  const list = await runCli(journey.stack, ["list"]);
+  assert.match(list.stdout, /before deploy v1/);
+  const identity = join(journey.world.dir, "identity.txt");
+  const words = ["restore", "--before-deploy", "v1", "--dry-run", "--identity", identity];
+  const planned = await runCli(journey.stack, words);
+  assert.equal(planned.code, 0, planned.stderr);
+
+  await docker(["stop", container]);
+  const refused = await deploy("v2");
+  assert.equal(refused.code, 1);
+  assert.match(refused.stdout, /Hook `pre-deploy` failed/);
+  assert.match(refused.stdout, /There is no backup for the deploy of v2, so it does not go on/);
+  assert.doesNotMatch(refused.stdout, /Detect stale containers/);
+  assert.equal(existsSync(wentOn("v2")), false);
+  const skipped = await deploy("v2", { SKIP_BACKUP: "1" });
+  assert.match(skipped.stderr, /backup before deploy: SKIPPED, since SKIP_BACKUP=1 is set/);
+  assert.match(skipped.stdout, /Detect stale containers/, skipped.stdout);
+  assert.ok(existsSync(wentOn("v2")));
+
+  rmSync(hook);
+  const drift = await runCli(journey.stack, ["drift"]);
+  assert.equal(drift.code, 7, drift.stderr);
+  assert.match(drift.stdout, /pre-deploy block +declared as rendered +found missing/);
+  writeFileSync(hook, own, { mode: 0o755 });
+  const again = await journey.stack.up();
+  assert.equal(again.code, 0, again.output);
+  assert.match(readFileSync(hook, "utf8"), /^#!\/bin\/sh\n# Of the shop\.\n# >>> /);
+  for (const name of ["beforeDeploy", "beforeDeployMaxAgeMinutes"]) {
+    await journey.stack.stack.removeConfig(name);
+  }
+  const without = await journey.stack.up();
+  assert.equal(without.code, 0, without.output);
+  assert.equal(readFileSync(hook, "utf8"), own);
+});
+
+/** How often Kamal has booted the backup, by its own record. */
+function bootsByKamal(): number {
+  const { app, ssh } = journey.world;
+  const log = readFileSync(join(ssh.home, `.kamal/${app.service}-audit.log`), "utf8");
+  return log.match(/Booted db_backup accessory/g)?.length ?? 0;
+}
+
+test("with the driver render pulumi up writes the files alone, Kamal boots, and drift compares", async () => {
+  const { stack } = journey.stack;
+  const id = (await inspect(container)).get("Id");
+  await stack.setConfig("driver", { value: "render" });
+  await stack.setConfig("schedule", { value: "45 4 * * *" });
+  const up = await journey.stack.up();
+  assert.equal(up.code, 0, up.output);
+  assert.match(
+    up.output,
+    /not yet as declared\. Run this in the application's folder: kamal accessory reboot db_backup\b/,
+  );
+  assert.equal((await inspect(container)).get("Id"), id);
+  assert.match(readFileSync(journey.world.app.config, "utf8"), /SCHEDULE: "?45 4 /);
+  const drift = await runCli(journey.stack, ["drift"]);
+  assert.equal(drift.code, 7, drift.stderr);
+  assert.match(drift.stdout, /env SCHEDULE 45 4.*kamal accessory reboot db_backup puts it back/);
+
+  const reboot = await kamal(journey.world, ["accessory", "reboot", "db_backup"]);
+  assert.equal(reboot.code, 0, reboot.stdout);
+  const after = await runCli(journey.stack, ["drift"]);
+  assert.doesNotMatch(after.stdout, /^ *host /m, after.stdout + after.stderr);
+  const preview = await journey.stack.preview({ expectNoChanges: true });
+  assert.equal(preview.code, 0, preview.output);
+});
+
+test("with the driver kamal pulumi up has Kamal boot, and a container that is not fit is a failure, though Kamal ends with 0", async () => {
+  const { stack } = journey.stack;
+  await stack.setConfig("driver", { value: "kamal" });
+  await stack.setConfig("databasePassword", { value: "wrong", secret: true });
+  const before = bootsByKamal();
+  const wrong = await journey.stack.up();
+  assert.notEqual(wrong.code, 0);
+  assert.match(
+    wrong.output,
+    /kamal accessory reboot db_backup in \S+ ended without an error, and of \S+db_backup on \S+: it is not fit to back up: .*password authentication failed/s,
+  );
+  assert.equal(bootsByKamal(), before + 1);
+
+  await stack.removeConfig("databasePassword");
+  const right = await journey.stack.up();
+  assert.equal(right.code, 0, right.output);
+  assert.equal(bootsByKamal(), before + 2);
+  const id = (await inspect(container)).get("Id");
+  const again = await journey.stack.up({ expectNoChanges: true });
+  assert.equal(again.code, 0, again.output);
+
+  for (const name of ["driver", "schedule"]) await stack.removeConfig(name);
+  await stack.setConfig("schedule", { value: "45 4 * * *" });
+  const ssh = await journey.stack.up();
+  assert.equal(ssh.code, 0, ssh.output);
+  assert.equal((await inspect(container)).get("Id"), id, "another driver boots nothing by itself");
 });

@@ -5,7 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type * as pulumi from "@pulumi/pulumi";
-import { AwsBackupBucket, PostgresBackup, Retention } from "../../../components/index.ts";
+import {
+  AwsBackupBucket,
+  PostgresBackup,
+  type PostgresBackupArgs,
+  Retention,
+} from "../../../components/index.ts";
 import { up } from "../../../sandbox/commands/up.ts";
 import { docker } from "../../../sandbox/host/docker.ts";
 import { commandWrapper } from "../../../sandbox/services/ssh.ts";
@@ -17,7 +22,8 @@ import { startSshd, type TestSshd } from "../../support/servers/sshd.ts";
 
 /**
  * Two hosts of one accessory, which only the bastion reaches: each has a backup of its own. The bastion has a user, a port, a host
- * key and a private key of its own.
+ * key and a private key of its own. It and the second host are named by aliases of OpenSSH's settings, and the first host's server
+ * is one of which the program says all, as of a managed one.
  */
 const NAMES = ["one", "two"] as const;
 type Name = (typeof NAMES)[number];
@@ -73,6 +79,8 @@ async function startBastion(): Promise<void> {
 }
 
 const host = (name: Name) => hosts.get(name) as TestSshd;
+/** What deploy.yml and the program call the hosts. */
+const CALLED: Readonly<Record<Name, string>> = { one: "198.51.100.2", two: "hidden-two" };
 const container = (name: Name) => `${world.app.service}-db_${name}`;
 
 function layOutApplication(): void {
@@ -82,11 +90,12 @@ function layOutApplication(): void {
     join(folder, "config/deploy.yml"),
     `service: ${world.app.service}
 image: sandbox/shop
-servers: [${host("one").host}, ${host("two").host}]
+servers: [${NAMES.map((name) => CALLED[name]).join()}]
 registry: { server: "${registry.server}", username: ${registry.username}, password: [REGISTRY_PASSWORD] }
 builder: { arch: ${process.arch === "x64" ? "amd64" : process.arch} }
 ssh:
-  proxy: nobody@${network.bastion.address}:2200
+  proxy: nobody@hidden-bastion
+  config: [ssh_config]
   keys_only: true
   keys: [${JSON.stringify(world.ssh.keyFile)}]
 accessories:
@@ -98,6 +107,10 @@ accessories:
       clear: { POSTGRES_USER: ${database.user}, POSTGRES_DB: ${database.sibling} }
       secret: [POSTGRES_PASSWORD]
 `,
+  );
+  writeFileSync(
+    join(folder, "ssh_config"),
+    `Host hidden-two\n  HostName ${host("two").host}\nHost hidden-bastion\n  HostName ${network.bastion.address}\n  Port 2200\n`,
   );
   writeFileSync(
     join(folder, ".kamal/secrets"),
@@ -123,16 +136,22 @@ async function program() {
   for (const name of NAMES) {
     outputs[name] = new PostgresBackup(name, {
       kamal: { config: join(folder, "config/deploy.yml"), accessory: `db_${name}` },
-      hosts: [host(name).host],
+      hosts: [CALLED[name]],
+      ...(name === "one" && serverElsewhere()),
       bucket,
       prefix: `${world.app.service}/${name}`,
       schedule,
-      ssh: { hostKeys, proxyKeys: { [network.bastion.address]: bastion?.privateKey ?? "" } },
+      ssh: { hostKeys, proxyKeys: { "hidden-bastion": bastion?.privateKey ?? "" } },
       baseImage: world.image.base,
     }).outputs;
   }
   await Promise.all(Object.values(outputs).map(resolved));
   return outputs;
+}
+
+function serverElsewhere(): Pick<PostgresBackupArgs, "database" | "postgres"> {
+  const { container: server, user, password, sibling } = world.database;
+  return { database: sibling, postgres: { host: server, port: 5432, user, password, major: 17 } };
 }
 
 async function scheduleOf(name: Name): Promise<string | undefined> {

@@ -4,6 +4,7 @@ import type { Manifest } from "../../../common/contracts/manifest.ts";
 import { listBackups, listDatabases } from "../../../storage/catalogue/catalogue.ts";
 import { isComplete } from "../../../storage/catalogue/catalogueEntry.ts";
 import {
+  deployKey,
   dumpKey,
   type Folder,
   globalsKey,
@@ -56,6 +57,31 @@ describe("catalogue", () => {
       others.map(({ key }) => key),
       [queue],
     );
+  });
+
+  it("knows before which deploys a backup was taken, by the marks beside its dump", async () => {
+    const store = new MemoryStore();
+    const [stamp, other] = ["2026-11-24T03:15:02", "2026-11-23T03:15:02"];
+    const marks = [
+      deployKey("backup", "app", stamp, "1f2e3d4", "daily"),
+      deployKey("backup", "app", stamp, "v2", "daily"),
+    ];
+    put(store, [
+      dumpKey("backup", "app", stamp, plain, "daily"),
+      manifestKey("backup", "app", stamp, "daily"),
+      dumpKey("backup", "app", other, plain),
+      manifestKey("backup", "app", other),
+      deployKey("backup", "app_queue", other, "v3"),
+      deployKey("backup", "app", other, "v4", "weekly"),
+      ...marks,
+    ]);
+    const [marked, plainOne] = await listBackups(store, "app");
+    assert.deepEqual(marked?.deploys, [
+      { revision: "1f2e3d4", key: marks[0] },
+      { revision: "v2", key: marks[1] },
+    ]);
+    assert.equal(plainOne?.deploys, undefined);
+    assert.deepEqual(await listDatabases(store), ["app"]);
   });
 
   it("keeps databases with odd names apart", async () => {

@@ -4,6 +4,7 @@ import { listBackups } from "../../../storage/catalogue/catalogue.ts";
 import { type CatalogueEntry, isComplete } from "../../../storage/catalogue/catalogueEntry.ts";
 import { deleteBackup } from "../../../storage/catalogue/deleteBackup.ts";
 import {
+  deployKey,
   dumpKey,
   globalsKey,
   manifestKey,
@@ -17,6 +18,7 @@ const plain = { compression: "zstd", encryption: "none" } as const;
 const PARTS = [
   manifestKey("backup", "app", stamp),
   verifiedKey("backup", "app", stamp),
+  deployKey("backup", "app", stamp, "1f2e3d4"),
   globalsKey("backup", "app", stamp, plain),
   dumpKey("backup", "app", stamp, plain),
 ];

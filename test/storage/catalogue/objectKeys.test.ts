@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import {
+  deployKey,
   dumpKey,
   FOLDERS,
   globalsKey,
@@ -108,6 +109,10 @@ describe("keys", () => {
         assert.deepEqual(parseKey("p/q", manifest), { kind: "manifest", ...place });
         const verified = verifiedKey("p/q", database, stamp, folder);
         assert.deepEqual(parseKey("p/q", verified), { kind: "verified", ...place });
+        for (const revision of ["1f2e3d4", "v1.2_uncommitted-9", "a.manifest.json"]) {
+          const mark = deployKey("p/q", database, stamp, revision, folder);
+          assert.deepEqual(parseKey("p/q", mark), { kind: "deploy", revision, ...place });
+        }
       }
     }
   });
@@ -145,6 +150,8 @@ describe("keys", () => {
       "p/app_2026-11-24T03:15:02.dump.age",
       "p/app_2026-11-24T03:15:02.pgdump.gpg",
       "p/_2026-11-24T03:15:02.dump.zst",
+      "p/app_2026-11-24T03:15:02.before-deploy..json",
+      "p/app_2026-11-24T03:15:02.before-deploy.a b.json",
       "p/my app_2026-11-24T03:15:02.dump.zst",
       "p/%zz_2026-11-24T03:15:02.dump.zst",
       "p/sub/app_2026-11-24T03:15:02.dump.zst",

@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { CatalogueEntry } from "../../../storage/catalogue/catalogueEntry.ts";
-import { chooseBackup, notAfter } from "../../../storage/catalogue/selectBackup.ts";
+import {
+  chooseBackup,
+  chooseBeforeDeploy,
+  notAfter,
+} from "../../../storage/catalogue/selectBackup.ts";
 import { backupEntry as entry } from "../../support/manifest.ts";
 
 const problem = (message: RegExp) => (error: Error) => {
@@ -111,4 +115,55 @@ describe("notAfter", () => {
       assert.throws(() => notAfter(entries, time, "here"), problem(/^--not-after .* is no time/));
     });
   }
+});
+
+describe("chooseBeforeDeploy", () => {
+  const before = (stamp: string, ...revisions: string[]) =>
+    entry(stamp, { deploys: revisions.map((revision) => ({ revision, key: revision })) });
+  const entries = [
+    entry("2026-11-25T03:15:02"),
+    before("2026-11-24T09:00:00", "1f2e3d4c", "1f2e3d4c_uncommitted_77"),
+    before("2026-11-23T09:00:00", "1f2eaaaa", "v2"),
+    before("2026-11-22T09:00:00", "v2"),
+    before("2026-11-21T09:00:00", "v21"),
+  ];
+  const choose = (revision: string, from = entries) =>
+    chooseBeforeDeploy(from, revision, "app", "s3://b/backup").stamp;
+
+  it("finds the backup by the revision, or its beginning", () => {
+    assert.equal(choose("1f2e3d4c"), "2026-11-24T09:00:00", "exactly, though another begins so");
+    assert.equal(choose("1f2ea"), "2026-11-23T09:00:00");
+    assert.equal(choose("v21"), "2026-11-21T09:00:00");
+  });
+
+  const refusals: readonly [revision: string, message: RegExp][] = [
+    ["1f2e", /1f2e is the beginning of several revisions: 1f2e3d4c \(backup of 2026-11-24T09/],
+    [
+      "v2",
+      /v2 was deployed 2 times, with backups of 2026-11-23T09:00:00, 2026-11-22T09:00:00\. Give one/,
+    ],
+    [
+      "77",
+      /no backup of app in s3:\/\/b\/backup was taken before a deploy of 77\. The last deploys are 1f2e3d4c \(/,
+    ],
+    ["HEAD~1", /--before-deploy HEAD~1 is no revision/],
+    ["", /is no revision/],
+  ];
+  for (const [revision, message] of refusals) {
+    it(`"${revision}" is refused`, () => {
+      assert.throws(() => choose(revision), problem(message));
+    });
+  }
+
+  it("says how deploys are marked where none is", () => {
+    assert.throws(
+      () => choose("v2", entries.slice(0, 1)),
+      problem(/None is marked .*beforeDeploy/),
+    );
+  });
+
+  it("takes no half of a backup", () => {
+    const half = [entry("2026-11-24T09:00:00", { ...before("", "v3"), manifestKey: null })];
+    assert.throws(() => choose("v3", half), problem(/no backup of app/));
+  });
 });

@@ -22,7 +22,7 @@ export interface TestPostgres {
 }
 
 const LIBRARY = "/usr/lib/postgresql";
-const READY_DEADLINE_MS = 30_000;
+const READY_DEADLINE_MS = 120_000;
 const PASSWORD = "test-password-of-postgres";
 const execute = promisify(execFile);
 
@@ -57,7 +57,7 @@ const TEXT = { encoding: "UTF8", locale: "C.UTF-8" };
 
 /**
  * Starts a new cluster in a temporary folder.
- * @throws Error when no server programs are installed, or it does not answer within 30 s
+ * @throws Error when no server programs are installed, or it does not answer within 2 minutes
  */
 export async function startPostgres({
   user = "postgres",

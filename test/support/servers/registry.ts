@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import { freePort } from "./freePort.ts";
 
 const execute = promisify(execFile);
-const START_LIMIT_MS = 10_000;
+const START_LIMIT_MS = 60_000;
 /** bcrypt of the password below. */
 const HASH = "$2y$05$abcdefghijklmnopqrstuuLD6BJIiQx.vKfqP.qEL0zhw4rWjzgK2";
 
@@ -31,7 +31,7 @@ export async function whyNoDocker(): Promise<string | undefined> {
   return program === undefined ? "docker-registry is not installed on this machine" : undefined;
 }
 
-/** @throws Error when it does not answer within 10 s */
+/** @throws Error when it does not answer within a minute */
 export async function startRegistry(): Promise<TestRegistry> {
   const dir = await mkdtemp(join(tmpdir(), "kpb-registry-"));
   const server = `127.0.0.1:${await freePort()}`;

@@ -10,7 +10,7 @@ import { within } from "./namespaces.ts";
 
 const execute = promisify(execFile);
 const PROGRAM = "/usr/sbin/sshd";
-const START_LIMIT_MS = 10_000;
+const START_LIMIT_MS = 60_000;
 
 /** A throw-away OpenSSH server that lets one user in with one key. */
 export interface TestSshd {
@@ -57,7 +57,7 @@ export interface SshdOptions {
   readonly user?: string;
 }
 
-/** @throws Error with the server's log when it does not listen within 10 s */
+/** @throws Error with the server's log when it does not listen within a minute */
 export async function startSshd(options: SshdOptions = {}): Promise<TestSshd> {
   const { address = "127.0.0.1", namespace, user = userInfo().username } = options;
   const dir = await mkdtemp(join(tmpdir(), "kpb-sshd-"));

@@ -23,7 +23,7 @@ export interface TestStore {
   stop(): Promise<void>;
 }
 
-const startDeadlineMs = 45_000;
+const startDeadlineMs = 120_000;
 const attempts = 3;
 const services = ["s3", "master", "volume", "filer", "admin"];
 
@@ -36,7 +36,7 @@ export interface TlsFiles {
 /**
  * Starts `weed mini` (found on PATH) on free loopback ports with its data in a new temporary folder.
  * Buckets are not made by a mere upload, as on AWS.
- * @throws Error with the end of its log when it does not answer within 45 s
+ * @throws Error with the end of its log when it does not answer within 2 minutes
  */
 export async function startStore(tls?: TlsFiles): Promise<TestStore> {
   let last: unknown;

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { KNOWN_VARIABLES, translateVariables } from "../../../agent/runtime/legacyVariables.ts";
 import { fromEnvironment } from "../../../common/contracts/agentEnvironment/environment.ts";
+import {
+  KNOWN_VARIABLES,
+  translateVariables,
+} from "../../../common/contracts/agentEnvironment/legacyVariables.ts";
 import { notificationUrlFault } from "../../../common/contracts/agentEnvironment/notifications.ts";
 
 const BASE = {

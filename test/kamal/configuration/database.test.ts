@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readKamalConfig } from "../../kamal/configuration/config.ts";
-import { databaseAccessory, databaseDefaults } from "../../kamal/configuration/database.ts";
-import { postgresMajor } from "../../kamal/configuration/postgresImage.ts";
+import { readKamalConfig } from "../../../kamal/configuration/config.ts";
+import { databaseAccessory, databaseDefaults } from "../../../kamal/configuration/database.ts";
+import { postgresMajor } from "../../../kamal/configuration/postgresImage.ts";
 
 function configOf(accessories: string) {
   const text = `service: shop\naccessories:\n${accessories}`;

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readKamalConfig } from "../../kamal/configuration/config.ts";
-import { databaseAccessory, databaseDefaults } from "../../kamal/configuration/database.ts";
-import { DEPLOY, STAGING } from "./fixtures.ts";
+import { readKamalConfig } from "../../../kamal/configuration/config.ts";
+import { databaseAccessory, databaseDefaults } from "../../../kamal/configuration/database.ts";
+import { DEPLOY, STAGING } from "../fixtures.ts";
 
 const ENV = { DB_HOST: "192.0.2.20" };
 
