@@ -5,6 +5,7 @@ import { connectMaintenance } from "../postgres/connection.ts";
 import { type Confirm, NotConfirmed } from "../runtime/confirm.ts";
 import { type AgentContext, uninterrupted, untilStopped } from "../runtime/context.ts";
 import { type Compared, checkRestored } from "./checkRestored.ts";
+import { findLostWorkers } from "./checks/occupants.ts";
 import { detachSubscriptions } from "./checks/replication.ts";
 import { requirePrimary } from "./checks/server.ts";
 import type { RestoreRequest } from "./choice.ts";
@@ -146,6 +147,9 @@ async function loadAndSwap(
     );
     context.journal?.stays(plan.temporaryName, `"${plan.database}" is the restored database`);
     if (plan.live !== null) report.line(`Swapped; ${closed} connections were closed.`);
+    for (const worker of await findLostWorkers(sessionEnder, plan.workers)) {
+      plan.notRestored.add(worker);
+    }
   } finally {
     await sessionEnder.end();
   }

@@ -30,7 +30,7 @@ export function announce(report: Report, plan: Plan): void {
   );
   if (workers.length > 0) {
     report.line(
-      `The swap also ends ${workers.map(describeOccupant).join(", ")}, which the server starts again.`,
+      `The swap also ends ${workers.map(describeOccupant).join(", ")}, which the server starts again, or only when it is restarted: that is looked at.`,
     );
   }
   if (roles !== null) announceRoles(report, roles, notRestored);

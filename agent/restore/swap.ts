@@ -115,8 +115,8 @@ async function renameClosingSessions(
 }
 
 /**
- * All but workers of autovacuum, which RENAME ends by itself: a worker of an extension too, which comes back but then waits
- * as every new session does. The kind is null where the role may not see it.
+ * All but workers of autovacuum, which RENAME ends by itself: a worker of an extension too, which waits where it comes
+ * back, as every new session does. The kind is null where the role may not see it.
  */
 async function endSessions(client: pg.Client, database: string): Promise<number> {
   const { rows } = await client.query<{ ended: boolean }>(

@@ -11,11 +11,12 @@ import { administrator } from "../../sandbox/stack/actors.ts";
 import { checkout, sandboxLabel } from "../../sandbox/world/paths.ts";
 import { eventually } from "../../sandbox/world/run.ts";
 import type { World } from "../../sandbox/world/world.ts";
-import { APPLICATIONS } from "../agent/matrix/databases.ts";
+import { applicationsOf } from "../agent/matrix/databases.ts";
 import {
   APP,
   type Place,
   type Role,
+  restoreAsApplication,
   restoreElsewhere,
   restoreWhole,
 } from "../agent/matrix/matrix.ts";
@@ -29,7 +30,7 @@ const MAJORS = [17, 18] as const;
 type M = (typeof MAJORS)[number];
 const BUCKET = "matrix";
 /** `MATRIX=whole`: every database. */
-const NAMES = process.env["MATRIX"] === "whole" ? undefined : ["ledger", "tables"];
+const NAMES = process.env["MATRIX"] === "whole" ? undefined : ["ledger", "everything"];
 const run = Date.now();
 
 let world: World;
@@ -125,7 +126,7 @@ function containerTool(container: string, user: string): Tool {
 describe("what newer majors can hold comes back", { concurrency: MAJORS.length }, () => {
   for (const major of MAJORS) {
     describe(`PostgreSQL ${major}`, { concurrency: 1 }, () => {
-      for (const databases of APPLICATIONS) {
+      for (const databases of applicationsOf(major)) {
         const [{ name = "" } = {}] = databases;
         if (NAMES?.includes(name) === false) continue;
         test(name, async () => {
@@ -140,6 +141,7 @@ describe("what newer majors can hold comes back", { concurrency: MAJORS.length }
             wrong.push(
               ...(await restoreWhole(here, database, original)),
               ...(await restoreElsewhere(foreign, database, original)),
+              ...(await restoreAsApplication(here, database, original)),
             );
           }
           assert.deepEqual(wrong, []);

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import { Problem } from "../../../common/problem.ts";
 import { identifier, literal } from "../../postgres/identifiers.ts";
@@ -43,9 +44,38 @@ export function describeOccupant({ pid, type, application, role }: Occupant): st
   return `${type ?? "process"}${name}${role === null ? "" : ` of "${role}"`} (pid ${pid})`;
 }
 
-/** A process that is no session of a client: it comes back by itself, but waits while the database is renamed. */
+/** A process that is no session of a client: where the server starts it again, it waits while the database is renamed. */
 export function isWorker({ type }: Occupant): boolean {
   return type !== null && type !== "client backend" && type !== "walsender";
+}
+
+/** A worker is started again within seconds, or not before the server is: `bgw_restart_time`, and never one that ended with code 0. */
+const LOOKS = 10;
+const LOOK_EVERY_MS = 500;
+
+/**
+ * Looks whether the server has started workers again that were ended: the launcher of pg_cron 1.4, for one, ends with code 0
+ * (https://www.postgresql.org/docs/17/bgworker.html).
+ * @returns what is missing of each that has not come back, for a sentence
+ */
+export async function findLostWorkers(
+  client: pg.Client,
+  workers: readonly Occupant[],
+  looks = LOOKS,
+): Promise<string[]> {
+  let lost = workers;
+  for (let look = 0; lost.length > 0 && look < looks; look += 1) {
+    if (look > 0) await sleep(LOOK_EVERY_MS);
+    const { rows } = await client.query<{ type: string | null }>(
+      "SELECT DISTINCT backend_type AS type FROM pg_stat_activity",
+    );
+    const running = new Set(rows.map(({ type }) => type));
+    lost = lost.filter(({ type }) => !running.has(type));
+  }
+  return lost.map(
+    (worker) =>
+      `the ${describeOccupant(worker)}: it was ended for the swap, and the server has not started it again. Restart the server`,
+  );
 }
 
 /**

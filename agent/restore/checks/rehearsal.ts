@@ -54,8 +54,13 @@ export async function rehearse(
   let uncertain = false;
   for (const item of items) {
     const { id, type, name, settings, sql } = item;
+    // Event triggers do not stay, so that there is nothing to comment on.
     const skipped =
-      without.has(id) || ABOUT_ROWS.has(type) || ABOUT_LARGE_OBJECTS.test(name) || sql === "";
+      without.has(id) ||
+      ABOUT_ROWS.has(type) ||
+      ABOUT_LARGE_OBJECTS.test(name) ||
+      name.startsWith("EVENT TRIGGER ") ||
+      sql === "";
     if (skipped && settings === "") continue;
     try {
       if (settings !== "") await client.query(settings);
@@ -64,7 +69,8 @@ export async function rehearse(
         const asConnected = isOfExtension(item) || isOfEventTrigger(item);
         await client.query(asConnected ? "RESET ROLE" : `SET ROLE ${identifier(role)}`);
       }
-      await client.query(sql);
+      if (type === "EVENT TRIGGER") await tryAndTakeBack(client, sql);
+      else await client.query(sql);
     } catch (error) {
       const code = errorCode(error);
       // The connection itself: nothing more can be tried.
@@ -81,6 +87,16 @@ export async function rehearse(
     }
   }
   return refused;
+}
+
+/** One on login may refuse the next connection, which drops the database. */
+async function tryAndTakeBack(client: pg.Client, sql: string): Promise<void> {
+  await client.query("BEGIN");
+  try {
+    await client.query(sql);
+  } finally {
+    await client.query("ROLLBACK");
+  }
 }
 
 /** The last statement of an entry gives it its owner. */

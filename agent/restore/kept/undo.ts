@@ -7,6 +7,7 @@ import { readProperties } from "../../postgres/databaseProperties.ts";
 import { siblingName } from "../../postgres/identifiers.ts";
 import { type Confirm, NotConfirmed } from "../../runtime/confirm.ts";
 import { type AgentContext, uninterrupted } from "../../runtime/context.ts";
+import { findLostWorkers, isWorker, readOccupants } from "../checks/occupants.ts";
 import { freeName } from "../databaseProperties.ts";
 import { swap } from "../swap.ts";
 
@@ -46,6 +47,7 @@ export async function undo(context: AgentContext, name: string, confirm: Confirm
     }
     const sessionEnder = await connectMaintenance(settings.postgres, database);
     try {
+      const workers = (await readOccupants(sessionEnder, database)).filter(isWorker);
       // The last moment: a swap that has begun is not cut in two.
       signal.throwIfAborted();
       const closed = await uninterrupted(context, () =>
@@ -57,6 +59,7 @@ export async function undo(context: AgentContext, name: string, confirm: Confirm
         }),
       );
       report.line(`Swapped; ${closed} connections were closed.`);
+      for (const worker of await findLostWorkers(sessionEnder, workers)) report.warn(`${worker}.`);
     } finally {
       await sessionEnder.end();
     }

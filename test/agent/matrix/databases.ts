@@ -9,7 +9,9 @@ export interface RichDatabase {
   /** Statements about the database itself, run as superuser elsewhere; `DB` stands for its quoted name. */
   readonly properties?: string;
   /** Files in `sql/`. A file `NAME.17.sql` is for that major and those after it. */
-  readonly content: string;
+  readonly content: string | readonly string[];
+  /** The first major that can have it. @default 15 */
+  readonly since?: number;
   /** The encoding of the client that fills it. @default UTF8 */
   readonly clientEncoding?: string;
 }
@@ -17,7 +19,7 @@ export interface RichDatabase {
 const C = "template template0 lc_collate 'C' lc_ctype 'C'";
 
 /** One row is an application: its databases are backed up by one run. */
-export const APPLICATIONS: readonly (readonly RichDatabase[])[] = [
+const APPLICATIONS: readonly (readonly RichDatabase[])[] = [
   [
     { name: "rails_production", content: "rails" },
     { name: "rails_production_cache", content: "rails_cache" },
@@ -75,14 +77,36 @@ export const APPLICATIONS: readonly (readonly RichDatabase[])[] = [
     },
   ],
   [{ name: "extended", content: "extended" }],
+  [
+    {
+      name: "ruled",
+      since: 16,
+      options: "template template0 locale_provider icu icu_locale 'de-DE' icu_rules '&z < ä'",
+      content: "icu",
+    },
+  ],
+  // All of what one database can hold, and the locale that came with this major.
+  [
+    {
+      name: "everything",
+      since: 17,
+      options: "template template0 locale_provider builtin builtin_locale 'C.UTF-8'",
+      content: ["tables", "types", "views", "extended", "wires"],
+    },
+  ],
 ];
+
+/** Those that a server of this major can have. */
+export const applicationsOf = (major: number) =>
+  APPLICATIONS.filter((databases) => databases.every(({ since = 15 }) => since <= major));
 
 /** The statements that fill a database of a server of this major. */
 export function contentOf({ content }: Pick<RichDatabase, "content">, major: number): string {
   const majors = Array.from({ length: major - 15 }, (_, n) => 16 + n);
-  const files = ["", ...majors.map((each) => `.${each}`)].map((part) =>
-    join(import.meta.dirname, "sql", `${content}${part}.sql`),
-  );
+  const parts = ["", ...majors.map((each) => `.${each}`)];
+  const files = [content]
+    .flat()
+    .flatMap((name) => parts.map((part) => join(import.meta.dirname, "sql", `${name}${part}.sql`)));
   return files
     .filter((file) => existsSync(file))
     .map((file) => readFileSync(file, "utf8"))

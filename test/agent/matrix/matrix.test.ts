@@ -2,9 +2,13 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { startPostgres, type TestPostgres } from "../../support/servers/postgres.ts";
+import {
+  findServerPrograms,
+  startPostgres,
+  type TestPostgres,
+} from "../../support/servers/postgres.ts";
 import { agent, unavailable, World } from "../world.ts";
-import { APPLICATIONS } from "./databases.ts";
+import { applicationsOf } from "./databases.ts";
 import {
   type Place,
   type Role,
@@ -17,8 +21,9 @@ import { localTool, Side } from "./side.ts";
 /** `MATRIX=whole`: every database goes everywhere. Else each goes to the server it came from and to one that it does not know. */
 const WHOLE = process.env["MATRIX"] === "whole";
 
-/** What only a superuser may own or load, and rows that the role may not count. */
-const AS_APPLICATION = ["tables", "views", "wires"];
+/** What it owns and an application of every day, what only a superuser may own or load, and rows that it may not count. */
+const AS_APPLICATION = ["ledger", "rails_production", "tables", "views", "wires"];
+const { major = 15 } = (await findServerPrograms()) ?? {};
 
 describe("a database that holds everything, backed up and restored", { skip: unavailable }, () => {
   let world: World;
@@ -56,7 +61,7 @@ describe("a database that holds everything, backed up and restored", { skip: una
   });
   after(() => Promise.all([world, ...others].map((each) => each?.stop())));
 
-  for (const [index, databases] of APPLICATIONS.entries()) {
+  for (const [index, databases] of applicationsOf(major).entries()) {
     it(databases.map(({ name }) => name).join(", "), async () => {
       for (const database of databases) await here.side.create(database);
       const names = databases.map(({ name }) => name);

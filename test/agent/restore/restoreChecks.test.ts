@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import {
   describeOccupant,
+  findLostWorkers,
   isWorker,
   readOccupants,
 } from "../../../agent/restore/checks/occupants.ts";
@@ -100,8 +101,20 @@ describe("what is certain to stop a restore", { skip: unavailable, timeout: 900_
     );
     // A background worker that really works there, by which the subscription would be named also if no catalog told of it.
     await world.query("postgres", "CREATE ROLE onlooker LOGIN PASSWORD 'a-password'");
-    const worker = "SELECT FROM pg_stat_activity WHERE backend_type = 'logical replication worker'";
-    while ((await world.query("postgres", worker)).length === 0) await sleep(20);
+    const working =
+      "SELECT FROM pg_stat_activity WHERE backend_type = 'logical replication worker'";
+    while ((await world.query("postgres", working)).length === 0) await sleep(20);
+    // One that the server always has, and one that has not come back.
+    const looking = await session("postgres");
+    const worker = { pid: 4711, application: "", role: null, superuser: true, endable: true };
+    const ended = ["logical replication launcher", "cron launcher"].map((type) => ({
+      ...worker,
+      type,
+    }));
+    assert.deepEqual(await findLostWorkers(looking, ended, 1), [
+      "the cron launcher (pid 4711): it was ended for the swap, and the server has not started it again. Restart the server",
+    ]);
+    await looking.end();
     for (const [user, type, endable] of [
       ["postgres", "logical replication worker", true],
       ["onlooker", "process", false],

@@ -1,5 +1,5 @@
 create schema ext; create schema own_place;
-create extension hstore schema ext; create extension citext; create extension pg_trgm schema ext; create extension ltree; create extension btree_gist; create extension intarray;
+create extension hstore schema ext; create extension citext; create extension pg_trgm schema ext; create extension ltree; create extension if not exists btree_gist; create extension intarray;
 create extension unaccent; create extension "uuid-ossp"; create extension tablefunc schema own_place; create extension cube; create extension earthdistance; create extension fuzzystrmatch;
 create extension moddatetime; create extension pg_stat_statements; create extension bloom;
 create table things (id uuid default uuid_generate_v4(), tags ext.hstore, mail citext unique, path ltree, near cube, changed timestamptz);
@@ -12,3 +12,4 @@ create view similar_things as select a.mail from things a where ext.similarity(a
 comment on extension hstore is 'ours'; comment on extension citext is 'case';
 revoke execute on function ext.similarity(text, text) from public; grant execute on function ext.similarity(text, text) to web;
 grant select on pg_stat_statements to readers;
+comment on column things.mail is 'any case';

@@ -62,3 +62,9 @@ comment on index lowered is 'by lower case'; comment on constraint posts_uid on 
 alter table measures_rest rename to "measures rest"; alter table stored drop column packed;
 create table dropped (a int, b int, c int default 3); alter table dropped drop column b; insert into dropped values (1, 2);
 analyze;
+create access method own_heap type table handler heap_tableam_handler; create table in_own_heap (i int) using own_heap; insert into in_own_heap values (1);
+create type address_of_tables as (street text, zip text); create table typed_of_type of address_of_tables (primary key (zip)); insert into typed_of_type values ('a', '1');
+comment on access method own_heap is 'heap'; comment on statistics stored_stats is 'together'; comment on sequence counted is 'counts'; comment on table measures is 'parts'; comment on column ids.a is 'first';
+grant usage on sequence counted to web; grant select (a), references (b) on ids to readers; grant truncate, trigger on regions to web;
+alter default privileges grant select on tables to readers; alter default privileges grant usage on sequences to web; alter default privileges grant usage on types to readers; alter default privileges revoke usage on types from public;
+alter default privileges grant usage on schemas to web;

@@ -30,3 +30,6 @@ create table wide as select id, v from base with no data;
 create view later_column as select b.* from base b join wide w using (id);
 comment on view simple is 'simple'; comment on materialized view totals is 'sums'; comment on function doubled(int, int[]) is 'twice'; comment on event trigger on_ddl is 'watches'; comment on column simple.v is 'v of simple';
 grant select on simple to web; grant select on totals to readers; grant execute on procedure work(int) to web; revoke execute on function tuned() from public;
+alter event trigger on_ddl enable always;
+create materialized view of_of_totals as select * from of_totals, counting;
+comment on rule into_base on changed is 'elsewhere'; comment on procedure work(int) is 'adds'; comment on trigger instead on simple is 'nothing';

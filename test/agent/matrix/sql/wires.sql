@@ -16,3 +16,4 @@ create publication empty_one;
 create subscription incoming connection 'host=127.0.0.1 port=1 dbname=x' publication p with (connect = false, slot_name = none, binary = true, streaming = true);
 comment on publication some_of is 'some'; comment on server elsewhere is 'far away'; comment on foreign table remote is 'remote'; comment on subscription incoming is 'not connected';
 alter subscription incoming owner to current_user;
+comment on foreign data wrapper nothing is 'does nothing'; comment on publication everything is 'all'; comment on schema outbox is 'sent from'; comment on column remote.t is 'far';
