@@ -1,15 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import { checkRecipients } from "../components/backup/encryption.ts";
-import { retentionInDays, retentionInTiers } from "../components/bucket/retentionCheck.ts";
 import {
   type AgentBuild,
-  AwsBackupBucket,
-  type AwsBackupBucketArgs,
-  type BackupBucket,
   type CopyArgs,
   type Driver,
   Encryption,
-  type ExistingBucket,
   type KeyAccess,
   PostgresBackup,
   type PostgresBackupArgs,
@@ -17,10 +12,8 @@ import {
   type SslMode,
 } from "../components/index.ts";
 import { nameSettings } from "../components/pulumi/settingNames.ts";
-import { SETTINGS, type Setting } from "./settings.ts";
-
-/** A key of the configuration, as a file of a stack and `pulumi config` have it. */
-const key = (name: string) => `kamal-postgres-backup:${name}`;
+import { bucketIn, bucketWords, chooseBucket, type Given } from "./bucket.ts";
+import { given, key, SETTINGS, type Setting } from "./settings.ts";
 
 /** The configuration's word for each argument, so that a message names what its reader has set. */
 const WORDS: Readonly<Record<string, string>> = Object.fromEntries(
@@ -226,123 +219,6 @@ function keepOf(config: pulumi.Config): Pick<PostgresBackupArgs, "keep"> {
   return days === 0 ? {} : { keep: { days, ...(atLeast !== undefined && { atLeast }) } };
 }
 
-/** A bucket as the configuration gives it, without its keys. */
-type Given = Pick<ExistingBucket, "name" | "endpoint" | "region" | "allowInsecure" | "caFile">;
-
-/** As the configuration has it; days and tiers are those of the bucket's own rules. */
-interface ConfiguredBucket extends Given {
-  readonly retentionDays?: unknown;
-  readonly retentionTiers?: unknown;
-}
-
-/** The type that each part of a bucket must have where it is given. */
-const PARTS = {
-  name: "string",
-  region: "string",
-  endpoint: "string",
-  allowInsecure: "boolean",
-  caFile: "string",
-  prefix: "string",
-} as const;
-
-/**
- * A bucket that the configuration describes, in which the types cannot see what is missing.
- * @throws Problem that names the key and how to set it
- */
-function bucketIn<T extends Given>(config: pulumi.Config, setting: string): T | undefined {
-  const bucket = config.getObject<T>(setting);
-  if (bucket === undefined) return undefined;
-  if (!isObject(bucket)) {
-    throw new Problem(
-      `${key(setting)} is ${JSON.stringify(bucket)}. Set its name and region: pulumi config set --path ${setting}.name NAME, and so on`,
-    );
-  }
-  for (const part of ["name", "region"] as const) {
-    if ((bucket[part] ?? undefined) !== undefined) continue;
-    throw new Problem(
-      `${key(setting)} has no ${part}. Set it: pulumi config set --path ${setting}.${part} ${part.toUpperCase()}`,
-    );
-  }
-  for (const [part, type] of Object.entries(PARTS)) {
-    const value: unknown = (bucket as Readonly<Record<string, unknown>>)[part];
-    if (value === undefined || value === null || typeof value === type) continue;
-    const wanted =
-      type === "string" ? "a text, in quotes where it looks like a number" : "true or false";
-    throw new Problem(`${key(setting)}.${part} is ${JSON.stringify(value)}. Give ${wanted}.`);
-  }
-  // YAML has null for a key without a value.
-  const given = Object.entries(bucket).filter(
-    ([part, value]) => value !== null || !(part in PARTS),
-  );
-  return Object.fromEntries(given) as unknown as T;
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** A bucket of the user's if the configuration names one, else one on AWS. */
-function chooseBucket(name: string, config: pulumi.Config): BackupBucket {
-  const tiers = config.getObject<unknown>("retentionTiers") ?? undefined;
-  const existing = bucketIn<ConfiguredBucket>(config, "existingBucket");
-  if (existing) {
-    if (tiers !== undefined) {
-      throw new Problem(
-        "retentionTiers is for a bucket made here. Where existingBucket's own rules have folders for tiers, say so in it: pulumi config set --path existingBucket.retentionTiers.daily 7, and so on",
-      );
-    }
-    const { retentionDays, retentionTiers, ...bucket } = existing;
-    return {
-      ...bucket,
-      ...(retentionDays !== undefined && {
-        retention: retentionInDays(retentionDays, key("existingBucket.retentionDays")),
-      }),
-      ...((retentionTiers ?? undefined) !== undefined && {
-        retention: retentionInTiers(retentionTiers, key("existingBucket.retentionTiers")),
-      }),
-      accessKeyId: config.requireSecret("accessKeyId"),
-      secretAccessKey: config.requireSecret("secretAccessKey"),
-    } as ExistingBucket;
-  }
-  const args: AwsBackupBucketArgs = {
-    retention:
-      tiers === undefined
-        ? retentionInDays(config.getNumber("retentionDays") ?? 30, key("retentionDays"))
-        : retentionInTiers(tiers, key("retentionTiers")),
-    // Without tiers the rules are for the whole bucket, so that a change of the prefix leaves nothing behind.
-    ...(tiers !== undefined && given("prefix", config.get("prefix"))),
-    forceDestroy: config.getBoolean("forceDestroy") ?? false,
-    ...given("endpoint", config.get("s3Endpoint")),
-    allowInsecure: config.getBoolean("s3AllowInsecure") ?? false,
-  };
-  const words = {
-    prefix: key("prefix"),
-    endpoint: key("s3Endpoint"),
-    allowInsecure: key("s3AllowInsecure"),
-  };
-  return new AwsBackupBucket(`${name}-backups`, nameSettings(args, words));
-}
-
-/** The words for the arguments of the bucket, which is the user's or made here. */
-function bucketWords(config: pulumi.Config): Record<string, string> {
-  const existing = config.getObject<ConfiguredBucket>("existingBucket");
-  const retention = (tiers: unknown) => (tiers ? "retentionTiers" : "retentionDays");
-  if (existing) {
-    return {
-      bucket: key("existingBucket"),
-      "bucket.accessKeyId": key("accessKeyId"),
-      "bucket.secretAccessKey": key("secretAccessKey"),
-      "bucket.retention": key(`existingBucket.${retention(existing.retentionTiers)}`),
-    };
-  }
-  return {
-    retention: key(retention(config.getObject("retentionTiers"))),
-    "bucket.endpoint": key("s3Endpoint"),
-    "bucket.region": "aws:region",
-    "bucket.allowInsecure": key("s3AllowInsecure"),
-  };
-}
-
 /** A copy in a second bucket that exists, if the configuration names one. */
 function copyOf(config: pulumi.Config): { copy?: CopyArgs } {
   const bucket = bucketIn<Given & { prefix?: string }>(config, "copyBucket");
@@ -359,12 +235,4 @@ function copyOf(config: pulumi.Config): { copy?: CopyArgs } {
       ...given("every", config.get("copyEvery")),
     },
   };
-}
-
-/** An optional argument: left out when the configuration has no word for it. */
-function given<K extends string, V extends string | number>(
-  key: K,
-  value: V | undefined,
-): { [P in K]?: V } {
-  return value ? ({ [key]: value } as { [P in K]: V }) : {};
 }

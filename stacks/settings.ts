@@ -18,6 +18,17 @@ export interface Setting {
   readonly argument?: string | readonly string[];
 }
 
+/** A key of the configuration, as a file of a stack and `pulumi config` have it. */
+export const key = (name: string) => `kamal-postgres-backup:${name}`;
+
+/** An optional argument: left out when the configuration has no word for it. */
+export function given<K extends string, V extends string | number>(
+  name: K,
+  value: V | undefined,
+): { [P in K]?: V } {
+  return value ? ({ [name]: value } as { [P in K]: V }) : {};
+}
+
 /**
  * Every setting of a stack. `Pulumi.yaml`, `docs/settings.md` and the names in messages are made from it; the first two by
  * `scripts/run node --test --test-update-snapshots test/stacks/settings.test.ts`.
@@ -257,12 +268,39 @@ export const SETTINGS = [
     description: "Whether the s3Endpoint may be plain http",
   },
   {
+    name: "noncurrentDays",
+    type: "integer",
+    default: 0,
+    description:
+      "Days for which an overwritten or deleted object of a bucket made here can be brought back. 0, 14",
+  },
+  {
+    name: "importBucket",
+    type: "string",
+    default: "",
+    description:
+      "Name of a bucket on AWS that exists and is taken into the stack, with the rules and policy declared here; keep it afterwards. Empty for a new one",
+  },
+  {
+    name: "kmsKey",
+    type: "string",
+    default: "",
+    description:
+      "ARN of the KMS key that encrypts the backups in a bucket on AWS; empty for S3's own keys",
+  },
+  {
+    name: "denyOverwrite",
+    type: "boolean",
+    default: true,
+    description: "Whether the policy of a bucket on AWS refuses an upload to a key that exists",
+  },
+  {
     name: "prefix",
     type: "string",
     default: "",
     argument: "prefix",
     description:
-      'Folder of the backups in the bucket; empty for the Kamal service and destination. Needed with the object "retentionTiers"',
+      'Folder of the backups in the bucket; empty for the Kamal service and destination. Needed for a bucket that is taken over, and with the object "retentionTiers"',
   },
   {
     name: "copyEvery",
@@ -476,6 +514,39 @@ export const SETTINGS = [
       'Public keys of age (age1...) with commas between them, any of which opens a backup; empty for no encryption, unless the secret "passphrase" is set; none for no encryption without a notice at preview',
   },
   {
+    name: "compatibleBucket",
+    type: "object",
+    description:
+      "A bucket that is made and set up at another service that speaks S3, instead of AWS: its name, endpoint, region, allowInsecure, caFile, and adopt for one that exists; needs administratorKeyId and administratorSecretKey, and for the container accessKeyId and secretAccessKey",
+  },
+  {
+    name: "administratorKeyId",
+    type: "secret",
+    description: "Key for the compatibleBucket, of whoever may make and set it up",
+  },
+  {
+    name: "administratorSecretKey",
+    type: "secret",
+    description: "Secret half of it",
+  },
+  {
+    name: "lock",
+    type: "object",
+    description:
+      "Forbids deleting a backup in a bucket made here for a number of days, { mode: governance, days: 14 }; mode compliance, which nobody can lift, needs acceptCompliance: true",
+  },
+  {
+    name: "transitions",
+    type: "object",
+    description:
+      "Moves older backups in a bucket on AWS to cheaper storage classes, [{ days: 30, storageClass: STANDARD_IA }]",
+  },
+  {
+    name: "tags",
+    type: "object",
+    description: "Tags of a bucket made here, { team: data }",
+  },
+  {
     name: "existingBucket",
     type: "object",
     description:
@@ -484,7 +555,7 @@ export const SETTINGS = [
   {
     name: "accessKeyId",
     type: "secret",
-    description: "Key for the existingBucket, for the container",
+    description: "Key for the existingBucket or the compatibleBucket, for the container",
   },
   {
     name: "secretAccessKey",

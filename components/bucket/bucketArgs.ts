@@ -71,7 +71,7 @@ export function resolveRules(
   if (prefix === "" && (tiers || takenBy !== undefined)) {
     const why = tiers
       ? "the tiers are folders below it"
-      : `${takenBy} takes a bucket that exists, where a rule without a folder would expire whatever else is in it`;
+      : `${name(takenBy ?? "")} takes a bucket that exists, where a rule without a folder would expire whatever else is in it`;
     throw new Problem(
       `${setting}: give the folder of the backups, for instance "shop/production": ${why}.`,
     );

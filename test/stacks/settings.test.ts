@@ -34,7 +34,7 @@ test("docs/settings.md lists them, with the arguments of a program that they bec
 
 Each is a key \`kamal-postgres-backup:NAME\` of \`stacks/Pulumi.<stack>.yaml\`: \`pulumi config set NAME VALUE\`, for a secret \`pulumi config set --secret NAME\`,
 for a part of an object \`pulumi config set --path NAME.PART VALUE\`. The argument is that of \`PostgresBackup\` in a program of one's own, which can say more:
-other kinds of buckets, what a bucket made here is like, transforms. This page is made from \`stacks/settings.ts\`.
+a \`ScalewayBackupBucket\`, a copy in a bucket made there, transforms. This page is made from \`stacks/settings.ts\`.
 
 | setting | type | default | argument | what it is |
 | --- | --- | --- | --- | --- |
@@ -44,10 +44,10 @@ ${rows.join("\n")}
 });
 
 test("the program reads each of them, and no other", () => {
-  const program = readFileSync("stacks/program.ts", "utf8");
-  const read = program.matchAll(
-    /config\.(?:get|require)\w*(?:<[^(]*>)?\(\s*"(\w+)"|bucketIn<.*>\(config, "(\w+)"/g,
-  );
+  const program = ["program", "bucket"].map((file) => readFileSync(`stacks/${file}.ts`, "utf8"));
+  const read = program
+    .join("\n")
+    .matchAll(/config\.(?:get|require)\w*(?:<[^(]*>)?\(\s*"(\w+)"|bucketIn<.*>\(config, "(\w+)"/g);
   const names = new Set([...read].map(([, scalar, bucket]) => scalar ?? bucket));
   assert.deepEqual([...names].toSorted(), settings.map(({ name }) => name).toSorted());
 });

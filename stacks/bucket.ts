@@ -1,0 +1,272 @@
+import type * as pulumi from "@pulumi/pulumi";
+import { retentionInDays, retentionInTiers } from "../components/bucket/retentionCheck.ts";
+import {
+  AwsBackupBucket,
+  type AwsBackupBucketArgs,
+  type BackupBucket,
+  type ExistingBucket,
+  Problem,
+  S3CompatibleBucket,
+  type S3CompatibleBucketArgs,
+} from "../components/index.ts";
+import { nameSettings } from "../components/pulumi/settingNames.ts";
+import { given, key } from "./settings.ts";
+
+/** A bucket as the configuration gives it, without its keys. */
+export type Given = Pick<
+  ExistingBucket,
+  "name" | "endpoint" | "region" | "allowInsecure" | "caFile"
+>;
+
+/** As the configuration has it; days and tiers are those of the bucket's own rules. */
+interface ConfiguredBucket extends Given {
+  readonly retentionDays?: unknown;
+  readonly retentionTiers?: unknown;
+}
+
+/** A bucket that is made at another service. */
+type CompatiblePlace = Given & Pick<S3CompatibleBucketArgs, "adopt">;
+
+/** The type that each part of a bucket must have where it is given. */
+const PARTS = {
+  name: "string",
+  region: "string",
+  endpoint: "string",
+  allowInsecure: "boolean",
+  caFile: "string",
+  prefix: "string",
+  adopt: "boolean",
+} as const;
+
+/**
+ * A bucket that the configuration describes, in which the types cannot see what is missing.
+ * @param needed parts without which it is none
+ * @throws Problem that names the key and how to set it
+ */
+export function bucketIn<T extends Given>(
+  config: pulumi.Config,
+  setting: string,
+  needed: readonly (keyof Given)[] = ["name", "region"],
+): T | undefined {
+  const bucket = config.getObject<T>(setting);
+  if (bucket === undefined) return undefined;
+  if (!isObject(bucket)) {
+    throw new Problem(
+      `${key(setting)} is ${JSON.stringify(bucket)}. Set its name and region: pulumi config set --path ${setting}.name NAME, and so on`,
+    );
+  }
+  for (const part of needed) {
+    if ((bucket[part] ?? undefined) !== undefined) continue;
+    throw new Problem(
+      `${key(setting)} has no ${part}. Set it: pulumi config set --path ${setting}.${part} ${part.toUpperCase()}`,
+    );
+  }
+  for (const [part, type] of Object.entries(PARTS)) {
+    const value: unknown = (bucket as Readonly<Record<string, unknown>>)[part];
+    if (value === undefined || value === null || typeof value === type) continue;
+    const wanted =
+      type === "string" ? "a text, in quotes where it looks like a number" : "true or false";
+    throw new Problem(`${key(setting)}.${part} is ${JSON.stringify(value)}. Give ${wanted}.`);
+  }
+  // YAML has null for a key without a value.
+  const known = Object.entries(bucket).filter(
+    ([part, value]) => value !== null || !(part in PARTS),
+  );
+  return Object.fromEntries(known) as unknown as T;
+}
+
+/** A bucket of the user's if the configuration names one, else one made at the service that it names, else on AWS. */
+export function chooseBucket(name: string, config: pulumi.Config): BackupBucket {
+  const existing = bucketIn<ConfiguredBucket>(config, "existingBucket");
+  if (existing) return existingBucket(existing, config);
+  const compatible = bucketIn<CompatiblePlace>(config, "compatibleBucket", [
+    "name",
+    "endpoint",
+    "region",
+  ]);
+  return compatible === undefined
+    ? awsBucket(name, config)
+    : compatibleBucket(name, compatible, config);
+}
+
+/** Settings of a bucket that is made here, of which one that exists has its own. */
+const OF_MADE = ["compatibleBucket", "lock", "noncurrentDays", "tags"];
+/** Those that AWS alone has. */
+const OF_AWS = ["importBucket", "kmsKey", "transitions"];
+
+/** @throws Problem for a setting that would do nothing */
+function refuseBeside(bucket: string, settings: readonly string[], config: pulumi.Config): void {
+  for (const setting of settings) {
+    const text = config.get(setting);
+    if (!text || text === "0") continue;
+    throw new Problem(
+      `${key(setting)} does nothing beside ${key(bucket)}. Keep one of them: pulumi config rm ${setting}, or pulumi config rm ${bucket}`,
+    );
+  }
+}
+
+function existingBucket(existing: ConfiguredBucket, config: pulumi.Config): ExistingBucket {
+  if ((config.getObject<unknown>("retentionTiers") ?? undefined) !== undefined) {
+    throw new Problem(
+      "retentionTiers is for a bucket made here. Where existingBucket's own rules have folders for tiers, say so in it: pulumi config set --path existingBucket.retentionTiers.daily 7, and so on",
+    );
+  }
+  refuseBeside("existingBucket", [...OF_MADE, ...OF_AWS], config);
+  const { retentionDays, retentionTiers, ...bucket } = existing;
+  return {
+    ...bucket,
+    ...(retentionDays !== undefined && {
+      retention: retentionInDays(retentionDays, key("existingBucket.retentionDays")),
+    }),
+    ...((retentionTiers ?? undefined) !== undefined && {
+      retention: retentionInTiers(retentionTiers, key("existingBucket.retentionTiers")),
+    }),
+    accessKeyId: config.requireSecret("accessKeyId"),
+    secretAccessKey: config.requireSecret("secretAccessKey"),
+  } as ExistingBucket;
+}
+
+/** What every bucket made here is asked for. */
+type Keeping = Pick<
+  AwsBackupBucketArgs,
+  "retention" | "noncurrentRetention" | "prefix" | "lock" | "forceDestroy"
+> & { readonly tags?: Readonly<Record<string, string>> };
+
+/** @param taken the bucket exists, so that its rules are for a folder alone */
+function keepingIn(config: pulumi.Config, taken: boolean): Keeping {
+  const tiers = config.getObject<unknown>("retentionTiers") ?? undefined;
+  const noncurrentDays = config.getNumber("noncurrentDays") ?? 0;
+  const tags = config.getObject<Readonly<Record<string, unknown>>>("tags");
+  const wrong = Object.entries(tags ?? {}).find(([, value]) => typeof value !== "string");
+  if (wrong !== undefined) {
+    throw new Problem(
+      `${key("tags")}.${wrong[0]} is ${JSON.stringify(wrong[1])}. Give a text, in quotes where it looks like a number.`,
+    );
+  }
+  return {
+    retention:
+      tiers === undefined
+        ? retentionInDays(config.getNumber("retentionDays") ?? 30, key("retentionDays"))
+        : retentionInTiers(tiers, key("retentionTiers")),
+    ...(noncurrentDays !== 0 && {
+      noncurrentRetention: retentionInDays(noncurrentDays, key("noncurrentDays")),
+    }),
+    // Without tiers the rules of a new bucket are for the whole of it, so that a change of the prefix leaves nothing behind.
+    ...((taken || tiers !== undefined) && given("prefix", config.get("prefix"))),
+    ...lockIn(config),
+    forceDestroy: config.getBoolean("forceDestroy") ?? false,
+    ...(tags && { tags: tags as Readonly<Record<string, string>> }),
+  };
+}
+
+function lockIn(config: pulumi.Config): {
+  readonly lock?: NonNullable<AwsBackupBucketArgs["lock"]>;
+} {
+  const lock = config.getObject<{ readonly mode?: unknown } | null>("lock") ?? undefined;
+  if (lock === undefined) return {};
+  if (isObject(lock) && (lock.mode === "governance" || lock.mode === "compliance")) {
+    return { lock: lock as NonNullable<AwsBackupBucketArgs["lock"]> };
+  }
+  throw new Problem(
+    `${key("lock")} is ${JSON.stringify(lock)}. Give its mode, governance or compliance, and its days: { mode: governance, days: 14 }.`,
+  );
+}
+
+function awsBucket(name: string, config: pulumi.Config): AwsBackupBucket {
+  const transitions = config.getObject<AwsBackupBucketArgs["transitions"]>("transitions");
+  if (
+    transitions !== undefined &&
+    !(Array.isArray(transitions) && transitions.every(isTransition))
+  ) {
+    throw new Problem(
+      `${key("transitions")} is ${JSON.stringify(transitions)}. Give a list: [{ days: 30, storageClass: STANDARD_IA }].`,
+    );
+  }
+  const taken = config.get("importBucket");
+  const args: AwsBackupBucketArgs = {
+    ...keepingIn(config, Boolean(taken)),
+    ...given("import", taken),
+    ...given("endpoint", config.get("s3Endpoint")),
+    allowInsecure: config.getBoolean("s3AllowInsecure") ?? false,
+    ...given("kmsKey", config.get("kmsKey")),
+    denyOverwrite: config.getBoolean("denyOverwrite") ?? true,
+    ...(transitions && { transitions }),
+  };
+  const words = {
+    prefix: key("prefix"),
+    import: key("importBucket"),
+    endpoint: key("s3Endpoint"),
+    allowInsecure: key("s3AllowInsecure"),
+  };
+  return new AwsBackupBucket(`${name}-backups`, nameSettings(args, words));
+}
+
+function isTransition(value: unknown): boolean {
+  return (
+    isObject(value) &&
+    typeof value["days"] === "number" &&
+    typeof value["storageClass"] === "string"
+  );
+}
+
+function compatibleBucket(
+  name: string,
+  place: CompatiblePlace,
+  config: pulumi.Config,
+): S3CompatibleBucket {
+  refuseBeside("compatibleBucket", [...OF_AWS, "s3Endpoint"], config);
+  const accessKeyId = config.getSecret("accessKeyId");
+  const secretAccessKey = config.getSecret("secretAccessKey");
+  const args = {
+    ...place,
+    ...keepingIn(config, place.adopt === true),
+    administrator: {
+      accessKeyId: config.requireSecret("administratorKeyId"),
+      secretAccessKey: config.requireSecret("administratorSecretKey"),
+    },
+    ...(accessKeyId && secretAccessKey && { writer: { accessKeyId, secretAccessKey } }),
+  } as S3CompatibleBucketArgs;
+  const own = ["name", "endpoint", "region", "allowInsecure", "caFile", "adopt"];
+  const words = {
+    ...Object.fromEntries(own.map((part) => [part, key(`compatibleBucket.${part}`)])),
+    prefix: key("prefix"),
+    "administrator.accessKeyId": key("administratorKeyId"),
+    "administrator.secretAccessKey": key("administratorSecretKey"),
+    "writer.accessKeyId": key("accessKeyId"),
+    "writer.secretAccessKey": key("secretAccessKey"),
+  };
+  return new S3CompatibleBucket(`${name}-backups`, nameSettings(args, words));
+}
+
+/** The words for the arguments of the bucket, which is the user's or made here. */
+export function bucketWords(config: pulumi.Config): Record<string, string> {
+  const existing = config.getObject<ConfiguredBucket>("existingBucket");
+  const retention = (tiers: unknown) => (tiers ? "retentionTiers" : "retentionDays");
+  if (existing) {
+    return {
+      bucket: key("existingBucket"),
+      "bucket.accessKeyId": key("accessKeyId"),
+      "bucket.secretAccessKey": key("secretAccessKey"),
+      "bucket.retention": key(`existingBucket.${retention(existing.retentionTiers)}`),
+    };
+  }
+  const made = { retention: key(retention(config.getObject("retentionTiers"))) };
+  if (config.getObject("compatibleBucket") !== undefined) {
+    return {
+      ...made,
+      bucket: key("compatibleBucket"),
+      "bucket.writer.accessKeyId": key("accessKeyId"),
+      "bucket.writer.secretAccessKey": key("secretAccessKey"),
+    };
+  }
+  return {
+    ...made,
+    "bucket.endpoint": key("s3Endpoint"),
+    "bucket.region": "aws:region",
+    "bucket.allowInsecure": key("s3AllowInsecure"),
+  };
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
