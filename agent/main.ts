@@ -361,10 +361,12 @@ stop.onDeadline(() => {
   unregister();
 });
 
-process.exitCode = await run();
-stop.done();
-unregister();
-attachment?.close();
+void run().then((code) => {
+  process.exitCode = code;
+  stop.done();
+  unregister();
+  attachment?.close();
+});
 
 async function run(): Promise<number> {
   try {

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readdir, readFile, rename, rmdir, writeFile } from "nod
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const PROGRAM = "agent.mjs";
+const PROGRAM = "agent.cjs";
 const CHECKOUT = fileURLToPath(new URL("..", import.meta.url));
 const AGENT = join(CHECKOUT, "agent");
 /** The last bundle: a line of JSON that says what it was made of, and behind it the program. */
@@ -80,7 +80,10 @@ async function bundleProgram(kept: string): Promise<Uint8Array> {
     metafile: true,
     bundle: true,
     platform: "node",
-    format: "esm",
+    // An ES module runs when all that it imports is linked, and to link a module of Node's own is to make each of its exports,
+    // the HTTP client behind `fetch` among them (syncExports in Node's lib/internal/bootstrap/realm.js). As CommonJS the first
+    // line runs first, so that a signal counts from then on.
+    format: "cjs",
     // The older form of a package cannot be shaken: half the file would be code that nobody calls.
     mainFields: ["module", "main"],
     target: "node22",
@@ -90,10 +93,6 @@ async function bundleProgram(kept: string): Promise<Uint8Array> {
     logLevel: "silent",
     // An optional native binding of pg, which is never asked for.
     external: ["pg-native"],
-    // Packages in the older module form call require(), which an ES module lacks.
-    banner: {
-      js: 'import { createRequire as createRequireOfBundle } from "node:module"; const require = createRequireOfBundle(import.meta.url);',
-    },
   });
   const [program] = outputFiles;
   if (program === undefined) throw new Error("the bundler made no file");

@@ -134,7 +134,7 @@ esac
 docker network inspect kamal > /dev/null 2>&1 || docker network create kamal > /dev/null
 
 # A backup or restore that runs is not cut off, within a limit that the caller's own allows.
-busy() { docker top "$container" -eo pid,args 2> /dev/null | grep -Eq 'agent[.]mjs (backup|restore)'; }
+busy() { docker top "$container" -eo pid,args 2> /dev/null | grep -Eq 'agent[.][cm]js (backup|restore)'; }
 waited=0
 while [ "$waited" -lt 600 ] && busy; do sleep 0.2; waited=$((waited + 1)); done
 
@@ -222,7 +222,7 @@ const IS_FOREIGN = `label=$(docker container inspect -f '{{index .Config.Labels 
 
 /** Waits until no backup or restore runs in a container, for two minutes at most, as the boot script does. */
 export function idleScript(container: string): string {
-  return `n=0; while [ "$n" -lt 600 ] && docker top '${container}' -eo pid,args 2> /dev/null | grep -Eq 'agent[.]mjs (backup|restore)'; do sleep 0.2; n=$((n + 1)); done`;
+  return `n=0; while [ "$n" -lt 600 ] && docker top '${container}' -eo pid,args 2> /dev/null | grep -Eq 'agent[.][cm]js (backup|restore)'; do sleep 0.2; n=$((n + 1)); done`;
 }
 
 /**

@@ -13,7 +13,7 @@ limit=21600
 
 # Every running agent in the container, also those that `docker exec` has started.
 programs() {
-  grep -lsa 'agent[.]mjs' /proc/[0-9]*/cmdline | cut -d / -f 3
+  grep -lsa 'agent[.]cjs' /proc/[0-9]*/cmdline | cut -d / -f 3
 }
 
 # Process 1 has no default action for signals, and Docker signals nobody else. Each program aborts its upload, within a

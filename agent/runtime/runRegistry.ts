@@ -47,7 +47,7 @@ export function readRuns(folder: StateFolder): RunningCommand[] {
 /** Whether the process is an agent: a number is given out again. */
 export function isRunning(pid: number): boolean {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("agent.mjs");
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("agent.cjs");
   } catch {
     return false;
   }

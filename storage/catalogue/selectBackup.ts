@@ -43,10 +43,9 @@ export function chooseBackup(
   }
   const stamp = wanted.replace(/Z$/, "");
   const ofDay = complete.filter((entry) => DAY.test(stamp) && entry.stamp.startsWith(`${stamp}T`));
-  const [only, ...others] = ofDay;
-  if (only !== undefined && others.length === 0) return only;
-  if (only !== undefined) {
-    const times = ofDay.map((entry) => entry.stamp);
+  const times = [...new Set(ofDay.map((entry) => entry.stamp))];
+  if (ofDay[0] !== undefined && times.length === 1) return ofDay[0];
+  if (times.length > 1) {
     throw new Problem(
       `on ${stamp} there are ${times.length} backups of ${database}, so give the time too: ${listed(times)}.`,
     );

@@ -252,7 +252,7 @@ describe("bundleAgent", () => {
     await Promise.all([bundleAgent(dir), bundleAgent(dir)]);
     await sleep(50);
     watcher.close();
-    assert.ok(seen.has("agent.mjs"));
+    assert.ok(seen.has("agent.cjs"));
     assert.deepEqual([...seen].toSorted(), readdirSync(dir).toSorted());
   });
 
@@ -267,7 +267,7 @@ describe("bundleAgent", () => {
     for (const [, files] of dockerfile.matchAll(/^COPY (.*) \S+$/gm)) {
       for (const file of (files ?? "").split(" ")) readFileSync(join(one, file));
     }
-    const out = execFileSync(process.execPath, [join(one, "agent.mjs"), "next", "--after", "0"], {
+    const out = execFileSync(process.execPath, [join(one, "agent.cjs"), "next", "--after", "0"], {
       cwd: "/",
       encoding: "utf8",
       env: {

@@ -34,7 +34,7 @@ import { startStore, type TestStore, type TlsFiles } from "../support/servers/st
 const folder = await mkdtemp(join(tmpdir(), "agent-"));
 process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
 await bundleAgent(folder);
-const MAIN = join(folder, "agent.mjs");
+const MAIN = join(folder, "agent.cjs");
 
 export interface Outcome {
   readonly code: number | null;

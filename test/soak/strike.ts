@@ -46,7 +46,7 @@ export async function prepare(world: SoakWorld, round: Round): Promise<Strike> {
     case "agent-kill":
     case "agent-term": {
       const signal = fault === "agent-kill" ? "KILL" : "TERM";
-      return triggered(await agent.signalTrigger(signal, NODE, `agent[.]mjs ${round.subject}`, 0));
+      return triggered(await agent.signalTrigger(signal, NODE, `agent[.]cjs ${round.subject}`, 0));
     }
     case "server-crash": {
       const trigger = await killTrigger(server.container);

@@ -23,7 +23,7 @@ describe("a server that freezes", { skip: unavailable, timeout: 900_000 }, () =>
     world = await World.start();
     folder = await mkdtemp(join(tmpdir(), "frozen-"));
     await bundleAgent(folder);
-    const file = join(folder, "agent.mjs");
+    const file = join(folder, "agent.cjs");
     const text = await readFile(file, "utf8");
     const shorter = text.replace("STALL_LIMIT_MS=15*6e4", `STALL_LIMIT_MS=${LIMIT_MS}`);
     assert.notEqual(shorter, text);
@@ -40,7 +40,7 @@ describe("a server that freezes", { skip: unavailable, timeout: 900_000 }, () =>
   /** The agent with a shorter limit, through a relay. */
   const impatient = (port: number, more: Record<string, string>, ...args: string[]) =>
     outcomeOf(
-      spawn(process.execPath, [join(folder, "agent.mjs"), ...args, "--json"], {
+      spawn(process.execPath, [join(folder, "agent.cjs"), ...args, "--json"], {
         env: {
           PATH: process.env["PATH"],
           ...compileCache,

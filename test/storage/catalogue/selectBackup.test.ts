@@ -36,6 +36,10 @@ describe("chooseBackup", () => {
     assert.equal(choose("2026-11-22T03:15:02Z"), entries[3]);
   });
 
+  it("takes a day for the time that it had, which two backups may share", () => {
+    assert.equal(choose("2026-11-22"), choose("2026-11-22T03:15:02"));
+  });
+
   it("refuses with what is there instead", () => {
     const refusals: [string, CatalogueEntry[], RegExp][] = [
       ["latest", [], /^no backup of app in s3:\/\/b\/backup\. Take one/],
@@ -48,7 +52,8 @@ describe("chooseBackup", () => {
       ],
       ["2026-11-22T03:00:00", [], /There is none at all/],
       ["yesterday", entries, /"yesterday" is no time of a backup/],
-      ["2026-11-22", entries, /is no time of a backup/],
+      ["2026-10-01", entries, /no backup of app from 2026-10-01 .*nearest are 2026-11-/],
+      ["2026-11", entries, /is no time of a backup/],
     ];
     for (const [wanted, from, message] of refusals) {
       assert.throws(() => choose(wanted, from), problem(message));
