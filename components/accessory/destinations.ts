@@ -68,6 +68,16 @@ export function describeDestinations(
   );
 }
 
+/** Says at preview which deploys a gate in the base does not hold back: nobody has declared that they are of this database. */
+export function describeUngated(args: KamalArgs, name: SettingName, log: ResourceLog): void {
+  if (args.destination !== undefined || !log.preview) return;
+  const [first] = mergedFiles(args);
+  if (first === undefined) return;
+  log.warn(
+    `${name("beforeDeploy")} holds back deploys without a destination alone: "kamal deploy -d ${first.destination}" goes on without a backup. ${name("kamal.destination")} names the one whose deploys wait.`,
+  );
+}
+
 /** Accessories that no backup of this package has written, by their key: of the base and the destination. */
 export function isWrittenByHand(args: KamalArgs, key: string): boolean {
   const places: AccessoryPlace[] = [args.config, ownFile(args)]

@@ -1,6 +1,10 @@
 import type { Schedule } from "../../common/schedule/schedule.ts";
 import { deployHook, type HookBlock } from "../accessory/deployGate.ts";
-import { describeDestinations, refuseMixedAccessories } from "../accessory/destinations.ts";
+import {
+  describeDestinations,
+  describeUngated,
+  refuseMixedAccessories,
+} from "../accessory/destinations.ts";
 import { type BootByKamal, resolveDriver } from "../accessory/driver.ts";
 import {
   type AccessoryNames,
@@ -73,6 +77,7 @@ export function resolveBackup(args: PostgresBackupArgs, log: ResourceLog): Resol
   const prefix = args.prefix ?? prefixOf(project, args);
   const folder = args.bucket instanceof AwsBackupBucket ? undefined : prefix;
   describeDestinations(args.kamal, accessory, folder, name, log);
+  if (args.beforeDeploy !== undefined) describeUngated(args.kamal, name, log);
   const database = resolveDatabase({ project, kamal: args.kamal, args, name }, log);
   const access = resolveSshAccess({ project, hosts: database.hosts, args: args.ssh, name }, log);
   const { image, registry } = resolveImage({ args, project, accessory, name }, log);

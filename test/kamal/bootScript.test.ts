@@ -16,9 +16,12 @@ import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import {
+  asideScript,
   type BootInput,
   bootCommand,
   bootInput,
+  putBackScript,
+  removeReplacedScript,
   removeScript,
   replaceCommand,
 } from "../../kamal/bootScript.ts";
@@ -37,6 +40,7 @@ case "$1 $2" in
     for name; do :; done
     [ -f "$BOX/container-$name" ] || exit 1
     [ "$3" = -f ] || exit 0
+    case $4 in *.Config.Env*) cat "$BOX/env-$name" 2> /dev/null; exit 0;; esac
     IFS='|' read -r status digest image started < "$BOX/container-$name"
     printf '%s\\n' "$4" | sed -e "s|{{.State.Status}}|$status|; s|{{.State.StartedAt}}|$started|; s|{{.Config.Image}}|$image|; s|{{index [^}]*}}|$digest|"
     exit 0;;
@@ -380,4 +384,55 @@ test("a removal takes the folders that it leaves empty, and none that holds some
   assert.equal(remove(), 0);
   assert.ok(existsSync(other));
   assert.ok(!existsSync(join(box, ".kamal/apps/shop/env/accessories")));
+});
+
+const OURS = INPUT.container;
+const OLD_IMAGE = "running||eeshugerman/postgres-backup-s3:17|then";
+
+function put(name: string, container: string, env = "S3_BUCKET=b\n"): void {
+  writeFileSync(join(box, `container-${name}`), container);
+  writeFileSync(join(box, `env-${name}`), `PATH=/bin\n${env}`);
+}
+
+const isThere = (name: string) => existsSync(join(box, `container-${name}`));
+
+function onHost(script: string) {
+  return spawnSync("sh", ["-c", script], { env: environment(), encoding: "utf8" });
+}
+
+test("a container that is replaced is removed by its name; one of this package never is", () => {
+  put("shop-s3_backup", OLD_IMAGE);
+  for (const script of [asideScript, removeReplacedScript]) {
+    assert.equal(onHost(script(OURS, "shop-s3_backup")).status, 0);
+  }
+  assert.equal(isThere("shop-s3_backup"), false);
+  put("shop-s3_backup", "running|digest|image:1|then");
+  for (const script of [asideScript, removeReplacedScript]) {
+    assert.equal(onHost(script(OURS, "shop-s3_backup")).status, 0);
+  }
+  assert.ok(isThere("shop-s3_backup"));
+});
+
+test("what is no backup is not replaced", () => {
+  put("shop-db", "running||postgres:17|then", "POSTGRES_USER=shop\n");
+  const { status, stderr } = onHost(asideScript(OURS, "shop-db"));
+  assert.equal(status, 1);
+  assert.match(stderr, /the container shop-db has no S3_BUCKET, so it is no backup/);
+  assert.ok(isThere("shop-db"));
+});
+
+test("one with the accessory's own name runs on aside until the new one is fit, and gets its name back where it is not", () => {
+  put(OURS, OLD_IMAGE);
+  onHost(asideScript(OURS, OURS));
+  assert.deepEqual([isThere(OURS), isThere(`${OURS}.replaced`)], [false, true]);
+  onHost(putBackScript(OURS));
+  assert.deepEqual([isThere(OURS), isThere(`${OURS}.replaced`)], [true, false]);
+
+  onHost(asideScript(OURS, OURS));
+  assert.equal(boot().code, 0);
+  // A second try after one that was killed in between puts nothing aside again.
+  assert.equal(onHost(asideScript(OURS, OURS)).status, 0);
+  assert.equal(onHost(removeReplacedScript(OURS, OURS)).status, 0);
+  assert.deepEqual([isThere(OURS), isThere(`${OURS}.replaced`)], [true, false]);
+  assert.equal(onHost(removeReplacedScript(OURS, OURS)).status, 0);
 });

@@ -8,6 +8,7 @@ import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
 import { checkedSettings } from "../../components/backup/agentSettings.ts";
 import { type ResolvedBackup, resolveBackup } from "../../components/backup/resolveBackup.ts";
 import { settingNamesOf } from "../../components/pulumi/settingNames.ts";
+import { writeMarkedBlock } from "../../kamal/markedBlock.ts";
 import { backupArgs, declareBackup } from "../../stacks/program.ts";
 import { DEPLOY, layOutApplication, SECRETS, settingsWith } from "../components/application.ts";
 import { declare, inputs, isSecret, overhear, SIGNING_KEY } from "../components/mocks.ts";
@@ -137,8 +138,13 @@ test("the container of an old backup is replaced by its name, never one that dep
   const made = (more: Record<string, string>) => configured({ ...settings, ...more }, true);
   const { resources } = await made({ replacesContainer: "shop-s3_backup" });
   assert.equal(inputs(resources, ":AccessoryState")["replaces"], "shop-s3_backup");
+  const deploy = join(folder, "config/deploy.yml");
+  // As the first pulumi up has written it.
+  const block = "  db_backup:\n    image: agent\n    host: 192.0.2.10\n";
+  writeFileSync(deploy, writeMarkedBlock(DEPLOY, "backup", block, "accessories"));
   const own = await made({ replacesContainer: "shop-db_backup" });
   assert.equal(inputs(own.resources, ":AccessoryState")["replaces"], "shop-db_backup");
+  writeFileSync(deploy, DEPLOY);
   const refusals = {
     "shop-db":
       /kamal-postgres-backup:replacesContainer "shop-db" is the container of accessories\.db /,

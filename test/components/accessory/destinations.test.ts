@@ -21,9 +21,13 @@ interface Case {
   readonly production?: string;
   readonly kamal?: Partial<KamalArgs>;
   readonly prefix?: string;
+  readonly beforeDeploy?: boolean;
 }
 
-function resolved(t: TestContext, { base = BASE, staging, production, kamal, prefix }: Case) {
+function resolved(
+  t: TestContext,
+  { base = BASE, staging, production, kamal, prefix, beforeDeploy }: Case,
+) {
   const folder = layOutApplication(base, undefined, {
     ...(staging !== undefined && { "config/deploy.staging.yml": staging }),
     ...(production !== undefined && { "config/deploy.production.yml": production }),
@@ -47,6 +51,7 @@ function resolved(t: TestContext, { base = BASE, staging, production, kamal, pre
       },
       schedule: "15 3 * * *",
       ...(prefix !== undefined && { prefix }),
+      ...(beforeDeploy && { beforeDeploy: {} }),
       postgres: { password: "the-database-password" },
       ssh: { hostKeys: { "192.0.2.10": "ssh-ed25519 AAAA" }, privateKey: "key" },
       image: `registry.example.com/agent@sha256:${"4f".repeat(32)}`,
@@ -186,4 +191,15 @@ test("other accessories and the blocks of our own backups are not taken for such
     "accessories",
   );
   assert.deepEqual(resolved(t, { base: own }).lines, []);
+});
+
+test("a gate in the base says which deploys it does not hold back; one of a destination has nothing to say", (t) => {
+  const sentence =
+    /^beforeDeploy holds back deploys without a destination alone: "kamal deploy -d staging" goes on/;
+  const about = ({ lines }: { lines: string[] }) => lines.filter((line) => sentence.test(line));
+  assert.equal(about(resolved(t, { staging: STAGING, beforeDeploy: true })).length, 1);
+  assert.equal(about(resolved(t, { beforeDeploy: true })).length, 0, "there is no destination");
+  assert.equal(about(resolved(t, { staging: STAGING })).length, 0);
+  const kamal = { destination: "staging" };
+  assert.equal(about(resolved(t, { staging: STAGING, beforeDeploy: true, kamal })).length, 0);
 });

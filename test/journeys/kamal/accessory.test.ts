@@ -14,7 +14,8 @@ before(async () => {
   container = (await outputsOf(journey.stack)).container;
 });
 after(async () => {
-  for (const name of ["scratch", "driver", "databasePassword", "beforeDeploy"]) {
+  const changed = ["scratch", "driver", "databasePassword", "replacesContainer"];
+  for (const name of [...changed, "beforeDeploy", "beforeDeployMaxAgeMinutes"]) {
     await journey.stack.stack.removeConfig(name);
   }
   await journey.stack.stack.setConfig("schedule", { value: journey.world.schedule });
