@@ -1,5 +1,6 @@
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
+import { TooManyObjects } from "../../storage/catalogue/catalogue.ts";
 import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
 import { aheadOfTimeNotice, countingBackups } from "../../storage/catalogue/countingBackups.ts";
 import { listJudged, type Trust } from "../../storage/catalogue/judgeOrigin.ts";
@@ -125,6 +126,11 @@ async function readEntries(
         report.warn(`the backup of ${stamp} does not count when this one is judged: ${reason}`),
     });
   } catch (error) {
+    // With folders by calendar it then counts as the first of its month, which keeps it longest.
+    if (error instanceof TooManyObjects) {
+      report.warn(`not compared with the last backup: ${error.message}`);
+      return [];
+    }
     if (!(error instanceof Problem) || !isDenied(error.cause)) throw error;
     if (needed !== undefined) {
       throw new Problem(

@@ -134,6 +134,12 @@ function explainHba(
 ): Problem {
   const where = serverName(settings);
   const who = `user "${settings.user}" to database "${database}"`;
+  // Connections to the server's own databases come first, so that with another one it is the name.
+  if (![settings.database, "postgres", "template1"].includes(database)) {
+    return new Problem(
+      `PostgreSQL at ${where} refused ${who}: its pg_hba.conf has no line for it (${message}). A restore works in a new database, whose name ends with the time: let pg_hba.conf allow this user all databases, and reload the server.`,
+    );
+  }
   // "SSL off" and "SSL on" before PostgreSQL 12.
   if (/no encryption|SSL off/.test(message)) {
     const remedy =

@@ -42,13 +42,22 @@ export async function createRestoreDatabase(
     );
   } catch (error) {
     if (model !== null && isLocaleError(error)) throw await localeProblem(client, model, error);
-    const message = messageOf(error);
-    throw new Problem(
-      `the database for the restore could not be made: ${message}. Nothing was changed.`,
-      { cause: error },
-    );
+    const message = messageOf(error).replace(/\.$/, "");
+    const left = isRefusal(error)
+      ? "Nothing was changed."
+      : `An empty "${name}" may be left; the next restore drops it.`;
+    throw new Problem(`the database for the restore could not be made: ${message}. ${left}`, {
+      cause: error,
+    });
   }
   await client.query(`COMMENT ON DATABASE ${identifier(name)} IS ${literal(UNFINISHED)}`);
+}
+
+/** Whether the server has said no, rather than that its answer is not known: a statement may take effect although it is lost. */
+function isRefusal(error: unknown): boolean {
+  const code = errorCode(error) ?? errorCode((error as { cause?: unknown } | null)?.cause);
+  // Class 57P: the server, or its process, is ended.
+  return code?.length === 5 && !code.startsWith("57P");
 }
 
 /** The tablespace that a database gets which names none: that of its template. */

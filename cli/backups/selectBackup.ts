@@ -1,6 +1,8 @@
 import type { Entry } from "../../common/contracts/agentEvents.ts";
-import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
+import { passedOver } from "../../storage/catalogue/countingBackups.ts";
 import { chooseBackup, chooseBeforeDeploy } from "../../storage/catalogue/selectBackup.ts";
+import type { Session } from "../session/session.ts";
+import type { Screen } from "../terminal/screen.ts";
 
 /** What a message calls the folder in the bucket. */
 const PREFIX = { prefix: "the bucket's prefix" };
@@ -16,11 +18,12 @@ export interface Selection {
 }
 
 /**
- * Chooses the backup to read, by the rule that the agent has.
+ * Chooses the backup to read, by the rule that the agent has, and says which later ones were passed over for the latest: the
+ * agent is asked for its time, and does not know that it was not.
  * @throws Problem when none matches, the one that matches was never finished, or several were before such a deploy
  */
 export function selectBackup(
-  backup: BackupOutputs,
+  { backup, screen }: Pick<Session, "backup"> & { readonly screen: Pick<Screen, "warn"> },
   entries: readonly Entry[],
   selection: Selection,
 ): Entry {
@@ -32,5 +35,9 @@ export function selectBackup(
     return chooseBeforeDeploy(entries, beforeDeploy, backup.database, location);
   }
   const { key } = chooseBackup(entries, stamp, backup.database, location, PREFIX, notAfter);
-  return entries.find((entry) => entry.key === key) as Entry;
+  const chosen = entries.find((entry) => entry.key === key) as Entry;
+  if (stamp === "latest") {
+    for (const sentence of passedOver(entries, chosen)) screen.warn(sentence);
+  }
+  return chosen;
 }

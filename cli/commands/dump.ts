@@ -49,7 +49,7 @@ export async function dump(opened: Session, wanted: string, options: DumpOptions
   const { backup, container, screen } = session;
   const identity = await readIdentity(options.identity);
   const stamp =
-    wanted === "" ? null : selectBackup(backup, await listByAgent(session), { wanted }).stamp;
+    wanted === "" ? null : selectBackup(session, await listByAgent(session), { wanted }).stamp;
   const args = [
     ...["dump", ...(stamp === null ? [] : [stamp])],
     ...databaseArguments(backup),

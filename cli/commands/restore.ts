@@ -101,7 +101,7 @@ export async function restore(
   const { entries, unchecked } = options.dryRun
     ? await listForDryRun(session, stack)
     : { entries: await listByAgent(session) };
-  const entry = selectBackup(backup, entries, { wanted, notAfter, beforeDeploy });
+  const entry = selectBackup(session, entries, { wanted, notAfter, beforeDeploy });
   const plan = describePlan(database, container.host, entry, into);
   if (!ask) for (const line of plan) screen.line(line);
   if (unchecked !== undefined) return reportUnchecked(session, entry, unchecked);

@@ -30,7 +30,7 @@ export async function verify(
   const session = chooseBucket(await forOneDatabase(opened), options);
   const { backup, container, screen } = session;
   const identity = await readIdentity(options.identity);
-  const { stamp } = selectBackup(backup, await listByAgent(session), { wanted });
+  const { stamp } = selectBackup(session, await listByAgent(session), { wanted });
   const args = [
     "verify",
     stamp,

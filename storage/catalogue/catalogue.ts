@@ -1,3 +1,4 @@
+import { Problem } from "../../common/problem.ts";
 import { explain } from "../s3/errors.ts";
 import type { ListedObject, ObjectStore } from "../s3/objectStore.ts";
 import { type CatalogueEntry, type DeployMark, latestFirst } from "./catalogueEntry.ts";
@@ -8,6 +9,7 @@ import { type OnUnread, resolveManifestConflicts } from "./readManifest.ts";
  * Lists the dumps of one database, latest first, in all folders. The name counts exactly: `app` never finds
  * `app_queue`. What has no dump is left out. Of a dump with two manifests both are read, to find out whether it is suspect.
  * @param onUnread for one of which one of two manifests cannot be read for now @default that is a failure
+ * @throws TooManyObjects when more lies there than is looked at
  * @throws Problem when the bucket cannot be listed, or one of two manifests cannot be read
  */
 export async function listBackups(
@@ -18,9 +20,15 @@ export async function listBackups(
   const { prefix } = store.address;
   const stems = new Set(FOLDERS.map((folder) => stem(prefix, database, folder)));
   stems.add(legacyStem(prefix, database));
-  const pages = await Promise.all([...stems].map((s) => collect(objectsUnder(store, s, database))));
   // A key may lie under two stems; a map keeps it once.
-  const objects = new Map(pages.flat().map((object) => [object.key, object]));
+  const objects = new Map<string, ListedObject>();
+  const collect = async (stem: string) => {
+    for await (const object of objectsUnder(store, stem, database)) {
+      if (objects.size >= MOST_OBJECTS) throw new TooManyObjects(store, database);
+      objects.set(object.key, object);
+    }
+  };
+  await Promise.all([...stems].map(collect));
   const parts = new Map<string, ListedObject>();
   const deploys = new Map<string, DeployMark[]>();
   const dumps: { object: ListedObject; parsed: Dump }[] = [];
@@ -31,20 +39,40 @@ export async function listBackups(
     else if (parsed.kind === "deploy") {
       const name = partName(parsed.kind, parsed.folder, parsed.stamp);
       const { revision } = parsed;
-      deploys.set(name, [...(deploys.get(name) ?? []), { revision, key: object.key }]);
+      const marks = deploys.get(name) ?? [];
+      marks.push({ revision, key: object.key });
+      deploys.set(name, marks);
     } else parts.set(partName(parsed.kind, parsed.folder, parsed.stamp), object);
   }
   const entries = dumps.map(({ object, parsed }) => entryOf(object, parsed, parts, deploys));
   return (await resolveManifestConflicts(store, entries, onUnread)).sort(latestFirst);
 }
 
-/** Names of the databases that have a dump under the prefix, sorted. */
+/**
+ * Objects that are looked at for one database: a backup every two minutes for a month has fewer. Whoever may merely write can add
+ * any number, and what is listed has to stay in the container's memory.
+ */
+const MOST_OBJECTS = 100_000;
+/** Databases of one folder, for the same reason. */
+const MOST_DATABASES = 10_000;
+
+/** There is more than is looked at. */
+export class TooManyObjects extends Problem {
+  constructor({ address: { bucket, prefix } }: ObjectStore, database: string) {
+    super(
+      `more than ${MOST_OBJECTS} objects in s3://${bucket}/${prefix} are named like backups of ${database}, and so many are not looked at: somebody has put them there, or nothing expires. Take them away with the bucket's own tools, or give the backups another folder.`,
+    );
+  }
+}
+
+/** Names of the databases that have a dump under the prefix, sorted; the first 10,000 that are found. */
 export async function listDatabases(store: ObjectStore): Promise<string[]> {
   const { prefix } = store.address;
   const names = new Set<string>();
   for await (const { key } of objectsUnder(store, `${prefix}/`, "every database")) {
     const parsed = parseKey(prefix, key);
     if (parsed?.kind === "ours" || parsed?.kind === "legacy") names.add(parsed.database);
+    if (names.size >= MOST_DATABASES) break;
   }
   return [...names].sort();
 }
@@ -92,12 +120,6 @@ function entryOf(
 function overwrittenNotice(dump: ListedObject, manifest: ListedObject): string {
   const [at, before] = [dump, manifest].map(({ storedAt }) => `${storedAt.slice(0, 19)}Z`);
   return `${dump.key} was stored at ${at}, later than its manifest (${before}), which is written last: it was overwritten, or copied from elsewhere. verify tells whether it is whole; where the bucket keeps versions, restore finds the one that was written first.`;
-}
-
-async function collect<T>(source: AsyncIterable<T>): Promise<T[]> {
-  const all: T[] = [];
-  for await (const one of source) all.push(one);
-  return all;
 }
 
 async function* objectsUnder(

@@ -58,6 +58,8 @@ export async function findOriginal(
   );
 }
 
+const MOST_VERSIONS = 1_000;
+
 /** Those that were stored first come first, since whoever overwrites comes later. @returns undefined when the key may not list them */
 export async function versionsOf(
   store: ObjectStore,
@@ -65,7 +67,11 @@ export async function versionsOf(
 ): Promise<ObjectVersion[] | undefined> {
   const all: ObjectVersion[] = [];
   try {
-    for await (const version of store.versions(key)) all.push(version);
+    for await (const version of store.versions(key)) {
+      all.push(version);
+      // Whoever overwrites can do it any number of times; those that were stored first come last.
+      if (all.length > MOST_VERSIONS) all.shift();
+    }
   } catch (error) {
     // Services that know no versions refuse as well, or answer NotImplemented.
     const status = (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode;

@@ -60,6 +60,15 @@ export class MemoryStore implements ObjectStore {
     return [...this.#uploads].map(({ key }) => key);
   }
 
+  /** From now on a list has no end: whoever may write can put any number of objects there. @param keyOf the n-th of them */
+  crowd(keyOf: (n: number) => string): this {
+    const storedAt = new Date().toISOString();
+    this.list = async function* () {
+      for (let n = 0; ; n += 1) yield { key: keyOf(n), bytes: n, storedAt };
+    };
+    return this;
+  }
+
   /** Stores an object whether or not the key exists, as a program of others does. */
   set(
     key: string,

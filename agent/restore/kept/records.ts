@@ -86,8 +86,12 @@ export async function readRecords(
   most: number = MOST_READ,
 ): Promise<RestoreRecord[]> {
   const keys: string[] = [];
-  for await (const { key } of store.list(recordStem(store.address.prefix))) keys.push(key);
-  const latest = keys.toSorted().reverse().slice(0, most);
+  // They are listed in the order of their times: only the last ones stay in memory, however many there are.
+  for await (const { key } of store.list(recordStem(store.address.prefix))) {
+    keys.push(key);
+    if (keys.length > most) keys.shift();
+  }
+  const latest = keys.toSorted().reverse();
   const records = await Promise.all(latest.map((key) => readRecord(store, key)));
   return records.filter((record) => record !== undefined);
 }

@@ -159,6 +159,19 @@ describe("where a backup goes", () => {
     });
   }
 
+  it("where nobody can look at all that lies there, with a notice, tiers or not", async () => {
+    const stamp = (n: number) => stampOf(new Date(1.6e12 + n * 1000));
+    const first = new MemoryStore({ prefix: "first" }).crowd((n) =>
+      dumpKey("first", "app", stamp(n), plain),
+    );
+    const one = world({ first, copyTiers: true });
+    assert.deepEqual(await chosen(one), ["first and copy", null]);
+    assert.match(
+      one.messages.join(),
+      /^not compared with the last backup: more than 100000 objects/,
+    );
+  });
+
   it("nowhere when neither can be read: both are named", async () => {
     const dead = world({
       first: bucketWith("first").fail("list", serviceError("InternalError", 500)),

@@ -2,6 +2,31 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { dumpFailure } from "../../../agent/backup/pgDump.ts";
 import { brokenConnection, isGone, withAdvice } from "../../../agent/postgres/brokenConnection.ts";
+import { explainConnect } from "../../../agent/postgres/connectErrors.ts";
+import { tlsSettings } from "../../../agent/postgres/tls.ts";
+import { messageOf } from "../../../common/problem.ts";
+
+it("a pg_hba.conf that allows one database only is named as what a restore cannot work with", () => {
+  const settings = {
+    host: "db",
+    port: 5432,
+    user: "app",
+    password: "p",
+    database: "shop",
+    dumpOptions: "",
+  };
+  const refusal = Object.assign(
+    new Error('no pg_hba.conf entry for host "::1", user "app", database "x", no encryption'),
+    { code: "28000" },
+  );
+  const sentence = (database: string) =>
+    messageOf(explainConnect(refusal, settings, { database, tls: tlsSettings(settings) }));
+  assert.match(
+    sentence("shop_restore_20261129T101010"),
+    /refused user "app" to database "shop_restore_.*whose name ends with the time: .*allow this user all databases/,
+  );
+  for (const other of ["shop", "postgres"]) assert.match(sentence(other), /without encryption/);
+});
 
 describe("what a server's last words mean", () => {
   const said = (stderr: string) => dumpFailure({ code: 1, stderr });

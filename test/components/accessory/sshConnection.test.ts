@@ -286,6 +286,13 @@ test("each bastion has the private key that the program gives for it, else that 
   assert.equal(target?.proxy?.proxy?.keyIsGiven, true);
   assert.equal(target?.proxy?.proxy?.proxy?.privateKey, undefined);
   assert.equal(target && toCommandConnection(target).proxy !== undefined, true);
+  const both = aliased(["two"], "", { hostKeys: KEYS, proxyKeys: { "192.0.2.4": BARE } }).access;
+  const { proxy } = await resolvedValue(toSshTarget(both, both.hosts[0] as SshHop));
+  assert.deepEqual(
+    [proxy?.privateKey, proxy?.keyIsGiven],
+    [BARE, true],
+    "the program's own counts",
+  );
   const [alias] = Object.keys(target?.proxy ?? {}).filter((name) => /alias|ownKey/.test(name));
   assert.equal(alias, undefined, "the state holds what is needed to get there, and nothing else");
 });

@@ -336,6 +336,20 @@ describe("catalogue", () => {
   });
 });
 
+describe("a bucket without an end", () => {
+  const nth = (n: number) => stampOf(new Date(1.6e12 + n * 1000));
+
+  it("is not read into memory: a sentence that names the folder, and the first databases", async () => {
+    const store = new MemoryStore().crowd((n) => dumpKey("backup", "app", nth(n), plain));
+    await assert.rejects(
+      listBackups(store, "app"),
+      problem(/^more than 100000 objects in s3:\/\/memory\/backup are named like backups of app/),
+    );
+    const others = new MemoryStore().crowd((n) => dumpKey("backup", `app${n}`, nth(n), plain));
+    assert.equal((await listDatabases(others)).length, 10_000);
+  });
+});
+
 function put(store: MemoryStore, keys: readonly string[]): void {
   for (const key of keys) store.set(key);
 }
