@@ -63,7 +63,7 @@ if [ "\${KAMAL_COMMAND:-}" = rollback ]; then
   exit 0
 fi
 if [ "\${SKIP_BACKUP:-}" = 1 ]; then
-  say "SKIPPED, since SKIP_BACKUP=1 is set. What the deploy of $revision does to the database cannot be undone from a backup of now."
+  say "SKIPPED, since SKIP_BACKUP=1 is set. What the deploy of $revision does to the database can be undone from an older backup only."
   exit 0
 fi
 case "$revision" in

@@ -18,7 +18,7 @@ export interface Deploy {
   readonly maxAgeMs: number;
 }
 
-/** Minutes of a week: an older backup is none of before a deploy. */
+/** Minutes of a week: an older backup says nothing of the database as a deploy finds it. */
 const LONGEST_MINUTES = 10_080;
 
 /**

@@ -53,7 +53,6 @@ export function adoptedSettings(old: OldBackup): AdoptedSettings {
   const address = env["S3_ENDPOINT"];
   const prefixes = prefixesOf(bucket, prefix, address);
   const server = serverSettings(old, env);
-  const secret = (variable: string) => env[variable];
   const days = env["BACKUP_KEEP_DAYS"];
   // The password of the accessory's own user stands with the accessory.
   const isOwnUser = old.database !== undefined && server["databaseUser"] === undefined;
@@ -75,7 +74,7 @@ export function adoptedSettings(old: OldBackup): AdoptedSettings {
       }),
       ...server,
     },
-    secret: defined(Object.fromEntries(named.map(([variable, key]) => [key, secret(variable)]))),
+    secret: defined(Object.fromEntries(named.map(([variable, key]) => [key, env[variable]]))),
     missing: Object.fromEntries(
       named.flatMap(([variable, key]) => {
         const from = old.unknown[variable];

@@ -69,7 +69,7 @@ const accessorySchema = z.object({
   inputs: z.object({
     container: text,
     target: z.preprocess(shown, z.intersection(z.object({ host: text }), sshKeysSchema)),
-    /** Names of the container's secrets. Absent in states of before 0.2. */
+    /** Names of the container's secrets. Absent in states written before 0.2. */
     secretNames: z.preprocess(shown, z.array(z.string()).nullish()),
   }),
 });

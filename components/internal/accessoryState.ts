@@ -33,7 +33,7 @@ export interface Observed {
   readonly digest: string;
   /** SHA-256 of the env file; it holds a random 40-character key, so the hash tells nothing about the rest. */
   readonly envDigest: string;
-  /** What the container was started with. Absent in states of before 0.2, whose declaration did not have it. */
+  /** What the container was started with. Absent in states written before 0.2, whose declaration did not have it. */
   readonly settings?: RunSettings;
 }
 

@@ -73,7 +73,7 @@ const KILLED = 137;
 /** Docker could not start the run, in a container on its way out: there is nobody to ask either. */
 export const NOT_STARTED = 126;
 /** Nobody can say what such a run has left: it had no end, was killed, or never began. */
-const UNASKED: readonly (number | null)[] = [null, KILLED, NOT_STARTED];
+const CANNOT_ANSWER: readonly (number | null)[] = [null, KILLED, NOT_STARTED];
 
 export function judgeBackup(round: Round, seen: SeenOfBackup): Wrong[] {
   const { ended, stored } = seen;
@@ -225,7 +225,7 @@ function judgeLeft(round: Round, { ended, stderr, after, afterNext }: SeenOfAny)
     }
     const said = `${ended.sentence} ${stderr}`;
     for (const name of [...after.orphans, ...after.databases]) {
-      if (said.includes(name) || UNASKED.includes(ended.code)) continue;
+      if (said.includes(name) || CANNOT_ANSWER.includes(ended.code)) continue;
       wrong.push({ kind: "left", what: `not named by a run that was not killed: ${name}` });
     }
   }
