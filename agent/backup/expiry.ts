@@ -55,9 +55,9 @@ const WORDS = {
 const RECORDS = "records of restores";
 
 /**
- * Deletes the expired backups of the context's database, and the expired records of restores, in each bucket that has got the new one, and only there: a newer
- * good one is known to be in it. Copies in folders by calendar are left to the folders' own rules, which keep the monthly
- * ones longer. Each bucket fails alone.
+ * Deletes the expired backups of the context's database, and the expired records of restores, in each bucket that has got the
+ * new backup, and only there: a newer good one is known to be in it. Copies in folders by calendar are left to the folders' own
+ * rules, which keep the monthly ones longer. Each bucket fails alone.
  * @param stateFolder where the health check looks; absent: outside a container
  * @throws Problem when a bucket fails for another reason than its key; the new backup is complete all the same. When the
  * run has failed already, that is only a warning

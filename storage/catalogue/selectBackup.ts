@@ -42,19 +42,7 @@ export function chooseBackup(
     );
   }
   const stamp = wanted.replace(/Z$/, "");
-  const ofDay = complete.filter((entry) => DAY.test(stamp) && entry.stamp.startsWith(`${stamp}T`));
-  const times = [...new Set(ofDay.map((entry) => entry.stamp))];
-  if (ofDay[0] !== undefined && times.length === 1) return ofDay[0];
-  if (times.length > 1) {
-    throw new Problem(
-      `on ${stamp} there are ${times.length} backups of ${database}, so give the time too: ${listed(times)}.`,
-    );
-  }
-  if (DAY.test(stamp)) {
-    throw new Problem(
-      `no backup of ${database} from ${stamp} in ${location}. ${nearestTo(complete, `${stamp}T12:00:00`)}`,
-    );
-  }
+  if (DAY.test(stamp)) return chooseOfDay(complete, stamp, database, location);
   if (!isStamp(stamp)) {
     throw new Problem(
       `"${wanted}" is no time of a backup. Give latest, or a UTC time such as 2026-11-24T03:15:02 from the list.`,
@@ -70,6 +58,26 @@ export function chooseBackup(
 }
 
 const DAY = /^\d{4}-\d\d-\d\d$/;
+
+/** @throws Problem when the day has no backup, or several: it names them, or the nearest */
+function chooseOfDay(
+  complete: readonly CatalogueEntry[],
+  day: string,
+  database: string,
+  location: string,
+): CatalogueEntry {
+  const [first, ...others] = complete.filter(({ stamp }) => stamp.startsWith(`${day}T`));
+  if (first === undefined) {
+    throw new Problem(
+      `no backup of ${database} from ${day} in ${location}. ${nearestTo(complete, `${day}T12:00:00`)}`,
+    );
+  }
+  const times = [...new Set([first, ...others].map(({ stamp }) => stamp))];
+  if (times.length === 1) return first;
+  throw new Problem(
+    `on ${day} there are ${times.length} backups of ${database}, so give the time too: ${listed(times)}.`,
+  );
+}
 
 /** Of hourly ones a sentence holds not all. */
 const MOST_TIMES = 12;
