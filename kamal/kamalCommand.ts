@@ -1,5 +1,19 @@
+import { basename, dirname, extname } from "node:path";
+
 /** Where Kamal looks when no `-c` is given (2.11, lib/kamal/cli/base.rb). */
 const KAMAL_CONFIG = "config/deploy.yml";
+
+/** The folder in which Kamal is run, to which its relative paths belong. */
+export function rootOf(config: string): string {
+  const folder = dirname(config);
+  return basename(folder) === "config" ? dirname(folder) : folder;
+}
+
+/** `config/deploy.yml` with destination `staging` is `config/deploy.staging.yml` (Kamal 2.11, lib/kamal/configuration.rb). */
+export function destinationFile(config: string, destination: string): string {
+  const extension = extname(config);
+  return `${config.slice(0, config.length - extension.length)}.${destination}.yml`;
+}
 
 /** What Kamal is run for. */
 export interface KamalPlace {

@@ -1,9 +1,10 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { basename, dirname, extname, join, relative, resolve } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { messageOf, Problem } from "../../common/problem.ts";
 import { removeAccessory } from "../../kamal/accessoriesSection.ts";
 import type { KamalAccessoryConfig } from "../../kamal/configuration/accessoryConfig.ts";
 import { type KamalConfig, readKamalConfig } from "../../kamal/configuration/config.ts";
+import { destinationFile, rootOf } from "../../kamal/kamalCommand.ts";
 import { placeOfAccessory } from "../../kamal/markedBlock.ts";
 import { readSecrets, secretFilePaths } from "../../kamal/secretsFile.ts";
 import { parseAddress } from "../../storage/address/address.ts";
@@ -36,8 +37,8 @@ export async function adopt(
   stack: StackChoice,
   options: AdoptOptions,
 ): Promise<void> {
-  const config = readConfiguration(options);
   const files = filesOf(options);
+  const config = readConfiguration(files, options);
   const accessory = chooseOld(config, files, options.accessory);
   const old = describeOld(config, accessory, options);
   const adopted = adoptedSettings(old);
@@ -121,9 +122,8 @@ interface KamalFile {
 
 /** The base, and the file of the destination. */
 function filesOf({ config, destination }: AdoptOptions): KamalFile[] {
-  const extension = extname(config);
-  const stem = config.slice(0, config.length - extension.length);
-  const paths = [config, ...(destination === undefined ? [] : [`${stem}.${destination}.yml`])];
+  const more = destination === undefined ? [] : [destinationFile(config, destination)];
+  const paths = [config, ...more];
   return paths.map((path) => ({ path, text: readText(path) }));
 }
 
@@ -137,8 +137,8 @@ function readText(path: string): string {
   }
 }
 
-function readConfiguration(options: AdoptOptions): KamalConfig {
-  const [base, other] = filesOf(options) as [KamalFile, ...KamalFile[]];
+function readConfiguration(files: readonly KamalFile[], options: AdoptOptions): KamalConfig {
+  const [base, other] = files as [KamalFile, ...KamalFile[]];
   return readKamalConfig({
     base,
     ...(other && { destination: { ...other, name: options.destination as string } }),
@@ -214,8 +214,7 @@ function readKamalSecrets(
   config: string,
   destination: string | undefined,
 ): Map<string, string> {
-  const folder = dirname(config);
-  const root = basename(folder) === "config" ? dirname(folder) : folder;
+  const root = rootOf(config);
   const found = secretFilePaths(destination, secretsPath)
     .map((path) => join(root, path))
     .filter((path) => existsSync(path))

@@ -1,12 +1,12 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type DeployGate, hookLanguage, renderDeployGate } from "../../kamal/deployHook.ts";
+import { rootOf } from "../../kamal/kamalCommand.ts";
 import {
   type AccessoryNames,
   type KamalArgs,
   type KamalProject,
   kamalPlace,
-  rootOf,
 } from "./kamalProject.ts";
 
 export interface BeforeDeployArgs {

@@ -1,9 +1,9 @@
 import { Problem } from "../../common/problem.ts";
-import { type KamalPlace, kamalCommand, placeOptions } from "../../kamal/kamalCommand.ts";
+import { type KamalPlace, kamalCommand, placeOptions, rootOf } from "../../kamal/kamalCommand.ts";
 import type { KamalBoot } from "../internal/accessoryState.ts";
 import type { SettingName } from "../pulumi/settingNames.ts";
 import type { Needs } from "./hostLook.ts";
-import { type AccessoryNames, type KamalArgs, kamalPlace, rootOf } from "./kamalProject.ts";
+import { type AccessoryNames, type KamalArgs, kamalPlace } from "./kamalProject.ts";
 
 /**
  * Who boots the container. `"ssh"`: `pulumi up`, over SSH, with the line that Kamal would run; it tries the new container before the

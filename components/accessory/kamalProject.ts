@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
-import { basename, dirname, extname, join, relative } from "node:path";
+import { join, relative } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { Problem } from "../../common/problem.ts";
 import type { Accessory } from "../../kamal/accessory.ts";
@@ -9,7 +9,7 @@ import {
   readKamalConfig,
   type SecretRef,
 } from "../../kamal/configuration/config.ts";
-import type { KamalPlace } from "../../kamal/kamalCommand.ts";
+import { destinationFile, type KamalPlace, rootOf } from "../../kamal/kamalCommand.ts";
 import { type FoundSecret, readSecrets, secretFilePaths } from "../../kamal/secretsFile.ts";
 import { asArgument, type SettingName } from "../pulumi/settingNames.ts";
 
@@ -118,15 +118,15 @@ export function readKamalProject(
     path: args.config,
     text: readSetting(name("kamal.config"), args.config, deployFileRemedy()),
   };
-  const destinationFile = args.destination && destinationPath(args.config, args.destination);
+  const ofDestination = args.destination && destinationFile(args.config, args.destination);
   const config = readKamalConfig({
     base,
     ...(args.destination !== undefined &&
-      destinationFile !== undefined && {
+      ofDestination !== undefined && {
         destination: {
           name: args.destination,
-          path: destinationFile,
-          text: readSetting(name("kamal.destination"), destinationFile, DESTINATION),
+          path: ofDestination,
+          text: readSetting(name("kamal.destination"), ofDestination, DESTINATION),
         },
       }),
     env: process.env,
@@ -141,7 +141,7 @@ export function readKamalProject(
   const paths = secretPaths(config, root, args);
   return {
     config,
-    deployFile: destinationFile || args.config,
+    deployFile: ofDestination || args.config,
     secretsFile: args.secretsFile ?? (paths.at(-1) as string),
     secret: (secret, instead) =>
       readSecret(paths, secret, {
@@ -150,12 +150,6 @@ export function readKamalProject(
         ...(args.runSecretCommands && { run: commandRunner(root, args.destination) }),
       }),
   };
-}
-
-/** The folder in which Kamal is run, to which its relative paths belong. */
-export function rootOf(config: string): string {
-  const folder = dirname(config);
-  return basename(folder) === "config" ? dirname(folder) : folder;
 }
 
 /** How Kamal, run in that folder, finds the configuration. */
@@ -204,12 +198,6 @@ export function registryLogin(
       given.password ?? project.secret((password as SecretRef).secret, name("registry.password")),
     ),
   };
-}
-
-/** `config/deploy.yml` with destination `staging` is `config/deploy.staging.yml` (Kamal 2.11, lib/kamal/configuration.rb). */
-function destinationPath(config: string, destination: string): string {
-  const extension = extname(config);
-  return `${config.slice(0, config.length - extension.length)}.${destination}.yml`;
 }
 
 const deployFileRemedy = () =>

@@ -9,11 +9,12 @@ import { hasPassphrase, isPrivateKey, portablePrivateKey } from "../../common/ss
 import { type Jump, readProxyJump } from "../../common/ssh/proxyJump.ts";
 import { type ConfigFiles, type HostSettings, hostSettings } from "../../common/ssh/userConfig.ts";
 import type { KamalConfig } from "../../kamal/configuration/config.ts";
+import { rootOf } from "../../kamal/kamalCommand.ts";
 import type { BastionTarget, SshTarget } from "../internal/hostScript.ts";
 import type { ResourceLog } from "../pulumi/resourceMessages.ts";
 import { asArgument, type SettingName } from "../pulumi/settingNames.ts";
 import { hostKeyOf } from "./hostKeys.ts";
-import { type KamalProject, rootOf } from "./kamalProject.ts";
+import type { KamalProject } from "./kamalProject.ts";
 
 export interface SshArgs {
   /** Who logs in. @default `ssh.user` of deploy.yml, else what OpenSSH's settings say of the host, else root */
@@ -180,12 +181,7 @@ export function hopOf({ host, port, user, hostKey, proxy }: SshHop): SshHop {
 function configFiles({ path, ssh }: KamalConfig): ConfigFiles {
   const { config } = ssh;
   if (typeof config === "string") return config;
-  return config.map((file) =>
-    resolve(
-      rootOf(path),
-      file.replace(/^~(?=\/)/, () => homedir()),
-    ),
-  );
+  return config.map((file) => resolve(rootOf(path), expandHome(file)));
 }
 
 /** What is needed to follow OpenSSH's settings from one bastion to the next. */
