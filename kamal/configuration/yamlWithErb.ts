@@ -169,7 +169,7 @@ function readAsRuby(document: Document): void {
       const { value, source, tag, type } = scalar;
       if (type !== Scalar.PLAIN || tag !== undefined) return;
       const read = rubyScalar(typeof value === "string" ? value : (source ?? ""));
-      scalar.value = read === undefined ? new Date(Number.NaN) : read;
+      scalar.value = read === undefined ? new Date(0) : read;
     },
   });
 }
