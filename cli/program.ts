@@ -108,7 +108,8 @@ function keepGoingWithoutReader({ out, err }: Terminal): { readonly error?: Prob
   return unwritten;
 }
 
-function describeProgram(
+/** Every command with its options and its help. Tests take it to read what the pages show. */
+export function describeProgram(
   open: (common: CommonOptions) => Promise<Session>,
   terminal: Terminal,
   exit: (code: number) => void,

@@ -117,13 +117,16 @@ test("words that people type are answered with the command that does it", async 
   }
 });
 
-test("the exit codes stand in the help and in README", async (t) => {
+test("the exit codes stand in the help and in docs/commands.md", async (t) => {
   const outside = await Outside.open(t);
   const { stdout } = await outside.run(["--help"]);
-  const readme = await readFile("README.md", "utf8");
+  const page = await readFile("docs/commands.md", "utf8");
   for (const [code, meaning] of EXIT_TABLE) {
     assert.match(stdout, new RegExp(`^ +${code}  ${meaning}$`, "m"));
-    assert.ok(readme.includes(`| ${String(code).padEnd(4)} | ${meaning}`), `README: ${code}`);
+    assert.ok(
+      page.includes(`| ${String(code).padEnd(4)} | ${meaning}`),
+      `docs/commands.md: ${code}`,
+    );
   }
   assert.deepEqual(
     EXIT_TABLE.map(([code]) => code),
