@@ -78,6 +78,7 @@ case "$1 $2" in
   "stack export") answer=state; cat "$here/state.out";;
   "config set") answer=state; { cat; echo; } >> "$here/config.in";;
   refresh*) answer=refresh; cat "$here/refresh.out" > "$log";;
+  up*) answer=up;;
 esac
 cat "$here/$answer.err" >&2
 exit "$(cat "$here/$answer.code")"
@@ -113,6 +114,7 @@ export class Outside {
     await outside.answer("activity", { out: [{ event: "activity", runs: [], ...left }] });
     await outside.answer("inspect", { out: inspected() });
     await outside.answer("health", { err: "executable file not found\n", code: 127 });
+    await outside.answer("up", {});
     await outside.answer("state", { out: '{"version":3,"deployment":{}}' });
     return outside;
   }
@@ -136,6 +138,7 @@ export class Outside {
       | "health"
       | "outputs"
       | "state"
+      | "up"
       | "refresh",
     { out = "", err = "", code = 0 }: Answer,
   ): Promise<void> {
