@@ -15,6 +15,8 @@ import { restore } from "./commands/restore.ts";
 import { status } from "./commands/status.ts";
 import { undo } from "./commands/undo.ts";
 import { verify } from "./commands/verify.ts";
+import { BUCKET_PLACES } from "./init/bucketPlaces.ts";
+import { init } from "./init/init.ts";
 import { type CommonOptions, openSession, type Session } from "./session/session.ts";
 import { EXIT, EXIT_TABLE } from "./terminal/exitCodes.ts";
 import { Screen, type Terminal } from "./terminal/screen.ts";
@@ -155,6 +157,60 @@ export function describeProgram(
     .addHelpText(
       "after",
       examples("backup", "--stack production backup", "backup --accept", "backup --json"),
+    );
+
+  program
+    .command("init")
+    .description(
+      "write a Pulumi project for the backups of the application in this folder; asks five questions",
+    )
+    .option("--config <path>", "the application's deploy.yml", "config/deploy.yml")
+    .option(
+      "-d, --destination <name>",
+      "Kamal's destination; several times (default: each that has a file)",
+      several,
+    )
+    .option("--into <folder>", "folder of the project", "backup")
+    .option(
+      "--provider <name>",
+      `where the bucket is: ${BUCKET_PLACES.map(({ id }) => id).join(", ")} (default: aws)`,
+    )
+    .option(
+      "--bucket <name>",
+      "a bucket that exists, by its name or address; its keys are S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY in the environment",
+    )
+    .option("--endpoint <url>", "address of the service, where the provider does not say it")
+    .option("--region <name>", "region of the bucket")
+    .option("--allow-insecure", "the endpoint may be plain http")
+    .option("--make-bucket", "have the bucket made by pulumi up, with these keys")
+    .option("--schedule <text>", "time of day in UTC, or a schedule (default: 03:15)")
+    .option("--days <number>", "how long a backup is kept (default: 30)")
+    .option("--database <names>", "names with commas between them, or all (default: as found)")
+    .option("--recipient <key>", "encrypt for a public key of your own (age1...)")
+    .option("--key-file <path>", "where the recovery key is kept (default: in your home folder)")
+    .option("--no-encryption", "store backups unencrypted")
+    .option(
+      "--database-major <number>",
+      "major version of PostgreSQL, where its image does not say it",
+    )
+    .option("--package <file>", "the package that the project depends on (default: this one)")
+    .option("--yes", "take the defaults, and ask nothing")
+    .option("--dry-run", "show what would be written, with the defaults, and write nothing")
+    .action(async (options, command: Command) => {
+      const { json, host } = common(command);
+      const given = { ...options, ...(host !== undefined && { host }) };
+      exit(await init(new Screen(json ?? false, terminal), given, version));
+    })
+    .addHelpText(
+      "after",
+      examples(
+        "init",
+        "init --yes --provider aws --region eu-west-3",
+        "init --provider hetzner --bucket shop-backups --region fsn1",
+        "init --yes --provider other --bucket backups --endpoint https://minio.example.com",
+        "init --yes --host 192.0.2.10 --database-major 17",
+        "init --dry-run --json",
+      ),
     );
 
   program

@@ -40,21 +40,66 @@ export async function stackState(choice: StackChoice): Promise<unknown> {
 /**
  * Sets values of the stack's configuration. They go in by standard input, where no list of processes shows them.
  * @param plain, secret values by key, `existingBucket.name` for a part of one
+ * @param options.namespace of the keys, the project's name @default that of the program in `stacks/`
  * @throws Problem when Pulumi does not take one
  */
 export async function setConfiguration(
   choice: StackChoice,
   plain: Readonly<Record<string, string>>,
   secret: Readonly<Record<string, string>>,
+  { namespace = "kamal-postgres-backup", env = {} }: SettingOptions = {},
 ): Promise<void> {
   const needed = { ...choice, needsEngine: true } as const;
   const set = async (key: string, value: string, kind: "--plaintext" | "--secret") => {
-    const words = ["config", "set", "--path", `kamal-postgres-backup:${key}`, kind];
-    const { code, stderr } = await run(needed, words, {}, value);
+    const words = ["config", "set", "--path", `${namespace}:${key}`, kind];
+    const { code, stderr } = await run(needed, words, env, value);
     if (code !== 0) throw pulumiProblem(needed, `config set ${key}`, stderr);
   };
   for (const [key, value] of Object.entries(plain)) await set(key, value, "--plaintext");
   for (const [key, value] of Object.entries(secret)) await set(key, value, "--secret");
+}
+
+interface SettingOptions {
+  readonly namespace?: string;
+  /** Added to the environment of Pulumi. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Where Pulumi keeps the states of stacks: `https://api.pulumi.com`, `file://~`.
+ * @returns undefined where it is logged in nowhere
+ */
+export async function stateBackend(cwd: string): Promise<string | undefined> {
+  const choice = { cwd, needsEngine: true } as const;
+  const { code, stdout } = await run(choice, ["whoami", "--verbose", "--json"]);
+  if (code !== 0) return undefined;
+  const { url } = parsed(choice, "whoami", stdout) as { url?: unknown };
+  return typeof url === "string" ? url : undefined;
+}
+
+/**
+ * Makes a stack and selects it. Its settings may be there before it.
+ * @throws Problem when Pulumi does not make it
+ */
+export async function createStack(
+  cwd: string,
+  name: string,
+  env: Readonly<Record<string, string>>,
+): Promise<void> {
+  const choice = { cwd, needsEngine: true } as const;
+  const { code, stderr } = await run(choice, ["stack", "init", name], env);
+  if (code !== 0) throw pulumiProblem({ ...choice, stack: name }, "stack init", stderr);
+}
+
+/** Selects the stack that commands are about which name none. */
+export async function selectStack(
+  cwd: string,
+  name: string,
+  env: Readonly<Record<string, string>>,
+): Promise<void> {
+  const choice = { cwd, needsEngine: true } as const;
+  const { code, stderr } = await run(choice, ["stack", "select", name], env);
+  if (code !== 0) throw pulumiProblem({ ...choice, stack: name }, "stack select", stderr);
 }
 
 /**

@@ -149,9 +149,11 @@ const entrySchema = z.object({
   tier: z.enum(["daily", "weekly", "monthly"]).nullable().default(null),
   globalsKey: z.string().nullable().default(null),
   verifiedKey: z.string().nullable().default(null),
-  /** The deploys before which it was taken, with the key of each mark. */
+  /** A mark that it was read back is there, but is not signed with a key that the agent knows. */
+  unsignedVerification: z.boolean().optional(),
+  /** The deploys before which it was taken, with the key of each mark, and whether that one is not signed so. */
   deploys: z
-    .array(z.object({ revision: z.string(), key: z.string() }))
+    .array(z.object({ revision: z.string(), key: z.string(), unsigned: z.boolean().optional() }))
     .readonly()
     .optional(),
   /** What is odd about its parts, as a sentence. */

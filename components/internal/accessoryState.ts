@@ -18,6 +18,7 @@ import {
   differingSettings,
   foundSettings,
   type Inspected,
+  isOfThisPackage,
   type RunSettings,
 } from "../../kamal/runningContainer.ts";
 import { watched } from "../pulumi/watchedResource.ts";
@@ -167,6 +168,7 @@ async function refuseOther({
   plainContainer,
   container,
   replaces,
+  image: declared,
 }: AccessoryStateInputs): Promise<void> {
   if (plainContainer === undefined || plainContainer === replaces) return;
   const format = `{{.State.Status}}\\t{{.State.StartedAt}}\\t{{.Config.Image}}\\t{{index .Config.Labels "${DIGEST_LABEL}"}}`;
@@ -174,8 +176,8 @@ async function refuseOther({
     target,
     `docker container inspect -f '${format}' '${plainContainer}' || true`,
   );
-  const [status = "", startedAt, image, digest] = stdout.split("\t");
-  if (status !== "running" || digest !== "") return;
+  const [status = "", startedAt, image = "", digest = ""] = stdout.trim().split("\t");
+  if (status !== "running" || isOfThisPackage({ digest, image }, declared)) return;
   throw problemWithoutStack(
     `a container ${plainContainer} runs on ${target.host} that kamal-postgres-backup did not make: image ${image}, started ${startedAt}. Kamal called an accessory of this key so in every destination, and it would go on beside ${container}. Remove it on that host (docker rm -f ${plainContainer}) and run pulumi up again. To keep both, give the backup's accessory another key: kamal.accessory in a program, kamal-postgres-backup:accessory in a stack.`,
   );
@@ -195,7 +197,7 @@ async function bootByKamal(
   found: Observed | undefined,
 ): Promise<void> {
   const { container, target } = inputs;
-  if (found !== undefined && !isKnown(inputs, found)) {
+  if (found !== undefined && !isOfThisPackage(found, inputs.image)) {
     throw problemWithoutStack(
       `a container ${container} is on ${target.host} that kamal-postgres-backup did not make: image ${found.image}, ${found.status}. It was left as it is. To take its name over, remove it on this host (docker rm -f ${container}) and run pulumi up again.`,
     );
@@ -225,12 +227,6 @@ async function bootByKamal(
 }
 
 const KAMAL_LINES = 3;
-
-/** Our label, or an image of the same repository, as the boot script has it. */
-function isKnown({ image }: AccessoryStateInputs, found: Observed): boolean {
-  const repository = (reference: string) => reference.replace(/@.*$/, "").replace(/:[^:/]*$/, "");
-  return found.digest !== "" || repository(found.image) === repository(image);
-}
 
 /** @returns the lines that it printed, without colours; its errors stand among them */
 async function runKamal(
