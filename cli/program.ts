@@ -162,40 +162,43 @@ export function describeProgram(
   program
     .command("init")
     .description(
-      "write a Pulumi project for the backups of the application in this folder; asks five questions",
+      "Write a Pulumi project for the backups of the application in this folder. Asks five questions.",
     )
-    .option("--config <path>", "the application's deploy.yml", "config/deploy.yml")
+    .option("--config <path>", "The application's deploy.yml.", "config/deploy.yml")
     .option(
       "-d, --destination <name>",
-      "Kamal's destination; several times (default: each that has a file)",
+      "Kamal's destination. May be repeated (default: each that has a file).",
       several,
     )
-    .option("--into <folder>", "folder of the project", "backup")
+    .option("--into <folder>", "Folder of the project.", "backup")
     .option(
       "--provider <name>",
-      `where the bucket is: ${BUCKET_PLACES.map(({ id }) => id).join(", ")} (default: aws)`,
+      `Where the bucket is: ${BUCKET_PLACES.map(({ id }) => id).join(", ")} (default: aws).`,
     )
     .option(
       "--bucket <name>",
-      "a bucket that exists, by its name or address; its keys are S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY in the environment",
+      "Name or address of a bucket that exists. Its keys are read from S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY.",
     )
-    .option("--endpoint <url>", "address of the service, where the provider does not say it")
-    .option("--region <name>", "region of the bucket")
-    .option("--allow-insecure", "the endpoint may be plain http")
-    .option("--make-bucket", "have the bucket made by pulumi up, with these keys")
-    .option("--schedule <text>", "time of day in UTC, or a schedule (default: 03:15)")
-    .option("--days <number>", "how long a backup is kept (default: 30)")
-    .option("--database <names>", "names with commas between them, or all (default: as found)")
-    .option("--recipient <key>", "encrypt for a public key of your own (age1...)")
-    .option("--key-file <path>", "where the recovery key is kept (default: in your home folder)")
-    .option("--no-encryption", "store backups unencrypted")
+    .option("--endpoint <url>", "Address of the service, if the provider does not say it.")
+    .option("--region <name>", "Region of the bucket.")
+    .option("--allow-insecure", "Allow plain http to the endpoint.")
+    .option("--make-bucket", "Let pulumi up make the bucket, with these keys.")
+    .option("--schedule <text>", "Time of day in UTC, or a schedule (default: 03:15).")
+    .option("--days <number>", "How long a backup is kept (default: 30).")
+    .option("--database <names>", "Names with commas between them, or all (default: as found).")
+    .option("--recipient <key>", "Encrypt for a public key of your own (age1...).")
+    .option(
+      "--key-file <path>",
+      "Where the recovery key is written (default: in your home folder).",
+    )
+    .option("--no-encryption", "Store backups unencrypted.")
     .option(
       "--database-major <number>",
-      "major version of PostgreSQL, where its image does not say it",
+      "Major version of PostgreSQL, if its image does not say it.",
     )
-    .option("--package <file>", "the package that the project depends on (default: this one)")
-    .option("--yes", "take the defaults, and ask nothing")
-    .option("--dry-run", "show what would be written, with the defaults, and write nothing")
+    .option("--package <file>", "The package that the project depends on (default: this one).")
+    .option("--yes", "Take the defaults, and ask nothing.")
+    .option("--dry-run", "Show what would be written, with the defaults, but write nothing.")
     .action(async (options, command: Command) => {
       const { json, host } = common(command);
       const given = { ...options, ...(host !== undefined && { host }) };
