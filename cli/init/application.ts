@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, dirname, extname, join } from "node:path";
 import { isIgnoredByGit, isTrackedByGit } from "../../common/git.ts";
 import { Problem } from "../../common/problem.ts";
+import { isKnownHost, knownHostName } from "../../common/ssh/knownHosts.ts";
 import type { KamalAccessoryConfig } from "../../kamal/configuration/accessoryConfig.ts";
 import { type KamalConfig, readKamalConfig } from "../../kamal/configuration/config.ts";
 import {
@@ -73,6 +74,8 @@ export interface ReadingOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Whether a program can be started here. */
   readonly has: (program: string) => boolean;
+  /** Where the keys of hosts are kept. */
+  readonly knownHosts: string;
   readonly host?: string | undefined;
   readonly major?: number | undefined;
 }
@@ -110,6 +113,7 @@ export async function readApplication(options: ReadingOptions): Promise<Applicat
           ]
         : []),
       ...(buildOnHost ? [whyOnHost(first.config)] : []),
+      ...new Set(read.flatMap((each) => unknownHost(each, options.knownHosts))),
       ...new Set(read.flatMap(({ remarks }) => remarks)),
       ...new Set(needed.flatMap(({ remark }) => (remark === undefined ? [] : [remark]))),
     ],
@@ -409,6 +413,17 @@ async function isAnyInGit(files: readonly string[]): Promise<boolean> {
     if (!existsSync(file) && (await isIgnoredByGit(file)) === false) return true;
   }
   return false;
+}
+
+/** Behind a bastion one cannot simply log in, and ssh's own settings may say where else keys are. */
+function unknownHost({ config, environment }: Found, file: string): string[] {
+  const { user = "root", port = 22, proxies } = config.ssh;
+  const { host } = environment;
+  if (proxies.length > 0 || isKnownHost(knownHostName(host, port), file)) return [];
+  const way = port === 22 ? `${user}@${host}` : `-p ${port} ${user}@${host}`;
+  return [
+    `The host key of ${host} is not in ${file}. Log in once before pulumi up, and compare it: ssh ${way}`,
+  ];
 }
 
 /** A registry that Kamal runs on the developer's machine (2.8, `registry.server: localhost:5555`) cannot be reached from the host. */

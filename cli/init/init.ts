@@ -64,6 +64,7 @@ export async function init(screen: Screen, options: InitOptions, version: string
     destinations: options.destination ?? [],
     env,
     has: (program) => isOnPath(program, env["PATH"]),
+    knownHosts: join(homedir(), ".ssh", "known_hosts"),
     host: options.host,
     major: majorOf(options.databaseMajor),
   });

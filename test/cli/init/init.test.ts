@@ -287,6 +287,23 @@ test("--dry-run shows the files, --json one document, and neither writes or asks
   assert.deepEqual(await outside.calls("pulumi"), []);
 });
 
+test("a host whose key is not known, and a secret that is not set, are said before pulumi up would", async (t) => {
+  const outside = await layApplication(t, {
+    ...FILES,
+    "config/deploy.yml": `${DEPLOY.replace("192.0.2.10", "192.0.2.77")}ssh: { user: deploy, port: 2222 }\n`,
+    ".kamal/secrets": "RP=$NOT_SET_HERE\n",
+  });
+  const { code, stdout, stderr } = await runInit(outside, ["--yes", "--no-encryption"]);
+  assert.equal(code, 0, stderr);
+  for (const line of [
+    /The host key of 192\.0\.2\.77 is not in .*known_hosts\. Log in once .*: ssh -p 2222 deploy@192\.0\.2\.77$/m,
+    /The secret RP comes from NOT_SET_HERE, which is not set here\./,
+    /The secret POSTGRES_PASSWORD is not in .*\.kamal\/secrets\. Add it there/,
+  ]) {
+    assert.match(stdout, line);
+  }
+});
+
 test("without Pulumi the files are written, and the lines that make the stack are shown", async (t) => {
   const outside = await layApplication(t, FILES);
   await rm(join(outside.folder, "pulumi"));
