@@ -104,7 +104,7 @@ export async function readApplication(options: ReadingOptions): Promise<Applicat
     remarks: [
       ...(secretsInGit
         ? [
-            `${relativeTo(rootOf(options.config), first.secretsFile)} is in git, or would be. The backup's secrets stay out of it: Kamal looks them up in the stack (secrets: "outputs").`,
+            `${relativeTo(rootOf(options.config), first.secretsFile)} is tracked by git, or not ignored by it. The backup's secrets stay out of it: Kamal looks them up in the stack (secrets: "outputs").`,
           ]
         : []),
       ...(runsSecretCommands
