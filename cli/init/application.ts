@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { basename, dirname, extname, join } from "node:path";
+import { basename, dirname, extname, join, resolve } from "node:path";
 import { isIgnoredByGit, isTrackedByGit } from "../../common/git.ts";
 import { Problem } from "../../common/problem.ts";
 import { isKnownHost, knownHostName } from "../../common/ssh/knownHosts.ts";
@@ -57,6 +57,8 @@ export interface Application {
   readonly environments: readonly [Environment, ...Environment[]];
   /** Kamal's secrets are in git, or would be: look-ups of the stack's outputs stand in them. */
   readonly secretsInGit: boolean;
+  /** The application is in a git repository. */
+  readonly inGit: boolean;
   /** A secret that is needed is made by a command. */
   readonly runsSecretCommands: boolean;
   /** Nothing can be pushed to the application's registry from here. */
@@ -99,12 +101,13 @@ export async function readApplication(options: ReadingOptions): Promise<Applicat
     config: options.config,
     environments: read.map(({ environment }) => environment) as [Environment, ...Environment[]],
     secretsInGit,
+    inGit: (await isIgnoredByGit(resolve(options.config))) !== undefined,
     runsSecretCommands,
     buildOnHost,
     remarks: [
       ...(secretsInGit
         ? [
-            `${relativeTo(rootOf(options.config), first.secretsFile)} is tracked by git, or not ignored by it. The backup's secrets stay out of it: Kamal looks them up in the stack (secrets: "outputs").`,
+            `${relativeTo(rootOf(options.config), first.secretsFile)} is tracked by git, or not ignored by it. The backup's secrets stay out of it: Kamal looks them up in the stack (secrets: "outputs"), so whoever runs kamal needs pulumi and the stack's passphrase.`,
           ]
         : []),
       ...(runsSecretCommands
