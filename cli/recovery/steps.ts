@@ -159,7 +159,7 @@ function newStack(facts: Facts, hasServer: boolean): Step[] {
           : [
               "They also stand in Kamal's secrets on a machine that ran pulumi up, as DB_BACKUP_SIGNING_KEYS.",
             ]),
-        "Without them, restore a backup by its time and with --accept-origin.",
+        "Without them, run pulumi config set firstBackup false before pulumi up, and restore a backup by its time and with --accept-origin.",
       ],
     },
   ];

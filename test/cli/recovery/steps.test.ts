@@ -67,7 +67,8 @@ Let the stack take the bucket that is there, and not make a new one.
 const OLD_KEYS = `Delete the keys of the lost stack.
     They belong to IAM users that the lost stack has made. The new ones have the same names with another ending.`;
 const SIGNING = "Give the stack the signing keys, so that the backups there count.";
-const WITHOUT = "    Without them, restore a backup by its time and with --accept-origin.";
+const WITHOUT =
+  "    Without them, run pulumi config set firstBackup false before pulumi up, and restore a backup by its time and with --accept-origin.";
 
 const TABLE: Record<Left, string> = {
   all: `Restore on 192.0.2.10. The database that is there is kept under another name. (restore)
