@@ -35,6 +35,12 @@ before(async () => {
     writeFileSync(join(programs, name), `#!/bin/sh\n${text}\n`);
     chmodSync(join(programs, name), 0o755);
   };
+  // It looks in the home of the system's list of users, and not in HOME.
+  const keygen = (await run("which", ["ssh-keygen"])).stdout.trim();
+  program(
+    "ssh-keygen",
+    `case "$1" in -R) set -- "$@" -f "$HOME/.ssh/known_hosts";; esac; exec '${keygen}' "$@"`,
+  );
   program("kamal", `exec '${journey.world.kamal}' "$@"`);
   // Nobody sits at a terminal, who would type the database's name.
   program(
