@@ -77,10 +77,7 @@ describe("a restore that keeps going", { skip: unavailable, timeout: 900_000 }, 
       /restore --into broken_saved --keep-going, which lists every statement that fails\. "broken" was not touched\.$/,
     );
     assert.deepEqual(await databases("broken_"), []);
-  });
-
-  it("an error of several lines reads as sentences", async () => {
-    const outcome = await agent(env, "restore", "--json");
+    // An error of several lines reads as sentences.
     assert.match(
       failure(outcome),
       /COPY failed for table "aorders": relation "zones" does not exist\. At line 1 of the rows of aorders\. To get out/,

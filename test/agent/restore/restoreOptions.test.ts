@@ -100,10 +100,8 @@ describe("options of a restore", { skip: unavailable, timeout: 900_000 }, () => 
     await world.query("times", "DELETE FROM t WHERE i > 10");
     await world.backup(env);
     const at = first.takenAt;
-    for (const time of [at, at.replace("Z", "+00:00"), at.replace("T", " ").replace("Z", "")]) {
-      const outcome = await agent(env, "restore", "--not-after", time, "--dry-run", "--json");
-      assert.equal(event(outcome, "planned").from, at.replace("Z", ""));
-    }
+    const outcome = await agent(env, "restore", "--not-after", at, "--dry-run", "--json");
+    assert.equal(event(outcome, "planned").from, at.replace("Z", ""));
     for (const [time, sentence] of [
       ["2001-01-01T00:00", /no backup in s3:.* is as old as 2001-01-01T00:00: the oldest is of/],
       ["yesterday", /--not-after yesterday is no time/],
