@@ -95,7 +95,7 @@ describe("who has written a backup", { skip: unavailable, timeout: 900_000 }, ()
   const bytesOf = (env: Environment, { object }: Manifest) =>
     world.read(env["S3_BUCKET"] ?? "", object.key);
 
-  it("a planted newer one is passed over, and restored only by its time and a word", async () => {
+  it("plain: a planted newer one is passed over, and restored only by its time and a word", async () => {
     const env = await vic("planted", { SIGNING_KEYS: newKey() });
     const good = await world.backup(env);
     assert.match(good.mac?.value ?? "", /^[0-9a-f]{64}$/);
@@ -121,14 +121,16 @@ describe("who has written a backup", { skip: unavailable, timeout: 900_000 }, ()
     await world.query("postgres", "COPY (SELECT 1) TO PROGRAM 'rm -f pwned'");
   });
 
-  it("so is one that is encrypted as the others are, by who knows how", async () => {
-    const env = await vic("for_recipients", { ...AGE, SIGNING_KEYS: newKey() });
+  it("with a passphrase: a planted newer one that was made with it is passed over, and refused by its time", async () => {
+    const PASSPHRASE = "of the stack";
+    const env = await vic("by_passphrase", { PASSPHRASE, SIGNING_KEYS: newKey() });
     const good = await world.backup(env);
     const stamp = stampAfter(good);
-    await plant(world, env, { stamp, ...(await poison(AGE)) });
+    await plant(world, env, { stamp, ...(await poison({ PASSPHRASE })) });
     const latest = await planned(env);
     assert.equal(`${latest.from}Z`, good.takenAt);
     assert.match(latest.stderr, new RegExp(`passed over ${stamp}: its manifest is not signed`));
+    assert.match(await refused(env, stamp), /its manifest is not signed.*add --accept-origin/);
   });
 
   it("a signed manifest that was changed, moved to another time, or signed by others is wrongly signed", async () => {

@@ -197,16 +197,6 @@ describe("a restore that keeps going", { skip: unavailable, timeout: 900_000 }, 
     assert.equal(await count(restoredOf(outcome).previous ?? "", "posts"), 0);
   });
 
-  it("a whole backup is restored whole, with exit code 0", async () => {
-    await world.database("sound", "CREATE TABLE t AS SELECT generate_series(1, 10) AS i");
-    const own = await world.environment("sound");
-    await world.backup(own);
-    const outcome = await agent(own, "restore", "--into", "sound_too", "--keep-going", "--json");
-    assert.equal(outcome.code, 0, failure(outcome));
-    assert.deepEqual(restoredOf(outcome).failed, []);
-    assert.equal(await count("sound_too", "t"), 10);
-  });
-
   it("roles that are missing and rows that no check explains cost nothing else", async () => {
     await world.query("postgres", "CREATE ROLE leaving");
     await world.database(
