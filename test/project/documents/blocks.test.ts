@@ -119,6 +119,18 @@ function checkYaml(block: Block): string | undefined {
   return undefined;
 }
 
+test("the picture in README.md shows commands that exist, and how they ended", () => {
+  const picture = readFileSync("docs/images/terminal.svg", "utf8");
+  const typed = [...picture.matchAll(/>\$ (npx [^<]*)</g)].map(([, line = ""]) => line);
+  assert.deepEqual(
+    typed.map((line) => [line, faultOfLine(line)]),
+    typed.map((line) => [line, undefined]),
+  );
+  assert.equal(typed.length, 3);
+  for (const end of [/\d+ created/, /Backed up/, />complete</, />Restored</])
+    assert.match(picture, end);
+});
+
 test("docs/commands.md has a row for every command", () => {
   const page = readFileSync("docs/commands.md", "utf8");
   const rows = [...page.matchAll(/^\| `npx kamal-postgres-backup ([\w-]+)/gm)];
