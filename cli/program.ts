@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import { messageOf, Problem } from "../common/problem.ts";
 import { Interrupted } from "../common/process.ts";
 import { adopt } from "./commands/adopt.ts";
@@ -11,12 +11,14 @@ import { dump } from "./commands/dump.ts";
 import { history } from "./commands/history.ts";
 import { kept } from "./commands/kept.ts";
 import { list } from "./commands/list.ts";
+import { type RecoverOptions, recover } from "./commands/recover.ts";
 import { restore } from "./commands/restore.ts";
 import { status } from "./commands/status.ts";
 import { undo } from "./commands/undo.ts";
 import { verify } from "./commands/verify.ts";
 import { BUCKET_PLACES } from "./init/bucketPlaces.ts";
 import { init } from "./init/init.ts";
+import { LEFT } from "./recovery/left.ts";
 import { type CommonOptions, openSession, type Session } from "./session/session.ts";
 import { EXIT, EXIT_TABLE } from "./terminal/exitCodes.ts";
 import { Screen, type Terminal } from "./terminal/screen.ts";
@@ -321,6 +323,49 @@ export function describeProgram(
         "restore 2026-11-24 03:15:02 --accept-origin --into shop_look",
         "restore --dry-run",
         "restore --yes --json",
+      ),
+    );
+
+  program
+    .command("recover")
+    .description(
+      "walk through the bad night: asks what is left, shows the steps, runs those it can",
+    )
+    .argument("[time...]", TIME)
+    .addOption(
+      new Option(
+        "--left <what>",
+        `what is left: ${Object.entries(LEFT)
+          .map(([kind, text]) => `${kind}, ${text}`)
+          .join("; ")}`,
+      ).choices(Object.keys(LEFT)),
+    )
+    .option("--new-host <address>", "address of the new server (default: that of the old one)")
+    .option("--identity <file>", IDENTITY)
+    .option(
+      "--config <path>",
+      "the application's deploy.yml (default: here, or in the folder above)",
+    )
+    .option("-d, --destination <name>", "Kamal's destination")
+    .option("--dry-run", "show the steps, and change nothing")
+    .option("--yes", "go on without asking; the steps that you do yourself count as done")
+    .action(async (time: string[], options: RecoverOptions, command: Command) => {
+      const stack = common(command);
+      const screen = new Screen(stack.json ?? false, terminal);
+      try {
+        exit(await recover(screen, stack, time.join(" "), options));
+      } finally {
+        screen.clear();
+      }
+    })
+    .addHelpText(
+      "after",
+      examples(
+        "recover",
+        "recover --left stack --new-host 192.0.2.20 --identity identity.txt",
+        "recover --left all 2026-11-24 03:15:02",
+        "recover --left bucket --config ../shop/config/deploy.yml",
+        "recover --left project --dry-run --json",
       ),
     );
 

@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -137,6 +139,55 @@ export async function previewRefresh(choice: StackChoice): Promise<EngineEvent[]
   }
 }
 
+/**
+ * Runs `pulumi up`.
+ * @param agreed it does not ask, and each line that it prints goes there; absent: it shows its preview and asks on this terminal
+ * @throws Problem when it fails; Pulumi itself has printed why
+ */
+export async function runUp(choice: StackChoice, agreed?: (line: string) => void): Promise<void> {
+  const code = agreed === undefined ? await upOnTerminal(choice) : await upAgreed(choice, agreed);
+  if (code === 0) return;
+  throw new Problem(
+    `pulumi up ended with exit code ${code}, for the reason that it printed. Mend that, and run this command again.`,
+  );
+}
+
+async function upOnTerminal(choice: StackChoice): Promise<number> {
+  const child = spawn("pulumi", ["up", ...stackWords(choice)], {
+    cwd: choice.cwd,
+    env: { ...process.env, PULUMI_SKIP_UPDATE_CHECK: "true" },
+    stdio: "inherit",
+  });
+  // Both are on the terminal, which sends Ctrl-C to both; this one waits for what Pulumi makes of it.
+  const wait = () => {};
+  process.on("SIGINT", wait);
+  try {
+    const [code] = await once(child, "close");
+    return code ?? 1;
+  } catch {
+    throw new Problem(missingSentence(choice, ["up"]));
+  } finally {
+    process.off("SIGINT", wait);
+  }
+}
+
+async function upAgreed(choice: StackChoice, onLine: (line: string) => void): Promise<number> {
+  const words = ["up", "--yes", ...stackWords(choice), "--non-interactive", "--color", "never"];
+  const { code, stderr } = await runProgram("pulumi", words, {
+    cwd: choice.cwd,
+    env: { PULUMI_SKIP_UPDATE_CHECK: "true" },
+    missing: missingSentence(choice, words),
+    interrupted: "interrupted. Run pulumi up again: it goes on from what is there.",
+    onLine,
+  });
+  for (const line of stderr.split("\n").filter(Boolean)) onLine(line);
+  return code;
+}
+
+function stackWords({ stack }: StackChoice): string[] {
+  return stack === undefined ? [] : ["--stack", stack];
+}
+
 function describe(diagnostic: { message: string; urn?: string | undefined }): string {
   const name = diagnostic.urn?.split("::").at(-1);
   const message = diagnostic.message
@@ -203,11 +254,10 @@ async function run(
   env: Record<string, string> = {},
   input?: string,
 ): Promise<Outcome & { stdout: string }> {
-  const stack = choice.stack === undefined ? [] : ["--stack", choice.stack];
   const lines: string[] = [];
   const outcome = await runProgram(
     "pulumi",
-    [...args, ...stack, "--non-interactive", "--color", "never"],
+    [...args, ...stackWords(choice), "--non-interactive", "--color", "never"],
     {
       cwd: choice.cwd,
       env: { PULUMI_SKIP_UPDATE_CHECK: "true", ...env },

@@ -15,6 +15,7 @@ async function commandsOf(outside: Outside): Promise<string[]> {
 
 /** What a command needs besides its name. */
 const NEEDED: Readonly<Record<string, readonly string[]>> = {
+  recover: ["--left", "all", "--yes"],
   init: ["--yes"],
   restore: ["--yes"],
   undo: ["shop_production_before_20261124T102110", "--yes"],

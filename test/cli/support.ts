@@ -80,6 +80,7 @@ case "$1 $2" in
   "stack init"|"stack select") answer=made;;
   whoami*) answer=whoami; cat "$here/whoami.out";;
   refresh*) answer=refresh; cat "$here/refresh.out" > "$log";;
+  up*) answer=up;;
 esac
 cat "$here/$answer.err" >&2
 exit "$(cat "$here/$answer.code")"
@@ -115,6 +116,7 @@ export class Outside {
     await outside.answer("activity", { out: [{ event: "activity", runs: [], ...left }] });
     await outside.answer("inspect", { out: inspected() });
     await outside.answer("health", { err: "executable file not found\n", code: 127 });
+    await outside.answer("up", {});
     await outside.answer("state", { out: '{"version":3,"deployment":{}}' });
     await outside.answer("whoami", { out: '{"user":"ann","url":"https://api.pulumi.com"}' });
     await outside.answer("made", {});
@@ -140,6 +142,7 @@ export class Outside {
       | "health"
       | "outputs"
       | "state"
+      | "up"
       | "whoami"
       | "made"
       | "refresh",
