@@ -12,7 +12,7 @@ import { drawTerminal, linesLeft } from "./drawTerminal.ts";
 
 /** The picture in README. */
 const PICTURE = join(checkout, "docs/images/terminal.svg");
-const COLUMNS = 84;
+const COLUMNS = 88;
 const TABLE = "pgbench_accounts";
 
 /**
