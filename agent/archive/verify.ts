@@ -55,7 +55,7 @@ export async function verify(
   report.line(
     depth === "full"
       ? `Verified ${entry.key}: ${size} read to the end, ${tables} tables, ${(elapsedMs / 1000).toFixed(1)} s. Nothing was restored: only a restore shows that it can be.`
-      : `Unreadable here: ${entry.key}, ${size}, is stored as it was written, but was not decrypted.`,
+      : `Not decrypted: ${entry.key}, ${size}, is stored as it was written. Give its key to read it to the end.`,
   );
   if (unchecked !== null) report.warn(`not checked: ${unchecked}`);
   report.event({

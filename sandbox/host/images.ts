@@ -28,12 +28,13 @@ const major = 17;
 const sources = join(import.meta.dirname, "../images");
 const debianRecipe = join(import.meta.dirname, "debian.ts");
 
-/** Tells what was made by another recipe, for another architecture or with another Node. */
+/** Tells what was made by another recipe or under other names, for another architecture or with another Node. */
 export function recipeDigest(): string {
   const hash = createHash("sha256").update(`${process.version} ${process.arch}`);
   const files = ["postgres/Dockerfile", "postgres/entrypoint.sh", "base/Dockerfile"];
   const recipes = [...files.map((file) => join(sources, file)), debianRecipe];
   for (const file of recipes) hash.update(readFileSync(file));
+  hash.update(JSON.stringify(imageNames("")));
   return hash.digest("hex").slice(0, 12);
 }
 
@@ -82,11 +83,23 @@ export async function makeImages(images: Images, log: (line: string) => void): P
     pushed(images.base, makeBase(images.base, images.debian, log)),
     docker(["push", "--quiet", images.debian]),
   ]);
+  keepImages();
+}
+
+/**
+ * Copies what was pushed to where the next sandbox looks for it. Two sandboxes may do so at the same time: each copies into
+ * a folder of its own, and the first to end gives it the name.
+ */
+function keepImages(): void {
   const seed = seedDir();
-  rmSync(`${seed}.new`, { recursive: true, force: true });
-  rmSync(seed, { recursive: true, force: true });
-  cpSync(registryData, `${seed}.new`, { recursive: true });
-  renameSync(`${seed}.new`, seed);
+  const copy = mkdtempSync(`${seed}.`);
+  try {
+    cpSync(registryData, copy, { recursive: true });
+    renameSync(copy, seed);
+  } catch (error) {
+    rmSync(copy, { recursive: true, force: true });
+    if (!existsSync(seed)) throw error;
+  }
 }
 
 /** A server of one major in the engine: pulled, or built from the packages of a Debian that has it. */

@@ -15,8 +15,16 @@ async function commandsOf(outside: Outside): Promise<string[]> {
 
 /** What a command needs besides its name. */
 const NEEDED: Readonly<Record<string, readonly string[]>> = {
+  recover: ["--left", "all", "--yes"],
+  init: ["--yes"],
   restore: ["--yes"],
   undo: ["shop_production_before_20261124T102110", "--yes"],
+};
+
+/** What is said where there is neither an application nor a stack. */
+const FIRST: Readonly<Record<string, RegExp>> = {
+  adopt: /config\/deploy\.yml cannot be read/,
+  init: /config\/deploy\.yml is not here/,
 };
 
 test("every command has examples in its help, of options that it has, in as many columns as there are", async (t) => {
@@ -49,8 +57,7 @@ test("every command that fails exits with 1, one sentence, and with --json one d
     const text = await outside.run(args);
     assert.deepEqual([text.code, text.stdout], [1, ""], command);
     // It asks no stack before it has read the application.
-    const found =
-      command === "adopt" ? /config\/deploy\.yml cannot be read/ : /no stack named 'x' found/;
+    const found = FIRST[command] ?? /no stack named 'x' found/;
     assert.match(text.stderr, /^error: .*\n$/, command);
     assert.match(text.stderr, found, command);
     if (command === "dump") continue;

@@ -61,7 +61,7 @@ const PLACES: Readonly<Record<string, readonly Proof[]>> = {
   "agent/restore/roles.ts": ["The roles are made in one transaction, which is rolled back."],
   "agent/runtime/confirm.ts": [BEFORE_ALL],
   "agent/runtime/journal.ts": [
-    ["test/agent/runtime/interrupt.test.ts", "nothing was stored or changed"],
+    ["test/agent/runtime/stopped.test.ts", "nothing was stored or changed"],
   ],
   "agent/streams/process.ts": [
     ["test/agent/backup/backupFaults.test.ts", "pg_dump was killed"],
@@ -70,6 +70,11 @@ const PLACES: Readonly<Record<string, readonly Proof[]>> = {
   "cli/commands/adopt.ts": [
     ["test/cli/commands/adopt.test.ts", "holds nothing but nightly"],
     ["test/cli/commands/adopt.test.ts", "assert.equal(await readFile(config"],
+  ],
+  "cli/commands/recover.ts": [
+    ["test/cli/recovery/recover.test.ts", "is none of the numbers 1 to 5; nothing was changed"],
+    ["test/cli/recovery/recover.test.ts", "interrupted; nothing was changed"],
+    ["test/cli/recovery/recover.test.ts", "nothing was typed; nothing was changed"],
   ],
   "cli/commands/restore.ts": [["test/cli/commands/restore.test.ts", "Dry run: every check"]],
   "cli/session/agentCall.ts": [READS],
