@@ -82,11 +82,22 @@ export async function makeImages(images: Images, log: (line: string) => void): P
     pushed(images.base, makeBase(images.base, images.debian, log)),
     docker(["push", "--quiet", images.debian]),
   ]);
-  const seed = seedDir();
-  rmSync(`${seed}.new`, { recursive: true, force: true });
-  rmSync(seed, { recursive: true, force: true });
-  cpSync(registryData, `${seed}.new`, { recursive: true });
-  renameSync(`${seed}.new`, seed);
+  keepSeed(seedDir());
+}
+
+/** Another sandbox may do the same at this moment; theirs is as good. */
+function keepSeed(seed: string): void {
+  const fresh = `${seed}.${process.pid}`;
+  try {
+    cpSync(registryData, fresh, { recursive: true });
+    rmSync(seed, { recursive: true, force: true });
+    renameSync(fresh, seed);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "ENOTEMPTY" && code !== "EEXIST") throw error;
+  } finally {
+    rmSync(fresh, { recursive: true, force: true });
+  }
 }
 
 /** A server of one major in the engine: pulled, or built from the packages of a Debian that has it. */

@@ -71,10 +71,10 @@ test("a wrong host key in the program: our own sentence, which names the setting
   const { ssh } = journey.world;
   const other = `ssh-ed25519 ${lineOf("theirs").split(" ")[1]}`;
   const hostKeys = (key: string) =>
-    journey.stack.stack.setConfig("hostKeys", { value: JSON.stringify({ [ssh.host]: key }) });
-  await hostKeys(other);
+    journey.stack.configure({ hostKeys: JSON.stringify({ [ssh.host]: key }) });
+  hostKeys(other);
   const up = await journey.stack.up();
-  await hostKeys(ssh.hostKey);
+  hostKeys(ssh.hostKey);
   assert.notEqual(up.code, 0);
   assert.match(
     up.output,

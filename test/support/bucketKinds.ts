@@ -62,12 +62,46 @@ export type Drift = [
 export type Drifts = Record<string, Drift>;
 
 /** Drifts to be made together: no two of them are at one resource, so each shows alone. */
-export function roundsOf(drifts: Drifts): Drifts[] {
-  const rounds: Drifts[] = [];
-  for (const [what, drift] of Object.entries(drifts)) {
-    const free = rounds.find((round) => !Object.values(round).some(([part]) => part === drift[0]));
-    if (free) free[what] = drift;
-    else rounds.push({ [what]: drift });
+export const roundsOf = (drifts: Drifts): Drifts[] => togetherAt(drifts, ([part]) => [part]);
+
+/** Each setting changed, with the steps there and those of the way back. */
+export type Changes<Args> = Record<string, [change: Partial<Args>, there: Steps, back: Steps]>;
+export type Steps = Record<string, string>;
+
+/**
+ * Changes to be made one after the other: several settings at once where each has a resource of its own, so that its step shows, and
+ * at the end all of them back.
+ */
+export function chainOf<Args>(changes: Changes<Args>) {
+  const rounds = togetherAt(changes, ([change, there, back]) => [
+    ...Object.keys(change).map((argument) => `the argument ${argument}`),
+    ...Object.keys(there),
+    ...Object.keys(back),
+  ]);
+  let way: Steps = {};
+  const chain = rounds.map((round) => {
+    const all = Object.values(round);
+    const change: Partial<Args> = Object.assign({}, ...all.map(([each]) => each));
+    const steps: Steps = Object.assign({}, way, ...all.map(([, there]) => there));
+    way = Object.assign({}, ...all.map(([, , back]) => back));
+    return { what: Object.keys(round).join(", "), change, steps };
+  });
+  return [...chain, { what: "all of them back", change: {} as Partial<Args>, steps: way }];
+}
+
+function togetherAt<Each>(
+  all: Readonly<Record<string, Each>>,
+  partsOf: (each: Each) => readonly string[],
+): Record<string, Each>[] {
+  const rounds: Record<string, Each>[] = [];
+  for (const [what, each] of Object.entries(all)) {
+    const parts = partsOf(each);
+    const free = rounds.find(
+      (round) =>
+        !Object.values(round).some((other) => partsOf(other).some((p) => parts.includes(p))),
+    );
+    if (free) free[what] = each;
+    else rounds.push({ [what]: each });
   }
   return rounds;
 }

@@ -19,14 +19,14 @@ import {
   Retention,
   S3CompatibleBucket,
 } from "../../../components/index.ts";
-import { up } from "../../../sandbox/commands/up.ts";
 import { containerState } from "../../../sandbox/host/docker.ts";
 import { administrator, query, runCli } from "../../../sandbox/stack/actors.ts";
-import { openStack, resolved, type SandboxStack } from "../../../sandbox/stack/engine.ts";
+import { resolved, type SandboxStack } from "../../../sandbox/stack/engine.ts";
 import type { World } from "../../../sandbox/world/world.ts";
 import { writerPolicy } from "../../../storage/bucket/iamPolicies.ts";
 import type { ObjectLock } from "../../../storage/bucket/objectLock.ts";
 import { type IamUser, iamUser, type Key } from "../../support/iamUser.ts";
+import { openOwn, sandboxUp } from "../../support/journey.ts";
 
 /**
  * Two backups of one application into a bucket that is not on AWS, in a stack where no provider is there by default, with
@@ -34,7 +34,7 @@ import { type IamUser, iamUser, type Key } from "../../support/iamUser.ts";
  */
 const bucketName = "two-backups-elsewhere";
 const UserName = "two-backups-elsewhere";
-const disabled = { "pulumi:disable-default-providers": { value: '["*"]' } };
+const disabled = { "pulumi:disable-default-providers": '["*"]' };
 let world: World;
 let stack: SandboxStack;
 let user: IamUser;
@@ -43,17 +43,16 @@ let key: Key = { accessKeyId: "", secretAccessKey: "" };
 let lock: ObjectLock | undefined;
 
 before(async () => {
-  world = await up();
+  world = await sandboxUp();
   const rights = ["one", "two"].map((prefix) =>
     writerPolicy({ bucket: bucketName, prefix, read: true }),
   );
   user = await iamUser(world.store, UserName, ...rights);
   key = user.key;
-  stack = await openStack(world, {
+  stack = await openOwn(world, {
     stack: "elsewhere",
     program,
     config: disabled,
-    dynamic: "warm",
   });
   const result = await stack.up();
   assert.equal(result.code, 0, result.output);
@@ -177,7 +176,7 @@ test("a lock that nobody can lift shows its bill at preview", async () => {
 });
 
 test("another stack reads the outputs through a reference, and what is secret stays secret", async () => {
-  const reader = await openStack(world, {
+  const reader = await openOwn(world, {
     stack: "reader-of-elsewhere",
     program: async () => {
       const other = new pulumi.StackReference("organization/kamal-postgres-backup/elsewhere");

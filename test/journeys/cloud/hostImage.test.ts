@@ -4,12 +4,12 @@ import { after, before, test } from "node:test";
 import { CreateBucketCommand } from "@aws-sdk/client-s3";
 import type { BackupOutputs } from "../../../common/contracts/stackOutputs.ts";
 import { PostgresBackup } from "../../../components/index.ts";
-import { up } from "../../../sandbox/commands/up.ts";
 import { docker } from "../../../sandbox/host/docker.ts";
 import { kamal } from "../../../sandbox/services/kamal.ts";
 import { administrator, outputsOf, runCli } from "../../../sandbox/stack/actors.ts";
-import { openStack, resolved, type SandboxStack } from "../../../sandbox/stack/engine.ts";
+import { resolved, type SandboxStack } from "../../../sandbox/stack/engine.ts";
 import type { World } from "../../../sandbox/world/world.ts";
+import { openOwn, sandboxUp } from "../../support/journey.ts";
 
 /** A backup whose image is built on the host itself and is in no registry. */
 const Bucket = `built-on-the-host-${Date.now()}`;
@@ -22,7 +22,7 @@ let baseImage: string;
 let otherBase: string;
 
 before(async () => {
-  world = await up();
+  world = await sandboxUp();
   const { endpoint, region, accessKeyId, secretAccessKey } = world.store;
   await administrator(world).send(new CreateBucketCommand({ Bucket }));
   baseImage = world.image.base;
@@ -41,7 +41,7 @@ before(async () => {
     await resolved(backup.outputs);
     return { hosted: backup.outputs };
   };
-  stack = await openStack(world, { stack: "hosted", program, dynamic: "warm" });
+  stack = await openOwn(world, { stack: "hosted", program });
 });
 after(async () => {
   await stack?.destroy();

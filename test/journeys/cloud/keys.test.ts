@@ -16,11 +16,11 @@ import * as pulumi from "@pulumi/pulumi";
 import { KeyProbe } from "../../../components/bucket/keyProbe.ts";
 import { docker } from "../../../sandbox/host/docker.ts";
 import { administrator, outputsOf, runCli } from "../../../sandbox/stack/actors.ts";
-import { openStack, resolved, type SandboxStack } from "../../../sandbox/stack/engine.ts";
+import { resolved, type SandboxStack } from "../../../sandbox/stack/engine.ts";
 import { declareBackup } from "../../../stacks/program.ts";
 import { type PolicyDocument, writerPolicy } from "../../../storage/bucket/iamPolicies.ts";
 import { type IamUser, iamUser, type Key } from "../../support/iamUser.ts";
-import { begin, type Journey } from "../../support/journey.ts";
+import { begin, type Journey, openOwn } from "../../support/journey.ts";
 
 const Bucket = "keys-of-the-user";
 const UserName = "keys-of-the-user";
@@ -45,17 +45,14 @@ before(async () => {
   user = await iamUser(journey.world.store, UserName);
   key = user.key;
   await user.allow(allowed);
-  probing = await openStack(journey.world, { stack: "key-probe", program: probe, dynamic: "warm" });
+  probing = await openOwn(journey.world, { stack: "key-probe", program: probe });
 });
 after(async () => {
-  await journey.stack.stack.removeConfig("keyAccess");
-  const back = await journey.stack.up();
   await probing.destroy();
   await probing.close();
   await user.remove();
   await administrator(journey.world).send(new DeleteBucketCommand({ Bucket }));
   await journey.stack.close();
-  assert.equal(back.code, 0, back.output);
 });
 
 /** The program of `stacks/`, which also says the reader's key. */
@@ -122,7 +119,7 @@ test("a key that lost its rights is drift, and up says what it cannot do", async
 });
 
 test("append-only: the container backs up with a key that can neither list nor read", async () => {
-  await journey.stack.stack.setConfig("keyAccess", { value: "append-only" });
+  journey.stack.configure({ keyAccess: "append-only" });
   const up = await journey.stack.up();
   assert.equal(up.code, 0, up.output);
   const { container, location } = await outputsOf(journey.stack);
