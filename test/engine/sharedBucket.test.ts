@@ -98,7 +98,6 @@ test("taken over, its own rules and statements stand beside ours", async () => {
   await project.up(program(adopted));
   assert.deepEqual((await ourRules()).toSorted(), OURS.toSorted());
   assert.deepEqual((await sids()).toSorted(), ["KamalPostgresBackupNoCustomerKeys", "NoReports"]);
-  assert.equal((await project.drift(program(adopted))).code, 0);
 });
 
 test("and survive a change of ours, and a rule that its owner adds is no drift", async () => {
@@ -122,7 +121,6 @@ test("a rule of theirs that would expire our backups sooner is drift that up doe
   );
   assert.ok((await rules()).some(({ ID }) => ID === "all"));
   await writeRules(before);
-  assert.equal((await project.drift(program(adopted))).code, 0);
 });
 
 test("ours go, theirs stay, when they are no longer asked for and the bucket is ours to destroy", async () => {

@@ -6,6 +6,7 @@ import {
   type EngineEvent,
   LocalWorkspace,
   type OutputMap,
+  PulumiCommand,
   type PulumiFn,
 } from "@pulumi/pulumi/automation/index.js";
 import { type ProviderName, startProviders } from "../../sandbox/providers/start.ts";
@@ -47,6 +48,9 @@ export interface Project {
 /** Ignored by git, and inside the checkout: a dynamic resource finds the package from the folder of the program. */
 const scratch = join(import.meta.dirname, "../../build");
 
+/** The program, which is asked for its version once. */
+let pulumi: Promise<PulumiCommand> | undefined;
+
 /**
  * A stack of its own on the real engine, with stand-ins started for it and its state in a temporary folder.
  * @param config settings of the stack, by path
@@ -80,12 +84,14 @@ export async function openProject(
     PULUMI_DEBUG_PROVIDERS: providers.debugProviders,
   };
   await mkdir(join(dir, "state"));
+  pulumi ??= PulumiCommand.get();
   const stack = await LocalWorkspace.createStack(
     { stackName: "test", projectName: "contract", program: async () => {} },
     {
       envVars,
       pulumiHome: home,
       workDir,
+      pulumiCommand: await pulumi,
     },
   );
   if (Object.keys(config).length > 0) await stack.setAllConfig(config, true);
