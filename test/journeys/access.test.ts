@@ -28,8 +28,8 @@ after(async () => {
   if (keyFile === undefined) return;
   renameSync(`${keyFile}.mine`, keyFile);
   for (const end of [".mine.pub", ".theirs", ".theirs.pub"]) rmSync(`${keyFile}${end}`);
+  // The next journey starts it anew, with these keys.
   await stopSsh();
-  journey = await begin();
   await journey.stack.close();
 });
 
@@ -62,8 +62,6 @@ test("a key that the host no longer takes: the check breaks with a sentence, and
   );
   const up = await journey.stack.up();
   assert.equal(up.code, 0, up.output);
-  const again = await journey.stack.preview({ expectNoChanges: true });
-  assert.equal(again.code, 0, again.output);
   assert.equal(await startedAt(), started, "the container was left alone");
 });
 

@@ -21,25 +21,19 @@ async function containerId(): Promise<string> {
 test("a new schedule: shown in the preview as a diff, one update of each part, the container replaced", async () => {
   const before = await containerId();
   journey.stack.configure({ schedule: "@every 6h", maxShrinkPercent: "30" });
-  try {
-    const preview = await journey.stack.preview();
-    assert.equal(preview.code, 0, preview.output);
-    assert.match(preview.output, /^-\s+SCHEDULE: .*15 \d+ \* \* \*/m);
-    assert.match(preview.output, /^\+\s+SCHEDULE: .*@every 6h/m);
-    assert.match(preview.output, /keeps 120 backups to restore from, \d+ objects in all/);
-    assert.match(preview.output, /^\+\s+BACKUP_MAX_SHRINK_PERCENT: "30"/m);
-    const up = await journey.stack.up();
-    assert.equal(up.code, 0, up.output);
-    const { same: _, ...changes } = up.changes;
-    assert.deepEqual(Object.keys(changes), ["update"]);
-    assert.notEqual(await containerId(), before);
-    const env = await docker(["container", "inspect", "-f", "{{json .Config.Env}}", container]);
-    assert.match(env.stdout, /SCHEDULE=@every 6h/);
-  } finally {
-    journey.stack.configure();
-    const back = await journey.stack.up();
-    assert.equal(back.code, 0, back.output);
-  }
+  const preview = await journey.stack.preview();
+  assert.equal(preview.code, 0, preview.output);
+  assert.match(preview.output, /^-\s+SCHEDULE: .*15 \d+ \* \* \*/m);
+  assert.match(preview.output, /^\+\s+SCHEDULE: .*@every 6h/m);
+  assert.match(preview.output, /keeps 120 backups to restore from, \d+ objects in all/);
+  assert.match(preview.output, /^\+\s+BACKUP_MAX_SHRINK_PERCENT: "30"/m);
+  const up = await journey.stack.up();
+  assert.equal(up.code, 0, up.output);
+  const { same: _, ...changes } = up.changes;
+  assert.deepEqual(Object.keys(changes), ["update"]);
+  assert.notEqual(await containerId(), before);
+  const env = await docker(["container", "inspect", "-f", "{{json .Config.Env}}", container]);
+  assert.match(env.stdout, /SCHEDULE=@every 6h/);
 });
 
 test("edited by hand: the block, the secrets file and the container are drift, and one up puts all three back", async () => {

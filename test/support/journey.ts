@@ -8,6 +8,7 @@ import {
   type SandboxStack,
   storeEnvironment,
 } from "../../sandbox/stack/engine.ts";
+import type { StackSettings } from "../../sandbox/stack/settingsFile.ts";
 import type { World } from "../../sandbox/world/world.ts";
 import { closeAtEnd } from "../runner/shared.ts";
 
@@ -17,14 +18,18 @@ export interface Journey {
 }
 
 /**
- * The sandbox with the backup declared and booted, with the usual settings: whatever is missing is made and whatever differs is
- * mended, so each journey runs alone too, and puts nothing back that `pulumi up` does.
+ * The sandbox with the backup declared and booted: whatever is missing is made and whatever differs is mended, so each journey runs
+ * alone too, and puts nothing back that `pulumi up` does.
+ * @param settings over the usual ones
  */
-export async function begin(options: EngineOptions = {}): Promise<Journey> {
+export async function begin(
+  settings: StackSettings = {},
+  options: EngineOptions = {},
+): Promise<Journey> {
   const world = await sandboxUp();
   const usual = Object.keys(options).length === 0;
   const stack = usual ? await sharedStack(world) : await openOwn(world, options);
-  stack.configure();
+  stack.configure(settings);
   const result = await stack.up();
   if (result.code !== 0) {
     await stack.close();

