@@ -155,8 +155,8 @@ test("a block that was edited by hand and booted by kamal: drift names the conta
   assert.equal(now.get("Config.StopTimeout"), 30);
   const clean = await runCli(journey.stack, ["drift"]);
   assert.doesNotMatch(clean.stdout, /^ *host /m, clean.stdout + clean.stderr);
-  const status = await kamal(journey.world, ["lock", "status"]);
-  assert.match(status.stdout, /There is no deploy lock/);
+  const { app, ssh } = journey.world;
+  assert.equal(existsSync(join(ssh.home, `.kamal/lock-${app.service}`)), false, "nor is ours held");
 });
 
 test("a foreign container of our name makes up fail, and is not touched; an old backup is replaced where it is named", async () => {
@@ -214,13 +214,13 @@ test("a kamal deploy waits for a backup, marks it with what is deployed, and sto
   assert.equal((await inspect(container)).get("Id"), id, "the container needs nothing for it");
 
   /** The image is all that Kamal wants before the hook; the shop itself plays no part, so its boot fails behind it. */
-  const deploy = async (version: string, env: Record<string, string> = {}) => {
+  const deploy = async (version: string) => {
     const image = `${registry.server}/sandbox/shop:${version}`;
     await docker(["build", "--quiet", "--label", `service=${app.service}`, "-t", image, app.dir]);
     await docker(["push", "--quiet", image]);
     const PATH = `${dirname(journey.world.kamal)}:${process.env["PATH"]}`;
     const words = ["redeploy", "--skip-push", "--version", version];
-    const options = { env: { PATH, ...env }, timeoutMs: 300_000 };
+    const options = { env: { PATH }, timeoutMs: 300_000 };
     const { code, stdout } = await kamal({ ...journey.world, kamal: heard }, words, options);
     return { code, stdout, stderr: readFileSync(errors, "utf8") };
   };
@@ -245,10 +245,6 @@ test("a kamal deploy waits for a backup, marks it with what is deployed, and sto
   assert.match(refused.stdout, /There is no backup for the deploy of v2, so it does not go on/);
   assert.doesNotMatch(refused.stdout, /Detect stale containers/);
   assert.equal(existsSync(wentOn("v2")), false);
-  const skipped = await deploy("v2", { SKIP_BACKUP: "1" });
-  assert.match(skipped.stderr, /backup before deploy: SKIPPED, since SKIP_BACKUP=1 is set/);
-  assert.match(skipped.stdout, /Detect stale containers/, skipped.stdout);
-  assert.ok(existsSync(wentOn("v2")));
 
   rmSync(hook);
   const drift = await runCli(journey.stack, ["drift"]);
