@@ -44,15 +44,18 @@ export async function missedRun(
 /**
  * Whether a good backup of a database was taken at a time or later. False, too, where the bucket cannot be listed: then it is not
  * known.
+ * @param options.ofOurs leaves those of the old image out
  */
 export async function hasBackupSince(
   store: ObjectStore,
   settings: AgentSettings,
   database: string,
   since: Date,
+  { ofOurs = false }: { readonly ofOurs?: boolean } = {},
 ): Promise<boolean> {
   try {
-    const [latest] = countingBackups(await listJudged(store, database, trustOf(settings)));
+    const counting = countingBackups(await listJudged(store, database, trustOf(settings)));
+    const latest = counting.find(({ kind }) => !ofOurs || kind === "ours");
     return latest !== undefined && !isBefore(latest, since);
   } catch (error) {
     if (error instanceof Problem) return false;

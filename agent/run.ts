@@ -24,6 +24,10 @@ export interface RunOptions extends BackupOptions {
   readonly scheduled?: boolean;
   /** Started by the scheduler for a run that was missed: nothing is done when it has been made meanwhile. @default false */
   readonly catchUp?: boolean;
+  /** Only databases of which there is no good backup, or none of the last due time; another one under way is waited for. @default all */
+  readonly first?: boolean;
+  /** Reads each back to its end, whatever the settings say. @default the settings decide */
+  readonly verify?: boolean;
   /** A deploy that waits for it: a backup that is young enough counts, and another one under way is waited for. @default none */
   readonly deploy?: Deploy;
 }
@@ -52,11 +56,12 @@ export async function runBackup(
   let summary: RunSummary | undefined;
   let notifier: Notifier | undefined;
   try {
-    context = open();
+    context = opened(open(), options);
     if (options.catchUp === true && !(await stillMissed(context, describe))) return;
-    const missing = options.deploy && (await withoutBackup(context, options.deploy, options));
-    if (options.deploy && missing?.length === 0) {
-      sayThatDeployMayGoOn(context, options.deploy);
+    const missing = await stillToDo(context, options);
+    if (missing?.length === 0) {
+      if (options.deploy) sayThatDeployMayGoOn(context, options.deploy);
+      else context.report.line("Each database has a backup that counts.");
       return;
     }
     summary = new RunSummary(context.settings, describe);
@@ -83,6 +88,34 @@ export async function runBackup(
     await notifier?.runEnded(describe(error));
     throw error;
   }
+}
+
+function opened(context: AgentContext, { verify }: RunOptions): AgentContext {
+  return verify === true ? { ...context, settings: { ...context.settings, verify } } : context;
+}
+
+/** The databases that this run has to back up; undefined: all that it is about. */
+async function stillToDo(
+  context: AgentContext,
+  options: RunOptions,
+): Promise<readonly string[] | undefined> {
+  if (options.deploy) return withoutBackup(context, options.deploy, options);
+  return options.first === true ? withoutAny(context, options) : undefined;
+}
+
+/** The databases that wait for their first backup, or whose latest one a run that was due has not followed. */
+async function withoutAny(
+  { settings, store }: AgentContext,
+  { database }: Pick<RunOptions, "database">,
+): Promise<string[]> {
+  const { schedule } = settings;
+  const due = schedule && lastDue(schedule, new Date(), { timezone: process.env["TZ"] });
+  const missing: string[] = [];
+  for (const name of await selectDatabases(settings, database)) {
+    const since = due || new Date(0);
+    if (!(await hasBackupSince(store, settings, name, since, { ofOurs: true }))) missing.push(name);
+  }
+  return missing;
 }
 
 /** The databases of which no backup is there that the deploy may rely on. */
@@ -131,8 +164,8 @@ async function backupOrWait(
   began: Date,
 ): Promise<void> {
   const { settings, store, report, signal } = context;
-  const { scheduled = false, deploy } = options;
-  const which = deploy === undefined ? "scheduled run" : "deploy";
+  const { scheduled = false, first = false, deploy } = options;
+  const which = deploy !== undefined ? "deploy" : first ? "first backup" : "scheduled run";
   for (;;) {
     try {
       const { takenAt, object } = await backup(context, options);
@@ -142,7 +175,7 @@ async function backupOrWait(
       await markDeploy(context, stored, deploy.revision);
       return;
     } catch (error) {
-      if (!(error instanceof AnotherBackupRuns) || !(scheduled || deploy)) throw error;
+      if (!(error instanceof AnotherBackupRuns) || !(scheduled || first || deploy)) throw error;
       report.warn(`${error.message} The ${which} waits for it.`);
       if ((await waitForBackup(settings.postgres, signal)) === "idle") {
         throw new Problem(`${error.message} It does nothing, so the ${which} was given up.`);
@@ -155,7 +188,7 @@ async function backupOrWait(
     const { schedule } = settings;
     const due = schedule && lastDue(schedule, began, { timezone: process.env["TZ"] });
     if (await hasBackupSince(store, settings, settings.postgres.database, due || began)) {
-      report.line("The other backup is good and counts as the scheduled run.");
+      report.line(`The other backup is good and counts as the ${which}.`);
       return;
     }
   }

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import { messageOf, Problem } from "../common/problem.ts";
 import { Interrupted } from "../common/process.ts";
 import { adopt } from "./commands/adopt.ts";
@@ -11,10 +11,14 @@ import { dump } from "./commands/dump.ts";
 import { history } from "./commands/history.ts";
 import { kept } from "./commands/kept.ts";
 import { list } from "./commands/list.ts";
+import { type RecoverOptions, recover } from "./commands/recover.ts";
 import { restore } from "./commands/restore.ts";
 import { status } from "./commands/status.ts";
 import { undo } from "./commands/undo.ts";
 import { verify } from "./commands/verify.ts";
+import { BUCKET_PLACES } from "./init/bucketPlaces.ts";
+import { init } from "./init/init.ts";
+import { LEFT } from "./recovery/left.ts";
 import { type CommonOptions, openSession, type Session } from "./session/session.ts";
 import { EXIT, EXIT_TABLE } from "./terminal/exitCodes.ts";
 import { Screen, type Terminal } from "./terminal/screen.ts";
@@ -24,11 +28,11 @@ const { version } = JSON.parse(
   readFileSync(new URL("../package.json", import.meta.url), "utf8"),
 ) as { version: string };
 
-const IDENTITY = "file with the private key that opens the backups, as age-keygen writes it";
+const IDENTITY = "File with the private key that opens the backups, as age-keygen writes it.";
 
-const COPY = "take the copies in the second bucket";
+const COPY = "Use the copies in the second bucket.";
 
-const TIME = "time or day of a backup as list shows it, or latest, which it is without one";
+const TIME = "Time or day of a backup, as list shows it, or latest (the default).";
 
 /** Words that people type, and the commands that do it. */
 const OTHER_WORDS: Readonly<Record<string, string>> = {
@@ -106,24 +110,27 @@ function keepGoingWithoutReader({ out, err }: Terminal): { readonly error?: Prob
   return unwritten;
 }
 
-function describeProgram(
+/** Every command with its options and its help. Tests take it to read what the pages show. */
+export function describeProgram(
   open: (common: CommonOptions) => Promise<Session>,
   terminal: Terminal,
   exit: (code: number) => void,
 ): Command {
   const program = new Command(name)
-    .description(
-      "Backs up and restores the PostgreSQL of a Kamal application declared with Pulumi.",
+    .description("Backs up and restores PostgreSQL beside an application deployed with Kamal.")
+    .version(version, "-V, --version", "Print the version.")
+    .helpOption("-h, --help", "Show this help.")
+    .option("-s, --stack <name>", "Pulumi stack (default: the selected one).")
+    .option("-C, --cwd <folder>", "Folder with Pulumi.yaml (default: the current one).")
+    .option(
+      "--outputs <file>",
+      "Read outputs saved with `pulumi stack output --json`; Pulumi is then not needed.",
     )
-    .version(version)
-    .option("-s, --stack <name>", "Pulumi stack (default: the selected one)")
-    .option("-C, --cwd <folder>", "folder with Pulumi.yaml (default: here)")
-    .option("--outputs <file>", "saved `pulumi stack output --json`; then no Pulumi is needed")
-    .option("--name <name>", "which backup, where the stack has several")
-    .option("--host <host>", "which host, where the backup runs on several (default: the first)")
-    .option("--database <name>", "which database, where the backup has several")
-    .option("--json", "print one JSON document instead of text")
-    .option("--debug", "print the stack of an error")
+    .option("--name <name>", "Which backup, if the stack has several.")
+    .option("--host <host>", "Which host, if the backup runs on several (default: the first).")
+    .option("--database <name>", "Which database, if the backup has several.")
+    .option("--json", "Print one JSON document instead of text.")
+    .option("--debug", "Print the stack of an error.")
     .configureHelp({ showGlobalOptions: true, minWidthToWrap: 15 })
     .configureOutput({
       writeOut: (text) => terminal.out.write(text),
@@ -146,8 +153,8 @@ function describeProgram(
 
   program
     .command("backup")
-    .description("take a backup now")
-    .option("--accept", "count it as good although it differs from the last: the new normal")
+    .description("Take a backup now.")
+    .option("--accept", "Accept a backup that differs from the last one: this is the new normal.")
     .action(async (options, command: Command) => backup(await open(common(command)), options))
     .addHelpText(
       "after",
@@ -155,14 +162,71 @@ function describeProgram(
     );
 
   program
+    .command("init")
+    .description(
+      "Write a Pulumi project for the backups of the application in this folder. Asks five questions.",
+    )
+    .option("--config <path>", "The application's deploy.yml.", "config/deploy.yml")
+    .option(
+      "-d, --destination <name>",
+      "Kamal's destination. May be repeated (default: each that has a file).",
+      several,
+    )
+    .option("--into <folder>", "Folder of the project.", "backup")
+    .option(
+      "--provider <name>",
+      `Where the bucket is: ${BUCKET_PLACES.map(({ id }) => id).join(", ")} (default: aws).`,
+    )
+    .option(
+      "--bucket <name>",
+      "Name or address of a bucket that exists. Its keys are read from S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY.",
+    )
+    .option("--endpoint <url>", "Address of the service, if the provider does not say it.")
+    .option("--region <name>", "Region of the bucket.")
+    .option("--allow-insecure", "Allow plain http to the endpoint.")
+    .option("--make-bucket", "Let pulumi up make the bucket, with these keys.")
+    .option("--schedule <text>", "Time of day in UTC, or a schedule (default: 03:15).")
+    .option("--days <number>", "How long a backup is kept (default: 30).")
+    .option("--database <names>", "Names with commas between them, or all (default: as found).")
+    .option("--recipient <key>", "Encrypt for a public key of your own (age1...).")
+    .option(
+      "--key-file <path>",
+      "Where the recovery key is written (default: in your home folder).",
+    )
+    .option("--no-encryption", "Store backups unencrypted.")
+    .option(
+      "--database-major <number>",
+      "Major version of PostgreSQL, if its image does not say it.",
+    )
+    .option("--package <file>", "The package that the project depends on (default: this one).")
+    .option("--yes", "Take the defaults, and ask nothing.")
+    .option("--dry-run", "Show what would be written, with the defaults, but write nothing.")
+    .action(async (options, command: Command) => {
+      const { json, host } = common(command);
+      const given = { ...options, ...(host !== undefined && { host }) };
+      exit(await init(new Screen(json ?? false, terminal), given, version));
+    })
+    .addHelpText(
+      "after",
+      examples(
+        "init",
+        "init --yes --provider aws --region eu-west-3",
+        "init --provider hetzner --bucket shop-backups --region fsn1",
+        "init --yes --provider other --bucket backups --endpoint https://minio.example.com",
+        "init --yes --host 192.0.2.10 --database-major 17",
+        "init --dry-run --json",
+      ),
+    );
+
+  program
     .command("adopt")
     .description(
-      "take over from an accessory of postgres-backup-s3: show the stack's settings, or write them",
+      "Take over from an accessory of postgres-backup-s3: show the stack's settings, or write them.",
     )
-    .option("--config <path>", "the application's deploy.yml", "config/deploy.yml")
-    .option("-d, --destination <name>", "Kamal's destination")
-    .option("--accessory <key>", "which accessory, where several back up")
-    .option("--write", "set them in the stack, and take the accessory out of deploy.yml")
+    .option("--config <path>", "The application's deploy.yml.", "config/deploy.yml")
+    .option("-d, --destination <name>", "Kamal's destination.")
+    .option("--accessory <key>", "Which accessory, if several back up.")
+    .option("--write", "Set them in the stack, and take the accessory out of deploy.yml.")
     .action(async (options, command: Command) => {
       const stack = common(command);
       await adopt(new Screen(stack.json ?? false, terminal), stack, options);
@@ -177,8 +241,8 @@ function describeProgram(
 
   program
     .command("list")
-    .description("show the backups, newest first")
-    .option("--all", "show more than the newest 50")
+    .description("Show the backups, newest first.")
+    .option("--all", "Show all of them, not only the newest 50.")
     .option("--copy", COPY)
     .action(async (options, command: Command) => {
       const stack = common(command);
@@ -191,49 +255,52 @@ function describeProgram(
 
   program
     .command("restore")
-    .description("restore a backup; the current database is kept under another name")
+    .description("Restore a backup. The current database is kept under another name.")
     .argument("[time...]", TIME)
     .option("--copy", COPY)
-    .option("--into <name>", "restore into a new database of this name instead")
-    .option("--not-after <time>", "the newest backup of this time (UTC) or before it")
+    .option("--into <name>", "Restore into a new database of this name instead.")
+    .option("--not-after <time>", "The newest backup at this time (UTC) or before it.")
     .option(
       "--before-deploy <revision>",
-      "the backup before this deploy, as list shows it; the revision's beginning is enough",
+      "The backup before this deploy. The beginning of the revision is enough.",
     )
     .option("--identity <file>", IDENTITY)
-    .option("--globals", "make the roles of the backup that the server lacks, without passwords")
+    .option("--globals", "Create the roles that the server lacks, without passwords.")
     .option(
       "--allow-privileged-roles",
-      "with --globals: superusers and the like stay what they were",
+      "With --globals: superusers and the like keep their rights.",
     )
     .option(
       "--server-locale",
-      "take the server's encoding and locale instead of the backup's, where it lacks that",
+      "Use the server's encoding and locale if it does not have the backup's.",
     )
     .option(
       "--scratch <folder>",
-      "folder in the container to unpack in, for a restore with every core",
+      "Folder in the container to unpack in, for a restore with every core.",
     )
-    .option("--accept-origin", "with a time: also one that may be somebody else's, as list says")
+    .option(
+      "--accept-origin",
+      "With a time: accept a backup whose origin is not known, as list shows it.",
+    )
     .option(
       "--keep-going",
-      "with --into: load all that can be loaded, and list each statement that fails; exit 2: some did",
+      "With --into: load all that can be loaded, and list each statement that fails (exit code 2).",
     )
-    .option("--allow-incomplete", "let less than the whole database take the live one's place")
-    .option("--no-owner", "without owners and grants: everything belongs to the agent's role")
-    .option("--role <name>", "the same, but everything belongs to this role")
-    .option("--schema <name>", "only this schema; may be given several times", several)
+    .option("--allow-incomplete", "Let less than the whole database replace the live one.")
+    .option("--no-owner", "Leave out owners and grants: everything belongs to the agent's role.")
+    .option("--role <name>", "The same, but everything belongs to this role.")
+    .option("--schema <name>", "Only this schema. May be repeated.", several)
     .option(
       "--exclude-table <name>",
-      "not this table, * for any characters; several times",
+      "Leave out this table; * stands for any characters. May be repeated.",
       several,
     )
     .option(
       "--max-hours <number>",
-      "stop it when it has taken so long (default: 24, or 1 for each 10 GB of the database)",
+      "Stop a restore that takes longer (default: 24, or 1 for each 10 GB of the database).",
     )
-    .option("--dry-run", "check everything and show what would be done, but change nothing")
-    .option("--yes", "replace the live database without asking")
+    .option("--dry-run", "Check everything and show what would be done, but change nothing.")
+    .option("--yes", "Replace the live database without asking.")
     .action(async (time: string[], { owner, ...options }, command: Command) => {
       // The list shows date and time as two words. Commander turns --no-owner into a false "owner".
       const chosen = { ...options, noOwner: owner === false };
@@ -260,10 +327,53 @@ function describeProgram(
     );
 
   program
+    .command("recover")
+    .description(
+      "walk through the bad night: asks what is left, shows the steps, runs those it can",
+    )
+    .argument("[time...]", TIME)
+    .addOption(
+      new Option(
+        "--left <what>",
+        `what is left: ${Object.entries(LEFT)
+          .map(([kind, text]) => `${kind}, ${text}`)
+          .join("; ")}`,
+      ).choices(Object.keys(LEFT)),
+    )
+    .option("--new-host <address>", "address of the new server (default: that of the old one)")
+    .option("--identity <file>", IDENTITY)
+    .option(
+      "--config <path>",
+      "the application's deploy.yml (default: here, or in the folder above)",
+    )
+    .option("-d, --destination <name>", "Kamal's destination")
+    .option("--dry-run", "show the steps, and change nothing")
+    .option("--yes", "go on without asking; the steps that you do yourself count as done")
+    .action(async (time: string[], options: RecoverOptions, command: Command) => {
+      const stack = common(command);
+      const screen = new Screen(stack.json ?? false, terminal);
+      try {
+        exit(await recover(screen, stack, time.join(" "), options));
+      } finally {
+        screen.clear();
+      }
+    })
+    .addHelpText(
+      "after",
+      examples(
+        "recover",
+        "recover --left stack --new-host 192.0.2.20 --identity identity.txt",
+        "recover --left all 2026-11-24 03:15:02",
+        "recover --left bucket --config ../shop/config/deploy.yml",
+        "recover --left project --dry-run --json",
+      ),
+    );
+
+  program
     .command("undo")
-    .description("swap the database that a restore has replaced back into its place")
-    .argument("<name>", "the name under which the restore has kept it")
-    .option("--yes", "swap without asking")
+    .description("Swap the database that a restore replaced back into place.")
+    .argument("<name>", "The name under which the restore kept it.")
+    .option("--yes", "Swap without asking.")
     .action(async (kept: string, options, command: Command) =>
       undo(await open(common(command)), kept, options),
     )
@@ -277,9 +387,9 @@ function describeProgram(
 
   program
     .command("kept")
-    .description("show the databases that restores have left on the server, or drop one")
-    .option("--drop <name>", "drop this one for good, after its name was typed")
-    .option("--yes", "drop without asking")
+    .description("Show the databases that restores kept on the server, or drop one.")
+    .option("--drop <name>", "Drop this one for good, after asking for its name.")
+    .option("--yes", "Drop without asking.")
     .action(async (options, command: Command) => kept(await open(common(command)), options))
     .addHelpText(
       "after",
@@ -288,14 +398,14 @@ function describeProgram(
 
   program
     .command("history")
-    .description("show what was restored and undone, or tried, and how long it took")
+    .description("Show each restore and undo, failed ones too, and how long it took.")
     .action(async (_, command: Command) => history(await open(common(command))))
     .addHelpText("after", examples("history", "history --json"));
 
   program
     .command("cancel")
-    .description("stop the backup, restore, verify or undo that runs in the container")
-    .argument("[command]", "which one, where several run")
+    .description("Stop the backup, restore, verify or undo that runs in the container.")
+    .argument("[command]", "Which one, if several run.")
     .action(async (name: string | undefined, _, command: Command) =>
       cancel(await open(common(command)), name),
     )
@@ -303,7 +413,9 @@ function describeProgram(
 
   program
     .command("verify")
-    .description("read a backup to its end; exit 0: whole, 2: stored whole, but not decrypted here")
+    .description(
+      "Read a backup to its end. Exit code 0: it is whole; 2: it is stored whole, but was not decrypted.",
+    )
     .argument("[time...]", TIME)
     .option("--copy", COPY)
     .option("--identity <file>", IDENTITY)
@@ -317,12 +429,15 @@ function describeProgram(
 
   program
     .command("dump")
-    .description("write the database as SQL to standard output, whatever its size")
-    .argument("[time...]", "time of a backup, or latest; without it the database as it is now")
-    .option("--no-owner", "without owners and grants, for a server that lacks the roles")
+    .description("Write a database of any size as SQL to standard output.")
+    .argument("[time...]", "Time of a backup, or latest (default: the current database).")
+    .option("--no-owner", "Leave out owners and grants, for a server that lacks the roles.")
     .option("--copy", COPY)
     .option("--identity <file>", IDENTITY)
-    .option("--accept-origin", "with a time: also one that may be somebody else's, as list says")
+    .option(
+      "--accept-origin",
+      "With a time: accept a backup whose origin is not known, as list shows it.",
+    )
     .action(async (time: string[], { owner, ...options }, command: Command) => {
       const chosen = { ...options, noOwner: owner === false };
       await dump(await open(common(command)), time.join(" "), chosen);
@@ -338,7 +453,7 @@ function describeProgram(
 
   program
     .command("status")
-    .description("show the container, the newest backup and whether it is young enough")
+    .description("Show the container, the newest backup, and whether it is young enough.")
     .action(async (_, command: Command) => {
       const stack = common(command);
       exit(await status(await open(stack), stack));
@@ -347,7 +462,9 @@ function describeProgram(
 
   program
     .command("drift")
-    .description("compare reality with the declaration; exit 0: equal, 7: drift, else: not checked")
+    .description(
+      "Compare bucket, container and backups with the declaration. Exit code 0: equal; 7: drift; another: not checked.",
+    )
     .action(async (_, command: Command) => {
       const stack = { ...common(command), needsEngine: true } as const;
       exit(await drift(await open(stack), stack));

@@ -14,3 +14,14 @@ export async function isTrackedByGit(file: string): Promise<boolean> {
     return false;
   }
 }
+
+/** Whether git leaves a file out, there or not; undefined outside a repository, or where there is no git. */
+export async function isIgnoredByGit(file: string): Promise<boolean | undefined> {
+  try {
+    await promisify(execFile)("git", ["check-ignore", "--quiet", file], { cwd: dirname(file) });
+    return true;
+  } catch (error) {
+    // 1: it is not ignored. 128: this is no repository.
+    return (error as { code?: unknown }).code === 1 ? false : undefined;
+  }
+}

@@ -13,6 +13,11 @@ export interface ImageReference {
   readonly digest?: string;
 }
 
+/** Registry and repository of an image, as they are written. */
+export function withoutTagAndDigest(reference: string): string {
+  return reference.replace(/@.*$/, "").replace(/:[^:/]*$/, "");
+}
+
 const DOCKER_HUB = "registry-1.docker.io";
 
 /** Whether an image lies in a registry, however its server is written. */

@@ -1,5 +1,6 @@
 import { Problem } from "../common/problem.ts";
 import { accessoriesSection, type Line, type Section, splitLines } from "./accessoriesSection.ts";
+import { requireAdded } from "./configuration/addedAccessory.ts";
 
 /** The place of our block in a file's lines: from the opening marker to the closing one. */
 interface Place {
@@ -47,7 +48,18 @@ export function writeMarkedBlock(
   block: string,
   under: "accessories" | "hook" | undefined,
 ): string {
-  if (under === "hook" && text === "") return writeMarkedBlock(NEW_HOOK, name, block, under);
+  const written = withMarkedBlock(text, name, block, under);
+  if (under === "accessories") requireAdded(removeMarkedBlock(text, name), written, block);
+  return written;
+}
+
+function withMarkedBlock(
+  text: string,
+  name: string,
+  block: string,
+  under: "accessories" | "hook" | undefined,
+): string {
+  if (under === "hook" && text === "") return withMarkedBlock(NEW_HOOK, name, block, under);
   if (!/^[\w.-]+$/.test(name)) {
     throw new Problem(
       `"${name}" cannot name a marked block. Use letters, digits, "_", "." and "-".`,
@@ -60,7 +72,7 @@ export function writeMarkedBlock(
   if (section) refuseForeignKey(lines, section, inner[0] ?? "");
   // Someone moved the markers to where no accessory can be: the block starts anew.
   if (place && under === "accessories" && !isInPlace(lines, place, section)) {
-    return writeMarkedBlock(removeMarkedBlock(text, name), name, block, under);
+    return withMarkedBlock(removeMarkedBlock(text, name), name, block, under);
   }
   const indent = section?.childIndent ?? 0;
   const ownsKey = under === "accessories" && section === undefined;

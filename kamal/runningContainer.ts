@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Accessory } from "./accessory.ts";
+import { withoutTagAndDigest } from "./imageReference.ts";
 
 /**
  * What a container was started with, by the words of `docker run`: `memory`, `env SCHEDULE`, `volume /scratch`. Secrets are
@@ -19,6 +20,19 @@ export interface ContainerConfig {
   readonly Env?: readonly string[] | null;
   readonly Labels?: Readonly<Record<string, string>> | null;
   readonly [field: string]: unknown;
+}
+
+/**
+ * Whether this package has made a container: it has our digest label, or runs an image of the declared one's repository, as one
+ * that was started by hand does. The boot script asks the same.
+ * @param found the label (empty: none), and the reference that the container was made from
+ * @param image declared, with or without a tag
+ */
+export function isOfThisPackage(
+  found: { readonly digest: string; readonly image: string },
+  image: string,
+): boolean {
+  return found.digest !== "" || withoutTagAndDigest(found.image) === withoutTagAndDigest(image);
 }
 
 /** Labels that are compared by other means, or that Docker Desktop adds by itself. */

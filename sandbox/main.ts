@@ -61,6 +61,16 @@ program
   });
 
 program
+  .command("still")
+  .description("draw docs/images/terminal.svg anew from a real run: up, backup, list, restore")
+  .action(async () => {
+    const { drawStill } = await import("./commands/still.ts");
+    console.log(`${await drawStill(readWorld())} is drawn.`);
+    // At once, as above.
+    process.exit(0);
+  });
+
+program
   .command("down")
   .description("remove everything that up started; downloads stay in the cache")
   .option("--only", "leave other sandboxes of this checkout (SANDBOX_NAME) as they are")

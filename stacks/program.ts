@@ -108,6 +108,7 @@ export function backupArgs(name: string, config: pulumi.Config): PostgresBackupA
     transientTables: namesIn(config.get("transientTables")),
     ...given("maxRunHours", config.getNumber("maxRunHours")),
     globals: config.getBoolean("globals") ?? true,
+    firstBackup: config.getBoolean("firstBackup") ?? true,
     dumpOptions: (config.get("dumpOptions") ?? "").split(/\s+/).filter(Boolean),
     ...beforeDeployOf(config),
     notices: {

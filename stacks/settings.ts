@@ -56,6 +56,14 @@ export const SETTINGS = [
       "Who boots the container. ssh, `pulumi up` itself; kamal, `pulumi up` by the application's own Kamal; render, nobody, `pulumi up` writes the files and you run Kamal",
   },
   {
+    name: "firstBackup",
+    type: "boolean",
+    default: true,
+    argument: "firstBackup",
+    description:
+      "Whether `pulumi up` has a new container back up at once where the bucket has no backup that counts, and waits until it was read back",
+  },
+  {
     name: "beforeDeploy",
     type: "boolean",
     default: false,

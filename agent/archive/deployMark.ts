@@ -1,13 +1,15 @@
+import type { SigningKey } from "../../common/contracts/manifestMac.ts";
 import { messageOf, Problem } from "../../common/problem.ts";
 import { listBackups } from "../../storage/catalogue/catalogue.ts";
 import { type CatalogueEntry, isComplete } from "../../storage/catalogue/catalogueEntry.ts";
 import { countingBackups } from "../../storage/catalogue/countingBackups.ts";
 import { listJudged } from "../../storage/catalogue/judgeOrigin.ts";
+import { markMac } from "../../storage/catalogue/marks.ts";
 import { deployKey, isRevision, parseKey } from "../../storage/catalogue/objectKeys.ts";
 import type { ObjectStore } from "../../storage/s3/objectStore.ts";
 import { putNew } from "../../storage/upload/conditionalPut.ts";
 import type { AgentContext } from "../runtime/context.ts";
-import { trustOf } from "./trust.ts";
+import { signingKeysOf, trustOf } from "./trust.ts";
 import { settingsSecrets, verifyChosen } from "./verify.ts";
 
 /** A deploy that waits for a backup. */
@@ -74,18 +76,19 @@ function isYoung({ stamp, kind, overwritten }: CatalogueEntry, maxAgeMs: number)
  * @throws Problem when the mark cannot be written beside the backup itself; beside a copy that is a warning
  */
 export async function markDeploy(
-  { store, copy, report }: AgentContext,
+  { store, copy, settings, report }: AgentContext,
   backup: Pick<CatalogueEntry, "database" | "stamp" | "key">,
   revision: string,
 ): Promise<void> {
   const { database, stamp } = backup;
-  await putMark(store, backup, revision);
+  const keys = signingKeysOf(settings);
+  await putMark(store, backup, revision, keys);
   report.line(`Before the deploy of ${revision}: the backup of ${database} from ${stamp} UTC.`);
   if (copy?.store === undefined) return;
   try {
     const entries = await listBackups(copy.store, database);
     const copied = entries.find((entry) => entry.stamp === stamp && isComplete(entry));
-    if (copied?.kind === "ours") await putMark(copy.store, copied, revision);
+    if (copied?.kind === "ours") await putMark(copy.store, copied, revision, keys);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     report.warn(`the copy is not marked with the deploy of ${revision}: ${messageOf(error)}`);
@@ -97,11 +100,13 @@ async function putMark(
   store: ObjectStore,
   { database, stamp, key: dump }: Pick<CatalogueEntry, "database" | "stamp" | "key">,
   revision: string,
+  keys: readonly SigningKey[],
 ): Promise<void> {
   const { prefix } = store.address;
   const parsed = parseKey(prefix, dump);
   const folder = parsed?.kind === "ours" ? parsed.folder : null;
   const mark = { version: 1, revision, database, takenAt: `${stamp}Z`, dump };
-  const key = deployKey(prefix, database, stamp, revision, folder);
+  const mac = markMac({ kind: "deploy", dump, revision }, keys);
+  const key = deployKey(prefix, database, stamp, revision, folder, mac);
   await putNew(store, key, `${JSON.stringify(mark)}\n`, "application/json");
 }

@@ -4,6 +4,7 @@ import { formatBytes } from "../../common/format.ts";
 import { type CatalogueEntry, isComplete } from "../../storage/catalogue/catalogueEntry.ts";
 import { aheadOfTimeNotice, isAheadOfTime } from "../../storage/catalogue/countingBackups.ts";
 import { listJudged } from "../../storage/catalogue/judgeOrigin.ts";
+import { markRemarks } from "../../storage/catalogue/marks.ts";
 import { withManifests } from "../../storage/catalogue/readManifest.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import { readLastFailure } from "../runtime/healthRecord.ts";
@@ -43,13 +44,12 @@ export async function list(
 
 function remarkOn(entry: CatalogueEntry & { readonly manifest: Manifest | null }): string {
   if (!isComplete(entry)) return "incomplete: no manifest";
-  const deploys = (entry.deploys ?? []).map(({ revision }) => `before deploy ${revision}`);
   return [
     isAheadOfTime(entry) ? "ahead of time" : "",
     entry.originProblem,
     entry.overwritten === true ? "overwritten" : "",
     stateOf(entry),
-    ...deploys,
+    ...markRemarks(entry),
   ]
     .filter(Boolean)
     .join(", ");

@@ -6,6 +6,7 @@ import { type Signature, signManifest } from "../../common/contracts/manifestMac
 import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
 import { listJudged } from "../../storage/catalogue/judgeOrigin.ts";
+import { markMac } from "../../storage/catalogue/marks.ts";
 import { manifestKey, parseKey, verifiedKey } from "../../storage/catalogue/objectKeys.ts";
 import {
   readOriginalManifest,
@@ -54,7 +55,7 @@ export async function verify(
   report.line(
     depth === "full"
       ? `Verified ${entry.key}: ${size} read to the end, ${tables} tables, ${(elapsedMs / 1000).toFixed(1)} s. Nothing was restored: only a restore shows that it can be.`
-      : `Unreadable here: ${entry.key}, ${size}, is stored as it was written, but was not decrypted.`,
+      : `Not decrypted: ${entry.key}, ${size}, is stored as it was written. Give its key to read it to the end.`,
   );
   if (unchecked !== null) report.warn(`not checked: ${unchecked}`);
   report.event({
@@ -175,13 +176,14 @@ function uncheckedPart(depth: VerificationDepth, manifest: Manifest | null): str
 
 /** So that `list` shows it. Whoever may only read verifies as well, and the result holds without the mark. */
 async function putVerifiedMark(
-  { store, report }: AgentContext,
+  { store, settings, report }: AgentContext,
   entry: BackupToVerify,
   { object }: Manifest,
 ): Promise<void> {
   const parsed = parseKey(store.address.prefix, entry.key);
   if (parsed?.kind !== "ours" || entry.verifiedKey !== null) return;
-  const key = verifiedKey(store.address.prefix, entry.database, entry.stamp, parsed.folder);
+  const mac = markMac({ kind: "verified", dump: entry.key }, signingKeysOf(settings));
+  const key = verifiedKey(store.address.prefix, entry.database, entry.stamp, parsed.folder, mac);
   const { bytes, sha256 } = object;
   const mark = { version: 1, at: new Date().toISOString(), depth: "full", bytes, sha256 };
   try {

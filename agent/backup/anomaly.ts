@@ -38,16 +38,18 @@ export async function findReference(
  * Why a dump of this snapshot is suspect, judged before it is made; null: it is not.
  * Partitions do not count as lost, since they come and go.
  * @param transientTables patterns of other tables that do
+ * @param wasRestored whether a restore has put the earlier server's data here
  */
 export function snapshotAnomaly(
   snapshot: Pick<Snapshot, "tables" | "systemIdentifier">,
   reference: Manifest,
   transientTables: readonly string[] = [],
+  wasRestored = false,
 ): string | null {
   const since = `in the backup of ${reference.takenAt}`;
   const before = reference.server.systemIdentifier;
   const now = snapshot.systemIdentifier;
-  if (before !== null && now !== null && before !== now) {
+  if (isAnotherServer(snapshot, reference) && !wasRestored) {
     return `it comes from another server: system identifier ${now}, ${before} ${since}`;
   }
   const lasting = lastingTables(reference.tables, transientTables);
@@ -61,6 +63,15 @@ export function snapshotAnomaly(
   return lost.length === 1
     ? `table ${names} is gone, which was ${since}`
     : `${lost.length} tables are gone, which were ${since}: ${names}`;
+}
+
+/** Whether a snapshot is certainly of another server than an earlier backup. */
+export function isAnotherServer(
+  { systemIdentifier }: Pick<Snapshot, "systemIdentifier">,
+  { server }: Manifest,
+): boolean {
+  const before = server.systemIdentifier;
+  return before !== null && systemIdentifier !== null && before !== systemIdentifier;
 }
 
 /** The tables, `schema.name`, that an earlier backup had and that are not allowed to go. */

@@ -10,12 +10,19 @@ import { partBytesFor } from "../../storage/upload/partSize.ts";
 import { type ExistingDatabase, readProperties } from "../postgres/databaseProperties.ts";
 import { readServerNeeds, type ServerNeeds } from "../postgres/serverNeeds.ts";
 import { type Snapshot, takeSnapshot } from "../postgres/snapshot.ts";
+import { wasRestoredHere } from "../restore/kept/records.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import { errorCode, errorMessage } from "../runtime/errorMessage.ts";
 import type { Report } from "../runtime/reporter.ts";
 import { describeEncryption } from "../streams/encrypt.ts";
 import type { UploadDestination } from "../streams/fanOutUpload.ts";
-import { CLOCK_REMEDY, clockDifference, lostTables, snapshotAnomaly } from "./anomaly.ts";
+import {
+  CLOCK_REMEDY,
+  clockDifference,
+  isAnotherServer,
+  lostTables,
+  snapshotAnomaly,
+} from "./anomaly.ts";
 import { compressionFor } from "./compression.ts";
 import type { ChosenDestinations, Destination } from "./destinations.ts";
 import { type DumpExtent, readDumpExtent } from "./dumpExtent.ts";
@@ -60,17 +67,19 @@ export interface DumpPlan {
  * @throws Problem when the snapshot cannot be taken, or the dump's options leave nothing to list
  */
 export async function planDump(
-  { settings, report }: AgentContext,
+  context: AgentContext,
   {
     client,
     pgDumpMajor,
-    chosen: { destinations, reference },
+    chosen,
   }: {
     readonly client: pg.Client;
     readonly pgDumpMajor: number;
     readonly chosen: ChosenDestinations;
   },
 ): Promise<DumpPlan> {
+  const { settings, report } = context;
+  const { destinations, reference } = chosen;
   const { database } = settings.postgres;
   const extent = await readDumpExtent(settings.postgres, client);
   if (extent.unknown !== undefined) report.warn(extent.unknown);
@@ -90,8 +99,9 @@ export async function planDump(
   }
   const stamp = stampOf(snapshot.takenAt);
   const { transientTables } = settings;
+  const wasRestored = reference !== null && (await wasFilledByRestore(context, chosen, snapshot));
   const anomaly =
-    wrongClock ?? (reference && snapshotAnomaly(snapshot, reference, transientTables));
+    wrongClock ?? (reference && snapshotAnomaly(snapshot, reference, transientTables, wasRestored));
   const lost = reference === null ? [] : lostTables(snapshot, reference, transientTables);
   const accept = lost.length === 0 ? ACCEPT : `${TRANSIENT} ${ACCEPT}`;
   const { encryption, recipients } = describeEncryption(settings.encryption);
@@ -118,6 +128,32 @@ export async function planDump(
       };
     }),
   };
+}
+
+/**
+ * Whether the database lies on another server than before because a restore has put it there: then it is the one that was
+ * backed up. Its tables and its size are compared as ever.
+ */
+async function wasFilledByRestore(
+  { settings, report, signal }: AgentContext,
+  { destinations, reference }: ChosenDestinations,
+  snapshot: Snapshot,
+): Promise<boolean> {
+  const store = destinations[0]?.store;
+  const server = snapshot.systemIdentifier;
+  if (store === undefined || reference === null || server === null) return false;
+  if (!isAnotherServer(snapshot, reference)) return false;
+  const { database } = settings.postgres;
+  try {
+    const restored = await wasRestoredHere(store, { database, server, since: reference.takenAt });
+    if (restored)
+      report.line(`"${database}" was restored onto this server: it counts as the same.`);
+    return restored;
+  } catch (error) {
+    signal.throwIfAborted();
+    report.warn(`the records of restores could not be read: ${errorMessage(error)}`);
+    return false;
+  }
 }
 
 /**

@@ -1,7 +1,6 @@
 import type { AgeSecrets } from "../../common/age/stanzas.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
-import { listBackups } from "../../storage/catalogue/catalogue.ts";
 import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
 import { listJudged } from "../../storage/catalogue/judgeOrigin.ts";
 import { findOriginal } from "../../storage/catalogue/originalVersion.ts";
@@ -74,6 +73,7 @@ export async function chooseFor(
   const { database } = settings.postgres;
   const { bucket, prefix } = store.address;
   const location = `s3://${bucket}/${prefix}`;
+  const trust = trustOf(settings);
   const { notAfter, beforeDeploy, acceptOrigin } = request;
   if (beforeDeploy !== undefined && (request.wanted !== "latest" || notAfter !== undefined)) {
     throw new Problem("--before-deploy chooses the backup by itself. Leave the time out.");
@@ -81,9 +81,12 @@ export async function chooseFor(
   const wanted =
     beforeDeploy === undefined
       ? request.wanted
-      : chooseBeforeDeploy(await listBackups(store, database), beforeDeploy, database, location)
-          .stamp;
-  const trust = trustOf(settings);
+      : chooseBeforeDeploy(
+          await listJudged(store, database, trust),
+          beforeDeploy,
+          database,
+          location,
+        ).stamp;
   const also = wanted.replace(/Z$/, "");
   const entries = await listJudged(store, database, trust, { also });
   const listed = chooseBackup(entries, wanted, database, location, store.address.names, notAfter);

@@ -2,6 +2,7 @@ import type pg from "pg";
 import { Problem } from "../../common/problem.ts";
 import { requireNoBackup, takeRestoreLock } from "../postgres/advisoryLock.ts";
 import { connectMaintenance } from "../postgres/connection.ts";
+import { readSystemIdentifier } from "../postgres/snapshot.ts";
 import { type Confirm, NotConfirmed } from "../runtime/confirm.ts";
 import { type AgentContext, uninterrupted, untilStopped } from "../runtime/context.ts";
 import { type Compared, checkRestored } from "./checkRestored.ts";
@@ -65,8 +66,9 @@ export async function restore(
       throw new NotConfirmed();
     }
     context.signal.throwIfAborted();
+    let loginRoles: readonly string[] = [];
     if (plan.roles !== null) {
-      await makeRoles(maintenance, plan.roles, context, plan.notRestored);
+      loginRoles = await makeRoles(maintenance, plan.roles, context, plan.notRestored);
       // What names them could not be tried without them.
       bound = await findBoundExtensions(seen, maintenance, plan, []);
     }
@@ -83,6 +85,8 @@ export async function restore(
     await loadBound(seen, plan, bound);
     reportRestored(report, plan, {
       ...result,
+      loginRoles,
+      server: await readSystemIdentifier(maintenance),
       elapsedMs: Math.round(performance.now() - started),
     });
     return { complete: result.failed.length === 0 && result.differences.length === 0 };

@@ -1,3 +1,4 @@
+import { passwordStatement } from "../../common/contracts/agentEvents.ts";
 import { totalRows } from "../../common/contracts/manifest.ts";
 import { formatBytes } from "../../common/format.ts";
 import type { Report } from "../runtime/reporter.ts";
@@ -66,6 +67,8 @@ export function reportRestored(
   plan: Plan,
   result: Compared & {
     readonly failed: readonly FailedStatement[];
+    readonly loginRoles: readonly string[];
+    readonly server: string | null;
     readonly elapsedMs: number;
   },
 ): void {
@@ -93,6 +96,10 @@ export function reportRestored(
     );
   }
   plan.notRestored.reportAll(report);
+  if (result.loginRoles.length > 0) {
+    report.line("Roles that may log in and have no password yet:");
+    for (const role of result.loginRoles) report.line(`  ${passwordStatement(role)}`);
+  }
   if (undo !== null) {
     report.line(`The old database is "${previous}". To swap back: agent ${undo}`);
   }

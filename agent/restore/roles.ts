@@ -289,6 +289,7 @@ export function announceRoles(report: Report, plan: RolePlan, notRestored: NotRe
 /**
  * Makes the roles, all or none. An attribute that the connection's role may not give is a warning, not a failure.
  * @param client connection outside a transaction
+ * @returns those of them that may log in
  * @throws Problem when a role cannot be made
  */
 export async function makeRoles(
@@ -296,10 +297,10 @@ export async function makeRoles(
   { names, statements, memberships }: RolePlan,
   { report, journal }: Pick<AgentContext, "report" | "journal">,
   notRestored: NotRestored,
-): Promise<void> {
+): Promise<string[]> {
   if (names.length === 0) {
     report.line("Roles: every role of the backup exists.");
-    return;
+    return [];
   }
   await client.query("BEGIN");
   try {
@@ -319,9 +320,21 @@ export async function makeRoles(
     );
   }
   journal?.stays("roles", `the roles ${inQuotes(names)} were made`);
-  report.warn(
-    `made the roles ${inQuotes(names)} without passwords; give those that log in one: ALTER ROLE ... PASSWORD.`,
+  const logIn = await rolesThatLogIn(client, names);
+  const remedy =
+    logIn.length === 0
+      ? "None of them may log in."
+      : `Give a password to each that may log in: ${inQuotes(logIn)}.`;
+  report.warn(`made the roles ${inQuotes(names)} without passwords. ${remedy}`);
+  return logIn;
+}
+
+async function rolesThatLogIn(client: pg.Client, names: readonly string[]): Promise<string[]> {
+  const { rows } = await client.query<{ rolname: string }>(
+    "SELECT rolname FROM pg_roles WHERE rolname = ANY ($1) AND rolcanlogin ORDER BY rolname",
+    [names],
   );
+  return rows.map(({ rolname }) => rolname);
 }
 
 /**

@@ -45,7 +45,7 @@ export function remoteConfirmation(
 export function confirmation(agreed: boolean, signal: AbortSignal): Confirm {
   return async (question, name) => {
     if (agreed || !process.stdin.isTTY || !process.stdout.isTTY) return true;
-    const message = `${question} Type the database's name to go on: `;
+    const message = `${question} Type the database's name to continue: `;
     const answer = await ask(process.stdin, process.stdout, message, signal);
     return typeof answer !== "string" && answer.typed === name;
   };

@@ -177,8 +177,8 @@ function chooseOld(
   );
 }
 
-/** By its variables, under whatever image. */
-function backsUp({ env }: KamalAccessoryConfig): boolean {
+/** Whether it is a backup into S3, by its variables, under whatever image. */
+export function backsUp({ env }: KamalAccessoryConfig): boolean {
   const names = [...Object.keys(env.clear), ...env.secret.map(({ name }) => name)];
   return names.includes("S3_BUCKET") && names.some((name) => name.startsWith("POSTGRES_"));
 }

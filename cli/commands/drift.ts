@@ -1,6 +1,7 @@
 import { Problem } from "../../common/problem.ts";
 import { judgeDatabases, overwrittenText } from "../backups/freshness.ts";
 import { readBackups, type Source, sourcesOf } from "../backups/source.ts";
+import { describeUploads, readActivity } from "../session/activity.ts";
 import { AgentError, type Container, ContainerDown } from "../session/agentCall.ts";
 import { inspectContainer } from "../session/container.ts";
 import { forCopy } from "../session/copy.ts";
@@ -11,7 +12,6 @@ import { healingCommand } from "../stack/project.ts";
 import { previewRefresh, type StackChoice } from "../stack/pulumi.ts";
 import { EXIT } from "../terminal/exitCodes.ts";
 import { formatAge, plural, stampTime } from "../terminal/format.ts";
-import { describeUploads, readActivity } from "./activity.ts";
 import { type DriftReport, printReport, writeJobSummary } from "./driftReport.ts";
 
 /**

@@ -4,6 +4,7 @@ import { totalRows } from "../../common/contracts/manifest.ts";
 import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
 import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
+import { markRemarks } from "../../storage/catalogue/marks.ts";
 import { databasesInBucket } from "../backups/bucketSource.ts";
 import { judgeAge } from "../backups/freshness.ts";
 import { type Listing, readBackups, sourcesOf } from "../backups/source.ts";
@@ -73,7 +74,7 @@ export async function list(
       state: stateOf(entry),
       key: entry.key,
       bytes: entry.bytes,
-      ...(entry.deploys && { deploys: entry.deploys.map(({ revision }) => revision) }),
+      ...deploysOf(entry),
       ...(backup.retentionDays !== undefined && { keptUntil: keptUntil(backup, entry) }),
       manifest: entry.manifest ?? null,
     })),
@@ -127,16 +128,21 @@ function printBackups(screen: Screen, backup: BackupOutputs, entries: readonly E
   });
   const notes = entries.map((entry) => {
     const remarks = entry.manifest ? remarksOn(entry.manifest) : "";
-    return [remarks, ...deploysOf(entry)].filter(Boolean).join("; ") || undefined;
+    return [remarks, ...markRemarks(entry)].filter(Boolean).join("; ") || undefined;
   });
   screen.table(columns, rows, { indent: 2, notes });
 }
 
-/** A commit's 40 letters are cut to 12, which restore --before-deploy takes too. */
-function deploysOf({ deploys = [] }: Entry): string[] {
-  return deploys.map(
-    ({ revision }) => `before deploy ${revision.replace(/^([0-9a-f]{12})[0-9a-f]{28}\b/, "$1")}`,
+function deploysOf({ deploys }: Entry): { deploys?: string[]; unsignedDeploys?: string[] } {
+  if (deploys === undefined) return {};
+  const { signed = [], unsigned } = Object.groupBy(deploys, (mark) =>
+    mark.unsigned === true ? "unsigned" : "signed",
   );
+  const revisions = (marks: typeof deploys) => marks.map(({ revision }) => revision);
+  return {
+    deploys: revisions(signed),
+    ...(unsigned && { unsignedDeploys: revisions(unsigned) }),
+  };
 }
 
 function paintState(state: State): string {

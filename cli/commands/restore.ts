@@ -3,6 +3,7 @@ import {
   outcomeText,
   type PlannedEvent,
   type ProgressEvent,
+  passwordStatement,
   type QuestionEvent,
   type RestoredEvent,
 } from "../../common/contracts/agentEvents.ts";
@@ -150,6 +151,7 @@ export async function restore(
     screen.line("To swap back:");
     screen.exactLine(`  ${undo}`);
   }
+  printAfterwards(screen, entry, restored, into);
   const { event: _, ...result } = restored;
   screen.document({ ...result, host: container.host, key: entry.key, undo });
   return isIncomplete(restored) ? EXIT.lessThanWhole : 0;
@@ -330,6 +332,23 @@ function printResult(screen: Screen, entry: Entry, restored: RestoredEvent): voi
     `${done} ${restored.database} from ${formatStamp(restored.from)} UTC in ${formatDuration(restored.elapsedMs)}.`,
   );
   for (const item of restored.notRestored) screen.line(`${paint.bad("Not restored")}: ${item}`);
+}
+
+/** What a new server needs besides its data. */
+function printAfterwards(
+  screen: Screen,
+  { manifest }: Entry,
+  { server, loginRoles }: RestoredEvent,
+  into: string | undefined,
+): void {
+  const before = manifest?.server.systemIdentifier ?? null;
+  if (into === undefined && before !== null && server !== null && server !== before) {
+    screen.line("This server is another one than in the backup. The next backup accepts it.");
+  }
+  if (loginRoles.length === 0) return;
+  screen.line("These roles may log in and have no password yet. In psql:");
+  for (const role of loginRoles) screen.exactLine(`  ${passwordStatement(role)}`);
+  screen.line("psql's \\password asks for one instead, and keeps it out of the server's log.");
 }
 
 function comparisonOf({ differences }: RestoredEvent, partial: boolean): string {

@@ -2,6 +2,7 @@ import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
 import { type DatabaseFreshness, judgeDatabases, overwrittenText } from "../backups/freshness.ts";
 import { readBackups, sourcesOf } from "../backups/source.ts";
+import { describeActivity, readActivity } from "../session/activity.ts";
 import { ContainerDown } from "../session/agentCall.ts";
 import { type ContainerState, inspectContainer } from "../session/container.ts";
 import { forCopy } from "../session/copy.ts";
@@ -11,7 +12,6 @@ import type { StackChoice } from "../stack/pulumi.ts";
 import { EXIT } from "../terminal/exitCodes.ts";
 import { formatStamp } from "../terminal/format.ts";
 import { paint } from "../terminal/render.ts";
-import { describeActivity, readActivity } from "./activity.ts";
 
 /**
  * Shows the container, the newest backup and whether it is young enough. What the agent cannot list is read from the bucket.

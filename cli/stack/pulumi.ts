@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -40,21 +42,66 @@ export async function stackState(choice: StackChoice): Promise<unknown> {
 /**
  * Sets values of the stack's configuration. They go in by standard input, where no list of processes shows them.
  * @param plain, secret values by key, `existingBucket.name` for a part of one
+ * @param options.namespace of the keys, the project's name @default that of the program in `stacks/`
  * @throws Problem when Pulumi does not take one
  */
 export async function setConfiguration(
   choice: StackChoice,
   plain: Readonly<Record<string, string>>,
   secret: Readonly<Record<string, string>>,
+  { namespace = "kamal-postgres-backup", env = {} }: SettingOptions = {},
 ): Promise<void> {
   const needed = { ...choice, needsEngine: true } as const;
   const set = async (key: string, value: string, kind: "--plaintext" | "--secret") => {
-    const words = ["config", "set", "--path", `kamal-postgres-backup:${key}`, kind];
-    const { code, stderr } = await run(needed, words, {}, value);
+    const words = ["config", "set", "--path", `${namespace}:${key}`, kind];
+    const { code, stderr } = await run(needed, words, env, value);
     if (code !== 0) throw pulumiProblem(needed, `config set ${key}`, stderr);
   };
   for (const [key, value] of Object.entries(plain)) await set(key, value, "--plaintext");
   for (const [key, value] of Object.entries(secret)) await set(key, value, "--secret");
+}
+
+interface SettingOptions {
+  readonly namespace?: string;
+  /** Added to the environment of Pulumi. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Where Pulumi keeps the states of stacks: `https://api.pulumi.com`, `file://~`.
+ * @returns undefined where it is logged in nowhere
+ */
+export async function stateBackend(cwd: string): Promise<string | undefined> {
+  const choice = { cwd, needsEngine: true } as const;
+  const { code, stdout } = await run(choice, ["whoami", "--verbose", "--json"]);
+  if (code !== 0) return undefined;
+  const { url } = parsed(choice, "whoami", stdout) as { url?: unknown };
+  return typeof url === "string" ? url : undefined;
+}
+
+/**
+ * Makes a stack and selects it. Its settings may be there before it.
+ * @throws Problem when Pulumi does not make it
+ */
+export async function createStack(
+  cwd: string,
+  name: string,
+  env: Readonly<Record<string, string>>,
+): Promise<void> {
+  const choice = { cwd, needsEngine: true } as const;
+  const { code, stderr } = await run(choice, ["stack", "init", name], env);
+  if (code !== 0) throw pulumiProblem({ ...choice, stack: name }, "stack init", stderr);
+}
+
+/** Selects the stack that commands are about which name none. */
+export async function selectStack(
+  cwd: string,
+  name: string,
+  env: Readonly<Record<string, string>>,
+): Promise<void> {
+  const choice = { cwd, needsEngine: true } as const;
+  const { code, stderr } = await run(choice, ["stack", "select", name], env);
+  if (code !== 0) throw pulumiProblem({ ...choice, stack: name }, "stack select", stderr);
 }
 
 /**
@@ -90,6 +137,55 @@ export async function previewRefresh(choice: StackChoice): Promise<EngineEvent[]
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/**
+ * Runs `pulumi up`.
+ * @param agreed it does not ask, and each line that it prints goes there; absent: it shows its preview and asks on this terminal
+ * @throws Problem when it fails; Pulumi itself has printed why
+ */
+export async function runUp(choice: StackChoice, agreed?: (line: string) => void): Promise<void> {
+  const code = agreed === undefined ? await upOnTerminal(choice) : await upAgreed(choice, agreed);
+  if (code === 0) return;
+  throw new Problem(
+    `pulumi up ended with exit code ${code}, for the reason that it printed. Mend that, and run this command again.`,
+  );
+}
+
+async function upOnTerminal(choice: StackChoice): Promise<number> {
+  const child = spawn("pulumi", ["up", ...stackWords(choice)], {
+    cwd: choice.cwd,
+    env: { ...process.env, PULUMI_SKIP_UPDATE_CHECK: "true" },
+    stdio: "inherit",
+  });
+  // Both are on the terminal, which sends Ctrl-C to both; this one waits for what Pulumi makes of it.
+  const wait = () => {};
+  process.on("SIGINT", wait);
+  try {
+    const [code] = await once(child, "close");
+    return code ?? 1;
+  } catch {
+    throw new Problem(missingSentence(choice, ["up"]));
+  } finally {
+    process.off("SIGINT", wait);
+  }
+}
+
+async function upAgreed(choice: StackChoice, onLine: (line: string) => void): Promise<number> {
+  const words = ["up", "--yes", ...stackWords(choice), "--non-interactive", "--color", "never"];
+  const { code, stderr } = await runProgram("pulumi", words, {
+    cwd: choice.cwd,
+    env: { PULUMI_SKIP_UPDATE_CHECK: "true" },
+    missing: missingSentence(choice, words),
+    interrupted: "interrupted. Run pulumi up again: it goes on from what is there.",
+    onLine,
+  });
+  for (const line of stderr.split("\n").filter(Boolean)) onLine(line);
+  return code;
+}
+
+function stackWords({ stack }: StackChoice): string[] {
+  return stack === undefined ? [] : ["--stack", stack];
 }
 
 function describe(diagnostic: { message: string; urn?: string | undefined }): string {
@@ -158,11 +254,10 @@ async function run(
   env: Record<string, string> = {},
   input?: string,
 ): Promise<Outcome & { stdout: string }> {
-  const stack = choice.stack === undefined ? [] : ["--stack", choice.stack];
   const lines: string[] = [];
   const outcome = await runProgram(
     "pulumi",
-    [...args, ...stack, "--non-interactive", "--color", "never"],
+    [...args, ...stackWords(choice), "--non-interactive", "--color", "never"],
     {
       cwd: choice.cwd,
       env: { PULUMI_SKIP_UPDATE_CHECK: "true", ...env },

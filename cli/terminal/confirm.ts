@@ -35,7 +35,7 @@ export async function confirm(
   // The plan and the question go to standard error, so that --json stays one document.
   for (const line of [`${plan[0]}?`, ...plan.slice(1)]) screen.warn(line);
   const { input, err } = screen.terminal;
-  const answer = await ask(input, err, "Type the database's name to go on: ", signal);
+  const answer = await ask(input, err, "Type the database's name to continue: ", signal);
   if (answer === "interrupted") throw new Interrupted(`interrupted; ${unchanged}.`);
   if (answer === "ended") throw new Problem(`no name was typed; ${unchanged}.`);
   if (answer.typed !== name) throw new Problem(`"${answer.typed}" is not "${name}"; ${unchanged}.`);

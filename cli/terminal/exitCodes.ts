@@ -1,4 +1,4 @@
-/** What each command tells the shell. `--help` and README list them. */
+/** What each command tells the shell. `--help` and docs/commands.md list them. */
 export const EXIT = {
   /** Done; of `status`, `list` and `drift`: all is well. */
   well: 0,

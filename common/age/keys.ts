@@ -1,4 +1,9 @@
-import { createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+} from "node:crypto";
 import { Problem } from "../problem.ts";
 import { decodeBech32, encodeBech32 } from "./bech32.ts";
 
@@ -63,4 +68,11 @@ export function publicKeyOf(identity: Buffer): Buffer {
 /** A public key as text. */
 export function formatRecipient(publicKey: Buffer): string {
   return encodeBech32("age", publicKey);
+}
+
+/** Makes a private key. @returns `AGE-SECRET-KEY-1...`, as `age-keygen` writes it */
+export function generateIdentity(): string {
+  const { privateKey } = generateKeyPairSync("x25519");
+  const bytes = privateKey.export({ format: "der", type: "pkcs8" }).subarray(-KEY_BYTES);
+  return encodeBech32("age-secret-key-", bytes).toUpperCase();
 }

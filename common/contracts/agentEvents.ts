@@ -67,6 +67,10 @@ const restoredSchema = z.object({
   differences: z.array(z.string()).readonly().default([]),
   /** What the restore has not brought back, a sentence each; empty: everything is as in the backup. */
   notRestored: z.array(z.string()).readonly().default([]),
+  /** System identifier of the server that holds the data now; null: the role may not ask, or the agent is of an earlier version. */
+  server: z.string().nullable().default(null),
+  /** Roles that the restore has made and that may log in: no backup has passwords, so they have none yet. */
+  loginRoles: z.array(z.string()).readonly().default([]),
 });
 
 /** A dry run: what a restore would do. */
@@ -149,9 +153,11 @@ const entrySchema = z.object({
   tier: z.enum(["daily", "weekly", "monthly"]).nullable().default(null),
   globalsKey: z.string().nullable().default(null),
   verifiedKey: z.string().nullable().default(null),
-  /** The deploys before which it was taken, with the key of each mark. */
+  /** A mark that it was read back is there, but is not signed with a key that the agent knows. */
+  unsignedVerification: z.boolean().optional(),
+  /** The deploys before which it was taken, with the key of each mark, and whether that one is not signed so. */
   deploys: z
-    .array(z.object({ revision: z.string(), key: z.string() }))
+    .array(z.object({ revision: z.string(), key: z.string(), unsigned: z.boolean().optional() }))
     .readonly()
     .optional(),
   /** What is odd about its parts, as a sentence. */
@@ -286,6 +292,11 @@ export type FinalEvent = Exclude<
  */
 export function outcomeText(outcome: RestoredEvent["failed"][number]["outcome"]): string {
   return OUTCOMES.get(outcome) ?? "";
+}
+
+/** The statement that gives a role of `loginRoles` a password; psql's `\password` asks for it and keeps it out of the log. */
+export function passwordStatement(role: string): string {
+  return `ALTER ROLE "${role.replaceAll('"', '""')}" PASSWORD '...';`;
 }
 
 const OUTCOMES: ReadonlyMap<string, string> = new Map([

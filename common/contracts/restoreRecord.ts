@@ -12,6 +12,11 @@ export const restoreRecordSchema = z.object({
   from: z.string(),
   /** Name under which the replaced database stays; null: none was replaced. */
   previous: z.string().nullable(),
+  /**
+   * System identifier of the server that a restore has filled, which the next backup then knows. Absent of an undo, and in records
+   * of earlier versions; null: the role may not ask for it.
+   */
+  server: z.string().nullish(),
   /** The sentence with which it failed; null: it is done. */
   error: z.string().nullable(),
   /** ISO 8601 in UTC. */

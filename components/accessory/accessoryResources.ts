@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { AccessoryStateInputs } from "../internal/accessoryState.ts";
+import type { AccessoryStateInputs, FirstBackupOutcome } from "../internal/accessoryState.ts";
 import type { SshTarget } from "../internal/hostScript.ts";
 import type { MarkedBlockInputs } from "../internal/markedBlock.ts";
 import { type DynamicInputs, providerOf } from "../pulumi/dynamicPackage.ts";
@@ -51,6 +51,8 @@ export class SecretsBlock extends pulumi.dynamic.Resource {
 export class AccessoryState extends pulumi.dynamic.Resource {
   /** How its host was reached last, with a key that it takes. Secret. */
   declare readonly target: pulumi.Output<SshTarget>;
+  /** What the first backup came to, if one was made with the last change. */
+  declare readonly outcome: pulumi.Output<FirstBackupOutcome | undefined>;
 
   constructor(
     name: string,
@@ -60,7 +62,13 @@ export class AccessoryState extends pulumi.dynamic.Resource {
     super(
       providerOf("accessoryState"),
       name,
-      { ...args, target: pulumi.secret(args.target), bootInput: pulumi.secret(args.bootInput) },
+      {
+        ...args,
+        target: pulumi.secret(args.target),
+        bootInput: pulumi.secret(args.bootInput),
+        // What is not among the inputs is an output only if it is named here.
+        outcome: undefined,
+      },
       { ...opts, additionalSecretOutputs: ["target", "bootInput"] },
       MODULE,
       "AccessoryState",

@@ -1,4 +1,5 @@
 import { Problem } from "../../common/problem.ts";
+import type { ImageReference } from "../../kamal/imageReference.ts";
 import { type KamalPlace, kamalCommand, placeOptions, rootOf } from "../../kamal/kamalCommand.ts";
 import type { KamalBoot } from "../internal/accessoryState.ts";
 import type { SettingName } from "../pulumi/settingNames.ts";
@@ -26,9 +27,12 @@ export interface DriverOptions {
   readonly kamal: KamalArgs;
   /** @default "ssh" */
   readonly driver: Driver | undefined;
-  /** Whether the image is on the hosts alone. */
-  readonly builtOnHost: boolean;
-  readonly needs: Needs;
+  /** Where the image comes from, or goes; one that is built on the hosts is there alone. */
+  readonly image:
+    | { readonly from: "published"; readonly reference: Pick<ImageReference, "name"> }
+    | { readonly from: "registry"; readonly repository: string }
+    | { readonly from: "host" };
+  readonly needs: Omit<Needs, "image">;
   /** How messages name the arguments. */
   readonly name: SettingName;
 }
@@ -39,10 +43,10 @@ export interface DriverOptions {
  * @throws Problem where Kamal could not
  */
 export function resolveDriver(options: DriverOptions): BootByKamal | undefined {
-  const { kamal: args, driver = "ssh", builtOnHost, needs, name } = options;
+  const { kamal: args, driver = "ssh", image, needs, name } = options;
   if (driver === "ssh") return undefined;
   const setting = `${name("driver")} "${driver}"`;
-  if (builtOnHost) {
+  if (image.from === "host") {
     throw new Problem(
       `${setting} and ${name("build")} "host" contradict each other: Kamal pulls the image at each reboot, and one that is built on the host can be pulled from nowhere. Give ${name("image")}, or build for a registry.`,
     );
@@ -52,7 +56,13 @@ export function resolveDriver(options: DriverOptions): BootByKamal | undefined {
       `${setting} and ${name("kamal.secrets")} "outputs" contradict each other: Kamal would look the secrets up in the stack's outputs before pulumi up has written them. Set ${name("kamal.secrets")} to "literal", or ${name("driver")} to "render".`,
     );
   }
-  return { driver, folder: rootOf(args.config), place: kamalPlace(args), needs };
+  const reference = image.from === "published" ? image.reference.name : image.repository;
+  return {
+    driver,
+    folder: rootOf(args.config),
+    place: kamalPlace(args),
+    needs: { ...needs, image: reference },
+  };
 }
 
 /** What the resource of a container is given of it. */

@@ -1,12 +1,15 @@
 import * as pulumi from "@pulumi/pulumi";
 import { Problem } from "../../common/problem.ts";
 import { DIGEST_LABEL, KAMAL_NETWORK } from "../../kamal/accessory.ts";
+import { isOfThisPackage } from "../../kamal/runningContainer.ts";
 import { runScript } from "../internal/hostScript.ts";
 import { logOf, type ResourceLog } from "../pulumi/resourceMessages.ts";
 import { type SshAccess, toSshTarget } from "./sshConnection.ts";
 
 /** What the container needs on its host, besides Docker. */
 export interface Needs {
+  /** The image, or its repository: by it a container is known as one of this package, too. */
+  readonly image: string;
   readonly network: string;
   /** Container of the database; undefined: it is none of the application's. */
   readonly database: string | undefined;
@@ -78,7 +81,7 @@ function readLook(stdout: string): Look {
  */
 export function describeHost(
   host: string,
-  { container, network, database, reboot }: Expected,
+  { container, image: declared, network, database, reboot }: Expected,
   look: Look,
   digest: string | undefined,
   log: Pick<ResourceLog, "warn">,
@@ -88,7 +91,8 @@ export function describeHost(
     return;
   }
   const [image, status, label = ""] = look.get("container") ?? [];
-  if (digest === undefined && image !== undefined && label === "") {
+  const isForeign = image !== undefined && !isOfThisPackage({ digest: label, image }, declared);
+  if (digest === undefined && isForeign) {
     log.warn(
       `a container ${container} is on ${host} that kamal-postgres-backup did not make: image ${image}, ${status}. Kamal's boot would leave it there and end without an error, and its reboot replaces it.`,
     );

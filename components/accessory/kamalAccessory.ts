@@ -14,6 +14,7 @@ import { type Transform, transformed } from "../pulumi/transform.ts";
 import { AccessoryState, DeployHook, RenderedBlock, SecretsBlock } from "./accessoryResources.ts";
 import type { HookBlock } from "./deployGate.ts";
 import { type BootByKamal, bootOf, rebootCommand } from "./driver.ts";
+import { reportFirstBackup } from "./firstBackup.ts";
 import { lookAtHosts } from "./hostLook.ts";
 import { type AccessoryNames, isSharedFile, type RegistryLogin } from "./kamalProject.ts";
 import { showRenderedDiff } from "./renderPreview.ts";
@@ -46,6 +47,10 @@ export interface KamalAccessoryArgs {
   readonly registry?: RegistryLogin;
   /** Container of another image that goes from the hosts once this one is fit. @default none */
   readonly replacesContainer?: string | undefined;
+  /** Whether a new container backs up at once, and reads that back. @default it waits for its schedule */
+  readonly firstBackup?: "verified" | "stored" | undefined;
+  /** Name of the bucket, for what is said about it. */
+  readonly bucket: pulumi.Input<string>;
   /** How Kamal boots it, from here or later. @default the boot script does */
   readonly bootByKamal?: BootByKamal | undefined;
   /** What the hook before a deploy gets. @default none */
@@ -70,6 +75,7 @@ export class KamalAccessory extends pulumi.ComponentResource {
 
   constructor(name: string, args: KamalAccessoryArgs, opts?: pulumi.ComponentResourceOptions) {
     super("kamal-postgres-backup:index:KamalAccessory", name, {}, withDynamicProvider(opts));
+    const began = Date.now();
     const secrets = pulumi.secret(args.secrets);
     const accessory = labelled(pulumi.output(args.accessory), secrets);
     this.rendered = applyReportingProblems(this, accessory, (a) => renderAccessoryBlock(a));
@@ -86,8 +92,15 @@ export class KamalAccessory extends pulumi.ComponentResource {
     this.boots = started.map(({ boot }) => boot);
     this.states = started.map(({ state }) => state);
     this.deployHook = createDeployHook(site, [...this.states, ...this.boots]);
+    const reported = pulumi.all(
+      this.states.map(({ outcome }) => reportFirstBackup(this, outcome, { ...args, began })),
+    );
     // The program ends only when what is registered is known.
-    this.registerOutputs({ rendered: this.rendered, ...(seen && { seen }) });
+    this.registerOutputs({
+      rendered: this.rendered,
+      ...(seen && { seen }),
+      ...(args.firstBackup && { firstBackup: reported.apply(() => undefined) }),
+    });
   }
 }
 
@@ -201,6 +214,7 @@ function startOn(
       ...(names.destination !== undefined && { plainContainer: `${names.service}-${names.key}` }),
       ...(kamal && { kamal }),
       ...(args.replacesContainer !== undefined && { replaces: args.replacesContainer }),
+      ...(args.firstBackup && { firstBackup: args.firstBackup }),
       ...(isFar && kamal !== "later" && { removal }),
     },
     { parent, dependsOn: [...blocks] },

@@ -26,6 +26,7 @@ import { noticeSettings } from "./notices.ts";
 import { outputsOf, secretOutputsOf, stackName } from "./outputs.ts";
 import type { PostgresBackupArgs } from "./postgresBackupArgs.ts";
 import { type ResolvedBackup, resolveBackup } from "./resolveBackup.ts";
+import { accessOf } from "./validateArgs.ts";
 
 /**
  * Backs up the PostgreSQL databases of a Kamal application: makes the container's key, builds its image, renders the
@@ -237,6 +238,8 @@ function createAccessory(
       secretsFile: project.secretsFile,
       access,
       replacesContainer: args.replacesContainer,
+      firstBackup: firstBackupOf(args),
+      bucket: settings.apply(({ store }) => store.bucket),
       bootByKamal,
       deployHook,
       // The probe has waited for the key too, but from here: the host may ask another server of AWS, or be the only one
@@ -247,4 +250,10 @@ function createAccessory(
     },
     { parent },
   );
+}
+
+/** A key that may not read leaves nothing to read back with. */
+function firstBackupOf(args: PostgresBackupArgs): "verified" | "stored" | undefined {
+  if (args.firstBackup === false) return undefined;
+  return accessOf(args) === "append-only" ? "stored" : "verified";
 }

@@ -130,6 +130,12 @@ export interface PostgresBackupArgs
    */
   readonly dumpOptions?: readonly string[];
   /**
+   * Whether `pulumi up` has a new container back up at once where the bucket has no backup that counts yet, and waits until it was
+   * read back. Where that fails, `pulumi up` fails, and the next one tries again. With `driver: "render"` there is none.
+   * @default true
+   */
+  readonly firstBackup?: boolean;
+  /**
    * Has each `kamal deploy` of this destination wait for a backup, and not go on without one: `pulumi up` adds to Kamal's hook
    * `pre-deploy`, which needs Kamal alone. The backup is marked with the revision that is deployed. `SKIP_BACKUP=1 kamal deploy`
    * goes on without one.

@@ -110,7 +110,7 @@ export function resolveBackup(args: PostgresBackupArgs, log: ResourceLog): Resol
     bootByKamal: resolveDriver({
       kamal: args.kamal,
       driver: args.driver,
-      builtOnHost: image.from === "host",
+      image,
       needs: { network: database.network, database: containerOf(database, project) },
       name,
     }),

@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import { stripVTControlCharacters } from "node:util";
-import { problemWithoutStack } from "../../common/problem.ts";
+import { parseEvent } from "../../common/contracts/agentEvents.ts";
+import { totalRows } from "../../common/contracts/manifest.ts";
+import { messageOf, Problem, problemWithoutStack } from "../../common/problem.ts";
 import { runProgram } from "../../common/process.ts";
 import { DIGEST_LABEL } from "../../kamal/accessory.ts";
 import {
@@ -18,9 +20,10 @@ import {
   differingSettings,
   foundSettings,
   type Inspected,
+  isOfThisPackage,
   type RunSettings,
 } from "../../kamal/runningContainer.ts";
-import { watched } from "../pulumi/watchedResource.ts";
+import { type WithOutcome, watched } from "../pulumi/watchedResource.ts";
 import { runScript, type SshTarget, sameAccess } from "./hostScript.ts";
 
 /** What can be seen of the container on its host, and equally what is declared of it. */
@@ -67,19 +70,49 @@ export interface AccessoryStateInputs extends Observed {
   readonly plainContainer?: string;
   /** Command that removes the container with the resource. Absent: the command resource beside it does. */
   readonly removal?: string;
+  /**
+   * What a new container does at once where the bucket has no backup that counts: a backup that is read back, or, with a key that
+   * may not read, one that is stored. Absent: it waits for its schedule. A change of it is none.
+   */
+  readonly firstBackup?: "verified" | "stored";
+}
+
+/** A backup that was made of one database. */
+export interface StoredBackup {
+  readonly database: string;
+  readonly bytes: number;
+  readonly tables: number;
+  readonly rows: number;
+  /** Its key in the bucket. */
+  readonly key: string;
+}
+
+/** What the first backup came to. The next `pulumi up` tries again what has failed. */
+export interface FirstBackupOutcome {
+  /** When it ended, by the clock of whoever ran `pulumi up`. */
+  readonly at: string;
+  readonly seconds: number;
+  readonly stored: readonly StoredBackup[];
+  /** Why it failed, a sentence. */
+  readonly failure?: string;
 }
 
 const OBSERVED = ["status", "image", "digest", "envDigest"] as const;
 
 /** A boot may wait for another one, then for a backup that runs, and stop, pull and try the container after that. */
 const BOOT_MINUTES = 15;
+/** The agent ends a run that takes longer than it may. No timer of Node lasts longer than this: 2^31 milliseconds. */
+const FIRST_BACKUP_MINUTES = 596 * 60;
 
 const { check, create, read, diff, update, remove } = watched<AccessoryStateInputs>({
   idOf: ({ target, container }) => `${target.host}/${container}`,
   // An unreachable host throws, because then nothing is known.
   observe,
   unseen: (reason) => ({ status: `not seen: ${reason}` }),
-  apply: bootInPlace,
+  async apply(inputs, before) {
+    await bootInPlace(inputs, before);
+    if (before === undefined || isPending(before)) return firstBackup(inputs);
+  },
 
   diff(olds, news) {
     const moved = olds.container !== news.container || olds.target.host !== news.target.host;
@@ -93,6 +126,7 @@ const { check, create, read, diff, update, remove } = watched<AccessoryStateInpu
         // The boot script leaves a container alone whose label is right; what it really has is compared here.
         olds.bootInput !== news.bootInput ||
         olds.replaces !== news.replaces ||
+        (news.firstBackup !== undefined && isPending(olds)) ||
         !sameAccess(olds.target, news.target),
       replaces: moved ? ["container", "target"] : [],
     };
@@ -109,6 +143,56 @@ const { check, create, read, diff, update, remove } = watched<AccessoryStateInpu
 });
 
 export { check, create, diff, read, remove as delete, update };
+
+/** Whether the first backup has failed so far. */
+function isPending({ outcome }: WithOutcome): boolean {
+  return (outcome as FirstBackupOutcome | undefined)?.failure !== undefined;
+}
+
+/**
+ * Has the new container back up what has no backup yet. Its failure is no failure of the boot: the container is there, and goes with
+ * the resource.
+ * @returns undefined where each database has a backup already
+ */
+async function firstBackup({
+  firstBackup: wanted,
+  kamal,
+  container,
+  target,
+}: AccessoryStateInputs): Promise<FirstBackupOutcome | undefined> {
+  if (wanted === undefined || kamal === "later") return undefined;
+  const began = Date.now();
+  const stored: StoredBackup[] = [];
+  let failure: string | undefined;
+  try {
+    const words = wanted === "verified" ? "--first --verify" : "--first";
+    const script = `docker exec '${container}' agent backup ${words} --json`;
+    const run = await runScript(target, script, "", FIRST_BACKUP_MINUTES);
+    let last = run.stderr.trim().split("\n").at(-1) ?? "";
+    for (const line of run.stdout.split("\n")) {
+      const event = parseEvent(line);
+      if (event?.event === "error") last = event.message;
+      if (event?.event !== "backup" || event.manifest.suspect !== null) continue;
+      const { database, object, tables } = event.manifest;
+      const rows = totalRows(event.manifest);
+      stored.push({
+        database,
+        bytes: object.bytes,
+        tables: tables.length,
+        rows,
+        key: object.key,
+      });
+    }
+    if (run.code !== 0) failure = last || `exit code ${run.code}`;
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    failure = messageOf(error);
+  }
+  if (failure === undefined && stored.length === 0) return undefined;
+  const seconds = Math.round((Date.now() - began) / 1000);
+  const at = new Date().toISOString();
+  return { at, seconds, stored, ...(failure !== undefined && { failure }) };
+}
 
 /**
  * Boots the container, and only then removes the one that it replaces: a backup that runs in the meantime is one more, and where
@@ -167,6 +251,7 @@ async function refuseOther({
   plainContainer,
   container,
   replaces,
+  image: declared,
 }: AccessoryStateInputs): Promise<void> {
   if (plainContainer === undefined || plainContainer === replaces) return;
   const format = `{{.State.Status}}\\t{{.State.StartedAt}}\\t{{.Config.Image}}\\t{{index .Config.Labels "${DIGEST_LABEL}"}}`;
@@ -174,8 +259,8 @@ async function refuseOther({
     target,
     `docker container inspect -f '${format}' '${plainContainer}' || true`,
   );
-  const [status = "", startedAt, image, digest] = stdout.split("\t");
-  if (status !== "running" || digest !== "") return;
+  const [status = "", startedAt, image = "", digest = ""] = stdout.trim().split("\t");
+  if (status !== "running" || isOfThisPackage({ digest, image }, declared)) return;
   throw problemWithoutStack(
     `a container ${plainContainer} runs on ${target.host} that kamal-postgres-backup did not make: image ${image}, started ${startedAt}. Kamal called an accessory of this key so in every destination, and it would go on beside ${container}. Remove it on that host (docker rm -f ${plainContainer}) and run pulumi up again. To keep both, give the backup's accessory another key: kamal.accessory in a program, kamal-postgres-backup:accessory in a stack.`,
   );
@@ -195,7 +280,7 @@ async function bootByKamal(
   found: Observed | undefined,
 ): Promise<void> {
   const { container, target } = inputs;
-  if (found !== undefined && !isKnown(inputs, found)) {
+  if (found !== undefined && !isOfThisPackage(found, inputs.image)) {
     throw problemWithoutStack(
       `a container ${container} is on ${target.host} that kamal-postgres-backup did not make: image ${found.image}, ${found.status}. It was left as it is. To take its name over, remove it on this host (docker rm -f ${container}) and run pulumi up again.`,
     );
@@ -225,12 +310,6 @@ async function bootByKamal(
 }
 
 const KAMAL_LINES = 3;
-
-/** Our label, or an image of the same repository, as the boot script has it. */
-function isKnown({ image }: AccessoryStateInputs, found: Observed): boolean {
-  const repository = (reference: string) => reference.replace(/@.*$/, "").replace(/:[^:/]*$/, "");
-  return found.digest !== "" || repository(found.image) === repository(image);
-}
 
 /** @returns the lines that it printed, without colours; its errors stand among them */
 async function runKamal(

@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import {
@@ -191,11 +192,16 @@ function mayBeMissing({ under }: MarkedBlockInputs): boolean {
 
 async function readOr(file: string, emptyWhenMissing: boolean): Promise<string> {
   try {
-    return await readFile(file, "utf8");
+    const bytes = await readFile(file);
+    if (isUtf8(bytes)) return bytes.toString("utf8");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT" && emptyWhenMissing) return "";
     throw unreadable(file, error);
   }
+  // Bytes that are none would come back as others.
+  throw problemWithoutStack(
+    `${file} is not written in UTF-8, so nothing can be added to it without changing the rest. Save it in UTF-8.`,
+  );
 }
 
 function unreadable(file: string, error: unknown): Problem {

@@ -15,10 +15,17 @@ export interface Watched<I extends object> {
   /**
    * Makes it so as it is declared.
    * @param before what was declared before; undefined: it is new
+   * @returns what came of it, which stays in the state beside the declaration; undefined: nothing to keep
    */
-  apply(inputs: I, before: I | undefined): Promise<void>;
-  diff(olds: I, news: I): pulumi.dynamic.DiffResult;
+  // biome-ignore lint/suspicious/noConfusingVoidType: most resources have nothing to keep
+  apply(inputs: I, before: (I & WithOutcome) | undefined): Promise<object | void>;
+  diff(olds: I & WithOutcome, news: I): pulumi.dynamic.DiffResult;
   remove(inputs: I): Promise<void>;
+}
+
+/** What the last change came to, where the resource keeps that. It is declared by nobody. */
+export interface WithOutcome {
+  readonly outcome?: unknown;
 }
 
 /** The methods of its dynamic resource. */
@@ -36,8 +43,8 @@ export function watched<I extends object>({
     },
 
     async create(inputs: I): Promise<pulumi.dynamic.CreateResult> {
-      await apply(inputs, undefined);
-      return { id: idOf(inputs), outs: inputs };
+      const outcome = await apply(inputs, undefined);
+      return { id: idOf(inputs), outs: { ...inputs, ...(outcome && { outcome }) } };
     },
 
     /** With an empty id the engine takes the resource for gone. */
@@ -48,9 +55,10 @@ export function watched<I extends object>({
         return { ...unseen(error.message), [NOT_CHECKED]: error.message };
       });
       if (observed === undefined) return { id: "" };
-      const found = { ...declared, ...observed } as I;
+      const found = { ...declared, ...observed } as I & WithOutcome;
+      const { outcome: _outcome, ...inputs } = found;
       // Without `inputs` the engine would compare the declared values with themselves.
-      return { id, props: found, inputs: found } as pulumi.dynamic.ReadResult<I>;
+      return { id, props: found, inputs } as unknown as pulumi.dynamic.ReadResult<I>;
     },
 
     async diff(_id: string, olds: I, news: I): Promise<pulumi.dynamic.DiffResult> {
@@ -58,8 +66,8 @@ export function watched<I extends object>({
     },
 
     async update(_id: string, olds: I, news: I): Promise<pulumi.dynamic.UpdateResult> {
-      await apply(news, olds);
-      return { outs: news };
+      const outcome = await apply(news, olds);
+      return { outs: { ...news, ...(outcome && { outcome }) } };
     },
 
     async remove(_id: string, props: I): Promise<void> {

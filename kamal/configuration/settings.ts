@@ -133,6 +133,11 @@ export class Settings {
   }
 
   #scalar(name: string, value: unknown): string {
+    if (value instanceof Date) {
+      throw new Problem(
+        `${this.#context.path}: ${name} is a date to YAML, which Kamal refuses. Put it into quotes.`,
+      );
+    }
     if (typeof value === "object") {
       throw new Problem(`${this.#context.path}: ${name} is not a single value. Make it one.`);
     }

@@ -1,5 +1,6 @@
 import { type Document, isScalar, parseDocument, Scalar, visit } from "yaml";
 import { Problem } from "../../common/problem.ts";
+import { rubyScalar } from "./rubyScalar.ts";
 
 /** A text file that the caller has read. */
 export interface SourceFile {
@@ -161,14 +162,14 @@ function hideDuplicates(document: Document, hide: (key: string) => string): void
   });
 }
 
-/** Ruby prints the float 1.0 as `1.0` where JavaScript has `1`, and takes a bare `y` or `n` for text. */
+/** What is unquoted is what it is to Ruby; a date stays one. */
 function readAsRuby(document: Document): void {
   visit(document, {
     Scalar(_, scalar) {
-      const { value, source = "" } = scalar;
-      if (typeof value === "boolean" && /^[yn]$/i.test(source)) scalar.value = source;
-      if (Number.isInteger(value) && /^[-+]?[\d_]*\.[\d_]*$/.test(source))
-        scalar.value = `${value}.0`;
+      const { value, source, tag, type } = scalar;
+      if (type !== Scalar.PLAIN || tag !== undefined) return;
+      const read = rubyScalar(typeof value === "string" ? value : (source ?? ""));
+      scalar.value = read === undefined ? new Date(0) : read;
     },
   });
 }

@@ -29,12 +29,13 @@ const sources = join(import.meta.dirname, "../images");
 const debianRecipe = join(import.meta.dirname, "debian.ts");
 const agentInstall = join(import.meta.dirname, "../../agent/image/install.sh");
 
-/** Tells what was made by another recipe, for another architecture or with another Node. */
+/** Tells what was made by another recipe or under other names, for another architecture or with another Node. */
 export function recipeDigest(): string {
   const hash = createHash("sha256").update(`${process.version} ${process.arch}`);
   const files = ["postgres/Dockerfile", "postgres/entrypoint.sh", "base/Dockerfile"];
   const recipes = [...files.map((file) => join(sources, file)), debianRecipe, agentInstall];
   for (const file of recipes) hash.update(readFileSync(file));
+  hash.update(JSON.stringify(imageNames("")));
   return hash.digest("hex").slice(0, 12);
 }
 
@@ -83,21 +84,22 @@ export async function makeImages(images: Images, log: (line: string) => void): P
     pushed(images.base, makeBase(major, images.base, images.debian, log)),
     docker(["push", "--quiet", images.debian]),
   ]);
-  keepSeed(seedDir());
+  keepImages();
 }
 
-/** Another sandbox may do the same at this moment; theirs is as good. */
-function keepSeed(seed: string): void {
-  const fresh = `${seed}.${process.pid}`;
+/**
+ * Copies what was pushed to where the next sandbox looks for it. Two sandboxes may do so at the same time: each copies into
+ * a folder of its own, and the first to end gives it the name.
+ */
+function keepImages(): void {
+  const seed = seedDir();
+  const copy = mkdtempSync(`${seed}.`);
   try {
-    cpSync(registryData, fresh, { recursive: true });
-    rmSync(seed, { recursive: true, force: true });
-    renameSync(fresh, seed);
+    cpSync(registryData, copy, { recursive: true });
+    renameSync(copy, seed);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== "ENOTEMPTY" && code !== "EEXIST") throw error;
-  } finally {
-    rmSync(fresh, { recursive: true, force: true });
+    rmSync(copy, { recursive: true, force: true });
+    if (!existsSync(seed)) throw error;
   }
 }
 

@@ -1,7 +1,7 @@
 import { Problem } from "../../common/problem.ts";
 import { explain } from "../s3/errors.ts";
 import type { ListedObject, ObjectStore } from "../s3/objectStore.ts";
-import { type CatalogueEntry, type DeployMark, latestFirst } from "./catalogueEntry.ts";
+import { type CatalogueEntry, type DeployMark, latestFirst, type Mark } from "./catalogueEntry.ts";
 import { FOLDERS, type Folder, legacyStem, parseKey, stem } from "./objectKeys.ts";
 import { type OnUnread, resolveManifestConflicts } from "./readManifest.ts";
 
@@ -30,21 +30,23 @@ export async function listBackups(
   };
   await Promise.all([...stems].map(collect));
   const parts = new Map<string, ListedObject>();
-  const deploys = new Map<string, DeployMark[]>();
+  const marks: Marks = { verified: new Map(), deploy: new Map() };
   const dumps: { object: ListedObject; parsed: Dump }[] = [];
   for (const object of objects.values()) {
     const parsed = parseKey(prefix, object.key);
     if (parsed?.database !== database) continue;
     if (parsed.kind === "ours" || parsed.kind === "legacy") dumps.push({ object, parsed });
-    else if (parsed.kind === "deploy") {
-      const name = partName(parsed.kind, parsed.folder, parsed.stamp);
-      const { revision } = parsed;
-      const marks = deploys.get(name) ?? [];
-      marks.push({ revision, key: object.key });
-      deploys.set(name, marks);
-    } else parts.set(partName(parsed.kind, parsed.folder, parsed.stamp), object);
+    else {
+      const { kind, folder, stamp } = parsed;
+      const name = partName(kind, folder, stamp);
+      if (kind === "deploy") {
+        add(marks.deploy, name, { revision: parsed.revision, ...markOf(object, parsed) });
+      } else if (kind === "verified") {
+        add(marks.verified, name, markOf(object, parsed));
+      } else parts.set(name, object);
+    }
   }
-  const entries = dumps.map(({ object, parsed }) => entryOf(object, parsed, parts, deploys));
+  const entries = dumps.map(({ object, parsed }) => entryOf(object, parsed, parts, marks));
   return (await resolveManifestConflicts(store, entries, onUnread)).sort(latestFirst);
 }
 
@@ -79,13 +81,29 @@ export async function listDatabases(store: ObjectStore): Promise<string[]> {
 
 type Dump = Extract<NonNullable<ReturnType<typeof parseKey>>, { kind: "ours" | "legacy" }>;
 
+/** By the name of the part. */
+interface Marks {
+  readonly verified: Map<string, Mark[]>;
+  readonly deploy: Map<string, DeployMark[]>;
+}
+
+function markOf({ key }: ListedObject, { mac }: { readonly mac?: string }): Mark {
+  return mac === undefined ? { key } : { key, mac };
+}
+
+function add<One>(lists: Map<string, One[]>, name: string, one: One): void {
+  const list = lists.get(name) ?? [];
+  list.push(one);
+  lists.set(name, list);
+}
+
 const partName = (kind: string, folder: Folder, stamp: string) => `${kind} ${folder} ${stamp}`;
 
 function entryOf(
   object: ListedObject,
   parsed: Dump,
   parts: ReadonlyMap<string, ListedObject>,
-  deploys: ReadonlyMap<string, readonly DeployMark[]>,
+  marks: Marks,
 ): CatalogueEntry {
   const { database, stamp, kind } = parsed;
   const common = { ...object, database, stamp, kind };
@@ -99,7 +117,8 @@ function entryOf(
   const suspectManifest = part("manifest", "suspect");
   const beside = part("manifest", folder);
   const manifest = found("manifest", folder) ?? found("manifest", "suspect");
-  const marks = deploys.get(partName("deploy", folder, stamp));
+  const verifications = marks.verified.get(partName("verified", folder, stamp));
+  const deploys = marks.deploy.get(partName("deploy", folder, stamp));
   const both = folder !== "suspect" && beside !== null && suspectManifest !== null;
   return {
     ...common,
@@ -108,8 +127,9 @@ function entryOf(
     ...(both && { suspectManifestKey: suspectManifest }),
     tier: folder === "suspect" ? null : folder,
     globalsKey: part("globals", folder),
-    verifiedKey: part("verified", folder),
-    ...(marks && { deploys: marks }),
+    verifiedKey: verifications?.[0]?.key ?? null,
+    ...(verifications && { verifications }),
+    ...(deploys && { deploys }),
     ...(manifest && { manifestStoredAt: manifest.storedAt }),
     ...(manifest !== undefined && object.storedAt > manifest.storedAt
       ? { overwritten: true, notice: overwrittenNotice(object, manifest) }

@@ -35,18 +35,30 @@ export interface CatalogueEntry {
   readonly tier: Tier | null;
   /** Full key of the roles and grants beside the dump; null: there are none. */
   readonly globalsKey: string | null;
-  /** Full key of the mark that the dump was read back whole; null: it was not. */
+  /** Full key of the mark that the dump was read back whole; null: it was not, or no such mark counts. */
   readonly verifiedKey: string | null;
+  /** All marks that the dump was read back whole; absent: none, or who listed the entry does not tell. */
+  readonly verifications?: readonly Mark[] | undefined;
+  /** True: there is such a mark, but whoever may write can have made it: it is not signed with a key that is known here. */
+  readonly unsignedVerification?: boolean | undefined;
   /** The deploys before which it was taken, or was young enough; absent: none, or who listed the entry does not tell. */
   readonly deploys?: readonly DeployMark[] | undefined;
 }
 
-/** The mark that a backup was there before a deploy. */
-export interface DeployMark {
-  /** What was deployed: the revision of git, or what Kamal was given as `--version`. */
-  readonly revision: string;
+/** An object beside a dump that says something of it by its name. */
+export interface Mark {
   /** Full key of the mark. */
   readonly key: string;
+  /** The signature in its name; absent: it has none. */
+  readonly mac?: string | undefined;
+}
+
+/** The mark that a backup was there before a deploy. */
+export interface DeployMark extends Mark {
+  /** What was deployed: the revision of git, or what Kamal was given as `--version`. */
+  readonly revision: string;
+  /** True: whoever may write can have made it. Only said where the keys that sign are known. */
+  readonly unsigned?: boolean | undefined;
 }
 
 /** Whether the dump's name says that it is encrypted. */

@@ -8,9 +8,10 @@ import type { CatalogueEntry } from "./catalogueEntry.ts";
  * @throws Problem with the service's error as its cause
  */
 export async function deleteBackup(store: ObjectStore, entry: CatalogueEntry): Promise<void> {
-  const { manifestKey, suspectManifestKey, verifiedKey, globalsKey, key: dumpKey } = entry;
-  const marks = (entry.deploys ?? []).map(({ key }) => key);
-  for (const key of [manifestKey, suspectManifestKey, verifiedKey, ...marks, globalsKey, dumpKey]) {
+  const { manifestKey, suspectManifestKey, globalsKey, key: dumpKey } = entry;
+  const { verifications = [], deploys = [] } = entry;
+  const marks = [...verifications, ...deploys].map(({ key }) => key);
+  for (const key of [manifestKey, suspectManifestKey, ...marks, globalsKey, dumpKey]) {
     if (key !== null && key !== undefined) await deleteObject(store, key);
   }
 }

@@ -5,6 +5,7 @@ import type { ObjectStore } from "../s3/objectStore.ts";
 import { listBackups } from "./catalogue.ts";
 import { type CatalogueEntry, isEncrypted, latestFirst } from "./catalogueEntry.ts";
 import { countingBackups, objectionTo } from "./countingBackups.ts";
+import { judgeMarks } from "./marks.ts";
 import { forEachAtOnce, type OnUnread, readSigned } from "./readManifest.ts";
 
 /** What is known of who may have written backups. */
@@ -33,7 +34,8 @@ export interface JudgeOptions {
 }
 
 /**
- * Lists the backups of one database as `listBackups` does, and says of each that may be somebody else's why.
+ * Lists the backups of one database as `listBackups` does, and says of each that may be somebody else's why. With keys, of
+ * the marks beside them those that are signed count.
  * @throws Problem as `listBackups`, or when a manifest that is needed cannot be read for now
  */
 export async function listJudged(
@@ -43,7 +45,7 @@ export async function listJudged(
   options: JudgeOptions = {},
 ): Promise<CatalogueEntry[]> {
   const entries = await listBackups(store, database, options.onUnread);
-  return judgeOrigin(store, entries, trust, options);
+  return judgeOrigin(store, judgeMarks(entries, trust.keys), trust, options);
 }
 
 /** After so many that the service does not give, none is asked for any more: each takes several tries. */

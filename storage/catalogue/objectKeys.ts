@@ -21,10 +21,12 @@ interface Place {
 /** What a key in the bucket says. Stamps are UTC, `2026-11-24T03:15:02`. */
 export type ParsedKey =
   | ({ readonly kind: "ours" } & Place & Pick<Treatment, "encryption">)
-  /** `globals`: roles and grants beside the dump. `verified`: the mark that the dump was read back whole. */
-  | ({ readonly kind: "manifest" | "globals" | "verified" } & Place)
+  /** `globals`: roles and grants beside the dump. */
+  | ({ readonly kind: "manifest" | "globals" } & Place)
+  /** The mark that the dump was read back whole. */
+  | ({ readonly kind: "verified"; readonly mac?: string } & Place)
   /** The mark that the dump was there before the deploy of a revision. */
-  | ({ readonly kind: "deploy"; readonly revision: string } & Place)
+  | ({ readonly kind: "deploy"; readonly revision: string; readonly mac?: string } & Place)
   | {
       /** Written by `postgres-backup-s3` or a fork of it. */
       readonly kind: "legacy";
@@ -38,7 +40,7 @@ const stampPattern = String.raw`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d`;
 const revisionPattern = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}";
 const revisionForm = new RegExp(`^${revisionPattern}$`);
 const ownForm = new RegExp(
-  String.raw`^(?:(daily|weekly|monthly|suspect)/)?([^/]+)_(${stampPattern})\.(manifest\.json|verified\.json|before-deploy\.(${revisionPattern})\.json|(?:pgdump|dump\.zst)(\.age)?|globals\.sql\.zst(?:\.age)?)$`,
+  String.raw`^(?:(daily|weekly|monthly|suspect)/)?([^/]+)_(${stampPattern})\.(manifest\.json|(?:verified|before-deploy\.(${revisionPattern}?))(?:\.signed-([0-9a-f]{32}))?\.json|(?:pgdump|dump\.zst)(\.age)?|globals\.sql\.zst(?:\.age)?)$`,
 );
 const recordForm = new RegExp(String.raw`^(${stampPattern})\.\d{3}_[^/]+\.(?:restore|undo)\.json$`);
 const legacyForm = new RegExp(String.raw`^(.+)_(${stampPattern})\.dump(\.gpg)?$`, "s");
@@ -95,14 +97,19 @@ export function globalsKey(
   return `${stem(prefix, database, folder)}${stamp}.globals.sql.zst${encrypted}`;
 }
 
-/** Key of the mark that a dump was read back to its end and found whole; it lies beside the dump. */
+/**
+ * Key of the mark that a dump was read back to its end and found whole; it lies beside the dump.
+ * @param mac the mark's signature, which stands in its name: so a list tells what a mark is worth, and one that somebody has
+ * made up takes no name from a true one @default it is not signed
+ */
 export function verifiedKey(
   prefix: string,
   database: string,
   stamp: string,
   folder: Folder = null,
+  mac?: string,
 ): string {
-  return `${stem(prefix, database, folder)}${stamp}.verified.json`;
+  return `${stem(prefix, database, folder)}${stamp}.verified${signedPart(mac)}.json`;
 }
 
 /** Whether a text can be a revision that is deployed, as `KAMAL_VERSION` has it. */
@@ -110,15 +117,23 @@ export function isRevision(text: string): boolean {
   return revisionForm.test(text);
 }
 
-/** Key of the mark that a dump was there before the deploy of a revision; it lies beside the dump. */
+/**
+ * Key of the mark that a dump was there before the deploy of a revision; it lies beside the dump.
+ * @param mac as of `verifiedKey`
+ */
 export function deployKey(
   prefix: string,
   database: string,
   stamp: string,
   revision: string,
   folder: Folder = null,
+  mac?: string,
 ): string {
-  return `${stem(prefix, database, folder)}${stamp}.before-deploy.${revision}.json`;
+  return `${stem(prefix, database, folder)}${stamp}.before-deploy.${revision}${signedPart(mac)}.json`;
+}
+
+function signedPart(mac: string | undefined): string {
+  return mac === undefined ? "" : `.signed-${mac}`;
 }
 
 /** What the keys of the records of restores and undos begin with, whatever their database. */
@@ -163,13 +178,15 @@ export function parseKey(prefix: string, key: string): ParsedKey | undefined {
 
   const own = ownForm.exec(name);
   if (own !== null) {
-    const [, folder, encoded, stamp, rest = "", revision, encrypted] = own;
+    const [, folder, encoded, stamp, rest = "", revision, mac, encrypted] = own;
     const named = decoded(encoded, stamp);
     if (named === undefined) return undefined;
     const place = { ...named, folder: (folder ?? null) as Folder };
-    if (revision !== undefined) return { kind: "deploy", revision, ...place };
+    const signed = mac === undefined ? {} : { mac };
+    if (revision !== undefined) return { kind: "deploy", revision, ...signed, ...place };
     const [kind] = rest.split(".");
-    if (kind === "manifest" || kind === "globals" || kind === "verified") return { kind, ...place };
+    if (kind === "verified") return { kind, ...signed, ...place };
+    if (kind === "manifest" || kind === "globals") return { kind, ...place };
     return { kind: "ours", ...place, encryption: encrypted === undefined ? "none" : "age" };
   }
   const [, database, stamp, gpg] = legacyForm.exec(name) ?? [];

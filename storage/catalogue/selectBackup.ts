@@ -103,7 +103,8 @@ const NAMED = 3;
  * @param entries of one database, as `listBackups` returns them
  * @param revision what was deployed, or its beginning
  * @param location where was looked, for the error
- * @throws Problem when no deploy is marked so, or more than one, also of one revision: each found another state
+ * @throws Problem when no deploy is marked so, or by a mark alone that is not signed, or more than one, also of one
+ * revision: each found another state
  */
 export function chooseBeforeDeploy<Entry extends CatalogueEntry>(
   entries: readonly Entry[],
@@ -120,14 +121,25 @@ export function chooseBeforeDeploy<Entry extends CatalogueEntry>(
   const marked = entries
     .filter(isComplete)
     .toSorted(latestFirst)
-    .flatMap((entry) => (entry.deploys ?? []).map((mark) => ({ entry, revision: mark.revision })));
-  const exact = marked.filter((mark) => mark.revision === revision);
-  const found = exact.length > 0 ? exact : marked.filter((m) => m.revision.startsWith(revision));
+    .flatMap((entry) => (entry.deploys ?? []).map((mark) => ({ ...mark, entry })));
+  const signed = marked.filter(({ unsigned }) => unsigned !== true);
+  const matching = (marks: typeof marked) => {
+    const exact = marks.filter((mark) => mark.revision === revision);
+    return exact.length > 0 ? exact : marks.filter((mark) => mark.revision.startsWith(revision));
+  };
+  const found = matching(signed);
   const [first] = found;
   const described = (marks: typeof marked) =>
     marks.map((mark) => `${mark.revision} (backup of ${mark.entry.stamp})`).join(", ");
   if (first === undefined) {
-    const last = marked.slice(0, NAMED);
+    const [planted, ...others] = matching(marked);
+    if (planted !== undefined) {
+      const more = others.length === 0 ? "" : ` and ${others.length} more`;
+      throw new Problem(
+        `${option}: the mark ${described([planted])}${more} is not signed with a key that is known here, so whoever may write into the bucket can have put it there. If it is the right backup, give ${planted.entry.stamp} in the place of ${option}.`,
+      );
+    }
+    const last = signed.slice(0, NAMED);
     const hint =
       last.length === 0
         ? "None is marked with a deploy: only those are that beforeDeploy has taken."

@@ -8,7 +8,7 @@ import { PutBucketVersioningCommand } from "@aws-sdk/client-s3";
 import { encodeBech32 } from "../../common/age/bech32.ts";
 import { formatRecipient, publicKeyOf } from "../../common/age/keys.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
-import { manifestKey } from "../../storage/catalogue/objectKeys.ts";
+import { deployKey, manifestKey, verifiedKey } from "../../storage/catalogue/objectKeys.ts";
 import { plant, stampAfter, stampIn } from "./planted.ts";
 import { agent, failure, unavailable, World } from "./world.ts";
 
@@ -283,6 +283,44 @@ describe("who has written a backup", { skip: unavailable, timeout: 900_000 }, ()
       latest.stderr,
       /has no force: it is not signed as the manifest beside the dump is/,
     );
+  });
+
+  it("marks that somebody has put beside a backup neither pass the gate before a deploy nor choose what is restored", async () => {
+    const env = await vic("marked", { SIGNING_KEYS: newKey() });
+    const good = await world.backup(env);
+    const [Bucket = "", prefix = ""] = [env["S3_BUCKET"], env["S3_PREFIX"]];
+    const stamp = good.takenAt.slice(0, 19);
+    await world.write(Bucket, verifiedKey(prefix, "marked", stamp), "{}");
+    await world.write(Bucket, deployKey(prefix, "marked", stamp, "v1"), "{}");
+    assert.match(
+      await list(env),
+      new RegExp(
+        `${stamp}.*mark of verification not signed, before deploy v1 \\(mark not signed\\)`,
+      ),
+    );
+    const chosen = ["restore", "--before-deploy", "v1", "--into", "never", "--json"];
+    const refusal = failure(await agent(env, ...chosen));
+    assert.match(refusal, new RegExp(`the mark v1 .*not signed.*give ${stamp} in the place of`));
+
+    const deploy = ["backup", "--before-deploy", "v2", "--max-age", "60"];
+    const accepted = await agent(env, ...deploy);
+    assert.equal(accepted.code, 0, accepted.stderr);
+    assert.match(accepted.stdout, /^Verified .*\n(?:.*\n)*Before the deploy of v2: .*\n/m);
+    assert.doesNotMatch((await agent(env, ...deploy)).stdout, /^Verified/m, "its own mark counts");
+    assert.match(
+      await list(env),
+      new RegExp(`${stamp}.*verified, before deploy v2, before deploy v1`),
+    );
+    const planned = await agent(
+      env,
+      "restore",
+      "--before-deploy",
+      "v2",
+      "--into",
+      "x",
+      "--dry-run",
+    );
+    assert.equal(planned.code, 0, planned.stderr);
   });
 
   it("of a manifest that was overwritten, the version that is signed is restored, and no other", async () => {

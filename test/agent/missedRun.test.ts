@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it, test } from "node:test";
 import { hasBackupSince, missedRun } from "../../agent/missedRun.ts";
+import type { Manifest } from "../../common/contracts/manifest.ts";
 import {
   parseSigningKeys,
   type SigningKey,
@@ -120,6 +121,24 @@ describe("a run that was missed", { skip: unavailable, timeout: 900_000 }, () =>
     assert.equal(second.code, 0, second.stderr);
     assert.match(second.stdout, /has been made meanwhile/);
     assert.equal((await dumps(env)).length, 1);
+  });
+
+  it("is no matter of a first backup, which is made and read back where only the old image has made some, and once", async () => {
+    const env = await environment(1);
+    const first = await agent(env, "backup", "--first", "--verify", "--json");
+    assert.equal(first.code, 0, first.stderr);
+    const events = first.stdout
+      .split("\n")
+      .filter(Boolean)
+      .map((line) => JSON.parse(line));
+    const { manifest } = events.find(({ event }) => event === "backup") as { manifest: Manifest };
+    assert.equal(manifest.database, "shop");
+    assert.ok(events.some(({ event }) => event === "verified"));
+    const stored = await dumps(env);
+    const second = await agent(env, "backup", "--first", "--verify");
+    assert.equal(second.code, 0, second.stderr);
+    assert.match(second.stdout, /Each database has a backup that counts\./);
+    assert.deepEqual(await dumps(env), stored);
   });
 
   it("is named as such where none of those in the bucket counts", async () => {

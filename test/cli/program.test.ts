@@ -15,8 +15,16 @@ async function commandsOf(outside: Outside): Promise<string[]> {
 
 /** What a command needs besides its name. */
 const NEEDED: Readonly<Record<string, readonly string[]>> = {
+  recover: ["--left", "all", "--yes"],
+  init: ["--yes"],
   restore: ["--yes"],
   undo: ["shop_production_before_20261124T102110", "--yes"],
+};
+
+/** What is said where there is neither an application nor a stack. */
+const FIRST: Readonly<Record<string, RegExp>> = {
+  adopt: /config\/deploy\.yml cannot be read/,
+  init: /config\/deploy\.yml is not here/,
 };
 
 test("every command has examples in its help, of options that it has, in as many columns as there are", async (t) => {
@@ -49,8 +57,7 @@ test("every command that fails exits with 1, one sentence, and with --json one d
     const text = await outside.run(args);
     assert.deepEqual([text.code, text.stdout], [1, ""], command);
     // It asks no stack before it has read the application.
-    const found =
-      command === "adopt" ? /config\/deploy\.yml cannot be read/ : /no stack named 'x' found/;
+    const found = FIRST[command] ?? /no stack named 'x' found/;
     assert.match(text.stderr, /^error: .*\n$/, command);
     assert.match(text.stderr, found, command);
     if (command === "dump") continue;
@@ -111,13 +118,16 @@ test("words that people type are answered with the command that does it", async 
   }
 });
 
-test("the exit codes stand in the help and in README", async (t) => {
+test("the exit codes stand in the help and in docs/commands.md", async (t) => {
   const outside = await Outside.open(t);
   const { stdout } = await outside.run(["--help"]);
-  const readme = await readFile("README.md", "utf8");
+  const page = await readFile("docs/commands.md", "utf8");
   for (const [code, meaning] of EXIT_TABLE) {
     assert.match(stdout, new RegExp(`^ +${code}  ${meaning}$`, "m"));
-    assert.ok(readme.includes(`| ${String(code).padEnd(4)} | ${meaning}`), `README: ${code}`);
+    assert.ok(
+      page.includes(`| ${String(code).padEnd(4)} | ${meaning}`),
+      `docs/commands.md: ${code}`,
+    );
   }
   assert.deepEqual(
     EXIT_TABLE.map(([code]) => code),

@@ -77,7 +77,10 @@ case "$1 $2" in
   "stack output") answer=outputs; cat "$here/outputs.out";;
   "stack export") answer=state; cat "$here/state.out";;
   "config set") answer=state; { cat; echo; } >> "$here/config.in";;
+  "stack init"|"stack select") answer=made;;
+  whoami*) answer=whoami; cat "$here/whoami.out";;
   refresh*) answer=refresh; cat "$here/refresh.out" > "$log";;
+  up*) answer=up;;
 esac
 cat "$here/$answer.err" >&2
 exit "$(cat "$here/$answer.code")"
@@ -113,7 +116,10 @@ export class Outside {
     await outside.answer("activity", { out: [{ event: "activity", runs: [], ...left }] });
     await outside.answer("inspect", { out: inspected() });
     await outside.answer("health", { err: "executable file not found\n", code: 127 });
+    await outside.answer("up", {});
     await outside.answer("state", { out: '{"version":3,"deployment":{}}' });
+    await outside.answer("whoami", { out: '{"user":"ann","url":"https://api.pulumi.com"}' });
+    await outside.answer("made", {});
     return outside;
   }
 
@@ -136,6 +142,9 @@ export class Outside {
       | "health"
       | "outputs"
       | "state"
+      | "up"
+      | "whoami"
+      | "made"
       | "refresh",
     { out = "", err = "", code = 0 }: Answer,
   ): Promise<void> {
@@ -198,7 +207,6 @@ export class Outside {
   ): Promise<Result> {
     // Loaded here, so that tests that only make backups and outputs of it start faster.
     const { runCommandLine } = await import("../../cli/program.ts");
-    const before = { cwd: process.cwd(), env: { ...process.env } };
     const input = Object.assign(new PassThrough(), { isTTY: answers.length > 0 });
     const terminal = this.columns !== undefined && { isTTY: true, columns: this.columns };
     // What is typed before the question is there is dropped; with each key it is drawn again.
@@ -213,11 +221,19 @@ export class Outside {
     };
     const out = Object.assign(new Text(), terminal);
     const err = Object.assign(new Text(ask), terminal);
+    return this.within(env, async () => {
+      const code = await runCommandLine(args, { input, out, err });
+      return { code, stdout: out.text, stderr: err.text };
+    });
+  }
+
+  /** Does something in the folder and with its environment, which are this process's meanwhile. */
+  async within<T>(env: Record<string, string>, work: () => Promise<T>): Promise<T> {
+    const before = { cwd: process.cwd(), env: { ...process.env } };
     try {
       process.chdir(this.folder);
       setEnvironment(this.environment(env));
-      const code = await runCommandLine(args, { input, out, err });
-      return { code, stdout: out.text, stderr: err.text };
+      return await work();
     } finally {
       process.chdir(before.cwd);
       setEnvironment(before.env);

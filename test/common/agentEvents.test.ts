@@ -37,6 +37,8 @@ test("each event of the agent is read as it was written", () => {
       failed: [{ entry: "INDEX public.i", statement: "", error: "no", outcome: "left out" }],
       differences: ["public.t: 1 rows instead of 2"],
       notRestored: ["the comment of the database"],
+      server: "7301234567890123456",
+      loginRoles: ["reporter"],
     },
     {
       event: "planned",
@@ -86,6 +88,8 @@ test("an older agent's events are read, and a newer agent's step of a progress",
     failed: [],
     differences: [],
     notRestored: [],
+    server: null,
+    loginRoles: [],
   });
   const progress = { event: "progress", step: "from the future", elapsedMs: 2 };
   assert.deepEqual(parseEvent(JSON.stringify(progress)), progress);

@@ -158,6 +158,35 @@ const REFUSED: readonly (readonly [text: string, message: RegExp])[] = [
   ["accessories: ~\n", /is followed by "~"/],
   ["accessories:\n  a: {}\naccessories:\n  b: {}\n", /accessories: 2 times \(lines 1, 3\)/],
   ["a: 1\n---\nb: 1\n", /line 2 ends the YAML document/],
+  [
+    "accessories:\n  { db: { image: x } }\n",
+    /no accessory can be added to: it would no longer be YAML\./,
+  ],
+  ["x: &x\n  db: { image: y }\naccessories:\n  *x\n", /it would no longer be YAML\./],
+  [
+    "? accessories\n: db: { image: y }\n",
+    /Kamal would read accessories\.db otherwise\. Write "accessories:"/,
+  ],
+  ["  accessories:\n    db: { image: y }\n", /it would no longer be YAML\./],
+  ["accessories:\n  - db\n", /it would no longer be YAML/],
+  [
+    "accessories:\n  db:\n    cmd: |+\n      a\n\n\n",
+    /Kamal would read accessories\.db\.cmd otherwise/,
+  ],
+  ...[
+    '  "db\\u005fbackup": { image: y }\n',
+    "  !!str db_backup: { image: y }\n",
+    "  &b db_backup: { image: y }\n",
+    "  :db_backup: { image: y }\n",
+    "  ? db_backup\n  : { image: y }\n",
+    "  <<: { db_backup: { image: y } }\n",
+  ].map(
+    (line) =>
+      [
+        `accessories:\n  db: { image: x }\n${line}`,
+        /^accessories\.db_backup is already there, by a merge \(<<\) or under a key that is written in another way/,
+      ] as const,
+  ),
   [`${OPEN}\n`, /damaged: 1 open \(# >>>\), 0 close/],
   [`${CLOSE}\n`, /damaged: 0 open \(# >>>\), 1 close/],
   [`${CLOSE}\n${OPEN}\n`, /damaged: 1 open/],

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { Accessory } from "../../kamal/accessory.ts";
 import { readKamalConfig } from "../../kamal/configuration/config.ts";
+import { rubyScalar } from "../../kamal/configuration/rubyScalar.ts";
 import { dockerRunCommand, envFilePath, renderEnvFile } from "../../kamal/dockerRun.ts";
 import { writeMarkedBlock } from "../../kamal/markedBlock.ts";
 import { renderAccessoryBlock } from "../../kamal/renderBlock.ts";
@@ -162,6 +163,23 @@ test("block, env file and docker run line are Kamal's own, whatever the values",
       envFilePath(accessory),
     ]),
   );
+});
+
+test("what is unquoted is to us what it is to Kamal's Ruby", { skip }, () => {
+  const random = pseudoRandom(7);
+  const parts = [..."0123456789.:eE+-_,xob7ynf~"];
+  const words = [
+    ...["yes", "No", "on", "Off", "null", "True", ".inf", "-.inf", ".nan", "1.5e+3", "0x1f"],
+    ...Array.from({ length: 1500 }, () => randomWord(random, parts, 9)),
+    // What begins so is another kind of YAML.
+  ].filter((word) => word !== "" && !/^[-:?](?:$| )|:$|^[,]/.test(word));
+  put("words.json", JSON.stringify(words));
+  const printed = askKamal(`JSON.parse(File.read("words.json")).map { |word|
+    value = YAML.load("- " + word, permitted_classes: [Symbol])[0] rescue next
+    [true, false, nil].include?(value) ? value : value.to_s }`) as unknown[];
+  words.forEach((word, index) => {
+    assert.equal(rubyScalar(word) ?? null, printed[index], word);
+  });
 });
 
 test("look-ups of a stack's outputs: Kamal runs each, and has the value as it is", { skip }, () => {

@@ -40,7 +40,7 @@ for (const [room, drawn] of diagrams) {
 /** A path in the text: in backticks with a top room in front, or the target of a link. */
 const PATHS = [
   new RegExp(`\`((?:${[...topRooms(), "docs"].join("|")})/[\\w./-]*)\``, "g"),
-  /\]\((?!https?:|#)([^)\s]+)\)/g,
+  /\]\((?!https?:|#)([^)\s#]+)(?:#[^)\s]*)?\)/g,
 ];
 
 for (const file of globSync(["*.md", "docs/**/*.md", `{${topRooms().join(",")}}/**/README.md`])) {

@@ -71,6 +71,11 @@ const PLACES: Readonly<Record<string, readonly Proof[]>> = {
     ["test/cli/commands/adopt.test.ts", "holds nothing but nightly"],
     ["test/cli/commands/adopt.test.ts", "assert.equal(await readFile(config"],
   ],
+  "cli/commands/recover.ts": [
+    ["test/cli/recovery/recover.test.ts", "is none of the numbers 1 to 5; nothing was changed"],
+    ["test/cli/recovery/recover.test.ts", "interrupted; nothing was changed"],
+    ["test/cli/recovery/recover.test.ts", "nothing was typed; nothing was changed"],
+  ],
   "cli/commands/restore.ts": [["test/cli/commands/restore.test.ts", "Dry run: every check"]],
   "cli/session/agentCall.ts": [READS],
   "cli/session/container.ts": [READS, READS],

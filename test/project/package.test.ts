@@ -13,6 +13,8 @@ import {
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after, before, test } from "node:test";
+import type { Environment } from "../../cli/init/application.ts";
+import { type ProjectOptions, projectFiles } from "../../cli/init/projectFiles.ts";
 
 /** A quarter more than today: what makes it jump, such as an SDK that got bundled, shall be seen. */
 const MOST_PACKED_BYTES = 900_000;
@@ -180,6 +182,81 @@ test("its command runs", () => {
   assert.match(result.said, /restore/);
 });
 
+/** Programs that `init` writes, which together have each of its lines. */
+function writtenByInit(): string[] {
+  const environment: Environment = {
+    name: "production",
+    destination: "production",
+    host: "192.0.2.10",
+    givesHost: true,
+    major: 17,
+    givesMajor: true,
+    managed: { host: "db.example.com", port: 6432, user: "shop", sslMode: "require" },
+    databases: ["shop", "shop_queue"],
+    prefix: "shop/production",
+    hasPassword: false,
+  };
+  const { destination: _, managed: __, ...plain } = environment;
+  const staging: Environment = { ...plain, name: "staging", givesHost: false, givesMajor: false };
+  const application = {
+    service: "shop",
+    backup: "shop",
+    folder: "/shop",
+    config: "/shop/config/deploy.yml",
+    remarks: [],
+  };
+  const bucket = { region: "us-east-1", names: {}, containerDeletes: false };
+  const common = { days: 30, databases: {} };
+  const options: readonly Pick<ProjectOptions, "application" | "answers">[] = [
+    {
+      application: {
+        ...application,
+        environments: [environment, staging],
+        secretsInGit: true,
+        runsSecretCommands: true,
+        buildOnHost: true,
+      },
+      answers: {
+        ...common,
+        bucket: {
+          ...bucket,
+          kind: "existing",
+          endpoint: "http://s3",
+          allowInsecure: true,
+          containerDeletes: true,
+        },
+        schedule: { expression: "@every 6h" },
+        recipient: undefined,
+      },
+    },
+    ...(["made", "aws"] as const).map(
+      (kind): Pick<ProjectOptions, "application" | "answers"> => ({
+        application: {
+          ...application,
+          environments: [environment],
+          secretsInGit: false,
+          runsSecretCommands: false,
+          buildOnHost: false,
+        },
+        answers: {
+          ...common,
+          bucket: {
+            ...bucket,
+            kind,
+            ...(kind === "made" && { endpoint: "https://s3.example.com" }),
+          },
+          schedule: { daily: "03:15" },
+          recipient: "age1example",
+        },
+      }),
+    ),
+  ];
+  return options.map((each) => {
+    const all = { ...each, origin: { dependency: "0.1.0" }, into: "/shop/backup" };
+    return projectFiles(all).find(({ path }) => path === "index.ts")?.text ?? "";
+  });
+}
+
 test("its types serve a strict program, and refuse a wrong one", () => {
   const options = [
     "--noEmit",
@@ -196,12 +273,17 @@ test("its types serve a strict program, and refuse a wrong one", () => {
       kamal: { config: "deploy.yml" }, bucket, schedule: Schedule.daily("03:15") });`;
   writeFileSync(join(project, "good.mts"), good);
   writeFileSync(join(project, "bad.mts"), good.replace("Retention.days(30)", "30"));
+  const written = writtenByInit();
+  for (const [index, program] of written.entries()) {
+    writeFileSync(join(project, `written${index}.mts`), program);
+  }
   const tsc = resolve("node_modules/.bin/tsc");
-  // One run for both: the compiler reads the same declarations for each.
-  const { code, said } = run(tsc, [...options, "good.mts", "bad.mts"]);
+  // One run for all: the compiler reads the same declarations for each.
+  const programs = ["good.mts", "bad.mts", ...written.map((_, index) => `written${index}.mts`)];
+  const { code, said } = run(tsc, [...options, ...programs]);
   assert.notEqual(code, 0);
   assert.match(said, /bad\.mts.*Type 'number' is not assignable to type 'Retention'/);
-  assert.doesNotMatch(said, /good\.mts|^error/m);
+  assert.doesNotMatch(said, /good\.mts|written\d\.mts|^error/m);
 });
 
 test("they serve a program in the older module form, as Pulumi's template made it until March 2026", () => {

@@ -566,3 +566,15 @@ test("a mode of TLS that there is not is refused by the setting's own name", asy
     /kamal-postgres-backup:databaseSslMode "on" must be one of disable, allow, prefer/,
   );
 });
+
+test("firstBackup is what a new container does at once: read back, unless its key may not read, or none", async () => {
+  const rows: [Record<string, string>, unknown][] = [
+    [{}, "verified"],
+    [{ firstBackup: "true", keyAccess: "append-only" }, "stored"],
+    [{ firstBackup: "false" }, undefined],
+  ];
+  for (const [settings, wanted] of rows) {
+    const { resources } = await configured(settings);
+    assert.equal(inputs(resources, ":AccessoryState")["firstBackup"], wanted);
+  }
+});

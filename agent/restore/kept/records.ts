@@ -44,6 +44,7 @@ export async function recorded(
       result,
       from: done?.from ?? asked,
       previous: done?.previous ?? null,
+      ...(done?.event === "restored" && { server: done.server }),
       error,
       startedAt: started.toISOString(),
       elapsedMs: Date.now() - started.getTime(),
@@ -94,6 +95,31 @@ export async function readRecords(
   const latest = keys.toSorted().reverse();
   const records = await Promise.all(latest.map((key) => readRecord(store, key)));
   return records.filter((record) => record !== undefined);
+}
+
+/**
+ * Whether a restore has filled a database on this server since a backup of another server was taken. Its data is that of the
+ * earlier server then.
+ * @param server system identifier
+ * @throws the service's error when the key may not list or read
+ */
+export async function wasRestoredHere(
+  store: ObjectStore,
+  {
+    database,
+    server,
+    since,
+  }: { readonly database: string; readonly server: string; readonly since: string },
+): Promise<boolean> {
+  const records = await readRecords(store);
+  return records.some(
+    (record) =>
+      record.action === "restore" &&
+      record.result === "done" &&
+      record.database === database &&
+      record.server === server &&
+      Date.parse(record.startedAt) > Date.parse(since),
+  );
 }
 
 async function readRecord(store: ObjectStore, key: string): Promise<RestoreRecord | undefined> {

@@ -166,7 +166,7 @@ describe("an encrypted backup", { skip: unavailable, timeout: 900_000 }, () => {
     assert.equal(stored.tables, null);
     assert.match(stored.unchecked ?? "", /only a recipient's private key opens/);
     const text = await agent(env, "verify");
-    assert.match(text.stdout, /^Unreadable here:/);
+    assert.match(text.stdout, /^Not decrypted:/);
     assert.doesNotMatch(text.stdout, /^Verified/m);
     assert.deepEqual(await marks(), []);
 

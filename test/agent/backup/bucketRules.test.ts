@@ -9,6 +9,7 @@ import type { AgentContext, CopyDestination } from "../../../agent/runtime/conte
 import { fromEnvironment } from "../../../common/contracts/agentEnvironment/environment.ts";
 import type { Manifest } from "../../../common/contracts/manifest.ts";
 import { Problem } from "../../../common/problem.ts";
+import { TooManyObjects } from "../../../storage/catalogue/catalogue.ts";
 import { dumpKey, manifestKey, stampOf } from "../../../storage/catalogue/objectKeys.ts";
 import { backupManifest } from "../../support/manifest.ts";
 import { MemoryStore, serviceError } from "../../support/memoryStore.ts";
@@ -160,10 +161,9 @@ describe("where a backup goes", () => {
   }
 
   it("where nobody can look at all that lies there, with a notice, tiers or not", async () => {
-    const stamp = (n: number) => stampOf(new Date(1.6e12 + n * 1000));
-    const first = new MemoryStore({ prefix: "first" }).crowd((n) =>
-      dumpKey("first", "app", stamp(n), plain),
-    );
+    const first = bucketWith("first");
+    // How many are too many: test/storage/catalogue.
+    first.fail("list", new TooManyObjects(first, "app"));
     const one = world({ first, copyTiers: true });
     assert.deepEqual(await chosen(one), ["first and copy", null]);
     assert.match(

@@ -164,8 +164,11 @@ describe("options of a restore", { skip: unavailable, timeout: 900_000 }, () => 
     );
 
     const outcome = await agent(env, "restore", "--globals", "--json");
-    event(outcome, "restored");
-    assert.match(outcome.stderr, /made the roles .*"owner_of_t".* without passwords/);
+    assert.deepEqual(event(outcome, "restored").loginRoles, ["owner_of_t"]);
+    assert.match(
+      outcome.stderr,
+      /made the roles .*"owner_of_t".* without passwords\. Give a password to each that may log in: "owner_of_t"\./,
+    );
     const [made] = await world.query(
       "postgres",
       `SELECT r.rolcanlogin, r.rolconnlimit, a.rolpassword IS NULL AS none,
@@ -183,7 +186,8 @@ describe("options of a restore", { skip: unavailable, timeout: 900_000 }, () => 
       member: true,
     });
     assert.equal(await rows("owned_by"), 100);
-    event(await agent(env, "restore", "--globals", "--json"), "restored");
+    const again = await agent(env, "restore", "--globals", "--json");
+    assert.deepEqual(event(again, "restored").loginRoles, [], "it was there already");
   });
 
   it("an extension that the server cannot create is named", async () => {

@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { encodeBech32 } from "../../../common/age/bech32.ts";
+import { formatRecipient, publicKeyOf } from "../../../common/age/keys.ts";
 import type { Manifest } from "../../../common/contracts/manifest.ts";
+import { stockBlock } from "../../support/recoveryPage.ts";
 import { query, startPostgres, type TestPostgres } from "../../support/servers/postgres.ts";
 import { agent, failure, keyBeside, type Outcome, unavailable, World } from "../world.ts";
 
@@ -141,6 +148,107 @@ describe("a restore of the whole database", { skip: unavailable, timeout: 900_00
     await world.backup(env);
     assert.deepEqual(notRestored(await agent(there(env), "restore", "--globals", "--json")), []);
     assert.deepEqual(await properties(other, "sealed"), await properties(world.postgres, "sealed"));
+  });
+
+  /** docs/recovery.md, "Only the bucket is left", as somebody types it. */
+  const byStockTools = (env: Record<string, string>, manifest: Manifest, folder: string) => {
+    const block = stockBlock({
+      ...{ endpoint: world.store.endpoint, accessKeyId: world.store.accessKeyId },
+      ...{ bucket: env["S3_BUCKET"] ?? "", prefix: env["S3_PREFIX"] ?? "" },
+      ...{ database: manifest.database, stamp: manifest.takenAt.replace("Z", "") },
+      ...{ host: other.host, port: String(other.port), user: other.user },
+    });
+    return spawnSync("bash", ["-c", block], {
+      cwd: folder,
+      encoding: "utf8",
+      input: `${world.store.secretAccessKey}\n${other.password}\n`,
+      env: { PATH: process.env["PATH"], HOME: folder, LC_ALL: "C" },
+    });
+  };
+  const missingTools = ["aws", "age", "jq", "zstd"].filter(
+    (tool) => spawnSync(tool, ["--version"]).error !== undefined,
+  );
+
+  for (const kind of ["clear", "encrypted"] as const) {
+    it(`on another server comes back by docs/recovery.md with stock tools alone: ${kind}`, async (t) => {
+      if (missingTools.length > 0) return t.skip(`not installed: ${missingTools.join(", ")}`);
+      const identity = Buffer.alloc(32, 0x17);
+      const name = `by_hand_${kind}`;
+      const env = {
+        ...(await ledger(name)),
+        ...(kind === "encrypted" && { AGE_RECIPIENTS: formatRecipient(publicKeyOf(identity)) }),
+      };
+      const odd = `"it's ""odd"""`;
+      await world.query(name, `CREATE TABLE ${odd} (i int)`, `INSERT INTO ${odd} VALUES (1)`);
+      const manifest = await world.backup(env);
+      // What Kamal's accessory has made: an empty database of this name.
+      await on(other, "postgres", `CREATE DATABASE ${name}`);
+      const folder = mkdtempSync(join(tmpdir(), "by-hand-"));
+      t.after(() => rmSync(folder, { recursive: true }));
+      const key = encodeBech32("age-secret-key-", identity).toUpperCase();
+      writeFileSync(join(folder, "identity.txt"), `${key}\n`, { mode: 0o600 });
+      const { stdout, stderr } = byStockTools(env, manifest, folder);
+      const harmless =
+        /ERROR: {2}(?:role|database) "\w+" already exists$|^NOTICE: {2}role .* is already a member/;
+      const unexpected = stderr.split("\n").filter((line) => line !== "" && !harmless.test(line));
+      assert.deepEqual(unexpected, [], stdout);
+      assert.match(stdout, /\.globals\.sql\.zst(?:\.age)?: OK$/m);
+      assert.match(stdout, /\.(?:pgdump|dump\.zst)(?:\.age)?: OK$/m);
+      assert.match(stdout, /^compared 2 tables$/m);
+      assert.doesNotMatch(stdout, /rows instead of/);
+      assert.match(stdout, /^alice$/m, "a role that may log in and has no password");
+      const inOrder = (row: Record<string, unknown> = {}) => ({
+        ...row,
+        datacl: String(row["datacl"]).replace(/[{}]/g, "").split(",").toSorted(),
+      });
+      assert.deepEqual(
+        inOrder(await properties(other, name)),
+        inOrder(await properties(world.postgres, name)),
+      );
+      assert.equal((await on(other, name, `SELECT FROM ${odd}`)).length, 1);
+      assert.equal(
+        (await on(other, `${name}_before`, "SELECT FROM pg_class WHERE relname = 'entries'"))
+          .length,
+        0,
+      );
+      const left = readdirSync(folder).filter((file) => !file.startsWith(`${name}_`));
+      assert.deepEqual(left, ["identity.txt"], "nothing in clear is left");
+    });
+  }
+
+  it("the next backup on another server counts once a restore has filled it, with the earlier server's tables", async () => {
+    const env = await ledger("moved");
+    await world.backup(env);
+    await on(other, "postgres", "CREATE DATABASE moved");
+    const empty = await agent(there(env), "backup", "--json");
+    assert.equal(empty.code, 1);
+    assert.match(failure(empty), /it comes from another server: system identifier/);
+
+    const restored = await agent(there(env), "restore", "--globals", "--json");
+    assert.deepEqual(notRestored(restored), []);
+    const done = restored.events.find((e) => e.event === "restored");
+    const [{ id } = { id: "" }] = await on(
+      other,
+      "postgres",
+      "SELECT system_identifier::text AS id FROM pg_control_system()",
+    );
+    assert.equal(done?.event === "restored" && done.server, id);
+
+    // Its tables are compared as ever.
+    await on(other, "moved", "ALTER TABLE entries RENAME TO elsewhere");
+    const lost = await agent(there(env), "backup", "--json");
+    assert.match(failure(lost), /table public\.entries is gone/);
+    await on(other, "moved", "ALTER TABLE elsewhere RENAME TO entries");
+    const counted = await agent(there(env), "backup", "--json");
+    assert.equal(counted.code, 0, failure(counted));
+
+    // A restore of another database, or one before the latest backup, says nothing about this server.
+    const back = await agent(env, "backup", "--json");
+    assert.match(failure(back), /it comes from another server: system identifier/);
+    const beside = await agent(env, "restore", "--into", "moved_beside", "--json");
+    assert.equal(beside.code, 0, failure(beside));
+    const still = await agent(env, "backup", "--json");
+    assert.match(failure(still), /it comes from another server: system identifier/);
   });
 
   it("into the empty database that an image has made has the backup's, on the same server the live one's", async () => {

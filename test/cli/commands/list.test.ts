@@ -89,10 +89,19 @@ test("list: a partial backup and the warnings of pg_dump are said below it", asy
 test("list: before which deploy a backup was taken", async (t) => {
   const outside = await Outside.open(t);
   const revision = "1f2e3d4c5b6a79880a1b2c3d4e5f60718293a4b5";
-  const deploys = [revision, "v2.1"].map((one) => ({ revision: one, key: `k-${one}` }));
+  const [signed, planted] = [[revision, "v2.1"], ["v3"]];
+  const deploys = [...planted, ...signed].map((one) => ({
+    revision: one,
+    key: `k-${one}`,
+    ...(planted.includes(one) && { unsigned: true }),
+  }));
   await outside.backups(entryOf(hoursAgo(1), { deploys }));
   const { stdout } = await outside.run(["list"]);
-  assert.match(stdout, /complete .*\n +before deploy 1f2e3d4c5b6a; before deploy v2\.1$/m);
+  assert.match(
+    stdout,
+    /complete .*\n +before deploy 1f2e3d4c5b6a; before deploy v2\.1; before deploy v3 \(mark not signed\)$/m,
+  );
   const json = JSON.parse((await outside.run(["list", "--json"])).stdout);
-  assert.deepEqual(json.backups[0].deploys, [revision, "v2.1"]);
+  assert.deepEqual(json.backups[0].deploys, signed);
+  assert.deepEqual(json.backups[0].unsignedDeploys, planted);
 });

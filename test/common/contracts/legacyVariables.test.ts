@@ -144,7 +144,10 @@ describe("understand", () => {
   }
 
   it("every known variable gives exactly one line, and the documentation has a row for it", () => {
-    const page = readFileSync(new URL("../../../docs/compatibility.md", import.meta.url), "utf8");
+    const page = readFileSync(
+      new URL("../../../docs/moving/compatibility.md", import.meta.url),
+      "utf8",
+    );
     for (const name of KNOWN_VARIABLES) {
       const value = name === "ENABLE_METRICS" ? "yes" : "7 days ago";
       assert.equal(translateVariables({ [name]: value }).warnings.length, 1, name);

@@ -14,13 +14,14 @@ const NAMES = { key: "db_backup", service: "shop", container: "shop-db_backup" }
 
 function resolved(changes: Partial<DriverOptions> = {}) {
   const kamal = { config: "../shop/config/deploy.yml", destination: "production" };
-  const options = { kamal, driver: undefined, builtOnHost: false, needs, name: asArgument };
+  const image = { from: "registry", repository: "ghcr.io/acme/shop-db-backup" } as const;
+  const options = { kamal, driver: undefined, image, needs, name: asArgument };
   return resolveDriver({ ...options, ...changes });
 }
 
 test("without a word pulumi up boots, over SSH", () => {
   assert.equal(resolved(), undefined);
-  assert.equal(resolved({ driver: "ssh", builtOnHost: true }), undefined);
+  assert.equal(resolved({ driver: "ssh", image: { from: "host" } }), undefined);
 });
 
 test("Kamal is run in the application's folder, for its destination; for one of several hosts by its name", () => {
@@ -50,7 +51,7 @@ test("with render nobody boots, and what is to be typed is known", () => {
 test("what Kamal could not boot is refused", () => {
   for (const driver of ["kamal", "render"] as const) {
     assert.throws(
-      () => resolved({ driver, builtOnHost: true }),
+      () => resolved({ driver, image: { from: "host" } }),
       new RegExp(`driver "${driver}" and build "host" contradict each other`),
     );
   }
@@ -77,6 +78,18 @@ const looks: readonly [
     { container: "old:17 running" },
     undefined,
     /did not make: image old:17, running/,
+  ],
+  [
+    "one of our image that somebody has started by hand",
+    { container: "ghcr.io/acme/shop-db-backup:pg17-1a running" },
+    undefined,
+    undefined,
+  ],
+  [
+    "one of another image of that registry",
+    { container: "ghcr.io/acme/shop-db-backup-old:pg17 running" },
+    undefined,
+    /did not make: image ghcr\.io\/acme\/shop-db-backup-old:pg17/,
   ],
   [
     "no network",
@@ -108,6 +121,7 @@ for (const [what, found, digest, sentence] of looks) {
     );
     const expected = {
       container: "shop-db_backup",
+      image: "ghcr.io/acme/shop-db-backup",
       network: "shop-private",
       database: "shop-db",
       reboot: REBOOT,

@@ -138,6 +138,7 @@ test("a first boot for a destination is refused beside a container under Kamal's
   const booted = (plainContainer?: string) =>
     create({
       container: "shop-staging-db_backup",
+      image: "ghcr.io/acme/shop-db-backup@sha256:4f2a",
       ...(plainContainer !== undefined && { plainContainer }),
       target: { host: name, port, user, hostKey, privateKey },
       bootInput: "",
@@ -154,7 +155,11 @@ test("a first boot for a destination is refused beside a container under Kamal's
     /^a container shop-db_backup runs on 127\.0\.0\.1 .* image acme\/postgres-backup-s3:17, started 2026-11-01T03:15:02Z\. .*docker rm -f shop-db_backup/,
   );
   assert.match(await booted(), goesOn, "without a destination it is the container itself");
-  for (const text of ["running\t1\timage\t4f2a\n", "exited\t1\timage\t\n"]) {
+  for (const text of [
+    "running\t1\timage\t4f2a\n",
+    "exited\t1\timage\t\n",
+    "running\t1\tghcr.io/acme/shop-db-backup:pg17-1a\t\n",
+  ]) {
     await writeFile(other, text);
     assert.match(await booted("shop-db_backup"), goesOn, text);
   }

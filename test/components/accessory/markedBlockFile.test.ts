@@ -170,3 +170,13 @@ test("a hook that is gone is drift where the application is, and not known where
   await rm(hook.file);
   assert.equal((await read(String(id), hook)).id, "");
 });
+
+test("a file in another encoding than UTF-8 is refused, and stays byte for byte", async (t) => {
+  const folder = await folderOf(t);
+  const hook = hookOf(folder);
+  await mkdir(join(folder, ".kamal/hooks"), { recursive: true });
+  const own = Buffer.from("#!/bin/sh\n# f\u00fcr alle\necho mine\n", "latin1");
+  await writeFile(hook.file, own);
+  await assert.rejects(create(hook), /pre-deploy is not written in UTF-8, so nothing can be added/);
+  assert.deepEqual(await readFile(hook.file), own);
+});

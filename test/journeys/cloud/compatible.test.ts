@@ -87,6 +87,7 @@ async function program() {
         database: "app_production_queue",
         bucket,
         prefix: name,
+        firstBackup: false,
         schedule: world.schedule,
         backupBytes: 2e9,
         usdPerGbMonth: 0.01,

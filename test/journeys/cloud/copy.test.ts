@@ -43,6 +43,7 @@ before(async () => {
     const backup = new PostgresBackup("copied", {
       kamal: { config: world.app.config, accessory: "db_copied" },
       database: DATABASE,
+      firstBackup: false,
       bucket: new AwsBackupBucket("copied-backups", {
         retention: Retention.days(30),
         endpoint: world.store.endpoint,

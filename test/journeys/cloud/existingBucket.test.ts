@@ -26,6 +26,7 @@ before(async () => {
     const { outputs } = new PostgresBackup("archive", {
       kamal: { config: world.app.config, accessory: "db_archive" },
       database: "all",
+      firstBackup: false,
       excludeDatabases: [world.database.name],
       keep: { days: 30, atLeast: 1 },
       maxShrinkPercent: 30,

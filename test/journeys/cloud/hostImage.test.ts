@@ -33,6 +33,7 @@ before(async () => {
   const program = async () => {
     const backup = new PostgresBackup("hosted", {
       kamal: { config: world.app.config, accessory: KEY },
+      firstBackup: false,
       bucket: { name: Bucket, endpoint, region, accessKeyId, secretAccessKey, allowInsecure: true },
       schedule: world.schedule,
       ssh: { hostKeys: { [world.ssh.host]: world.ssh.hostKey } },

@@ -140,6 +140,7 @@ async function program() {
       ...(name === "one" && serverElsewhere()),
       bucket,
       prefix: `${world.app.service}/${name}`,
+      firstBackup: false,
       schedule,
       ssh: { hostKeys, proxyKeys: { "hidden-bastion": bastion?.privateKey ?? "" } },
       baseImage: world.image.base,

@@ -18,6 +18,7 @@ const plain = { compression: "zstd", encryption: "none" } as const;
 const PARTS = [
   manifestKey("backup", "app", stamp),
   verifiedKey("backup", "app", stamp),
+  verifiedKey("backup", "app", stamp, null, "1f".repeat(16)),
   deployKey("backup", "app", stamp, "1f2e3d4"),
   globalsKey("backup", "app", stamp, plain),
   dumpKey("backup", "app", stamp, plain),

@@ -109,9 +109,14 @@ describe("keys", () => {
         assert.deepEqual(parseKey("p/q", manifest), { kind: "manifest", ...place });
         const verified = verifiedKey("p/q", database, stamp, folder);
         assert.deepEqual(parseKey("p/q", verified), { kind: "verified", ...place });
+        const mac = "0123456789abcdef".repeat(2);
+        const signed = verifiedKey("p/q", database, stamp, folder, mac);
+        assert.deepEqual(parseKey("p/q", signed), { kind: "verified", mac, ...place });
         for (const revision of ["1f2e3d4", "v1.2_uncommitted-9", "a.manifest.json"]) {
           const mark = deployKey("p/q", database, stamp, revision, folder);
           assert.deepEqual(parseKey("p/q", mark), { kind: "deploy", revision, ...place });
+          const own = deployKey("p/q", database, stamp, revision, folder, mac);
+          assert.deepEqual(parseKey("p/q", own), { kind: "deploy", revision, mac, ...place });
         }
       }
     }
@@ -151,6 +156,7 @@ describe("keys", () => {
       "p/app_2026-11-24T03:15:02.pgdump.gpg",
       "p/_2026-11-24T03:15:02.dump.zst",
       "p/app_2026-11-24T03:15:02.before-deploy..json",
+      "p/app_2026-11-24T03:15:02.verified.signed-1f2e.json",
       "p/app_2026-11-24T03:15:02.before-deploy.a b.json",
       "p/my app_2026-11-24T03:15:02.dump.zst",
       "p/%zz_2026-11-24T03:15:02.dump.zst",

@@ -167,6 +167,21 @@ describe("chooseBeforeDeploy", () => {
     );
   });
 
+  it("goes by signed marks, and by the time where a mark is not signed", () => {
+    const unsigned = (stamp: string, revision: string) =>
+      entry(stamp, { deploys: [{ revision, key: revision, unsigned: true }] });
+    const planted = [unsigned("2026-11-20T09:00:00", "v2"), unsigned("2026-11-19T09:00:00", "v9")];
+    const [, , signed] = entries;
+    assert.ok(signed);
+    assert.equal(choose("v2", [...planted, signed]), signed.stamp);
+    assert.throws(
+      () => choose("v9", [...planted, signed]),
+      problem(
+        /^--before-deploy v9: the mark v9 \(backup of 2026-11-19T09:00:00\) is not signed .*give 2026-11-19T09:00:00 in the place of --before-deploy v9\.$/,
+      ),
+    );
+  });
+
   it("takes no half of a backup", () => {
     const half = [entry("2026-11-24T09:00:00", { ...before("", "v3"), manifestKey: null })];
     assert.throws(() => choose("v3", half), problem(/no backup of app/));

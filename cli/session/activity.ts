@@ -1,10 +1,10 @@
 import type { ActivityEvent } from "../../common/contracts/agentEvents.ts";
 import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
-import { OlderAgent, runAgent } from "../session/agentCall.ts";
-import type { Session } from "../session/session.ts";
 import { formatAge, formatDuration, formatStamp, plural } from "../terminal/format.ts";
 import { paint } from "../terminal/render.ts";
+import { OlderAgent, runAgent } from "./agentCall.ts";
+import type { Session } from "./session.ts";
 
 /** What goes on in the container, and what restores have left there. */
 export type Activity = Omit<ActivityEvent, "event">;

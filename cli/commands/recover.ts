@@ -1,0 +1,202 @@
+import { Problem } from "../../common/problem.ts";
+import { Interrupted } from "../../common/process.ts";
+import { ask } from "../../common/question.ts";
+import { committedBackup, factsOf, type RecoveryRequest } from "../recovery/facts.ts";
+import { LEFT, type Left, lookAround } from "../recovery/left.ts";
+import { type Action, type Step, stepsFor } from "../recovery/steps.ts";
+import { type CommonOptions, openSession } from "../session/session.ts";
+import { runUp } from "../stack/pulumi.ts";
+import { requireTerminal } from "../terminal/confirm.ts";
+import { EXIT } from "../terminal/exitCodes.ts";
+import { formatDuration, plural } from "../terminal/format.ts";
+import { paint } from "../terminal/render.ts";
+import { Screen } from "../terminal/screen.ts";
+import { backup } from "./backup.ts";
+import { list } from "./list.ts";
+import { restore } from "./restore.ts";
+import { verify } from "./verify.ts";
+
+export interface RecoverOptions extends Omit<RecoveryRequest, "wanted"> {
+  /** What is left; absent: it is asked. */
+  readonly left?: Left;
+  /** Shows the steps, and changes nothing. @default false */
+  readonly dryRun?: boolean;
+  /** Goes on without asking; the steps that the reader does count as done. @default false */
+  readonly yes?: boolean;
+}
+
+/** What a step left behind for machines: its document. */
+class StepScreen extends Screen {
+  last: unknown;
+
+  override document(value: unknown): void {
+    this.last = value;
+  }
+}
+
+/**
+ * Walks through a recovery: asks what is left, shows the steps, runs those that can be run from here, and waits for the others.
+ * @param time of the backup, or `latest`; empty: it is asked where the newest may hold the damage
+ * @returns the exit code: that of the restore or the check that did not end well
+ */
+export async function recover(
+  screen: Screen,
+  common: CommonOptions,
+  time: string,
+  options: RecoverOptions,
+): Promise<number> {
+  const started = performance.now();
+  const asks = options.yes !== true && options.dryRun !== true;
+  if (asks) requireTerminal(screen, "recover asks before each step that changes something");
+  const committed = committedBackup(common, options);
+  const { likely, session, seen } = await lookAround(common, screen, committed);
+  const left = options.left ?? (await whatIsLeft(screen, likely, seen, asks));
+  if (session === undefined && (left === "all" || left === "stack")) throw stackMissing(left, seen);
+  if (committed instanceof Problem && (left === "server" || left === "project")) throw committed;
+  const isNewServer = left === "stack" || left === "project";
+  const oldHost = session?.container.host ?? (committed instanceof Problem ? "" : committed.host);
+  const newHost =
+    options.newHost ??
+    (isNewServer && asks
+      ? await answer(screen, "Which address has the new server?", oldHost)
+      : undefined);
+  const wanted = time || (left === "all" && asks ? await whichBackup(screen, common) : "latest");
+  const facts = factsOf(common, { ...options, newHost, wanted }, session, committed);
+  const steps = stepsFor(left, facts);
+  screen.clear();
+  screen.line(`${paint.strong("What is left")}: ${LEFT[left]}.`);
+  const results: Partial<Record<Action, unknown>> = {};
+  const document = { left, host: facts.host, steps };
+  let code: number = EXIT.well;
+  for (const [index, step] of steps.entries()) {
+    printStep(screen, step, index + 1, steps.length);
+    if (options.dryRun) continue;
+    const { action } = step;
+    if (action === undefined) {
+      if (asks && left !== "bucket") await proceed(screen, "Is this done?", index, steps.length);
+      continue;
+    }
+    // A restore asks by itself, and a check changes nothing.
+    if (asks && (action === "up" || action === "backup")) {
+      await proceed(screen, `Run this now?`, index, steps.length);
+    }
+    const inner = new StepScreen(screen.json, screen.terminal);
+    code = await runStep(action, inner, common, wanted, options, left);
+    results[action] = inner.last;
+    if (code !== EXIT.well && action === "restore") break;
+  }
+  const took = Math.round(performance.now() - started);
+  if (!options.dryRun && left !== "bucket" && code === EXIT.well) {
+    screen.line();
+    screen.line(
+      `${paint.good("Recovered")} in ${plural(steps.length, "step")} and ${formatDuration(took)}.`,
+    );
+  }
+  screen.document({
+    ...document,
+    ...(options.dryRun ? { dryRun: true } : { results, elapsedMs: took }),
+  });
+  return code;
+}
+
+function stackMissing(left: Left, seen: readonly string[]): Problem {
+  return new Problem(
+    `--left ${left} needs the stack. ${seen[0] ?? ""} If its state is lost, take --left project.`,
+  );
+}
+
+async function runStep(
+  action: Action,
+  screen: Screen,
+  common: CommonOptions,
+  wanted: string,
+  { identity, yes }: RecoverOptions,
+  left: Left,
+): Promise<number> {
+  if (action === "up") {
+    const agreed = yes === true ? { line: (text: string) => screen.warn(text) } : undefined;
+    await runUp(common, agreed?.line);
+    return EXIT.well;
+  }
+  try {
+    // After `pulumi up` the stack may have another host.
+    const session = await openSession(common, screen);
+    if (action === "backup") {
+      await backup(session, {});
+      return EXIT.well;
+    }
+    if (action === "verify")
+      return await verify(session, "latest", { ...(identity && { identity }) });
+    return await restore(session, common, wanted, {
+      ...(identity && { identity }),
+      ...(yes && { yes }),
+      globals: left !== "all",
+    });
+  } finally {
+    screen.clear();
+  }
+}
+
+function printStep(screen: Screen, step: Step, number: number, all: number): void {
+  screen.line();
+  screen.line(`${paint.strong(`Step ${number} of ${all}`)}: ${step.what}`);
+  for (const command of step.commands) screen.exactLine(`  ${command}`);
+  for (const note of step.notes ?? []) screen.line(note);
+}
+
+/** @throws Problem where somebody must be asked and cannot */
+async function whatIsLeft(
+  screen: Screen,
+  likely: Left,
+  seen: readonly string[],
+  asks: boolean,
+): Promise<Left> {
+  const kinds = Object.entries(LEFT) as [Left, string][];
+  if (!asks) {
+    throw new Problem(
+      "what is left is not known, and nobody is asked. Give --left all, stack, server, project or bucket.",
+    );
+  }
+  screen.clear();
+  for (const line of seen) screen.warn(line);
+  for (const [index, [, text]] of kinds.entries()) screen.warn(`  ${index + 1}  ${text}`);
+  const usual = String(kinds.findIndex(([kind]) => kind === likely) + 1);
+  const typed = await answer(screen, "What is left?", usual);
+  const [kind] = kinds[Number(typed) - 1] ?? [];
+  if (kind !== undefined) return kind;
+  throw new Problem(`"${typed}" is none of the numbers 1 to ${kinds.length}; nothing was changed.`);
+}
+
+/** The newest backup may hold the damage. */
+async function whichBackup(screen: Screen, common: CommonOptions): Promise<string> {
+  const shown = new StepScreen(screen.json, screen.terminal);
+  try {
+    await list(await openSession(common, shown), common, {});
+  } finally {
+    shown.clear();
+  }
+  return answer(screen, "Which backup, by its time?", "latest");
+}
+
+/** @param usual what an empty answer means */
+async function answer(screen: Screen, question: string, usual: string): Promise<string> {
+  const { input, err } = screen.terminal;
+  screen.clear();
+  screen.warn(question);
+  const given = await ask(input, err, `Enter takes ${usual}, to go on: `);
+  if (given === "interrupted") throw new Interrupted("interrupted; nothing was changed.");
+  if (given === "ended") throw new Problem("nothing was typed; nothing was changed.");
+  return given.typed.trim() || usual;
+}
+
+/** Waits for Enter. */
+async function proceed(screen: Screen, question: string, done: number, all: number): Promise<void> {
+  const { input, err } = screen.terminal;
+  screen.clear();
+  screen.warn(question);
+  const given = await ask(input, err, "Press Enter to go on: ");
+  if (typeof given === "object" && given.typed.trim() === "") return;
+  const stopped = `stopped before step ${done + 1} of ${all}. Run recover again to go on: what is done already does no harm.`;
+  if (given === "interrupted") throw new Interrupted(`interrupted; ${stopped}`);
+  throw new Problem(stopped);
+}
