@@ -1,7 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { basename, dirname, extname, join } from "node:path";
+import { basename, dirname, extname, join, resolve } from "node:path";
 import { isIgnoredByGit, isTrackedByGit } from "../../common/git.ts";
 import { Problem } from "../../common/problem.ts";
+import { isKnownHost, knownHostName } from "../../common/ssh/knownHosts.ts";
 import type { KamalAccessoryConfig } from "../../kamal/configuration/accessoryConfig.ts";
 import { type KamalConfig, readKamalConfig } from "../../kamal/configuration/config.ts";
 import {
@@ -56,6 +57,8 @@ export interface Application {
   readonly environments: readonly [Environment, ...Environment[]];
   /** Kamal's secrets are in git, or would be: look-ups of the stack's outputs stand in them. */
   readonly secretsInGit: boolean;
+  /** The application is in a git repository. */
+  readonly inGit: boolean;
   /** A secret that is needed is made by a command. */
   readonly runsSecretCommands: boolean;
   /** Nothing can be pushed to the application's registry from here. */
@@ -73,6 +76,8 @@ export interface ReadingOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Whether a program can be started here. */
   readonly has: (program: string) => boolean;
+  /** Where the keys of hosts are kept. */
+  readonly knownHosts: string;
   readonly host?: string | undefined;
   readonly major?: number | undefined;
 }
@@ -96,12 +101,13 @@ export async function readApplication(options: ReadingOptions): Promise<Applicat
     config: options.config,
     environments: read.map(({ environment }) => environment) as [Environment, ...Environment[]],
     secretsInGit,
+    inGit: (await isIgnoredByGit(resolve(options.config))) !== undefined,
     runsSecretCommands,
     buildOnHost,
     remarks: [
       ...(secretsInGit
         ? [
-            `${relativeTo(rootOf(options.config), first.secretsFile)} is in git, or would be. The backup's secrets stay out of it: Kamal looks them up in the stack (secrets: "outputs").`,
+            `${relativeTo(rootOf(options.config), first.secretsFile)} is tracked by git, or not ignored by it. The backup's secrets stay out of it: Kamal looks them up in the stack (secrets: "outputs"), so whoever runs kamal needs pulumi and the stack's passphrase.`,
           ]
         : []),
       ...(runsSecretCommands
@@ -110,6 +116,7 @@ export async function readApplication(options: ReadingOptions): Promise<Applicat
           ]
         : []),
       ...(buildOnHost ? [whyOnHost(first.config)] : []),
+      ...new Set(read.flatMap((each) => unknownHost(each, options.knownHosts))),
       ...new Set(read.flatMap(({ remarks }) => remarks)),
       ...new Set(needed.flatMap(({ remark }) => (remark === undefined ? [] : [remark]))),
     ],
@@ -409,6 +416,17 @@ async function isAnyInGit(files: readonly string[]): Promise<boolean> {
     if (!existsSync(file) && (await isIgnoredByGit(file)) === false) return true;
   }
   return false;
+}
+
+/** Behind a bastion one cannot simply log in, and ssh's own settings may say where else keys are. */
+function unknownHost({ config, environment }: Found, file: string): string[] {
+  const { user = "root", port = 22, proxies } = config.ssh;
+  const { host } = environment;
+  if (proxies.length > 0 || isKnownHost(knownHostName(host, port), file)) return [];
+  const way = port === 22 ? `${user}@${host}` : `-p ${port} ${user}@${host}`;
+  return [
+    `The host key of ${host} is not in ${file}. Log in once before pulumi up, and compare it: ssh ${way}`,
+  ];
 }
 
 /** A registry that Kamal runs on the developer's machine (2.8, `registry.server: localhost:5555`) cannot be reached from the host. */

@@ -64,6 +64,7 @@ export async function init(screen: Screen, options: InitOptions, version: string
     destinations: options.destination ?? [],
     env,
     has: (program) => isOnPath(program, env["PATH"]),
+    knownHosts: join(homedir(), ".ssh", "known_hosts"),
     host: options.host,
     major: majorOf(options.databaseMajor),
   });
@@ -276,7 +277,9 @@ function nextCommands(
       .filter(([, value]) => value === undefined || !isMade)
       .map(([key]) => `pulumi config set --secret ${key} --stack ${environment.name}`),
   );
-  const toRoot = relative(into, resolve(application.folder)) || ".";
+  const root = resolve(application.folder);
+  const toRoot = relative(into, root) || ".";
+  const inRoot = (path: string) => relative(root, path) || ".";
   return [
     ...(passphrase ? [`export PULUMI_CONFIG_PASSPHRASE_FILE=${shellQuote(passphrase.path)}`] : []),
     ...(setup.state === "ready" ? [] : ["pulumi login --local"]),
@@ -286,7 +289,11 @@ function nextCommands(
     ...(isMade ? [] : [`pulumi stack select ${first.name}`]),
     "pulumi up",
     ...others.map(({ name }) => `pulumi up --stack ${name}`),
-    `cd ${shellQuote(toRoot)} && git add ${shellQuote(relative(resolve(application.folder), into))} ${shellQuote(relative(resolve(application.folder), dirname(resolve(application.config))))} && git commit -m "Back up the database"`,
+    ...(application.inGit
+      ? [
+          `cd ${shellQuote(toRoot)} && git add ${shellQuote(inRoot(into))} ${shellQuote(inRoot(dirname(resolve(application.config))))} && git commit -m "Back up the database"`,
+        ]
+      : []),
   ];
 }
 

@@ -148,6 +148,13 @@ test("rests in at most 10 MiB after its backups, too", async () => {
   await rests(agent);
 });
 
+test("starts from what Node compiled while the image was built, which nobody may change", async () => {
+  const { stderr } = await agent.exec("env", "NODE_DEBUG_NATIVE=COMPILE_CACHE", "agent", "--help");
+  assert.match(stderr, /V8 code cache for CommonJS \/opt\/agent\/agent\.cjs was accepted/);
+  const writable = await agent.exec("find", "/opt/agent", "-writable");
+  assert.equal(writable.stdout, "");
+});
+
 test("a scheduler that does not do its work is stale, not broken", async () => {
   // The note of a scheduler that stopped an hour ago.
   const note = 'echo "waiting $(($(date +%s) - 3600))" > /dev/shm/agent.scheduler';

@@ -203,6 +203,7 @@ function writtenByInit(): string[] {
     backup: "shop",
     folder: "/shop",
     config: "/shop/config/deploy.yml",
+    inGit: true,
     remarks: [],
   };
   const bucket = { region: "us-east-1", names: {}, containerDeletes: false };

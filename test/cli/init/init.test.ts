@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { parse } from "yaml";
 import type { Outside } from "../support.ts";
-import { layApplication, playInit, runInit, type Typed } from "./world.ts";
+import { layApplication, layRepository, playInit, runInit, type Typed } from "./world.ts";
 
 const DB = `  db:
     image: postgres:17
@@ -39,6 +39,7 @@ const filesIn = (outside: Outside, folder: string) =>
 
 test("five questions, each answered by Enter but for the key's last characters", async (t) => {
   const outside = await layApplication(t, FILES);
+  await layRepository(outside);
   let key = "";
   const lastFive = (shown: string) => {
     key = /written to (\S+)\.\n/.exec(shown)?.[1] ?? "";
@@ -287,6 +288,23 @@ test("--dry-run shows the files, --json one document, and neither writes or asks
   assert.deepEqual(await outside.calls("pulumi"), []);
 });
 
+test("a host whose key is not known, and a secret that is not set, are said before pulumi up would", async (t) => {
+  const outside = await layApplication(t, {
+    ...FILES,
+    "config/deploy.yml": `${DEPLOY.replace("192.0.2.10", "192.0.2.77")}ssh: { user: deploy, port: 2222 }\n`,
+    ".kamal/secrets": "RP=$NOT_SET_HERE\n",
+  });
+  const { code, stdout, stderr } = await runInit(outside, ["--yes", "--no-encryption"]);
+  assert.equal(code, 0, stderr);
+  for (const line of [
+    /The host key of 192\.0\.2\.77 is not in .*known_hosts\. Log in once .*: ssh -p 2222 deploy@192\.0\.2\.77$/m,
+    /The secret RP comes from NOT_SET_HERE, which is not set here\./,
+    /The secret POSTGRES_PASSWORD is not in .*\.kamal\/secrets\. Add it there/,
+  ]) {
+    assert.match(stdout, line);
+  }
+});
+
 test("without Pulumi the files are written, and the lines that make the stack are shown", async (t) => {
   const outside = await layApplication(t, FILES);
   await rm(join(outside.folder, "pulumi"));
@@ -301,7 +319,7 @@ test("without Pulumi the files are written, and the lines that make the stack ar
     stdout,
     /pulumi is not installed: https:\/\/www\.pulumi\.com\/docs\/install\. Then:/,
   );
-  assert.deepEqual(lines.slice(0, -1), [
+  assert.deepEqual(lines, [
     "  pulumi login --local",
     "  cd backup && npm install",
     "  pulumi stack init production",
@@ -334,7 +352,7 @@ test("without a login the stacks are made in the files of this machine, with a p
   assert.match(
     stdout,
     new RegExp(
-      `^Next:\n  export PULUMI_CONFIG_PASSPHRASE_FILE='?${passphrase}'?\n  pulumi login --local\n  cd backup && npm install\n  pulumi up\n`,
+      `^Next:\n  export PULUMI_CONFIG_PASSPHRASE_FILE='?${passphrase}'?\n  pulumi login --local\n  cd backup && npm install\n  pulumi up\n$`,
       "m",
     ),
   );

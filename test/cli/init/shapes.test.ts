@@ -162,7 +162,7 @@ const SHAPES: Readonly<Record<string, Shape>> = {
     },
     inGit: true,
     found: /destination production/,
-    remarks: [/\.kamal\/secrets\.production is in git, or would be\./],
+    remarks: [/\.kamal\/secrets\.production is tracked by git, or not ignored by it\./],
     program: [
       /secrets: "outputs"/,
       /^export default \{ backup: backup\.outputs, \.\.\.backup\.secretOutputs \};$/m,
