@@ -176,7 +176,7 @@ async function describeDatabase(
   } catch (error) {
     if (errorCode(error)?.length !== 5) throw error;
     report.warn(
-      `the owner, locale and settings of "${database}" are not in the manifest, since the server does not tell them: ${errorMessage(error)}`,
+      `the owner, locale and settings of "${database}" are not in the manifest, since the server did not give them: ${errorMessage(error)}`,
     );
     return null;
   } finally {

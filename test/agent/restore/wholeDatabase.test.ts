@@ -279,13 +279,17 @@ describe("a restore of the whole database", { skip: unavailable, timeout: 900_00
     const counted = await agent(there(env), "backup", "--json");
     assert.equal(counted.code, 0, failure(counted));
 
-    // A restore of another database, or one before the latest backup, says nothing about this server.
+    // A restore beside it says nothing about this server, nor does one before the latest backup.
     const back = await agent(env, "backup", "--json");
     assert.match(failure(back), /it comes from another server: system identifier/);
     const beside = await agent(env, "restore", "--into", "moved_beside", "--json");
     assert.equal(beside.code, 0, failure(beside));
     const still = await agent(env, "backup", "--json");
     assert.match(failure(still), /it comes from another server: system identifier/);
+    assert.equal((await agent(env, "restore", "--json")).code, 0);
+    assert.equal((await agent(env, "backup", "--json")).code, 0, "moved back");
+    const stale = await agent(there(env), "backup", "--json");
+    assert.match(failure(stale), /it comes from another server: system identifier/);
   });
 
   it("into the empty database that an image has made has the backup's, on the same server the live one's", async () => {

@@ -18,6 +18,7 @@ const facts: Facts = {
   bucket: "shop-backups-4f2a",
   prefix: "shop/production",
   onAws: true,
+  databases: [],
   wanted: "latest",
   identity: "identity.txt",
   command: (words) => `npx kamal-postgres-backup ${words}`,
@@ -67,7 +68,8 @@ Let the stack take the bucket that is there, and not make a new one.
 const OLD_KEYS = `Delete the keys of the lost stack.
     They belong to IAM users that the lost stack has made. The new ones have the same names with another ending.`;
 const SIGNING = "Give the stack the signing keys, so that the backups there count.";
-const WITHOUT = "    Without them, restore a backup by its time and with --accept-origin.";
+const WITHOUT =
+  "    Without them, run pulumi config set firstBackup false before pulumi up, and restore a backup by its time and with --accept-origin.";
 
 const TABLE: Record<Left, string> = {
   all: `Restore on 192.0.2.10. The database that is there is kept under another name. (restore)
@@ -134,6 +136,10 @@ test("a destination, a database of one's own, another service, no identity", () 
   assert.match(
     text("server", { onAws: false, sshPort: 2222 }),
     /Give the stack the key of the bucket\. Pulumi asks for each value\.\n {2}pulumi config set --secret accessKeyId\n {2}pulumi config set --secret secretAccessKey\n {4}The key that the container had stands in Kamal's secrets, as DB_BACKUP_S3_ACCESS_KEY_ID and DB_BACKUP_S3_SECRET_ACCESS_KEY\.\n.*ssh -p 2222 root@192\.0\.2\.10 docker exec.*Make a new key at the provider, give it to the stack, run pulumi up, and delete the old one\./s,
+  );
+  assert.match(
+    text("stack", { databases: ["shop", "shop queue"] }),
+    /\n {2}npx \S+ restore latest --globals --identity identity\.txt --database shop\n {2}npx \S+ restore latest --globals --identity identity\.txt --database 'shop queue'\n.*\n {2}npx \S+ backup\n.*\n {2}npx \S+ verify latest --identity identity\.txt --database shop\n {2}npx \S+ verify latest --identity identity\.txt --database 'shop queue'\n/s,
   );
   const open = text("stack", { identity: undefined });
   assert.match(open, /restore latest --globals\n/);
