@@ -329,26 +329,26 @@ export function describeProgram(
   program
     .command("recover")
     .description(
-      "walk through the bad night: asks what is left, shows the steps, runs those it can",
+      "Walk through the bad night: asks what is left, shows the steps, and runs those that it can.",
     )
     .argument("[time...]", TIME)
     .addOption(
       new Option(
         "--left <what>",
-        `what is left: ${Object.entries(LEFT)
-          .map(([kind, text]) => `${kind}, ${text}`)
-          .join("; ")}`,
+        `What is left. ${Object.entries(LEFT)
+          .map(([kind, text]) => `${kind}: ${text}`)
+          .join(". ")}.`,
       ).choices(Object.keys(LEFT)),
     )
-    .option("--new-host <address>", "address of the new server (default: that of the old one)")
+    .option("--new-host <address>", "Address of the new server (default: that of the old one).")
     .option("--identity <file>", IDENTITY)
     .option(
       "--config <path>",
-      "the application's deploy.yml (default: here, or in the folder above)",
+      "The application's deploy.yml (default: here, or in the folder above).",
     )
-    .option("-d, --destination <name>", "Kamal's destination")
-    .option("--dry-run", "show the steps, and change nothing")
-    .option("--yes", "go on without asking; the steps that you do yourself count as done")
+    .option("-d, --destination <name>", "Kamal's destination.")
+    .option("--dry-run", "Show the steps, and change nothing.")
+    .option("--yes", "Go on without asking. The steps that you do yourself count as done.")
     .action(async (time: string[], options: RecoverOptions, command: Command) => {
       const stack = common(command);
       const screen = new Screen(stack.json ?? false, terminal);

@@ -84,6 +84,8 @@ async function bundleProgram(kept: string): Promise<Uint8Array> {
     // the HTTP client behind `fetch` among them (syncExports in Node's lib/internal/bootstrap/realm.js). As CommonJS the first
     // line runs first, so that a signal counts from then on.
     format: "cjs",
+    // For the same reason `import()` becomes `require()`: the AWS SDK imports `node:http` so, with `fetch` behind it.
+    supported: { "dynamic-import": false },
     // The older form of a package cannot be shaken: half the file would be code that nobody calls.
     mainFields: ["module", "main"],
     target: "node22",

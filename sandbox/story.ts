@@ -200,9 +200,9 @@ try {
   tell.summary();
   console.log(`
 To back up your own database:
-  1. in stacks/Pulumi.production.yaml, say where your deploy.yml lies, which database, and when;
-  2. with AWS credentials in the environment: pulumi login && pulumi stack select --create production && pulumi up
-  3. npx kamal-postgres-backup backup, then npx kamal-postgres-backup list
+  1. make the package: npm ci && npm run build && npm pack ./dist
+  2. in the application's folder: npx PATH/kamal-postgres-backup-0.1.0.tgz init
+  3. type what it prints: docs/quick-start.md explains each step
 The sandbox keeps running: npm run sandbox -- cli list runs a command in it, npm run sandbox down removes it.`);
 } catch (error) {
   console.error(`\nThe story stopped: ${(error as Error).message}`);

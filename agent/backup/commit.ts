@@ -121,14 +121,18 @@ function manifestOf(
 
 /**
  * The properties as the manifest may have them, which is never encrypted: applications keep secrets in settings, and a
- * comment may say anything.
+ * comment or a label may say anything.
  */
 function inClear(
-  { oid: _, comment, settings, ...properties }: ExistingDatabase,
+  { oid: _, comment, settings, labels, ...properties }: ExistingDatabase,
   { encryption }: Pick<Manifest, "encryption">,
 ): NonNullable<Manifest["properties"]> {
-  if (encryption === "none") return { ...properties, comment, settings };
-  return { ...properties, settings: settings.map(({ role, name }) => ({ role, name })) };
+  if (encryption === "none") return { ...properties, comment, settings, labels };
+  return {
+    ...properties,
+    settings: settings.map(({ role, name }) => ({ role, name })),
+    labels: labels.map(({ provider }) => ({ provider })),
+  };
 }
 
 /**

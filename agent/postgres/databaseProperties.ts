@@ -3,6 +3,7 @@ import type { DatabaseProperties } from "../../common/contracts/manifest.ts";
 
 /** A database of this server. */
 export interface ExistingDatabase extends DatabaseProperties {
+  readonly labels: NonNullable<DatabaseProperties["labels"]>;
   readonly oid: number;
   readonly comment: string | null;
 }
@@ -44,7 +45,17 @@ export async function readProperties(
     acl: data["hasAcl"] === "true" ? await readAcl(client, database) : null,
     settings: await readSettings(client, database),
     comment: data["comment"] ?? null,
+    labels: await readLabels(client, Number(data["oid"])),
   };
+}
+
+async function readLabels(client: pg.Client, oid: number) {
+  const { rows } = await client.query<{ provider: string; label: string }>(
+    `SELECT provider, label FROM pg_shseclabel
+     WHERE classoid = 'pg_database'::regclass AND objoid = $1 ORDER BY provider`,
+    [oid],
+  );
+  return rows;
 }
 
 async function readSettings(client: pg.Client, database: string) {

@@ -32,7 +32,7 @@ interface PropertyStatement {
   readonly sql: string;
 }
 
-/** Statements that give a restored database its settings, privileges, limit and flags. */
+/** Statements that give a restored database its settings, privileges, labels, limit and flags. */
 export function propertyStatements(name: string, model: DatabaseProperties): PropertyStatement[] {
   const database = identifier(name);
   const statements: PropertyStatement[] = [];
@@ -60,6 +60,11 @@ export function propertyStatements(name: string, model: DatabaseProperties): Pro
       privileges(`GRANT ${privilege} ON DATABASE ${database} TO ${to}${option}`);
     }
   }
+  for (const { provider, label } of model.labels ?? []) {
+    if (label === undefined) continue;
+    const sql = `SECURITY LABEL FOR ${identifier(provider)} ON DATABASE ${database} IS ${literal(label)}`;
+    statements.push({ what: labelName({ provider }), sql });
+  }
   const set = (what: string, words: string) =>
     statements.push({ what, sql: `ALTER DATABASE ${database} ${words}` });
   if (model.connectionLimit !== -1) set(LIMIT, `CONNECTION LIMIT ${model.connectionLimit}`);
@@ -72,6 +77,10 @@ const PRIVILEGES = "the privileges on the database";
 const LIMIT = "the connection limit of the database";
 const TEMPLATE = "that the database is a template";
 const CONNECTIONS = "that the database takes no connections";
+
+function labelName({ provider }: { readonly provider: string }) {
+  return `the database's security label of "${provider}"`;
+}
 
 function settingName({ role, name }: { readonly role: string | null; readonly name: string }) {
   return `the database's setting ${name}${role === null ? "" : ` for "${role}"`}`;
@@ -122,6 +131,10 @@ export function differences(wanted: DatabaseProperties, found: DatabasePropertie
     const plain = (text: string) => (LIST_SETTINGS.has(setting.name) ? listOf(text) : text);
     const value = has.get(what);
     compare(what, value && plain(value), plain(setting.value));
+  }
+  const labels = new Map(found.labels?.map(({ provider, label }) => [provider, label]));
+  for (const { provider, label } of wanted.labels ?? []) {
+    if (label !== undefined) compare(labelName({ provider }), labels.get(provider), label);
   }
   return missing;
 }

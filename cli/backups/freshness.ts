@@ -85,7 +85,7 @@ export function overwrittenText({ listings }: Pick<StoredBackups, "listings">): 
   const [first] = found.toSorted((a, b) => b.stamp.localeCompare(a.stamp));
   if (first === undefined) return undefined;
   const more = found.length === 1 ? "" : ` and ${found.length - 1} more`;
-  return `${first.database} of ${formatStamp(first.stamp)} UTC${more}: stored again after the manifest, which is written last; verify tells whether it is whole`;
+  return `${first.database} of ${formatStamp(first.stamp)} UTC${more}: stored again after the manifest, which is written last; verify checks whether it is whole`;
 }
 
 /** Judges each database, also those whose backups nobody has listed. */

@@ -1,9 +1,11 @@
 import { Problem } from "../../common/problem.ts";
 import { Interrupted } from "../../common/process.ts";
 import { ask } from "../../common/question.ts";
+import { databasesInBucket } from "../backups/bucketSource.ts";
 import { committedBackup, factsOf, type RecoveryRequest } from "../recovery/facts.ts";
 import { LEFT, type Left, lookAround } from "../recovery/left.ts";
 import { type Action, type Step, stepsFor } from "../recovery/steps.ts";
+import { forDatabase } from "../session/databases.ts";
 import { type CommonOptions, openSession } from "../session/session.ts";
 import { runUp } from "../stack/pulumi.ts";
 import { requireTerminal } from "../terminal/confirm.ts";
@@ -25,12 +27,12 @@ export interface RecoverOptions extends Omit<RecoveryRequest, "wanted"> {
   readonly yes?: boolean;
 }
 
-/** What a step left behind for machines: its document. */
+/** What a step left behind for machines: its documents, one for each database. */
 class StepScreen extends Screen {
-  last: unknown;
+  readonly documents: unknown[] = [];
 
   override document(value: unknown): void {
-    this.last = value;
+    this.documents.push(value);
   }
 }
 
@@ -65,7 +67,7 @@ export async function recover(
   const steps = stepsFor(left, facts);
   screen.clear();
   screen.line(`${paint.strong("What is left")}: ${LEFT[left]}.`);
-  const results: Partial<Record<Action, unknown>> = {};
+  const results: Partial<Record<Action, readonly unknown[]>> = {};
   const document = { left, host: facts.host, steps };
   let code: number = EXIT.well;
   for (const [index, step] of steps.entries()) {
@@ -82,7 +84,7 @@ export async function recover(
     }
     const inner = new StepScreen(screen.json, screen.terminal);
     code = await runStep(action, inner, common, wanted, options, left);
-    results[action] = inner.last;
+    if (inner.documents.length > 0) results[action] = inner.documents;
     if (code !== EXIT.well && action === "restore") break;
   }
   const took = Math.round(performance.now() - started);
@@ -125,13 +127,20 @@ async function runStep(
       await backup(session, {});
       return EXIT.well;
     }
-    if (action === "verify")
-      return await verify(session, "latest", { ...(identity && { identity }) });
-    return await restore(session, common, wanted, {
-      ...(identity && { identity }),
-      ...(yes && { yes }),
-      globals: left !== "all",
-    });
+    const known = { ...(identity && { identity }) };
+    if (left === "all")
+      return await restore(session, common, wanted, { ...known, ...(yes && { yes }) });
+    let code: number = EXIT.well;
+    // A new server needs every database that the backup has.
+    for (const name of session.databases ?? (await databasesInBucket(session, common))) {
+      const one = forDatabase(session, name);
+      const ended =
+        action === "verify"
+          ? await verify(one, "latest", known)
+          : await restore(one, common, wanted, { ...known, ...(yes && { yes }), globals: true });
+      code = Math.max(code, ended);
+    }
+    return code;
   } finally {
     screen.clear();
   }
@@ -183,7 +192,7 @@ async function answer(screen: Screen, question: string, usual: string): Promise<
   const { input, err } = screen.terminal;
   screen.clear();
   screen.warn(question);
-  const given = await ask(input, err, `Enter takes ${usual}, to go on: `);
+  const given = await ask(input, err, `Enter takes ${usual}, to continue: `);
   if (given === "interrupted") throw new Interrupted("interrupted; nothing was changed.");
   if (given === "ended") throw new Problem("nothing was typed; nothing was changed.");
   return given.typed.trim() || usual;
@@ -194,9 +203,9 @@ async function proceed(screen: Screen, question: string, done: number, all: numb
   const { input, err } = screen.terminal;
   screen.clear();
   screen.warn(question);
-  const given = await ask(input, err, "Press Enter to go on: ");
+  const given = await ask(input, err, "Press Enter to continue: ");
   if (typeof given === "object" && given.typed.trim() === "") return;
-  const stopped = `stopped before step ${done + 1} of ${all}. Run recover again to go on: what is done already does no harm.`;
+  const stopped = `stopped before step ${done + 1} of ${all}. Run recover again to continue: what is done already does no harm.`;
   if (given === "interrupted") throw new Interrupted(`interrupted; ${stopped}`);
   throw new Problem(stopped);
 }

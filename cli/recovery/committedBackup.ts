@@ -15,8 +15,8 @@ export interface CommittedBackup {
   readonly sshPort: number;
   /** Key of the database under `accessories`; undefined: it is none of the application's. */
   readonly databaseAccessory: string | undefined;
-  /** Exact name; empty with every database of the server. */
-  readonly database: string;
+  /** Exact names; none with every database of the server. */
+  readonly databases: readonly string[];
   readonly bucket: string;
   readonly prefix: string;
   readonly region: string;
@@ -80,7 +80,7 @@ export function readCommitted({ config, destination, name }: ApplicationPlace): 
     sshUser,
     sshPort,
     databaseAccessory: server?.name,
-    database: (clear["POSTGRES_DATABASE"] ?? "").split(",", 1).join(""),
+    databases: (clear["POSTGRES_DATABASE"] ?? "").split(",").filter(Boolean),
     bucket: clear["S3_BUCKET"] ?? "",
     prefix: clear["S3_PREFIX"] ?? "backup",
     region: clear["S3_REGION"] ?? "us-west-1",

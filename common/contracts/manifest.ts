@@ -64,6 +64,8 @@ const propertiesSchema = z.object({
   ),
   /** `COMMENT ON DATABASE`; null: none. Absent where the backup is encrypted, as a setting's value is. */
   comment: z.string().nullable().optional(),
+  /** `SECURITY LABEL ... ON DATABASE`; absent in older backups. `label` is absent where the backup is encrypted. */
+  labels: z.array(z.object({ provider: z.string(), label: z.string().optional() })).optional(),
 });
 
 /** An extension of the database. */

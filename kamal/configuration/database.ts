@@ -162,7 +162,7 @@ function variableOf(
 
 /**
  * The port on the server's command line, which counts before PGPORT: `-p 5433`, `-p5433`, `--port=5433`, `-c port=5433`. The
- * last one wins, as in PostgreSQL.
+ * last one wins, and a setting's name counts in capitals too, as in PostgreSQL.
  */
 function portOfCommand(cmd: string | undefined): VariableSource | undefined {
   if (cmd === undefined) return undefined;
@@ -170,7 +170,9 @@ function portOfCommand(cmd: string | undefined): VariableSource | undefined {
   const server = /(?:^|[\s/'";&|])(?:postgres|docker-entrypoint\.sh)(?=[\s'"]|$).*$/s.exec(cmd);
   const words = (server?.[0] ?? cmd).replace(/["']/g, "");
   const given = [
-    ...words.matchAll(/(?<=\s|^)(?:-p\s*|--port[=\s]\s*|(?:-c\s*|--)port\s*=\s*)(\S+)/g),
+    ...words.matchAll(
+      /(?<=\s|^)(?:-p\s*|--port[=\s]\s*|(?:-c\s*|--)[Pp][Oo][Rr][Tt]\s*=\s*)(\S+)/g,
+    ),
   ];
   const port = given.at(-1)?.[1];
   return port === undefined ? undefined : { value: port };

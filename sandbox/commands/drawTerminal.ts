@@ -8,7 +8,11 @@ const COLOURS: Readonly<Record<string, string>> = {
   "32": 'fill="#7ee787"',
   "33": 'fill="#e3b341"',
 };
-const COLOUR = new RegExp(`${"\u001b"}\\[(\\d+)m`);
+const ESCAPE = "\u001b";
+const COLOUR = new RegExp(`${ESCAPE}\\[(\\d+)m`);
+/** What stood in a line before it was redrawn, by the command line or by a question. */
+const ERASED = new RegExp(`^[^]*(?:\\r${ESCAPE}\\[2K|${ESCAPE}\\[1G${ESCAPE}\\[0J)`);
+const MOVES_OF_CURSOR = new RegExp(`${ESCAPE}\\[\\d*[A-HJK]`, "g");
 const PROMPT = 'fill="#79c0ff"';
 const FONT_SIZE = 13;
 const CHARACTER = 7.8;
@@ -58,4 +62,12 @@ function spans(line: string): string {
 
 function escaped(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+}
+
+/** The lines that stand on a terminal after all of this was written to it. */
+export function linesLeft(text: string): string[] {
+  const lines = text
+    .split(/\r?\n/)
+    .map((line) => line.replace(ERASED, "").replaceAll(MOVES_OF_CURSOR, ""));
+  return lines.slice(0, lines.findLastIndex((line) => line.trim() !== "") + 1);
 }

@@ -8,16 +8,11 @@ import { openStack } from "../stack/engine.ts";
 import { ensureIdentity } from "../stack/identity.ts";
 import { checkout } from "../world/paths.ts";
 import type { World } from "../world/world.ts";
-import { drawTerminal } from "./drawTerminal.ts";
+import { drawTerminal, linesLeft } from "./drawTerminal.ts";
 
 /** The picture in README. */
 const PICTURE = join(checkout, "docs/images/terminal.svg");
-const COLUMNS = 84;
-const ESCAPE = "\u001b";
-/** What stood in a line before it was redrawn, by the command line or by a question. */
-const ERASED = new RegExp(`^.*(?:\\r${ESCAPE}\\[2K|${ESCAPE}\\[1G${ESCAPE}\\[0J)`);
-/** Movements of the cursor. */
-const MOVES = new RegExp(`${ESCAPE}\\[\\d*[A-HJK]`, "g");
+const COLUMNS = 88;
 const TABLE = "pgbench_accounts";
 
 /**
@@ -28,6 +23,8 @@ export async function drawStill(world: World): Promise<string> {
   const stack = await openStack(world);
   try {
     const lines: string[] = [];
+    // An earlier one would have left nothing to make.
+    await stack.destroy();
     const up = await stack.up();
     if (up.code !== 0) throw new Error(up.output);
     lines.push("$ pulumi up", ...summaryOf(up.output), "");
@@ -86,9 +83,6 @@ class Recorder {
 
   /** What is left on it. */
   get lines(): string[] {
-    return this.#text
-      .trimEnd()
-      .split(/\r?\n/)
-      .map((line) => line.replace(ERASED, "").replaceAll(MOVES, ""));
+    return linesLeft(this.#text);
   }
 }

@@ -267,6 +267,8 @@ describe("bundleAgent", () => {
     for (const [, files] of dockerfile.matchAll(/^COPY (.*) \S+$/gm)) {
       for (const file of (files ?? "").split(" ")) readFileSync(join(one, file));
     }
+    // Of a module of Node's own it makes every export, and with those of `node:http` the client behind `fetch`.
+    assert.doesNotMatch(readFileSync(join(one, "agent.cjs"), "utf8"), /\bimport\("/);
     const out = execFileSync(process.execPath, [join(one, "agent.cjs"), "next", "--after", "0"], {
       cwd: "/",
       encoding: "utf8",

@@ -30,10 +30,12 @@ describe("time, as three clocks tell it", { skip: unavailable, timeout: 900_000 
     await setClock(name, "0");
     return world.environment(name);
   };
-  const restored = async (env: Record<string, string>, into: string, wanted = "latest") => {
-    const outcome = await agent(env, "restore", wanted, "--into", into, "--json");
-    const event = outcome.events.find((e) => e.event === "restored");
-    assert(event?.event === "restored", failure(outcome));
+  /** What a restore would take, and what it says of it. */
+  const planned = async (env: Record<string, string>, wanted = "latest") => {
+    const words = ["restore", wanted, "--into", "never", "--dry-run", "--json"];
+    const outcome = await agent(env, ...words);
+    const event = outcome.events.find((e) => e.event === "planned");
+    assert(event?.event === "planned", failure(outcome));
     return { rows: event.rows, from: event.from, stderr: outcome.stderr };
   };
   const listed = async (env: Record<string, string>) => {
@@ -48,7 +50,6 @@ describe("time, as three clocks tell it", { skip: unavailable, timeout: 900_000 
 
   for (const [what, offset, way] of [
     ["an hour ahead", "1 hour", "ahead of"],
-    ["400 days ahead", "400 days", "ahead of"],
     ["an hour behind", "-1 hour", "behind"],
   ] as const) {
     it(`a server's clock ${what}: the backup is suspect, and the next true one is the latest`, async () => {
@@ -71,7 +72,7 @@ describe("time, as three clocks tell it", { skip: unavailable, timeout: 900_000 
       assert.equal(second.code, 0, failure(second));
       const ahead = way === "ahead of";
       assert.equal(/is ahead of time.*does not count/.test(second.stderr), ahead, second.stderr);
-      const latest = await restored(env, `${name}_latest`);
+      const latest = await planned(env);
       assert.equal(latest.rows, 2);
       assert.equal(/passed over .*ahead of time/.test(latest.stderr), ahead, latest.stderr);
 
@@ -81,7 +82,7 @@ describe("time, as three clocks tell it", { skip: unavailable, timeout: 900_000 
         text,
         new RegExp(`${first?.stamp}.*${ahead ? "ahead of time, " : ""}suspect: the`),
       );
-      const chosen = await restored(env, `${name}_chosen`, first?.stamp);
+      const chosen = await planned(env, first?.stamp);
       assert.equal(chosen.rows, 1);
     });
   }
@@ -112,7 +113,7 @@ describe("time, as three clocks tell it", { skip: unavailable, timeout: 900_000 
       const outcome = await agent(env, "backup", "--json");
       assert.equal(outcome.code, 0, failure(outcome));
       assert.match(outcome.stderr, /2099-01-01T00:00:00 \(stored .*is ahead of time/);
-      const { from, stderr } = await restored(env, "planted_latest");
+      const { from, stderr } = await planned(env);
       assert.ok(from < "2099", from);
       assert.match(stderr, /passed over 2099-01-01T00:00:00 .*ahead of time/);
     });
@@ -124,11 +125,11 @@ describe("time, as three clocks tell it", { skip: unavailable, timeout: 900_000 
       const now = new Date().toISOString().slice(0, 19);
       const newest = `${env["S3_PREFIX"]}/planted_${now}.dump`;
       await world.write(env["S3_BUCKET"] ?? "", newest, archive);
-      const { from, stderr } = await restored(env, "planted_not_old");
+      const { from, stderr } = await planned(env);
       assert.notEqual(from, now);
       assert.ok(from < "2098", from);
       assert.match(stderr, /passed over \S+: it was written by the old image, without a manifest/);
-      assert.equal((await restored(env, "planted_old", now)).from, now);
+      assert.equal((await planned(env, now)).from, now);
     });
   });
 
@@ -138,13 +139,12 @@ describe("time, as three clocks tell it", { skip: unavailable, timeout: 900_000 
     const stamp = takenAt.slice(0, 19);
     const key = manifestKey(env["S3_PREFIX"] ?? "", "tiny", stamp, "suspect");
     await world.write(env["S3_BUCKET"] ?? "", key, "x");
-    const latest = await restored(env, "tiny_latest");
+    const latest = await planned(env);
     assert.equal(latest.from, stamp);
     assert.match(
       latest.stderr,
       /suspect\/tiny_\S+ calls the backup suspect, but has no force: .*JSON/,
     );
-    assert.equal((await restored(env, "tiny_chosen", stamp)).from, stamp);
     const verified = await agent(env, "verify", stamp, "--json");
     assert.equal(verified.code, 0, failure(verified));
     assert.match((await agent(env, "list")).stderr, /has no force/);

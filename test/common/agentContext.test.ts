@@ -46,3 +46,8 @@ test("every source of the agent counts, and so do the packages", () => {
     assert.ok(inputs.includes(path), path);
   }
 });
+
+test("the program is ASCII alone: of one other letter Node holds each of its letters in two bytes", () => {
+  const program = readFileSync(join(folder, "out/agent.cjs"), "latin1");
+  assert.doesNotMatch(program, /[^\t\n\r -~]/);
+});

@@ -70,6 +70,12 @@ describe("environment", () => {
     }
   });
 
+  it("takes a database that is named twice once", () => {
+    const { clear, secret } = toEnvironment(SETTINGS);
+    const env = { ...clear, ...secret, POSTGRES_DATABASE: "shop, blog,,shop" };
+    assert.deepEqual(fromEnvironment(env).databases, ["shop", "blog"]);
+  });
+
   it("names the variable that is missing or wrong", () => {
     const { clear, secret } = toEnvironment(SETTINGS);
     const env = { ...clear, ...secret };

@@ -61,7 +61,7 @@ const PLACES: Readonly<Record<string, readonly Proof[]>> = {
   "agent/restore/roles.ts": ["The roles are made in one transaction, which is rolled back."],
   "agent/runtime/confirm.ts": [BEFORE_ALL],
   "agent/runtime/journal.ts": [
-    ["test/agent/runtime/interrupt.test.ts", "nothing was stored or changed"],
+    ["test/agent/runtime/stopped.test.ts", "nothing was stored or changed"],
   ],
   "agent/streams/process.ts": [
     ["test/agent/backup/backupFaults.test.ts", "pg_dump was killed"],

@@ -131,7 +131,7 @@ export function isBoundToDatabase({ item, message, detail, code }: RefusedItem):
 function wordsOf(error: unknown): Pick<RefusedItem, "message" | "detail" | "missingRole"> {
   const { message, detail, hint, routine } = error as pg.DatabaseError;
   const missingRole = ROLE_LOOKUP.test(routine ?? "")
-    ? (/["«„“‘](.+)["»“”’]/.exec(message)?.[1] ?? null)
+    ? (/["\u00ab\u2018\u201c\u201e](.+)["\u00bb\u2019\u201c\u201d]/.exec(message)?.[1] ?? null)
     : null;
   return { message, detail: [detail, hint].filter(Boolean).join(" "), missingRole };
 }

@@ -23,6 +23,7 @@ const SETTING = new RegExp(
   `^ALTER (?:DATABASE (?:${NAME})|ROLE (${NAME}) IN DATABASE (?:${NAME})) SET ((?:${NAME})(?:\\.(?:${NAME}))*) (?:TO|=) ([\\s\\S]*)$`,
 );
 const COMMENT = new RegExp(`^COMMENT ON DATABASE (?:${NAME}) IS (${TEXT})$`);
+const LABEL = new RegExp(`^SECURITY LABEL FOR (${NAME}) ON DATABASE (?:${NAME}) IS (${TEXT})$`);
 const PRIVILEGES = new RegExp(
   `^(GRANT|REVOKE) ([A-Z, ]+) ON DATABASE (?:${NAME}) (?:TO|FROM) (${NAME})( WITH GRANT OPTION)?`,
 );
@@ -107,6 +108,7 @@ function created(statement: string, owner: string): DatabaseProperties {
     acl: null,
     settings: [],
     comment: null,
+    labels: [],
   };
 }
 
@@ -115,6 +117,14 @@ function changed(properties: DatabaseProperties, statement: string): DatabasePro
   if (owner !== undefined) return { ...properties, owner: unquoted(owner) };
   const comment = COMMENT.exec(statement)?.[1];
   if (comment !== undefined) return { ...properties, comment: value(comment) };
+  const [, provider, label = ""] = LABEL.exec(statement) ?? [];
+  if (provider !== undefined) {
+    const labels = [
+      ...(properties.labels ?? []),
+      { provider: unquoted(provider), label: value(label) },
+    ];
+    return { ...properties, labels };
+  }
   const [, flag, given = ""] = FLAG.exec(statement) ?? [];
   if (flag === "CONNECTION LIMIT") return { ...properties, connectionLimit: Number(given) };
   if (flag === "IS_TEMPLATE") return { ...properties, isTemplate: given === "true" };

@@ -66,8 +66,12 @@ export async function planProperties(
 /** Nothing has to be looked up in the archive. */
 function isComplete(manifest: Manifest | null): boolean {
   const properties = manifest?.properties;
-  if (properties === undefined || properties.comment === undefined) return false;
-  return properties.settings.every(({ value }) => value !== undefined);
+  if (properties?.comment === undefined || properties.labels === undefined) return false;
+  const { settings, labels } = properties;
+  return (
+    settings.every(({ value }) => value !== undefined) &&
+    labels.every(({ label }) => label !== undefined)
+  );
 }
 
 /** Where owners are left out, a new database belongs to whom everything in it will belong, and has no grants either. */

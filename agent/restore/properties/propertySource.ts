@@ -3,6 +3,7 @@ import type { ServerSettings } from "../../../common/contracts/agentEnvironment/
 import type { DatabaseProperties, Manifest } from "../../../common/contracts/manifest.ts";
 import { connect } from "../../postgres/connection.ts";
 import type { ExistingDatabase } from "../../postgres/databaseProperties.ts";
+import { identifier } from "../../postgres/identifiers.ts";
 import { readSystemIdentifier } from "../../postgres/snapshot.ts";
 import type { NotRestored } from "../notRestored.ts";
 
@@ -72,7 +73,14 @@ function storedProperties(
     return { role, name, ...(known !== undefined && { value: known }) };
   });
   const comment = recorded.comment === undefined ? declared?.comment : recorded.comment;
-  return { ...recorded, settings, ...(comment !== undefined && { comment }) };
+  const isWhole = recorded.labels?.every(({ label }) => label !== undefined) === true;
+  const labels = isWhole ? recorded.labels : (declared?.labels ?? recorded.labels);
+  return {
+    ...recorded,
+    settings,
+    ...(comment !== undefined && { comment }),
+    ...(labels && { labels }),
+  };
 }
 
 async function isOtherServer(client: pg.Client, manifest: Manifest | null): Promise<boolean> {
@@ -155,5 +163,37 @@ export async function onlyGivable(
     refuse("the comment of the database", "it is not readable in the backup");
     comment = null;
   }
-  return { ...model, owner, tablespace, acl, settings, ...(comment !== undefined && { comment }) };
+  const labels: NonNullable<DatabaseProperties["labels"]> = [];
+  for (const one of model.labels ?? []) {
+    const what = `the database's security label of "${one.provider}"`;
+    if (one.label === undefined || one.label.includes("\ufffd")) {
+      refuse(what, "it is not readable in the backup");
+    } else if (!(await isLoaded(client, one.provider))) {
+      refuse(what, "that provider is not loaded on this server");
+    } else labels.push(one);
+  }
+  return {
+    ...model,
+    ...{ owner, tablespace, acl, settings },
+    ...(comment !== undefined && { comment }),
+    labels,
+  };
+}
+
+/** No catalogue says it: a label is tried, and taken back. What else speaks against it is said when it is given. */
+async function isLoaded(client: pg.Client, provider: string): Promise<boolean> {
+  const { rows } = await client.query<{ name: string }>("SELECT current_database() AS name");
+  const database = identifier(rows[0]?.name ?? "");
+  await client.query("BEGIN");
+  try {
+    await client.query(
+      `SECURITY LABEL FOR ${identifier(provider)} ON DATABASE ${database} IS NULL`,
+    );
+    return true;
+  } catch (error) {
+    // invalid_parameter_value (PostgreSQL's src/backend/commands/seclabel.c)
+    return (error as { readonly code?: string }).code !== "22023";
+  } finally {
+    await client.query("ROLLBACK");
+  }
 }

@@ -93,7 +93,7 @@ export function postgresSecretEnv({ postgres }: PostgresSettings): Record<string
 /** @throws Problem unless the databases are named, or all of them are meant */
 export function parsePostgres(e: Variables): PostgresSettings {
   const all = e.POSTGRES_BACKUP_ALL === "true";
-  const names = splitList(e.POSTGRES_DATABASE);
+  const names = [...new Set(splitList(e.POSTGRES_DATABASE))];
   if (!all && names.length === 0) throw new Problem(`POSTGRES_DATABASE is required. ${REMEDY}`);
   if (all && names.length > 0) {
     throw new Problem(

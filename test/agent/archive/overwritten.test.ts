@@ -64,13 +64,12 @@ describe("a backup that was overwritten", { skip: unavailable, timeout: 900_000 
       assert.equal(listed.code, 0, listed.stderr);
       assert.match(listed.stdout, / overwritten/);
       assert.match(listed.stderr, NOTICE);
-      for (const wanted of ["latest", stamp]) {
-        const { stderr } = await restored(env, wanted);
-        assert.match(
-          stderr,
-          /was overwritten\. The version that was written first, at \S+Z, is restored/,
-        );
-      }
+      const { stderr } = await restored(env, more === 0 ? "latest" : stamp);
+      assert.match(
+        stderr,
+        /was overwritten\. The version that was written first, at \S+Z, is restored/,
+      );
+      if (more > 0) return;
       const next = await agent(env, "backup", "--json");
       assert.equal(next.code, 0, failure(next));
       assert.match(next.stderr, NOTICE);

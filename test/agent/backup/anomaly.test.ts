@@ -24,6 +24,14 @@ describe("the guard at work", { skip: unavailable, timeout: 900_000 }, () => {
     return event.backups;
   };
 
+  /** Of when the backup is that a restore would take. */
+  const planned = async (env: Record<string, string>, wanted: string) => {
+    const outcome = await agent(env, "restore", wanted, "--into", "never", "--dry-run", "--json");
+    const event = outcome.events.find((e) => e.event === "planned");
+    assert(event?.event === "planned", failure(outcome));
+    return event.from;
+  };
+
   it("a child by inheritance may go, as a partition may; a plain table may not", async () => {
     await world.database(
       "measures",
@@ -68,17 +76,9 @@ describe("the guard at work", { skip: unavailable, timeout: 900_000 }, () => {
     assert.equal(first?.suspect, false);
     assert.match((await agent(env, "list")).stdout, /suspect: table public\.orders is gone/);
 
-    const latest = await agent(env, "restore", "latest", "--into", "losing_latest", "--json");
-    const event = latest.events.find((e) => e.event === "restored");
-    assert.equal(event?.event === "restored" && `${event.from}Z`, good.takenAt);
-    const chosen = await agent(
-      env,
-      "restore",
-      suspect?.stamp ?? "",
-      "--into",
-      "losing_chosen",
-      "--json",
-    );
+    assert.equal(`${await planned(env, "latest")}Z`, good.takenAt);
+    const into = ["--into", "losing_chosen", "--json"];
+    const chosen = await agent(env, "restore", suspect?.stamp ?? "", ...into);
     assert.equal(chosen.code, 0, failure(chosen));
 
     const again = await agent(env, "backup", "--json");
@@ -120,9 +120,7 @@ describe("the guard at work", { skip: unavailable, timeout: 900_000 }, () => {
     assert.match(failure(outcome), /the dump shrank by \d\d % since the backup of/);
     const [suspect] = await listed(env);
     assert.equal(suspect?.suspect, true);
-    const latest = await agent(env, "restore", "latest", "--into", "shrinking_latest", "--json");
-    const event = latest.events.find((e) => e.event === "restored");
-    assert.equal(event?.event === "restored" && `${event.from}Z`, good.takenAt);
+    assert.equal(`${await planned(env, "latest")}Z`, good.takenAt);
     const allowed = await agent({ ...env, BACKUP_MAX_SHRINK_PERCENT: "100" }, "backup", "--json");
     assert.equal(allowed.code, 0, failure(allowed));
   });

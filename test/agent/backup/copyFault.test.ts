@@ -20,13 +20,6 @@ describe("a copy whose variables are wrong", { skip: unavailable, timeout: 900_0
       { COPY_S3_SECRET_ACCESS_KEY: "" },
       /COPY_S3_SECRET_ACCESS_KEY is required/,
     ],
-    ["a flag is none", { COPY_TIERS: "yes" }, /COPY_TIERS must be true or false\. Set it in/],
-    ["a rhythm is none", { COPY_EVERY: "sometimes" }, /COPY_EVERY "sometimes" cannot be read/],
-    [
-      "an address has a broken escape",
-      { COPY_S3_ENDPOINT: "https://h/%zz" },
-      /COPY_S3_ENDPOINT "https:\/\/h\/%zz" has/,
-    ],
     ["an address is none", { COPY_S3_ENDPOINT: "s3.x" }, /COPY_S3_ENDPOINT "s3\.x" has no scheme/],
   ];
   for (const [what, wrong, sentence] of ROWS) {
@@ -72,26 +65,24 @@ describe("a copy whose variables are wrong", { skip: unavailable, timeout: 900_0
 
   it("the scheduler starts, and log and health check tell it before the first run", async (t) => {
     const { env } = await twoBuckets(world, "shop");
-    for (const wrong of [{ COPY_TIERS: "yes" }, { COPY_EVERY: "sometimes" }]) {
-      const AGENT_STATE_DIR = stateFolder(t);
-      const held = { ...env, ...wrong, SCHEDULE: "@daily", AGENT_STATE_DIR };
-      const next = await agent(held, "next");
-      assert.equal(next.code, 0, next.stderr);
-      assert.match(next.stdout, /^\d+ \d+ \d+\n$/);
-      const missed = await agent(held, "missed");
-      assert.deepEqual([missed.code, missed.stdout], [0, "\n"]);
-      assert.match(missed.stderr, /^no copy can be made: COPY_/);
-      const said = health(AGENT_STATE_DIR);
-      assert.equal(said.status, 1);
-      assert.match(said.stdout, /^broken: no copy can be made: COPY_(TIERS must|EVERY "some)/);
-    }
+    const AGENT_STATE_DIR = stateFolder(t);
+    const held = { ...env, COPY_EVERY: "sometimes", SCHEDULE: "@daily", AGENT_STATE_DIR };
+    const next = await agent(held, "next");
+    assert.equal(next.code, 0, next.stderr);
+    assert.match(next.stdout, /^\d+ \d+ \d+\n$/);
+    const missed = await agent(held, "missed");
+    assert.deepEqual([missed.code, missed.stdout], [0, "\n"]);
+    assert.match(missed.stderr, /^no copy can be made: COPY_/);
+    const said = health(AGENT_STATE_DIR);
+    assert.equal(said.status, 1);
+    assert.match(said.stdout, /^broken: no copy can be made: COPY_EVERY "some/);
   });
 
   it("what is in the first bucket is read all the same; --copy and probe refuse", async () => {
     const { env } = await twoBuckets(world, "shop");
     assert.equal((await agent(env, "backup", "--json")).code, 0);
     const wrong = { ...env, COPY_S3_ALLOW_INSECURE: "maybe" };
-    for (const args of [["list"], ["verify"], ["restore", "--into", "shop_saved"]]) {
+    for (const args of [["list"], ["verify"], ["restore", "--into", "shop_saved", "--dry-run"]]) {
       const outcome = await agent(wrong, ...args, "--json");
       assert.equal(outcome.code, 0, failure(outcome));
     }

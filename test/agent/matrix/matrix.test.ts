@@ -18,12 +18,15 @@ import {
 } from "./matrix.ts";
 import { localTool, Side } from "./side.ts";
 
-/** `MATRIX=whole`: every database goes everywhere. Else each goes to the server it came from and to one that it does not know. */
+/**
+ * `MATRIX=whole`: every database goes everywhere. Else each goes to a server that it does not know; the first, and those that
+ * have properties of their own, also take the place of the live one; one of each application is restored as a role that is no
+ * superuser, too.
+ */
 const WHOLE = process.env["MATRIX"] === "whole";
 
-/** What it owns and an application of every day, what only a superuser may own or load, and rows that it may not count. */
-const AS_APPLICATION = ["ledger", "rails_production", "tables", "views", "wires"];
 const { major = 15 } = (await findServerPrograms()) ?? {};
+const applications = applicationsOf(major);
 
 describe("a database that holds everything, backed up and restored", { skip: unavailable }, () => {
   let world: World;
@@ -58,22 +61,22 @@ describe("a database that holds everything, backed up and restored", { skip: una
       "postgres",
       readFileSync(join(import.meta.dirname, "sql/roles.sql"), "utf8"),
     );
+    for (const database of applications.flat()) await here.side.create(database);
+    const names = applications.flat().map(({ name }) => name);
+    env = await world.environment(names.join(","));
+    const backup = await here.agent(names.join(","), ["backup", "--json"]);
+    assert.equal(backup.code, 0, backup.stdout.slice(-500) + backup.stderr);
   });
   after(() => Promise.all([world, ...others].map((each) => each?.stop())));
 
-  for (const [index, databases] of applicationsOf(major).entries()) {
+  for (const [index, databases] of applications.entries()) {
     it(databases.map(({ name }) => name).join(", "), async () => {
-      for (const database of databases) await here.side.create(database);
-      const names = databases.map(({ name }) => name);
-      env = await world.environment(names.join(","));
-      const backup = await here.agent(names.join(","), ["backup", "--json"]);
-      assert.equal(backup.code, 0, backup.stdout.slice(-500) + backup.stderr);
       const wrong: string[] = [];
       for (const database of databases) {
         const original = await here.side.picture(database.name);
-        const asApplication = WHOLE || AS_APPLICATION.includes(database.name);
+        const asApplication = WHOLE || database === databases[0];
         wrong.push(
-          ...(WHOLE || database === databases[0]
+          ...(WHOLE || database === applications[0]?.[0] || database.properties !== undefined
             ? await restoreWhole(here, database, original)
             : []),
           ...(WHOLE || index % 2 === 0

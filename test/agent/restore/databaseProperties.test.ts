@@ -23,6 +23,7 @@ describe("a restored database", () => {
       { role: null, name: "my.name", value: "it's" },
     ],
     acl: [{ grantee: null, privilege: "CONNECT", grantable: false }],
+    labels: [{ provider: "anon", label: "MASKED WITH 'x'" }],
   };
 
   it("is made like the old one", () => {
@@ -40,7 +41,7 @@ describe("a restored database", () => {
     );
   });
 
-  it("gets its settings, privileges and limit", () => {
+  it("gets its settings, privileges, label and limit", () => {
     const statements = propertyStatements("new", like).map(({ sql }) => sql);
     assert.deepEqual(statements, [
       'ALTER DATABASE "new" SET "search_path" TO "$user", public',
@@ -49,6 +50,7 @@ describe("a restored database", () => {
       'REVOKE ALL ON DATABASE "new" FROM PUBLIC',
       'REVOKE ALL ON DATABASE "new" FROM "shop"',
       'GRANT CONNECT ON DATABASE "new" TO PUBLIC',
+      `SECURITY LABEL FOR "anon" ON DATABASE "new" IS 'MASKED WITH ''x'''`,
       'ALTER DATABASE "new" CONNECTION LIMIT 20',
       'ALTER DATABASE "new" IS_TEMPLATE true',
     ]);

@@ -77,10 +77,7 @@ describe("a restore that keeps going", { skip: unavailable, timeout: 900_000 }, 
       /restore --into broken_saved --keep-going, which lists every statement that fails\. "broken" was not touched\.$/,
     );
     assert.deepEqual(await databases("broken_"), []);
-  });
-
-  it("an error of several lines reads as sentences", async () => {
-    const outcome = await agent(env, "restore", "--json");
+    // An error of several lines reads as sentences.
     assert.match(
       failure(outcome),
       /COPY failed for table "aorders": relation "zones" does not exist\. At line 1 of the rows of aorders\. To get out/,
@@ -198,16 +195,6 @@ describe("a restore that keeps going", { skip: unavailable, timeout: 900_000 }, 
     assert.equal(outcome.code, 2, failure(outcome));
     assert.equal(await count("swapped", "posts"), 20);
     assert.equal(await count(restoredOf(outcome).previous ?? "", "posts"), 0);
-  });
-
-  it("a whole backup is restored whole, with exit code 0", async () => {
-    await world.database("sound", "CREATE TABLE t AS SELECT generate_series(1, 10) AS i");
-    const own = await world.environment("sound");
-    await world.backup(own);
-    const outcome = await agent(own, "restore", "--into", "sound_too", "--keep-going", "--json");
-    assert.equal(outcome.code, 0, failure(outcome));
-    assert.deepEqual(restoredOf(outcome).failed, []);
-    assert.equal(await count("sound_too", "t"), 10);
   });
 
   it("roles that are missing and rows that no check explains cost nothing else", async () => {

@@ -21,21 +21,27 @@ const COMMENT = "kamal-postgres-backup: unfinished restore, safe to drop";
 describe("what a restore leaves", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
   let env: Record<string, string>;
+  /** Of a small database, for what is whole restores. */
+  let shop: Record<string, string>;
   let unfinished: string;
   const folder = mkdtempSync(join(tmpdir(), "leftovers-"));
   before(async () => {
     world = await World.start();
     await world.database("big", ...BIG);
     env = { ...(await world.environment("big")), AGENT_STATE_DIR: folder };
-    const { takenAt } = await world.backup(env);
-    unfinished = `big_restore_${takenAt.slice(0, 19).replaceAll(/[-:]/g, "")}`;
+    await world.backup(env);
+    await world.database("shop", "CREATE TABLE t AS SELECT 1 AS i");
+    shop = { ...(await world.environment("shop")), AGENT_STATE_DIR: folder };
+    const { takenAt } = await world.backup(shop);
+    unfinished = `shop_restore_${takenAt.slice(0, 19).replaceAll(/[-:]/g, "")}`;
   });
   after(async () => {
     rmSync(folder, { recursive: true });
     await world?.stop();
   });
 
-  const beside = async () => (await world.databases()).filter((name) => name.startsWith("big_"));
+  const beside = async (of = "big") =>
+    (await world.databases()).filter((name) => name.startsWith(`${of}_`));
   const drop = async (names: readonly string[]) => {
     for (const name of names) await world.query("postgres", `DROP DATABASE "${name}" WITH (FORCE)`);
   };
@@ -43,11 +49,11 @@ describe("what a restore leaves", { skip: unavailable, timeout: 900_000 }, () =>
   it("killed restores, also within CREATE DATABASE: the next one drops and names them, and no others", async () => {
     const [empty, older, foreign, used] = [
       unfinished,
-      "big_restore_20250101T000000",
+      "shop_restore_20250101T000000",
       "look_restore_20250101T000000",
-      "big_restore_20250102T000000",
+      "shop_restore_20250102T000000",
     ];
-    for (const name of [empty, older, foreign, used, "big_restore_new"]) {
+    for (const name of [empty, older, foreign, used, "shop_restore_new"]) {
       await world.query("postgres", `CREATE DATABASE "${name}" TEMPLATE template0`);
     }
     for (const name of [older, foreign]) {
@@ -55,13 +61,13 @@ describe("what a restore leaves", { skip: unavailable, timeout: 900_000 }, () =>
     }
     await world.query(older, "CREATE TABLE t (i int)");
     await world.query(used, "CREATE TABLE somebody_s (i int)");
-    const listed = await agent(env, "kept", "--json");
+    const listed = await agent(shop, "kept", "--json");
     const event = listed.events.find((each) => each.event === "kept");
     assert.deepEqual(
       event?.event === "kept" && event.databases.map(({ name, kind }) => [name, kind]),
       [older, used, empty, foreign].sort().map((name) => [name, "unfinished"]),
     );
-    const restored = await agent(env, "restore", "--json");
+    const restored = await agent(shop, "restore", "--json");
     assert.equal(restored.code, 0, restored.stdout + restored.stderr);
     for (const name of [empty, older, foreign]) {
       assert.match(
@@ -72,11 +78,11 @@ describe("what a restore leaves", { skip: unavailable, timeout: 900_000 }, () =>
     const left = await world.databases();
     assert.deepEqual(
       left.filter((name) => name.includes("_restore_")),
-      ["big_restore_20250102T000000", "big_restore_new"],
+      ["shop_restore_20250102T000000", "shop_restore_new"],
     );
     await drop([
-      "big_restore_new",
-      ...(await beside()).filter((name) => name !== "big_restore_new"),
+      "shop_restore_new",
+      ...(await beside("shop")).filter((name) => name !== "shop_restore_new"),
     ]);
   });
 
@@ -132,24 +138,27 @@ describe("what a restore leaves", { skip: unavailable, timeout: 900_000 }, () =>
   });
 
   it("kept --drop: one by its name, never one in use, the only one left, or somebody's own", async () => {
-    await agent(env, "restore", "--json");
-    const [name = ""] = await beside();
-    const asked = await agent(env, "kept", "--drop", name, "--json");
+    await agent(shop, "restore", "--json");
+    const [name = ""] = await beside("shop");
+    const asked = await agent(shop, "kept", "--drop", name, "--json");
     assert.match(failure(asked), /there is no terminal\. Add --yes/);
     const refused = async (what: string, sentence: RegExp) =>
-      assert.match(failure(await agent(env, "kept", "--drop", what, "--yes", "--json")), sentence);
+      assert.match(failure(await agent(shop, "kept", "--drop", what, "--yes", "--json")), sentence);
     await refused(
-      "big",
-      /"big" is no database that a restore has left, so it was not dropped\. Those are: "big_before_/,
+      "shop",
+      /"shop" is no database that a restore has left, so it was not dropped\. Those are: "shop_before_/,
     );
     await refused("postgres", /is no database that a restore has left/);
-    await world.query("postgres", 'ALTER DATABASE big RENAME TO "elsewhere"');
-    await refused(name, /there is no database "big" on this server, so .* may be all that is left/);
-    await world.query("postgres", "ALTER DATABASE elsewhere RENAME TO big");
-    assert.deepEqual(await beside(), [name]);
-    const dropped = await agent(env, "kept", "--drop", name, "--yes", "--json");
+    await world.query("postgres", 'ALTER DATABASE shop RENAME TO "elsewhere"');
+    await refused(
+      name,
+      /there is no database "shop" on this server, so .* may be all that is left/,
+    );
+    await world.query("postgres", "ALTER DATABASE elsewhere RENAME TO shop");
+    assert.deepEqual(await beside("shop"), [name]);
+    const dropped = await agent(shop, "kept", "--drop", name, "--yes", "--json");
     assert.equal(dropped.code, 0, failure(dropped));
-    assert.deepEqual(await beside(), []);
+    assert.deepEqual(await beside("shop"), []);
   });
 
   it("a second terminal sees a restore that runs, and stops it", async () => {

@@ -110,6 +110,8 @@ const DEFAULTS: readonly (readonly [settings: string, expected: Record<string, u
     "postgres -c 'port = 5433'",
     "-cport=5433 -c shared_buffers=1GB",
     "postgres -p 5432 -p 5433",
+    "postgres -c PORT=5433",
+    "postgres --Port=5433 -P",
     "docker-entrypoint.sh postgres -c max_connections=200 -p 5433",
     'sh -c "mkdir -p /data; exec postgres -p 5433"',
   ].map(

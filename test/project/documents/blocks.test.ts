@@ -119,6 +119,33 @@ function checkYaml(block: Block): string | undefined {
   return undefined;
 }
 
+test("the picture in README.md shows commands that exist, and how they ended", () => {
+  const picture = readFileSync("docs/images/terminal.svg", "utf8");
+  const typed = [...picture.matchAll(/>\$ (npx [^<]*)</g)].map(([, line = ""]) => line);
+  assert.deepEqual(
+    typed.map((line) => [line, faultOfLine(line)]),
+    typed.map((line) => [line, undefined]),
+  );
+  assert.equal(typed.length, 3);
+  for (const end of [/\d+ created/, /Backed up/, />complete</, />Restored</])
+    assert.match(picture, end);
+});
+
+test("the examples of a stack's file name known settings, and give each a value of its type", () => {
+  for (const page of globSync("stacks/*.example.yaml")) {
+    const text = readFileSync(page, "utf8");
+    const asked = text.matchAll(/(?:#|^) *(kamal-postgres-backup:\w+: \S.*)$/gm);
+    const commented = [...asked].map(([, line = ""]) => ["config:", `  ${line}`]);
+    for (const lines of [text.split("\n"), ...commented]) {
+      const block = { page, line: 1, language: "yaml", remark: undefined, lines };
+      assert.equal(checkYaml(block), undefined, `${page}: ${lines.at(-1)}`);
+    }
+    for (const [, line = ""] of text.matchAll(/# +(pulumi .*)$/gm)) {
+      assert.equal(faultOfLine(line.replace(/ https:.*/, "")), undefined, `${page}: ${line}`);
+    }
+  }
+});
+
 test("docs/commands.md has a row for every command", () => {
   const page = readFileSync("docs/commands.md", "utf8");
   const rows = [...page.matchAll(/^\| `npx kamal-postgres-backup ([\w-]+)/gm)];

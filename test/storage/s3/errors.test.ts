@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Problem } from "../../../common/problem.ts";
 import { parseAddress } from "../../../storage/address/address.ts";
-import { explain } from "../../../storage/s3/errors.ts";
+import { explain, isDenied } from "../../../storage/s3/errors.ts";
 
 const address = parseAddress({
   endpoint: "https://s3.fr-par.scw.cloud",
@@ -103,4 +103,21 @@ describe("explain", () => {
     }
     assert.match(explain("text", address, "do").message, /^text$/);
   });
+});
+
+describe("isDenied", () => {
+  for (const [name, status, denied] of [
+    ["AccessDenied", 403, true],
+    ["UnknownError", 403, true],
+    ["ExpiredToken", 403, false],
+    ["InvalidAccessKeyId", 403, false],
+    ["SignatureDoesNotMatch", 403, false],
+    ["RequestTimeTooSkewed", 403, false],
+    ["QuotaExceeded", 403, false],
+    ["SlowDown", 503, false],
+  ] as const) {
+    it(`${name}: ${denied ? "a right is missing" : "something else is wrong"}`, () => {
+      assert.equal(isDenied(errorOf(name, answered(status))), denied);
+    });
+  }
 });

@@ -24,6 +24,9 @@ describe("what a manifest says of the database", { skip: unavailable, timeout: 9
       "REVOKE CONNECT ON DATABASE ledger FROM PUBLIC",
       "GRANT CONNECT ON DATABASE ledger TO readers",
       `COMMENT ON DATABASE ledger IS 'the books, ${SECRET}'`,
+      // As SECURITY LABEL leaves it, for which a provider would have to be loaded.
+      `INSERT INTO pg_shseclabel SELECT oid, 'pg_database'::regclass, 'not_here', 'top, ${SECRET}'
+         FROM pg_database WHERE datname = 'ledger'`,
     );
     await world.query(
       "ledger",
@@ -61,7 +64,7 @@ describe("what a manifest says of the database", { skip: unavailable, timeout: 9
     allowConnections: true,
   };
 
-  it("owner, locale, settings, grants, comment, extensions and roles", async () => {
+  it("owner, locale, settings, grants, comment, label, extensions and roles", async () => {
     const { properties, extensions, roles, dump, server } = await backup();
     assert.deepEqual(properties, {
       ...all,
@@ -78,6 +81,7 @@ describe("what a manifest says of the database", { skip: unavailable, timeout: 9
         { role: "alice", name: "statement_timeout", value: "9s" },
       ],
       comment: `the books, ${SECRET}`,
+      labels: [{ provider: "not_here", label: `top, ${SECRET}` }],
     });
     assert.deepEqual(
       extensions?.map(({ name, schema }) => [name, schema]),
@@ -92,7 +96,7 @@ describe("what a manifest says of the database", { skip: unavailable, timeout: 9
     assert.deepEqual(dump, { ...nothing, warnings: [] });
   });
 
-  it("of an encrypted backup neither a setting's value nor the comment is in clear", async () => {
+  it("of an encrypted backup neither a setting's value nor the comment or a label is in clear", async () => {
     const manifest = await backup({ PASSPHRASE: "a passphrase of the test" });
     assert.equal(manifest.encryption, "age");
     assert.doesNotMatch(JSON.stringify(manifest), new RegExp(SECRET));
@@ -102,6 +106,7 @@ describe("what a manifest says of the database", { skip: unavailable, timeout: 9
       { role: "alice", name: "statement_timeout" },
     ]);
     assert(!("comment" in (manifest.properties ?? {})));
+    assert.deepEqual(manifest.properties?.labels, [{ provider: "not_here" }]);
   });
 
   it("what the options leave out, also in the list", async () => {
