@@ -37,7 +37,7 @@ test("a new schedule: shown in the preview as a diff, one update of each part, t
   assert.match(env.stdout, /SCHEDULE=@every 6h/);
 });
 
-test("edited by hand: the block, the secrets file and the container are drift, and one up puts all three back", async () => {
+test("edited by hand: the block, the secrets file and the container are drift, and one up puts all three back", async (t) => {
   const { config, dir } = journey.world.app;
   const secrets = join(dir, ".kamal/secrets");
   const [block, secretsBefore] = [config, secrets].map((file) => readFileSync(file, "utf8")) as [
@@ -47,6 +47,8 @@ test("edited by hand: the block, the secrets file and the container are drift, a
   const edited = block.replace("memory: 256m", "memory: 64m");
   assert.notEqual(edited, block, "the edit took place");
   writeFileSync(config, edited);
+  // Kamal itself reads its own lines there: no later journey could go on without them.
+  t.after(() => writeFileSync(secrets, secretsBefore, { mode: 0o600 }));
   // Not there, as in CI: it is not checked.
   rmSync(secrets);
   const ci = await runCli(journey.stack, ["drift"]);
