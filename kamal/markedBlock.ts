@@ -1,6 +1,6 @@
 import { Problem } from "../common/problem.ts";
 import { accessoriesSection, type Line, type Section, splitLines } from "./accessoriesSection.ts";
-import { requireAdded } from "./configuration/addedAccessory.ts";
+import { requireAdded } from "./configuration/accessoryChange.ts";
 
 /** The place of our block in a file's lines: from the opening marker to the closing one. */
 interface Place {

@@ -41,7 +41,7 @@ if (unset !== undefined) refuse(`error: --set ${unset} is no KEY=VALUE.`);
 const config = Object.fromEntries(
   values.set.map((pair) => {
     const at = pair.indexOf("=");
-    return [pair.slice(0, at), { value: pair.slice(at + 1) }];
+    return [pair.slice(0, at), pair.slice(at + 1)];
   }),
 );
 const stack = await openStack(readWorld(), { config });

@@ -55,6 +55,6 @@ export async function cancel(
     await sleep(LOOK_EVERY_MS);
   }
   for (const { words } of chosen)
-    report.line(`"${words}" has ended; its last words stand in the log.`);
+    report.line(`"${words}" has ended; its last lines are in the log.`);
   report.event({ event: "cancelled", runs: chosen });
 }

@@ -2,6 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { messageOf, Problem } from "../../common/problem.ts";
 import { removeAccessory } from "../../kamal/accessoriesSection.ts";
+import { requireRemoved } from "../../kamal/configuration/accessoryChange.ts";
 import type { KamalAccessoryConfig } from "../../kamal/configuration/accessoryConfig.ts";
 import { type KamalConfig, readKamalConfig } from "../../kamal/configuration/config.ts";
 import { destinationFile, rootOf } from "../../kamal/kamalCommand.ts";
@@ -89,7 +90,10 @@ export async function adopt(
 /** @throws Problem where nothing would be left, which Kamal refuses */
 function restOf(path: string, text: string, { name }: KamalAccessoryConfig): string {
   const rest = removeAccessory(text, name);
-  if (/^[^\s#]/m.test(rest)) return rest;
+  if (/^[^\s#]/m.test(rest)) {
+    requireRemoved(text, rest, name);
+    return rest;
+  }
   throw new Problem(
     `${path} holds nothing but ${name}, and Kamal refuses a file without settings. Put another setting of the destination there, e.g. env, then run adopt --write again. Nothing was changed.`,
   );

@@ -1,9 +1,12 @@
 import { Problem } from "../../common/problem.ts";
 import { Interrupted } from "../../common/process.ts";
 import { ask } from "../../common/question.ts";
+import { databasesInBucket } from "../backups/bucketSource.ts";
 import { committedBackup, factsOf, type RecoveryRequest } from "../recovery/facts.ts";
 import { LEFT, type Left, lookAround } from "../recovery/left.ts";
 import { type Action, type Step, stepsFor } from "../recovery/steps.ts";
+import { forDatabase } from "../session/databases.ts";
+import { readIdentity } from "../session/identity.ts";
 import { type CommonOptions, openSession } from "../session/session.ts";
 import { runUp } from "../stack/pulumi.ts";
 import { requireTerminal } from "../terminal/confirm.ts";
@@ -25,12 +28,12 @@ export interface RecoverOptions extends Omit<RecoveryRequest, "wanted"> {
   readonly yes?: boolean;
 }
 
-/** What a step left behind for machines: its document. */
+/** What a step left behind for machines: its documents, one for each database. */
 class StepScreen extends Screen {
-  last: unknown;
+  readonly documents: unknown[] = [];
 
   override document(value: unknown): void {
-    this.last = value;
+    this.documents.push(value);
   }
 }
 
@@ -61,11 +64,16 @@ export async function recover(
       ? await answer(screen, "Which address has the new server?", oldHost)
       : undefined);
   const wanted = time || (left === "all" && asks ? await whichBackup(screen, common) : "latest");
-  const facts = factsOf(common, { ...options, newHost, wanted }, session, committed);
+  const needsIdentity =
+    committed instanceof Problem ? session?.backup.encrypts === true : committed.needsIdentity;
+  const identity =
+    options.identity ??
+    (needsIdentity && asks && left !== "bucket" ? await whichIdentity(screen) : undefined);
+  const facts = factsOf(common, { ...options, newHost, wanted, identity }, session, committed);
   const steps = stepsFor(left, facts);
   screen.clear();
   screen.line(`${paint.strong("What is left")}: ${LEFT[left]}.`);
-  const results: Partial<Record<Action, unknown>> = {};
+  const results: Partial<Record<Action, readonly unknown[]>> = {};
   const document = { left, host: facts.host, steps };
   let code: number = EXIT.well;
   for (const [index, step] of steps.entries()) {
@@ -81,8 +89,8 @@ export async function recover(
       await proceed(screen, `Run this now?`, index, steps.length);
     }
     const inner = new StepScreen(screen.json, screen.terminal);
-    code = await runStep(action, inner, common, wanted, options, left);
-    results[action] = inner.last;
+    code = await runStep(action, inner, common, wanted, { ...options, identity }, left);
+    if (inner.documents.length > 0) results[action] = inner.documents;
     if (code !== EXIT.well && action === "restore") break;
   }
   const took = Math.round(performance.now() - started);
@@ -125,13 +133,20 @@ async function runStep(
       await backup(session, {});
       return EXIT.well;
     }
-    if (action === "verify")
-      return await verify(session, "latest", { ...(identity && { identity }) });
-    return await restore(session, common, wanted, {
-      ...(identity && { identity }),
-      ...(yes && { yes }),
-      globals: left !== "all",
-    });
+    const known = { ...(identity && { identity }) };
+    if (left === "all")
+      return await restore(session, common, wanted, { ...known, ...(yes && { yes }) });
+    let code: number = EXIT.well;
+    // A new server needs every database that the backup has.
+    for (const name of session.databases ?? (await databasesInBucket(session, common))) {
+      const one = forDatabase(session, name);
+      const ended =
+        action === "verify"
+          ? await verify(one, "latest", known)
+          : await restore(one, common, wanted, { ...known, ...(yes && { yes }), globals: true });
+      code = Math.max(code, ended);
+    }
+    return code;
   } finally {
     screen.clear();
   }
@@ -178,12 +193,21 @@ async function whichBackup(screen: Screen, common: CommonOptions): Promise<strin
   return answer(screen, "Which backup, by its time?", "latest");
 }
 
+/** A restore that finds out late that it lacks the key has cost minutes. */
+async function whichIdentity(screen: Screen): Promise<string | undefined> {
+  const none = "none";
+  const file = await answer(screen, "Which file has the age identity?", none);
+  if (file === none) return undefined;
+  await readIdentity(file);
+  return file;
+}
+
 /** @param usual what an empty answer means */
 async function answer(screen: Screen, question: string, usual: string): Promise<string> {
   const { input, err } = screen.terminal;
   screen.clear();
   screen.warn(question);
-  const given = await ask(input, err, `Enter takes ${usual}, to go on: `);
+  const given = await ask(input, err, `Enter takes ${usual}, to continue: `);
   if (given === "interrupted") throw new Interrupted("interrupted; nothing was changed.");
   if (given === "ended") throw new Problem("nothing was typed; nothing was changed.");
   return given.typed.trim() || usual;
@@ -194,9 +218,9 @@ async function proceed(screen: Screen, question: string, done: number, all: numb
   const { input, err } = screen.terminal;
   screen.clear();
   screen.warn(question);
-  const given = await ask(input, err, "Press Enter to go on: ");
+  const given = await ask(input, err, "Press Enter to continue: ");
   if (typeof given === "object" && given.typed.trim() === "") return;
-  const stopped = `stopped before step ${done + 1} of ${all}. Run recover again to go on: what is done already does no harm.`;
+  const stopped = `stopped before step ${done + 1} of ${all}. Run recover again to continue: what is done already does no harm.`;
   if (given === "interrupted") throw new Interrupted(`interrupted; ${stopped}`);
   throw new Problem(stopped);
 }

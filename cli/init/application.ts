@@ -305,7 +305,7 @@ function ofAccessory(
         : []),
       ...(passwordFrom !== undefined && "value" in passwordFrom
         ? [
-            `The password of ${where} stands in clear in that file, and so perhaps in git. Put it into Kamal's secrets, and its name under env.secret.`,
+            `The password of ${where} is in clear text in that file, and so perhaps in git. Put it into Kamal's secrets, and its name under env.secret.`,
           ]
         : []),
     ],

@@ -15,13 +15,15 @@ export interface CommittedBackup {
   readonly sshPort: number;
   /** Key of the database under `accessories`; undefined: it is none of the application's. */
   readonly databaseAccessory: string | undefined;
-  /** Exact name; empty with every database of the server. */
-  readonly database: string;
+  /** Exact names; none with every database of the server. */
+  readonly databases: readonly string[];
   readonly bucket: string;
   readonly prefix: string;
   readonly region: string;
   /** Absent on AWS. */
   readonly endpoint: string | undefined;
+  /** Backups are encrypted for an age key, so that a restore needs its private half. */
+  readonly needsIdentity: boolean;
   /** The superuser, or whoever else the container connects as. */
   readonly user: string;
 }
@@ -80,11 +82,12 @@ export function readCommitted({ config, destination, name }: ApplicationPlace): 
     sshUser,
     sshPort,
     databaseAccessory: server?.name,
-    database: (clear["POSTGRES_DATABASE"] ?? "").split(",", 1).join(""),
+    databases: (clear["POSTGRES_DATABASE"] ?? "").split(",").filter(Boolean),
     bucket: clear["S3_BUCKET"] ?? "",
     prefix: clear["S3_PREFIX"] ?? "backup",
     region: clear["S3_REGION"] ?? "us-west-1",
     endpoint: clear["S3_ENDPOINT"],
+    needsIdentity: clear["AGE_RECIPIENTS"] !== undefined,
     user: clear["POSTGRES_USER"] ?? "postgres",
   };
 }

@@ -68,11 +68,16 @@ export function factsOf(
     bucket: location?.bucket ?? EXAMPLE.bucket,
     prefix: location?.prefix ?? EXAMPLE.prefix,
     onAws: location?.endpoint === undefined,
+    databases: several(session?.databases ?? known?.databases ?? []),
     wanted,
     identity,
     command: session?.commandLine ?? ((words) => `npx kamal-postgres-backup ${words}`),
     stock: stockValues(request, session, known),
   };
+}
+
+function several(databases: readonly string[]): readonly string[] {
+  return databases.length > 1 ? databases : [];
 }
 
 function stockValues(
@@ -84,7 +89,7 @@ function stockValues(
   const location = backup?.location ?? known;
   if (location === undefined) return { ...EXAMPLE, ...(identity && { identity }) };
   const { bucket, prefix, region } = location;
-  const database = backup?.database || known?.database;
+  const database = backup?.database || known?.databases[0];
   return {
     ...EXAMPLE,
     region,

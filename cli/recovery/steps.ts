@@ -23,6 +23,8 @@ export interface Facts {
   readonly prefix: string;
   /** The bucket is on AWS, where the program may have made it. */
   readonly onAws: boolean;
+  /** The databases that the backup has, where it has several, so that each is named. */
+  readonly databases: readonly string[];
   /** Backup to restore: `latest` or a time. */
   readonly wanted: string;
   /** File with the age identity; undefined: none was given. */
@@ -135,8 +137,8 @@ function newStack(facts: Facts, hasServer: boolean): Step[] {
           ],
           notes: [
             "Keep importBucket in the stack from now on.",
-            "If the stack has existingBucket, set the secrets accessKeyId and secretAccessKey instead.",
-            "In a program of your own: import and prefix of AwsBackupBucket, and prefix of PostgresBackup.",
+            "If the bucket is given with its key, set the secrets accessKeyId and secretAccessKey instead.",
+            "A program of your own, as init writes it, reads neither: give import and prefix to AwsBackupBucket in index.ts.",
           ],
         }
       : {
@@ -154,12 +156,13 @@ function newStack(facts: Facts, hasServer: boolean): Step[] {
           : `${signing} < signing-keys.txt`,
       ],
       notes: [
+        'A program of your own needs signing: { keys: config.requireSecret("signingKeys") } in PostgresBackup.',
         ...(hasServer
           ? []
           : [
               "They also stand in Kamal's secrets on a machine that ran pulumi up, as DB_BACKUP_SIGNING_KEYS.",
             ]),
-        "Without them, restore a backup by its time and with --accept-origin.",
+        "Without them, run pulumi config set firstBackup false before pulumi up, and restore a backup by its time and with --accept-origin.",
       ],
     },
   ];
@@ -167,21 +170,28 @@ function newStack(facts: Facts, hasServer: boolean): Step[] {
 
 const UP: Step = { what: "Boot the backup's container.", commands: ["pulumi up"], action: "up" };
 
-function restore({ wanted, host, command, identity }: Facts): Step {
+function restore(facts: Facts, options = ""): Step {
+  const { wanted, host } = facts;
   return {
     what: `Restore on ${host}. The database that is there is kept under another name.`,
-    commands: [command(withIdentity(`restore ${wanted}`, identity))],
+    commands: forEach(facts, `restore ${wanted}${options}`),
     action: "restore",
   };
 }
 
+/** The command for each database. */
+function forEach({ command, databases, identity }: Facts, words: string): string[] {
+  const whole = identity === undefined ? words : `${words} --identity ${shellQuote(identity)}`;
+  return databases.length === 0
+    ? [command(whole)]
+    : databases.map((name) => command(`${whole} --database ${shellQuote(name)}`));
+}
+
 /** The same on a server that has nothing of the old one. */
 function fill(facts: Facts): Step[] {
-  const { command, wanted, identity } = facts;
   return [
     {
-      ...restore(facts),
-      commands: [command(withIdentity(`restore ${wanted} --globals`, identity))],
+      ...restore(facts, " --globals"),
       notes: [
         "It makes the roles of the backup, and lists those that need a password.",
         "In psql, \\password NAME gives a role its password.",
@@ -190,19 +200,11 @@ function fill(facts: Facts): Step[] {
   ];
 }
 
-function check({ command, identity }: Facts): Step[] {
+function check(facts: Facts): Step[] {
   return [
-    { what: "Take a backup.", commands: [command("backup")], action: "backup" },
-    {
-      what: "Read it to its end.",
-      commands: [command(withIdentity("verify latest", identity))],
-      action: "verify",
-    },
+    { what: "Take a backup.", commands: [facts.command("backup")], action: "backup" },
+    { what: "Read it to its end.", commands: forEach(facts, "verify latest"), action: "verify" },
   ];
-}
-
-function withIdentity(words: string, identity: string | undefined): string {
-  return identity === undefined ? words : `${words} --identity ${shellQuote(identity)}`;
 }
 
 /** The keys of the lost stack are in no state any more, and still work. */

@@ -277,7 +277,7 @@ function passwordOf(
   }
   if ("value" in source) {
     log.warn(
-      `the password of accessory ${accessory?.name} stands in clear in ${kamal.config}, and so perhaps in git. Put it into Kamal's secrets, and its name under env.secret.`,
+      `the password of accessory ${accessory?.name} is in clear text in ${kamal.config}, and so perhaps in git. Put it into Kamal's secrets, and its name under env.secret.`,
     );
   }
   const password = pulumi.secret(textOf(options, server, source, setting));

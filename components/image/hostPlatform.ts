@@ -37,7 +37,9 @@ export async function platformOf(target: SshTarget, setting: string): Promise<st
   const platform = stdout.trim();
   if (/^linux\/[a-z0-9]+$/.test(platform)) return platform;
   const found = stderr.trim() || `"${platform}"`;
-  throw new Problem(`docker on ${target.host} does not tell its processor (${found}). ${instead}`);
+  throw new Problem(
+    `docker on ${target.host} does not say which processor it has (${found}). ${instead}`,
+  );
 }
 
 const ASK = "docker version --format '{{.Server.Os}}/{{.Server.Arch}}'";

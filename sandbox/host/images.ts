@@ -27,12 +27,13 @@ const suite = "trixie";
 const major = 17;
 const sources = join(import.meta.dirname, "../images");
 const debianRecipe = join(import.meta.dirname, "debian.ts");
+const agentInstall = join(import.meta.dirname, "../../agent/image/install.sh");
 
 /** Tells what was made by another recipe or under other names, for another architecture or with another Node. */
 export function recipeDigest(): string {
   const hash = createHash("sha256").update(`${process.version} ${process.arch}`);
   const files = ["postgres/Dockerfile", "postgres/entrypoint.sh", "base/Dockerfile"];
-  const recipes = [...files.map((file) => join(sources, file)), debianRecipe];
+  const recipes = [...files.map((file) => join(sources, file)), debianRecipe, agentInstall];
   for (const file of recipes) hash.update(readFileSync(file));
   hash.update(JSON.stringify(imageNames("")));
   return hash.digest("hex").slice(0, 12);
@@ -80,7 +81,7 @@ export async function makeImages(images: Images, log: (line: string) => void): P
   };
   await Promise.all([
     pushed(images.postgres, makePostgres(major, images.postgres, images.debian, log)),
-    pushed(images.base, makeBase(images.base, images.debian, log)),
+    pushed(images.base, makeBase(major, images.base, images.debian, log)),
     docker(["push", "--quiet", images.debian]),
   ]);
   keepImages();
@@ -129,8 +130,9 @@ function dataFolders(major: number) {
     : { PGDATA: `/var/lib/postgresql/${major}/docker`, DATA_VOLUME: "/var/lib/postgresql" };
 }
 
-/** What the agent's image is built on, in the engine. */
+/** What the agent's image of one major is built on, in the engine. */
 export async function makeBase(
+  major: number,
   tag: string,
   debian: string,
   log: (line: string) => void,
@@ -139,7 +141,8 @@ export async function makeBase(
   const context = mkdtempSync(join(stateDir, "base-image-"));
   copyFileSync(join(sources, "base", "Dockerfile"), join(context, "Dockerfile"));
   copyFileSync(process.execPath, join(context, "node"));
-  await build(context, tag, debian, []);
+  copyFileSync(agentInstall, join(context, "install.sh"));
+  await build(context, tag, debian, [`PG_MAJOR=${major}`]);
   rmSync(context, { recursive: true, force: true });
 }
 

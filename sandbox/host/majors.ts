@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { cacheDir } from "../world/paths.ts";
 import { run } from "../world/run.ts";
@@ -48,7 +48,9 @@ export async function ensureMajor(
     kept(images.server, `postgres-${major}`, () =>
       onDebian(() => makePostgres(major, images.server, debian, log)),
     ),
-    kept(images.base, `node-${suite}`, () => onDebian(() => makeBase(images.base, debian, log))),
+    kept(images.base, `node-${suite}`, () =>
+      onDebian(() => makeBase(major, images.base, debian, log)),
+    ),
   ]);
   return images;
 }
@@ -58,11 +60,16 @@ async function kept(tag: string, name: string, make: () => Promise<void>): Promi
   if ((await docker(["image", "inspect", tag], { allowFailure: true })).code === 0) return;
   mkdirSync(cacheDir, { recursive: true });
   const file = join(cacheDir, `sandbox-${name}-${recipeDigest()}.tar.gz`);
+  const idFile = `${file}.id`;
   if (existsSync(file)) {
-    // Kept without a name: the registry of another sandbox has another port.
+    // Kept without a name: the registry of another sandbox has another port. That one may have it in the engine.
+    const known = existsSync(idFile) ? readFileSync(idFile, "utf8") : "";
+    if (known !== "" && (await docker(["tag", known, tag], { allowFailure: true })).code === 0)
+      return;
     const loaded = await docker(["load", "--input", file], { timeoutMs: 300_000 });
     const id = /sha256:[0-9a-f]{64}/.exec(loaded.stdout)?.[0] ?? "";
     await docker(["tag", id, tag]);
+    writeFileSync(idFile, id);
     return;
   }
   await make();

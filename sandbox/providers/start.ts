@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import type { Socket } from "node:net";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { pluginVersion } from "./packageVersion.ts";
@@ -14,6 +15,8 @@ export interface Providers {
   readonly report: readonly string[];
   /** Ends the stand-ins. */
   stop(): Promise<void>;
+  /** Lets this process end while they run: they end with it. */
+  unref(): void;
 }
 
 /** Time for a stand-in to come up, in milliseconds; loading the AWS SDK on a busy machine takes seconds. */
@@ -69,7 +72,13 @@ export async function startProviders(options: StartOptions): Promise<Providers> 
     const attached = await Promise.all(
       started.map(async ({ name, port }) => `${name}:${await port}`),
     );
-    return { debugProviders: attached.join(","), report, stop };
+    const unref = () => {
+      for (const { child } of started) {
+        child.unref();
+        for (const pipe of [child.stdin, child.stdout] as (Socket | null)[]) pipe?.unref();
+      }
+    };
+    return { debugProviders: attached.join(","), report, stop, unref };
   } catch (error) {
     await stop();
     throw error;
@@ -112,6 +121,7 @@ async function portOf(name: string, child: ChildProcess): Promise<number> {
 async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
   const gone = once(child, "exit");
+  child.ref();
   child.kill();
   await gone;
 }

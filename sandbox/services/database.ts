@@ -46,7 +46,7 @@ export function describeDatabase(settings: Settings): World["database"] {
 
 /** One statement over the published port, with the password that the application uses. */
 export async function query(
-  database: World["database"],
+  database: Pick<World["database"], "host" | "port" | "user" | "password">,
   name: string,
   sql: string,
 ): Promise<Record<string, unknown>[]> {

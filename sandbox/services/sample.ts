@@ -6,7 +6,7 @@ import type { World } from "../world/world.ts";
 import { query } from "./database.ts";
 
 /** pgbench's unit: 100,000 accounts each. */
-const scale = 10;
+const scale = 1;
 
 /**
  * Fills the cluster once. What was filled is remembered by the cluster's own identity, so that tables which a test

@@ -118,6 +118,8 @@ export function sshdConfig(at: {
     "StrictModes no", // a checkout may lie in a folder that a group can write
     "PrintMotd no",
     "MaxStartups 100",
+    // The key exchange that OpenSSH prefers since 9.0 costs the client 65 ms of a processor at each connection.
+    "KexAlgorithms -sntrup*",
     ...(at.sftp === undefined ? [] : [`Subsystem sftp ${at.sftp}`]),
     `ForceCommand "${at.wrapper}"`,
     "",

@@ -1,13 +1,14 @@
 import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Output } from "@pulumi/pulumi";
 import {
-  type ConfigMap,
   type EngineEvent,
   LocalWorkspace,
   type OutputMap,
+  PulumiCommand,
   type PulumiFn,
   type Stack,
 } from "@pulumi/pulumi/automation/index.js";
@@ -15,12 +16,14 @@ import { declareBackup } from "../../stacks/program.ts";
 import { type Providers, startProviders } from "../providers/start.ts";
 import type { World } from "../world/world.ts";
 import { ensureIdentity } from "./identity.ts";
+import { type StackSettings, writeSettings } from "./settingsFile.ts";
 import { outputsInState } from "./stateOutputs.ts";
 import { withoutPrompts } from "./withoutPrompts.ts";
 
 /** Its name in `Pulumi.yaml`. */
 const PROJECT = "kamal-postgres-backup";
 const checkout = fileURLToPath(new URL("../..", import.meta.url));
+const TEMPLATE = join(checkout, "stacks", "Pulumi.sandbox.yaml");
 
 export interface EngineOptions {
   /** Name of the stack. @default "sandbox" */
@@ -28,12 +31,9 @@ export interface EngineOptions {
   /** Program to run. @default that of `stacks/` */
   readonly program?: PulumiFn;
   /** Settings over those of `stacks/Pulumi.sandbox.yaml`. */
-  readonly config?: ConfigMap;
-  /**
-   * `warm` starts Pulumi's provider of dynamic resources once for all operations of this stack, see `sandbox/providers/dynamic`.
-   * @default "cold", as users have it
-   */
-  readonly dynamic?: "warm" | "cold";
+  readonly config?: StackSettings;
+  /** Providers that run already and stay when the stack is closed. @default started for this stack */
+  readonly providers?: Providers;
 }
 
 export interface Outcome {
@@ -54,6 +54,8 @@ export interface SandboxStack {
   /** Environment in which the `pulumi` command finds this stack, its secrets and the providers. */
   readonly env: Readonly<Record<string, string>>;
   readonly providers: Providers;
+  /** Sets the stack's settings: those that it was opened with, and these over them. Others are gone. */
+  configure(settings?: StackSettings): void;
   preview(options?: { expectNoChanges?: boolean }): Promise<Outcome>;
   /** @param options.refresh false: without the look before, unless the project asks for it */
   up(options?: { expectNoChanges?: boolean; refresh?: boolean }): Promise<Outcome>;
@@ -63,26 +65,32 @@ export interface SandboxStack {
   close(): Promise<void>;
 }
 
+/** The program, which is asked for its version once. */
+let pulumi: Promise<PulumiCommand> | undefined;
+
 /** Opens a stack of the sandbox, made if it does not exist. */
 export async function openStack(world: World, options: EngineOptions = {}): Promise<SandboxStack> {
   const name = options.stack ?? "sandbox";
   const dir = join(world.dir, "stacks", name);
-  await layOutProject(dir, name);
-  const providers = await startProviders({
-    env: storeEnvironment(world),
-    ...(options.dynamic !== undefined && { dynamic: options.dynamic }),
-  });
+  const settings = await layOutProject(dir, name);
+  const declared = { ...sandboxSettings(world), ...options.config };
+  const providers = options.providers ?? (await startProviders({ env: storeEnvironment(world) }));
   const env = await engineEnvironment(world, providers);
-  const stack = await LocalWorkspace.createOrSelectStack(
-    { stackName: name, workDir: dir },
-    {
-      workDir: dir,
-      envVars: env,
-      program: options.program ?? publishBackup,
-      pulumiHome: env["PULUMI_HOME"] as string,
-    },
-  );
-  await stack.setAllConfig({ ...sandboxConfig(world), ...options.config });
+  const state = join(world.dir, `state/.pulumi/stacks/${PROJECT}/${name}.json`);
+  pulumi ??= PulumiCommand.get();
+  const named = { stackName: name, workDir: dir };
+  const workspace = {
+    workDir: dir,
+    envVars: env,
+    program: options.program ?? publishBackup,
+    pulumiHome: env["PULUMI_HOME"] as string,
+    pulumiCommand: await pulumi,
+  };
+  // Not createOrSelectStack, which tries the one and then does the other.
+  const stack = existsSync(state)
+    ? await LocalWorkspace.selectStack(named, workspace)
+    : await LocalWorkspace.createStack(named, workspace);
+  writeSettings(settings, PROJECT, declared);
 
   const operated = withoutPrompts(stack);
   const observe = async (run: (watch: Watch) => Promise<unknown>): Promise<Outcome> => {
@@ -102,14 +110,15 @@ export async function openStack(world: World, options: EngineOptions = {}): Prom
     dir,
     env,
     providers,
+    configure: (more = {}) => writeSettings(settings, PROJECT, { ...declared, ...more }, TEMPLATE),
     preview: (o = {}) =>
       observe((w) => operated.preview({ ...w.listeners, diff: true, refresh: true, ...o })),
     up: (o = {}) => observe((w) => operated.up({ ...w.listeners, refresh: true, ...o })),
     destroy: () => observe((w) => operated.destroy({ ...w.listeners, refresh: true })),
-    outputs: async () =>
-      (await outputsInState(join(world.dir, `state/.pulumi/stacks/${PROJECT}/${name}.json`))) ??
-      stack.outputs(),
-    close: () => providers.stop(),
+    outputs: async () => (await outputsInState(state)) ?? stack.outputs(),
+    close: async () => {
+      if (options.providers === undefined) await providers.stop();
+    },
   };
 }
 
@@ -155,16 +164,18 @@ class Watch {
   }
 }
 
-async function layOutProject(dir: string, stack: string): Promise<void> {
+/** @returns the file of the stack's settings */
+async function layOutProject(dir: string, stack: string): Promise<string> {
   await mkdir(join(dir, "stacks"), { recursive: true });
   // The program is handed over inline, so the project names no file to run.
   const project = await readFile(join(checkout, "Pulumi.yaml"), "utf8");
   await writeFile(join(dir, "Pulumi.yaml"), project.replace(/^main: .*\n/m, ""));
   const settings = join(dir, "stacks", `Pulumi.${stack}.yaml`);
   // The engine keeps the salt of the stack's secrets in this file: never overwrite it.
-  await copyFile(join(checkout, "stacks", "Pulumi.sandbox.yaml"), settings, 1).catch((error) => {
+  await copyFile(TEMPLATE, settings, 1).catch((error) => {
     if (error.code !== "EEXIST") throw error;
   });
+  return settings;
 }
 
 async function engineEnvironment(
@@ -188,7 +199,7 @@ async function engineEnvironment(
   };
 }
 
-function storeEnvironment(world: World): Record<string, string> {
+export function storeEnvironment(world: World): Record<string, string> {
   return {
     SANDBOX_S3_ENDPOINT: world.store.endpoint,
     SANDBOX_S3_REGION: world.store.region,
@@ -198,15 +209,15 @@ function storeEnvironment(world: World): Record<string, string> {
 }
 
 /** The settings that differ from one sandbox to the next. */
-function sandboxConfig(world: World): ConfigMap {
+function sandboxSettings(world: World): StackSettings {
   return {
-    name: { value: "shop" },
-    schedule: { value: world.schedule },
-    kamalConfig: { value: world.app.config },
-    s3Endpoint: { value: world.store.endpoint },
-    s3AllowInsecure: { value: "true" },
-    hostKeys: { value: JSON.stringify({ [world.ssh.host]: world.ssh.hostKey }) },
-    baseImage: { value: world.image.base },
-    ageRecipients: { value: ensureIdentity(world).recipient },
+    name: "shop",
+    schedule: world.schedule,
+    kamalConfig: world.app.config,
+    s3Endpoint: world.store.endpoint,
+    s3AllowInsecure: "true",
+    hostKeys: JSON.stringify({ [world.ssh.host]: world.ssh.hostKey }),
+    baseImage: world.image.base,
+    ageRecipients: ensureIdentity(world).recipient,
   };
 }

@@ -139,7 +139,7 @@ function entryOf(
 
 function overwrittenNotice(dump: ListedObject, manifest: ListedObject): string {
   const [at, before] = [dump, manifest].map(({ storedAt }) => `${storedAt.slice(0, 19)}Z`);
-  return `${dump.key} was stored at ${at}, later than its manifest (${before}), which is written last: it was overwritten, or copied from elsewhere. verify tells whether it is whole; where the bucket keeps versions, restore finds the one that was written first.`;
+  return `${dump.key} was stored at ${at}, later than its manifest (${before}), which is written last: it was overwritten, or copied from elsewhere. verify checks whether it is whole; where the bucket keeps versions, restore finds the one that was written first.`;
 }
 
 async function* objectsUnder(

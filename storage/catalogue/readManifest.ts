@@ -358,6 +358,8 @@ export async function withManifests(
     if (tables > MOST_TABLES) return;
     try {
       const manifest = await readManifest(store, entry);
+      // Others have been read meanwhile.
+      if (tables > MOST_TABLES) return;
       tables += manifest.tables.length;
       found.set(entry, { ...manifest, suspect: entry.suspectReason ?? manifest.suspect });
     } catch (error) {

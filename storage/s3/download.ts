@@ -20,7 +20,7 @@ export async function openObject(
   const first = await open(store, key, () => store.get(key));
   const { bytes, etag } = first;
   if (bytes === undefined || etag === undefined) {
-    throw new Problem(`cannot read ${key}: the service tells neither its size nor its version.`);
+    throw new Problem(`cannot read ${key}: the service gives neither its size nor its version.`);
   }
   const stream = Readable.from(pieces(store, key, first, bytes, etag), { objectMode: false });
   return { stream, bytes };

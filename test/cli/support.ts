@@ -214,7 +214,7 @@ export class Outside {
     let planned = 0;
     const ask = (text: string) => {
       if (/\?\n/.test(text)) planned += 1;
-      if (asked === planned || !text.includes("go on:")) return;
+      if (asked === planned || !text.includes("to continue:")) return;
       const answer = answers[asked];
       asked += 1;
       if (answer !== undefined) setImmediate(() => input.write(answer));

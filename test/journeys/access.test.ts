@@ -28,8 +28,8 @@ after(async () => {
   if (keyFile === undefined) return;
   renameSync(`${keyFile}.mine`, keyFile);
   for (const end of [".mine.pub", ".theirs", ".theirs.pub"]) rmSync(`${keyFile}${end}`);
+  // The next journey starts it anew, with these keys.
   await stopSsh();
-  journey = await begin();
   await journey.stack.close();
 });
 
@@ -62,8 +62,6 @@ test("a key that the host no longer takes: the check breaks with a sentence, and
   );
   const up = await journey.stack.up();
   assert.equal(up.code, 0, up.output);
-  const again = await journey.stack.preview({ expectNoChanges: true });
-  assert.equal(again.code, 0, again.output);
   assert.equal(await startedAt(), started, "the container was left alone");
 });
 
@@ -71,10 +69,10 @@ test("a wrong host key in the program: our own sentence, which names the setting
   const { ssh } = journey.world;
   const other = `ssh-ed25519 ${lineOf("theirs").split(" ")[1]}`;
   const hostKeys = (key: string) =>
-    journey.stack.stack.setConfig("hostKeys", { value: JSON.stringify({ [ssh.host]: key }) });
-  await hostKeys(other);
+    journey.stack.configure({ hostKeys: JSON.stringify({ [ssh.host]: key }) });
+  hostKeys(other);
   const up = await journey.stack.up();
-  await hostKeys(ssh.hostKey);
+  hostKeys(ssh.hostKey);
   assert.notEqual(up.code, 0);
   assert.match(
     up.output,

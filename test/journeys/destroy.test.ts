@@ -108,12 +108,12 @@ test("with the bucket and the identity alone the agent restores, and says that t
 });
 
 test("with forceDestroy the bucket goes too", async () => {
-  await journey.stack.stack.setConfig("forceDestroy", { value: "true" });
+  journey.stack.configure({ forceDestroy: "true" });
   const up = await journey.stack.up();
   assert.equal(up.code, 0, up.output);
   const { location } = await outputsOf(journey.stack);
   const destroyed = await journey.stack.destroy();
-  await journey.stack.stack.removeConfig("forceDestroy");
+  journey.stack.configure();
   assert.equal(destroyed.code, 0, destroyed.output);
   await assert.rejects(
     administrator(journey.world).send(new HeadBucketCommand({ Bucket: location.bucket })),

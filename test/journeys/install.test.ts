@@ -4,12 +4,12 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { up } from "../../sandbox/commands/up.ts";
 import { docker } from "../../sandbox/host/docker.ts";
 import { checkout } from "../../sandbox/world/paths.ts";
+import { sandboxUp } from "../support/journey.ts";
 
 test("install.sh takes Debian's client, else that of the PostgreSQL project", async () => {
-  const world = await up();
+  const world = await sandboxUp();
   const stubs = mkdtempSync(join(tmpdir(), "majors-stubs-"));
   const stub = (name: string, body: string) => {
     writeFileSync(join(stubs, name), `#!/bin/sh\n${body}\n`);

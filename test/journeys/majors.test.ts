@@ -7,13 +7,13 @@ import { after, before, describe, test } from "node:test";
 import { CreateBucketCommand } from "@aws-sdk/client-s3";
 import { fillOffsets } from "../../agent/archive/tocOffsets.ts";
 import type { AgentEvent } from "../../agent/runtime/reporter.ts";
-import { up } from "../../sandbox/commands/up.ts";
 import { docker, removeContainer } from "../../sandbox/host/docker.ts";
 import { ensureMajor } from "../../sandbox/host/majors.ts";
 import { administrator } from "../../sandbox/stack/actors.ts";
 import { checkout } from "../../sandbox/world/paths.ts";
 import type { World } from "../../sandbox/world/world.ts";
 import { untimed } from "../support/archive.ts";
+import { sandboxUp } from "../support/journey.ts";
 import {
   ASTRAY,
   buildAgents,
@@ -37,7 +37,7 @@ const agents = {} as Record<M, AgentContainer>;
 const volumeOf = (major: M) => `${world.app.service}-majors-scratch-${major}`;
 
 before(async () => {
-  world = await up();
+  world = await sandboxUp();
   await administrator(world)
     .send(new CreateBucketCommand({ Bucket: BUCKET }))
     .catch(ownedAlready);

@@ -4,12 +4,10 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { CreateBucketCommand } from "@aws-sdk/client-s3";
 import { parseEvent } from "../../common/contracts/agentEvents.ts";
-import { up } from "../../sandbox/commands/up.ts";
 import { docker, removeContainer } from "../../sandbox/host/docker.ts";
 import { ensureMajor } from "../../sandbox/host/majors.ts";
 import { administrator } from "../../sandbox/stack/actors.ts";
 import { checkout, sandboxLabel } from "../../sandbox/world/paths.ts";
-import { eventually } from "../../sandbox/world/run.ts";
 import type { World } from "../../sandbox/world/world.ts";
 import { applicationsOf } from "../agent/matrix/databases.ts";
 import {
@@ -21,8 +19,10 @@ import {
   restoreWhole,
 } from "../agent/matrix/matrix.ts";
 import { Side, type Tool } from "../agent/matrix/side.ts";
+import { sandboxUp } from "../support/journey.ts";
 import { buildAgents } from "../support/majors.ts";
 import { AgentContainer } from "../support/servers/agentContainer.ts";
+import { answers } from "../support/servers/postgresContainer.ts";
 
 // test/agent/matrix has the whole of it on the major of this machine; here what newer majors can hold besides.
 
@@ -39,7 +39,7 @@ const servers: string[] = [];
 const places = {} as Record<M, { here: Place; foreign: Place }>;
 
 before(async () => {
-  world = await up();
+  world = await sandboxUp();
   const s3 = administrator(world);
   await s3.send(new CreateBucketCommand({ Bucket: BUCKET })).catch((error: Error) => {
     if (!/^BucketAlready/.test(error.name)) throw error;
@@ -101,12 +101,7 @@ async function startServer(major: M, image: string, user: string): Promise<strin
     ],
     { env, timeoutMs: 300_000 },
   );
-  // Over TCP: while the cluster is made, the server listens on its socket alone.
-  const ready = ["exec", name, "pg_isready", "--quiet", "--host=127.0.0.1"];
-  await eventually(name, 60_000, async () => {
-    const { code } = await docker(ready, { allowFailure: true });
-    return code === 0 ? true : undefined;
-  });
+  await answers(name, { user, password: APP.password });
   return name;
 }
 

@@ -72,7 +72,7 @@ test("no secret in Pulumi's state, nor in what preview and up print", async () =
     const path = join(file.parentPath, file.name);
     assertClean(path, readFileSync(path, "utf8"));
   }
-  await journey.stack.stack.setConfig("schedule", { value: "45 4 * * *" });
+  journey.stack.configure({ schedule: "45 4 * * *" });
   try {
     const preview = await journey.stack.preview();
     assert.equal(preview.code, 0, preview.output);
@@ -82,7 +82,7 @@ test("no secret in Pulumi's state, nor in what preview and up print", async () =
     assert.ok(shown.length > 0);
     assertClean("the preview", preview.output + JSON.stringify(shown));
   } finally {
-    await journey.stack.stack.setConfig("schedule", { value: journey.world.schedule });
+    journey.stack.configure();
   }
 });
 

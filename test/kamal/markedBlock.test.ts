@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { removeAccessory } from "../../kamal/accessoriesSection.ts";
+import { requireRemoved } from "../../kamal/configuration/accessoryChange.ts";
 import { readKamalConfig } from "../../kamal/configuration/config.ts";
 import { readMarkedBlock, removeMarkedBlock, writeMarkedBlock } from "../../kamal/markedBlock.ts";
 import { renderAccessoryBlock } from "../../kamal/renderBlock.ts";
@@ -251,6 +252,30 @@ const REMOVALS: readonly (readonly [name: string, text: string, left: string])[]
     "accessories:\n  db:\n    image: y\n",
   ],
 ];
+test("a removal that makes the rest another file is refused, one beside ERB that only Ruby can evaluate is not", () => {
+  const other = "  redis:\n    image: redis\n    env: { A: <%= two %> }\n";
+  const old = "  old:\n    image: <%= one %>\n    env: &env { A: b }\n";
+  const fine = `accessories:\n${old}${other}`;
+  requireRemoved(fine, removeAccessory(fine, "old"), "old");
+  const only = `service: a\naccessories:\n${old}`;
+  requireRemoved(only, removeAccessory(only, "old"), "old");
+  for (const [text, message] of [
+    [`${fine}x: *env\n`, /would no longer be YAML/],
+    [`${fine}x: &env { C: d }\n`, undefined],
+  ] as const) {
+    const check = () => requireRemoved(text, removeAccessory(text, "old"), "old");
+    if (message === undefined) check();
+    else assert.throws(check, message);
+  }
+  assert.throws(
+    () => requireRemoved(fine, `accessories:\n${other.replace("redis:", "r:")}`, "old"),
+    {
+      name: "Problem",
+      message: /Kamal would read accessories\.redis otherwise/,
+    },
+  );
+});
+
 for (const [name, text, left] of REMOVALS) {
   test(`an accessory is taken out: ${name}`, () => {
     assert.equal(removeAccessory(text, "old"), left);

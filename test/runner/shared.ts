@@ -7,10 +7,7 @@ export const TOGETHER = "TEST_FILES_TOGETHER";
 
 export const filesTogether = (): string[] => JSON.parse(process.env[TOGETHER] ?? "[]");
 
-/** Whether what is shared may stay open: another file may want it, and it is closed after the last. */
-export const isShared = () => process.env[TOGETHER] !== undefined;
-
-/** To be called when the last file has ended. */
+/** To be called when the last file has ended. What a file that runs alone opens must not keep its process from ending. */
 export function closeAtEnd(close: () => Promise<void>): void {
   closers.push(close);
 }

@@ -5,8 +5,8 @@ import { bundleAgent } from "../../common/agentContext.ts";
 import { docker, removeContainer } from "../../sandbox/host/docker.ts";
 import { ensureMajor, type Major } from "../../sandbox/host/majors.ts";
 import { sandboxLabel } from "../../sandbox/world/paths.ts";
-import { eventually } from "../../sandbox/world/run.ts";
 import type { World } from "../../sandbox/world/world.ts";
+import { answers } from "./servers/postgresContainer.ts";
 
 const USER = "app";
 const PASSWORD = "password-of-the-majors";
@@ -64,12 +64,7 @@ export class MajorServer {
       ],
       { env, timeoutMs: 300_000 },
     );
-    // Over TCP: while the cluster is made, the server listens on its socket alone.
-    await eventually(
-      this.name,
-      60_000,
-      async () => (await this.query("select 1")).length === 1 || undefined,
-    );
+    await answers(this.name, { user: USER, password: PASSWORD });
   }
 
   /** Runs statements and returns the lines of the answer, their columns joined by `|`. */

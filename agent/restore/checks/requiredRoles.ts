@@ -48,6 +48,6 @@ export function missingRolesProblem(
     ? "Restore with --globals, which makes them without passwords, or create them first."
     : "Create them first: CREATE ROLE.";
   return new Problem(
-    `the backup needs roles that this server does not have: ${quoted(missing)}. ${remedy} A server that shall not have them takes the data with --no-owner. Nothing was changed.`,
+    `the backup needs roles that this server does not have: ${quoted(missing)}. ${remedy} To restore without them, add --no-owner. Nothing was changed.`,
   );
 }

@@ -103,7 +103,11 @@ describe("several databases in one container", { skip: unavailable, timeout: 900
 
   it("names that a shell, a server's address, a path or an option would take for their own: backed up, listed, swapped back", async () => {
     const { POSTGRES_DATABASE: _, ...rest } = await world.environment("");
-    const own: Record<string, string> = { ...rest, POSTGRES_BACKUP_ALL: "true" };
+    const own: Record<string, string> = {
+      ...rest,
+      POSTGRES_BACKUP_ALL: "true",
+      POSTGRES_EXCLUDE_DATABASES: RAILS.join(","),
+    };
     const bucket = own["S3_BUCKET"] ?? "";
     for (const name of HOSTILE) await world.database(name, "CREATE TABLE t AS SELECT 1 AS i");
     try {
@@ -117,7 +121,7 @@ describe("several databases in one container", { skip: unavailable, timeout: 900
       const known = (await agent(own, "databases", "--stored", "--json")).events[0];
       assert(known?.event === "databases");
       assert.deepEqual(known.stored, stored.toSorted());
-      for (const database of ["-d", "--help", HOSTILE[0] ?? ""]) {
+      for (const database of ["-d", HOSTILE[0] ?? ""]) {
         const one = ["--database", database];
         const restored = await agent(own, "restore", ...one, "--yes");
         assert.equal(restored.code, 0, restored.stderr);

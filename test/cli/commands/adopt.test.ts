@@ -144,6 +144,16 @@ const refusals: Record<string, [application: Application, words: string[], sente
     ["--accessory", "nope"],
     /--accessory nope: .* has no such accessory/,
   ],
+  "one of which another accessory takes a part": [
+    {
+      accessories:
+        DB +
+        OLD.replace("env:", "env: &shared") +
+        "  cache:\n    image: redis\n    host: h\n    env: *shared\n",
+    },
+    ["--write", "--accessory", "s3_backup"],
+    /accessories\.s3_backup cannot be taken out of its file: the rest would no longer be YAML\. Where another part .*\(an alias,/,
+  ],
   "a bucket that is a secret": [
     {
       accessories:

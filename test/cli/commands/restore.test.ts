@@ -110,7 +110,7 @@ test("restore: what the agent will not restore is shown before the question, wit
   });
   const asked = await outside.run(["restore", "--json"], {}, "shop_production\n");
   assert.equal(asked.code, 0, asked.stderr);
-  const question = asked.stderr.slice(0, asked.stderr.indexOf("go on:"));
+  const question = asked.stderr.slice(0, asked.stderr.indexOf("to continue:"));
   assert.match(question, /^Will not be restored: the replication slot "s0"$/m);
   assert.match(question, /^\.\.\. and 28 more: restore --dry-run lists all\.$/m);
   assert.equal(question.match(/Will not be restored/g)?.length, 12);

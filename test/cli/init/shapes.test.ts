@@ -120,7 +120,7 @@ const SHAPES: Readonly<Record<string, Shape>> = {
       ".kamal/secrets": LITERAL,
     },
     found: /every database\.$/m,
-    remarks: [/password of accessory db .* stands in clear/],
+    remarks: [/password of accessory db .* is in clear text/],
     stacks: { production: { databases: "all" } },
   },
   "two destinations": {

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { entryOf, manifestOf } from "../factories.ts";
+import { encodeBech32 } from "../../../common/age/bech32.ts";
+import { entryOf, manifestOf, outputs } from "../factories.ts";
 import { Outside } from "../support.ts";
 
 const STAMP = "2026-11-24T03:15:02";
@@ -65,7 +66,7 @@ test("recover guesses what is left from what answers, and Enter takes the guess"
   assert.equal(first.code, 130);
   assert.match(
     first.stderr,
-    /^The stack answers: the backup shop in s3:\/\/shop-backups-4f2a\.\n192\.0\.2\.10 answers\.\n {2}1 {2}server and stack; the data is damaged\n {2}2 {2}the stack, but not the server\n {2}3 .*\n {2}4 .*\n {2}5 .*\nWhat is left\?\n.*Enter takes 1, to go on:/,
+    /^The stack answers: the backup shop in s3:\/\/shop-backups-4f2a\.\n192\.0\.2\.10 answers\.\n {2}1 {2}server and stack; the data is damaged\n {2}2 {2}the stack, but not the server\n {2}3 .*\n {2}4 .*\n {2}5 .*\nWhat is left\?\n.*Enter takes 1, to continue:/,
   );
   assert.match(first.stderr, /error: interrupted; nothing was changed\.\n$/);
 
@@ -127,6 +128,39 @@ test("the server is gone: each step waits, and what the new server lacks is list
   assert.match(stdout, /Recovered in 7 steps and /);
 });
 
+test("the age identity is asked for before anything is run, where the backups need it", async (t) => {
+  const outside = await opened(t);
+  const deploy = DEPLOY.replace(
+    "        S3_REGION",
+    "        AGE_RECIPIENTS: age1example\n        S3_REGION",
+  );
+  await writeFile(join(outside.folder, "config/deploy.yml"), deploy);
+  await outside.answer("inspect", noHost);
+  const missing = await outside.run(["recover"], {}, "\r", "\r", "none.txt\r");
+  assert.match(missing.stderr, /Which file has the age identity\?\n.*Enter takes none/);
+  assert.match(missing.stderr, /error: --identity none\.txt cannot be read \(ENOENT\)\.\n$/);
+  const key = encodeBech32("age-secret-key-", Buffer.alloc(32, 7)).toUpperCase();
+  await writeFile(join(outside.folder, "key.txt"), `${key}\n`);
+  const enter = "\r";
+  const answers = [
+    enter,
+    enter,
+    "key.txt\r",
+    enter,
+    enter,
+    enter,
+    "shop_production\r",
+    enter,
+    enter,
+  ];
+  const { code, stdout, stderr } = await outside.run(["recover"], {}, ...answers);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /restore latest --globals --identity key\.txt\n/);
+  assert.equal(await outside.input("restore"), `${key}\n`);
+  assert.equal(await outside.input("verify"), `${key}\n`);
+  assert.ok(!(stdout + stderr).includes(key));
+});
+
 test("any other word than Enter stops, and says where", async (t) => {
   const outside = await opened(t);
   await outside.answer("inspect", noHost);
@@ -135,7 +169,7 @@ test("any other word than Enter stops, and says where", async (t) => {
   assert.match(stopped.stdout, /Write 192\.0\.2\.20 in the place of 192\.0\.2\.10/);
   assert.match(
     stopped.stderr,
-    /error: stopped before step 2 of 8\. Run recover again to go on: what is done already does no harm\.\n$/,
+    /error: stopped before step 2 of 8\. Run recover again to continue: what is done already does no harm\.\n$/,
   );
   const interrupted = await outside.run(["recover"], {}, "\r", "\r", "\u0003");
   assert.equal(interrupted.code, 130);
@@ -157,10 +191,30 @@ test("--yes runs everything without a question, and --json is one document", asy
   assert.equal(document.left, "stack");
   assert.equal(document.steps.length, 7);
   assert.deepEqual(Object.keys(document.results), ["restore", "backup", "verify"]);
-  assert.deepEqual(document.results.restore.loginRoles, ["reporter", 'odd "one"']);
+  assert.deepEqual(document.results.restore[0].loginRoles, ["reporter", 'odd "one"']);
   assert.deepEqual(await upCalls(outside), [
     ["up", "--yes", "--non-interactive", "--color", "never"],
   ]);
+});
+
+test("every database of the backup is restored and read, in its order", async (t) => {
+  const outside = await opened(t);
+  const two = { ...outputs, databases: ["shop_production", "shop_queue"] };
+  await outside.answer("outputs", { out: JSON.stringify({ backup: two }) });
+  await outside.backups(entryOf(STAMP), entryOf(STAMP, { database: "shop_queue" }));
+  const { code, stdout, stderr } = await outside.run(["recover", "--left", "stack", "--yes"]);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /\n {2}npx \S+ restore latest --globals --database shop_queue\n/);
+  assert.deepEqual(
+    (await agentCalls(outside)).filter((call) => /^(?:restore|backup|verify)/.test(call)),
+    [
+      `restore --attached ${STAMP} --database shop_production --globals --ask --json`,
+      `restore --attached ${STAMP} --database shop_queue --globals --ask --json`,
+      "backup --attached --json",
+      `verify --attached ${STAMP} --database shop_production --json`,
+      `verify --attached ${STAMP} --database shop_queue --json`,
+    ],
+  );
 });
 
 test("a step that fails ends the recovery with its sentence", async (t) => {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { LEFT, type Left } from "../../../cli/recovery/left.ts";
 import { type Facts, type Step, stepsFor } from "../../../cli/recovery/steps.ts";
@@ -18,6 +19,7 @@ const facts: Facts = {
   bucket: "shop-backups-4f2a",
   prefix: "shop/production",
   onAws: true,
+  databases: [],
   wanted: "latest",
   identity: "identity.txt",
   command: (words) => `npx kamal-postgres-backup ${words}`,
@@ -62,12 +64,15 @@ Let the stack take the bucket that is there, and not make a new one.
   pulumi config set importBucket shop-backups-4f2a
   pulumi config set prefix shop/production
     Keep importBucket in the stack from now on.
-    If the stack has existingBucket, set the secrets accessKeyId and secretAccessKey instead.
-    In a program of your own: import and prefix of AwsBackupBucket, and prefix of PostgresBackup.`;
+    If the bucket is given with its key, set the secrets accessKeyId and secretAccessKey instead.
+    A program of your own, as init writes it, reads neither: give import and prefix to AwsBackupBucket in index.ts.`;
 const OLD_KEYS = `Delete the keys of the lost stack.
     They belong to IAM users that the lost stack has made. The new ones have the same names with another ending.`;
 const SIGNING = "Give the stack the signing keys, so that the backups there count.";
-const WITHOUT = "    Without them, restore a backup by its time and with --accept-origin.";
+const OWN =
+  '    A program of your own needs signing: { keys: config.requireSecret("signingKeys") } in PostgresBackup.';
+const WITHOUT =
+  "    Without them, run pulumi config set firstBackup false before pulumi up, and restore a backup by its time and with --accept-origin.";
 
 const TABLE: Record<Left, string> = {
   all: `Restore on 192.0.2.10. The database that is there is kept under another name. (restore)
@@ -77,6 +82,7 @@ const TABLE: Record<Left, string> = {
     STACK,
     SIGNING,
     "  ssh root@192.0.2.10 docker exec shop-db_backup printenv SIGNING_KEYS | pulumi config set --secret signingKeys",
+    OWN,
     WITHOUT,
     UP,
     CHECK,
@@ -87,6 +93,7 @@ const TABLE: Record<Left, string> = {
     STACK,
     SIGNING,
     "  pulumi config set --secret signingKeys < signing-keys.txt",
+    OWN,
     "    They also stand in Kamal's secrets on a machine that ran pulumi up, as DB_BACKUP_SIGNING_KEYS.",
     WITHOUT,
     UP,
@@ -135,6 +142,10 @@ test("a destination, a database of one's own, another service, no identity", () 
     text("server", { onAws: false, sshPort: 2222 }),
     /Give the stack the key of the bucket\. Pulumi asks for each value\.\n {2}pulumi config set --secret accessKeyId\n {2}pulumi config set --secret secretAccessKey\n {4}The key that the container had stands in Kamal's secrets, as DB_BACKUP_S3_ACCESS_KEY_ID and DB_BACKUP_S3_SECRET_ACCESS_KEY\.\n.*ssh -p 2222 root@192\.0\.2\.10 docker exec.*Make a new key at the provider, give it to the stack, run pulumi up, and delete the old one\./s,
   );
+  assert.match(
+    text("stack", { databases: ["shop", "shop queue"] }),
+    /\n {2}npx \S+ restore latest --globals --identity identity\.txt --database shop\n {2}npx \S+ restore latest --globals --identity identity\.txt --database 'shop queue'\n.*\n {2}npx \S+ backup\n.*\n {2}npx \S+ verify latest --identity identity\.txt --database shop\n {2}npx \S+ verify latest --identity identity\.txt --database 'shop queue'\n/s,
+  );
   const open = text("stack", { identity: undefined });
   assert.match(open, /restore latest --globals\n/);
   assert.match(open, /verify latest\n/);
@@ -152,4 +163,13 @@ test("docs/recovery.md has the same commands, in the same order", () => {
   assert.deepEqual(typed("The server is gone"), steps("stack"));
   assert.deepEqual(typed("The server and the stack are gone"), steps("project"));
   assert.equal(blockOf("Only the bucket is left"), stockCommands(EXAMPLE));
+});
+
+test("docs/recovery.md counts its commands right", () => {
+  const page = readFileSync("docs/recovery.md", "utf8");
+  const rows = [...page.matchAll(/^\| .* \| \[(.+)\]\(#.*\) \| (\d+) \|/gm)];
+  assert.equal(rows.length, 4);
+  for (const [, section = "", count] of rows) {
+    assert.equal(Number(count), commandsIn(blockOf(section)).length, section);
+  }
 });

@@ -63,7 +63,9 @@ test("a host that does not tell: what was found, and the setting that does witho
   for (const [answer, found] of rows) {
     await assert.rejects(platformOf(await hostWhere(answer), "app:platform"), (error: Error) => {
       assert.ok(
-        error.message.startsWith(`docker on 127.0.0.1 does not tell its processor ${found}. `),
+        error.message.startsWith(
+          `docker on 127.0.0.1 does not say which processor it has ${found}. `,
+        ),
         error.message,
       );
       assert.match(error.message, instead);

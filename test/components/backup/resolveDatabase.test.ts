@@ -209,7 +209,7 @@ for (const env of [
     const { database, lines } = resolved({ db: `env: ${env}` });
     assert.equal(await promiseOf(database.password), "hunter2");
     assert.equal(database.passwordFrom, undefined);
-    assert.match(lines[0] ?? "", /^the password of accessory db stands in clear in .*deploy\.yml/);
+    assert.match(lines[0] ?? "", /^the password of accessory db is in clear text in .*deploy\.yml/);
     assert.doesNotMatch(lines.join(), /hunter2/);
   });
 }

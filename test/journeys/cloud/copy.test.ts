@@ -14,13 +14,13 @@ import {
 } from "@aws-sdk/client-s3";
 import type { BackupOutputs } from "../../../common/contracts/stackOutputs.ts";
 import { AwsBackupBucket, PostgresBackup, Retention } from "../../../components/index.ts";
-import { up } from "../../../sandbox/commands/up.ts";
 import { docker } from "../../../sandbox/host/docker.ts";
 import { administrator, outputsOf, query, runCli } from "../../../sandbox/stack/actors.ts";
-import { openStack, resolved, type SandboxStack } from "../../../sandbox/stack/engine.ts";
+import { resolved, type SandboxStack } from "../../../sandbox/stack/engine.ts";
 import type { World } from "../../../sandbox/world/world.ts";
 import { writerPolicy } from "../../../storage/bucket/iamPolicies.ts";
 import { type IamUser, iamUser } from "../../support/iamUser.ts";
+import { openOwn, sandboxUp } from "../../support/journey.ts";
 
 /** The copies go to a bucket of the user's, with a key that the user has made for this folder alone. */
 const run = Date.now();
@@ -36,7 +36,7 @@ let key: { readonly accessKeyId: string; readonly secretAccessKey: string };
 let outputs: BackupOutputs;
 
 before(async () => {
-  world = await up();
+  world = await sandboxUp();
   await administrator(world).send(new CreateBucketCommand({ Bucket }));
   key = await makeKey();
   const program = async () => {
@@ -68,7 +68,7 @@ before(async () => {
     await resolved(backup.outputs);
     return { copied: backup.outputs };
   };
-  stack = await openStack(world, { stack: "copied", program, dynamic: "warm" });
+  stack = await openOwn(world, { stack: "copied", program });
   const result = await stack.up();
   assert.equal(result.code, 0, result.output);
   assert.match(result.output, /copy\.bucket is at .* as the first one is/);

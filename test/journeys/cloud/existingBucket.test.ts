@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { CreateBucketCommand, ListObjectsV2Command, PutObjectCommand } from "@aws-sdk/client-s3";
 import { PostgresBackup } from "../../../components/index.ts";
-import { up } from "../../../sandbox/commands/up.ts";
 import { docker } from "../../../sandbox/host/docker.ts";
 import { administrator, outputsOf, query, runCli } from "../../../sandbox/stack/actors.ts";
-import { openStack, resolved, type SandboxStack } from "../../../sandbox/stack/engine.ts";
+import { resolved, type SandboxStack } from "../../../sandbox/stack/engine.ts";
 import type { World } from "../../../sandbox/world/world.ts";
+import { openOwn, sandboxUp } from "../../support/journey.ts";
 
 /**
  * A second backup of the same application, of every database but one, into a bucket of the user's, with the bucket in the
@@ -20,7 +20,7 @@ let world: World;
 let stack: SandboxStack;
 
 before(async () => {
-  world = await up();
+  world = await sandboxUp();
   await administrator(world).send(new CreateBucketCommand({ Bucket }));
   const program = async () => {
     const { outputs } = new PostgresBackup("archive", {
@@ -47,7 +47,7 @@ before(async () => {
     await resolved(outputs);
     return { archive: outputs };
   };
-  stack = await openStack(world, { stack: "archive", program, dynamic: "warm" });
+  stack = await openOwn(world, { stack: "archive", program });
   const result = await stack.up();
   assert.equal(result.code, 0, result.output);
   assert.match(result.output, /bucket/i);

@@ -10,24 +10,16 @@ import { administrator, outputsOf } from "../../../sandbox/stack/actors.ts";
 import { eventually } from "../../../sandbox/world/run.ts";
 import { begin, type Journey } from "../../support/journey.ts";
 
+const OFTEN = { schedule: "@every 2s" };
 let journey: Journey;
 let container: string;
 let location: { readonly bucket: string; readonly prefix: string };
 
 before(async () => {
-  journey = await begin();
-  await journey.stack.stack.setConfig("schedule", { value: "@every 2s" });
-  await ups();
+  journey = await begin(OFTEN);
   ({ container, location } = await outputsOf(journey.stack));
 });
-after(async () => {
-  await journey.stack.stack.setConfig("schedule", { value: journey.world.schedule });
-  await journey.stack.stack.removeConfig("rotateAfter");
-  await journey.stack.stack.removeConfig("databasePassword");
-  await journey.stack.stack.removeConfig("keyAccess");
-  await ups();
-  await journey.stack.close();
-});
+after(() => journey.stack.close());
 
 async function ups() {
   const result = await journey.stack.up();
@@ -141,7 +133,7 @@ test("keys are rotated while a backup runs every 2 s, and none fails", async () 
   const oldLog = follow(container);
   await completed(oldLog, "the container with the old key");
 
-  await journey.stack.stack.setConfig("rotateAfter", { value: `2026-12 ${Date.now()}` });
+  journey.stack.configure({ ...OFTEN, rotateAfter: `2026-12 ${Date.now()}` });
   const { events, output } = await ups();
   const { stdout: id } = await docker(["container", "inspect", "-f", "{{.Id}}", container]);
   const newLog = follow(id.trim());
@@ -193,8 +185,8 @@ test("nothing has changed after that", async () => {
 test("a rotation whose container is not fit leaves the old container with its key; the next up mends it", async () => {
   const old = await keysInContainer();
   const user = await writersUser();
-  await journey.stack.stack.setConfig("rotateAfter", { value: `2027-01 ${Date.now()}` });
-  await journey.stack.stack.setConfig("databasePassword", { value: "not-this-one", secret: true });
+  const rotated = { ...OFTEN, rotateAfter: `2027-01 ${Date.now()}` };
+  journey.stack.configure({ ...rotated, databasePassword: "not-this-one" });
   const failed = await journey.stack.up();
   assert.notEqual(failed.code, 0);
   assert.match(failed.output, /not fit to back up/);
@@ -207,7 +199,7 @@ test("a rotation whose container is not fit leaves the old container with its ke
   );
   assert.equal((await keysBeside(old.accessKeyId, () => user)).length, 2);
 
-  await journey.stack.stack.removeConfig("databasePassword");
+  journey.stack.configure(rotated);
   await ups();
   const fresh = await keysInContainer();
   assert.notEqual(fresh.accessKeyId, old.accessKeyId);

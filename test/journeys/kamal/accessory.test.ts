@@ -5,23 +5,19 @@ import { after, before, test } from "node:test";
 import { docker } from "../../../sandbox/host/docker.ts";
 import { kamal } from "../../../sandbox/services/kamal.ts";
 import { outputsOf, runCli } from "../../../sandbox/stack/actors.ts";
+import { checkout, sandboxId } from "../../../sandbox/world/paths.ts";
+import { serviceName } from "../../../sandbox/world/settings.ts";
 import { begin, type Journey } from "../../support/journey.ts";
 
+/** A volume of ours; `sandbox down` removes those of the application by their name. */
+const SCRATCH = `${serviceName(sandboxId(checkout))}-scratch`;
 let journey: Journey;
 let container: string;
 before(async () => {
-  journey = await begin();
+  journey = await begin({ scratch: SCRATCH });
   container = (await outputsOf(journey.stack)).container;
 });
-after(async () => {
-  const changed = ["scratch", "driver", "databasePassword", "replacesContainer"];
-  for (const name of [...changed, "beforeDeploy", "beforeDeployMaxAgeMinutes"]) {
-    await journey.stack.stack.removeConfig(name);
-  }
-  await journey.stack.stack.setConfig("schedule", { value: journey.world.schedule });
-  await journey.stack.up();
-  await journey.stack.close();
-});
+after(() => journey.stack.close());
 
 /** What differs between any two containers made from the same line: identity, time and address. */
 const VOLATILE = [
@@ -99,14 +95,8 @@ test("kamal secrets print equals what the container got", async () => {
 });
 
 test("our container and the one that kamal boots are equal, field by field, a volume included", async () => {
-  const volume = `${journey.world.app.service}-scratch`;
-  await journey.stack.stack.setConfig("scratch", { value: volume });
-  // Ours first: remove it, let `up` boot it again from nothing.
-  await docker(["rm", "-f", container]);
-  const healed = await journey.stack.up();
-  assert.equal(healed.code, 0, healed.output);
   const ours = await inspect(container);
-  assert.equal(ours.get("HostConfig.Binds.0"), `${volume}:/scratch`);
+  assert.equal(ours.get("HostConfig.Binds.0"), `${SCRATCH}:/scratch`);
   const owner = await docker(["exec", container, "stat", "-c", "%u %a", "/scratch"]);
   assert.equal(owner.stdout.trim(), "10001 700");
 
@@ -131,14 +121,7 @@ test("up with an unchanged program keeps Kamal's container", async () => {
   assert.equal((await inspect(container)).get("Id"), before.get("Id"));
 });
 
-test("after kamal accessory reboot the next preview finds nothing", async () => {
-  const reboot = await kamal(journey.world, ["accessory", "reboot", "db_backup"]);
-  assert.equal(reboot.code, 0, reboot.stdout);
-  const preview = await journey.stack.preview({ expectNoChanges: true });
-  assert.equal(preview.code, 0, preview.output);
-});
-
-test("a block that was edited by hand and booted by kamal: drift names the container's settings, and up heals them", async () => {
+test("a block that was edited by hand and booted by kamal: drift names the container's settings, and up heals them once kamal's lock is released", async () => {
   const file = journey.world.app.config;
   const declared = readFileSync(file, "utf8");
   const edited = declared
@@ -155,19 +138,8 @@ test("a block that was edited by hand and booted by kamal: drift names the conta
   for (const words of [/memory 256m.*300m/, /env SCHEDULE.*45 5/, /stop-timeout 30.*none/]) {
     assert.match(drift.stdout, words);
   }
-  const up = await journey.stack.up();
-  assert.equal(up.code, 0, up.output);
-  const now = await inspect(container);
-  assert.equal(now.get("HostConfig.Memory"), 256 * 1024 * 1024);
-  assert.equal(now.get("Config.StopTimeout"), 30);
-  const clean = await runCli(journey.stack, ["drift"]);
-  assert.doesNotMatch(clean.stdout, /^ *host /m, clean.stdout + clean.stderr);
-});
-
-test("up stops at kamal's lock with its message and holder, and kamal at ours", async () => {
   const acquired = await kamal(journey.world, ["lock", "acquire", "-m", "deploying the shop"]);
   assert.equal(acquired.code, 0, acquired.stdout);
-  await docker(["stop", container]);
   try {
     const refused = await journey.stack.up();
     assert.notEqual(refused.code, 0);
@@ -178,8 +150,13 @@ test("up stops at kamal's lock with its message and holder, and kamal at ours", 
   }
   const up = await journey.stack.up();
   assert.equal(up.code, 0, up.output);
-  const status = await kamal(journey.world, ["lock", "status"]);
-  assert.match(status.stdout, /There is no deploy lock/);
+  const now = await inspect(container);
+  assert.equal(now.get("HostConfig.Memory"), 256 * 1024 * 1024);
+  assert.equal(now.get("Config.StopTimeout"), 30);
+  const clean = await runCli(journey.stack, ["drift"]);
+  assert.doesNotMatch(clean.stdout, /^ *host /m, clean.stdout + clean.stderr);
+  const { app, ssh } = journey.world;
+  assert.equal(existsSync(join(ssh.home, `.kamal/lock-${app.service}`)), false, "nor is ours held");
 });
 
 test("a foreign container of our name makes up fail, and is not touched; an old backup is replaced where it is named", async () => {
@@ -187,7 +164,9 @@ test("a foreign container of our name makes up fail, and is not touched; an old 
   const other = `${journey.world.app.service}-db`;
   const foreign = await docker(["container", "inspect", "-f", "{{.Config.Image}}", other]);
   await docker(["rm", "-f", container]);
-  const words = ["run", "--detach", "--name", container, "--entrypoint", "sleep"];
+  // As process 1 it would let the 30 s pass that its stop gives it.
+  const sleeping = ["--entrypoint", "sleep", "--stop-signal", "KILL"];
+  const words = ["run", "--detach", "--name", container, ...sleeping];
   await docker([...words, foreign.stdout.trim(), "3600"]);
   try {
     const refused = await journey.stack.up();
@@ -195,21 +174,16 @@ test("a foreign container of our name makes up fail, and is not touched; an old 
     assert.match(refused.output, /did not make: image .*postgres.*, running, started 20/);
     const state = await docker(["container", "inspect", "-f", "{{.State.Status}}", container]);
     assert.equal(state.stdout.trim(), "running");
-    // Nor where it is named as the one to replace, for it is no backup.
-    await journey.stack.stack.setConfig("replacesContainer", { value: container });
-    const kept = await journey.stack.up();
-    assert.notEqual(kept.code, 0);
-    assert.match(kept.output, /the container \S+db_backup has no S3_BUCKET, so it is no backup/);
   } finally {
     await docker(["rm", "-f", container]);
   }
   const old = ["--env", "S3_BUCKET=shop-backups", foreign.stdout.trim(), "3600"];
   await docker([...words, ...old]);
+  journey.stack.configure({ replacesContainer: container });
   const up = await journey.stack.up();
   assert.equal(up.code, 0, up.output);
   const left = await docker(["ps", "--all", "--format", "{{.Names}}"]);
   assert.doesNotMatch(left.stdout, /db_backup\.replaced/);
-  await journey.stack.stack.removeConfig("replacesContainer");
   const back = await docker(["container", "inspect", "-f", "{{.Image}}", container]);
   assert.equal(back.stdout, image);
 });
@@ -234,20 +208,19 @@ test("a kamal deploy waits for a backup, marks it with what is deployed, and sto
       rmSync(file, { force: true });
   });
   const id = (await inspect(container)).get("Id");
-  await journey.stack.stack.setConfig("beforeDeploy", { value: "true" });
-  await journey.stack.stack.setConfig("beforeDeployMaxAgeMinutes", { value: "60" });
+  journey.stack.configure({ beforeDeploy: "true", beforeDeployMaxAgeMinutes: "60" });
   const up = await journey.stack.up();
   assert.equal(up.code, 0, up.output);
   assert.equal((await inspect(container)).get("Id"), id, "the container needs nothing for it");
 
   /** The image is all that Kamal wants before the hook; the shop itself plays no part, so its boot fails behind it. */
-  const deploy = async (version: string, env: Record<string, string> = {}) => {
+  const deploy = async (version: string) => {
     const image = `${registry.server}/sandbox/shop:${version}`;
     await docker(["build", "--quiet", "--label", `service=${app.service}`, "-t", image, app.dir]);
     await docker(["push", "--quiet", image]);
     const PATH = `${dirname(journey.world.kamal)}:${process.env["PATH"]}`;
     const words = ["redeploy", "--skip-push", "--version", version];
-    const options = { env: { PATH, ...env }, timeoutMs: 300_000 };
+    const options = { env: { PATH }, timeoutMs: 300_000 };
     const { code, stdout } = await kamal({ ...journey.world, kamal: heard }, words, options);
     return { code, stdout, stderr: readFileSync(errors, "utf8") };
   };
@@ -272,10 +245,6 @@ test("a kamal deploy waits for a backup, marks it with what is deployed, and sto
   assert.match(refused.stdout, /There is no backup for the deploy of v2, so it does not go on/);
   assert.doesNotMatch(refused.stdout, /Detect stale containers/);
   assert.equal(existsSync(wentOn("v2")), false);
-  const skipped = await deploy("v2", { SKIP_BACKUP: "1" });
-  assert.match(skipped.stderr, /backup before deploy: SKIPPED, since SKIP_BACKUP=1 is set/);
-  assert.match(skipped.stdout, /Detect stale containers/, skipped.stdout);
-  assert.ok(existsSync(wentOn("v2")));
 
   rmSync(hook);
   const drift = await runCli(journey.stack, ["drift"]);
@@ -285,9 +254,7 @@ test("a kamal deploy waits for a backup, marks it with what is deployed, and sto
   const again = await journey.stack.up();
   assert.equal(again.code, 0, again.output);
   assert.match(readFileSync(hook, "utf8"), /^#!\/bin\/sh\n# Of the shop\.\n# >>> /);
-  for (const name of ["beforeDeploy", "beforeDeployMaxAgeMinutes"]) {
-    await journey.stack.stack.removeConfig(name);
-  }
+  journey.stack.configure();
   const without = await journey.stack.up();
   assert.equal(without.code, 0, without.output);
   assert.equal(readFileSync(hook, "utf8"), own);
@@ -300,11 +267,11 @@ function bootsByKamal(): number {
   return log.match(/Booted db_backup accessory/g)?.length ?? 0;
 }
 
+const SCHEDULE = "45 4 * * *";
+
 test("with the driver render pulumi up writes the files alone, Kamal boots, and drift compares", async () => {
-  const { stack } = journey.stack;
   const id = (await inspect(container)).get("Id");
-  await stack.setConfig("driver", { value: "render" });
-  await stack.setConfig("schedule", { value: "45 4 * * *" });
+  journey.stack.configure({ driver: "render", schedule: SCHEDULE });
   const up = await journey.stack.up();
   assert.equal(up.code, 0, up.output);
   assert.match(
@@ -326,9 +293,8 @@ test("with the driver render pulumi up writes the files alone, Kamal boots, and 
 });
 
 test("with the driver kamal pulumi up has Kamal boot, and a container that is not fit is a failure, though Kamal ends with 0", async () => {
-  const { stack } = journey.stack;
-  await stack.setConfig("driver", { value: "kamal" });
-  await stack.setConfig("databasePassword", { value: "wrong", secret: true });
+  const byKamal = { driver: "kamal", schedule: SCHEDULE };
+  journey.stack.configure({ ...byKamal, databasePassword: "wrong" });
   const before = bootsByKamal();
   const wrong = await journey.stack.up();
   assert.notEqual(wrong.code, 0);
@@ -338,7 +304,7 @@ test("with the driver kamal pulumi up has Kamal boot, and a container that is no
   );
   assert.equal(bootsByKamal(), before + 1);
 
-  await stack.removeConfig("databasePassword");
+  journey.stack.configure(byKamal);
   const right = await journey.stack.up();
   assert.equal(right.code, 0, right.output);
   assert.equal(bootsByKamal(), before + 2);
@@ -346,8 +312,7 @@ test("with the driver kamal pulumi up has Kamal boot, and a container that is no
   const again = await journey.stack.up({ expectNoChanges: true });
   assert.equal(again.code, 0, again.output);
 
-  for (const name of ["driver", "schedule"]) await stack.removeConfig(name);
-  await stack.setConfig("schedule", { value: "45 4 * * *" });
+  journey.stack.configure({ schedule: SCHEDULE });
   const ssh = await journey.stack.up();
   assert.equal(ssh.code, 0, ssh.output);
   assert.equal((await inspect(container)).get("Id"), id, "another driver boots nothing by itself");

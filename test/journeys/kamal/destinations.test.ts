@@ -5,9 +5,9 @@ import { after, before, test } from "node:test";
 import { docker } from "../../../sandbox/host/docker.ts";
 import { kamal } from "../../../sandbox/services/kamal.ts";
 import { outputsOf, runCli } from "../../../sandbox/stack/actors.ts";
-import { openStack, type SandboxStack } from "../../../sandbox/stack/engine.ts";
+import type { SandboxStack } from "../../../sandbox/stack/engine.ts";
 import { run } from "../../../sandbox/world/run.ts";
-import { begin, type Journey } from "../../support/journey.ts";
+import { begin, type Journey, openOwn } from "../../support/journey.ts";
 
 /**
  * Three environments of one application on one host, each a stack of the same program: the base, whose block is in
@@ -53,11 +53,9 @@ after(async () => {
 
 async function open(destination: Destination, config: Record<string, string>): Promise<void> {
   const settings = { destination, jitterSeconds: destination === "qa" ? "5" : "0", ...config };
-  const values = Object.entries(settings).map(([name, value]) => [name, { value }]);
-  const stack = await openStack(journey.world, {
+  const stack = await openOwn(journey.world, {
     stack: destination,
-    config: Object.fromEntries(values),
-    dynamic: "warm",
+    config: settings,
   });
   stacks.set(destination, stack);
 }

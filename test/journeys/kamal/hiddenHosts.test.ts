@@ -11,12 +11,12 @@ import {
   type PostgresBackupArgs,
   Retention,
 } from "../../../components/index.ts";
-import { up } from "../../../sandbox/commands/up.ts";
 import { docker } from "../../../sandbox/host/docker.ts";
 import { commandWrapper } from "../../../sandbox/services/ssh.ts";
 import { query, runCli } from "../../../sandbox/stack/actors.ts";
-import { openStack, resolved, type SandboxStack } from "../../../sandbox/stack/engine.ts";
+import { resolved, type SandboxStack } from "../../../sandbox/stack/engine.ts";
 import type { World } from "../../../sandbox/world/world.ts";
+import { openOwn, sandboxUp } from "../../support/journey.ts";
 import { type HiddenHosts, hideHosts, noNamespaces } from "../../support/servers/namespaces.ts";
 import { startSshd, type TestSshd } from "../../support/servers/sshd.ts";
 
@@ -41,13 +41,13 @@ let schedule = "15 3 * * *";
 
 before(async () => {
   if (noNamespaces) return;
-  world = await up();
+  world = await sandboxUp();
   network = await hideHosts(world.id);
   folder = mkdtempSync(join(tmpdir(), "kpb-hidden-"));
   for (const name of NAMES) await startHost(name);
   await startBastion();
   layOutApplication();
-  stack = await openStack(world, { stack: "hidden", program, dynamic: "warm" });
+  stack = await openOwn(world, { stack: "hidden", program });
 });
 after(async () => {
   const gone = await stack?.destroy();

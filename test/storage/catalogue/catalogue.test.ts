@@ -334,6 +334,25 @@ describe("catalogue", () => {
     const blind = await withManifests(store, entries, 10);
     assert.ok(blind.every(({ manifest }) => manifest === null));
   });
+
+  it("keeps the newest manifests of a database with very many tables, and no more than memory has room for", async () => {
+    const store = new MemoryStore();
+    const tables = Array.from({ length: 110_000 }, (_, i) => ({
+      ...{ schema: "public", name: `t${i}`, rows: 1, exact: true },
+    }));
+    for (let day = 1; day <= 6; day += 1) {
+      const stamp = `2026-01-0${day}T00:00:00`;
+      const key = dumpKey("backup", "app", stamp, plain);
+      const object = { key, bytes: 1, sha256: String(day).padStart(64, "0") };
+      const manifest = backupManifest({ ...plain, takenAt: `${stamp}Z`, object, tables });
+      store.set(key);
+      store.set(manifestKey("backup", "app", stamp), JSON.stringify(manifest));
+    }
+    const read = await withManifests(store, await listBackups(store, "app"), 10);
+    // 200,000 tables, and the manifest with which it was more.
+    assert.equal(read.filter(({ manifest }) => manifest !== null).length, 2);
+    assert.ok(read.every(({ notice }) => notice === undefined));
+  });
 });
 
 describe("a bucket without an end", () => {

@@ -82,7 +82,7 @@ describe("an object that is read to its end", () => {
       (body) => ({ ...body, stream: Readable.from([Buffer.from(`${CONTENT}x`)]) }),
       /the service sent more than its size/,
     ],
-    ["its size is not known", (body) => ({ ...body, bytes: undefined }), /tells neither its size/],
+    ["its size is not known", (body) => ({ ...body, bytes: undefined }), /gives neither its size/],
     ["its version is not known", (body) => ({ ...body, etag: undefined }), /nor its version/],
   ];
   for (const [what, change, message] of failures) {

@@ -35,10 +35,41 @@ export function requireAdded(before: string, after: string, block: string): void
   );
 }
 
-/** @returns undefined for what is no YAML, null for a file without values */
+/**
+ * Checks a deploy.yml that an accessory was taken out of by its lines: to YAML it must be what it was, without this accessory.
+ * @throws Problem that names what would be another: something else in the file may have taken it from there, by an alias
+ */
+export function requireRemoved(before: string, after: string, key: string): void {
+  const values = mapping(read(before) ?? {});
+  const accessories = mapping(values?.["accessories"]);
+  if (values === undefined || accessories === undefined) return;
+  const { [key]: _, ...left } = accessories;
+  const { accessories: __, ...others } = values;
+  const expected = Object.keys(left).length === 0 ? others : { ...others, accessories: left };
+  const found = mapping(read(after) ?? {});
+  if (isDeepStrictEqual(found, expected)) return;
+  const what =
+    found === undefined || read(after) === undefined
+      ? "the rest would no longer be YAML"
+      : `Kamal would read ${differingPath(found, expected)} otherwise`;
+  throw new Problem(
+    `accessories.${key} cannot be taken out of its file: ${what}. Where another part of the file takes something from it (an alias, *NAME), write that out there.`,
+  );
+}
+
+/**
+ * What only Ruby could evaluate stands there as it is written: its stand-ins are numbered, and others where one is gone.
+ * @returns undefined for what is no YAML, null for a file without values
+ */
 function read(text: string): unknown {
   try {
-    return readYamlWithErb({ path: "deploy.yml", text }, {}, "added").value ?? null;
+    const { value, opaque } = readYamlWithErb({ path: "deploy.yml", text }, {}, "changed");
+    if (opaque.size === 0) return value ?? null;
+    let json = JSON.stringify(value ?? null);
+    for (const [placeholder, { expression }] of opaque) {
+      json = json.replaceAll(placeholder, JSON.stringify(expression).slice(1, -1));
+    }
+    return JSON.parse(json);
   } catch (error) {
     if (error instanceof Problem) return undefined;
     throw error;
