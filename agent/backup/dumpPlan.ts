@@ -7,6 +7,7 @@ import {
   type Treatment,
 } from "../../storage/catalogue/objectKeys.ts";
 import { partBytesFor } from "../../storage/upload/partSize.ts";
+import { signingKeysOf } from "../archive/trust.ts";
 import { type ExistingDatabase, readProperties } from "../postgres/databaseProperties.ts";
 import { readServerNeeds, type ServerNeeds } from "../postgres/serverNeeds.ts";
 import { type Snapshot, takeSnapshot } from "../postgres/snapshot.ts";
@@ -145,7 +146,10 @@ async function wasFilledByRestore(
   if (!isAnotherServer(snapshot, reference)) return false;
   const { database } = settings.postgres;
   try {
-    const restored = await wasRestoredHere(store, { database, server, since: reference.takenAt });
+    const restored = await wasRestoredHere(store, {
+      ...{ database, server, since: reference.takenAt },
+      keys: signingKeysOf(settings),
+    });
     if (restored)
       report.line(`"${database}" was restored onto this server: it counts as the same.`);
     return restored;

@@ -73,25 +73,45 @@ export function splitSigningKeys(text: string): string[] {
     .filter(Boolean);
 }
 
+/** What is signed; a signature of one is none of another. */
+export type SignedKind = "manifest" | "restore record";
+
 /** The manifest with its signature, over all that stands in it. */
 export function signManifest(manifest: Manifest, keys: readonly SigningKey[]): Manifest {
   const { mac: _, ...unsigned } = manifest;
-  const [key] = keys;
-  if (key === undefined) return unsigned;
-  const value = macOf(unsigned, key)?.toString("hex") ?? "";
-  return { ...unsigned, mac: { version: VERSION, key: key.id, value } };
+  const mac = signatureOf(unsigned, keys, "manifest");
+  return mac === undefined ? unsigned : { ...unsigned, mac };
 }
 
 /**
- * @param stored the manifest as its JSON was read, with the fields that this version does not know
+ * The signature over all of a value, which has none yet.
+ * @param keys the first one signs
+ * @returns undefined without a key
  */
-export function checkSignature(stored: unknown, keys: readonly SigningKey[]): Signature {
+export function signatureOf(
+  unsigned: object,
+  [key]: readonly SigningKey[],
+  kind: SignedKind,
+): NonNullable<Manifest["mac"]> | undefined {
+  if (key === undefined) return undefined;
+  const value = macOf(unsigned, key, kind)?.toString("hex") ?? "";
+  return { version: VERSION, key: key.id, value };
+}
+
+/**
+ * @param stored as its JSON was read, with the fields that this version does not know
+ */
+export function checkSignature(
+  stored: unknown,
+  keys: readonly SigningKey[],
+  kind: SignedKind = "manifest",
+): Signature {
   const { mac, ...unsigned } = stored as Record<string, unknown>;
   if (mac === undefined || mac === null) return "unsigned";
   const { version, key: id, value } = mac as Record<string, unknown>;
   const key = keys.find((one) => one.id === id);
   if (version !== VERSION || key === undefined) return "unknown key";
-  const expected = macOf(unsigned, key);
+  const expected = macOf(unsigned, key, kind);
   const found = Buffer.from(typeof value === "string" ? value : "", "hex");
   const right = expected?.length === found.length && timingSafeEqual(expected, found);
   return right ? "signed" : "wrong";
@@ -130,11 +150,11 @@ export function canonicalText(value: unknown): string | undefined {
   return write(value, 0) ? parts.join("") : undefined;
 }
 
-function macOf(unsigned: unknown, { bytes }: SigningKey): Buffer | undefined {
+function macOf(unsigned: unknown, { bytes }: SigningKey, kind: SignedKind): Buffer | undefined {
   const text = canonicalText(unsigned);
   if (text === undefined) return undefined;
   return createHmac("sha256", bytes)
-    .update(`kamal-postgres-backup manifest ${VERSION}\n`)
+    .update(`kamal-postgres-backup ${kind} ${VERSION}\n`)
     .update(text)
     .digest();
 }

@@ -181,7 +181,9 @@ export function notAfter<Entry extends CatalogueEntry>(
   location: string,
 ): Entry[] {
   const zoned = /(Z|[+-]\d\d:\d\d)$/.test(time) ? time : `${time}Z`;
-  const limit = FORM.test(time) ? Date.parse(zoned.replace(" ", "T")) : Number.NaN;
+  // 30 February is 2 March to Date.parse.
+  const isDay = FORM.test(time) && isStamp(`${time.slice(0, 10)}T00:00:00`);
+  const limit = isDay ? Date.parse(zoned.replace(" ", "T")) : Number.NaN;
   if (Number.isNaN(limit)) {
     throw new Problem(
       `--not-after ${time} is no time. Give date and time, e.g. 2026-11-24T03:15 in UTC, or with a zone: 2026-11-24T04:15+01:00.`,

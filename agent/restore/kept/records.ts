@@ -1,4 +1,9 @@
 import {
+  checkSignature,
+  type SigningKey,
+  signatureOf,
+} from "../../../common/contracts/manifestMac.ts";
+import {
   type RestoreRecord,
   restoreRecordSchema,
 } from "../../../common/contracts/restoreRecord.ts";
@@ -8,6 +13,7 @@ import { readStart } from "../../../storage/s3/download.ts";
 import { explain } from "../../../storage/s3/errors.ts";
 import type { ObjectStore } from "../../../storage/s3/objectStore.ts";
 import { putNew } from "../../../storage/upload/conditionalPut.ts";
+import { signingKeysOf } from "../../archive/trust.ts";
 import { NotConfirmed } from "../../runtime/confirm.ts";
 import { type AgentContext, untilStopped } from "../../runtime/context.ts";
 import type { AgentEvent } from "../../runtime/reporter.ts";
@@ -63,12 +69,14 @@ export async function recorded(
 
 /** One that cannot be stored is a warning: the restore itself is what matters. */
 async function storeRecord(
-  { store, report, signal }: AgentContext,
+  { store, settings, report, signal }: AgentContext,
   record: RestoreRecord,
 ): Promise<void> {
   const key = recordKey(store.address.prefix, record);
   try {
-    const storing = putNew(store, key, `${JSON.stringify(record, null, 2)}\n`, "application/json");
+    const mac = signatureOf(record, signingKeysOf(settings), "restore record");
+    const text = `${JSON.stringify({ ...record, ...(mac && { mac }) }, null, 2)}\n`;
+    const storing = putNew(store, key, text, "application/json");
     // Of a run that was stopped it is the last word; one that is done does not wait for it when it is stopped now.
     await (signal.aborted ? storing : untilStopped(signal, storing));
   } catch (error) {
@@ -80,20 +88,22 @@ async function storeRecord(
 
 /**
  * The latest records, newest first. What is no record of this version is left out.
+ * @param keys with one of which a record has to be signed @default none: every record counts
  * @throws the service's error when the key may not list or read
  */
 export async function readRecords(
   store: ObjectStore,
   most: number = MOST_READ,
+  keys: readonly SigningKey[] = [],
 ): Promise<RestoreRecord[]> {
-  const keys: string[] = [];
+  const found: string[] = [];
   // They are listed in the order of their times: only the last ones stay in memory, however many there are.
   for await (const { key } of store.list(recordStem(store.address.prefix))) {
-    keys.push(key);
-    if (keys.length > most) keys.shift();
+    found.push(key);
+    if (found.length > most) found.shift();
   }
-  const latest = keys.toSorted().reverse();
-  const records = await Promise.all(latest.map((key) => readRecord(store, key)));
+  const latest = found.toSorted().reverse();
+  const records = await Promise.all(latest.map((key) => readRecord(store, key, keys)));
   return records.filter((record) => record !== undefined);
 }
 
@@ -101,6 +111,7 @@ export async function readRecords(
  * Whether a restore has filled a database on this server since a backup of another server was taken. Its data is that of the
  * earlier server then.
  * @param server system identifier
+ * @param keys with which the record has to be signed, where there are some: whoever may merely write could make one
  * @throws the service's error when the key may not list or read
  */
 export async function wasRestoredHere(
@@ -109,9 +120,15 @@ export async function wasRestoredHere(
     database,
     server,
     since,
-  }: { readonly database: string; readonly server: string; readonly since: string },
+    keys,
+  }: {
+    readonly database: string;
+    readonly server: string;
+    readonly since: string;
+    readonly keys: readonly SigningKey[];
+  },
 ): Promise<boolean> {
-  const records = await readRecords(store);
+  const records = await readRecords(store, MOST_READ, keys);
   return records.some(
     (record) =>
       record.action === "restore" &&
@@ -122,10 +139,16 @@ export async function wasRestoredHere(
   );
 }
 
-async function readRecord(store: ObjectStore, key: string): Promise<RestoreRecord | undefined> {
+async function readRecord(
+  store: ObjectStore,
+  key: string,
+  keys: readonly SigningKey[],
+): Promise<RestoreRecord | undefined> {
   const text = String(await readStart(store, key, LONGEST_BYTES));
   try {
-    return restoreRecordSchema.parse(JSON.parse(text));
+    const stored: unknown = JSON.parse(text);
+    const counts = keys.length === 0 || checkSignature(stored, keys, "restore record") === "signed";
+    return counts ? restoreRecordSchema.parse(stored) : undefined;
   } catch {
     return undefined;
   }

@@ -7,6 +7,7 @@ import { after, before, describe, it } from "node:test";
 import { encodeBech32 } from "../../../common/age/bech32.ts";
 import { formatRecipient, publicKeyOf } from "../../../common/age/keys.ts";
 import type { Manifest } from "../../../common/contracts/manifest.ts";
+import { recordKey } from "../../../storage/catalogue/objectKeys.ts";
 import { stockBlock } from "../../support/recoveryPage.ts";
 import { query, startPostgres, type TestPostgres } from "../../support/servers/postgres.ts";
 import { agent, failure, keyBeside, type Outcome, unavailable, World } from "../world.ts";
@@ -148,6 +149,32 @@ describe("a restore of the whole database", { skip: unavailable, timeout: 900_00
     const beside = await agent(there(env), "restore", "--into", "looked at", "--json");
     assert.deepEqual(notRestored(beside), []);
     assert.deepEqual(await properties(other, "looked at"), expected);
+  });
+
+  it("lets the next backup there count, which a record that somebody has put into the bucket does not", async () => {
+    const SIGNING_KEYS = Buffer.alloc(32, 0x29).toString("base64url");
+    const env: Record<string, string> = { ...(await ledger("moved")), SIGNING_KEYS };
+    await world.backup(env);
+    const [control] = await on(
+      other,
+      "postgres",
+      "SELECT system_identifier::text AS server FROM pg_control_system()",
+    );
+    const startedAt = new Date().toISOString();
+    const about = { action: "restore", database: "moved", startedAt } as const;
+    const record = { version: 1, ...about, result: "done", from: "x", previous: null };
+    await world.write(
+      env["S3_BUCKET"] ?? "",
+      recordKey(env["S3_PREFIX"] ?? "", about),
+      JSON.stringify({ ...record, server: control?.["server"], error: null, elapsedMs: 1 }),
+    );
+    await on(other, "postgres", "CREATE DATABASE moved");
+    const refused = await agent(there(env), "backup", "--json");
+    assert.match(failure(refused), /it comes from another server/);
+    await on(other, "postgres", "DROP DATABASE moved");
+    assert.deepEqual(notRestored(await agent(there(env), "restore", "--globals", "--json")), []);
+    const counts = await agent(there(env), "backup", "--json");
+    assert.equal(counts.code, 0, failure(counts));
   });
 
   it("of an encrypted backup has the settings and the comment, too", async () => {

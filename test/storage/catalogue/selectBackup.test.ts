@@ -115,7 +115,15 @@ describe("notAfter", () => {
     );
   });
 
-  for (const time of ["yesterday", "2026-11-24", "24.11.2026 03:15", "2026-11-31T25:00", ""]) {
+  for (const time of [
+    "yesterday",
+    "2026-11-24",
+    "24.11.2026 03:15",
+    "2026-11-31T25:00",
+    "2026-02-30T00:00",
+    "2026-11-31 03:15Z",
+    "",
+  ]) {
     it(`"${time}" is no time`, () => {
       assert.throws(() => notAfter(entries, time, "here"), problem(/^--not-after .* is no time/));
     });
