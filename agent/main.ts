@@ -92,7 +92,7 @@ tracked("backup", "dump the database into the bucket now")
   .option("--database <name>", "only this one, where the container backs up several")
   .option("--accept", "count it as good although it differs from the last: the new normal")
   .option("--catch-up", "for run.sh: only if the run that was missed is still missing")
-  .option("--first", "for pulumi up: only databases of which there is no backup that counts")
+  .option("--first", "for pulumi up: only databases of which the bucket has no backup yet")
   .option("--verify", "read it back to its end after it was stored")
   .option("--before-deploy <revision>", "mark the backup as the one before the deploy of this")
   .option(

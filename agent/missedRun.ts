@@ -44,23 +44,38 @@ export async function missedRun(
 /**
  * Whether a good backup of a database was taken at a time or later. False, too, where the bucket cannot be listed: then it is not
  * known.
- * @param options.ofOurs leaves those of the old image out
  */
 export async function hasBackupSince(
   store: ObjectStore,
   settings: AgentSettings,
   database: string,
   since: Date,
-  { ofOurs = false }: { readonly ofOurs?: boolean } = {},
 ): Promise<boolean> {
   try {
-    const counting = countingBackups(await listJudged(store, database, trustOf(settings)));
-    const latest = counting.find(({ kind }) => !ofOurs || kind === "ours");
+    const [latest] = countingBackups(await listJudged(store, database, trustOf(settings)));
     return latest !== undefined && !isBefore(latest, since);
   } catch (error) {
     if (error instanceof Problem) return false;
     throw error;
   }
+}
+
+/**
+ * Those of the databases of which the bucket has no backup, good or not. One that is there may be what a server that was made anew
+ * is waiting to be restored from; then a backup of the empty database must not come before it.
+ * @throws Problem when the bucket cannot be listed
+ */
+export async function databasesWithoutBackup(
+  store: ObjectStore,
+  settings: AgentSettings,
+  databases: readonly string[],
+): Promise<string[]> {
+  const without: string[] = [];
+  for (const database of databases) {
+    const entries = await listJudged(store, database, trustOf(settings));
+    if (entries.length === 0) without.push(database);
+  }
+  return without;
 }
 
 function isBefore({ stamp }: { readonly stamp: string }, time: Date): boolean {

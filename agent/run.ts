@@ -4,7 +4,7 @@ import { lastDue } from "../common/schedule/nextRun.ts";
 import { abortAbandoned } from "../storage/upload/unfinishedUploads.ts";
 import { acceptForDeploy, type Deploy, markDeploy } from "./archive/deployMark.ts";
 import { type BackupOptions, backup } from "./backup/backup.ts";
-import { hasBackupSince, missedRun } from "./missedRun.ts";
+import { databasesWithoutBackup, hasBackupSince, missedRun } from "./missedRun.ts";
 import { Notifier } from "./notify/notifier.ts";
 import { RunSummary } from "./notify/runSummary.ts";
 import { AnotherBackupRuns, waitForBackup } from "./postgres/advisoryLock.ts";
@@ -24,7 +24,7 @@ export interface RunOptions extends BackupOptions {
   readonly scheduled?: boolean;
   /** Started by the scheduler for a run that was missed: nothing is done when it has been made meanwhile. @default false */
   readonly catchUp?: boolean;
-  /** Only databases of which there is no good backup, or none of the last due time; another one under way is waited for. @default all */
+  /** Only databases of which the bucket has no backup at all; another one under way is waited for. @default all */
   readonly first?: boolean;
   /** Reads each back to its end, whatever the settings say. @default the settings decide */
   readonly verify?: boolean;
@@ -61,7 +61,7 @@ export async function runBackup(
     const missing = await stillToDo(context, options);
     if (missing?.length === 0) {
       if (options.deploy) sayThatDeployMayGoOn(context, options.deploy);
-      else context.report.line("Each database has a backup that counts.");
+      else context.report.line("Each database has a backup already.");
       return;
     }
     summary = new RunSummary(context.settings, describe);
@@ -100,22 +100,9 @@ async function stillToDo(
   options: RunOptions,
 ): Promise<readonly string[] | undefined> {
   if (options.deploy) return withoutBackup(context, options.deploy, options);
-  return options.first === true ? withoutAny(context, options) : undefined;
-}
-
-/** The databases that wait for their first backup, or whose latest one a run that was due has not followed. */
-async function withoutAny(
-  { settings, store }: AgentContext,
-  { database }: Pick<RunOptions, "database">,
-): Promise<string[]> {
-  const { schedule } = settings;
-  const due = schedule && lastDue(schedule, new Date(), { timezone: process.env["TZ"] });
-  const missing: string[] = [];
-  for (const name of await selectDatabases(settings, database)) {
-    const since = due || new Date(0);
-    if (!(await hasBackupSince(store, settings, name, since, { ofOurs: true }))) missing.push(name);
-  }
-  return missing;
+  if (options.first !== true) return undefined;
+  const { settings, store } = context;
+  return databasesWithoutBackup(store, settings, await selectDatabases(settings, options.database));
 }
 
 /** The databases of which no backup is there that the deploy may rely on. */

@@ -62,7 +62,7 @@ program
 
 program
   .command("still")
-  .description("draw docs/images/terminal.svg anew from a real run: up, backup, list, restore")
+  .description("draw docs/images/terminal.svg anew from a real run: up, list, restore")
   .action(async () => {
     const { drawStill } = await import("./commands/still.ts");
     console.log(`${await drawStill(readWorld())} is drawn.`);

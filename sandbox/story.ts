@@ -1,6 +1,7 @@
 /** `npm start`: the whole product once, on real parts, with a sentence before each step. */
 import { strict as assert } from "node:assert";
 import { up as sandboxUp } from "./commands/up.ts";
+import { type Providers, startProviders } from "./providers/start.ts";
 import { kamal } from "./services/kamal.ts";
 import {
   changeExpiry,
@@ -12,7 +13,7 @@ import {
   runCli,
   stopContainer,
 } from "./stack/actors.ts";
-import { openStack, type SandboxStack } from "./stack/engine.ts";
+import { openStack, type SandboxStack, storeEnvironment } from "./stack/engine.ts";
 import { ensureIdentity } from "./stack/identity.ts";
 import { Narrator } from "./stack/narrator.ts";
 import type { World } from "./world/world.ts";
@@ -22,6 +23,7 @@ const ACCESSORY = "db_backup";
 
 const tell = new Narrator();
 let world!: World;
+let providers: Providers | undefined;
 let stack!: SandboxStack;
 let identity!: readonly string[];
 
@@ -31,7 +33,9 @@ try {
     "A Kamal application with its database, an SSH host, a registry and an S3 service start on this machine.",
     async () => {
       world = await sandboxUp({ log: (line) => console.log(`    ${line}`) });
-      stack = await openStack(world);
+      // Pulumi's own provider of dynamic resources, too: each of ten operations would start it anew.
+      providers = await startProviders({ env: storeEnvironment(world), dynamic: "warm" });
+      stack = await openStack(world, { providers });
       identity = ["--identity", ensureIdentity(world).file];
       console.log(
         "    Pulumi's plugins; a stand-in is a program of this checkout that keeps the real one's contract, for the sandbox and tests only:",
@@ -209,7 +213,7 @@ The sandbox keeps running: npm run sandbox -- cli list runs a command in it, npm
   if (process.argv.includes("--debug")) console.error(error);
   process.exitCode = 1;
 } finally {
-  await (stack as SandboxStack | undefined)?.close();
+  await providers?.stop();
 }
 
 async function restoreLatest(): Promise<void> {

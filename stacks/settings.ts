@@ -61,7 +61,7 @@ export const SETTINGS = [
     default: true,
     argument: "firstBackup",
     description:
-      "Whether `pulumi up` has a new container back up at once where the bucket has no backup that counts, and waits until it was read back",
+      "Whether `pulumi up` has a new container back up at once where the bucket has no backup yet, and waits until it was read back",
   },
   {
     name: "beforeDeploy",

@@ -29,7 +29,7 @@ export interface DatabaseFreshness extends Freshness {
 /**
  * Judges the latest complete backup against the RPO of the outputs.
  * @param entries newest first
- * @param runningMs how long the container has been running: where there is no backup at all, the first is due within the RPO
+ * @param runningMs how long the container has been running: where there is no backup of ours at all, the first is due within the RPO
  */
 export function judgeAge(
   backup: BackupOutputs,
@@ -40,8 +40,9 @@ export function judgeAge(
   const latest = countingBackups(entries).find(({ kind }) => kind === "ours");
   const rpo = `RPO ${backup.rpoHours} h`;
   const dueMs = backup.rpoHours * 3_600_000 - runningMs;
-  if (entries.length === 0 && dueMs > 0) {
-    const text = `no backup yet, ${rpo}: the first is due within ${formatAge(dueMs)}`;
+  if (entries.every(({ kind }) => kind === "legacy") && dueMs > 0) {
+    const none = entries.length === 0 ? "no backup yet" : "none yet but those of the old image";
+    const text = `${none}, ${rpo}: the first is due within ${formatAge(dueMs)}`;
     return { latest, withinRpo: true, text };
   }
   if (latest === undefined) {

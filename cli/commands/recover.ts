@@ -6,6 +6,7 @@ import { committedBackup, factsOf, type RecoveryRequest } from "../recovery/fact
 import { LEFT, type Left, lookAround } from "../recovery/left.ts";
 import { type Action, type Step, stepsFor } from "../recovery/steps.ts";
 import { forDatabase } from "../session/databases.ts";
+import { readIdentity } from "../session/identity.ts";
 import { type CommonOptions, openSession } from "../session/session.ts";
 import { runUp } from "../stack/pulumi.ts";
 import { requireTerminal } from "../terminal/confirm.ts";
@@ -63,7 +64,12 @@ export async function recover(
       ? await answer(screen, "Which address has the new server?", oldHost)
       : undefined);
   const wanted = time || (left === "all" && asks ? await whichBackup(screen, common) : "latest");
-  const facts = factsOf(common, { ...options, newHost, wanted }, session, committed);
+  const needsIdentity =
+    committed instanceof Problem ? session?.backup.encrypts === true : committed.needsIdentity;
+  const identity =
+    options.identity ??
+    (needsIdentity && asks && left !== "bucket" ? await whichIdentity(screen) : undefined);
+  const facts = factsOf(common, { ...options, newHost, wanted, identity }, session, committed);
   const steps = stepsFor(left, facts);
   screen.clear();
   screen.line(`${paint.strong("What is left")}: ${LEFT[left]}.`);
@@ -83,7 +89,7 @@ export async function recover(
       await proceed(screen, `Run this now?`, index, steps.length);
     }
     const inner = new StepScreen(screen.json, screen.terminal);
-    code = await runStep(action, inner, common, wanted, options, left);
+    code = await runStep(action, inner, common, wanted, { ...options, identity }, left);
     if (inner.documents.length > 0) results[action] = inner.documents;
     if (code !== EXIT.well && action === "restore") break;
   }
@@ -185,6 +191,15 @@ async function whichBackup(screen: Screen, common: CommonOptions): Promise<strin
     shown.clear();
   }
   return answer(screen, "Which backup, by its time?", "latest");
+}
+
+/** A restore that finds out late that it lacks the key has cost minutes. */
+async function whichIdentity(screen: Screen): Promise<string | undefined> {
+  const none = "none";
+  const file = await answer(screen, "Which file has the age identity?", none);
+  if (file === none) return undefined;
+  await readIdentity(file);
+  return file;
 }
 
 /** @param usual what an empty answer means */

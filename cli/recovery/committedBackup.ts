@@ -22,6 +22,8 @@ export interface CommittedBackup {
   readonly region: string;
   /** Absent on AWS. */
   readonly endpoint: string | undefined;
+  /** Backups are encrypted for an age key, so that a restore needs its private half. */
+  readonly needsIdentity: boolean;
   /** The superuser, or whoever else the container connects as. */
   readonly user: string;
 }
@@ -85,6 +87,7 @@ export function readCommitted({ config, destination, name }: ApplicationPlace): 
     prefix: clear["S3_PREFIX"] ?? "backup",
     region: clear["S3_REGION"] ?? "us-west-1",
     endpoint: clear["S3_ENDPOINT"],
+    needsIdentity: clear["AGE_RECIPIENTS"] !== undefined,
     user: clear["POSTGRES_USER"] ?? "postgres",
   };
 }

@@ -137,8 +137,8 @@ function newStack(facts: Facts, hasServer: boolean): Step[] {
           ],
           notes: [
             "Keep importBucket in the stack from now on.",
-            "If the stack has existingBucket, set the secrets accessKeyId and secretAccessKey instead.",
-            "In a program of your own: import and prefix of AwsBackupBucket, and prefix of PostgresBackup.",
+            "If the bucket is given with its key, set the secrets accessKeyId and secretAccessKey instead.",
+            "A program of your own, as init writes it, reads neither: give import and prefix to AwsBackupBucket in index.ts.",
           ],
         }
       : {
@@ -156,6 +156,7 @@ function newStack(facts: Facts, hasServer: boolean): Step[] {
           : `${signing} < signing-keys.txt`,
       ],
       notes: [
+        'A program of your own needs signing: { keys: config.requireSecret("signingKeys") } in PostgresBackup.',
         ...(hasServer
           ? []
           : [

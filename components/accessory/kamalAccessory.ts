@@ -47,8 +47,8 @@ export interface KamalAccessoryArgs {
   readonly registry?: RegistryLogin;
   /** Container of another image that goes from the hosts once this one is fit. @default none */
   readonly replacesContainer?: string | undefined;
-  /** Whether a new container backs up at once, and reads that back. @default it waits for its schedule */
-  readonly firstBackup?: "verified" | "stored" | undefined;
+  /** Whether a new container backs up at once where the bucket has no backup. @default false: it waits for its schedule */
+  readonly firstBackup?: boolean;
   /** Name of the bucket, for what is said about it. */
   readonly bucket: pulumi.Input<string>;
   /** How Kamal boots it, from here or later. @default the boot script does */
@@ -214,7 +214,7 @@ function startOn(
       ...(names.destination !== undefined && { plainContainer: `${names.service}-${names.key}` }),
       ...(kamal && { kamal }),
       ...(args.replacesContainer !== undefined && { replaces: args.replacesContainer }),
-      ...(args.firstBackup && { firstBackup: args.firstBackup }),
+      ...(args.firstBackup === true && { firstBackup: true as const }),
       ...(isFar && kamal !== "later" && { removal }),
     },
     { parent, dependsOn: [...blocks] },

@@ -238,7 +238,7 @@ function createAccessory(
       secretsFile: project.secretsFile,
       access,
       replacesContainer: args.replacesContainer,
-      firstBackup: firstBackupOf(args),
+      firstBackup: takesFirstBackup(args),
       bucket: settings.apply(({ store }) => store.bucket),
       bootByKamal,
       deployHook,
@@ -252,8 +252,7 @@ function createAccessory(
   );
 }
 
-/** A key that may not read leaves nothing to read back with. */
-function firstBackupOf(args: PostgresBackupArgs): "verified" | "stored" | undefined {
-  if (args.firstBackup === false) return undefined;
-  return accessOf(args) === "append-only" ? "stored" : "verified";
+/** A key that may not list does not see whether there is a backup. */
+function takesFirstBackup(args: PostgresBackupArgs): boolean {
+  return args.firstBackup !== false && accessOf(args) !== "append-only";
 }

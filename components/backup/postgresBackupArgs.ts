@@ -130,8 +130,9 @@ export interface PostgresBackupArgs
    */
   readonly dumpOptions?: readonly string[];
   /**
-   * Whether `pulumi up` has a new container back up at once where the bucket has no backup that counts yet, and waits until it was
-   * read back. Where that fails, `pulumi up` fails, and the next one tries again. With `driver: "render"` there is none.
+   * Whether `pulumi up` has a new container back up at once where the bucket has no backup of the database, and waits until it was
+   * read back. Where that fails, `pulumi up` fails, and the next one tries again. There is none with `driver: "render"`, nor with
+   * `keys.access: "append-only"`, whose key does not see whether there is a backup.
    * @default true
    */
   readonly firstBackup?: boolean;

@@ -71,10 +71,10 @@ export interface AccessoryStateInputs extends Observed {
   /** Command that removes the container with the resource. Absent: the command resource beside it does. */
   readonly removal?: string;
   /**
-   * What a new container does at once where the bucket has no backup that counts: a backup that is read back, or, with a key that
-   * may not read, one that is stored. Absent: it waits for its schedule. A change of it is none.
+   * A new container backs up at once, and reads that back, where the bucket has no backup. Absent: it waits for its schedule. A change
+   * of it is none.
    */
-  readonly firstBackup?: "verified" | "stored";
+  readonly firstBackup?: true;
 }
 
 /** A backup that was made of one database. */
@@ -165,8 +165,7 @@ async function firstBackup({
   const stored: StoredBackup[] = [];
   let failure: string | undefined;
   try {
-    const words = wanted === "verified" ? "--first --verify" : "--first";
-    const script = `docker exec '${container}' agent backup ${words} --json`;
+    const script = `docker exec '${container}' agent backup --first --verify --json`;
     const run = await runScript(target, script, "", FIRST_BACKUP_MINUTES);
     let last = run.stderr.trim().split("\n").at(-1) ?? "";
     for (const line of run.stdout.split("\n")) {

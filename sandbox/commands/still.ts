@@ -2,6 +2,7 @@ import { copyFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { PassThrough, Writable } from "node:stream";
 import { runCommandLine } from "../../cli/program.ts";
+import { wrap } from "../../cli/terminal/render.ts";
 import type { Terminal } from "../../cli/terminal/screen.ts";
 import { query } from "../stack/actors.ts";
 import { openStack } from "../stack/engine.ts";
@@ -16,7 +17,7 @@ const COLUMNS = 88;
 const TABLE = "pgbench_accounts";
 
 /**
- * Declares a backup in the sandbox, takes one, loses a table and restores it, and draws what the terminal has shown.
+ * Declares a backup in the sandbox, which takes one, lists it, loses a table and restores it, and draws what the terminal has shown.
  * @returns the path of the picture
  */
 export async function drawStill(world: World): Promise<string> {
@@ -38,7 +39,6 @@ export async function drawStill(world: World): Promise<string> {
       if (code !== 0) throw new Error(screen.lines.join("\n"));
       lines.push(`$ npx kamal-postgres-backup ${words}`, ...screen.lines, "");
     };
-    await type("backup");
     await type("list");
     const accident = `drop table ${TABLE}`;
     await query(world, accident);
@@ -47,7 +47,10 @@ export async function drawStill(world: World): Promise<string> {
 
     writeFileSync(
       PICTURE,
-      drawTerminal(lines.slice(0, -1), "pulumi up, a backup, a list, a restore"),
+      drawTerminal(
+        lines.slice(0, -1),
+        "pulumi up with a first backup, a list, a lost table, a restore",
+      ),
     );
     return PICTURE;
   } finally {
@@ -55,10 +58,12 @@ export async function drawStill(world: World): Promise<string> {
   }
 }
 
-/** What Pulumi says at the end. */
+/** What Pulumi says at the end: what has become of the first backup, and what was made. */
 function summaryOf(output: string): string[] {
   const lines = output.trimEnd().split("\n");
-  return lines.slice(lines.findLastIndex((line) => line.startsWith("Resources:")));
+  const first = /info: (First backup: .*)/.exec(output)?.[1] ?? "";
+  const summary = lines.slice(lines.findLastIndex((line) => line.startsWith("Resources:")));
+  return [...wrap(first, COLUMNS), "", ...summary];
 }
 
 /** A terminal that remembers what stood on it, and types an answer to a question. */

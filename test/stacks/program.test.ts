@@ -567,10 +567,10 @@ test("a mode of TLS that there is not is refused by the setting's own name", asy
   );
 });
 
-test("firstBackup is what a new container does at once: read back, unless its key may not read, or none", async () => {
+test("a new container backs up at once, unless its key does not see whether there is a backup, or nobody wants it", async () => {
   const rows: [Record<string, string>, unknown][] = [
-    [{}, "verified"],
-    [{ firstBackup: "true", keyAccess: "append-only" }, "stored"],
+    [{}, true],
+    [{ firstBackup: "true", keyAccess: "append-only" }, undefined],
     [{ firstBackup: "false" }, undefined],
   ];
   for (const [settings, wanted] of rows) {

@@ -254,9 +254,9 @@ describe("a restore of the whole database", { skip: unavailable, timeout: 900_00
   }
 
   it("the next backup on another server counts once a restore has filled it, with the earlier server's tables", async () => {
-    const env = await ledger("moved");
+    const env = await ledger("migrated");
     await world.backup(env);
-    await on(other, "postgres", "CREATE DATABASE moved");
+    await on(other, "postgres", "CREATE DATABASE migrated");
     const empty = await agent(there(env), "backup", "--json");
     assert.equal(empty.code, 1);
     assert.match(failure(empty), /it comes from another server: system identifier/);
@@ -272,17 +272,17 @@ describe("a restore of the whole database", { skip: unavailable, timeout: 900_00
     assert.equal(done?.event === "restored" && done.server, id);
 
     // Its tables are compared as ever.
-    await on(other, "moved", "ALTER TABLE entries RENAME TO elsewhere");
+    await on(other, "migrated", "ALTER TABLE entries RENAME TO elsewhere");
     const lost = await agent(there(env), "backup", "--json");
     assert.match(failure(lost), /table public\.entries is gone/);
-    await on(other, "moved", "ALTER TABLE elsewhere RENAME TO entries");
+    await on(other, "migrated", "ALTER TABLE elsewhere RENAME TO entries");
     const counted = await agent(there(env), "backup", "--json");
     assert.equal(counted.code, 0, failure(counted));
 
     // A restore beside it says nothing about this server, nor does one before the latest backup.
     const back = await agent(env, "backup", "--json");
     assert.match(failure(back), /it comes from another server: system identifier/);
-    const beside = await agent(env, "restore", "--into", "moved_beside", "--json");
+    const beside = await agent(env, "restore", "--into", "migrated_beside", "--json");
     assert.equal(beside.code, 0, failure(beside));
     const still = await agent(env, "backup", "--json");
     assert.match(failure(still), /it comes from another server: system identifier/);

@@ -32,6 +32,25 @@ test("only a complete backup counts for the RPO", () => {
   }
 });
 
+test("a container that has just begun is not late, whatever the old image has left", () => {
+  const hour = 3_600_000;
+  const rows = [
+    [[], 1, true, "no backup yet, RPO 26 h: the first is due within 25 h"],
+    [
+      [legacy],
+      1,
+      true,
+      "none yet but those of the old image, RPO 26 h: the first is due within 25 h",
+    ],
+    [[legacy], 27, false, "no complete backup, RPO 26 h: missed"],
+    [[unfinished], 1, false, "no complete backup, RPO 26 h: missed"],
+  ] as const;
+  for (const [entries, hours, ok, text] of rows) {
+    const verdict = judgeAge(outputs, entries, now, hours * hour);
+    assert.deepEqual([verdict.withinRpo, verdict.text], [ok, text]);
+  }
+});
+
 test("a backup ahead of time keeps no verdict green", () => {
   const ahead = entryOf("2099-01-01T00:00:00", { storedAt: "2026-11-24T00:00:00.000Z" });
   const later = Date.UTC(2030, 10, 28, 18);

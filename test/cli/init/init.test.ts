@@ -349,6 +349,8 @@ test("without a login the stacks are made in the files of this machine, with a p
     await readFile(seen, "utf8"),
     new RegExp(`^stack init file://~ ${passphrase}$`, "m"),
   );
+  const commands = stdout.split("\n").filter((line) => line.startsWith("  "));
+  assert.equal(1 + commands.indexOf("  pulumi up") + 1, 5, "commands to the first backup");
   assert.match(
     stdout,
     new RegExp(

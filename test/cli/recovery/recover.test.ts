@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { encodeBech32 } from "../../../common/age/bech32.ts";
 import { entryOf, manifestOf, outputs } from "../factories.ts";
 import { Outside } from "../support.ts";
 
@@ -125,6 +126,39 @@ test("the server is gone: each step waits, and what the new server lacks is list
   );
   assert.match(stdout, /Verified shop_production/);
   assert.match(stdout, /Recovered in 7 steps and /);
+});
+
+test("the age identity is asked for before anything is run, where the backups need it", async (t) => {
+  const outside = await opened(t);
+  const deploy = DEPLOY.replace(
+    "        S3_REGION",
+    "        AGE_RECIPIENTS: age1example\n        S3_REGION",
+  );
+  await writeFile(join(outside.folder, "config/deploy.yml"), deploy);
+  await outside.answer("inspect", noHost);
+  const missing = await outside.run(["recover"], {}, "\r", "\r", "none.txt\r");
+  assert.match(missing.stderr, /Which file has the age identity\?\n.*Enter takes none/);
+  assert.match(missing.stderr, /error: --identity none\.txt cannot be read \(ENOENT\)\.\n$/);
+  const key = encodeBech32("age-secret-key-", Buffer.alloc(32, 7)).toUpperCase();
+  await writeFile(join(outside.folder, "key.txt"), `${key}\n`);
+  const enter = "\r";
+  const answers = [
+    enter,
+    enter,
+    "key.txt\r",
+    enter,
+    enter,
+    enter,
+    "shop_production\r",
+    enter,
+    enter,
+  ];
+  const { code, stdout, stderr } = await outside.run(["recover"], {}, ...answers);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /restore latest --globals --identity key\.txt\n/);
+  assert.equal(await outside.input("restore"), `${key}\n`);
+  assert.equal(await outside.input("verify"), `${key}\n`);
+  assert.ok(!(stdout + stderr).includes(key));
 });
 
 test("any other word than Enter stops, and says where", async (t) => {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { LEFT, type Left } from "../../../cli/recovery/left.ts";
 import { type Facts, type Step, stepsFor } from "../../../cli/recovery/steps.ts";
@@ -63,11 +64,13 @@ Let the stack take the bucket that is there, and not make a new one.
   pulumi config set importBucket shop-backups-4f2a
   pulumi config set prefix shop/production
     Keep importBucket in the stack from now on.
-    If the stack has existingBucket, set the secrets accessKeyId and secretAccessKey instead.
-    In a program of your own: import and prefix of AwsBackupBucket, and prefix of PostgresBackup.`;
+    If the bucket is given with its key, set the secrets accessKeyId and secretAccessKey instead.
+    A program of your own, as init writes it, reads neither: give import and prefix to AwsBackupBucket in index.ts.`;
 const OLD_KEYS = `Delete the keys of the lost stack.
     They belong to IAM users that the lost stack has made. The new ones have the same names with another ending.`;
 const SIGNING = "Give the stack the signing keys, so that the backups there count.";
+const OWN =
+  '    A program of your own needs signing: { keys: config.requireSecret("signingKeys") } in PostgresBackup.';
 const WITHOUT =
   "    Without them, run pulumi config set firstBackup false before pulumi up, and restore a backup by its time and with --accept-origin.";
 
@@ -79,6 +82,7 @@ const TABLE: Record<Left, string> = {
     STACK,
     SIGNING,
     "  ssh root@192.0.2.10 docker exec shop-db_backup printenv SIGNING_KEYS | pulumi config set --secret signingKeys",
+    OWN,
     WITHOUT,
     UP,
     CHECK,
@@ -89,6 +93,7 @@ const TABLE: Record<Left, string> = {
     STACK,
     SIGNING,
     "  pulumi config set --secret signingKeys < signing-keys.txt",
+    OWN,
     "    They also stand in Kamal's secrets on a machine that ran pulumi up, as DB_BACKUP_SIGNING_KEYS.",
     WITHOUT,
     UP,
@@ -158,4 +163,13 @@ test("docs/recovery.md has the same commands, in the same order", () => {
   assert.deepEqual(typed("The server is gone"), steps("stack"));
   assert.deepEqual(typed("The server and the stack are gone"), steps("project"));
   assert.equal(blockOf("Only the bucket is left"), stockCommands(EXAMPLE));
+});
+
+test("docs/recovery.md counts its commands right", () => {
+  const page = readFileSync("docs/recovery.md", "utf8");
+  const rows = [...page.matchAll(/^\| .* \| \[(.+)\]\(#.*\) \| (\d+) \|/gm)];
+  assert.equal(rows.length, 4);
+  for (const [, section = "", count] of rows) {
+    assert.equal(Number(count), commandsIn(blockOf(section)).length, section);
+  }
 });

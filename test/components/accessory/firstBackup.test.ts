@@ -95,7 +95,7 @@ test("a new container backs up and reads back, and what came of it stays beside 
   skip,
 }, async () => {
   await agentSays([stored("shop", 1_000_000), stored("queue", 2_000_000)]);
-  const { outs } = await create(inputs({ firstBackup: "verified" }));
+  const { outs } = await create(inputs({ firstBackup: true }));
   assert.equal(await calls(), `exec ${CONTAINER} agent backup --first --verify --json\n`);
   const outcome = outcomeOf(outs);
   assert.deepEqual(
@@ -113,17 +113,17 @@ test("a new container backs up and reads back, and what came of it stays beside 
   assert.equal((await diff("x", outs as AccessoryStateInputs, inputs())).changes, false);
 });
 
-test("no backup where the bucket has one, it is not wanted, or Kamal boots later; a key that may not read reads nothing back", {
+test("no backup where the bucket has one, it is not wanted, or Kamal boots later", {
   skip,
 }, async () => {
   await agentSays([]);
-  assert.equal(outcomeOf((await create(inputs({ firstBackup: "stored" }))).outs), undefined);
-  assert.equal(await calls(), `exec ${CONTAINER} agent backup --first --json\n`);
+  assert.equal(outcomeOf((await create(inputs({ firstBackup: true }))).outs), undefined);
+  assert.equal(await calls(), `exec ${CONTAINER} agent backup --first --verify --json\n`);
   await agentSays([]);
   await create(inputs());
-  await create(inputs({ firstBackup: "verified", kamal: "later" }));
+  await create(inputs({ firstBackup: true, kamal: "later" }));
   const existing = inputs();
-  const news = inputs({ firstBackup: "verified" });
+  const news = inputs({ firstBackup: true });
   assert.equal((await diff("x", existing, news)).changes, false, "a stack that is there already");
   await update("x", existing, news);
   assert.equal(await calls(), "");
@@ -132,7 +132,7 @@ test("no backup where the bucket has one, it is not wanted, or Kamal boots later
 test("one that fails is no failed boot: it is tried again by the next update, and then no more", {
   skip,
 }, async () => {
-  const wanted = inputs({ firstBackup: "verified" });
+  const wanted = inputs({ firstBackup: true });
   const message = 'the backup of "shop" was stored as suspect and does not count.';
   await agentSays([stored("queue", 1), stored("shop", 1, "odd"), { event: "error", message }], 1);
   const { outs } = await create(wanted);

@@ -23,6 +23,7 @@ const CONFIG = {
   administratorSecretKey: "f".repeat(64),
   accessKeyId: "WRITERKEY",
   secretAccessKey: "0".repeat(64),
+  signingKeys: Buffer.alloc(32, 7).toString("base64url"),
 };
 
 const SECRETS = "POSTGRES_PASSWORD='the-database-password'\nKAMAL_REGISTRY_PASSWORD='secret'\n";
@@ -30,7 +31,11 @@ const HOSTS = ["192.0.2.10", "198.51.100.7"];
 const HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f";
 const DEPLOY = deployYml({ head: REGISTRY });
 /** `declare` calls its stack `test`. */
-const DESTINATIONS: Record<string, string> = { "aws.ts": "production", "environments.ts": "test" };
+const DESTINATIONS: Record<string, string> = {
+  "aws.ts": "production",
+  "recovered.ts": "production",
+  "environments.ts": "test",
+};
 
 /** What makes each example the one that it is: the types that it declares, and a word of the rendered block. */
 const EXAMPLES: Record<string, { types: readonly string[]; block: RegExp }> = {
@@ -49,6 +54,7 @@ const EXAMPLES: Record<string, { types: readonly string[]; block: RegExp }> = {
     block: /POSTGRES_SSL_MODE: verify-full/,
   },
   "second-copy.ts": { types: ["aws:s3/bucket:Bucket"], block: /COPY_S3_BUCKET: shop-copies/ },
+  "recovered.ts": { types: ["aws:s3/bucket:Bucket"], block: /S3_BUCKET: shop-backups-4f2a/ },
   "careful.ts": { types: [":DeployHook"], block: /BACKUP_VERIFY: "true"/ },
 };
 
