@@ -49,7 +49,7 @@ before(async () => {
     await resolved(outputs);
     return { archive: outputs };
   };
-  stack = await openStack(world, { stack: "archive", program, dynamic: "warm" });
+  stack = await openStack(world, { stack: "archive", program });
   const result = await stack.up();
   assert.equal(result.code, 0, result.output);
   assert.match(result.output, /bucket/i);
@@ -194,7 +194,7 @@ test("adopt takes a container of the old image over: its stack boots the new one
     ...["run", "--detach", "--name", old, "--env", `S3_BUCKET=${Bucket}`],
     ...["--entrypoint", "sleep", image.trim(), "3600"],
   ]);
-  const adopted = await openStack(world, { stack: "adopted", dynamic: "warm" });
+  const adopted = await openStack(world, { stack: "adopted" });
   try {
     // What the sandbox declares of a bucket of its own, and names that the other stack has.
     for (const key of ["s3Endpoint", "s3AllowInsecure", "retentionDays", "ageRecipients"]) {
