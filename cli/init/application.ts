@@ -273,6 +273,11 @@ function ofAccessory(
   const said = postgresMajor(accessory.image ?? "");
   const major = options.major ?? said;
   const where = `accessory ${accessory.name} of ${config.path}`;
+  if (options.major !== undefined && !isSupportedMajor(options.major)) {
+    throw new Problem(
+      `--database-major ${options.major}: backups are made of PostgreSQL 14 to 18. Give the major version that the server runs.`,
+    );
+  }
   if (major === undefined || !isSupportedMajor(major)) {
     throw new Problem(
       `the image ${accessory.image} of ${where} ${major === undefined ? "does not say PostgreSQL's major version" : `says PostgreSQL ${major}, and backups are made of 14 to 18`}. Give it with --database-major, for instance 17.`,

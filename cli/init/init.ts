@@ -191,7 +191,8 @@ async function finish(screen: Screen, plan: Plan, setup: PulumiSetup): Promise<n
     ...(isLocal && LOCAL_STATE),
     ...(passphrase && { PULUMI_CONFIG_PASSPHRASE_FILE: passphrase.path }),
   };
-  const made = setup.state === "missing" ? "no pulumi" : await makeStacks(screen, plan, env);
+  const were: string[] = [];
+  const made = setup.state === "missing" ? "no pulumi" : await makeStacks(screen, plan, env, were);
   const commands = nextCommands(plan, { setup, passphrase, isMade: made === undefined });
   screen.clear();
   screen.line();
@@ -204,7 +205,7 @@ async function finish(screen: Screen, plan: Plan, setup: PulumiSetup): Promise<n
   if (passphrase !== undefined) {
     screen.line(`Passphrase of the stack's secrets: ${passphrase.path}. Keep it beside the key.`);
   }
-  for (const note of notesOf(plan)) screen.line(note);
+  for (const note of [...notesOf(plan), ...were.map(existingStack)]) screen.line(note);
   if (setup.state === "missing") {
     screen.line("pulumi is not installed: https://www.pulumi.com/docs/install. Then:");
   } else screen.line("Next:");
@@ -218,18 +219,27 @@ async function finish(screen: Screen, plan: Plan, setup: PulumiSetup): Promise<n
   return EXIT.failed;
 }
 
-/** @returns why a stack could not be made; undefined: all are there */
+/** The state may be left from a folder that was removed since. `pulumi stack init` would only fail again. */
+function existingStack(name: string): string {
+  return `The stack ${name} was there already. It is used, with what it holds: look at what pulumi up shows before you agree.`;
+}
+
+/**
+ * @param were takes the names of stacks that were there already
+ * @returns why a stack could not be made; undefined: all are there
+ */
 async function makeStacks(
   screen: Screen,
   { application, answers, into }: Plan,
   env: Readonly<Record<string, string>>,
+  were: string[],
 ): Promise<string | undefined> {
   const namespace = projectName(application);
   const [first] = application.environments;
   try {
     for (const environment of application.environments) {
       screen.waiting(`making the stack ${environment.name}`);
-      await createStack(into, environment.name, env);
+      if (!(await createStack(into, environment.name, env))) were.push(environment.name);
       const choice = { cwd: into, stack: environment.name };
       await setConfiguration(choice, {}, knownSecrets(environment, answers), { namespace, env });
     }
@@ -253,7 +263,7 @@ function notesOf({ answers }: Plan): string[] {
   const { bucket, days } = answers;
   if (bucket.kind !== "existing" || bucket.containerDeletes) return [];
   return [
-    `Give the bucket a rule of its own that expires backups after ${days} days, in the provider's console.`,
+    `Give the bucket ${[...new Set(Object.values(bucket.names))].join(", ")} a rule of its own that expires backups after ${days} days, in the provider's console.`,
   ];
 }
 

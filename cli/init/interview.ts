@@ -93,14 +93,17 @@ async function newBucketOnAws(
     );
   }
   const usual = env["AWS_REGION"] ?? env["AWS_DEFAULT_REGION"] ?? regions[0];
-  const region = typed.region ?? (await questions.text("AWS region", usual, regionOf));
+  const region =
+    typed.region === undefined
+      ? await questions.text("AWS region", usual, regionOf)
+      : regionOf(typed.region);
   checkAddress({ region, bucket: "backups" });
   return { kind: "aws", region, names: {}, containerDeletes: false };
 }
 
 function regionOf(text: string): string {
   if (/^[a-z0-9][a-z0-9-]*$/.test(text)) return text;
-  throw new Problem(`"${text}" is no region.`);
+  throw new Problem(`"${text}" is no region. Give its code, for instance eu-west-3.`);
 }
 
 async function bucketAt(
@@ -112,11 +115,7 @@ async function bucketAt(
   const usual = `${application.service}-backups`.toLowerCase().replaceAll("_", "-");
   const named = readTypedBucket(
     typed.bucket ??
-      (await questions.text(
-        "Bucket: its name, or the address that the console shows",
-        usual,
-        String,
-      )),
+      (await questions.text("Bucket: its name, or its address in the console", usual, String)),
   );
   const given = typed.endpoint ?? named.endpoint;
   const fixed =
@@ -239,8 +238,10 @@ async function askSchedule(
 /** @throws Problem */
 function readSchedule(text: string): Answers["schedule"] {
   if (/^\d{1,2}:\d{2}$/.test(text)) {
-    // What is no time of day is said there.
-    Schedule.daily(text);
+    const [hour, minute] = text.split(":").map(Number) as [number, number];
+    if (hour > 23 || minute > 59) {
+      throw new Problem(`"${text}" is no time of day. Give one from 00:00 to 23:59 (UTC).`);
+    }
     return { daily: text };
   }
   return { expression: parseScheduleOf("schedule", text).toString() };

@@ -81,16 +81,19 @@ export async function stateBackend(cwd: string): Promise<string | undefined> {
 
 /**
  * Makes a stack and selects it. Its settings may be there before it.
+ * @returns false: Pulumi's state has it already, and it is not selected
  * @throws Problem when Pulumi does not make it
  */
 export async function createStack(
   cwd: string,
   name: string,
   env: Readonly<Record<string, string>>,
-): Promise<void> {
+): Promise<boolean> {
   const choice = { cwd, needsEngine: true } as const;
   const { code, stderr } = await run(choice, ["stack", "init", name], env);
-  if (code !== 0) throw pulumiProblem({ ...choice, stack: name }, "stack init", stderr);
+  if (code === 0) return true;
+  if (/^error: stack '.*' already exists$/m.test(stderr)) return false;
+  throw pulumiProblem({ ...choice, stack: name }, "stack init", stderr);
 }
 
 /** Selects the stack that commands are about which name none. */

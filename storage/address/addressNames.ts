@@ -41,8 +41,9 @@ export const COPY_ENVIRONMENT_NAMES: AddressNames = {
 
 /**
  * A setting with the value to give it, as it is written where the setting lives.
- * @example "S3_REGION=nl-ams" for a variable, 'bucket.region: "nl-ams"' for an argument
+ * @example "S3_REGION=nl-ams" for a variable, "--region nl-ams" for an option, 'bucket.region: "nl-ams"' for an argument
  */
 export function assignment(name: string, value: string | boolean): string {
+  if (name.startsWith("--")) return value === true ? name : `${name} ${value}`;
   return /^[A-Z][A-Z0-9_]*$/.test(name) ? `${name}=${value}` : `${name}: ${JSON.stringify(value)}`;
 }

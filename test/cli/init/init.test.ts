@@ -111,7 +111,10 @@ test("an existing bucket: its address as the console shows it, the keys typed un
   );
   assert.equal(code, 0, stderr);
   assert.ok(!`${stdout}${stderr}`.includes(KEYS.S3_SECRET_ACCESS_KEY), "the secret is not shown");
-  assert.match(stdout, /rule of its own that expires backups after 14 days/);
+  assert.match(
+    stdout,
+    /Give the bucket acme-backups a rule of its own that expires backups after 14 days/,
+  );
   const program = await read(outside, "backup/index.ts");
   assert.match(
     program,
@@ -195,7 +198,28 @@ const refusals: Readonly<
       "x",
     ],
     {},
-    /--allow-insecure/,
+    /Use https, or set --allow-insecure on a network that you trust\./,
+  ],
+  "a bucket in capitals": [
+    ["--provider", "hetzner", "--bucket", "Shop", "--region", "fsn1"],
+    {},
+    /--bucket "Shop" cannot be a bucket/,
+  ],
+  "a region by its town": [
+    ["--provider", "aws", "--region", "Paris"],
+    {},
+    /"Paris" is no region\. Give its code, for instance eu-west-3\./,
+  ],
+  "a time that no clock shows": [
+    ["--schedule", "25:00"],
+    {},
+    /"25:00" is no time of day\. Give one from 00:00 to 23:59 \(UTC\)\./,
+  ],
+  "a minute that no clock shows": [["--schedule", "3:60"], {}, /"3:60" is no time of day/],
+  "a version too old": [
+    ["--database-major", "13"],
+    {},
+    /--database-major 13: backups are made of PostgreSQL 14 to 18\. Give the major version/,
   ],
   "a schedule that nobody can read": [
     ["--schedule", "sometimes"],
@@ -360,12 +384,30 @@ test("without a login the stacks are made in the files of this machine, with a p
   );
 });
 
+test("a stack left from a folder that was removed is used, and the lines do not make it again", async (t) => {
+  const outside = await layApplication(t, FILES);
+  // As Pulumi 3.274 prints it for state in files.
+  const there = "error: stack 'organization/shop-backup/production' already exists";
+  const refusal = `#!/bin/sh\n[ "$1 $2" = "stack init" ] && { echo "${there}" >&2; exit 255; }\n`;
+  const script = await read(outside, "pulumi");
+  await writeFile(join(outside.folder, "pulumi"), script.replace("#!/bin/sh\n", refusal));
+  const { code, stdout, stderr } = await runInit(outside, ["--yes"]);
+  assert.equal(code, 0, stderr);
+  assert.match(
+    stdout,
+    /^The stack production was there already\. It is used, with what it holds: /m,
+  );
+  assert.doesNotMatch(stdout, /stack init/);
+  const calls = (await outside.calls("pulumi")).map((words) => words.slice(0, 3).join(" "));
+  assert.equal(calls.at(-1), "stack select production");
+});
+
 test("a stack that cannot be made: the files stay, the reason is said, and the lines for it are shown", async (t) => {
   const outside = await layApplication(t, FILES);
-  await outside.answer("made", { err: "error: stack 'production' already exists\n", code: 255 });
+  await outside.answer("made", { err: "error: no access to the organization\n", code: 255 });
   const { code, stdout, stderr } = await runInit(outside, ["--yes"]);
   assert.equal(code, 1);
-  assert.match(stderr, /error: the files were written, but pulumi stack init .*already exists/);
+  assert.match(stderr, /error: the files were written, but pulumi stack init .*no access/);
   assert.match(stdout, /^ {2}pulumi stack init production$/m);
   assert.ok((await filesIn(outside, "backup")).includes("index.ts"));
 });
