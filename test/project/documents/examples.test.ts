@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { after, before, describe, it, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import * as pulumi from "@pulumi/pulumi";
 import { formatRecipient, publicKeyOf } from "../../../common/age/keys.ts";
@@ -61,31 +61,6 @@ const EXAMPLES: Record<string, { types: readonly string[]; block: RegExp }> = {
 let folder: string;
 const here = process.cwd();
 const home = process.env["HOME"];
-before(() => {
-  folder = layOutApplication("", SECRETS, {
-    ".kamal/secrets.production": SECRETS,
-    ".kamal/secrets.test": SECRETS,
-  });
-  for (const name of ["backup", ".ssh"]) mkdirSync(join(folder, name));
-  const known = HOSTS.map((host) => `${host} ${HOST_KEY}\n`);
-  writeFileSync(join(folder, ".ssh/known_hosts"), known.join(""));
-  const { privateKey } = generateKeyPairSync("ed25519");
-  writeFileSync(
-    join(folder, ".ssh/id_ed25519"),
-    privateKey.export({ type: "pkcs8", format: "pem" }),
-  );
-  process.env["HOME"] = folder;
-  process.chdir(join(folder, "backup"));
-  for (const [name, value] of Object.entries(CONFIG)) {
-    pulumi.runtime.setConfig(`kamal-postgres-backup:${name}`, value);
-  }
-});
-after(() => {
-  process.chdir(here);
-  process.env["HOME"] = home;
-  rmSync(folder, { recursive: true });
-});
-
 /** The application that an example is for. A destination has a file that it changes something in. */
 function layOutFor(name: string): void {
   const config = join(folder, "config");
@@ -105,21 +80,49 @@ test("examples/README.md lists every example", () => {
   assert.deepEqual(Object.keys(EXAMPLES).toSorted(), files.toSorted());
 });
 
-for (const [name, { types, block }] of Object.entries(EXAMPLES)) {
-  test(`examples/${name} declares its backup`, async () => {
-    layOutFor(name);
-    const declared = await declarationOf(name);
-    const made = declared.map((resource) => resource.type);
-    for (const type of types)
-      assert.ok(
-        made.some((each) => each.endsWith(type)),
-        `${type}: ${made}`,
-      );
-    const blocks = declared.filter((each) => each.type.endsWith(":RenderedBlock"));
-    const text = blocks.map((each) => String(each.inputs["block"])).join("\n");
-    assert.match(text, block);
+/** In a suite of their own: hooks at the top of a file are every file's that shares its process. */
+describe("an example", () => {
+  before(() => {
+    folder = layOutApplication("", SECRETS, {
+      ".kamal/secrets.production": SECRETS,
+      ".kamal/secrets.test": SECRETS,
+    });
+    for (const name of ["backup", ".ssh"]) mkdirSync(join(folder, name));
+    const known = HOSTS.map((host) => `${host} ${HOST_KEY}\n`);
+    writeFileSync(join(folder, ".ssh/known_hosts"), known.join(""));
+    const { privateKey } = generateKeyPairSync("ed25519");
+    writeFileSync(
+      join(folder, ".ssh/id_ed25519"),
+      privateKey.export({ type: "pkcs8", format: "pem" }),
+    );
+    process.env["HOME"] = folder;
+    process.chdir(join(folder, "backup"));
+    for (const [name, value] of Object.entries(CONFIG)) {
+      pulumi.runtime.setConfig(`kamal-postgres-backup:${name}`, value);
+    }
   });
-}
+  after(() => {
+    process.chdir(here);
+    process.env["HOME"] = home;
+    rmSync(folder, { recursive: true });
+  });
+
+  for (const [name, { types, block }] of Object.entries(EXAMPLES)) {
+    it(`examples/${name} declares its backup`, async () => {
+      layOutFor(name);
+      const declared = await declarationOf(name);
+      const made = declared.map((resource) => resource.type);
+      for (const type of types)
+        assert.ok(
+          made.some((each) => each.endsWith(type)),
+          `${type}: ${made}`,
+        );
+      const blocks = declared.filter((each) => each.type.endsWith(":RenderedBlock"));
+      const text = blocks.map((each) => String(each.inputs["block"])).join("\n");
+      assert.match(text, block);
+    });
+  }
+});
 
 /** With everything known, as after `pulumi up`: a preview does not know the image, and renders no block yet. */
 function declarationOf(name: string): Promise<Declared[]> {
