@@ -21,8 +21,9 @@ export async function ask(
   signal?: AbortSignal,
   { hidden = false }: { readonly hidden?: boolean } = {},
 ): Promise<Answer> {
-  if (hidden) output.write(question);
   const lines = createInterface({ input, output: hidden ? nowhere() : output, terminal: true });
+  // Only now does the terminal itself show nothing of what is typed.
+  if (hidden) output.write(question);
   const { promise, resolve } = Promise.withResolvers<Answer>();
   const interrupt = () => resolve("interrupted");
   lines.once("SIGINT", interrupt).once("close", () => resolve("ended"));

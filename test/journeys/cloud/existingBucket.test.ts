@@ -1,13 +1,15 @@
 // tag: second sandbox
 import assert from "node:assert/strict";
+import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { CreateBucketCommand, ListObjectsV2Command, PutObjectCommand } from "@aws-sdk/client-s3";
 import { PostgresBackup } from "../../../components/index.ts";
+import { up } from "../../../sandbox/commands/up.ts";
 import { docker } from "../../../sandbox/host/docker.ts";
 import { administrator, outputsOf, query, runCli } from "../../../sandbox/stack/actors.ts";
-import { resolved, type SandboxStack } from "../../../sandbox/stack/engine.ts";
+import { openStack, resolved, type SandboxStack } from "../../../sandbox/stack/engine.ts";
 import type { World } from "../../../sandbox/world/world.ts";
-import { openOwn, sandboxUp } from "../../support/journey.ts";
 
 /**
  * A second backup of the same application, of every database but one, into a bucket of the user's, with the bucket in the
@@ -20,7 +22,7 @@ let world: World;
 let stack: SandboxStack;
 
 before(async () => {
-  world = await sandboxUp();
+  world = await up();
   await administrator(world).send(new CreateBucketCommand({ Bucket }));
   const program = async () => {
     const { outputs } = new PostgresBackup("archive", {
@@ -47,7 +49,7 @@ before(async () => {
     await resolved(outputs);
     return { archive: outputs };
   };
-  stack = await openOwn(world, { stack: "archive", program });
+  stack = await openStack(world, { stack: "archive", program });
   const result = await stack.up();
   assert.equal(result.code, 0, result.output);
   assert.match(result.output, /bucket/i);
@@ -137,5 +139,105 @@ test("and restores beside the live database", async () => {
     assert.notEqual(live?.n, 0);
   } finally {
     await query(world, "drop database queue_copy");
+  }
+});
+
+test("adopt takes a container of the old image over: its stack boots the new one, the old one is gone, and its backups restore", async (t) => {
+  const { app, database, store } = world;
+  const secrets = join(app.dir, ".kamal/secrets");
+  const files = [app.config, secrets].map((file) => [file, readFileSync(file)] as const);
+  t.after(() => {
+    for (const [file, bytes] of files) writeFileSync(file, bytes);
+  });
+  const old = `${app.service}-old_backup`;
+  const { stdout: image } = await docker([
+    ...["container", "inspect", "-f", "{{.Config.Image}}", database.container],
+  ]);
+  appendFileSync(
+    app.config,
+    `  old_backup:
+    image: ${image.trim()}
+    host: ${world.ssh.host}
+    env:
+      clear:
+        SCHEDULE: "15 4 * * *"
+        BACKUP_KEEP_DAYS: 3000
+        POSTGRES_HOST: ${database.container}
+        POSTGRES_DATABASE: ${DATABASE}
+        POSTGRES_USER: ${database.user}
+        S3_ENDPOINT: ${store.endpoint}
+        S3_REGION: ${store.region}
+        S3_BUCKET: ${Bucket}
+        S3_PREFIX: of-the-old-image
+      secret:
+        - POSTGRES_PASSWORD
+        - S3_ACCESS_KEY_ID:OLD_KEY_ID
+        - S3_SECRET_ACCESS_KEY:OLD_SECRET_KEY
+`,
+  );
+  appendFileSync(
+    secrets,
+    `OLD_KEY_ID='${store.accessKeyId}'\nOLD_SECRET_KEY='${store.secretAccessKey}'\n`,
+  );
+  const dump = join(world.dir, "old.dump");
+  const words = `pg_dump -Fc -U ${database.user} ${DATABASE} > /tmp/old.dump`;
+  await docker(["exec", database.container, "sh", "-c", words]);
+  await docker(["cp", `${database.container}:/tmp/old.dump`, dump]);
+  await administrator(world).send(
+    new PutObjectCommand({
+      Bucket,
+      Key: `of-the-old-image/${DATABASE}_${LONG_AGO}.dump`,
+      Body: readFileSync(dump),
+    }),
+  );
+  await docker([
+    ...["run", "--detach", "--name", old, "--env", `S3_BUCKET=${Bucket}`],
+    ...["--entrypoint", "sleep", image.trim(), "3600"],
+  ]);
+  const adopted = await openStack(world, { stack: "adopted" });
+  try {
+    // What the sandbox declares of a bucket of its own, and names that the other stack has.
+    for (const key of ["s3Endpoint", "s3AllowInsecure", "retentionDays", "ageRecipients"]) {
+      await adopted.stack.removeConfig(key);
+    }
+    await adopted.stack.setConfig("name", { value: "adopted" });
+    await adopted.stack.setConfig("accessory", { value: "db_adopted" });
+    const written = await runCli(adopted, ["adopt", "--config", app.config, "--write"]);
+    assert.equal(written.code, 0, written.stderr);
+    assert.match(written.stdout, /1 old backup in the folder of-the-old-image/);
+    assert.doesNotMatch(readFileSync(app.config, "utf8"), /old_backup/);
+
+    // The sandbox runs the program in this process, whose folder is another than the project's.
+    await adopted.stack.setConfig("kamalConfig", { value: app.config });
+    const up = await adopted.up();
+    assert.equal(up.code, 0, up.output);
+    const { stdout: names } = await docker(["ps", "--all", "--format", "{{.Names}}"]);
+    assert.ok(!names.split("\n").includes(old), "the old one is gone");
+    assert.ok(names.split("\n").includes(`${app.service}-db_adopted`));
+    const list = await runCli(adopted, ["list", "--json"]);
+    const { backups } = JSON.parse(list.stdout) as { backups: { stamp: string; state: string }[] };
+    assert.deepEqual(
+      backups.map(({ stamp, state }) => [stamp, state]),
+      [[LONG_AGO, "legacy"]],
+      list.stderr,
+    );
+    const place = ["--into", "adopted_copy", "--accept-origin", "--yes"];
+    const restore = await runCli(adopted, ["restore", LONG_AGO, ...place]);
+    assert.equal(restore.code, 0, restore.stderr);
+    const tables = "select count(*)::int as n from pg_tables where schemaname = 'public'";
+    assert.deepEqual(
+      await query(world, tables, "adopted_copy"),
+      await query(world, tables, DATABASE),
+    );
+    const backup = await runCli(adopted, ["backup"]);
+    assert.equal(backup.code, 0, backup.stderr);
+    const again = await adopted.up({ expectNoChanges: true });
+    assert.equal(again.code, 0, again.output);
+  } finally {
+    await query(world, "drop database if exists adopted_copy");
+    const gone = await adopted.destroy();
+    await adopted.close();
+    await docker(["rm", "-f", old], { allowFailure: true });
+    assert.equal(gone.code, 0, gone.output);
   }
 });

@@ -14,12 +14,17 @@ import {
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { after, before, test } from "node:test";
+import { pathToFileURL } from "node:url";
 import { stripVTControlCharacters } from "node:util";
 import { CreateBucketCommand } from "@aws-sdk/client-s3";
+import { LocalWorkspace, type Stack } from "@pulumi/pulumi/automation/index.js";
 import { knownHostName } from "../../../common/ssh/knownHosts.ts";
 import { up } from "../../../sandbox/commands/up.ts";
+import { docker } from "../../../sandbox/host/docker.ts";
 import { type Providers, startProviders } from "../../../sandbox/providers/start.ts";
 import { administrator } from "../../../sandbox/stack/actors.ts";
+import { resolved } from "../../../sandbox/stack/engine.ts";
+import { withoutPrompts } from "../../../sandbox/stack/withoutPrompts.ts";
 import { checkout } from "../../../sandbox/world/paths.ts";
 import { run } from "../../../sandbox/world/run.ts";
 import type { World } from "../../../sandbox/world/world.ts";
@@ -77,6 +82,8 @@ before(async () => {
   };
 });
 after(async () => {
+  const container = `${world?.app.service}-db_backup`;
+  await docker(["rm", "--force", container], { allowFailure: true });
   await providers?.stop();
   await user?.remove();
   if (place !== undefined) rmSync(place, { recursive: true, force: true });
@@ -107,6 +114,7 @@ function stubs(): string {
     "npx",
     `case "$1" in
   *.tgz) tarball=$1; shift; exec node '${checkout}/cli/main.ts' "$@" --package "$tarball";;
+  kamal-postgres-backup) shift; exec node node_modules/kamal-postgres-backup/cli/main.ts "$@";;
 esac
 exit 1`,
   );
@@ -154,7 +162,7 @@ async function play(
   return { code, shown };
 }
 
-test("at a terminal, from an application's folder to pulumi up: init, two commands that it prints before, one behind, and no edit", async () => {
+test("from an application's folder to a first verified backup: init, three commands that it prints, and no edit", async () => {
   const keyFile = join(home, `${world.app.service}-backup-key.txt`);
   const { code, shown } = await play(`npx ./${TARBALL} init --allow-insecure`, [
     [/Number \[1\]: $/, "other"],
@@ -182,19 +190,74 @@ test("at a terminal, from an application's folder to pulumi up: init, two comman
   assert.equal(1 + untilBackup, 4, `init and ${lines.join("\n")}`);
   assert.equal(1 + lines.length, 5, "the last one commits it");
 
-  // What comes before pulumi up; the engine of the sandbox has no host for programs of its own (`sandbox/stack/engine.ts`).
-  const shell = ["-e", "-c", lines.slice(0, untilBackup - 1).join("\n")];
-  await run("bash", shell, { cwd: shop, env });
-  const secrets = "pulumi config --show-secrets --json --stack production";
-  const { stdout } = await run("bash", ["-e", "-c", `${lines[0]}\ncd backup\n${secrets}`], {
-    cwd: shop,
-    env,
-  });
-  const namespace = `${world.app.service}-backup`;
-  assert.deepEqual(
-    ["bucket", "accessKeyId", "secretAccessKey", "database"].map(
-      (key) => JSON.parse(stdout)[`${namespace}:${key}`].value,
-    ),
-    [bucket, user.key.accessKeyId, user.key.secretAccessKey, "app_production"],
+  // The sandbox has no Docker Hub, from which the image's base comes.
+  const program = join(shop, "backup/index.ts");
+  const text = readFileSync(program, "utf8");
+  const base = `  baseImage: ${JSON.stringify(world.image.base)},\n});\n`;
+  writeFileSync(program, text.replace(/^\}\);\n/m, base));
+
+  // In one shell, but for pulumi up: the engine of the sandbox has no host for programs of its own (`sandbox/stack/engine.ts`).
+  const at = lines.indexOf("pulumi up");
+  const shell = (commands: readonly string[], cwd: string) =>
+    run("bash", ["-e", "-c", commands.join("\n")], { cwd, env });
+  await shell(lines.slice(0, at), shop);
+  const done = await inProject((stack) => stack.up({ onOutput: () => {} }));
+  await shell(lines.slice(at + 1), join(shop, "backup"));
+  const location = `s3://${bucket}/${world.app.service}/app_production_`;
+  assert.match(
+    done.stdout,
+    new RegExp(`First backup: app_production, .* tables, .* rows, in \\d+ s: ${location}`),
   );
+  const { stdout: committed } = await git(["show", "--stat", "--format=%s"], shop);
+  assert.match(committed, /backup\/index\.ts/);
+  assert.match(committed, /config\/deploy\.yml/);
+  for (const secret of [user.key.secretAccessKey, world.database.password]) {
+    const found = await run("git", ["grep", "--quiet", secret], { cwd: shop, allowFailure: true });
+    assert.equal(found.code, 1, "no secret is in git");
+  }
+});
+
+/** Runs the program that was written, with the real engine, as `pulumi` would in its folder. */
+async function inProject<T>(operate: (stack: Stack) => Promise<T>): Promise<T> {
+  const workDir = join(shop, "backup");
+  const before = { cwd: process.cwd(), home: process.env["HOME"] };
+  process.chdir(workDir);
+  process.env["HOME"] = home;
+  try {
+    const envVars = {
+      ...Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined)),
+      PULUMI_CONFIG_PASSPHRASE_FILE: passphrase(),
+    } as Record<string, string>;
+    const program = async () => {
+      const { outputs } = await import(pathToFileURL(join(workDir, "index.ts")).href);
+      await resolved(outputs);
+      return { outputs };
+    };
+    const stack = await LocalWorkspace.selectStack(
+      { stackName: "production", workDir },
+      { workDir, envVars, program, pulumiHome: join(home, ".pulumi-home") },
+    );
+    return await operate(withoutPrompts(stack));
+  } finally {
+    process.chdir(before.cwd);
+    process.env["HOME"] = before.home;
+  }
+}
+
+const passphrase = () => join(home, `${world.app.service}-backup-passphrase.txt`);
+
+test("right after it status is green, and the backup is in the list", async () => {
+  const inBackup = (line: string) =>
+    run("bash", ["-e", "-c", line], {
+      cwd: join(shop, "backup"),
+      env: { ...env, PULUMI_CONFIG_PASSPHRASE_FILE: passphrase() },
+      allowFailure: true,
+    });
+  const status = await inBackup("npx kamal-postgres-backup status");
+  assert.equal(status.code, 0, status.stdout + status.stderr);
+  const list = await inBackup("npx kamal-postgres-backup list --json");
+  const { backups } = JSON.parse(list.stdout) as { backups: { state: string }[] };
+  assert.equal(backups.length, 1);
+  // Its key is not on the host, so that the list calls it no more than complete.
+  assert.equal(backups[0]?.state, "complete");
 });
