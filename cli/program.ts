@@ -194,6 +194,7 @@ export function describeProgram(
       "Where the recovery key is written (default: in your home folder).",
     )
     .option("--no-encryption", "Store backups unencrypted.")
+    .option("--accessory <name>", "Accessory to back up, if several run PostgreSQL.")
     .option(
       "--database-major <number>",
       "Major version of PostgreSQL, if its image does not say it.",

@@ -63,6 +63,8 @@ export interface Application {
   readonly runsSecretCommands: boolean;
   /** Nothing can be pushed to the application's registry from here. */
   readonly buildOnHost: boolean;
+  /** The accessory that was chosen where several run PostgreSQL. */
+  readonly accessory?: string | undefined;
   /** What was found on the way, a sentence each. */
   readonly remarks: readonly string[];
 }
@@ -80,6 +82,7 @@ export interface ReadingOptions {
   readonly knownHosts: string;
   readonly host?: string | undefined;
   readonly major?: number | undefined;
+  readonly accessory?: string | undefined;
 }
 
 /**
@@ -104,6 +107,7 @@ export async function readApplication(options: ReadingOptions): Promise<Applicat
     inGit: (await isIgnoredByGit(resolve(options.config))) !== undefined,
     runsSecretCommands,
     buildOnHost,
+    accessory: options.accessory,
     remarks: [
       ...(secretsInGit
         ? [
@@ -199,6 +203,7 @@ function readText(path: string): string | undefined {
 /** How a message calls what can be given here. */
 const OPTIONS: Readonly<Record<string, string>> = {
   database: "--database",
+  "kamal.databaseAccessory": "--accessory",
   hosts: "--host",
   "postgres.host": "the variable DATABASE_URL",
   "postgres.major": "--database-major",
@@ -224,7 +229,11 @@ function readFile(file: KamalFile, options: ReadingOptions): Found {
       .filter((name) => existsSync(name))
       .flatMap((name) => [...readSecrets(readFileSync(name, "utf8"), options.env)]),
   );
-  const accessory = databaseAccessory(config, { argument: (name) => OPTIONS[name] ?? name });
+  const accessory = databaseAccessory(config, {
+    name: options.accessory,
+    major: options.major,
+    argument: (name) => OPTIONS[name] ?? name,
+  });
   const place = {
     name: destination ?? "production",
     ...(destination !== undefined && { destination }),

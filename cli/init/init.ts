@@ -37,6 +37,8 @@ export interface InitOptions extends TypedAnswers {
   readonly into: string;
   readonly keyFile?: string;
   readonly databaseMajor?: string;
+  /** Key under `accessories:` of the one to back up, where several run PostgreSQL. */
+  readonly accessory?: string;
   /** Host that runs the container, where deploy.yml does not say it. */
   readonly host?: string;
   /** Tarball or version that the project depends on. @default what was started */
@@ -67,6 +69,7 @@ export async function init(screen: Screen, options: InitOptions, version: string
     knownHosts: join(homedir(), ".ssh", "known_hosts"),
     host: options.host,
     major: majorOf(options.databaseMajor),
+    accessory: options.accessory,
   });
   const into = resolve(options.into);
   const origin = packageOrigin(packageRoot(), version, options.package);

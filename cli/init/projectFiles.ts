@@ -179,7 +179,7 @@ function outputsLine({ secretsInGit }: Application): string {
 }
 
 function kamalField({ application, into }: ProjectOptions): string {
-  const { environments, secretsInGit, runsSecretCommands } = application;
+  const { accessory, environments, secretsInGit, runsSecretCommands } = application;
   const destinations = environments.filter(({ destination }) => destination !== undefined);
   const entries = [
     `config: ${text(relative(into, application.config))}`,
@@ -188,6 +188,7 @@ function kamalField({ application, into }: ProjectOptions): string {
       : destinations.length > 0
         ? [`destination: config.get("destination")`]
         : []),
+    ...(accessory === undefined ? [] : [`databaseAccessory: ${text(accessory)}`]),
     ...(secretsInGit ? [`secrets: "outputs"`] : []),
     ...(runsSecretCommands ? ["runSecretCommands: true"] : []),
   ];

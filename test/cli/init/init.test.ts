@@ -18,6 +18,7 @@ image: acme/shop
 registry: { username: acme, password: [RP] }
 accessories:
 ${DB}`;
+const TWO = `${DEPLOY.trimEnd()}\n  queue: { image: "postgres:16", host: 192.0.2.20, env: { secret: [POSTGRES_PASSWORD] } }\n`;
 const FILES = {
   "config/deploy.yml": DEPLOY,
   ".kamal/secrets": "RP=registry\nPOSTGRES_PASSWORD=pw\n",
@@ -216,6 +217,16 @@ const refusals: Readonly<
     /"25:00" is no time of day\. Give one from 00:00 to 23:59 \(UTC\)\./,
   ],
   "a minute that no clock shows": [["--schedule", "3:60"], {}, /"3:60" is no time of day/],
+  "two servers": [
+    [],
+    { "config/deploy.yml": TWO },
+    /several accessories that run PostgreSQL \(db, queue\)\. Give one of them as --accessory\./,
+  ],
+  "an accessory that there is not": [
+    ["--accessory", "redis"],
+    {},
+    /--accessory: deploy\.yml has no accessory "redis" \(it has: db\)/,
+  ],
   "a version too old": [
     ["--database-major", "13"],
     {},
@@ -381,6 +392,17 @@ test("without a login the stacks are made in the files of this machine, with a p
       `^Next:\n  export PULUMI_CONFIG_PASSPHRASE_FILE='?${passphrase}'?\n  pulumi login --local\n  cd backup && npm install\n  pulumi up\n$`,
       "m",
     ),
+  );
+});
+
+test("of two servers the one that is named is backed up", async (t) => {
+  const outside = await layApplication(t, { ...FILES, "config/deploy.yml": TWO });
+  const { code, stdout, stderr } = await runInit(outside, ["--yes", "--accessory", "queue"]);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^Found: shop \(Kamal 2\), PostgreSQL 16 on 192\.0\.2\.20/m);
+  assert.match(
+    await read(outside, "backup/index.ts"),
+    /kamal: \{ config: "\.\.\/config\/deploy\.yml", databaseAccessory: "queue" \},/,
   );
 });
 
