@@ -187,7 +187,6 @@ export function describeProgram(
     .option("--make-bucket", "Let pulumi up make the bucket, with these keys.")
     .option("--schedule <text>", "Time of day in UTC, or a schedule (default: 03:15).")
     .option("--days <number>", "How long a backup is kept (default: 30).")
-    .option("--database <names>", "Names with commas between them, or all (default: as found).")
     .option("--recipient <key>", "Encrypt for a public key of your own (age1...).")
     .option(
       "--key-file <path>",
@@ -203,8 +202,12 @@ export function describeProgram(
     .option("--yes", "Take the defaults, and ask nothing.")
     .option("--dry-run", "Show what would be written, with the defaults, but write nothing.")
     .action(async (options, command: Command) => {
-      const { json, host } = common(command);
-      const given = { ...options, ...(host !== undefined && { host }) };
+      const { json, host, database } = common(command);
+      const given = {
+        ...options,
+        ...(host !== undefined && { host }),
+        ...(database !== undefined && { database }),
+      };
       exit(await init(new Screen(json ?? false, terminal), given, version));
     })
     .addHelpText(
@@ -215,6 +218,7 @@ export function describeProgram(
         "init --provider hetzner --bucket shop-backups --region fsn1",
         "init --yes --provider other --bucket backups --endpoint https://minio.example.com",
         "init --yes --host 192.0.2.10 --database-major 17",
+        "init --database shop_production,shop_production_queue",
         "init --dry-run --json",
       ),
     );

@@ -70,6 +70,8 @@ async function askBucket(questions: Questions, subject: Subject): Promise<Bucket
         ] as BucketPlace)
       : bucketPlace(typed.provider);
   if (place.makesItself) return newBucketOnAws(questions, subject, place);
+  // Half a key would be missing again at each try.
+  keysOf(subject.env);
   for (let tries = 1; ; tries += 1) {
     try {
       return await bucketAt(questions, subject, place);
@@ -112,6 +114,9 @@ async function bucketAt(
   place: BucketPlace,
 ): Promise<BucketAnswer> {
   const { typed, application, env } = subject;
+  if (!questions.asks && typed.bucket === undefined) {
+    throw new Problem("Give the bucket with --bucket: its name, or its address in the console.");
+  }
   const usual = `${application.service}-backups`.toLowerCase().replaceAll("_", "-");
   const named = readTypedBucket(
     typed.bucket ??
@@ -121,19 +126,12 @@ async function bucketAt(
   const fixed =
     given !== undefined && URL.canParse(given) ? matchHost(new URL(given).hostname) : undefined;
   const known = typed.region ?? named.region ?? fixed?.region ?? fixed?.provider.fixedRegion;
-  const endpoint = given ?? (await askEndpoint(questions, place));
+  const endpoint = given ?? (await askEndpoint(questions, typed, place));
   const ofEndpoint =
     endpoint !== undefined && URL.canParse(endpoint)
       ? matchHost(new URL(endpoint).hostname)?.provider.fixedRegion
       : undefined;
-  const region =
-    known ??
-    ofEndpoint ??
-    (await questions.text(
-      `Region${place.regions.length > 1 ? ` (${place.regions.join(", ")} ...)` : ""}`,
-      place.regions[0] ?? "us-east-1",
-      regionOf,
-    ));
+  const region = known ?? ofEndpoint ?? (await askRegion(questions, place));
   const address = {
     ...((endpoint ?? place.endpoint?.(region)) !== undefined && {
       endpoint: endpoint ?? place.endpoint?.(region),
@@ -143,7 +141,7 @@ async function bucketAt(
     allowInsecure: typed.allowInsecure ?? false,
   };
   checkAddress(address);
-  const keys = await askKeys(questions, env);
+  const keys = keysOf(env) ?? (questions.asks ? await askKeys(questions) : undefined);
   const [first] = application.environments;
   const finding = keys && (await checkBucket({ ...address, prefix: first.prefix }, keys));
   const isMade = await decideToMake(questions, typed, finding);
@@ -167,22 +165,48 @@ async function bucketAt(
 /** Where it follows from the region, it is not asked for; nor at AWS. */
 async function askEndpoint(
   questions: Questions,
+  { allowInsecure = false }: TypedAnswers,
   { example }: BucketPlace,
 ): Promise<string | undefined> {
   if (example === undefined) return undefined;
   if (!questions.asks)
     throw new Problem(`Give the service's address with --endpoint, such as ${example}.`);
   return questions.text(`Endpoint, such as ${example}`, undefined, (text) => {
-    if (/^https?:\/\//.test(text) && URL.canParse(text)) return text.replace(/\/+$/, "");
-    throw new Problem(`"${text}" is no address. Type it with https:// in front.`);
+    if (!/^https?:\/\//.test(text) || !URL.canParse(text)) {
+      throw new Problem(`"${text}" is no address. Type it with https:// in front.`);
+    }
+    if (text.startsWith("http:") && !allowInsecure) {
+      throw new Problem(
+        `"${text}" is plain http: whoever is on the way reads the keys. Type https://, or begin again with --allow-insecure.`,
+      );
+    }
+    return text.replace(/\/+$/, "");
   });
 }
 
-async function askKeys(questions: Questions, env: Subject["env"]): Promise<BucketAnswer["keys"]> {
+/** Where no service's address is typed, the region decides which bucket is meant: it is never guessed in silence. */
+async function askRegion(questions: Questions, { example, regions }: BucketPlace): Promise<string> {
+  const [usual = "us-east-1"] = regions;
+  if (!questions.asks && example === undefined) {
+    throw new Problem(`Give the bucket's region with --region, such as ${usual}.`);
+  }
+  const choices = regions.length > 1 ? ` (${regions.join(", ")} ...)` : "";
+  return questions.text(`Region${choices}`, usual, regionOf);
+}
+
+/** @throws Problem where one half is missing */
+function keysOf(env: Subject["env"]): BucketAnswer["keys"] {
   const accessKeyId = env["S3_ACCESS_KEY_ID"];
   const secretAccessKey = env["S3_SECRET_ACCESS_KEY"];
   if (accessKeyId && secretAccessKey) return { accessKeyId, secretAccessKey };
-  if (!questions.asks) return undefined;
+  if (!accessKeyId && !secretAccessKey) return undefined;
+  const [there, missing] = accessKeyId
+    ? ["S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"]
+    : ["S3_SECRET_ACCESS_KEY", "S3_ACCESS_KEY_ID"];
+  throw new Problem(`${there} is set, and ${missing} is not. Set both, or neither.`);
+}
+
+async function askKeys(questions: Questions): Promise<NonNullable<BucketAnswer["keys"]>> {
   return {
     accessKeyId: await questions.text("Access key id", undefined, (text) => {
       if (/^\S+$/.test(text)) return text;

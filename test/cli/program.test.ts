@@ -41,6 +41,9 @@ test("every command has examples in its help, of options that it has, in as many
     for (const [option] of examples.matchAll(/--[a-z-]+/g)) {
       assert.ok(help.includes(option), `${command}: ${option}`);
     }
+    // One that the program has too would never reach the command.
+    const options = [...help.matchAll(/^ {2}(?:-\w, )?(--[a-z-]+)/gm)].map(([, name]) => name);
+    assert.deepEqual(options, [...new Set(options)], command);
     assert.doesNotMatch(help, /undefined|\[".*"\]/, command);
     outside.columns = 60;
     const narrow = (await outside.run([command, "--help"])).stdout.split("\nExamples:\n")[0] ?? "";

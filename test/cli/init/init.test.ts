@@ -206,6 +206,13 @@ const refusals: Readonly<
     {},
     /--bucket "Shop" cannot be a bucket/,
   ],
+  "no bucket": [["--provider", "hetzner"], {}, /Give the bucket with --bucket/],
+  "no region": [
+    ["--provider", "hetzner", "--bucket", "shop-backups"],
+    {},
+    /Give the bucket's region with --region, such as fsn1\./,
+  ],
+  "a database without a name": [["--database", ""], {}, /"" names no database/],
   "a region by its town": [
     ["--provider", "aws", "--region", "Paris"],
     {},
@@ -279,6 +286,33 @@ for (const [name, [args, files, sentence]] of Object.entries(refusals)) {
     );
   });
 }
+
+test("databases can be named, or all of them taken", async (t) => {
+  const outside = await layApplication(t, FILES);
+  for (const [typed, databases] of [
+    ["shop_production, shop_queue", ["shop_production", "shop_queue"]],
+    ["all", "all"],
+  ] as const) {
+    const args = ["--yes", "--dry-run", "--json", "--database", typed];
+    const { code, stdout, stderr } = await runInit(outside, args);
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(JSON.parse(stdout).environments[0].databases, databases);
+  }
+});
+
+test("half a key in the environment is named before anything is asked", async (t) => {
+  const outside = await layApplication(t, FILES);
+  const place = ["--provider", "hetzner", "--bucket", "shop-backups", "--region", "fsn1"];
+  for (const [there, missing] of [
+    ["S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"],
+    ["S3_SECRET_ACCESS_KEY", "S3_ACCESS_KEY_ID"],
+  ] as const) {
+    const { code, stderr } = await runInit(outside, ["--yes", ...place], { [there]: "half" });
+    assert.equal(code, 1);
+    assert.match(stderr, new RegExp(`^error: ${there} is set, and ${missing} is not\\.`, "m"));
+  }
+  assert.equal(await filesIn(outside, "backup"), "none");
+});
 
 test("without a terminal nothing is asked: --yes is demanded; and a question that is broken off leaves nothing", async (t) => {
   const outside = await layApplication(t, FILES);
