@@ -31,7 +31,7 @@ describe("who has written a backup", { skip: unavailable, timeout: 900_000 }, ()
          $$ BEGIN EXECUTE 'COPY (SELECT 1) TO PROGRAM ''cat > pwned'''; RETURN 1; END $$`,
       "CREATE MATERIALIZED VIEW mv AS SELECT pwn()",
     );
-    await world.query("evil", "COPY (SELECT 1) TO PROGRAM 'rm pwned'");
+    await world.query("evil", "COPY (SELECT 1) TO PROGRAM 'cat > pwned; rm pwned'");
   });
   after(async () => {
     rmSync(dir, { recursive: true });
@@ -86,7 +86,7 @@ describe("who has written a backup", { skip: unavailable, timeout: 900_000 }, ()
   const poison = async (more: Environment) => {
     const env = { ...(await world.environment("evil")), ...more };
     const outcome = await world.backup(env);
-    await world.query("postgres", "COPY (SELECT 1) TO PROGRAM 'rm -f pwned'");
+    await world.query("postgres", "COPY (SELECT 1) TO PROGRAM 'cat > pwned; rm pwned'");
     return {
       manifest: outcome,
       dump: await world.read(env["S3_BUCKET"] ?? "", outcome.object.key),
@@ -118,7 +118,7 @@ describe("who has written a backup", { skip: unavailable, timeout: 900_000 }, ()
     const chosen = await restored(env, stamp, "--accept-origin");
     assert.deepEqual(chosen.markers, ["POISON"]);
     assert.match(chosen.stderr, /another server than the one before it: system identifier 4711, /);
-    await world.query("postgres", "COPY (SELECT 1) TO PROGRAM 'rm -f pwned'");
+    await world.query("postgres", "COPY (SELECT 1) TO PROGRAM 'cat > pwned; rm pwned'");
   });
 
   it("with a passphrase: a planted newer one that was made with it is passed over, and refused by its time", async () => {
