@@ -28,6 +28,11 @@ export interface StartOptions {
    * are looked for.
    */
   readonly env: Readonly<Record<string, string>>;
+  /**
+   * Folder from which the stand-ins read paths: the program's, where the engine starts a plugin.
+   * @default that of this process
+   */
+  readonly cwd?: string;
   /** The providers that are wanted. @default all three */
   readonly only?: readonly ProviderName[];
   /** `always` takes a stand-in even where the real plugin is installed. @default "where needed" */
@@ -62,10 +67,10 @@ export async function startProviders(options: StartOptions): Promise<Providers> 
       continue;
     }
     report.push(`${name} ${version}: a stand-in, because ${reason(name, options.standIns)}`);
-    started.push({ name, ...launch(name, options.env) });
+    started.push({ name, ...launch(name, options) });
   }
   if (options.dynamic === "warm") {
-    started.push({ name: "pulumi-nodejs", ...launch("dynamic", options.env) });
+    started.push({ name: "pulumi-nodejs", ...launch("dynamic", options) });
   }
 
   try {
@@ -90,12 +95,13 @@ function reason(name: ProviderName, standIns: "where needed" | "always" | undefi
   return standIns === "always" ? "one was asked for" : "the real plugin is not installed here";
 }
 
-function launch(name: ProviderName | "dynamic", env: Readonly<Record<string, string>>) {
+function launch(name: ProviderName | "dynamic", { env, cwd }: StartOptions) {
   const program = fileURLToPath(new URL(`${name}/main.ts`, import.meta.url));
   const child = spawn(process.execPath, [program], {
     // Never written to: its end tells the stand-in that this process is gone.
     stdio: ["pipe", "pipe", "inherit"],
     env: { ...process.env, ...env },
+    ...(cwd !== undefined && { cwd }),
   });
   return { child, port: portOf(name, child) };
 }

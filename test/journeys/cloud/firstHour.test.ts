@@ -42,7 +42,7 @@ let shop: string;
 let home: string;
 let bucket: string;
 let user: IamUser;
-let providers: Providers;
+let providers: Providers | undefined;
 let env: Record<string, string | undefined>;
 
 before(async () => {
@@ -66,7 +66,6 @@ before(async () => {
   s3.destroy();
   const rights = writerPolicy({ bucket, prefix: world.app.service, read: true });
   user = await iamUser(world.store, bucket, rights);
-  providers = await startProviders({ only: ["command", "docker"], env: {} });
   env = {
     ...Object.fromEntries(Object.keys(process.env).map((name) => [name, undefined])),
     PATH: [stubs(), dirname(process.execPath), process.env["PATH"]].join(delimiter),
@@ -77,7 +76,6 @@ before(async () => {
     PULUMI_BACKEND_URL: `file://${home}`,
     PULUMI_SKIP_UPDATE_CHECK: "true",
     PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
-    PULUMI_DEBUG_PROVIDERS: providers.debugProviders,
     ...GIT,
   };
 });
@@ -224,9 +222,12 @@ async function inProject<T>(operate: (stack: Stack) => Promise<T>): Promise<T> {
   process.chdir(workDir);
   process.env["HOME"] = home;
   try {
+    // The program names the image's folder from its own.
+    providers ??= await startProviders({ only: ["command", "docker"], env: {}, cwd: workDir });
     const envVars = {
       ...Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined)),
       PULUMI_CONFIG_PASSPHRASE_FILE: passphrase(),
+      PULUMI_DEBUG_PROVIDERS: providers.debugProviders,
     } as Record<string, string>;
     const program = async () => {
       const { outputs } = await import(pathToFileURL(join(workDir, "index.ts")).href);
