@@ -47,6 +47,7 @@ case "$1 $2" in
 esac
 status_of() { sed -i "s/^[a-z]*|/$1|/" "$BOX/container-$2"; }
 case $1 in
+  login) cat > /dev/null;; # the password
   rename) [ ! -f "$BOX/container-$3" ] || exit 1; mv "$BOX/container-$2" "$BOX/container-$3";;
   rm) for name; do rm -f "$BOX/container-$name"; done;;
   stop) status_of exited "$4";;
