@@ -1,8 +1,10 @@
 import type { AgeSecrets } from "../../common/age/stanzas.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
+import { listBackups } from "../../storage/catalogue/catalogue.ts";
 import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
 import { listJudged } from "../../storage/catalogue/judgeOrigin.ts";
+import { judgeMarks } from "../../storage/catalogue/marks.ts";
 import { findOriginal } from "../../storage/catalogue/originalVersion.ts";
 import { readOriginalManifest, readSignedOriginal } from "../../storage/catalogue/readManifest.ts";
 import { chooseBackup, chooseBeforeDeploy } from "../../storage/catalogue/selectBackup.ts";
@@ -82,7 +84,7 @@ export async function chooseFor(
     beforeDeploy === undefined
       ? request.wanted
       : chooseBeforeDeploy(
-          await listJudged(store, database, trust),
+          judgeMarks(await listBackups(store, database), trust.keys),
           beforeDeploy,
           database,
           location,

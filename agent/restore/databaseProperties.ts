@@ -6,6 +6,7 @@ import { compactStamp, identifier, literal, siblingName } from "../postgres/iden
 import { unquoted } from "./checks/requirements.ts";
 import type { NotRestored } from "./notRestored.ts";
 import { LIST_SETTINGS } from "./properties/listSettings.ts";
+import { labelName, settingName } from "./properties/propertyNames.ts";
 
 /**
  * The name, free on this server, under which a database that is replaced stays.
@@ -77,14 +78,6 @@ const PRIVILEGES = "the privileges on the database";
 const LIMIT = "the connection limit of the database";
 const TEMPLATE = "that the database is a template";
 const CONNECTIONS = "that the database takes no connections";
-
-function labelName({ provider }: { readonly provider: string }) {
-  return `the database's security label of "${provider}"`;
-}
-
-function settingName({ role, name }: { readonly role: string | null; readonly name: string }) {
-  return `the database's setting ${name}${role === null ? "" : ` for "${role}"`}`;
-}
 
 /**
  * Gives a restored database its properties, and then looks what it has. What it has not is noted, not a failure: the data

@@ -1,6 +1,4 @@
 import { Problem } from "../../common/problem.ts";
-import { Interrupted } from "../../common/process.ts";
-import { ask } from "../../common/question.ts";
 import { databasesInBucket } from "../backups/bucketSource.ts";
 import { committedBackup, factsOf, type RecoveryRequest } from "../recovery/facts.ts";
 import { LEFT, type Left, lookAround } from "../recovery/left.ts";
@@ -9,6 +7,7 @@ import { forDatabase } from "../session/databases.ts";
 import { readIdentity } from "../session/identity.ts";
 import { type CommonOptions, openSession } from "../session/session.ts";
 import { runUp } from "../stack/pulumi.ts";
+import { askLine } from "../terminal/askLine.ts";
 import { requireTerminal } from "../terminal/confirm.ts";
 import { EXIT } from "../terminal/exitCodes.ts";
 import { formatDuration, plural } from "../terminal/format.ts";
@@ -122,8 +121,7 @@ async function runStep(
   left: Left,
 ): Promise<number> {
   if (action === "up") {
-    const agreed = yes === true ? { line: (text: string) => screen.warn(text) } : undefined;
-    await runUp(common, agreed?.line);
+    await runUp(common, yes === true ? (line) => screen.warn(line) : undefined);
     return EXIT.well;
   }
   try {
@@ -134,8 +132,8 @@ async function runStep(
       return EXIT.well;
     }
     const known = { ...(identity && { identity }) };
-    if (left === "all")
-      return await restore(session, common, wanted, { ...known, ...(yes && { yes }) });
+    const agreed = { ...known, ...(yes && { yes }) };
+    if (left === "all") return await restore(session, common, wanted, agreed);
     let code: number = EXIT.well;
     // A new server needs every database that the backup has.
     for (const name of session.databases ?? (await databasesInBucket(session, common))) {
@@ -143,7 +141,7 @@ async function runStep(
       const ended =
         action === "verify"
           ? await verify(one, "latest", known)
-          : await restore(one, common, wanted, { ...known, ...(yes && { yes }), globals: true });
+          : await restore(one, common, wanted, { ...agreed, globals: true });
       code = Math.max(code, ended);
     }
     return code;
@@ -204,23 +202,23 @@ async function whichIdentity(screen: Screen): Promise<string | undefined> {
 
 /** @param usual what an empty answer means */
 async function answer(screen: Screen, question: string, usual: string): Promise<string> {
-  const { input, err } = screen.terminal;
   screen.clear();
   screen.warn(question);
-  const given = await ask(input, err, `Enter takes ${usual}, to continue: `);
-  if (given === "interrupted") throw new Interrupted("interrupted; nothing was changed.");
-  if (given === "ended") throw new Problem("nothing was typed; nothing was changed.");
-  return given.typed.trim() || usual;
+  const typed = await askLine(screen, `Enter takes ${usual}, to continue: `, {
+    interrupted: "interrupted; nothing was changed.",
+    ended: "nothing was typed; nothing was changed.",
+  });
+  return typed.trim() || usual;
 }
 
 /** Waits for Enter. */
 async function proceed(screen: Screen, question: string, done: number, all: number): Promise<void> {
-  const { input, err } = screen.terminal;
   screen.clear();
   screen.warn(question);
-  const given = await ask(input, err, "Press Enter to continue: ");
-  if (typeof given === "object" && given.typed.trim() === "") return;
   const stopped = `stopped before step ${done + 1} of ${all}. Run recover again to continue: what is done already does no harm.`;
-  if (given === "interrupted") throw new Interrupted(`interrupted; ${stopped}`);
-  throw new Problem(stopped);
+  const typed = await askLine(screen, "Press Enter to continue: ", {
+    interrupted: `interrupted; ${stopped}`,
+    ended: stopped,
+  });
+  if (typed.trim() !== "") throw new Problem(stopped);
 }

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { isIgnoredByGit, isTrackedByGit } from "../../common/git.ts";
 import { Problem } from "../../common/problem.ts";
-import { isKnownHost, knownHostName } from "../../common/ssh/knownHosts.ts";
+import { knownHostName, knownKeys } from "../../common/ssh/knownHosts.ts";
 import type { KamalAccessoryConfig } from "../../kamal/configuration/accessoryConfig.ts";
 import { type KamalConfig, readKamalConfig } from "../../kamal/configuration/config.ts";
 import {
@@ -436,7 +436,7 @@ async function isAnyInGit(files: readonly string[]): Promise<boolean> {
 function unknownHost({ config, environment }: Found, file: string): string[] {
   const { user = "root", port = 22, proxies } = config.ssh;
   const { host } = environment;
-  if (proxies.length > 0 || isKnownHost(knownHostName(host, port), file)) return [];
+  if (proxies.length > 0 || knownKeys(knownHostName(host, port), file).length > 0) return [];
   const way = port === 22 ? `${user}@${host}` : `-p ${port} ${user}@${host}`;
   return [
     `The host key of ${host} is not in ${file}. Log in once before pulumi up, and compare it: ssh ${way}`,

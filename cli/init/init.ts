@@ -4,6 +4,7 @@ import { dirname, join, relative, resolve } from "node:path";
 import { messageOf, Problem } from "../../common/problem.ts";
 import { shellQuote } from "../../common/ssh/command.ts";
 import { createStack, selectStack, setConfiguration } from "../stack/pulumi.ts";
+import { requireTerminal } from "../terminal/confirm.ts";
 import { EXIT } from "../terminal/exitCodes.ts";
 import { plural } from "../terminal/format.ts";
 import { paint } from "../terminal/render.ts";
@@ -55,11 +56,7 @@ export interface InitOptions extends TypedAnswers {
  */
 export async function init(screen: Screen, options: InitOptions, version: string): Promise<number> {
   const asks = options.yes !== true && options.dryRun !== true;
-  if (asks && screen.terminal.input.isTTY !== true) {
-    throw new Problem(
-      "init asks some questions, and standard input is no terminal. Run it in a terminal, or add --yes.",
-    );
-  }
+  if (asks) requireTerminal(screen, "init asks some questions");
   const { env } = process;
   const application = await readApplication({
     config: options.config,

@@ -122,20 +122,18 @@ async function bucketAt(
     typed.bucket ??
       (await questions.text("Bucket: its name, or its address in the console", usual, String)),
   );
-  const given = typed.endpoint ?? named.endpoint;
-  const fixed =
+  const given = typed.endpoint ?? named.endpoint ?? (await askEndpoint(questions, typed, place));
+  const service =
     given !== undefined && URL.canParse(given) ? matchHost(new URL(given).hostname) : undefined;
-  const known = typed.region ?? named.region ?? fixed?.region ?? fixed?.provider.fixedRegion;
-  const endpoint = given ?? (await askEndpoint(questions, typed, place));
-  const ofEndpoint =
-    endpoint !== undefined && URL.canParse(endpoint)
-      ? matchHost(new URL(endpoint).hostname)?.provider.fixedRegion
-      : undefined;
-  const region = known ?? ofEndpoint ?? (await askRegion(questions, place));
+  const region =
+    typed.region ??
+    named.region ??
+    service?.region ??
+    service?.provider.fixedRegion ??
+    (await askRegion(questions, place));
+  const endpoint = given ?? place.endpoint?.(region);
   const address = {
-    ...((endpoint ?? place.endpoint?.(region)) !== undefined && {
-      endpoint: endpoint ?? place.endpoint?.(region),
-    }),
+    ...(endpoint !== undefined && { endpoint }),
     region,
     bucket: named.bucket,
     allowInsecure: typed.allowInsecure ?? false,
@@ -149,7 +147,7 @@ async function bucketAt(
   return {
     kind: isMade ? "made" : "existing",
     region,
-    ...(address.endpoint !== undefined && { endpoint: address.endpoint }),
+    ...(endpoint !== undefined && { endpoint }),
     ...(typed.allowInsecure === true && { allowInsecure: true as const }),
     names: Object.fromEntries(
       application.environments.map(({ name }, index) => [

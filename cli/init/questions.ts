@@ -1,6 +1,5 @@
 import { Problem } from "../../common/problem.ts";
-import { Interrupted } from "../../common/process.ts";
-import { ask } from "../../common/question.ts";
+import { askLine } from "../terminal/askLine.ts";
 import type { Screen } from "../terminal/screen.ts";
 
 /** How often a wrong answer is asked again. */
@@ -75,12 +74,13 @@ export class Questions {
   }
 
   async #line(question: string, usual: string | undefined, hidden = false): Promise<string> {
-    const { input, err } = this.#screen.terminal;
     this.#screen.clear();
     const prompt = `? ${question}${usual === undefined ? "" : ` [${usual}]`}: `;
-    const answer = await ask(input, err, prompt, undefined, { hidden });
-    if (answer === "interrupted") throw new Interrupted("interrupted; nothing was written.");
-    if (answer === "ended") throw new Problem("no answer was typed; nothing was written.");
-    return answer.typed.trim();
+    const typed = await askLine(this.#screen, prompt, {
+      interrupted: "interrupted; nothing was written.",
+      ended: "no answer was typed; nothing was written.",
+      hidden,
+    });
+    return typed.trim();
   }
 }

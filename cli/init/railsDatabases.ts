@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Problem } from "../../common/problem.ts";
+import { isMapping } from "../../kamal/configuration/settings.ts";
 import { type RenderedYaml, readYamlWithErb } from "../../kamal/configuration/yamlWithErb.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -40,8 +41,7 @@ function isPostgres(part: Mapping): boolean {
 }
 
 function mappingOf(value: unknown): Mapping | undefined {
-  const isMapping = typeof value === "object" && value !== null && !Array.isArray(value);
-  return isMapping ? (value as Mapping) : undefined;
+  return isMapping(value) ? value : undefined;
 }
 
 /** The file is a hint, so one that cannot be read is none. */

@@ -1,6 +1,5 @@
 import { Problem } from "../../common/problem.ts";
-import { Interrupted } from "../../common/process.ts";
-import { ask } from "../../common/question.ts";
+import { askLine } from "./askLine.ts";
 import type { Screen } from "./screen.ts";
 
 /**
@@ -32,12 +31,13 @@ export async function confirm(
   }: { readonly unchanged?: string; readonly signal?: AbortSignal } = {},
 ): Promise<void> {
   screen.clear();
-  // The plan and the question go to standard error, so that --json stays one document.
+  // On standard error, as the question.
   for (const line of [`${plan[0]}?`, ...plan.slice(1)]) screen.warn(line);
-  const { input, err } = screen.terminal;
-  const answer = await ask(input, err, "Type the database's name to continue: ", signal);
-  if (answer === "interrupted") throw new Interrupted(`interrupted; ${unchanged}.`);
-  if (answer === "ended") throw new Problem(`no name was typed; ${unchanged}.`);
-  if (answer.typed !== name) throw new Problem(`"${answer.typed}" is not "${name}"; ${unchanged}.`);
+  const typed = await askLine(screen, "Type the database's name to continue: ", {
+    interrupted: `interrupted; ${unchanged}.`,
+    ended: `no name was typed; ${unchanged}.`,
+    signal,
+  });
+  if (typed !== name) throw new Problem(`"${typed}" is not "${name}"; ${unchanged}.`);
   screen.waiting("going on");
 }

@@ -1,12 +1,7 @@
-import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { Problem } from "../../common/problem.ts";
-import { knownHostName } from "../../common/ssh/knownHosts.ts";
-
-/** Type and key of a public key: the key begins with the length of its type, four bytes (RFC 4253, section 6.6). */
-const PUBLIC_KEY = /^((?:ssh|ecdsa|sk-ssh|sk-ecdsa)-\S+)[ \t]+(AAAA[A-Za-z0-9+/]*=*)(?:\s|$)/;
+import { keyLines, knownHostName, knownKeys, PUBLIC_KEY } from "../../common/ssh/knownHosts.ts";
 
 /** Where the key of a host is looked up, by the user's settings of ssh. */
 export interface KnownHosts {
@@ -64,7 +59,7 @@ function knownHostKey(
 ): string {
   const name = alias ?? knownHostName(host, port);
   const [first = join(homedir(), ".ssh", "known_hosts"), ...others] = files;
-  const lines = [first, ...others].flatMap((file) => (existsSync(file) ? lookUp(name, file) : []));
+  const lines = [first, ...others].flatMap((file) => knownKeys(name, file));
   const line = preferredLine(lines);
   if (line === undefined) {
     throw new Problem(
@@ -74,36 +69,12 @@ function knownHostKey(
   return line;
 }
 
-/**
- * Type and key of each line of known_hosts. A line with a marker is not the key of a server, but of an authority that signs
- * those, or one that must be refused (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT).
- */
-function keyLines(text: string): string[] {
-  return text.split("\n").flatMap((line) => {
-    const [, names = "", rest = ""] = /^(\S+)\s+(.*)$/.exec(line.trim()) ?? [];
-    const [, type, key] = PUBLIC_KEY.exec(rest) ?? [];
-    return /^[@#]/.test(names) || key === undefined ? [] : [`${type} ${key}`];
-  });
-}
-
 function preferredLine(lines: readonly string[]): string | undefined {
   return (
     lines.find((line) => line.startsWith("ssh-ed25519 ")) ??
     lines.find((line) => !line.startsWith("ssh-rsa ")) ??
     lines[0]
   );
-}
-
-/** ssh-keygen rather than reading the file: its names may be hashed. */
-function lookUp(name: string, file: string): string[] {
-  try {
-    const out = execFileSync("ssh-keygen", ["-F", name, "-f", file], { encoding: "utf8" });
-    return keyLines(out);
-  } catch (error) {
-    // Exit code 1 is its way to say "not found".
-    if ((error as { status?: number }).status === 1) return [];
-    throw error;
-  }
 }
 
 /** The command provider asks for RSA host keys only with SHA-1 signatures, which servers since OpenSSH 8.8 refuse. */

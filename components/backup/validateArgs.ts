@@ -100,8 +100,7 @@ function checkKeep(
   }
 }
 
-/** What the container's key may do; a bucket that makes the keys decides it. */
-/** What the container's key may do; undefined: the default. */
+/** What the container's key may do; a bucket that makes the keys decides it. undefined: the default. */
 export function accessOf({ bucket, keys }: PostgresBackupArgs): KeyAccess | undefined {
   return ("keyAccess" in bucket ? bucket.keyAccess : undefined) ?? keys?.access;
 }

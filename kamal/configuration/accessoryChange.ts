@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { Problem } from "../../common/problem.ts";
+import { isMapping } from "./settings.ts";
 import { readYamlWithErb } from "./yamlWithErb.ts";
 
 type Mapping = Readonly<Record<string, unknown>>;
@@ -46,10 +47,11 @@ export function requireRemoved(before: string, after: string, key: string): void
   const { [key]: _, ...left } = accessories;
   const { accessories: __, ...others } = values;
   const expected = Object.keys(left).length === 0 ? others : { ...others, accessories: left };
-  const found = mapping(read(after) ?? {});
+  const rest = read(after);
+  const found = mapping(rest ?? {});
   if (isDeepStrictEqual(found, expected)) return;
   const what =
-    found === undefined || read(after) === undefined
+    found === undefined || rest === undefined
       ? "the rest would no longer be YAML"
       : `Kamal would read ${differingPath(found, expected)} otherwise`;
   throw new Problem(
@@ -77,8 +79,7 @@ function read(text: string): unknown {
 }
 
 function mapping(value: unknown): Mapping | undefined {
-  const is = typeof value === "object" && value !== null && !Array.isArray(value);
-  return is ? (value as Mapping) : undefined;
+  return isMapping(value) ? value : undefined;
 }
 
 /** The shortest path below which nothing more can be told. */

@@ -180,7 +180,8 @@ export function mergeSettings(base: unknown, over: unknown): unknown {
   return merged;
 }
 
-function isMapping(value: unknown): value is Record<string, unknown> {
+/** Whether a value of YAML is a mapping. A date is none. */
+export function isMapping(value: unknown): value is Record<string, unknown> {
   return (
     typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date)
   );

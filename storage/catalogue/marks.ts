@@ -1,5 +1,4 @@
-import { createHmac } from "node:crypto";
-import type { SigningKey } from "../../common/contracts/manifestMac.ts";
+import { type SigningKey, signatureOf } from "../../common/contracts/manifestMac.ts";
 import type { CatalogueEntry, DeployMark } from "./catalogueEntry.ts";
 
 /** What a mark says of a dump. */
@@ -17,14 +16,9 @@ const MAC_DIGITS = 32;
  * @param keys the first one signs
  * @returns undefined without a key
  */
-export function markMac(mark: MarkedAs, [key]: readonly SigningKey[]): string | undefined {
-  if (key === undefined) return undefined;
+export function markMac(mark: MarkedAs, keys: readonly SigningKey[]): string | undefined {
   const revision = mark.kind === "deploy" ? mark.revision : null;
-  return createHmac("sha256", key.bytes)
-    .update("kamal-postgres-backup mark 1\n")
-    .update(JSON.stringify([mark.kind, mark.dump, revision]))
-    .digest("hex")
-    .slice(0, MAC_DIGITS);
+  return signatureOf([mark.kind, mark.dump, revision], keys, "mark")?.value.slice(0, MAC_DIGITS);
 }
 
 /**

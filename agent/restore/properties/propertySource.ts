@@ -6,6 +6,7 @@ import type { ExistingDatabase } from "../../postgres/databaseProperties.ts";
 import { identifier } from "../../postgres/identifiers.ts";
 import { readSystemIdentifier } from "../../postgres/snapshot.ts";
 import type { NotRestored } from "../notRestored.ts";
+import { labelName, settingName } from "./propertyNames.ts";
 
 /** Why a restored database gets the properties that it gets. */
 export type Origin =
@@ -149,7 +150,7 @@ export async function onlyGivable(
       return false;
     }) ?? null;
   const settings = model.settings.filter(({ role, name, value }) => {
-    const what = `the database's setting ${name}${role === null ? "" : ` for "${role}"`}`;
+    const what = settingName({ role, name });
     if (role !== null && !roles.has(role)) refuse(what, lacking(role));
     else if (!name.includes(".") && !parameters.includes(name.toLowerCase())) {
       refuse(what, "this server does not know it");
@@ -165,7 +166,7 @@ export async function onlyGivable(
   }
   const labels: NonNullable<DatabaseProperties["labels"]> = [];
   for (const one of model.labels ?? []) {
-    const what = `the database's security label of "${one.provider}"`;
+    const what = labelName(one);
     if (one.label === undefined || one.label.includes("\ufffd")) {
       refuse(what, "it is not readable in the backup");
     } else if (!(await isLoaded(client, one.provider))) {

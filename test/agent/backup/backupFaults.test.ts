@@ -118,7 +118,7 @@ describe("what goes wrong with a backup", { skip: unavailable, timeout: 900_000 
     const killed = { PATH: await pathWith(t, { pg_dump: `${version}; kill -9 $$` }) };
     const silent = { PATH: await pathWith(t, { pg_dump: `${version}; exit 0` }) };
     const recipient = formatRecipient(publicKeyOf(Buffer.alloc(32, 1)));
-    // That each of them is told from the others, whichever way the bytes take: test/agent/streams/fanOutUpload.test.ts.
+    // That each of them is recognised, whichever way the bytes take: test/agent/streams/fanOutUpload.test.ts.
     for (const [more, sentence] of [
       [
         {},
