@@ -111,13 +111,14 @@ function majorOf(text: string | undefined): number | undefined {
 
 function describe(screen: Screen, { service, environments, remarks }: Application): void {
   const named = environments.flatMap(({ destination }) => destination ?? []);
+  const alone = named.length < environments.length ? "deploy.yml by itself, " : "";
   const where = [...new Set(environments.map(({ host }) => host))].join(", ");
   const majors = [...new Set(environments.map(({ major }) => major))].join(", ");
   const [{ databases }] = environments;
   const parts = [
     `${service} (Kamal 2)`,
     ...(named.length > 0
-      ? [`${named.length === 1 ? "destination" : "destinations"} ${named.join(", ")}`]
+      ? [`${alone}${named.length === 1 ? "destination" : "destinations"} ${named.join(", ")}`]
       : []),
     `PostgreSQL ${majors} on ${where}`,
     databases === "all" ? "every database" : plural(databases.length, "database"),
@@ -203,7 +204,8 @@ async function finish(screen: Screen, plan: Plan, setup: PulumiSetup): Promise<n
     );
   }
   if (passphrase !== undefined) {
-    screen.line(`Passphrase of the stack's secrets: ${passphrase.path}. Keep it beside the key.`);
+    const place = key === undefined ? "Keep it somewhere safe" : "Keep it beside the key";
+    screen.line(`Passphrase of the stack's secrets: ${passphrase.path}. ${place}.`);
   }
   for (const note of [...notesOf(plan), ...were.map(existingStack)]) screen.line(note);
   if (setup.state === "missing") {

@@ -427,6 +427,16 @@ test("without a login the stacks are made in the files of this machine, with a p
       "m",
     ),
   );
+  assert.match(stdout, /^Recovery key: .*^Passphrase of .*Keep it\s+beside the key\.$/ms);
+});
+
+test("a passphrase without a recovery key is not to be kept beside one", async (t) => {
+  const outside = await layApplication(t, FILES);
+  await outside.answer("whoami", { err: "error: not logged in\n", code: 255 });
+  const { code, stdout, stderr } = await runInit(outside, ["--yes", "--no-encryption"]);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^Passphrase of .*Keep it\s+somewhere safe\.$/ms);
+  assert.doesNotMatch(stdout, /key/i);
 });
 
 test("of two servers the one that is named is backed up", async (t) => {

@@ -150,7 +150,7 @@ const SHAPES: Readonly<Record<string, Shape>> = {
       ".kamal/secrets": LITERAL,
       ".kamal/secrets.staging": LITERAL,
     },
-    found: /destination staging, PostgreSQL 17/,
+    found: /deploy\.yml by itself, destination staging, PostgreSQL 17/,
     program: [/destination: config\.get\("destination"\)/],
     stacks: { production: one, staging: { ...one, location: place("shop/staging") } },
   },
