@@ -21,7 +21,7 @@ const TABLE = "pgbench_accounts";
  * @returns the path of the picture
  */
 export async function drawStill(world: World): Promise<string> {
-  const stack = await openStack(world);
+  const stack = await openStack(world, { config: { firstBackup: "true" } });
   try {
     const lines: string[] = [];
     // An earlier one would have left nothing to make.
@@ -61,7 +61,8 @@ export async function drawStill(world: World): Promise<string> {
 /** What Pulumi says at the end: what has become of the first backup, and what was made. */
 function summaryOf(output: string): string[] {
   const lines = output.trimEnd().split("\n");
-  const first = /info: (First backup: .*)/.exec(output)?.[1] ?? "";
+  const first = /^ +(First backup: .*)/m.exec(output)?.[1];
+  if (first === undefined) throw new Error(`no first backup was made:\n${output}`);
   const summary = lines.slice(lines.findLastIndex((line) => line.startsWith("Resources:")));
   return [...wrap(first, COLUMNS), "", ...summary];
 }
