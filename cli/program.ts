@@ -16,6 +16,7 @@ import { restore } from "./commands/restore.ts";
 import { status } from "./commands/status.ts";
 import { undo } from "./commands/undo.ts";
 import { verify } from "./commands/verify.ts";
+import { doctor } from "./doctor/doctor.ts";
 import { BUCKET_PLACES } from "./init/bucketPlaces.ts";
 import { init } from "./init/init.ts";
 import { LEFT } from "./recovery/left.ts";
@@ -39,8 +40,6 @@ const TIME = "Time or day of a backup, as list shows it, or latest (the default)
 const OTHER_WORDS: Readonly<Record<string, string>> = {
   check: "verify reads a backup to its end, drift compares all with the declaration",
   destroy: "pulumi destroy",
-  doctor:
-    "status shows the container and the newest backup, drift compares all with the declaration",
   drill: "restore --into NAME restores beside the live database, verify reads a backup to its end",
   drop: "kept --drop NAME",
   export: "dump > dump.sql",
@@ -465,6 +464,22 @@ export function describeProgram(
       exit(await status(await open(stack), stack));
     })
     .addHelpText("after", examples("status", "status --json"));
+
+  program
+    .command("doctor")
+    .description(
+      "Check everything between this machine and the newest backup, and say what to mend first. Works before the first pulumi up. Exit code 1: a check failed; 3: none failed, but not all could be made.",
+    )
+    .action(async (_, command: Command) => {
+      const stack = common(command);
+      const screen = new Screen(stack.json ?? false, terminal);
+      try {
+        exit(await doctor(screen, stack));
+      } finally {
+        screen.clear();
+      }
+    })
+    .addHelpText("after", examples("doctor", "--stack production doctor", "doctor --json"));
 
   program
     .command("drift")

@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { after, before, describe, it } from "node:test";
 import type { Command } from "commander";
-import { describeProgram } from "../../cli/program.ts";
-import { completionScript, SHELLS, type Shell } from "../../cli/terminal/completion.ts";
+import { describeProgram } from "../../../cli/program.ts";
+import { completionScript, SHELLS, type Shell } from "../../../cli/terminal/completion.ts";
 
 const NAME = "kamal-postgres-backup";
 
