@@ -3,6 +3,13 @@ import { homedir } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
 import { messageOf, Problem } from "../../common/problem.ts";
 import { shellQuote } from "../../common/ssh/command.ts";
+import {
+  hasPassphrase,
+  isOnPath,
+  LOCAL_STATE,
+  type PulumiSetup,
+  pulumiSetup,
+} from "../doctor/localChecks.ts";
 import { createStack, selectStack, setConfiguration } from "../stack/pulumi.ts";
 import { requireTerminal } from "../terminal/confirm.ts";
 import { EXIT } from "../terminal/exitCodes.ts";
@@ -13,6 +20,7 @@ import type { Answers, PackageOrigin } from "./answers.ts";
 import { type Application, type Environment, readApplication } from "./application.ts";
 import { interview, type TypedAnswers } from "./interview.ts";
 import { type KeyFile, passphraseFile } from "./keyFiles.ts";
+import { packageOrigin } from "./packageOrigin.ts";
 import {
   type ProjectFile,
   projectFiles,
@@ -21,14 +29,6 @@ import {
   tarballName,
 } from "./projectFiles.ts";
 import { Questions } from "./questions.ts";
-import {
-  hasPassphrase,
-  isOnPath,
-  LOCAL_STATE,
-  type PulumiSetup,
-  packageOrigin,
-  pulumiSetup,
-} from "./workplace.ts";
 
 export interface InitOptions extends TypedAnswers {
   /** Path of the application's deploy.yml. */
