@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { Command, CommanderError, Option } from "commander";
+import { Argument, Command, CommanderError, Option } from "commander";
 import { messageOf, Problem } from "../common/problem.ts";
 import { Interrupted } from "../common/process.ts";
 import { adopt } from "./commands/adopt.ts";
@@ -22,6 +22,7 @@ import { BUCKET_PLACES } from "./init/bucketPlaces.ts";
 import { init } from "./init/init.ts";
 import { LEFT } from "./recovery/left.ts";
 import { type CommonOptions, openSession, type Session } from "./session/session.ts";
+import { completionScript, SHELLS, type Shell } from "./terminal/completion.ts";
 import { EXIT, EXIT_TABLE } from "./terminal/exitCodes.ts";
 import { Screen, type Terminal } from "./terminal/screen.ts";
 
@@ -498,6 +499,26 @@ export function describeProgram(
       exit(await drift(await open(stack), stack));
     })
     .addHelpText("after", examples("drift", "--stack production drift --json"));
+
+  program
+    .command("completion")
+    .description("Print a script with which a shell completes commands and options.")
+    .addArgument(new Argument("<shell>", "Which shell.").choices(SHELLS))
+    .action((shell: Shell, _, command: Command) => {
+      const script = completionScript(program, shell);
+      const screen = new Screen(common(command).json ?? false, terminal);
+      screen.exactLine(script.trimEnd());
+      screen.document({ shell, script });
+    })
+    .addHelpText(
+      "after",
+      examples(
+        "completion bash > ~/.kamal-postgres-backup.bash",
+        "completion zsh > ~/.kamal-postgres-backup.zsh",
+        "completion fish > ~/.config/fish/completions/kamal-postgres-backup.fish",
+      ) +
+        "\n\nIn bash and zsh, source the file at the end of ~/.bashrc or ~/.zshrc. Print it again after an upgrade.",
+    );
 
   return program;
 }

@@ -546,6 +546,12 @@ export const SETTINGS = [
     description: "Secret half of it",
   },
   {
+    name: "scalewayBucket",
+    type: "object",
+    description:
+      "A bucket that is made at Scaleway together with the container's key, instead of on AWS: its name, region, projectId, and as administrators all who keep every right in it, at least whoever runs Pulumi, [application_id:ID]",
+  },
+  {
     name: "lock",
     type: "object",
     description:
