@@ -80,6 +80,7 @@ done
 case "$1 $2" in
   "stack output") answer=outputs; cat "$here/outputs.out";;
   "stack export") answer=state; cat "$here/state.out";;
+  "stack ls") answer=stacks; cat "$here/stacks.out";;
   "config set") answer=state; { cat; echo; } >> "$here/config.in";;
   "stack init"|"stack select") answer=made;;
   whoami*) answer=whoami; cat "$here/whoami.out";;
@@ -149,6 +150,7 @@ export class Outside {
       | "notify"
       | "outputs"
       | "state"
+      | "stacks"
       | "up"
       | "whoami"
       | "made"
