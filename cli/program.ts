@@ -11,6 +11,7 @@ import { dump } from "./commands/dump.ts";
 import { history } from "./commands/history.ts";
 import { kept } from "./commands/kept.ts";
 import { list } from "./commands/list.ts";
+import { notify } from "./commands/notify.ts";
 import { type RecoverOptions, recover } from "./commands/recover.ts";
 import { restore } from "./commands/restore.ts";
 import { status } from "./commands/status.ts";
@@ -464,6 +465,13 @@ export function describeProgram(
       exit(await status(await open(stack), stack));
     })
     .addHelpText("after", examples("status", "status --json"));
+
+  program
+    .command("notify")
+    .description("Send a test message to the webhook, as the container would.")
+    .requiredOption("--test", "Send it.")
+    .action(async (_, command: Command) => notify(await open(common(command))))
+    .addHelpText("after", examples("notify --test", "notify --test --json"));
 
   program
     .command("doctor")

@@ -7,6 +7,7 @@
 // First, before anything that an older Node lacks.
 import "./pulumi/supportedNode.ts";
 
+export type { WebhookFormat } from "../common/contracts/agentEnvironment/notifications.ts";
 export type { SslMode } from "../common/contracts/agentEnvironment/postgres.ts";
 export type { BackupOutputs } from "../common/contracts/stackOutputs.ts";
 export { Problem } from "../common/problem.ts";

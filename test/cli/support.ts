@@ -42,6 +42,7 @@ case "$*" in
   *"docker inspect"*) answer=inspect;;
   *agent-health*) answer=health;;
   *"agent probe"*) answer=probe;;
+  *"agent notify"*) answer=notify;;
   *"docker version"*) answer=look;;
   *) exit 99;;
 esac
@@ -145,6 +146,7 @@ export class Outside {
       | "health"
       | "look"
       | "probe"
+      | "notify"
       | "outputs"
       | "state"
       | "up"
