@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { Command, CommanderError, Option } from "commander";
+import { Argument, Command, CommanderError, Option } from "commander";
 import { messageOf, Problem } from "../common/problem.ts";
 import { Interrupted } from "../common/process.ts";
 import { adopt } from "./commands/adopt.ts";
@@ -11,15 +11,18 @@ import { dump } from "./commands/dump.ts";
 import { history } from "./commands/history.ts";
 import { kept } from "./commands/kept.ts";
 import { list } from "./commands/list.ts";
+import { notify } from "./commands/notify.ts";
 import { type RecoverOptions, recover } from "./commands/recover.ts";
 import { restore } from "./commands/restore.ts";
 import { status } from "./commands/status.ts";
 import { undo } from "./commands/undo.ts";
 import { verify } from "./commands/verify.ts";
+import { doctor } from "./doctor/doctor.ts";
 import { BUCKET_PLACES } from "./init/bucketPlaces.ts";
 import { init } from "./init/init.ts";
 import { LEFT } from "./recovery/left.ts";
 import { type CommonOptions, openSession, type Session } from "./session/session.ts";
+import { completionScript, SHELLS, type Shell } from "./terminal/completion.ts";
 import { EXIT, EXIT_TABLE } from "./terminal/exitCodes.ts";
 import { Screen, type Terminal } from "./terminal/screen.ts";
 
@@ -38,8 +41,6 @@ const TIME = "Time or day of a backup, as list shows it, or latest (the default)
 const OTHER_WORDS: Readonly<Record<string, string>> = {
   check: "verify reads a backup to its end, drift compares all with the declaration",
   destroy: "pulumi destroy",
-  doctor:
-    "status shows the container and the newest backup, drift compares all with the declaration",
   drill: "restore --into NAME restores beside the live database, verify reads a backup to its end",
   drop: "kept --drop NAME",
   export: "dump > dump.sql",
@@ -466,6 +467,29 @@ export function describeProgram(
     .addHelpText("after", examples("status", "status --json"));
 
   program
+    .command("notify")
+    .description("Send a test message to the webhook, as the container would.")
+    .requiredOption("--test", "Send it.")
+    .action(async (_, command: Command) => notify(await open(common(command))))
+    .addHelpText("after", examples("notify --test", "notify --test --json"));
+
+  program
+    .command("doctor")
+    .description(
+      "Check everything between this machine and the newest backup, and say what to mend first. Works before the first pulumi up. Exit code 1: a check failed; 3: none failed, but not all could be made.",
+    )
+    .action(async (_, command: Command) => {
+      const stack = common(command);
+      const screen = new Screen(stack.json ?? false, terminal);
+      try {
+        exit(await doctor(screen, stack));
+      } finally {
+        screen.clear();
+      }
+    })
+    .addHelpText("after", examples("doctor", "--stack production doctor", "doctor --json"));
+
+  program
     .command("drift")
     .description(
       "Compare bucket, container and backups with the declaration. Exit code 0: equal; 7: drift; another: not checked.",
@@ -475,6 +499,26 @@ export function describeProgram(
       exit(await drift(await open(stack), stack));
     })
     .addHelpText("after", examples("drift", "--stack production drift --json"));
+
+  program
+    .command("completion")
+    .description("Print a script with which a shell completes commands and options.")
+    .addArgument(new Argument("<shell>", "Which shell.").choices(SHELLS))
+    .action((shell: Shell, _, command: Command) => {
+      const script = completionScript(program, shell);
+      const screen = new Screen(common(command).json ?? false, terminal);
+      screen.exactLine(script.trimEnd());
+      screen.document({ shell, script });
+    })
+    .addHelpText(
+      "after",
+      examples(
+        "completion bash > ~/.kamal-postgres-backup.bash",
+        "completion zsh > ~/.kamal-postgres-backup.zsh",
+        "completion fish > ~/.config/fish/completions/kamal-postgres-backup.fish",
+      ) +
+        "\n\nIn bash and zsh, source the file at the end of ~/.bashrc or ~/.zshrc. Print it again after an upgrade.",
+    );
 
   return program;
 }

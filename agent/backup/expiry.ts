@@ -8,7 +8,13 @@ import {
 import { countingBackups, isAheadOfTime } from "../../storage/catalogue/countingBackups.ts";
 import { deleteBackup, deleteObject } from "../../storage/catalogue/deleteBackup.ts";
 import { listJudged } from "../../storage/catalogue/judgeOrigin.ts";
-import { recordStamp, recordStem, stampOf } from "../../storage/catalogue/objectKeys.ts";
+import {
+  drillStem,
+  parseDrillKey,
+  recordStamp,
+  recordStem,
+  stampOf,
+} from "../../storage/catalogue/objectKeys.ts";
 import { explain, isDenied } from "../../storage/s3/errors.ts";
 import { trustOf } from "../archive/trust.ts";
 import {
@@ -52,10 +58,10 @@ const WORDS = {
   first: { key: "the key", one: "backup", many: "backups" },
   copy: { key: "the copy's key", one: "copy", many: "copies" },
 } as const;
-const RECORDS = "records of restores";
+const RECORDS = "records of restores and drills";
 
 /**
- * Deletes the expired backups of the context's database, and the expired records of restores, in each bucket that has got the
+ * Deletes the expired backups of the context's database, and the expired records of restores and drills, in each bucket that has got the
  * new backup, and only there: a newer good one is known to be in it. Copies in folders by calendar are left to the folders' own
  * rules, which keep the monthly ones longer. Each bucket fails alone.
  * @param stateFolder where the health check looks; absent: outside a container
@@ -152,7 +158,7 @@ async function deleteExpiredIn(
 /** What may go from a bucket. */
 interface Expired {
   readonly backups: readonly CatalogueEntry[];
-  /** Keys of the records of restores, whatever database they are about: `history` shows them together. */
+  /** Keys of the records of restores and drills, whatever database they are about: `history` shows them together. */
   readonly records: readonly string[];
 }
 
@@ -171,9 +177,11 @@ async function findExpired(
   const { address } = store;
   const limit = daysBefore(now, keep.days);
   try {
-    for await (const { key } of store.list(recordStem(address.prefix))) {
-      const stamp = recordStamp(address.prefix, key);
-      if (stamp !== undefined && stamp < limit) records.push(key);
+    for (const stem of [recordStem(address.prefix), drillStem(address.prefix)]) {
+      for await (const { key } of store.list(stem)) {
+        const stamp = recordStamp(address.prefix, key) ?? parseDrillKey(address.prefix, key)?.stamp;
+        if (stamp !== undefined && stamp < limit) records.push(key);
+      }
     }
   } catch (error) {
     throw explain(error, address, `list the ${RECORDS}`);

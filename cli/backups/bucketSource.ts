@@ -10,7 +10,7 @@ import type { StackChoice } from "../stack/pulumi.ts";
 import { readerKey, signingKeys } from "../stack/stateSecrets.ts";
 
 /** What messages call the parts of the bucket: the reader knows them from the stack's outputs, the key from its state. */
-const NAMES: AddressNames = {
+export const READER_NAMES: AddressNames = {
   endpoint: "the bucket's endpoint",
   region: "the bucket's region",
   bucket: "the bucket's name",
@@ -58,15 +58,22 @@ export function databasesInBucket(session: Session, stack: StackChoice): Promise
   return withReader(session, stack, listDatabases);
 }
 
-async function withReader<Result>(
-  { backup }: Session,
+/**
+ * Opens the bucket with a key that may read it.
+ * @throws Problem when the stack's state has none, or the bucket does not answer to it
+ */
+export async function withReader<Result>(
+  { backup }: Pick<Session, "backup">,
   stack: StackChoice,
   read: (store: Store) => Promise<Result>,
 ): Promise<Result> {
   const key = await readerKey(stack, backup);
   if ("none" in key) throw new Problem(`${key.none}.`);
   // Whether plain http is allowed was checked when the bucket was declared.
-  const store = openStore(parseAddress({ ...backup.location, allowInsecure: true }, NAMES), key);
+  const store = openStore(
+    parseAddress({ ...backup.location, allowInsecure: true }, READER_NAMES),
+    key,
+  );
   try {
     return await read(store);
   } finally {

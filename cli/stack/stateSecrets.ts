@@ -110,6 +110,30 @@ export async function readerKey(
   return { none: "the stack's state holds no key for it" };
 }
 
+/** The key that the container writes with, and what it should be able to do. */
+export interface WriterKey extends Credentials {
+  readonly access: string;
+}
+
+/**
+ * The container's own key, as it was tried by `pulumi up`.
+ * @returns undefined where the state holds none for this bucket
+ * @throws Problem when Pulumi does not show the state, or writes it in an unknown form
+ */
+export async function writerKey(
+  stack: StackChoice,
+  { writerKeyId, location }: Pick<BackupOutputs, "writerKeyId" | "location">,
+): Promise<WriterKey | undefined> {
+  for (const resource of await resourcesOf(stack)) {
+    const probed = probeSchema.safeParse(resource).data?.inputs;
+    if (probed?.accessKeyId !== writerKeyId || probed.bucket !== location.bucket) continue;
+    if (probed.prefix !== location.prefix) continue;
+    const { accessKeyId, secretAccessKey, access } = probed;
+    return { accessKeyId, secretAccessKey, access };
+  }
+  return undefined;
+}
+
 /** By which keys a backup is signed, and since when. */
 export interface Signing {
   readonly keys: readonly SigningKey[];

@@ -1,3 +1,4 @@
+import type { DrillRecord } from "../../common/contracts/drillRecord.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import type { RestoreRecord } from "../../common/contracts/restoreRecord.ts";
 
@@ -43,6 +44,7 @@ const ownForm = new RegExp(
   String.raw`^(?:(daily|weekly|monthly|suspect)/)?([^/]+)_(${stampPattern})\.(manifest\.json|(?:verified|before-deploy\.(${revisionPattern}?))(?:\.signed-([0-9a-f]{32}))?\.json|(?:pgdump|dump\.zst)(\.age)?|globals\.sql\.zst(?:\.age)?)$`,
 );
 const recordForm = new RegExp(String.raw`^(${stampPattern})\.\d{3}_[^/]+\.(?:restore|undo)\.json$`);
+const drillForm = new RegExp(String.raw`^(${stampPattern})\.\d{3}_([^/]+)\.drill\.json$`);
 const legacyForm = new RegExp(String.raw`^(.+)_(${stampPattern})\.dump(\.gpg)?$`, "s");
 
 /** The UTC second of a date as keys carry it. */
@@ -158,6 +160,70 @@ export function recordStamp(prefix: string, key: string): string | undefined {
   if (!key.startsWith(recordStem(prefix))) return undefined;
   const stamp = recordForm.exec(key.slice(recordStem(prefix).length))?.[1];
   return stamp !== undefined && isStamp(stamp) ? stamp : undefined;
+}
+
+/** What the keys of the marks of reported failures begin with, whatever their database. */
+export function alertStem(prefix: string): string {
+  return `${prefix}/alerts/`;
+}
+
+/** A failure that was reported to a chat, or its end. */
+export interface AlertMark {
+  /** When the run ended. */
+  readonly at: Date;
+  /** Empty: a run that ended before it was known which databases there are. */
+  readonly database: string;
+  readonly state: "failing" | "well";
+}
+
+/** Key of such a mark: in the order of their times, and of one database never two at the same. */
+export function alertKey(prefix: string, { at, database, state }: AlertMark): string {
+  const stamp = at.toISOString().replace("Z", "");
+  return `${alertStem(prefix)}${stamp}_${encodeURIComponent(database)}.${state}.json`;
+}
+
+/** Reads the key of a mark; undefined when it is none. */
+export function parseAlertKey(
+  prefix: string,
+  key: string,
+): Pick<AlertMark, "database" | "state"> | undefined {
+  if (!key.startsWith(alertStem(prefix))) return undefined;
+  const [, encoded = "", state] =
+    /^\d{4}-\d\d-\d\dT[\d:.]+_(.*)\.(failing|well)\.json$/.exec(
+      key.slice(alertStem(prefix).length),
+    ) ?? [];
+  if (state === undefined) return undefined;
+  try {
+    return { database: decodeURIComponent(encoded), state: state as AlertMark["state"] };
+  } catch {
+    return undefined;
+  }
+}
+
+/** What the keys of the records of drills begin with, whatever their database. */
+export function drillStem(prefix: string): string {
+  return `${prefix}/drills/`;
+}
+
+/**
+ * Key of the record of a drill.
+ * @param startedAt ISO 8601 in UTC with milliseconds
+ */
+export function drillKey(
+  prefix: string,
+  { startedAt, database }: Pick<DrillRecord, "startedAt" | "database">,
+): string {
+  return `${drillStem(prefix)}${startedAt.replace("Z", "")}_${encodeURIComponent(database)}.drill.json`;
+}
+
+/** The database of a recorded drill, and the UTC second at which it began; undefined when the key is none of a record. */
+export function parseDrillKey(
+  prefix: string,
+  key: string,
+): Pick<Place, "database" | "stamp"> | undefined {
+  if (!key.startsWith(drillStem(prefix))) return undefined;
+  const [, stamp, encoded] = drillForm.exec(key.slice(drillStem(prefix).length)) ?? [];
+  return decoded(encoded, stamp);
 }
 
 /** What all our keys of a database in a folder begin with; keys of other databases may begin so too. */

@@ -1,3 +1,4 @@
+import type { DrillRecord } from "../../common/contracts/drillRecord.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
 
@@ -39,6 +40,32 @@ export function backupManifest(over: Partial<Manifest> = {}): Manifest {
     tables: [],
     largeObjects: 0,
     durationMs: 1,
+    ...over,
+  };
+}
+
+/** The record of a small drill that passed, of the database `app`; tests say what matters to them. */
+export function drillRecord(over: Partial<DrillRecord> = {}): DrillRecord {
+  return {
+    version: 1,
+    database: "app",
+    backup: { stamp: "2026-11-24T03:15:02", key: "backup/app_2026-11-24T03:15:02.dump.zst" },
+    verdict: "passed",
+    reason: null,
+    startedAt: "2026-11-24T04:00:00.000Z",
+    readMs: 100,
+    loadMs: 200,
+    totalMs: 300,
+    rtoMs: null,
+    rtoMet: null,
+    tables: 1,
+    rows: 1,
+    compared: true,
+    checks: [],
+    serverMajor: 17,
+    upgradeTo: null,
+    where: "here",
+    openedWith: null,
     ...over,
   };
 }

@@ -26,6 +26,7 @@ describe("retention and tiers in a bucket", { skip: unavailable, timeout: 900_00
     `${folder}/suspect/app_2026-01-05T00:00:00.manifest.json`,
     `${folder}/restores/2026-01-01T00:00:00.123_app.restore.json`,
     `${folder}/restores/2026-01-02T00:00:00.123_look%20at.undo.json`,
+    `${folder}/drills/2026-01-01T00:00:00.123_app.drill.json`,
   ];
   const others = [
     `${folder}/app.dump`,
@@ -36,6 +37,8 @@ describe("retention and tiers in a bucket", { skip: unavailable, timeout: 900_00
     `${folder}/restores/2026-01-01T00:00:00.123_app.json`,
     `${folder}/restores/2026-13-01T00:00:00.123_app.restore.json`,
     `${folder}/restores/2126-01-01T00:00:00.123_app.restore.json`,
+    `${folder}/drills/2026-01-01T00:00:00.123_app.json`,
+    `${folder}/drills/2126-01-01T00:00:00.123_app.drill.json`,
     "shop/app_2026-01-01T00:00:00.dump",
     "shop/restores/2026-01-01T00:00:00.123_app.restore.json",
   ];

@@ -107,10 +107,10 @@ describe("policies of several owners", () => {
 describe("backupLifecycle", () => {
   const base = { prefix: "shop", days: 14, noncurrentDays: 7, abortDays: 2 };
 
-  it("expires the records of restores too, as late as the last backup that they may be about", () => {
+  it("expires the records of restores and drills too, as late as the last backup that they may be about", () => {
     const daysOf = (settings: typeof base & { tiers?: { weekly: number; monthly: number } }) =>
       backupLifecycle(settings)
-        .filter(({ prefix }) => `${settings.prefix}/restores/x.restore.json`.startsWith(prefix))
+        .filter(({ prefix }) => `${settings.prefix}/drills/x.drill.json`.startsWith(prefix))
         .flatMap(({ expirationDays }) => expirationDays ?? []);
     assert.deepEqual(daysOf(base), [14]);
     assert.deepEqual(daysOf({ ...base, tiers: { weekly: 35, monthly: 365 } }), [365]);

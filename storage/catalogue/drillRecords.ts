@@ -1,0 +1,136 @@
+import { type DrillRecord, drillRecordSchema } from "../../common/contracts/drillRecord.ts";
+import {
+  checkSignature,
+  type Signature,
+  type SigningKey,
+  signatureOf,
+} from "../../common/contracts/manifestMac.ts";
+import { Problem } from "../../common/problem.ts";
+import { readStart } from "../s3/download.ts";
+import { explain, isMissing } from "../s3/errors.ts";
+import type { ObjectStore } from "../s3/objectStore.ts";
+import { putNew } from "../upload/conditionalPut.ts";
+import { CLOCK_TOLERANCE_MS } from "./countingBackups.ts";
+import { drillKey, drillStem, parseDrillKey } from "./objectKeys.ts";
+import { forEachAtOnce } from "./readManifest.ts";
+
+/** Bytes; far longer than any record, a long list of checks included. */
+export const LARGEST_DRILL_RECORD = 256 * 1024;
+/** Keys that are looked at: a drill every hour for two years has fewer, and whoever may merely write can add any number. */
+const MOST_KEYS = 20_000;
+
+/** A record as it lies in the bucket. */
+export interface StoredDrill {
+  readonly key: string;
+  readonly record: DrillRecord;
+  /** What its signature is worth to the keys that were given; null: none were, so every record counts. */
+  readonly signature: Signature | null;
+}
+
+export interface DrillSearch {
+  /** Only drills of this database. @default of every database */
+  readonly database?: string;
+  /** By which records are signed. @default none */
+  readonly keys?: readonly SigningKey[];
+  /** So many of each database are read, the newest. @default 20 */
+  readonly most?: number;
+}
+
+/**
+ * The records of drills, newest first. What is no record of this version is left out, and so is one whose name
+ * claims a later time than that of its storing: by such names somebody could push the true ones out of the list.
+ * @throws Problem when the key may not list or read, or there are more records than are looked at
+ */
+export async function readDrillRecords(
+  store: ObjectStore,
+  { database, keys = [], most = 20 }: DrillSearch = {},
+): Promise<StoredDrill[]> {
+  const drills: StoredDrill[] = [];
+  await forEachAtOnce(await newestKeys(store, { database, most }), async (key) => {
+    const record = await readOne(store, key, keys);
+    if (record !== undefined) drills.push(record);
+  });
+  return drills.toSorted((a, b) => (a.record.startedAt < b.record.startedAt ? 1 : -1));
+}
+
+/** Whether a record is believed: it is signed, or no keys are known. */
+export function countsAsDrill({ signature }: StoredDrill): boolean {
+  return signature === null || signature === "signed";
+}
+
+/**
+ * Stores the record of a drill, signed.
+ * @param keys the first one signs @default it is not signed
+ * @returns its key
+ * @throws Problem when it is not stored, or that is not known
+ */
+export async function storeDrillRecord(
+  store: ObjectStore,
+  record: DrillRecord,
+  keys: readonly SigningKey[],
+): Promise<string> {
+  const key = drillKey(store.address.prefix, record);
+  const mac = signatureOf(record, keys, "drill record");
+  const text = `${JSON.stringify({ ...record, ...(mac && { mac }) }, null, 2)}\n`;
+  await putNew(store, key, text, "application/json");
+  return key;
+}
+
+async function newestKeys(
+  store: ObjectStore,
+  { database, most }: { readonly database: string | undefined; readonly most: number },
+): Promise<string[]> {
+  const { address } = store;
+  const found = new Map<string, string[]>();
+  let looked = 0;
+  try {
+    // They are listed in the order of their times: only the last ones of each database stay in memory.
+    for await (const { key, storedAt } of store.list(drillStem(address.prefix))) {
+      looked += 1;
+      if (looked > MOST_KEYS) throw tooMany(store);
+      const parsed = parseDrillKey(address.prefix, key);
+      if (parsed === undefined || (database !== undefined && parsed.database !== database))
+        continue;
+      if (Date.parse(`${parsed.stamp}Z`) > Date.parse(storedAt) + CLOCK_TOLERANCE_MS) continue;
+      const ofDatabase = found.get(parsed.database) ?? [];
+      ofDatabase.push(key);
+      if (ofDatabase.length > most) ofDatabase.shift();
+      found.set(parsed.database, ofDatabase);
+    }
+  } catch (error) {
+    if (error instanceof Problem) throw error;
+    throw explain(error, address, "list the records of drills");
+  }
+  return [...found.values()].flat();
+}
+
+function tooMany({ address: { bucket, prefix } }: ObjectStore): Problem {
+  return new Problem(
+    `more than ${MOST_KEYS} objects lie in s3://${bucket}/${drillStem(prefix)}, and so many records of drills are not looked at: somebody has put them there, or nothing expires. Take them away with the bucket's own tools.`,
+  );
+}
+
+async function readOne(
+  store: ObjectStore,
+  key: string,
+  keys: readonly SigningKey[],
+): Promise<StoredDrill | undefined> {
+  let text: string;
+  try {
+    text = String(await readStart(store, key, LARGEST_DRILL_RECORD));
+  } catch (error) {
+    // It has expired since it was listed.
+    if (error instanceof Problem && isMissing(error.cause)) return undefined;
+    throw error;
+  }
+  try {
+    const stored: unknown = JSON.parse(text);
+    const record = drillRecordSchema.parse(stored);
+    // One record under two names would count twice, or as a later one.
+    if (drillKey(store.address.prefix, record) !== key) return undefined;
+    const signature = keys.length === 0 ? null : checkSignature(stored, keys, "drill record");
+    return { key, record, signature };
+  } catch {
+    return undefined;
+  }
+}
