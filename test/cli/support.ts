@@ -80,12 +80,9 @@ for word in "$@"; do
   if [ "$log" = next ]; then log=$word; elif [ "$word" = --event-log ]; then log=next; fi
 done
 case "$1 $2" in
-  "stack output") answer=outputs; cat "$here/outputs.out";;
-  "stack export") answer=state; cat "$here/state.out";;
-  "stack ls") answer=stacks; cat "$here/stacks.out";;
-  "config set") answer=state; { cat; echo; } >> "$here/config.in";;
   "stack output") answer=outputs;;
   "stack export") answer=state;;
+  "stack ls") answer=stacks;;
   "config set") answer=made; { cat; echo; } >> "$here/config.in";;
   "stack init"|"stack select") answer=made;;
   whoami*) answer=whoami;;

@@ -1,5 +1,6 @@
 import type { Looked, StoredDatabase } from "../../../cli/fleet/look.ts";
 import type { DrillRecord } from "../../../common/contracts/drillRecord.ts";
+import { drillRecord } from "../../support/manifest.ts";
 import { entryOf, outputs } from "../factories.ts";
 
 export const NOW = Date.parse("2026-11-30T10:00:00Z");
@@ -9,29 +10,17 @@ export function before(hours: number): string {
   return new Date(NOW - hours * 3_600_000).toISOString().slice(0, 19);
 }
 
+/** A drill of so many hours ago that has passed within its objective. */
 export function drillOf(hours: number, over: Partial<DrillRecord> = {}): DrillRecord {
-  return {
-    version: 1,
+  return drillRecord({
     database: "shop_production",
     backup: { stamp: before(hours + 3), key: "shop/production/x.dump" },
-    verdict: "passed",
-    reason: null,
     startedAt: `${before(hours)}.000Z`,
-    readMs: 9_000,
-    loadMs: 24_000,
     totalMs: 52_000,
     rtoMs: 600_000,
     rtoMet: true,
-    tables: 31,
-    rows: 18_204_117,
-    compared: true,
-    checks: [],
-    serverMajor: 17,
-    upgradeTo: null,
-    where: "here",
-    openedWith: null,
     ...over,
-  };
+  });
 }
 
 /** A database with a backup each day, the newest seven hours old. */
