@@ -12,12 +12,14 @@ import { env } from "./commands/env.ts";
 import { history } from "./commands/history.ts";
 import { kept } from "./commands/kept.ts";
 import { list } from "./commands/list.ts";
+import { notify } from "./commands/notify.ts";
 import { type RecoverOptions, recover } from "./commands/recover.ts";
 import { restore } from "./commands/restore.ts";
 import { status } from "./commands/status.ts";
 import { undo } from "./commands/undo.ts";
 import { verify } from "./commands/verify.ts";
 import { doctor } from "./doctor/doctor.ts";
+import { type FleetOptions, fleetStatus } from "./fleet/fleetStatus.ts";
 import { BUCKET_PLACES } from "./init/bucketPlaces.ts";
 import { init } from "./init/init.ts";
 import { LEFT } from "./recovery/left.ts";
@@ -469,11 +471,35 @@ export function describeProgram(
   program
     .command("status")
     .description("Show the container, the newest backup, and whether it is young enough.")
-    .action(async (_, command: Command) => {
+    .option("--all", "Every stack of the project, a row each. Containers are not asked.")
+    .option("--stacks <file>", "The stacks that a file names, one a line, with a folder in front.")
+    .option("--html <file>", "Write a page about these stacks, or about this one.")
+    .action(async (options: FleetOptions, command: Command) => {
       const stack = common(command);
-      exit(await status(await open(stack), stack));
+      if (Object.keys(options).length === 0) return exit(await status(await open(stack), stack));
+      const screen = new Screen(stack.json ?? false, terminal);
+      try {
+        exit(await fleetStatus(screen, stack, options));
+      } finally {
+        screen.clear();
+      }
     })
-    .addHelpText("after", examples("status", "status --json"));
+    .addHelpText(
+      "after",
+      examples(
+        "status",
+        "status --json",
+        "status --all",
+        "status --stacks stacks.txt --html backups.html",
+      ),
+    );
+
+  program
+    .command("notify")
+    .description("Send a test message to the webhook, as the container would.")
+    .requiredOption("--test", "Send it.")
+    .action(async (_, command: Command) => notify(await open(common(command))))
+    .addHelpText("after", examples("notify --test", "notify --test --json"));
 
   program
     .command("doctor")

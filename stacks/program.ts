@@ -9,6 +9,7 @@ import {
   type PostgresBackupArgs,
   Problem,
   type SslMode,
+  type WebhookFormat,
 } from "../components/index.ts";
 import { nameSettings } from "../components/pulumi/settingNames.ts";
 import { bucketIn, bucketWords, chooseBucket, type Given, keysIn } from "./bucket.ts";
@@ -109,6 +110,7 @@ export function backupArgs(name: string, config: pulumi.Config): PostgresBackupA
     notices: {
       ...(pingUrl && { pingUrl }),
       ...(webhookUrl && { webhookUrl }),
+      ...given("webhookFormat", config.get<WebhookFormat>("webhookFormat")),
       ...given("metricsFile", config.get("metricsFile")),
     },
   };

@@ -506,6 +506,14 @@ export const SETTINGS = [
       "More options for pg_dump with blanks between them, e.g. --exclude-table-data=sessions",
   },
   {
+    name: "webhookFormat",
+    type: "string",
+    default: "",
+    argument: "notices.webhookFormat",
+    description:
+      "What webhookUrl gets: slack (also for Mattermost and Discord), teams, or json (default: by the address)",
+  },
+  {
     name: "metricsFile",
     type: "string",
     default: "",
@@ -659,6 +667,7 @@ export const SETTINGS = [
     name: "webhookUrl",
     type: "secret",
     argument: "notices.webhookUrl",
-    description: "Address that gets a JSON document after each run",
+    description:
+      "Address of a chat, which gets a message at a failure and at its end, or of a program, which gets a JSON document after each run",
   },
 ] as const satisfies readonly Setting[];

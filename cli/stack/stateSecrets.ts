@@ -76,7 +76,10 @@ const accessorySchema = z.object({
 /** What was replaced, and waits for its deletion: its secrets no longer hold (apitype.ResourceV3 of Pulumi 3). */
 const replacedSchema = z.object({ delete: z.literal(true) });
 const stateSchema = z.object({
-  deployment: z.object({ resources: z.array(z.unknown()).nullish() }),
+  deployment: z.object({
+    resources: z.array(z.unknown()).nullish(),
+    pending_operations: z.array(z.unknown()).nullish(),
+  }),
 });
 
 /**
@@ -200,7 +203,60 @@ function hasKey({ privateKey, proxy }: SshKeys): boolean {
   return privateKey !== undefined || (proxy !== undefined && hasKey(proxy));
 }
 
+/** What the state of a stack tells without any look at the world. */
+export interface RecordedStack {
+  /** The stack's own outputs by their names. */
+  readonly outputs: Readonly<Record<string, unknown>>;
+  /** Default retention of buckets with Object Lock that the stack has made, by the bucket's name. */
+  readonly locks: ReadonlyMap<string, { readonly mode: string; readonly days: number }>;
+  /** Operations that were begun and whose end nobody has seen: an update was cut off. */
+  readonly pending: number;
+}
+
+const rootSchema = z.object({
+  type: z.literal("pulumi:pulumi:Stack"),
+  outputs: z.record(z.string(), z.preprocess(shown, z.unknown())),
+});
+
+const lockedDays = z.object({ mode: text, days: z.preprocess(shown, z.number()) });
+/** On AWS, and as our own resource has it. */
+const lockSchema = z.union([
+  z.object({
+    type: z.literal("aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration"),
+    inputs: z
+      .object({ bucket: text, rule: z.object({ defaultRetention: lockedDays }) })
+      .transform(({ bucket, rule }) => ({ bucket, ...rule.defaultRetention })),
+  }),
+  z.object({
+    type: z.literal("pulumi-nodejs:dynamic/kamal-postgres-backup:S3BucketObjectLock"),
+    inputs: lockedDays
+      .extend({ connection: z.preprocess(shown, z.object({ bucket: text })) })
+      .transform(({ connection, mode, days }) => ({ bucket: connection.bucket, mode, days })),
+  }),
+]);
+
+/**
+ * Reads what a stack has recorded, without a run of its program.
+ * @throws Problem when Pulumi does not show the state, or writes it in an unknown form
+ */
+export async function recordedStack(stack: StackChoice): Promise<RecordedStack> {
+  const { resources, pending } = await stateOf(stack);
+  const [root] = resources.flatMap((one) => rootSchema.safeParse(one).data ?? []);
+  const locks = resources.flatMap((one) => lockSchema.safeParse(one).data?.inputs ?? []);
+  return {
+    outputs: root?.outputs ?? {},
+    locks: new Map(locks.map(({ bucket, ...lock }) => [bucket, lock])),
+    pending,
+  };
+}
+
 async function resourcesOf(stack: StackChoice): Promise<readonly unknown[]> {
+  return (await stateOf(stack)).resources;
+}
+
+async function stateOf(
+  stack: StackChoice,
+): Promise<{ readonly resources: readonly unknown[]; readonly pending: number }> {
   const asked = states.get(stack) ?? stackState(stack);
   states.set(stack, asked);
   const state = stateSchema.safeParse(await asked);
@@ -209,8 +265,11 @@ async function resourcesOf(stack: StackChoice): Promise<readonly unknown[]> {
       "this version of Pulumi writes a state that this program does not read. Use Pulumi 3.",
     );
   }
-  const resources = state.data.deployment.resources ?? [];
-  return resources.filter((resource) => !replacedSchema.safeParse(resource).success);
+  const { resources, pending_operations: pending } = state.data.deployment;
+  return {
+    resources: (resources ?? []).filter((one) => !replacedSchema.safeParse(one).success),
+    pending: pending?.length ?? 0,
+  };
 }
 
 function shown(value: unknown): unknown {
