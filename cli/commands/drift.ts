@@ -1,4 +1,5 @@
 import { Problem } from "../../common/problem.ts";
+import { type DriftReport, printReport, writeJobSummary } from "../backups/driftReport.ts";
 import { judgeDatabases, overwrittenText } from "../backups/freshness.ts";
 import { readBackups, type Source, sourcesOf } from "../backups/source.ts";
 import { describeUploads, readActivity } from "../session/activity.ts";
@@ -12,7 +13,6 @@ import { healingCommand } from "../stack/project.ts";
 import { previewRefresh, type StackChoice } from "../stack/pulumi.ts";
 import { EXIT } from "../terminal/exitCodes.ts";
 import { formatAge, plural, stampTime } from "../terminal/format.ts";
-import { type DriftReport, printReport, writeJobSummary } from "./driftReport.ts";
 
 /**
  * Compares reality with what was declared: cloud and host through the Pulumi engine, data through the agent or, where it
