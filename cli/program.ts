@@ -16,6 +16,7 @@ import { restore } from "./commands/restore.ts";
 import { status } from "./commands/status.ts";
 import { undo } from "./commands/undo.ts";
 import { verify } from "./commands/verify.ts";
+import { drill } from "./drill/drill.ts";
 import { BUCKET_PLACES } from "./init/bucketPlaces.ts";
 import { init } from "./init/init.ts";
 import { LEFT } from "./recovery/left.ts";
@@ -40,7 +41,6 @@ const OTHER_WORDS: Readonly<Record<string, string>> = {
   destroy: "pulumi destroy",
   doctor:
     "status shows the container and the newest backup, drift compares all with the declaration",
-  drill: "restore --into NAME restores beside the live database, verify reads a backup to its end",
   drop: "kept --drop NAME",
   export: "dump > dump.sql",
   health: "status",
@@ -430,6 +430,45 @@ export function describeProgram(
     .addHelpText(
       "after",
       examples("verify", "verify 2026-11-24 03:15:02", "verify --identity backup-key.txt"),
+    );
+
+  program
+    .command("drill")
+    .description(
+      "Prove that a backup can be restored: into a throw-away PostgreSQL in Docker on this machine. Exit code 0: passed; 1: the backup failed; 3: it could not run.",
+    )
+    .argument("[time...]", TIME)
+    .option("--random", "Drill any one of the backups.")
+    .option("--each-tier", "Drill the newest backup of each tier.")
+    .option("--checks <file>", "File with SQL queries that return no row when all is well.")
+    .option("--identity <file>", `${IDENTITY} Else it is read from AGE_IDENTITY.`)
+    .option("--image <image>", "Image of the server (default: postgres of the backup's version).")
+    .option("--upgrade-to <major>", "Restore into this later version of PostgreSQL.")
+    .option("--server-locale", "Use the server's encoding and locale if it lacks the backup's.")
+    .option("--network <name>", "Docker network that reaches the bucket (default: bridge).")
+    .option("--keep", "Leave the server, and print how to reach it and how to remove it.")
+    .action(async (time: string[], options, command: Command) => {
+      const stack = common(command);
+      try {
+        exit(await drill(await open(stack), stack, time.join(" "), options));
+      } catch (error) {
+        // Exit code 1 would say that the backup has failed.
+        if (!(error instanceof Problem)) throw error;
+        printError(error, stack, terminal);
+        exit(EXIT.couldNotRun);
+      }
+    })
+    .addHelpText(
+      "after",
+      examples(
+        "drill",
+        "drill --identity backup-key.txt --checks drill.sql",
+        "drill 2026-11-24 03:15:02",
+        "drill --random --json",
+        "drill --each-tier",
+        "drill --upgrade-to 18",
+        "drill --image postgis/postgis:17-3.5 --keep",
+      ),
     );
 
   program

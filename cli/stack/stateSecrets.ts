@@ -96,18 +96,43 @@ export async function readerKey(
     if (keys?.accessKeyId !== writerKeyId) continue;
     return { accessKeyId: keys.readerAccessKeyId, secretAccessKey: keys.readerSecretAccessKey };
   }
-  for (const resource of resources) {
-    const probed = probeSchema.safeParse(resource).data?.inputs;
-    if (probed?.accessKeyId !== writerKeyId || probed.bucket !== location.bucket) continue;
-    if (probed.prefix !== location.prefix) continue;
-    if (probed.access === "append-only") {
-      return {
-        none: "the key that the program was given may only add, and the stack has made none that reads",
-      };
-    }
-    return { accessKeyId: probed.accessKeyId, secretAccessKey: probed.secretAccessKey };
+  const probed = probeOf(resources, { writerKeyId, location });
+  if (probed === undefined) return { none: "the stack's state holds no key for it" };
+  if (probed.access === "append-only") {
+    return {
+      none: "the key that the program was given may only add, and the stack has made none that reads",
+    };
   }
-  return { none: "the stack's state holds no key for it" };
+  return { accessKeyId: probed.accessKeyId, secretAccessKey: probed.secretAccessKey };
+}
+
+/**
+ * The container's own key, which may add to the bucket, as the stack's state holds it.
+ * @param backup whose bucket it is for
+ * @returns undefined where the state holds none
+ * @throws Problem when Pulumi does not show the state, or writes it in an unknown form
+ */
+export async function writerKey(
+  stack: StackChoice,
+  { writerKeyId, location }: Pick<BackupOutputs, "writerKeyId" | "location">,
+): Promise<Credentials | undefined> {
+  const probed = probeOf(await resourcesOf(stack), { writerKeyId, location });
+  return probed && { accessKeyId: probed.accessKeyId, secretAccessKey: probed.secretAccessKey };
+}
+
+/** The trial of the container's key in its bucket. */
+function probeOf(
+  resources: readonly unknown[],
+  { writerKeyId, location }: Pick<BackupOutputs, "writerKeyId" | "location">,
+): z.infer<typeof probeSchema>["inputs"] | undefined {
+  return resources
+    .map((resource) => probeSchema.safeParse(resource).data?.inputs)
+    .find(
+      (probed) =>
+        probed?.accessKeyId === writerKeyId &&
+        probed.bucket === location.bucket &&
+        probed.prefix === location.prefix,
+    );
 }
 
 /** By which keys a backup is signed, and since when. */

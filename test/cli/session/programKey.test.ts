@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { chmod, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, type TestContext, test } from "node:test";
-import { HostConnection } from "../../cli/session/hostConnection.ts";
-import { hasSshd, startSshd, type TestSshd } from "../support/servers/sshd.ts";
-import { entryOf, hoursAgo, inspected, outputs, recorded } from "./factories.ts";
-import { Outside } from "./support.ts";
+import { HostConnection } from "../../../cli/session/hostConnection.ts";
+import { hasSshd, startSshd, type TestSshd } from "../../support/servers/sshd.ts";
+import { entryOf, hoursAgo, inspected, outputs, recorded } from "../factories.ts";
+import { Outside } from "../support.ts";
 
 /**
  * The command line with the real `ssh` and a real server, which lets in the key alone that the program was given: as in
