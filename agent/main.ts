@@ -18,6 +18,7 @@ import { contextForCopy, openCopy } from "./backup/copyDestination.ts";
 import { parseExtraOptions } from "./backup/pgDump.ts";
 import { catchUpLine, nextRunLine, runLimitHours } from "./dueTime.ts";
 import { dump } from "./dump.ts";
+import { notifyTest } from "./notify/notifier.ts";
 import { chooseDatabase, forDatabase, printDatabases } from "./postgres/databases.ts";
 import { probe } from "./probe.ts";
 import { drill } from "./restore/drill/drill.ts";
@@ -27,7 +28,7 @@ import { dropKept, printKept } from "./restore/kept/keptDatabases.ts";
 import { printHistory, recorded } from "./restore/kept/records.ts";
 import { replacedBy, undo } from "./restore/kept/undo.ts";
 import { type RestoreOptions, restore } from "./restore/restore.ts";
-import { type RunOptions, runBackup } from "./run.ts";
+import { notifyKilled, type RunOptions, runBackup } from "./run.ts";
 import { type Attachment, attachTo } from "./runtime/attachment.ts";
 import { cancel } from "./runtime/cancel.ts";
 import { type Confirm, confirmation, remoteConfirmation } from "./runtime/confirm.ts";
@@ -112,7 +113,7 @@ tracked("backup", "dump the database into the bucket now")
     if (options.scheduled !== true) printWarnings();
     const describe = (error: unknown) => redact(sentenceOf(error));
     const stateFolder = process.env["AGENT_STATE_DIR"];
-    await runBackup(openLimited, options, { stateFolder, describe });
+    await runBackup(openLimited, options, { stateFolder, describe, redact });
   });
 
 tracked("restore", "restore into a new database, check it, and swap it with the live one")
@@ -276,6 +277,12 @@ command("probe", "try database and bucket, leaving nothing behind").action(() =>
   printWarnings();
   return probe(openContext());
 });
+
+command("notify", "send a test message to the webhook")
+  .option("--killed <sentence>", "for run.sh: the notices of a run that could not send its own")
+  .action(({ killed }: { killed?: string }) =>
+    killed === undefined ? notifyTest(openContext()) : notifyKilled(openContext(), killed),
+  );
 
 command("next", "for run.sh: when the schedule is due and the run begins, seconds since 1970")
   .option("--after <seconds>", "when the last run was due")

@@ -5,6 +5,7 @@ import { abortAbandoned } from "../storage/upload/unfinishedUploads.ts";
 import { acceptForDeploy, type Deploy, markDeploy } from "./archive/deployMark.ts";
 import { type BackupOptions, backup } from "./backup/backup.ts";
 import { databasesWithoutBackup, hasBackupSince, missedRun } from "./missedRun.ts";
+import { LastLines } from "./notify/lastLines.ts";
 import { Notifier } from "./notify/notifier.ts";
 import { RunSummary } from "./notify/runSummary.ts";
 import { AnotherBackupRuns, waitForBackup } from "./postgres/advisoryLock.ts";
@@ -44,19 +45,23 @@ export async function runBackup(
   {
     stateFolder,
     describe,
+    redact,
   }: {
     /** Where the health check looks; absent: outside a container. */
     readonly stateFolder: string | undefined;
     /** An error in a sentence, free of secrets. */
     readonly describe: (error: unknown) => string;
+    /** Takes the secrets out of a text. */
+    readonly redact: (text: string) => string;
   },
 ): Promise<void> {
   const began = new Date();
   let context: AgentContext | undefined;
   let summary: RunSummary | undefined;
   let notifier: Notifier | undefined;
+  const log = new LastLines(redact);
   try {
-    context = opened(open(), options);
+    context = opened(open(), options, log);
     if (options.catchUp === true && !(await stillMissed(context, describe))) return;
     const missing = await stillToDo(context, options);
     if (missing?.length === 0) {
@@ -65,7 +70,7 @@ export async function runBackup(
       return;
     }
     summary = new RunSummary(context.settings, describe);
-    notifier = new Notifier(context, summary);
+    notifier = new Notifier(context, summary, { lastLines: () => log.lines, stateFolder });
     notifier.runStarted();
     const names = missing ?? (await selectDatabases(context.settings, options.database));
     for (const name of names) context.journal?.expected(name, `"${name}" was not stored`);
@@ -90,8 +95,19 @@ export async function runBackup(
   }
 }
 
-function opened(context: AgentContext, { verify }: RunOptions): AgentContext {
+function opened(given: AgentContext, { verify }: RunOptions, log: LastLines): AgentContext {
+  const context = { ...given, report: log.watch(given.report) };
   return verify === true ? { ...context, settings: { ...context.settings, verify } } : context;
+}
+
+/**
+ * Sends the notices of a run that was killed and could not send its own.
+ * @param sentence why it ended
+ */
+export async function notifyKilled(context: AgentContext, sentence: string): Promise<void> {
+  const summary = new RunSummary(context.settings, String);
+  const options = { lastLines: () => [], stateFolder: process.env["AGENT_STATE_DIR"] };
+  await new Notifier(context, summary, options).runEnded(sentence);
 }
 
 /** The databases that this run has to back up; undefined: all that it is about. */

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { Command, CommanderError, Option } from "commander";
+import { Argument, Command, CommanderError, Option } from "commander";
 import { messageOf, Problem } from "../common/problem.ts";
 import { Interrupted } from "../common/process.ts";
 import { adopt } from "./commands/adopt.ts";
@@ -11,16 +11,20 @@ import { dump } from "./commands/dump.ts";
 import { history } from "./commands/history.ts";
 import { kept } from "./commands/kept.ts";
 import { list } from "./commands/list.ts";
+import { notify } from "./commands/notify.ts";
 import { type RecoverOptions, recover } from "./commands/recover.ts";
 import { restore } from "./commands/restore.ts";
 import { status } from "./commands/status.ts";
 import { undo } from "./commands/undo.ts";
 import { verify } from "./commands/verify.ts";
+import { doctor } from "./doctor/doctor.ts";
 import { drill } from "./drill/drill.ts";
+import { type FleetOptions, fleetStatus } from "./fleet/fleetStatus.ts";
 import { BUCKET_PLACES } from "./init/bucketPlaces.ts";
 import { init } from "./init/init.ts";
 import { LEFT } from "./recovery/left.ts";
 import { type CommonOptions, openSession, type Session } from "./session/session.ts";
+import { completionScript, SHELLS, type Shell } from "./terminal/completion.ts";
 import { EXIT, EXIT_TABLE } from "./terminal/exitCodes.ts";
 import { Screen, type Terminal } from "./terminal/screen.ts";
 
@@ -39,8 +43,6 @@ const TIME = "Time or day of a backup, as list shows it, or latest (the default)
 const OTHER_WORDS: Readonly<Record<string, string>> = {
   check: "verify reads a backup to its end, drift compares all with the declaration",
   destroy: "pulumi destroy",
-  doctor:
-    "status shows the container and the newest backup, drift compares all with the declaration",
   drop: "kept --drop NAME",
   export: "dump > dump.sql",
   health: "status",
@@ -498,11 +500,51 @@ export function describeProgram(
   program
     .command("status")
     .description("Show the container, the newest backup, and whether it is young enough.")
+    .option("--all", "Every stack of the project, a row each. Containers are not asked.")
+    .option("--stacks <file>", "The stacks that a file names, one a line, with a folder in front.")
+    .option("--html <file>", "Write a page about these stacks, or about this one.")
+    .action(async (options: FleetOptions, command: Command) => {
+      const stack = common(command);
+      if (Object.keys(options).length === 0) return exit(await status(await open(stack), stack));
+      const screen = new Screen(stack.json ?? false, terminal);
+      try {
+        exit(await fleetStatus(screen, stack, options));
+      } finally {
+        screen.clear();
+      }
+    })
+    .addHelpText(
+      "after",
+      examples(
+        "status",
+        "status --json",
+        "status --all",
+        "status --stacks stacks.txt --html backups.html",
+      ),
+    );
+
+  program
+    .command("notify")
+    .description("Send a test message to the webhook, as the container would.")
+    .requiredOption("--test", "Send it.")
+    .action(async (_, command: Command) => notify(await open(common(command))))
+    .addHelpText("after", examples("notify --test", "notify --test --json"));
+
+  program
+    .command("doctor")
+    .description(
+      "Check everything between this machine and the newest backup, and say what to mend first. Works before the first pulumi up. Exit code 1: a check failed; 3: none failed, but not all could be made.",
+    )
     .action(async (_, command: Command) => {
       const stack = common(command);
-      exit(await status(await open(stack), stack));
+      const screen = new Screen(stack.json ?? false, terminal);
+      try {
+        exit(await doctor(screen, stack));
+      } finally {
+        screen.clear();
+      }
     })
-    .addHelpText("after", examples("status", "status --json"));
+    .addHelpText("after", examples("doctor", "--stack production doctor", "doctor --json"));
 
   program
     .command("drift")
@@ -514,6 +556,26 @@ export function describeProgram(
       exit(await drift(await open(stack), stack));
     })
     .addHelpText("after", examples("drift", "--stack production drift --json"));
+
+  program
+    .command("completion")
+    .description("Print a script with which a shell completes commands and options.")
+    .addArgument(new Argument("<shell>", "Which shell.").choices(SHELLS))
+    .action((shell: Shell, _, command: Command) => {
+      const script = completionScript(program, shell);
+      const screen = new Screen(common(command).json ?? false, terminal);
+      screen.exactLine(script.trimEnd());
+      screen.document({ shell, script });
+    })
+    .addHelpText(
+      "after",
+      examples(
+        "completion bash > ~/.kamal-postgres-backup.bash",
+        "completion zsh > ~/.kamal-postgres-backup.zsh",
+        "completion fish > ~/.config/fish/completions/kamal-postgres-backup.fish",
+      ) +
+        "\n\nIn bash and zsh, source the file at the end of ~/.bashrc or ~/.zshrc. Print it again after an upgrade.",
+    );
 
   return program;
 }

@@ -50,6 +50,15 @@ async function withVersion(dockerfile: Buffer): Promise<Buffer> {
   return Buffer.from(String(dockerfile).replace(/^ARG VERSION=.*$/m, `ARG VERSION=${version}`));
 }
 
+/**
+ * The files that the last bundle was made of, by their paths from the checkout: those of other people's packages are copied
+ * into the image, and into the published package with it.
+ * @throws Error before the first `bundleAgent()` of this checkout
+ */
+export async function bundledFiles(kept: string = KEPT): Promise<readonly string[]> {
+  return keptIn(await readFile(kept)).inputs;
+}
+
 /** The digest of a context that was laid out before, e.g. the one in the published package. */
 export async function contextDigest(dir: string): Promise<string> {
   return digestOf(dir, await readdir(dir));
@@ -108,15 +117,19 @@ const RECIPE = ["common/agentContext.ts", "package.json", "package-lock.json"];
 async function keptBundle(file: string): Promise<Uint8Array | undefined> {
   const bytes = await readFile(file).catch(() => undefined);
   if (bytes === undefined) return undefined;
-  const end = bytes.indexOf("\n");
-  const { inputs, digest } = JSON.parse(bytes.toString("utf8", 0, end)) as Kept;
-  return inputsDigest(inputs) === digest ? bytes.subarray(end + 1) : undefined;
+  const { inputs, digest, program } = keptIn(bytes);
+  return inputsDigest(inputs) === digest ? program : undefined;
 }
 
 interface Kept {
   /** Paths from the checkout. */
   readonly inputs: readonly string[];
   readonly digest: string;
+}
+
+function keptIn(bytes: Buffer): Kept & { readonly program: Uint8Array } {
+  const end = bytes.indexOf("\n");
+  return { ...JSON.parse(bytes.toString("utf8", 0, end)), program: bytes.subarray(end + 1) };
 }
 
 async function keepBundle(

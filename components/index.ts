@@ -7,10 +7,14 @@
 // First, before anything that an older Node lacks.
 import "./pulumi/supportedNode.ts";
 
+export type { WebhookFormat } from "../common/contracts/agentEnvironment/notifications.ts";
 export type { SslMode } from "../common/contracts/agentEnvironment/postgres.ts";
 export type { BackupOutputs } from "../common/contracts/stackOutputs.ts";
 export { Problem } from "../common/problem.ts";
-export { Schedule } from "../common/schedule/schedule.ts";
+export { Schedule, type Weekday } from "../common/schedule/schedule.ts";
+export type { BucketAbilities } from "../storage/address/providerCapabilities.ts";
+export type { Transition } from "../storage/bucket/lifecycle.ts";
+export type { ObjectLock } from "../storage/bucket/objectLock.ts";
 export type { KeyAccess } from "../storage/bucket/probeKey.ts";
 export { Retention, type TierDays } from "../storage/planning/retention.ts";
 export type { BeforeDeployArgs } from "./accessory/deployGate.ts";
@@ -23,6 +27,7 @@ export { Encryption } from "./backup/encryption.ts";
 export type { NoticesArgs } from "./backup/notices.ts";
 export { PostgresBackup } from "./backup/postgresBackup.ts";
 export type { PostgresBackupArgs } from "./backup/postgresBackupArgs.ts";
+export type { PostgresArgs } from "./backup/resolveDatabase.ts";
 export type { DrillArgs } from "./backup/rhythm.ts";
 export { AwsBackupBucket, type AwsBackupBucketArgs } from "./bucket/awsBackupBucket.ts";
 export {

@@ -4,6 +4,16 @@ import { DIGEST_LABEL } from "./accessory.ts";
 /** Images that are built on their host stand under this name. As a registry it is the host itself: nobody else can serve it. */
 export const HOST_IMAGES = "localhost/kamal-postgres-backup";
 
+/** Why a host is refused where `docker` is the command of podman, or speaks to it. */
+export const PODMAN =
+  "podman runs there in the place of Docker, which Kamal needs. Install Docker Engine (https://docs.docker.com/engine/install) and remove podman-docker.";
+
+/**
+ * A condition of the shell: podman answers. Its package podman-docker has a command \`docker\`, and Docker's own command speaks to
+ * podman where a context or DOCKER_HOST says so (podman 4.3 and Docker 28 name themselves so in both cases).
+ */
+export const IS_PODMAN = "{ docker --version; docker version; } 2>&1 | grep -i podman > /dev/null";
+
 /**
  * The script that boots the accessory on a host. It is constant: every value arrives on standard input. Lines of the input: container, digest, image, path of the env file, the
  * `docker run` line, registry server, user, password, patience; the rest is the env file.
@@ -66,6 +76,7 @@ alone() {
     say "another pulumi up is still booting a container of $application on this host ($(lock_details)). Wait until it ends, then run pulumi up again."; exit 1; }
   [ ".kamal/apps/$application" -ef "/proc/$$/fd/9" ]
 }
+if ${IS_PODMAN}; then say "${PODMAN}"; exit 1; fi
 command -v flock > /dev/null || { say "the host has no flock, which keeps two boots apart. Install util-linux there."; exit 1; }
 until alone; do :; done
 
@@ -119,6 +130,9 @@ deploys="$lock"
 printf 'Locked by: pulumi up at %s\\nVersion: \\nMessage: %s %s (process %s on the host)' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$mark" "$container" "$$" | base64 > "$lock/details"
 
 fetch() {
+  # The folder for the login has no contexts, by one of which the command reaches a rootless Docker.
+  endpoint=$(docker context inspect -f '{{.Endpoints.docker.Host}}' 2> /dev/null || :)
+  case "$endpoint" in unix://*) export DOCKER_HOST="$endpoint" ;; esac
   if [ -n "$user" ]; then
     printf '%s' "$password" | docker --config "$scratch" login "$server" --username "$user" --password-stdin > /dev/null 2> "$scratch/login" || {
       say "the host could not log in to the registry $server: $(tail -n 1 "$scratch/login")"; exit 1; }

@@ -1,11 +1,12 @@
 /**
  * Lays out the npm package in dist/: compiled code, because Node runs no TypeScript below node_modules, and the agent's
- * finished build context. It has a package.json of its own, so that a checkout never runs a stale build by accident.
+ * finished build context, with the licences of what is in it and an SBOM. It has a package.json of its own, so that a checkout never runs a stale build by accident.
  */
 import { execFileSync } from "node:child_process";
 import { chmodSync, cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { bundleAgent } from "../common/agentContext.ts";
+import { bundleAgent, bundledFiles } from "../common/agentContext.ts";
+import { billOfMaterials, licencesPage, thirdPartyPackages } from "./thirdParty.ts";
 
 const root = join(import.meta.dirname, "..");
 const dist = join(root, "dist");
@@ -38,6 +39,12 @@ writeFileSync(
 );
 for (const file of ["README.md", "LICENSE", "common/contracts/manifest.schema.json"])
   cpSync(join(root, file), join(dist, file));
+const others = thirdPartyPackages(root, await bundledFiles());
+writeFileSync(join(dist, "THIRD-PARTY-LICENSES.txt"), licencesPage(root, others));
+writeFileSync(
+  join(dist, "sbom.cdx.json"),
+  `${JSON.stringify(billOfMaterials(root, others), null, 2)}\n`,
+);
 chmodSync(join(dist, "cli/start.mjs"), 0o755);
 
 function declarationsOf(module: string): string {

@@ -1,10 +1,16 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { retentionInDays, retentionInTiers } from "../components/bucket/retentionCheck.ts";
 import {
+  ScalewayBackupBucket,
+  type ScalewayBackupBucketArgs,
+} from "../components/bucket/scalewayBackupBucket.ts";
+import {
   AwsBackupBucket,
   type AwsBackupBucketArgs,
   type BackupBucket,
   type ExistingBucket,
+  type KeyAccess,
+  type KeysArgs,
   Problem,
   S3CompatibleBucket,
   type S3CompatibleBucketArgs,
@@ -27,6 +33,12 @@ interface ConfiguredBucket extends Given {
 /** A bucket that is made at another service. */
 type CompatiblePlace = Given & Pick<S3CompatibleBucketArgs, "adopt">;
 
+/** A bucket that is made at Scaleway, together with the container's key. */
+type ScalewayPlace = Pick<
+  ScalewayBackupBucketArgs,
+  "name" | "region" | "projectId" | "administrators"
+>;
+
 /** The type that each part of a bucket must have where it is given. */
 const PARTS = {
   name: "string",
@@ -36,6 +48,7 @@ const PARTS = {
   caFile: "string",
   prefix: "string",
   adopt: "boolean",
+  projectId: "string",
 } as const;
 
 /**
@@ -46,7 +59,7 @@ const PARTS = {
 export function bucketIn<T extends Given>(
   config: pulumi.Config,
   setting: string,
-  needed: readonly (keyof Given)[] = ["name", "region"],
+  needed: readonly (keyof T & keyof typeof PARTS)[] = ["name", "region"],
 ): T | undefined {
   const bucket = config.getObject<T>(setting);
   if (bucket === undefined) return undefined;
@@ -84,13 +97,17 @@ export function chooseBucket(name: string, config: pulumi.Config): BackupBucket 
     "endpoint",
     "region",
   ]);
-  return compatible === undefined
-    ? awsBucket(name, config)
-    : compatibleBucket(name, compatible, config);
+  if (compatible) return compatibleBucket(name, compatible, config);
+  const scaleway = bucketIn<ScalewayPlace>(config, "scalewayBucket", [
+    "name",
+    "region",
+    "projectId",
+  ]);
+  return scaleway === undefined ? awsBucket(name, config) : scalewayBucket(name, scaleway, config);
 }
 
 /** Settings of a bucket that is made here, of which one that exists has its own. */
-const OF_MADE = ["compatibleBucket", "lock", "noncurrentDays", "tags"];
+const OF_MADE = ["compatibleBucket", "scalewayBucket", "lock", "noncurrentDays", "tags"];
 /** Those that AWS alone has. */
 const OF_AWS = ["importBucket", "kmsKey", "transitions"];
 
@@ -214,7 +231,7 @@ function compatibleBucket(
   place: CompatiblePlace,
   config: pulumi.Config,
 ): S3CompatibleBucket {
-  refuseBeside("compatibleBucket", [...OF_AWS, "s3Endpoint"], config);
+  refuseBeside("compatibleBucket", ["scalewayBucket", ...OF_AWS, "s3Endpoint"], config);
   const accessKeyId = config.getSecret("accessKeyId");
   const secretAccessKey = config.getSecret("secretAccessKey");
   const args = {
@@ -238,6 +255,44 @@ function compatibleBucket(
   return new S3CompatibleBucket(`${name}-backups`, nameSettings(args, words));
 }
 
+function scalewayBucket(
+  name: string,
+  place: ScalewayPlace,
+  config: pulumi.Config,
+): ScalewayBackupBucket {
+  const keys = ["accessKeyId", "secretAccessKey"];
+  refuseBeside("scalewayBucket", [...OF_AWS, "s3Endpoint", ...keys], config);
+  const { administrators } = place;
+  if (!(Array.isArray(administrators) && administrators.every((one) => typeof one === "string"))) {
+    throw new Problem(
+      `${key("scalewayBucket.administrators")} is ${JSON.stringify(administrators ?? null)}. Give a list with at least whoever runs Pulumi: ["application_id:ID"].`,
+    );
+  }
+  const { name: bucket, region, projectId } = place;
+  const args: ScalewayBackupBucketArgs = {
+    ...{ name: bucket, region, projectId, administrators },
+    ...keepingIn(config, false),
+    keys: keysIn(config),
+  };
+  const own = ["name", "region", "projectId", "administrators"];
+  const words = {
+    ...Object.fromEntries(own.map((part) => [part, key(`scalewayBucket.${part}`)])),
+    prefix: key("prefix"),
+    lock: key("lock"),
+  };
+  return new ScalewayBackupBucket(`${name}-backups`, nameSettings(args, words));
+}
+
+/** What the container's key may do, and when it is replaced. */
+export function keysIn(config: pulumi.Config): KeysArgs {
+  return {
+    access:
+      config.get<KeyAccess>("keyAccess", { allowedValues: ["restorable", "append-only"] }) ??
+      "restorable",
+    ...given("rotateAfter", config.get("rotateAfter")),
+  };
+}
+
 /** The words for the arguments of the bucket, which is the user's or made here. */
 export function bucketWords(config: pulumi.Config): Record<string, string> {
   const existing = config.getObject<ConfiguredBucket>("existingBucket");
@@ -257,6 +312,13 @@ export function bucketWords(config: pulumi.Config): Record<string, string> {
       bucket: key("compatibleBucket"),
       "bucket.writer.accessKeyId": key("accessKeyId"),
       "bucket.writer.secretAccessKey": key("secretAccessKey"),
+    };
+  }
+  if (config.getObject("scalewayBucket") !== undefined) {
+    return {
+      ...made,
+      bucket: key("scalewayBucket"),
+      "bucket.endpoint": key("scalewayBucket.region"),
     };
   }
   return {

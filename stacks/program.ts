@@ -5,14 +5,14 @@ import {
   type CopyArgs,
   type Driver,
   Encryption,
-  type KeyAccess,
   PostgresBackup,
   type PostgresBackupArgs,
   Problem,
   type SslMode,
+  type WebhookFormat,
 } from "../components/index.ts";
 import { nameSettings } from "../components/pulumi/settingNames.ts";
-import { bucketIn, bucketWords, chooseBucket, type Given } from "./bucket.ts";
+import { bucketIn, bucketWords, chooseBucket, type Given, keysIn } from "./bucket.ts";
 import { given, key, SETTINGS, type Setting } from "./settings.ts";
 
 /** The configuration's word for each argument, so that a message names what its reader has set. */
@@ -68,12 +68,8 @@ export function backupArgs(name: string, config: pulumi.Config): PostgresBackupA
     schedule: config.get("schedule") ?? "15 3 * * *",
     ...bytesOf(config),
     ...priceOf(config),
-    keys: {
-      access:
-        config.get<KeyAccess>("keyAccess", { allowedValues: ["restorable", "append-only"] }) ??
-        "restorable",
-      ...given("rotateAfter", config.get("rotateAfter")),
-    },
+    // Those of a bucket at Scaleway are made together with it.
+    ...(config.getObject("scalewayBucket") === undefined && { keys: keysIn(config) }),
     signing: {
       ...given("rotateAfter", config.get("signingRotateAfter")),
       ...(signingKeys && { keys: signingKeys }),
@@ -115,6 +111,7 @@ export function backupArgs(name: string, config: pulumi.Config): PostgresBackupA
     notices: {
       ...(pingUrl && { pingUrl }),
       ...(webhookUrl && { webhookUrl }),
+      ...given("webhookFormat", config.get<WebhookFormat>("webhookFormat")),
       ...given("metricsFile", config.get("metricsFile")),
     },
   };

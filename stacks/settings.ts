@@ -506,6 +506,14 @@ export const SETTINGS = [
       "More options for pg_dump with blanks between them, e.g. --exclude-table-data=sessions",
   },
   {
+    name: "webhookFormat",
+    type: "string",
+    default: "",
+    argument: "notices.webhookFormat",
+    description:
+      "What webhookUrl gets: slack (also for Mattermost and Discord), teams, or json (default: by the address)",
+  },
+  {
     name: "metricsFile",
     type: "string",
     default: "",
@@ -559,6 +567,12 @@ export const SETTINGS = [
     name: "administratorSecretKey",
     type: "secret",
     description: "Secret half of it",
+  },
+  {
+    name: "scalewayBucket",
+    type: "object",
+    description:
+      "A bucket that is made at Scaleway together with the container's key, instead of on AWS: its name, region, projectId, and as administrators all who keep every right in it, at least whoever runs Pulumi, [application_id:ID]",
   },
   {
     name: "lock",
@@ -676,6 +690,7 @@ export const SETTINGS = [
     name: "webhookUrl",
     type: "secret",
     argument: "notices.webhookUrl",
-    description: "Address that gets a JSON document after each run",
+    description:
+      "Address of a chat, which gets a message at a failure and at its end, or of a program, which gets a JSON document after each run",
   },
 ] as const satisfies readonly Setting[];

@@ -56,6 +56,10 @@ run_backup() {
   if [ "$code" -gt 125 ]; then
     echo "failed $(date +%s) the backup ended with code $code" >"$state/agent.result"
     echo "error: the backup ended with code $code (137: killed, perhaps for lack of memory)" >&2
+    timeout 60 agent notify --killed "the backup ended with code $code (137: killed, perhaps for lack of memory)" &
+    child=$!
+    wait "$child"
+    child=
   fi
   return "$code"
 }

@@ -1,10 +1,17 @@
 import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
+import {
+  formatOfAddress,
+  type WebhookFormat,
+} from "../../common/contracts/agentEnvironment/notifications.ts";
 import { remarksOn } from "../../common/contracts/leftOut.ts";
 import { totalRows } from "../../common/contracts/manifest.ts";
 import { formatBytes } from "../../common/format.ts";
-import { messageOf } from "../../common/problem.ts";
+import { messageOf, Problem } from "../../common/problem.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import type { Report } from "../runtime/reporter.ts";
+import { alertOf, hostName, testMessage } from "./alert.ts";
+import { AlertState, turnOf } from "./alertState.ts";
+import { chatBody } from "./chatMessage.ts";
 import { httpPost } from "./httpPost.ts";
 import { writeMetrics } from "./prometheus.ts";
 import { type DatabaseResult, failuresOf, type RunSummary } from "./runSummary.ts";
@@ -19,11 +26,29 @@ export class Notifier {
   readonly #report: Report;
   readonly #signal: AbortSignal;
   readonly #summary: RunSummary;
+  readonly #lastLines: () => readonly string[];
+  readonly #alerts: AlertState;
   readonly #warned = new Set<string>();
   #start: Promise<void> = Promise.resolve();
 
-  /** @param context the run's; once its signal is aborted, there is no time for second tries */
-  constructor({ settings, report, signal }: Omit<AgentContext, "store">, summary: RunSummary) {
+  /**
+   * @param context the run's; once its signal is aborted, there is no time for second tries
+   * @param options.lastLines of the run's log, free of secrets
+   * @param options.stateFolder the container's; absent: outside of one
+   */
+  constructor(
+    { settings, report, signal, store }: AgentContext,
+    summary: RunSummary,
+    {
+      lastLines,
+      stateFolder,
+    }: {
+      readonly lastLines: () => readonly string[];
+      readonly stateFolder: string | undefined;
+    },
+  ) {
+    this.#lastLines = lastLines;
+    this.#alerts = new AlertState(stateFolder, store, signal);
     this.#settings = settings.notifications;
     this.#report = report;
     this.#signal = signal;
@@ -63,8 +88,10 @@ export class Notifier {
     }
     if (webhookUrl !== undefined) {
       const url = new URL(webhookUrl);
-      const failures = failuresOf(results);
+      const format = formatOf(this.#settings);
       const send = async () => {
+        if (format !== "json") return this.#alert(url, format, results);
+        const failures = failuresOf(results);
         for (const result of results) {
           const body = JSON.stringify(webhookPayload(result, failures));
           await httpPost({ url, body, type: JSON_TYPE }, this.#signal);
@@ -76,6 +103,21 @@ export class Notifier {
       tasks.push(this.#send("METRICS_FILE", () => writeMetrics(metricsFile, results, new Date())));
     }
     await Promise.all(tasks);
+  }
+
+  /** Reports what has changed, and remembers it once it has arrived. */
+  async #alert(
+    url: URL,
+    format: Exclude<WebhookFormat, "json">,
+    results: readonly DatabaseResult[],
+  ): Promise<void> {
+    const before = await this.#alerts.read();
+    const turn = turnOf(before, results);
+    const message = alertOf(turn, this.#lastLines());
+    if (message !== undefined) {
+      await httpPost({ url, body: chatBody(format, message), type: JSON_TYPE }, this.#signal);
+    }
+    await this.#alerts.write(before, turn.failing, new Date());
   }
 
   #ping(address: string, ending: string, sentence: string): Promise<void> {
@@ -96,6 +138,35 @@ export class Notifier {
       this.#report.warn(`${name}: the notification could not be sent: ${message}`);
     }
   }
+}
+
+/** What was given wins over what the address suggests. */
+function formatOf({ webhookUrl, webhookFormat }: AgentSettings["notifications"]): WebhookFormat {
+  return webhookFormat ?? formatOfAddress(webhookUrl as string);
+}
+
+/**
+ * Sends one message to the webhook, to see whether it arrives.
+ * @throws Problem when there is none, or it could not be sent
+ */
+export async function notifyTest({ settings, report, signal }: AgentContext): Promise<void> {
+  const { notifications } = settings;
+  if (notifications.webhookUrl === undefined) {
+    throw new Problem(
+      "no webhook is set, so there is nobody to send a test to. Set one: pulumi config set --secret webhookUrl https://..., then pulumi up.",
+    );
+  }
+  const url = new URL(notifications.webhookUrl);
+  const format = formatOf(notifications);
+  const body =
+    format === "json"
+      ? JSON.stringify({ version: 1, event: "test", host: hostName() })
+      : chatBody(format, testMessage());
+  await httpPost({ url, body, type: JSON_TYPE }, signal).catch((error: unknown) => {
+    throw new Problem(`WEBHOOK_URL: the test could not be sent: ${messageOf(error)}.`);
+  });
+  report.line(`sent to ${url.hostname} in the form "${format}"`);
+  report.event({ event: "notified", host: url.hostname, format });
 }
 
 const JSON_TYPE = "application/json";

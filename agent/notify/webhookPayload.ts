@@ -1,6 +1,6 @@
-import { hostname } from "node:os";
 import { leftOut } from "../../common/contracts/leftOut.ts";
 import { totalRows } from "../../common/contracts/manifest.ts";
+import { hostName } from "./alert.ts";
 import type { DatabaseFailure, DatabaseResult } from "./runSummary.ts";
 
 /** The JSON document that WEBHOOK_URL gets, one for each database of a run. */
@@ -40,7 +40,7 @@ export function webhookPayload(
     event: "backup",
     result: error === undefined ? "ok" : "failed",
     database,
-    host: process.env["KAMAL_HOST"] ?? hostname(),
+    host: hostName(),
     durationMs,
     ...(manifest && {
       stamp: manifest.takenAt.replace(/Z$/, ""),

@@ -35,6 +35,9 @@ const namesFor = (whose: "reader" | "writer"): AddressNames => ({
     "Give the bucket that region in the program or the stack's configuration, then run pulumi up",
 });
 
+/** What messages call them where the reader's key is tried. */
+export const READER_NAMES = namesFor("reader");
+
 /**
  * The backups of each database as they lie in the bucket, newest first, read with the key that is never on the host, and
  * judged by those that sign.

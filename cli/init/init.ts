@@ -1,8 +1,15 @@
-import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
 import { messageOf, Problem } from "../../common/problem.ts";
 import { shellQuote } from "../../common/ssh/command.ts";
+import {
+  hasPassphrase,
+  isOnPath,
+  LOCAL_STATE,
+  type PulumiSetup,
+  pulumiSetup,
+} from "../doctor/localChecks.ts";
 import { createStack, selectStack, setConfiguration } from "../stack/pulumi.ts";
 import { requireTerminal } from "../terminal/confirm.ts";
 import { EXIT } from "../terminal/exitCodes.ts";
@@ -13,7 +20,10 @@ import type { Answers, PackageOrigin } from "./answers.ts";
 import { type Application, type Environment, readApplication } from "./application.ts";
 import { interview, type TypedAnswers } from "./interview.ts";
 import { type KeyFile, passphraseFile } from "./keyFiles.ts";
+import { makeFolder } from "./makeFolder.ts";
+import { packageOrigin } from "./packageOrigin.ts";
 import {
+  fileNames,
   type ProjectFile,
   projectFiles,
   projectName,
@@ -21,14 +31,6 @@ import {
   tarballName,
 } from "./projectFiles.ts";
 import { Questions } from "./questions.ts";
-import {
-  hasPassphrase,
-  isOnPath,
-  LOCAL_STATE,
-  type PulumiSetup,
-  packageOrigin,
-  pulumiSetup,
-} from "./workplace.ts";
 
 export interface InitOptions extends TypedAnswers {
   /** Path of the application's deploy.yml. */
@@ -130,14 +132,7 @@ function describe(screen: Screen, { service, environments, remarks }: Applicatio
 
 /** @throws Problem where a file of the project is there */
 function refuseToOverwrite(application: Application, into: string, typed: string): void {
-  const names = [
-    "Pulumi.yaml",
-    "package.json",
-    "tsconfig.json",
-    "index.ts",
-    ".gitignore",
-    ...application.environments.map(({ name }) => `Pulumi.${name}.yaml`),
-  ];
+  const names = fileNames(application);
   const there = names.find((name) => existsSync(join(into, name)));
   if (there === undefined) return;
   throw new Problem(
@@ -150,7 +145,7 @@ function writeFiles(into: string, files: readonly ProjectFile[], origin: Package
   const isNew = !existsSync(into);
   const written: string[] = [];
   try {
-    mkdirSync(into, { recursive: true });
+    makeFolder(into);
     for (const { path, text } of files) {
       writeFileSync(join(into, path), text, { flag: "wx" });
       written.push(path);

@@ -4,9 +4,9 @@ import { parseScheduleOf, Schedule } from "../../common/schedule/schedule.ts";
 import { matchHost, other } from "../../storage/address/providers.ts";
 import { isWholeDays } from "../../storage/planning/retention.ts";
 import { proveRetention, rulesOf } from "../../storage/planning/retentionProof.ts";
+import { checkAddress, checkBucket, describeFinding } from "../doctor/bucketCheck.ts";
 import type { Answers, BucketAnswer } from "./answers.ts";
 import type { Application, DatabaseNames } from "./application.ts";
-import { checkAddress, checkBucket, describeFinding } from "./bucketCheck.ts";
 import { BUCKET_PLACES, type BucketPlace, bucketPlace, readTypedBucket } from "./bucketPlaces.ts";
 import { type RecoveryKey, recoveryKey } from "./keyFiles.ts";
 import type { Questions } from "./questions.ts";
@@ -100,12 +100,26 @@ async function newBucketOnAws(
       ? await questions.text("AWS region", usual, regionOf)
       : regionOf(typed.region);
   checkAddress({ region, bucket: "backups" });
+  await warnOfUnknownRegion(questions, region);
   return { kind: "aws", region, names: {}, containerDeletes: false };
 }
 
 function regionOf(text: string): string {
   if (/^[a-z0-9][a-z0-9-]*$/.test(text)) return text;
   throw new Problem(`"${text}" is no region. Give its code, for instance eu-west-3.`);
+}
+
+/** A region may be newer than this version, so one that is not known is taken as it was typed. */
+async function warnOfUnknownRegion(questions: Questions, region: string): Promise<void> {
+  // Loaded when it is needed: help and most commands do without the SDK. Its list has no us-east-1, which S3 never names.
+  const { BucketLocationConstraint } = await import("@aws-sdk/client-s3");
+  const known = ["us-east-1", ...Object.values(BucketLocationConstraint)];
+  if (known.some((name) => name === region)) return;
+  const near = known.filter((name) => name.startsWith(`${region.split("-")[0]}-`)).toSorted();
+  const list = near.length === 0 ? "" : ` There are ${near.join(", ")}.`;
+  questions.say(
+    `  ${region} is no region of AWS that this version knows.${list} If it does not exist, pulumi up will fail: change aws:region in the stack's file.`,
+  );
 }
 
 async function bucketAt(
@@ -132,6 +146,7 @@ async function bucketAt(
     service?.provider.fixedRegion ??
     (await askRegion(questions, place));
   const endpoint = given ?? place.endpoint?.(region);
+  if (endpoint === undefined) await warnOfUnknownRegion(questions, region);
   const address = {
     ...(endpoint !== undefined && { endpoint }),
     region,

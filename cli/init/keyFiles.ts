@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import {
   formatRecipient,
@@ -8,6 +8,7 @@ import {
   publicKeyOf,
 } from "../../common/age/keys.ts";
 import { messageOf, Problem } from "../../common/problem.ts";
+import { makeFolder } from "./makeFolder.ts";
 
 /** A file for its owner alone, which was there or was made. */
 export interface KeyFile {
@@ -60,7 +61,13 @@ function untouched(path: string): KeyFile {
 }
 
 function create(path: string, text: string): KeyFile {
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, text, { mode: 0o600, flag: "wx" });
+  try {
+    makeFolder(dirname(path));
+    writeFileSync(path, text, { mode: 0o600, flag: "wx" });
+  } catch (error) {
+    throw new Problem(`${path} cannot be written: ${messageOf(error)}. Nothing was written.`, {
+      cause: error,
+    });
+  }
   return { path, isNew: true, takeBack: () => rmSync(path, { force: true }) };
 }

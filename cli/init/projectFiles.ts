@@ -29,51 +29,56 @@ export function projectName({ service }: Application): string {
   return `${service}-backup`.replace(/[^\w.-]/g, "-");
 }
 
-/** The files of the project. The program is the user's own from then on: nothing here writes them a second time. */
-export function projectFiles(options: ProjectOptions): ProjectFile[] {
-  const { application, origin } = options;
-  const name = projectName(application);
-  return [
-    {
-      path: "Pulumi.yaml",
-      text: `name: ${name}
+/** The files of the project but for those of its stacks, by their names. */
+const FILES: Readonly<Record<string, (options: ProjectOptions) => string>> = {
+  "Pulumi.yaml": ({ application }) => `name: ${projectName(application)}
 description: PostgreSQL backups of ${application.service}
 runtime: nodejs
 options:
   # Every pulumi up first looks at the bucket, the container and the files, and puts back what has drifted.
   refresh: always
 `,
-    },
-    {
-      path: "package.json",
-      text: json({
-        name: name.toLowerCase(),
-        private: true,
-        type: "module",
-        main: "index.ts",
-        engines: { node: ">=22.18" },
-        dependencies: { ...DEPENDENCIES, "kamal-postgres-backup": origin.dependency },
-        devDependencies: DEV_DEPENDENCIES,
-      }),
-    },
-    {
-      path: "tsconfig.json",
-      text: json({
-        compilerOptions: {
-          module: "nodenext",
-          target: "es2023",
-          strict: true,
-          noEmit: true,
-          skipLibCheck: true,
-          types: ["node"],
-        },
-        include: ["index.ts"],
-      }),
-    },
-    { path: "index.ts", text: programText(options) },
-    { path: ".gitignore", text: "node_modules/\n" },
-    ...application.environments.map((environment) => ({
-      path: `Pulumi.${environment.name}.yaml`,
+  "package.json": ({ application, origin }) =>
+    json({
+      name: projectName(application).toLowerCase(),
+      private: true,
+      type: "module",
+      main: "index.ts",
+      engines: { node: ">=22.18" },
+      dependencies: { ...DEPENDENCIES, "kamal-postgres-backup": origin.dependency },
+      devDependencies: DEV_DEPENDENCIES,
+    }),
+  "tsconfig.json": () =>
+    json({
+      compilerOptions: {
+        module: "nodenext",
+        target: "es2023",
+        strict: true,
+        noEmit: true,
+        skipLibCheck: true,
+        types: ["node"],
+      },
+      include: ["index.ts"],
+    }),
+  "index.ts": programText,
+  ".gitignore": () => "node_modules/\n",
+};
+
+function stackFile({ name }: Environment): string {
+  return `Pulumi.${name}.yaml`;
+}
+
+/** Names of all that is written, for whoever must not overwrite it. */
+export function fileNames({ environments }: Application): string[] {
+  return [...Object.keys(FILES), ...environments.map(stackFile)];
+}
+
+/** The files of the project. The program is the user's own from then on: nothing here writes them a second time. */
+export function projectFiles(options: ProjectOptions): ProjectFile[] {
+  return [
+    ...Object.entries(FILES).map(([path, textOf]) => ({ path, text: textOf(options) })),
+    ...options.application.environments.map((environment) => ({
+      path: stackFile(environment),
       text: stackText(environment, options),
     })),
   ];
@@ -148,6 +153,8 @@ function programText(options: ProjectOptions): string {
     databaseField(options),
     ...postgresFields(application.environments),
     ...bucketField(options),
+    ...(answers.bucket.kind === "aws" ? [`prefix: config.get("prefix"),`] : []),
+    `signing: { keys: config.getSecret("signingKeys") },`,
     ...(answers.bucket.containerDeletes ? [`keep: { days: ${answers.days} },`] : []),
     "daily" in answers.schedule
       ? `schedule: Schedule.daily(${text(answers.schedule.daily)}),`
@@ -160,7 +167,7 @@ function programText(options: ProjectOptions): string {
   return `import * as pulumi from "@pulumi/pulumi";
 import { ${classes.join(", ")} } from "kamal-postgres-backup";
 
-// What differs between environments stands in Pulumi.<environment>.yaml.
+// What differs between environments stands in Pulumi.<environment>.yaml.${recoverySettings(answers)}
 const config = new pulumi.Config();
 
 const backup = new PostgresBackup(${text(application.backup)}, {
@@ -169,6 +176,13 @@ ${fields.map((field) => indented(field)).join("\n")}
 
 ${outputsLine(application)}
 `;
+}
+
+/** What is set on one day only, and why it is read all the same. */
+function recoverySettings({ bucket }: Answers): string {
+  const names =
+    bucket.kind === "aws" ? "importBucket, prefix and signingKeys are" : "signingKeys is";
+  return `\n// ${names} set only where a stack was lost, as the page on recovery says.`;
 }
 
 /** Kamal looks secrets up among the outputs, so that they must be there under their own names. */
@@ -247,7 +261,11 @@ function bucketField({ application, answers }: ProjectOptions): string[] {
   const retention = `retention: Retention.days(${days})`;
   if (bucket.kind === "aws") {
     return [
-      `bucket: new AwsBackupBucket(${text(`${application.service}-backups`)}, { ${retention} }),`,
+      `bucket: new AwsBackupBucket(${text(`${application.service}-backups`)}, {`,
+      `  ${retention},`,
+      `  import: config.get("importBucket"),`,
+      `  prefix: config.get("prefix"),`,
+      "}),",
     ];
   }
   const address = [

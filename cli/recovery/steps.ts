@@ -138,7 +138,7 @@ function newStack(facts: Facts, hasServer: boolean): Step[] {
           notes: [
             "Keep importBucket in the stack from now on.",
             "If the bucket is given with its key, set the secrets accessKeyId and secretAccessKey instead.",
-            "A program of your own, as init writes it, reads neither: give import and prefix to AwsBackupBucket in index.ts.",
+            "The program that init writes reads both. In another, give import and prefix to AwsBackupBucket in index.ts.",
           ],
         }
       : {
@@ -156,7 +156,7 @@ function newStack(facts: Facts, hasServer: boolean): Step[] {
           : `${signing} < signing-keys.txt`,
       ],
       notes: [
-        'A program of your own needs signing: { keys: config.requireSecret("signingKeys") } in PostgresBackup.',
+        'The program that init writes reads them. Another one needs signing: { keys: config.requireSecret("signingKeys") } in PostgresBackup.',
         ...(hasServer
           ? []
           : [

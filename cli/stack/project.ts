@@ -23,6 +23,11 @@ export function programFolder(cwd: string): string {
   return extname(program) === "" ? program : dirname(program);
 }
 
+/** Whether Pulumi finds a project from this folder. */
+export function hasProject(cwd: string): boolean {
+  return projectFile(cwd) !== undefined;
+}
+
 /** As Pulumi finds it: in the folder or the nearest above it. */
 function projectFile(folder: string): string | undefined {
   const found = FILES.map((name) => join(folder, name)).find((path) => existsSync(path));

@@ -258,6 +258,15 @@ const activitySchema = z.object({
   remarks: z.array(z.string()).readonly(),
 });
 
+/** A test message has reached the webhook. */
+const notifiedSchema = z.object({
+  event: z.literal("notified"),
+  /** Of the webhook; its path may be a token. */
+  host: z.string(),
+  /** `json`, `slack`, `teams` */
+  format: z.string(),
+});
+
 const listSchema = z.object({
   event: z.literal("list"),
   backups: z.array(entrySchema).readonly(),
@@ -287,6 +296,7 @@ const eventSchema = z.discriminatedUnion("event", [
   activitySchema,
   historySchema,
   listSchema,
+  notifiedSchema,
   errorSchema,
 ]);
 

@@ -20,7 +20,27 @@ export const STATE_FILES = {
   fault: "agent.fault",
   /** When to make up for a missed run: `EPOCH`, or an empty line for never. Written and read by run.sh. */
   missed: "agent.missed",
+  /**
+   * Whose failure was reported to a chat and is not over, `alertLine`. Written and read by the agent; absent in a container
+   * that has reported nothing, which looks in the bucket instead.
+   */
+  alert: "agent.alert",
 } as const;
+
+/** The line of `agent.alert`: a JSON list of names, in which a line end has no place. */
+export function alertLine(failing: Iterable<string>): string {
+  return JSON.stringify([...failing]);
+}
+
+/** Reads that line; what is none holds nobody. */
+export function readAlertLine(text: string): Set<string> {
+  try {
+    const names: unknown = JSON.parse(text);
+    return new Set(Array.isArray(names) ? names.filter((name) => typeof name === "string") : []);
+  } catch {
+    return new Set();
+  }
+}
 
 /**
  * Something to know about a bucket that is no failure, which the health check repeats behind its own sentence: `SENTENCE`.

@@ -93,6 +93,8 @@ export const backupOutputsSchema = z.object({
    * `retentionDays`, a suspect one as long as a daily one.
    */
   tierDays: tierDaysSchema.optional(),
+  /** Price that the program was given. US dollars for 10^9 bytes in a month. */
+  usdPerGbMonth: z.number().optional(),
   /** When the latest backup is older than this, it is drift. Hours. */
   rpoHours: z.number(),
   /** Absent where no copy is made. */

@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { Problem } from "../../common/problem.ts";
 import { DIGEST_LABEL, KAMAL_NETWORK } from "../../kamal/accessory.ts";
+import { IS_PODMAN, PODMAN } from "../../kamal/bootScript.ts";
 import { isOfThisPackage } from "../../kamal/runningContainer.ts";
 import { runScript } from "../internal/hostScript.ts";
 import { logOf, type ResourceLog } from "../pulumi/resourceMessages.ts";
@@ -58,6 +59,7 @@ function lookScript({ container, network, database }: Expected): string {
     `docker ${what} inspect -f '${format}' '${name}' 2> /dev/null || true`;
   const label = `{{index .Config.Labels "${DIGEST_LABEL}"}}`;
   return [
+    `if ${IS_PODMAN}; then echo podman; fi`,
     "docker version -f 'docker {{.Server.Version}}' 2> /dev/null || true",
     inspect("container", `container {{.Config.Image}} {{.State.Status}} ${label}`, container),
     inspect("network", "network {{.Driver}}", network),
@@ -86,6 +88,10 @@ export function describeHost(
   digest: string | undefined,
   log: Pick<ResourceLog, "warn">,
 ): void {
+  if (look.has("podman")) {
+    log.warn(`${host}: ${PODMAN}`);
+    return;
+  }
   if (!look.has("docker")) {
     log.warn(`docker on ${host} does not answer, which Kamal needs too: kamal server bootstrap`);
     return;

@@ -3,6 +3,8 @@ import * as pulumi from "@pulumi/pulumi";
 import {
   type NotificationSettings,
   notificationUrlFault,
+  WEBHOOK_FORMATS,
+  type WebhookFormat,
 } from "../../common/contracts/agentEnvironment/notifications.ts";
 import { Problem } from "../../common/problem.ts";
 import { applyReportingProblems } from "../pulumi/resourceMessages.ts";
@@ -20,12 +22,20 @@ export interface NoticesArgs {
    */
   readonly pingUrl?: pulumi.Input<string>;
   /**
-   * Address that gets a POST with a JSON document after each run: `version`, `event`, `result` (`ok` or `failed`),
+   * Address of a chat, or of a program of yours. A chat gets a message at a failure, with its sentence and what to type, and one at
+   * its end; see `webhookFormat`. A program gets a POST with a JSON document after each run: `version`, `event`, `result` (`ok` or `failed`),
    * `database`, `host`, `durationMs`, and `stamp`, `key`, `bytes`, `rows`, `error` where there are any, and `failures`, a
    * `database` and `message` for each that failed in the run. Kept as a secret; https, as for `pingUrl`.
    * @default nobody is notified
    */
   readonly webhookUrl?: pulumi.Input<string>;
+  /**
+   * What `webhookUrl` gets: `"slack"`, which Mattermost and Discord's address with `/slack` behind it understand too, `"teams"`
+   * for a workflow of Microsoft Teams, or `"json"`.
+   * @default by the address: Slack's, Discord's and Microsoft's own hosts are known, every other gets `"json"`
+   * @example "slack"
+   */
+  readonly webhookFormat?: WebhookFormat;
   /**
    * File on the host, brought up to date after each run in Prometheus' text format. Its folder is mounted at the same
    * path in the container and must be writable for the container's user: `chown 10001:10001 FOLDER`.
@@ -40,9 +50,10 @@ export interface NoticesArgs {
  * @throws Problem that names the argument
  */
 export function checkNotices(
-  { pingUrl, webhookUrl, metricsFile }: NoticesArgs,
+  { pingUrl, webhookUrl, webhookFormat, metricsFile }: NoticesArgs,
   name: SettingName,
 ): void {
+  if (webhookFormat !== undefined) checkFormat(webhookFormat, name("notices.webhookFormat"));
   if (metricsFile !== undefined) checkMetricsFile(metricsFile, name("notices.metricsFile"));
   if (typeof pingUrl === "string") checkedUrl(pingUrl, name("notices.pingUrl"));
   if (typeof webhookUrl === "string") checkedUrl(webhookUrl, name("notices.webhookUrl"));
@@ -51,12 +62,13 @@ export function checkNotices(
 /** The notices as the container knows them; an address that is known later is judged then, on the resource. */
 export function noticeSettings(
   resource: pulumi.Resource,
-  { pingUrl, webhookUrl, metricsFile }: NoticesArgs,
+  { pingUrl, webhookUrl, webhookFormat, metricsFile }: NoticesArgs,
   name: SettingName,
 ): pulumi.Output<NotificationSettings> {
   return applyReportingProblems(resource, pulumi.all([pingUrl, webhookUrl]), ([ping, webhook]) => ({
     ...(ping !== undefined && { pingUrl: checkedUrl(ping, name("notices.pingUrl")) }),
     ...(webhook !== undefined && { webhookUrl: checkedUrl(webhook, name("notices.webhookUrl")) }),
+    ...(webhookFormat !== undefined && { webhookFormat }),
     ...(metricsFile !== undefined && { metricsFile }),
   }));
 }
@@ -65,6 +77,12 @@ function checkedUrl(address: string, setting: string): string {
   const fault = notificationUrlFault(address);
   if (fault !== undefined) throw new Problem(`${setting} ${fault}.`);
   return address;
+}
+
+/** Out of a configuration it may be any text. */
+function checkFormat(format: string, setting: string): void {
+  if (WEBHOOK_FORMATS.some((known) => known === format)) return;
+  throw new Problem(`${setting} is "${format}". Give one of ${WEBHOOK_FORMATS.join(", ")}.`);
 }
 
 function checkMetricsFile(path: string, setting: string): void {

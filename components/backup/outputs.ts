@@ -48,6 +48,7 @@ export function outputsOf(options: OutputsOptions): pulumi.Output<BackupOutputs>
         schedule: resolved.schedule.toString(),
         ...(retentionDays !== undefined && { retentionDays: args.keep?.days ?? retentionDays }),
         ...(tierDays && { tierDays }),
+        ...(args.usdPerGbMonth !== undefined && { usdPerGbMonth: args.usdPerGbMonth }),
         rpoHours: rpoHours(resolved.schedule, args.jitterSeconds),
         ...(copied && { copy: copied }),
         ...(args.drill && { drill: drillOutputs(args.drill) }),

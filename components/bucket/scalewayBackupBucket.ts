@@ -155,22 +155,22 @@ function resolveScalewayBucket(
   log: ResourceLog,
 ): ResolvedScalewayBucket {
   const { region, prefix = "", lock, keys } = args;
-  checkRegion(region);
-  const endpoint = `https://s3.${region}.scw.cloud`;
   const name = settingNamesOf(args);
+  checkRegion(region, name("region"));
+  const endpoint = `https://s3.${region}.scw.cloud`;
   // The address is made from the region.
   const names = addressNames(name, { endpoint: "region" });
   parseAddress({ endpoint, region, bucket: args.name, prefix: "settings" }, names);
   const rules = resolveRules(args, { name });
-  checkAdministrators(args.administrators);
+  checkAdministrators(args.administrators, name("administrators"));
   const notice = lock && lockNotice(lock);
   if (notice !== undefined) log.warn(notice);
-  if (log.preview) log.info(PROJECT);
+  if (log.preview) log.info(`${name("projectId")}: ${PROJECT}`);
   return { endpoint, prefix, access: keys?.access ?? "restorable", rules };
 }
 
 const PROJECT =
-  "projectId: Scaleway's permission sets hold for a whole project. The container's key may also add and delete in every other bucket of this one that has no policy, so give the backups a project of their own.";
+  "Scaleway's permission sets hold for a whole project. The container's key may also add and delete in every other bucket of this one that has no policy, so give the backups a project of their own.";
 
 /** What the children are made from. */
 interface Site {
@@ -187,7 +187,7 @@ function optionsOf({ parent, args }: Site): pulumi.CustomResourceOptions {
 
 function createBucket(site: Site): object.Bucket {
   const { name, args, resolved } = site;
-  return new scaleway.object.Bucket(
+  return new (scaleway().object.Bucket)(
     name,
     transformed<object.BucketArgs>(args.transform?.bucket, {
       name: args.name,
@@ -212,7 +212,7 @@ function createLock(site: Site, bucket: object.Bucket): object.BucketLockConfigu
   const { name, args } = site;
   const { lock, transform } = args;
   if (lock === undefined) return undefined;
-  return new scaleway.object.BucketLockConfiguration(
+  return new (scaleway().object.BucketLockConfiguration)(
     `${name}-lock`,
     transformed<object.BucketLockConfigurationArgs>(transform?.lock, {
       ...placeOf(bucket, args),
@@ -223,7 +223,7 @@ function createLock(site: Site, bucket: object.Bucket): object.BucketLockConfigu
 }
 
 function createApplication({ parent, name, args }: Site): iam.Application {
-  return new scaleway.iam.Application(
+  return new (scaleway().iam.Application)(
     `${name}-writer`,
     transformed<iam.ApplicationArgs>(args.transform?.application, {
       description: `Adds backups to ${args.name}`,
@@ -236,7 +236,7 @@ function createPolicy(
   { parent, name, args, resolved }: Site,
   application: iam.Application,
 ): iam.Policy {
-  return new scaleway.iam.Policy(
+  return new (scaleway().iam.Policy)(
     `${name}-writer-policy`,
     transformed<iam.PolicyArgs>(args.transform?.policy, {
       description: `What the policy of the bucket ${args.name} can grant`,
@@ -260,12 +260,15 @@ function createBucketPolicy(
   const { parent, name, args, resolved } = site;
   const { bucket, lock, application } = made;
   const { prefix, access } = resolved;
-  return new scaleway.object.BucketPolicy(
+  return new (scaleway().object.BucketPolicy)(
     `${name}-policy`,
     transformed<object.BucketPolicyArgs>(args.transform?.bucketPolicy, {
       ...placeOf(bucket, args),
       policy: pulumi
-        .all([administratorsOf(parent, args.administrators), application.id])
+        .all([
+          administratorsOf(parent, args.administrators, settingNamesOf(args)("administrators")),
+          application.id,
+        ])
         .apply(([administrators, writer]) =>
           JSON.stringify(
             scalewayPolicy({ bucket: args.name, prefix, administrators, writer, access }),
@@ -280,7 +283,7 @@ function createKey(
   { parent, name, args }: Site,
   made: Pick<ScalewayBackupBucket, "application" | "policy" | "bucketPolicy">,
 ): iam.ApiKey {
-  return new scaleway.iam.ApiKey(
+  return new (scaleway().iam.ApiKey)(
     `${name}-writer-key`,
     transformed<iam.ApiKeyArgs>(args.transform?.key, {
       applicationId: made.application.id,

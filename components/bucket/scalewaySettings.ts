@@ -5,10 +5,10 @@ import type { LifecycleRule } from "../../storage/bucket/lifecycle.ts";
 import { applyReportingProblems } from "../pulumi/resourceMessages.ts";
 
 /** @throws Problem for what is no region there, from which no address could be made */
-export function checkRegion(region: string): void {
+export function checkRegion(region: string, setting: string): void {
   if (/^[a-z]{2}-[a-z]{3}$/.test(region)) return;
   throw new Problem(
-    `region "${region}" is none of Scaleway's. Give for instance "fr-par", "nl-ams" or "pl-waw".`,
+    `${setting} "${region}" is none of Scaleway's. Give for instance "fr-par", "nl-ams" or "pl-waw".`,
   );
 }
 
@@ -30,30 +30,34 @@ export function toScalewayRule(rule: LifecycleRule): types.input.object.BucketLi
 }
 
 /** @throws Problem when there is no administrator, or one that is known already is no principal */
-export function checkAdministrators(administrators: readonly pulumi.Input<string>[]): void {
+export function checkAdministrators(
+  administrators: readonly pulumi.Input<string>[],
+  setting: string,
+): void {
   if (administrators.length === 0) {
     throw new Problem(
-      "administrators is empty, so the bucket's policy would shut out whoever runs Pulumi. Name at least that one, as user_id:ID or application_id:ID.",
+      `${setting} is empty, so the bucket's policy would shut out whoever runs Pulumi. Name at least that one, as user_id:ID or application_id:ID.`,
     );
   }
-  for (const one of administrators) if (typeof one === "string") checkPrincipal(one);
+  for (const one of administrators) if (typeof one === "string") checkPrincipal(one, setting);
 }
 
 /** The principals that keep every right; one that is known later is checked then, on the resource. */
 export function administratorsOf(
   resource: pulumi.Resource,
   administrators: readonly pulumi.Input<string>[],
+  setting: string,
 ): pulumi.Output<string[]> {
   return applyReportingProblems(resource, pulumi.all([...administrators]), (all) =>
-    all.map(checkPrincipal),
+    all.map((one) => checkPrincipal(one, setting)),
   );
 }
 
-function checkPrincipal(principal: string): string {
+function checkPrincipal(principal: string, setting: string): string {
   if (/^(user|application)_id:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(principal)) {
     return principal;
   }
   throw new Problem(
-    `administrators: "${principal}" is no principal of Scaleway. Give user_id:ID or application_id:ID, with the ID that the console shows under IAM.`,
+    `${setting}: "${principal}" is no principal of Scaleway. Give user_id:ID or application_id:ID, with the ID that the console shows under IAM.`,
   );
 }

@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { Problem } from "../../common/problem.ts";
+import { IS_PODMAN, PODMAN } from "../../kamal/bootScript.ts";
 import { type SshAccess, toSshTarget } from "../accessory/sshConnection.ts";
 import { runScript, type SshTarget } from "../internal/hostScript.ts";
 
@@ -35,6 +36,7 @@ export async function platformOf(target: SshTarget, setting: string): Promise<st
     throw error instanceof Problem ? new Problem(`${error.message} ${instead}`) : error;
   });
   const platform = stdout.trim();
+  if (platform === "podman") throw new Problem(`${target.host}: ${PODMAN}`);
   if (/^linux\/[a-z0-9]+$/.test(platform)) return platform;
   const found = stderr.trim() || `"${platform}"`;
   throw new Problem(
@@ -42,4 +44,4 @@ export async function platformOf(target: SshTarget, setting: string): Promise<st
   );
 }
 
-const ASK = "docker version --format '{{.Server.Os}}/{{.Server.Arch}}'";
+const ASK = `if ${IS_PODMAN}; then echo podman; else docker version --format '{{.Server.Os}}/{{.Server.Arch}}'; fi`;

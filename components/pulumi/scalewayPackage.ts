@@ -4,8 +4,16 @@ import { problemWithoutStack } from "../../common/problem.ts";
 
 const NAME = "@pulumiverse/scaleway";
 
-/** The optional package, loaded at once and not awaited, so that programs in the older module form can load this one. */
-export const scaleway = load();
+let loaded: typeof Scaleway | undefined;
+
+/**
+ * The optional package, loaded at the first call and not awaited, so that programs in the older module form can load this one.
+ * @throws Problem when it is not installed
+ */
+export function scaleway(): typeof Scaleway {
+  loaded ??= load();
+  return loaded;
+}
 
 function load(): typeof Scaleway {
   try {
@@ -14,7 +22,7 @@ function load(): typeof Scaleway {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code !== "MODULE_NOT_FOUND" || !message.includes(NAME)) throw error;
     throw problemWithoutStack(
-      `kamal-postgres-backup/scaleway needs the package ${NAME}, which is not installed: npm install ${NAME}`,
+      `a bucket made at Scaleway needs the package ${NAME}, which is not installed: npm install ${NAME}`,
     );
   }
 }

@@ -162,6 +162,44 @@ export function recordStamp(prefix: string, key: string): string | undefined {
   return stamp !== undefined && isStamp(stamp) ? stamp : undefined;
 }
 
+/** What the keys of the marks of reported failures begin with, whatever their database. */
+export function alertStem(prefix: string): string {
+  return `${prefix}/alerts/`;
+}
+
+/** A failure that was reported to a chat, or its end. */
+export interface AlertMark {
+  /** When the run ended. */
+  readonly at: Date;
+  /** Empty: a run that ended before it was known which databases there are. */
+  readonly database: string;
+  readonly state: "failing" | "well";
+}
+
+/** Key of such a mark: in the order of their times, and of one database never two at the same. */
+export function alertKey(prefix: string, { at, database, state }: AlertMark): string {
+  const stamp = at.toISOString().replace("Z", "");
+  return `${alertStem(prefix)}${stamp}_${encodeURIComponent(database)}.${state}.json`;
+}
+
+/** Reads the key of a mark; undefined when it is none. */
+export function parseAlertKey(
+  prefix: string,
+  key: string,
+): Pick<AlertMark, "database" | "state"> | undefined {
+  if (!key.startsWith(alertStem(prefix))) return undefined;
+  const [, encoded = "", state] =
+    /^\d{4}-\d\d-\d\dT[\d:.]+_(.*)\.(failing|well)\.json$/.exec(
+      key.slice(alertStem(prefix).length),
+    ) ?? [];
+  if (state === undefined) return undefined;
+  try {
+    return { database: decodeURIComponent(encoded), state: state as AlertMark["state"] };
+  } catch {
+    return undefined;
+  }
+}
+
 /** What the keys of the records of drills begin with, whatever their database. */
 export function drillStem(prefix: string): string {
   return `${prefix}/drills/`;

@@ -37,7 +37,12 @@ const SETTINGS: AgentSettings = {
   tiers: true,
   maxShrinkPercent: 20,
   maxRunHours: 12,
-  notifications: { pingUrl: "https://p/x", webhookUrl: "https://w/x", metricsFile: "/m/x.prom" },
+  notifications: {
+    pingUrl: "https://p/x",
+    webhookUrl: "https://w/x",
+    webhookFormat: "slack",
+    metricsFile: "/m/x.prom",
+  },
 };
 
 describe("environment", () => {

@@ -56,6 +56,7 @@ const optional = {
   SIGNING_SINCE: fc.constant("2026-11-24T03:15:02Z"),
   PING_URL: word.map((path) => `https://hc.example.com/${path}`),
   WEBHOOK_URL: word.map((path) => `http://hooks:8080/${path}`),
+  WEBHOOK_FORMAT: fc.constantFrom("json", "slack", "teams"),
   METRICS_FILE: word.map((path) => `/metrics/${path}`),
 };
 const databases = fc.oneof(

@@ -32,7 +32,13 @@ import {
  */
 const FAKE_DOCKER = `#!/bin/sh
 echo "$*" >> "$BOX/calls"
-[ "$1" = --config ] && shift 2
+if [ "$1" = --config ]; then
+  shift 2
+  # Contexts lie in the folder that the command was given, and this one has none.
+  if [ -f "$BOX/context" ] && [ "\${DOCKER_HOST-}" != "$(cat "$BOX/context")" ]; then
+    echo "Cannot connect to the Docker daemon at unix:///var/run/docker.sock." >&2; exit 1
+  fi
+fi
 while [ -f "$BOX/hold-$1" ]; do touch "$BOX/held-$1"; sleep 0.05; done
 case "$1 $2" in
   "image inspect") [ -f "$BOX/image" ]; exit;;
@@ -47,6 +53,8 @@ case "$1 $2" in
 esac
 status_of() { sed -i "s/^[a-z]*|/$1|/" "$BOX/container-$2"; }
 case $1 in
+  --version|version) cat "$BOX/$1" 2> /dev/null;;
+  context) cat "$BOX/context" 2> /dev/null;;
   login) cat > /dev/null;; # the password
   rename) [ ! -f "$BOX/container-$3" ] || exit 1; mv "$BOX/container-$2" "$BOX/container-$3";;
   rm) for name; do rm -f "$BOX/container-$name"; done;;
@@ -156,6 +164,39 @@ test("an image that was built on the host is not pulled, and one that is gone is
   assert.doesNotMatch(readFileSync(join(box, "calls"), "utf8"), /^(--config \S+ )?(pull|login) /m);
   boot({ env: "SECRET=other\n" });
   assert.match(readFileSync(join(box, "calls"), "utf8"), /^(--config \S+ )?(pull|login) /m);
+});
+
+test("podman in Docker's place is refused before anything is done, as a command and as what Docker's command speaks to", () => {
+  for (const [question, answer] of [
+    ["--version", "podman version 4.3.1\n"],
+    ["version", "Client:\n Version: 28.2.2\n\nServer:\n Podman Engine:\n  Version: 4.3.1\n"],
+  ] as const) {
+    writeFileSync(join(box, question), answer);
+    const refused = boot();
+    assert.equal(refused.code, 1);
+    assert.match(
+      refused.said,
+      /^podman runs there in the place of Docker, .* remove podman-docker\.$/m,
+    );
+    assert.deepEqual(
+      [existsSync(join(box, ".kamal")), existsSync(container("shop-db_backup"))],
+      [false, false],
+    );
+    rmSync(join(box, question));
+  }
+  assert.equal(boot().out, "booted");
+});
+
+test("a rootless Docker that a context leads to is also the one that logs in and pulls", () => {
+  writeFileSync(join(box, "context"), "unix:///run/user/1000/docker.sock");
+  assert.deepEqual(boot(), { code: 0, out: "booted", said: "" });
+  writeFileSync(join(box, "context"), "tcp://elsewhere:2376");
+  const other = boot({ env: "SECRET=other\n" });
+  assert.match(
+    other.said,
+    /could not log in .*Cannot connect/,
+    "its certificates lie in the context too",
+  );
 });
 
 test("a new container that is not fit: the old one and its env file are put back", () => {

@@ -2,9 +2,12 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import {
+  cpSync,
+  globSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -13,6 +16,7 @@ import {
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after, before, test } from "node:test";
+import { parse } from "yaml";
 import type { Environment } from "../../cli/init/application.ts";
 import { type ProjectOptions, projectFiles } from "../../cli/init/projectFiles.ts";
 
@@ -63,6 +67,87 @@ test("the package carries no sandbox, no tests, no stand-in and no page for thos
     [],
   );
   assert.ok(carried.includes("agent/context/Dockerfile"));
+});
+
+const RELEASE = parse(readFileSync(".github/workflows/release.yml", "utf8")).jobs.package.steps as {
+  readonly run?: string;
+}[];
+
+/** The release's own line, run here. */
+function runOfRelease(part: string, cwd: string, env: Readonly<Record<string, string>> = {}) {
+  const { run: line = "" } = RELEASE.find(({ run }) => run?.includes(part)) ?? {};
+  assert.notEqual(line, "", `a step of the release has ${part}`);
+  return (more = "") => run("bash", ["-ec", `${line}${more}`], cwd, { ...process.env, ...env });
+}
+
+test("the release publishes what was packed here, under the repository's name; only a tag of this version does", () => {
+  const { version } = JSON.parse(readFileSync("package.json", "utf8"));
+  const tagged = (tag: string) => runOfRelease("GITHUB_REF_NAME", ".", { GITHUB_REF_NAME: tag })();
+  assert.equal(tagged(`v${version}`).code, 0);
+  assert.equal(tagged("v99.0.0").code, 1);
+
+  const copy = join(project, "release");
+  cpSync("dist", join(copy, "dist"), { recursive: true });
+  const named = runOfRelease("npm pkg set", join(copy, "dist"), {
+    GITHUB_SERVER_URL: "https://github.com",
+    GITHUB_REPOSITORY: "somebody/a-fork",
+  })();
+  assert.equal(named.code, 0, named.said);
+  const published = runOfRelease("npm publish", copy)(" --dry-run");
+  assert.equal(published.code, 0, published.said);
+  assert.match(published.said, new RegExp(`^\\+ kamal-postgres-backup@${version}$`, "m"));
+  assert.match(published.said, new RegExp(`total files: ${carried.length}$`, "m"));
+  const manifest = JSON.parse(readFileSync(join(copy, "dist/package.json"), "utf8"));
+  assert.equal(manifest.repository.url, "git+https://github.com/somebody/a-fork.git");
+});
+
+/** Licences that let a program be handed on when their text goes along. */
+const FREE = ["0BSD", "Apache-2.0", "BSD-3-Clause", "ISC", "MIT"];
+
+test("it carries the licences of all that is in it, and an SBOM that npm made of what is installed here", () => {
+  const installed = join(project, "node_modules/kamal-postgres-backup");
+  const page = readFileSync(join(installed, "THIRD-PARTY-LICENSES.txt"), "utf8");
+  const [listed = "", ...texts] = page.split(/^-{80}$/m);
+  const rows = [...listed.matchAll(/^- (\S+) (\S+): (\S+)$/gm)];
+  assert.deepEqual(
+    rows.filter(([, , , licence = ""]) => !FREE.includes(licence)).map(([row]) => row),
+    [],
+  );
+  const bill = JSON.parse(readFileSync(join(installed, "sbom.cdx.json"), "utf8"));
+  const components = bill.components as { name: string; version: string; properties: unknown[] }[];
+  const unique = (names: readonly string[]) => [...new Set(names)].toSorted();
+  assert.deepEqual(
+    unique(rows.map(([, name, version]) => `${name} ${version}`)),
+    components.map(({ name, version }) => `${name} ${version}`).toSorted(),
+  );
+  for (const { name, version } of components) {
+    const own = JSON.parse(readFileSync(join("node_modules", name, "package.json"), "utf8"));
+    assert.equal(version, own.version, name);
+  }
+
+  const bundled = components.filter(({ properties }) => properties.length > 0);
+  // The packages by whose names the agent's own sources import.
+  const sources = globSync("{agent,storage,common}/**/*.ts").map((file) =>
+    readFileSync(file, "utf8"),
+  );
+  const imports = sources.flatMap((text) => [
+    ...text.matchAll(/^import (?!type)[^"]*"((?:@[^/"]+\/)?[^./"][^/"]*)"/gm),
+  ]);
+  const direct = unique(imports.map(([, name = ""]) => name)).filter(
+    (name) => !/^(?:node:|esbuild$)/.test(name),
+  );
+  assert.ok(direct.includes("pg"), direct.join());
+  for (const name of direct)
+    assert.ok(
+      bundled.some((one) => one.name === name),
+      name,
+    );
+  const [, without = ""] = listed.split("The text of Apache-2.0 below is theirs too.");
+  for (const { name, version } of bundled) {
+    const text = texts.find((section) => section.includes(`- ${name} ${version}: `));
+    if (text !== undefined) assert.match(text, /Permission|permission|Apache License|MIT/, name);
+    else assert.ok(without.includes(`- ${name} ${version}: Apache-2.0`), name);
+  }
 });
 
 /** Prints which packages a program loads beyond `@pulumi/pulumi`. */

@@ -89,6 +89,50 @@ test("a bucket on AWS is taken over, encrypted, locked, moved and tagged as the 
   assert.doesNotMatch(of("aws:s3/bucketPolicy:BucketPolicy"), /if-none-match/i);
 });
 
+const DEPLOYER = "application_id:11111111-1111-1111-1111-111111111111";
+const SCALEWAY = {
+  name: "shop-backups",
+  region: "fr-par",
+  projectId: "22222222-2222-2222-2222-222222222222",
+  administrators: [DEPLOYER],
+};
+const atScaleway = (changes: object = {}) => ({
+  scalewayBucket: JSON.stringify({ ...SCALEWAY, ...changes }),
+});
+
+test("a bucket at Scaleway is made with a key of its own, as the configuration says", async () => {
+  const resources = await declared({
+    ...atScaleway(),
+    prefix: "shop",
+    retentionDays: "60",
+    noncurrentDays: "21",
+    lock: '{ "mode": "governance", "days": 7 }',
+    tags: '{ "team": "data" }',
+    keyAccess: "append-only",
+    rotateAfter: "2026-06",
+  });
+  const bucket = inputs(resources, "scaleway:object/bucket:Bucket");
+  assert.deepEqual(
+    [bucket["name"], bucket["region"], bucket["projectId"], bucket["objectLockEnabled"]],
+    ["shop-backups", "fr-par", SCALEWAY.projectId, true],
+  );
+  assert.deepEqual(bucket["tags"], { team: "data" });
+  assert.match(
+    JSON.stringify(bucket["lifecycleRules"]),
+    /"expiration":\{"days":60\}.*"noncurrentDays":21/,
+  );
+  const policy = String(inputs(resources, "scaleway:object/bucketPolicy:BucketPolicy")["policy"]);
+  assert.match(policy, new RegExp(`"SCW":\\["${DEPLOYER}"\\]`));
+  assert.doesNotMatch(policy, /s3:GetObject/, "append-only");
+  const probe = inputs(resources, ":KeyProbe");
+  assert.deepEqual(
+    [probe["endpoint"], probe["bucket"], probe["access"], probe["prefix"]],
+    ["https://s3.fr-par.scw.cloud", "shop-backups", "append-only", "shop"],
+  );
+  const secrets = inputs(resources, ":SecretsBlock");
+  assert.match(JSON.stringify(secrets), /SCWMADEUP00000000000/, "the container has that key");
+});
+
 const COMPATIBLE = { ...KEYS, compatibleBucket: `{ ${MINIO} }` };
 const EXISTING = { ...KEYS, existingBucket: `{ ${MINIO} }` };
 const key = "kamal-postgres-backup:";
@@ -129,6 +173,38 @@ const REFUSED: Record<string, [Record<string, string>, RegExp]> = {
     { ...KEYS, compatibleBucket: `{ ${MINIO}, "adopt": "yes" }` },
     /compatibleBucket\.adopt is "yes"\. Give true or false/,
   ],
+  "a bucket at Scaleway without a project": [
+    atScaleway({ projectId: undefined }),
+    /scalewayBucket has no projectId\. Set it: pulumi config set --path scalewayBucket\.projectId PROJECTID/,
+  ],
+  "a bucket at Scaleway without anybody who keeps it": [
+    atScaleway({ administrators: undefined }),
+    /postgres-backup:scalewayBucket\.administrators is null\. Give a list with at least/,
+  ],
+  "an administrator of no known form": [
+    atScaleway({ administrators: ["me"] }),
+    /postgres-backup:scalewayBucket\.administrators: "me" is no principal of Scaleway/,
+  ],
+  "a region that Scaleway has not": [
+    atScaleway({ region: "eu-west-3" }),
+    /^kamal-postgres-backup:scalewayBucket\.region "eu-west-3" is none of Scaleway's/,
+  ],
+  "tiers at Scaleway without a folder": [
+    { ...atScaleway(), retentionTiers: '{ "daily": 7, "weekly": 35, "monthly": 365 }' },
+    /kamal-postgres-backup:prefix: give the folder/,
+  ],
+  "a retention at Scaleway that leaves days without a backup": [
+    { ...atScaleway(), schedule: "0 3 1 * *", retentionDays: "7" },
+    /kamal-postgres-backup:retentionDays|kamal-postgres-backup:schedule and/,
+  ],
+  "keys of one's own beside a bucket that makes them": [
+    { ...atScaleway(), accessKeyId: "SCWEXAMPLE" },
+    /accessKeyId does nothing beside kamal-postgres-backup:scalewayBucket\./,
+  ],
+  "two buckets at once": [
+    { ...COMPATIBLE, ...atScaleway() },
+    /scalewayBucket does nothing beside kamal-postgres-backup:compatibleBucket\./,
+  ],
   "no keys for setting it up": [
     { compatibleBucket: `{ ${MINIO} }` },
     /Missing required configuration variable 'kamal-postgres-backup:administratorKeyId'/,
@@ -150,7 +226,7 @@ const REFUSED: Record<string, [Record<string, string>, RegExp]> = {
     ]),
   ),
   ...Object.fromEntries(
-    ["lock", "tags", "compatibleBucket", "noncurrentDays"].map((setting) => [
+    ["lock", "tags", "compatibleBucket", "scalewayBucket", "noncurrentDays"].map((setting) => [
       `${setting} beside a bucket that exists`,
       [
         { ...EXISTING, [setting]: setting === "noncurrentDays" ? "7" : '{ "a": "b" }' },
@@ -170,4 +246,5 @@ for (const [what, [settings, sentence]] of Object.entries(REFUSED)) {
 test("what is left at its default does not stand in the way of a bucket that exists", async () => {
   await declared({ ...EXISTING, noncurrentDays: "0", kmsKey: "", importBucket: "" });
   await declared({ ...COMPATIBLE, kmsKey: "", importBucket: "", s3Endpoint: "" });
+  await declared({ ...atScaleway(), kmsKey: "", importBucket: "", s3Endpoint: "" });
 });

@@ -35,8 +35,8 @@ test("docs/settings.md lists them, with the arguments of a program that they bec
 For [the way without TypeScript](quick-start.md#without-typescript). Each is a key \`kamal-postgres-backup:NAME\` of \`stacks/Pulumi.<stack>.yaml\`.
 Set one with \`pulumi config set NAME VALUE\`, a secret with \`pulumi config set --secret NAME\`, a part of an object with \`pulumi config set --path NAME.PART VALUE\`.
 
-In a TypeScript program the same is an argument of \`PostgresBackup\`, in the fourth column. A program can do more: a \`ScalewayBackupBucket\`, a copy
-in a bucket that is made too, transforms. This page is made from \`stacks/settings.ts\`.
+In a TypeScript program the same is an argument of \`PostgresBackup\`, in the fourth column. A program can do more: a copy in a bucket
+that is made too, transforms. This page is made from \`stacks/settings.ts\`.
 
 | setting | type | default | argument | what it is |
 | --- | --- | --- | --- | --- |

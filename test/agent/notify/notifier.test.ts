@@ -10,6 +10,7 @@ import { takeBackupLock } from "../../../agent/postgres/advisoryLock.ts";
 import { Receiver } from "../../support/servers/receiver.ts";
 import { BIG, progressOf } from "../runtime/watch.ts";
 import { agent, outcomeOf, startAgent, unavailable, World } from "../world.ts";
+import { cardTexts, checkSlack, checkTeams } from "./services.ts";
 
 const TOKEN = "5f1c4a52-token-that-lets-anyone-speak";
 
@@ -144,6 +145,47 @@ describe("notifications", { skip: unavailable, timeout: 900_000 }, () => {
     assert.equal(document.database, null);
     assert.deepEqual(document.failures, [{ database: null, message: document.error }]);
     assert.doesNotMatch(readFileSync(join(folder, "shop.prom"), "utf8"), /database="postgres"/);
+  });
+
+  it("a chat: one message at a failure and one at its end, also through a new container", async () => {
+    const { PING_URL: _, METRICS_FILE: __, ...env } = await environment();
+    const good = { ...env, WEBHOOK_FORMAT: "slack" };
+    const bad = { ...good, POSTGRES_PASSWORD: "wrong-password" };
+    const bootedAnew = () => rmSync(join(folder, "agent.alert"), { force: true });
+    const messages = () => receiver.received.splice(0).map(({ body }) => checkSlack(body));
+    bootedAnew();
+    // Nobody has heard of it, so it is not yet reported.
+    receiver.answers = [400];
+    const unheard = await agent(bad, "backup");
+    assert.equal(unheard.code, 1);
+    assert.match(unheard.stderr, /^WEBHOOK_URL: .* answered with status 400$/m);
+    assert(!unheard.stderr.includes(TOKEN));
+    receiver.received.length = 0;
+    await agent(bad, "backup");
+    const [failed = "", ...more] = messages();
+    assert.match(failed, /^🔴 \*Backup of shop failed on 192\.0\.2\.10\*\n.*password/);
+    assert.match(failed, /`npx kamal-postgres-backup doctor`/);
+    assert(!failed.includes("wrong-password"));
+    await agent(bad, "backup");
+    bootedAnew();
+    await agent(bad, "backup");
+    bootedAnew();
+    assert.deepEqual([more, messages()], [[], []]);
+    await world.backup(good);
+    assert.match(messages().join(), /^🟢 \*Backup of shop works again on 192\.0\.2\.10\*/);
+    bootedAnew();
+    await world.backup(good);
+    assert.deepEqual(messages(), []);
+    // What killed a run could not be said by the run.
+    await agent(good, "notify", "--killed", "the backup ended with code 137");
+    assert.match(messages().join(), /failed on .*\nthe backup ended with code 137\n/);
+
+    const test = await agent({ ...env, WEBHOOK_FORMAT: "teams" }, "notify", "--json");
+    assert.deepEqual(test.events, [{ event: "notified", host: "127.0.0.1", format: "teams" }]);
+    const [card] = receiver.received;
+    assert.match(cardTexts(checkTeams(card?.body ?? "")).join(), /^⚪ Test from the backup on 192/);
+    const { WEBHOOK_URL: ___, ...none } = env;
+    assert.match((await agent(none, "notify")).stderr, /^error: no webhook is set/);
   });
 
   it("tries again when the receiver is out of order for a moment", async () => {

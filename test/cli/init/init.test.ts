@@ -497,6 +497,37 @@ test("a key of one's own, or one that is there, is taken and stays as it is", as
   assert.doesNotMatch(stdout, /Recovery key/);
 });
 
+test("a region that AWS does not have is warned of, and taken: it may be newer than this version", async (t) => {
+  const outside = await layApplication(t, FILES);
+  const { code, stderr } = await runInit(outside, ["--yes", "--region", "eu-west-9"]);
+  assert.equal(code, 0);
+  const text = stderr.replaceAll(/\s+/g, " ");
+  assert.match(
+    text,
+    /eu-west-9 is no region of AWS that this version knows\. There are eu-central-1, /,
+  );
+  assert.match(text, / eu-west-3\. If it does not exist, pulumi up will fail/);
+  assert.match(await read(outside, "backup/Pulumi.production.yaml"), /aws:region: eu-west-9/);
+  const known = await runInit(outside, ["--yes", "--region", "us-east-1", "--into", "second"]);
+  assert.equal(known.stderr, "");
+});
+
+for (const [what, args] of Object.entries({
+  "the project": ["--into", "/proc/backup"],
+  "the recovery key": ["--key-file", "/proc/other/key.txt"],
+})) {
+  const skip = process.platform !== "linux" && "there is no /proc";
+  test(`where no folder can be made for ${what}, nothing is written`, { skip }, async (t) => {
+    const outside = await layApplication(t, FILES);
+    const { code, stdout, stderr } = await runInit(outside, ["--yes", ...args]);
+    assert.equal(code, 1);
+    assert.match(stderr, /^error: \/proc\/\S+ cannot be written: ENOENT.*Nothing was\s+written/s);
+    assert.doesNotMatch(stdout, /Wrote|Recovery key/);
+    assert.equal(await filesIn(outside, "backup"), "none");
+    assert.ok(!(await filesIn(outside, "home")).includes("shop-backup-key.txt"));
+  });
+}
+
 test("the tarball that it was started from lies beside package.json", async (t) => {
   const outside = await layApplication(t, {
     ...FILES,

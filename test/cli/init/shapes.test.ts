@@ -285,18 +285,49 @@ for (const [name, shape] of Object.entries(SHAPES)) {
   });
 }
 
+test("the written program takes the old bucket and the old signing keys on the day on which the stack is lost", async (t) => {
+  const outside = await layApplication(t, {
+    "config/deploy.yml": RAILS,
+    ".kamal/secrets": RAILS_SECRETS,
+  });
+  assert.equal((await runInit(outside, ["--yes"], GIVEN)).code, 0);
+  const declared: pulumi.runtime.MockResourceArgs[] = [];
+  const signingKeys = Buffer.alloc(32, 7).toString("base64url");
+  const lost = { importBucket: "shop-backups-0ld", prefix: "shop/old", signingKeys };
+  const { location } = await publishedBy(outside, "production", GIVEN, lost, declared);
+  assert.equal(location.prefix, "shop/old");
+  const bucket = declared.find(({ type }) => type === "aws:s3/bucket:Bucket");
+  assert.equal(bucket?.id, "shop-backups-0ld");
+  const rules = declared.find(
+    ({ type }) => type === "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
+  );
+  assert.match(JSON.stringify(rules?.inputs), /"prefix":"shop\/old\//);
+  const keys = declared.find(({ inputs }) => "given" in inputs && "generation" in inputs);
+  assert.ok(JSON.stringify(keys?.inputs).includes(signingKeys));
+});
+
 let runs = 0;
 
-/** What the written program publishes, run as Pulumi runs it, with the settings of its stack. */
+/**
+ * What the written program publishes, run as Pulumi runs it, with the settings of its stack.
+ * @param set more settings, by their names
+ * @param declared takes the resources
+ */
 async function publishedBy(
   outside: Outside,
   stack: string,
   env: Readonly<Record<string, string>> = {},
+  set: Readonly<Record<string, string>> = {},
+  declared: pulumi.runtime.MockResourceArgs[] = [],
 ): Promise<BackupOutputs> {
   const folder = join(outside.folder, "backup");
   const settings = parse(await readFile(join(folder, `Pulumi.${stack}.yaml`), "utf8")).config;
   const texts = Object.entries(settings).map(([key, value]) => [key, String(value)]);
-  const given = { ...Object.fromEntries(texts), "shop-backup:databasePassword": "pw" };
+  const more = Object.entries(set).map(([key, value]) => [`shop-backup:${key}`, value]);
+  const given = {
+    ...Object.fromEntries([...texts, ...more]),
+    "shop-backup:databasePassword": "pw",
+  };
   const real = {
     HOME: join(outside.folder, "home"),
     PATH: "/usr/local/bin:/usr/bin:/bin",
@@ -306,7 +337,10 @@ async function publishedBy(
     process.chdir(folder);
     await pulumi.runtime.setMocks(
       {
-        newResource: ({ name, inputs }) => ({ id: name, state: { ...inputs, ...madeUp(name) } }),
+        newResource: (args) => {
+          declared.push(args);
+          return { id: args.name, state: { ...args.inputs, ...madeUp(args.name) } };
+        },
         call: () => ({}),
       },
       "shop-backup",

@@ -65,12 +65,12 @@ Let the stack take the bucket that is there, and not make a new one.
   pulumi config set prefix shop/production
     Keep importBucket in the stack from now on.
     If the bucket is given with its key, set the secrets accessKeyId and secretAccessKey instead.
-    A program of your own, as init writes it, reads neither: give import and prefix to AwsBackupBucket in index.ts.`;
+    The program that init writes reads both. In another, give import and prefix to AwsBackupBucket in index.ts.`;
 const OLD_KEYS = `Delete the keys of the lost stack.
     They belong to IAM users that the lost stack has made. The new ones have the same names with another ending.`;
 const SIGNING = "Give the stack the signing keys, so that the backups there count.";
 const OWN =
-  '    A program of your own needs signing: { keys: config.requireSecret("signingKeys") } in PostgresBackup.';
+  '    The program that init writes reads them. Another one needs signing: { keys: config.requireSecret("signingKeys") } in PostgresBackup.';
 const WITHOUT =
   "    Without them, run pulumi config set firstBackup false before pulumi up, and restore a backup by its time and with --accept-origin.";
 

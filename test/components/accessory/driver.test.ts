@@ -99,6 +99,12 @@ const looks: readonly [
   ],
   ["no database", { database: "" }, undefined, /container shop-db on h is missing/],
   ["a stopped database", { database: "exited" }, undefined, /container shop-db on h is exited/],
+  [
+    "podman",
+    { podman: "4.3.1" },
+    undefined,
+    /^h: podman runs there in the place of Docker, which Kamal/,
+  ],
   ["written and booted", { container: "x running 1a" }, "1a", undefined],
   [
     "written and not booted",

@@ -16,7 +16,7 @@ let folder: string;
 before(async () => {
   if (skip) return;
   folder = await mkdtemp(join(tmpdir(), "platform-"));
-  const docker = `#!/bin/sh\n[ "$1 $2" = "version --format" ] || exit 2\n. '${folder}/answer'\n`;
+  const docker = `#!/bin/sh\ncase "$1 $#" in "--version 1"|"version 1") cat '${folder}/engine'; exit;; esac\n[ "$1 $2" = "version --format" ] || exit 2\n. '${folder}/answer'\n`;
   await writeFile(join(folder, "docker"), docker, { mode: 0o755 });
   const wrapper = `#!/bin/sh\nPATH='${folder}':$PATH exec sh -c "$SSH_ORIGINAL_COMMAND"\n`;
   await writeFile(join(folder, "command"), wrapper, { mode: 0o755 });
@@ -28,7 +28,8 @@ after(async () => {
 });
 
 /** How the host is reached, once its docker does this. */
-async function hostWhere(answer: string): Promise<SshTarget> {
+async function hostWhere(answer: string, engine = "Docker version 28.2.2"): Promise<SshTarget> {
+  await writeFile(join(folder, "engine"), `${engine}\n`);
   await writeFile(join(folder, "answer"), answer);
   const { host, port, user, hostKey, privateKey } = server;
   return { host, port, user, hostKey, privateKey };
@@ -72,6 +73,10 @@ test("a host that does not tell: what was found, and the setting that does witho
       return true;
     });
   }
+  const podman = await hostWhere("echo linux/", "podman version 4.3.1");
+  await assert.rejects(platformOf(podman, "app:platform"), {
+    message: /^127\.0\.0\.1: podman runs there in the place of Docker, which Kamal needs\. .*\.$/,
+  });
   const away = { ...(await hostWhere("true")), port: 1 };
   await assert.rejects(platformOf(away, "app:platform"), ({ message }: Error) => {
     assert.match(message, /^ssh \S+: the host cannot be reached /);

@@ -64,6 +64,11 @@ describe("refused with the argument's name, and without the token", () => {
       /notices\.webhookUrl is not an address/,
     ],
     [
+      "an unknown form",
+      { notices: { webhookFormat: "irc" as never } },
+      /notices\.webhookFormat is "irc"\. Give one of json, slack, teams\./,
+    ],
+    [
       "a relative path",
       { notices: { metricsFile: "shop.prom" } },
       /notices\.metricsFile "shop\.prom" must be an absolute path/,

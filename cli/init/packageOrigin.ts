@@ -1,49 +1,7 @@
-import { accessSync, constants, existsSync, readFileSync, statSync } from "node:fs";
-import { basename, delimiter, dirname, join, resolve } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
 import { Problem } from "../../common/problem.ts";
-import { stateBackend } from "../stack/pulumi.ts";
 import type { PackageOrigin } from "./answers.ts";
-
-/** Whether a program is on PATH. */
-export function isOnPath(program: string, path: string | undefined): boolean {
-  return (path ?? "").split(delimiter).some((folder) => isExecutable(join(folder, program)));
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return statSync(path).isFile();
-  } catch {
-    return false;
-  }
-}
-
-/** How Pulumi is set up on this machine. */
-export type PulumiSetup =
-  | { readonly state: "missing" }
-  /** `local`: the state of stacks is in files of this machine, as `pulumi login --local` has it. */
-  | { readonly state: "not logged in" }
-  | { readonly state: "ready"; readonly needsPassphrase: boolean };
-
-/** @param cwd any folder that is there */
-export async function pulumiSetup(
-  cwd: string,
-  env: Readonly<Record<string, string | undefined>>,
-): Promise<PulumiSetup> {
-  if (!isOnPath("pulumi", env["PATH"])) return { state: "missing" };
-  const backend = await stateBackend(cwd);
-  if (backend === undefined) return { state: "not logged in" };
-  // Pulumi's own service keeps a key for each stack; elsewhere a passphrase does, unless a provider of keys was named.
-  return { state: "ready", needsPassphrase: !/^https?:/.test(backend) };
-}
-
-/** The state in the files of this machine, without a login: what `pulumi login --local` selects. */
-export const LOCAL_STATE = { PULUMI_BACKEND_URL: "file://~" } as const;
-
-/** Whether Pulumi finds a passphrase by itself. */
-export function hasPassphrase(env: Readonly<Record<string, string | undefined>>): boolean {
-  return Boolean(env["PULUMI_CONFIG_PASSPHRASE"] || env["PULUMI_CONFIG_PASSPHRASE_FILE"]);
-}
 
 /** What npm writes down of an installed package. */
 interface InstalledLock {

@@ -4,7 +4,7 @@ import {
   type AddressNames,
   parseAddress,
 } from "../../storage/address/address.ts";
-import { type ExcessRight, probeKey } from "../../storage/bucket/probeKey.ts";
+import { type ExcessRight, type KeyAccess, probeKey } from "../../storage/bucket/probeKey.ts";
 import { openStore } from "../../storage/s3/client.ts";
 import type { Credentials } from "../../storage/s3/credentials.ts";
 
@@ -15,6 +15,13 @@ export type BucketFinding =
   | { readonly state: "none"; readonly reason: string }
   /** Nobody answers from here, which says nothing about the host. */
   | { readonly state: "unreachable"; readonly reason: string };
+
+export interface CheckOptions {
+  /** What the key is for. @default "restorable" */
+  readonly access?: KeyAccess;
+  /** How messages call the settings. @default by the options of init */
+  readonly names?: AddressNames;
+}
 
 /** How the messages call the settings. */
 const NAMES: AddressNames = {
@@ -33,13 +40,17 @@ export function checkAddress(input: Omit<AddressInput, "prefix">): void {
 }
 
 /**
- * Tries a key in a bucket as `pulumi up` will: it must write, list and read, and should not be able to delete. Nothing is left there.
+ * Tries a key in a bucket as `pulumi up` will: it must do what it is for, and should not be able to delete. Nothing is left there.
  * @throws Problem when the service answers, and the key cannot do what it must
  */
-export async function checkBucket(input: AddressInput, keys: Credentials): Promise<BucketFinding> {
-  const store = openStore(parseAddress(input, NAMES), keys);
+export async function checkBucket(
+  input: AddressInput,
+  keys: Credentials,
+  { access = "restorable", names = NAMES }: CheckOptions = {},
+): Promise<BucketFinding> {
+  const store = openStore(parseAddress(input, names), keys);
   try {
-    return { state: "good", excess: await probeKey(store, "restorable") };
+    return { state: "good", excess: await probeKey(store, access) };
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     const cause = error.cause as

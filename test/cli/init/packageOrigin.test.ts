@@ -3,7 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { test } from "node:test";
-import { isOnPath, packageOrigin } from "../../../cli/init/workplace.ts";
+import { isOnPath } from "../../../cli/doctor/localChecks.ts";
+import { packageOrigin } from "../../../cli/init/packageOrigin.ts";
 
 test("a project depends on what was started: npx's tarball, a version of the registry, never a checkout", (t) => {
   const place = mkdtempSync(join(tmpdir(), "origin-"));

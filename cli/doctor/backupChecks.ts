@@ -1,0 +1,96 @@
+import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
+import type { Problem } from "../../common/problem.ts";
+import { dueAfter } from "../../common/schedule/nextRun.ts";
+import { parseScheduleOf } from "../../common/schedule/schedule.ts";
+import { aws, matchHost, other, type Provider } from "../../storage/address/providers.ts";
+import { describeForecast } from "../../storage/planning/retentionForecast.ts";
+import { proveRetention, rulesOf } from "../../storage/planning/retentionProof.ts";
+import { judgeDatabases } from "../backups/freshness.ts";
+import { readBackups, sourcesOf } from "../backups/source.ts";
+import type { Session } from "../session/session.ts";
+import type { StackChoice } from "../stack/pulumi.ts";
+import { formatAge, formatStamp } from "../terminal/format.ts";
+import { type Check, type Finding, fail, ok, warn } from "./check.ts";
+
+/**
+ * What the backups themselves say.
+ * @param unavailable why the container cannot be asked for them, so that the bucket is
+ */
+export function backupChecks(
+  session: () => Session,
+  stack: StackChoice,
+  unavailable: () => Problem | undefined,
+): Check[] {
+  let newestBytes: number | undefined;
+  return [
+    { name: "schedule", needs: ["stack"], look: () => judgeSchedule(session().backup, new Date()) },
+    {
+      name: "newest backup",
+      needs: ["stack"],
+      look: async () => {
+        const one = session();
+        const stored = await readBackups(sourcesOf(one, stack), one.databases, unavailable());
+        const judged = judgeDatabases(one.backup, stored, Date.now());
+        newestBytes = judged.find(({ latest }) => latest)?.latest?.bytes;
+        const text = judged
+          .map(({ database, text }) => (judged.length > 1 ? `${database}: ${text}` : text))
+          .join("; ");
+        if (stored.failure !== undefined) throw stored.failure;
+        if (judged.every(({ withinRpo }) => withinRpo)) return ok(text);
+        return fail(text, `Take one now: ${one.commandLine("backup")}`);
+      },
+    },
+    {
+      name: "retention",
+      needs: ["schedule"],
+      look: () => judgeRetention(session().backup, newestBytes),
+    },
+  ];
+}
+
+/** When the next one is due, and whether the schedule can keep the RPO at all. */
+export function judgeSchedule({ schedule, rpoHours }: BackupOutputs, now: Date): Finding {
+  const gap = parseScheduleOf("schedule", schedule).longestGapHours();
+  const due = formatStamp(dueAfter(schedule, now).toISOString().slice(0, 16));
+  const text = `"${schedule}", next ${due} UTC (in ${formatAge(Date.parse(`${due}Z`) - now.getTime())})`;
+  if (gap <= rpoHours) return ok(text);
+  return warn(
+    `"${schedule}" leaves up to ${Math.ceil(gap)} h between two backups, RPO ${rpoHours} h`,
+    "Back up more often, or declare a longer rpoHours.",
+  );
+}
+
+/** @param bytes of the newest backup, where it is known */
+export function judgeRetention(
+  { schedule, retentionDays, tierDays, location }: BackupOutputs,
+  bytes: number | undefined,
+): Finding {
+  if (retentionDays === undefined) {
+    return warn(
+      "how long the bucket keeps backups was not declared",
+      "Declare retention, so that it can be checked against the schedule.",
+    );
+  }
+  const rhythm = parseScheduleOf("schedule", schedule);
+  const { daily, ...tiers } = tierDays ?? { daily: retentionDays };
+  const plan = {
+    schedule,
+    rules: rulesOf(
+      { longestGapHours: rhythm.longestGapHours(), perDay: rhythm.runsPerDay() },
+      daily,
+      "weekly" in tiers ? (tiers as { weekly: number; monthly: number }) : undefined,
+    ),
+    noncurrentDays: 0,
+    provider: providerAt(location).name,
+    ...(bytes !== undefined && bytes > 0 && { backupBytes: bytes }),
+  };
+  const forecast = proveRetention(plan);
+  const [warning] = forecast.warnings;
+  if (warning !== undefined) return warn(warning, "Keep longer, or choose another provider.");
+  return ok(describeForecast(forecast));
+}
+
+function providerAt({ endpoint }: BackupOutputs["location"]): Provider {
+  if (endpoint === undefined) return aws;
+  return matchHost(new URL(endpoint).hostname)?.provider ?? other;
+}
