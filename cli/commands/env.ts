@@ -64,7 +64,7 @@ async function inspect(
     onLine: (line) => {
       text += line;
     },
-    interrupted: "interrupted. Nothing was changed.",
+    interrupted: "interrupted. Not a line was printed.",
   });
   if (code !== 0) throw dockerProblem(container, code, stderr);
   return JSON.parse(text);
