@@ -82,6 +82,7 @@ done
 case "$1 $2" in
   "stack output") answer=outputs;;
   "stack export") answer=state;;
+  "stack ls") answer=stacks;;
   "config set") answer=made; { cat; echo; } >> "$here/config.in";;
   "stack init"|"stack select") answer=made;;
   whoami*) answer=whoami;;
@@ -161,6 +162,7 @@ export class Outside {
       | "notify"
       | "outputs"
       | "state"
+      | "stacks"
       | "up"
       | "whoami"
       | "made"

@@ -121,6 +121,7 @@ test("doctor: through SSH to the newest backup, and the first cause where the wa
     rules: "skipped",
     schedule: "ok",
     "newest backup": "ok",
+    drill: "skipped",
     retention: "ok",
   });
   assert.match(whole.get("bucket")?.text ?? "", /the stack's state holds no key for it/);
