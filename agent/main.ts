@@ -22,6 +22,7 @@ import { notifyTest } from "./notify/notifier.ts";
 import { chooseDatabase, forDatabase, printDatabases } from "./postgres/databases.ts";
 import { probe } from "./probe.ts";
 import { printActivity } from "./restore/kept/activity.ts";
+import { parseDropAfter } from "./restore/kept/dropTime.ts";
 import { dropKept, printKept } from "./restore/kept/keptDatabases.ts";
 import { printHistory, recorded } from "./restore/kept/records.ts";
 import { replacedBy, undo } from "./restore/kept/undo.ts";
@@ -139,6 +140,11 @@ tracked("restore", "restore into a new database, check it, and swap it with the 
     "stop it when it has taken so long (default: 24, or 1 for each 10 GB of the database)",
     hoursOf,
   )
+  .option(
+    "--drop-after <time>",
+    "let the first scheduled backup after it drop the database that was replaced: 7d, 12h",
+    parseDropAfter,
+  )
   .option("--dry-run", "check everything and show what would be done")
   .option("--yes", "do not ask")
   .option("--ask", "for kamal-postgres-backup: questions are events, standard input answers them")
@@ -153,7 +159,7 @@ Examples:
   agent restore latest --into shop_part --schema app --exclude-table "audit.*"
   agent restore latest --yes --role staging_app`,
   )
-  .action(async (wanted: string, { owner, ...options }: RestoreFlags) => {
+  .action(async (wanted: string, { owner, dropAfter, ...options }: RestoreFlags) => {
     const scratch = options.scratch ?? env["RESTORE_SCRATCH_DIR"];
     const context = openContextFor(options);
     const database = options.into ?? context.settings.postgres.database;
@@ -164,6 +170,7 @@ Examples:
         ...options,
         // Commander's own way with an option that begins with "no".
         noOwner: owner === false,
+        dropAfterMs: dropAfter,
         ...(scratch && { scratch }),
         secrets: await secretsFor(options),
         confirm: confirmationFor(options),
@@ -322,6 +329,8 @@ interface RestoreFlags
   /** False with --no-owner. */
   readonly owner?: boolean;
   readonly scratch?: string;
+  /** Milliseconds. */
+  readonly dropAfter?: number;
   readonly yes?: boolean;
   readonly ask?: boolean;
 }

@@ -306,6 +306,10 @@ export function describeProgram(
       "--max-hours <number>",
       "Stop a restore that takes longer (default: 24, or 1 for each 10 GB of the database).",
     )
+    .option(
+      "--drop-after <time>",
+      "Let the first scheduled backup after this time (7d, 12h) drop the database that was replaced.",
+    )
     .option("--dry-run", "Check everything and show what would be done, but change nothing.")
     .option("--yes", "Replace the live database without asking.")
     .action(async (time: string[], { owner, ...options }, command: Command) => {
@@ -328,6 +332,7 @@ export function describeProgram(
         "restore --identity backup-key.txt",
         "restore latest --copy",
         "restore 2026-11-24 03:15:02 --accept-origin --into shop_look",
+        "restore --drop-after 7d",
         "restore --dry-run",
         "restore --yes --json",
       ),
