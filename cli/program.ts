@@ -18,6 +18,7 @@ import { status } from "./commands/status.ts";
 import { undo } from "./commands/undo.ts";
 import { verify } from "./commands/verify.ts";
 import { doctor } from "./doctor/doctor.ts";
+import { drill } from "./drill/drill.ts";
 import { type FleetOptions, fleetStatus } from "./fleet/fleetStatus.ts";
 import { BUCKET_PLACES } from "./init/bucketPlaces.ts";
 import { init } from "./init/init.ts";
@@ -42,7 +43,6 @@ const TIME = "Time or day of a backup, as list shows it, or latest (the default)
 const OTHER_WORDS: Readonly<Record<string, string>> = {
   check: "verify reads a backup to its end, drift compares all with the declaration",
   destroy: "pulumi destroy",
-  drill: "restore --into NAME restores beside the live database, verify reads a backup to its end",
   drop: "kept --drop NAME",
   export: "dump > dump.sql",
   health: "status",
@@ -437,6 +437,45 @@ export function describeProgram(
     .addHelpText(
       "after",
       examples("verify", "verify 2026-11-24 03:15:02", "verify --identity backup-key.txt"),
+    );
+
+  program
+    .command("drill")
+    .description(
+      "Prove that a backup can be restored: into a throw-away PostgreSQL in Docker on this machine. Exit code 0: passed; 1: the backup failed; 3: it could not run.",
+    )
+    .argument("[time...]", TIME)
+    .option("--random", "Drill any one of the backups.")
+    .option("--each-tier", "Drill the newest backup of each tier.")
+    .option("--checks <file>", "File with SQL queries that return no row when all is well.")
+    .option("--identity <file>", `${IDENTITY} Else it is read from AGE_IDENTITY.`)
+    .option("--image <image>", "Image of the server (default: postgres of the backup's version).")
+    .option("--upgrade-to <major>", "Restore into this later version of PostgreSQL.")
+    .option("--server-locale", "Use the server's encoding and locale if it lacks the backup's.")
+    .option("--network <name>", "Docker network that reaches the bucket (default: bridge).")
+    .option("--keep", "Leave the server, and print how to reach it and how to remove it.")
+    .action(async (time: string[], options, command: Command) => {
+      const stack = common(command);
+      try {
+        exit(await drill(await open(stack), stack, time.join(" "), options));
+      } catch (error) {
+        // Exit code 1 would say that the backup has failed.
+        if (!(error instanceof Problem)) throw error;
+        printError(error, stack, terminal);
+        exit(EXIT.couldNotRun);
+      }
+    })
+    .addHelpText(
+      "after",
+      examples(
+        "drill",
+        "drill --identity backup-key.txt --checks drill.sql",
+        "drill 2026-11-24 03:15:02",
+        "drill --random --json",
+        "drill --each-tier",
+        "drill --upgrade-to 18",
+        "drill --image postgis/postgis:17-3.5 --keep",
+      ),
     );
 
   program

@@ -1,7 +1,7 @@
 import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
+import type { Container } from "../session/agentCall.ts";
 import { type ContainerState, inspectContainer } from "../session/container.ts";
-import type { HostConnection } from "../session/hostConnection.ts";
 import type { Session } from "../session/session.ts";
 import { type Check, type Finding, fail, ok, skipped, warn } from "./check.ts";
 import { judgeSkew } from "./networkChecks.ts";
@@ -76,7 +76,7 @@ export function judgeDisk({ disk }: HostLook): Finding {
  * The host by SSH, and Docker on it.
  * @param connect called when it is looked at; a finding in its place says why there is none
  */
-export function hostChecks(connect: () => HostConnection | Finding): Check[] {
+export function hostChecks(connect: () => Container["connection"] | Finding): Check[] {
   let found: HostLook = { epochMs: Number.NaN };
   let user = "";
   let skewMs = Number.NaN;

@@ -99,18 +99,29 @@ export async function readerKey(
     if (keys?.accessKeyId !== writerKeyId) continue;
     return { accessKeyId: keys.readerAccessKeyId, secretAccessKey: keys.readerSecretAccessKey };
   }
-  for (const resource of resources) {
-    const probed = probeSchema.safeParse(resource).data?.inputs;
-    if (probed?.accessKeyId !== writerKeyId || probed.bucket !== location.bucket) continue;
-    if (probed.prefix !== location.prefix) continue;
-    if (probed.access === "append-only") {
-      return {
-        none: "the key that the program was given may only add, and the stack has made none that reads",
-      };
-    }
-    return { accessKeyId: probed.accessKeyId, secretAccessKey: probed.secretAccessKey };
+  const probed = probeOf(resources, { writerKeyId, location });
+  if (probed === undefined) return { none: "the stack's state holds no key for it" };
+  if (probed.access === "append-only") {
+    return {
+      none: "the key that the program was given may only add, and the stack has made none that reads",
+    };
   }
-  return { none: "the stack's state holds no key for it" };
+  return { accessKeyId: probed.accessKeyId, secretAccessKey: probed.secretAccessKey };
+}
+
+/** The trial of the container's key in its bucket. */
+function probeOf(
+  resources: readonly unknown[],
+  { writerKeyId, location }: Pick<BackupOutputs, "writerKeyId" | "location">,
+): z.infer<typeof probeSchema>["inputs"] | undefined {
+  return resources
+    .map((resource) => probeSchema.safeParse(resource).data?.inputs)
+    .find(
+      (probed) =>
+        probed?.accessKeyId === writerKeyId &&
+        probed.bucket === location.bucket &&
+        probed.prefix === location.prefix,
+    );
 }
 
 /** The key that the container writes with, and what it should be able to do. */
@@ -127,14 +138,10 @@ export async function writerKey(
   stack: StackChoice,
   { writerKeyId, location }: Pick<BackupOutputs, "writerKeyId" | "location">,
 ): Promise<WriterKey | undefined> {
-  for (const resource of await resourcesOf(stack)) {
-    const probed = probeSchema.safeParse(resource).data?.inputs;
-    if (probed?.accessKeyId !== writerKeyId || probed.bucket !== location.bucket) continue;
-    if (probed.prefix !== location.prefix) continue;
-    const { accessKeyId, secretAccessKey, access } = probed;
-    return { accessKeyId, secretAccessKey, access };
-  }
-  return undefined;
+  const probed = probeOf(await resourcesOf(stack), { writerKeyId, location });
+  if (probed === undefined) return undefined;
+  const { accessKeyId, secretAccessKey, access } = probed;
+  return { accessKeyId, secretAccessKey, access };
 }
 
 /** By which keys a backup is signed, and since when. */

@@ -8,7 +8,7 @@ import { siblingName } from "../../postgres/identifiers.ts";
 import { type Confirm, NotConfirmed } from "../../runtime/confirm.ts";
 import { type AgentContext, uninterrupted } from "../../runtime/context.ts";
 import { findLostWorkers, isWorker, readOccupants } from "../checks/occupants.ts";
-import { freeName } from "../databaseProperties.ts";
+import { freeName } from "../properties/databaseProperties.ts";
 import { swap } from "../swap.ts";
 import { withoutDropMark } from "./dropTime.ts";
 
