@@ -8,6 +8,7 @@ import { backup } from "./commands/backup.ts";
 import { cancel } from "./commands/cancel.ts";
 import { drift } from "./commands/drift.ts";
 import { dump } from "./commands/dump.ts";
+import { env } from "./commands/env.ts";
 import { history } from "./commands/history.ts";
 import { kept } from "./commands/kept.ts";
 import { list } from "./commands/list.ts";
@@ -501,6 +502,15 @@ export function describeProgram(
         "dump latest --identity backup-key.txt | gzip > dump.sql.gz",
       ),
     );
+
+  program
+    .command("env")
+    .description(
+      "Print what the container was started with, secrets too, as lines of a .env file for other tools.",
+    )
+    .option("--docker", "Without quotes, as docker run --env-file reads it.")
+    .action(async (options, command: Command) => env(await open(common(command)), options))
+    .addHelpText("after", examples("env > backup.env", "env --docker > backup.env", "env --json"));
 
   program
     .command("status")
