@@ -8,6 +8,7 @@ import { backup } from "./commands/backup.ts";
 import { cancel } from "./commands/cancel.ts";
 import { drift } from "./commands/drift.ts";
 import { dump } from "./commands/dump.ts";
+import { env } from "./commands/env.ts";
 import { history } from "./commands/history.ts";
 import { kept } from "./commands/kept.ts";
 import { list } from "./commands/list.ts";
@@ -306,6 +307,10 @@ export function describeProgram(
       "--max-hours <number>",
       "Stop a restore that takes longer (default: 24, or 1 for each 10 GB of the database).",
     )
+    .option(
+      "--drop-after <time>",
+      "Let the first scheduled backup after this time (7d, 12h) drop the database that was replaced.",
+    )
     .option("--dry-run", "Check everything and show what would be done, but change nothing.")
     .option("--yes", "Replace the live database without asking.")
     .action(async (time: string[], { owner, ...options }, command: Command) => {
@@ -328,6 +333,7 @@ export function describeProgram(
         "restore --identity backup-key.txt",
         "restore latest --copy",
         "restore 2026-11-24 03:15:02 --accept-origin --into shop_look",
+        "restore --drop-after 7d",
         "restore --dry-run",
         "restore --yes --json",
       ),
@@ -496,6 +502,15 @@ export function describeProgram(
         "dump latest --identity backup-key.txt | gzip > dump.sql.gz",
       ),
     );
+
+  program
+    .command("env")
+    .description(
+      "Print what the container was started with, secrets too, as lines of a .env file for other tools.",
+    )
+    .option("--docker", "Without quotes, as docker run --env-file reads it.")
+    .action(async (options, command: Command) => env(await open(common(command)), options))
+    .addHelpText("after", examples("env > backup.env", "env --docker > backup.env", "env --json"));
 
   program
     .command("status")

@@ -1,5 +1,6 @@
 import { Problem } from "../../common/problem.ts";
 import { shellQuote } from "../../common/ssh/command.ts";
+import { type DriftReport, printReport, writeJobSummary } from "../backups/driftReport.ts";
 import { judgeDrills } from "../backups/drillFreshness.ts";
 import { judgeDatabases, overwrittenText } from "../backups/freshness.ts";
 import { readBackups, type Source, type StoredBackups, sourcesOf } from "../backups/source.ts";
@@ -14,7 +15,6 @@ import { healingCommand } from "../stack/project.ts";
 import { previewRefresh, type StackChoice } from "../stack/pulumi.ts";
 import { EXIT } from "../terminal/exitCodes.ts";
 import { formatAge, plural, stampTime } from "../terminal/format.ts";
-import { type DriftReport, printReport, writeJobSummary } from "./driftReport.ts";
 
 /**
  * Compares reality with what was declared: cloud and host through the Pulumi engine, data through the agent or, where it

@@ -40,6 +40,8 @@ case "$*" in
   *"agent history"*) answer=history;;
   *"agent cancel"*) answer=cancel;;
   *"agent activity"*) answer=activity;;
+  *"image inspect"*) answer=image;;
+  *"container inspect"*) answer=env;;
   *"docker inspect"*) answer=inspect;;
   *agent-health*) answer=health;;
   *"agent probe"*) answer=probe;;
@@ -156,6 +158,8 @@ export class Outside {
       | "cancel"
       | "activity"
       | "inspect"
+      | "env"
+      | "image"
       | "health"
       | "look"
       | "probe"
