@@ -21,7 +21,10 @@ import { dump } from "./dump.ts";
 import { notifyTest } from "./notify/notifier.ts";
 import { chooseDatabase, forDatabase, printDatabases } from "./postgres/databases.ts";
 import { probe } from "./probe.ts";
+import { drill } from "./restore/drill/drill.ts";
+import { readDrillRequest } from "./restore/drill/drillRequest.ts";
 import { printActivity } from "./restore/kept/activity.ts";
+import { parseDropAfter } from "./restore/kept/dropTime.ts";
 import { dropKept, printKept } from "./restore/kept/keptDatabases.ts";
 import { printHistory, recorded } from "./restore/kept/records.ts";
 import { replacedBy, undo } from "./restore/kept/undo.ts";
@@ -66,9 +69,11 @@ let attachment: Attachment | undefined;
 
 const IDENTITY_OPTION =
   "read the private key (AGE-SECRET-KEY-1...), or a passphrase, from standard input";
+/** A backup was verified, or restored, as far as it can be here, which is less than that. */
 const EXIT_LESS_THAN_WHOLE = 2;
-/** Set when a backup was verified, or restored, as far as it can be here, which is less than that. */
-let lessThanWhole = false;
+const EXIT_OF_VERDICT = { passed: 0, failed: 1, couldNotRun: 3 } as const;
+/** How a command ends that has done what it can. */
+let ending = 0;
 const ATTACHED_OPTION =
   "for kamal-postgres-backup: stop when standard input ends or is silent for a minute";
 /** Names of the commands that take their time and may change something. */
@@ -139,6 +144,11 @@ tracked("restore", "restore into a new database, check it, and swap it with the 
     "stop it when it has taken so long (default: 24, or 1 for each 10 GB of the database)",
     hoursOf,
   )
+  .option(
+    "--drop-after <time>",
+    "let the first scheduled backup after it drop the database that was replaced: 7d, 12h",
+    parseDropAfter,
+  )
   .option("--dry-run", "check everything and show what would be done")
   .option("--yes", "do not ask")
   .option("--ask", "for kamal-postgres-backup: questions are events, standard input answers them")
@@ -153,7 +163,7 @@ Examples:
   agent restore latest --into shop_part --schema app --exclude-table "audit.*"
   agent restore latest --yes --role staging_app`,
   )
-  .action(async (wanted: string, { owner, ...options }: RestoreFlags) => {
+  .action(async (wanted: string, { owner, dropAfter, ...options }: RestoreFlags) => {
     const scratch = options.scratch ?? env["RESTORE_SCRATCH_DIR"];
     const context = openContextFor(options);
     const database = options.into ?? context.settings.postgres.database;
@@ -164,11 +174,12 @@ Examples:
         ...options,
         // Commander's own way with an option that begins with "no".
         noOwner: owner === false,
+        dropAfterMs: dropAfter,
         ...(scratch && { scratch }),
         secrets: await secretsFor(options),
         confirm: confirmationFor(options),
       });
-      if (!complete) lessThanWhole = true;
+      if (!complete) ending = EXIT_LESS_THAN_WHOLE;
     };
     // A dry run is no try.
     await (options.dryRun === true ? run(context) : recorded(context, about, sentenceOf, run));
@@ -219,7 +230,25 @@ tracked("verify", "read a backup to its end, without a database")
   .addHelpText("after", "\nExit code 2: stored as it was written, but nothing here can decrypt it.")
   .action(async (wanted: string, options: ReadFlags) => {
     const depth = await verifyChosen(openContextFor(options), wanted, await secretsFor(options));
-    if (depth === "stored") lessThanWhole = true;
+    if (depth === "stored") ending = EXIT_LESS_THAN_WHOLE;
+  });
+
+tracked(
+  "drill",
+  "for kamal-postgres-backup: restore into a throw-away server, compare, run SQL checks",
+)
+  .argument("[backup]", "latest, or a time as list shows it", "latest")
+  .option("--database <name>", DATABASE_OPTION)
+  .option("--server-locale", "take the server's encoding and locale instead of the backup's")
+  .addHelpText(
+    "after",
+    "\nReads keys and checks as a line of JSON from standard input. Exit code 1: the backup has failed; 3: the drill could not run.",
+  )
+  .action(async (wanted: string, options: ReadFlags & { serverLocale?: boolean }) => {
+    if (attachment === undefined) throw new Problem("drill needs --attached.");
+    const request = await readDrillRequest(env, attachment.head);
+    const { verdict } = await drill(openContextFor(options), wanted, request, options);
+    ending = EXIT_OF_VERDICT[verdict];
   });
 
 tracked("dump", "write a database as SQL to standard output, whatever its size")
@@ -322,6 +351,8 @@ interface RestoreFlags
   /** False with --no-owner. */
   readonly owner?: boolean;
   readonly scratch?: string;
+  /** Milliseconds. */
+  readonly dropAfter?: number;
   readonly yes?: boolean;
   readonly ask?: boolean;
 }
@@ -381,7 +412,7 @@ async function run(): Promise<number> {
   try {
     await program.parseAsync();
     if (stop.signal.aborted) report.warn(`${stoppedBy()}, when everything had been done already.`);
-    return lessThanWhole ? EXIT_LESS_THAN_WHOLE : 0;
+    return ending;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode;
     report.error(sentenceOf(error), debug && error instanceof Error ? error.stack : undefined);

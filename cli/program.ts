@@ -8,6 +8,7 @@ import { backup } from "./commands/backup.ts";
 import { cancel } from "./commands/cancel.ts";
 import { drift } from "./commands/drift.ts";
 import { dump } from "./commands/dump.ts";
+import { env } from "./commands/env.ts";
 import { history } from "./commands/history.ts";
 import { kept } from "./commands/kept.ts";
 import { list } from "./commands/list.ts";
@@ -18,6 +19,9 @@ import { status } from "./commands/status.ts";
 import { undo } from "./commands/undo.ts";
 import { verify } from "./commands/verify.ts";
 import { doctor } from "./doctor/doctor.ts";
+import { drill } from "./drill/drill.ts";
+import { evidence } from "./drill/evidence.ts";
+import { type FleetOptions, fleetStatus } from "./fleet/fleetStatus.ts";
 import { BUCKET_PLACES } from "./init/bucketPlaces.ts";
 import { init } from "./init/init.ts";
 import { LEFT } from "./recovery/left.ts";
@@ -41,7 +45,6 @@ const TIME = "Time or day of a backup, as list shows it, or latest (the default)
 const OTHER_WORDS: Readonly<Record<string, string>> = {
   check: "verify reads a backup to its end, drift compares all with the declaration",
   destroy: "pulumi destroy",
-  drill: "restore --into NAME restores beside the live database, verify reads a backup to its end",
   drop: "kept --drop NAME",
   export: "dump > dump.sql",
   health: "status",
@@ -305,6 +308,10 @@ export function describeProgram(
       "--max-hours <number>",
       "Stop a restore that takes longer (default: 24, or 1 for each 10 GB of the database).",
     )
+    .option(
+      "--drop-after <time>",
+      "Let the first scheduled backup after this time (7d, 12h) drop the database that was replaced.",
+    )
     .option("--dry-run", "Check everything and show what would be done, but change nothing.")
     .option("--yes", "Replace the live database without asking.")
     .action(async (time: string[], { owner, ...options }, command: Command) => {
@@ -327,6 +334,7 @@ export function describeProgram(
         "restore --identity backup-key.txt",
         "restore latest --copy",
         "restore 2026-11-24 03:15:02 --accept-origin --into shop_look",
+        "restore --drop-after 7d",
         "restore --dry-run",
         "restore --yes --json",
       ),
@@ -434,6 +442,64 @@ export function describeProgram(
     );
 
   program
+    .command("drill")
+    .description(
+      "Prove that a backup can be restored: into a throw-away PostgreSQL in Docker on this machine. Exit code 0: passed; 1: the backup failed; 3: it could not run.",
+    )
+    .argument("[time...]", TIME)
+    .option("--random", "Drill any one of the backups.")
+    .option("--each-tier", "Drill the newest backup of each tier.")
+    .option("--checks <file>", "File with SQL queries that return no row when all is well.")
+    .option("--identity <file>", `${IDENTITY} Else it is read from AGE_IDENTITY.`)
+    .option("--image <image>", "Image of the server (default: postgres of the backup's version).")
+    .option("--upgrade-to <major>", "Restore into this later version of PostgreSQL.")
+    .option("--server-locale", "Use the server's encoding and locale if it lacks the backup's.")
+    .option("--network <name>", "Docker network that reaches the bucket (default: bridge).")
+    .option("--keep", "Leave the server, and print how to reach it and how to remove it.")
+    .action(async (time: string[], options, command: Command) => {
+      const stack = common(command);
+      try {
+        exit(await drill(await open(stack), stack, time.join(" "), options));
+      } catch (error) {
+        // Exit code 1 would say that the backup has failed.
+        if (!(error instanceof Problem)) throw error;
+        printError(error, stack, terminal);
+        exit(EXIT.couldNotRun);
+      }
+    })
+    .addHelpText(
+      "after",
+      examples(
+        "drill",
+        "drill --identity backup-key.txt --checks drill.sql",
+        "drill 2026-11-24 03:15:02",
+        "drill --random --json",
+        "drill --each-tier",
+        "drill --upgrade-to 18",
+        "drill --image postgis/postgis:17-3.5 --keep",
+      ),
+    );
+
+  program
+    .command("evidence")
+    .description(
+      "Export what proves backups for an audit, as CSV: backups, verifications, drills, restores, with their signatures checked. Exit code 7: something was changed since it was signed.",
+    )
+    .option("--since <day>", "First day, UTC (default: 365 days ago).")
+    .action(async (options, command: Command) => {
+      const stack = common(command);
+      exit(await evidence(await open(stack), stack, options));
+    })
+    .addHelpText(
+      "after",
+      examples(
+        "evidence > evidence.csv",
+        "evidence --since 2026-01-01 > evidence.csv",
+        "evidence --since 2026-01-01 --json > evidence.json",
+      ),
+    );
+
+  program
     .command("dump")
     .description("Write a database of any size as SQL to standard output.")
     .argument("[time...]", "Time of a backup, or latest (default: the current database).")
@@ -458,13 +524,39 @@ export function describeProgram(
     );
 
   program
+    .command("env")
+    .description(
+      "Print what the container was started with, secrets too, as lines of a .env file for other tools.",
+    )
+    .option("--docker", "Without quotes, as docker run --env-file reads it.")
+    .action(async (options, command: Command) => env(await open(common(command)), options))
+    .addHelpText("after", examples("env > backup.env", "env --docker > backup.env", "env --json"));
+
+  program
     .command("status")
     .description("Show the container, the newest backup, and whether it is young enough.")
-    .action(async (_, command: Command) => {
+    .option("--all", "Every stack of the project, a row each. Containers are not asked.")
+    .option("--stacks <file>", "The stacks that a file names, one a line, with a folder in front.")
+    .option("--html <file>", "Write a page about these stacks, or about this one.")
+    .action(async (options: FleetOptions, command: Command) => {
       const stack = common(command);
-      exit(await status(await open(stack), stack));
+      if (Object.keys(options).length === 0) return exit(await status(await open(stack), stack));
+      const screen = new Screen(stack.json ?? false, terminal);
+      try {
+        exit(await fleetStatus(screen, stack, options));
+      } finally {
+        screen.clear();
+      }
     })
-    .addHelpText("after", examples("status", "status --json"));
+    .addHelpText(
+      "after",
+      examples(
+        "status",
+        "status --json",
+        "status --all",
+        "status --stacks stacks.txt --html backups.html",
+      ),
+    );
 
   program
     .command("notify")

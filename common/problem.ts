@@ -17,3 +17,13 @@ export function problemWithoutStack(message: string): Problem {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** What a backup holds cannot be restored, or is not what was stored: the backup is at fault, and no server, key or network. */
+export class BadBackup extends Problem {
+  /** What was found, without what follows for a live database: a sentence. */
+  readonly finding: string;
+  constructor(message: string, finding = message) {
+    super(message);
+    this.finding = finding;
+  }
+}

@@ -186,8 +186,11 @@ function interrupt(): void {
   for (const stop of interruptible) stop();
 }
 
-/** @returns a function that takes it back */
-function onInterrupt(stop: () => void): () => void {
+/**
+ * Has something stopped by an interruption, which then does not end this process.
+ * @returns a function that takes it back
+ */
+export function onInterrupt(stop: () => void): () => void {
   if (interruptible.size === 0) for (const name of INTERRUPTIONS) process.on(name, interrupt);
   interruptible.add(stop);
   return () => {

@@ -28,6 +28,7 @@ export type { NoticesArgs } from "./backup/notices.ts";
 export { PostgresBackup } from "./backup/postgresBackup.ts";
 export type { PostgresBackupArgs } from "./backup/postgresBackupArgs.ts";
 export type { PostgresArgs } from "./backup/resolveDatabase.ts";
+export type { DrillArgs } from "./backup/rhythm.ts";
 export { AwsBackupBucket, type AwsBackupBucketArgs } from "./bucket/awsBackupBucket.ts";
 export {
   type BackupKey,

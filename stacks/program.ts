@@ -107,6 +107,7 @@ export function backupArgs(name: string, config: pulumi.Config): PostgresBackupA
     firstBackup: config.getBoolean("firstBackup") ?? true,
     dumpOptions: (config.get("dumpOptions") ?? "").split(/\s+/).filter(Boolean),
     ...beforeDeployOf(config),
+    ...drillOf(config),
     notices: {
       ...(pingUrl && { pingUrl }),
       ...(webhookUrl && { webhookUrl }),
@@ -159,6 +160,15 @@ function beforeDeployOf(config: pulumi.Config): Pick<PostgresBackupArgs, "before
   throw new Problem(
     `${key("beforeDeployMaxAgeMinutes")} is ${maxAgeMinutes}, but no deploy waits for a backup. Set that too: pulumi config set beforeDeploy true`,
   );
+}
+
+function drillOf(config: pulumi.Config): Pick<PostgresBackupArgs, "drill"> {
+  const drill = {
+    ...given("rto", config.get("drillRto")),
+    ...given("every", config.get("drillEvery")),
+    ...given("checks", config.get("drillChecks")),
+  };
+  return Object.keys(drill).length > 0 ? { drill } : {};
 }
 
 /** One name, several with commas between them, or every one but the excluded. */

@@ -522,6 +522,29 @@ export const SETTINGS = [
       "A .prom file on the host that is brought up to date after each backup, for a Prometheus node exporter",
   },
   {
+    name: "drillRto",
+    type: "string",
+    default: "",
+    argument: "drill.rto",
+    description: "Longest time that a restore may take, e.g. 10m; a drill that takes longer fails",
+  },
+  {
+    name: "drillEvery",
+    type: "string",
+    default: "",
+    argument: "drill.every",
+    description:
+      "How old the newest drill that has passed may be, e.g. 7d; drift and status fail when it is older",
+  },
+  {
+    name: "drillChecks",
+    type: "string",
+    default: "",
+    argument: "drill.checks",
+    description:
+      "File with SQL queries for drills, each of which returns no row when all is well, from the folder of Pulumi.yaml",
+  },
+  {
     name: "ageRecipients",
     type: "string",
     default: "",

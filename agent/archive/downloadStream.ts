@@ -36,24 +36,33 @@ export async function openDownload(
   // It may be aborted before anybody reads it; whoever does gets the error.
   stream.on("error", () => {});
   addAbortSignal(stopping, stream);
+  const reportRead = (bytes: number) =>
+    report.event({
+      event: "progress",
+      step: "download",
+      bytes,
+      total,
+      elapsedMs: Math.round(performance.now() - started),
+    });
   return {
-    source: stall.watch(stream),
+    source: untilEnd(stall.watch(stream), () => reportRead(total)),
     signal: stopping,
-    onBytes: throttled((bytes: number) =>
-      report.event({
-        event: "progress",
-        step: "download",
-        bytes,
-        total,
-        elapsedMs: Math.round(performance.now() - started),
-      }),
-    ),
+    onBytes: throttled(reportRead),
     fetched: () => stall.stop(),
     close: () => {
       stall.stop();
       stream.destroy();
     },
   };
+}
+
+/** Also reports that everything was read, which a report once a second would leave out. */
+async function* untilEnd(
+  source: AsyncIterable<Buffer>,
+  onEnd: () => void,
+): AsyncGenerator<Buffer, void> {
+  yield* source;
+  onEnd();
 }
 
 /** How an object that was read whole differs from what its manifest says; undefined when it does not. */

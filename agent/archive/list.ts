@@ -1,8 +1,11 @@
+import type { DrillRecord } from "../../common/contracts/drillRecord.ts";
 import { remarksOn } from "../../common/contracts/leftOut.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { formatBytes } from "../../common/format.ts";
+import { Problem } from "../../common/problem.ts";
 import { type CatalogueEntry, isComplete } from "../../storage/catalogue/catalogueEntry.ts";
 import { aheadOfTimeNotice, isAheadOfTime } from "../../storage/catalogue/countingBackups.ts";
+import { countingDrills } from "../../storage/catalogue/drillRecords.ts";
 import { listJudged } from "../../storage/catalogue/judgeOrigin.ts";
 import { markRemarks } from "../../storage/catalogue/marks.ts";
 import { withManifests } from "../../storage/catalogue/readManifest.ts";
@@ -24,7 +27,13 @@ export async function list(
   const { database } = settings.postgres;
   const judged = await listJudged(store, database, trustOf(settings), { enough: WITH_MANIFEST });
   const backups = await withManifests(store, judged, WITH_MANIFEST);
-  report.event({ event: "list", backups, lastFailure: readLastFailure(stateFolder) });
+  const drills = await drillsOf({ store, settings, report });
+  report.event({
+    event: "list",
+    backups,
+    lastFailure: readLastFailure(stateFolder),
+    ...(drills && { drills }),
+  });
   const { bucket, prefix } = store.address;
   if (backups.length === 0) {
     report.line(`No backup of ${database} in s3://${bucket}/${prefix}.`);
@@ -40,6 +49,21 @@ export async function list(
   for (const { notice } of backups) if (notice) report.warn(notice);
   const ahead = aheadOfTimeNotice(backups);
   if (ahead !== undefined) report.warn(ahead);
+}
+
+/** Without them the list is as good as it was before there were any. */
+async function drillsOf({
+  store,
+  settings,
+  report,
+}: Pick<AgentContext, "store" | "settings" | "report">): Promise<DrillRecord[] | undefined> {
+  try {
+    return await countingDrills(store, settings.postgres.database, trustOf(settings).keys);
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    report.warn(`the records of drills could not be read: ${error.message}`);
+    return undefined;
+  }
 }
 
 function remarkOn(entry: CatalogueEntry & { readonly manifest: Manifest | null }): string {

@@ -12,6 +12,7 @@ import type { Report } from "../runtime/reporter.ts";
 import { alertOf, hostName, testMessage } from "./alert.ts";
 import { AlertState, turnOf } from "./alertState.ts";
 import { chatBody } from "./chatMessage.ts";
+import { type Figures, figuresOf } from "./figures.ts";
 import { httpPost } from "./httpPost.ts";
 import { writeMetrics } from "./prometheus.ts";
 import { type DatabaseResult, failuresOf, type RunSummary } from "./runSummary.ts";
@@ -23,6 +24,8 @@ import { webhookPayload } from "./webhookPayload.ts";
  */
 export class Notifier {
   readonly #settings: AgentSettings["notifications"];
+  readonly #allSettings: AgentSettings;
+  readonly #store: AgentContext["store"];
   readonly #report: Report;
   readonly #signal: AbortSignal;
   readonly #summary: RunSummary;
@@ -49,6 +52,8 @@ export class Notifier {
   ) {
     this.#lastLines = lastLines;
     this.#alerts = new AlertState(stateFolder, store, signal);
+    this.#allSettings = settings;
+    this.#store = store;
     this.#settings = settings.notifications;
     this.#report = report;
     this.#signal = signal;
@@ -100,9 +105,20 @@ export class Notifier {
       tasks.push(this.#send("WEBHOOK_URL", send));
     }
     if (metricsFile !== undefined) {
-      tasks.push(this.#send("METRICS_FILE", () => writeMetrics(metricsFile, results, new Date())));
+      tasks.push(this.#send("METRICS_FILE", () => this.#writeMetrics(metricsFile, results)));
     }
     await Promise.all(tasks);
+  }
+
+  /** A run that was stopped has no time to look into the bucket. */
+  async #writeMetrics(path: string, results: readonly DatabaseResult[]): Promise<void> {
+    const now = new Date();
+    const figures = new Map<string, Figures>();
+    for (const { database } of this.#signal.aborted ? [] : results) {
+      if (database === null) continue;
+      figures.set(database, await figuresOf(this.#store, this.#allSettings, database, now));
+    }
+    await writeMetrics(path, results, now, figures);
   }
 
   /** Reports what has changed, and remembers it once it has arrived. */

@@ -1,6 +1,7 @@
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { totalRows } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
+import type { Figures } from "./figures.ts";
 import type { DatabaseResult } from "./runSummary.ts";
 
 const PREFIX = "postgres_backup_";
@@ -14,7 +15,16 @@ const METRICS = {
   last_run_duration_seconds: "Duration of the last run.",
   size_bytes: "Size of the newest good backup as stored.",
   rows: "Rows in the newest good backup.",
+  next_due_timestamp_seconds: "When the next scheduled backup is due.",
+  stored_backups: "Good backups in the bucket.",
+  stored_bytes: "Size of all good backups in the bucket.",
+  last_drill_timestamp_seconds: "Start of the newest drill that found something out.",
+  last_drill_success: "1 when that drill passed, 0 when it failed.",
+  last_drill_duration_seconds: "Duration of the restore in that drill.",
 } as const;
+
+/** As they stand in the file. */
+export const METRIC_NAMES: readonly string[] = Object.keys(METRICS).map((name) => PREFIX + name);
 
 type Name = keyof typeof METRICS;
 type Values = Partial<Record<Name, number>>;
@@ -22,12 +32,14 @@ type Values = Partial<Record<Name, number>>;
 /**
  * Brings the file up to date with a run. A node exporter may read at any moment: it sees the old file or the new one.
  * @param path in a folder that is mounted and that the container's user may write to
+ * @param figures of the databases of the run
  * @throws Problem when the file cannot be written
  */
 export async function writeMetrics(
   path: string,
   results: readonly DatabaseResult[],
   now: Date,
+  figures: ReadonlyMap<string, Figures>,
 ): Promise<void> {
   // The textfile collector of the node exporter reads *.prom only: the unfinished file is invisible to it.
   const partial = `${path}.new`;
@@ -36,7 +48,7 @@ export async function writeMetrics(
       if (error.code === "ENOENT") return "";
       throw error;
     });
-    await writeFile(partial, renderMetrics(before, results, now), { mode: 0o644 });
+    await writeFile(partial, renderMetrics(before, results, now, figures), { mode: 0o644 });
     await rename(partial, path);
   } catch (error) {
     const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
@@ -56,6 +68,7 @@ export function renderMetrics(
   before: string,
   results: readonly DatabaseResult[],
   now: Date,
+  figures: ReadonlyMap<string, Figures> = new Map(),
 ): string {
   const byLabel = parse(before);
   for (const result of results) {
@@ -67,6 +80,7 @@ export function renderMetrics(
     for (const label of database === null ? [...byLabel.keys()] : [escaped(database)]) {
       byLabel.set(label, {
         ...byLabel.get(label),
+        ...(database !== null && figures.get(database)),
         last_run_timestamp_seconds: Math.floor(now.getTime() / 1000),
         last_run_success: good === undefined || error !== undefined ? 0 : 1,
         last_run_duration_seconds: durationMs / 1000,

@@ -1,5 +1,5 @@
 import { partialText } from "../../common/contracts/leftOut.ts";
-import { Problem } from "../../common/problem.ts";
+import { BadBackup } from "../../common/problem.ts";
 import { connect, endingOnAbort, readClientVersion } from "../postgres/connection.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import { throttled } from "../runtime/reporter.ts";
@@ -115,8 +115,10 @@ async function compare(
     }
     if (differences.length > 0 && !keepGoing) {
       const more = differences.length > SHOWN ? ` and ${differences.length - SHOWN} more` : "";
-      throw new Problem(
-        `the restored data differs from the snapshot: ${differences.slice(0, SHOWN).join("; ")}${more}. The live database was not touched; restore another backup. ${wayOut}`,
+      const finding = `the restored data differs from the snapshot: ${differences.slice(0, SHOWN).join("; ")}${more}.`;
+      throw new BadBackup(
+        `${finding} The live database was not touched; restore another backup. ${wayOut}`,
+        finding,
       );
     }
     for (const difference of differences) notRestored.add(`rows of ${difference}`);

@@ -9,7 +9,7 @@ import { identifier, literal } from "../postgres/identifiers.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import { errorCode } from "../runtime/errorMessage.ts";
 import { isFullDisk } from "./checks/space.ts";
-import { createOptions } from "./databaseProperties.ts";
+import { createOptions } from "./properties/databaseProperties.ts";
 import { isLocaleError, localeProblem } from "./properties/serverLocale.ts";
 
 /** Comment of a database that is an unfinished restore, which the next try may drop. */

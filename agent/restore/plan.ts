@@ -21,10 +21,10 @@ import { requireRights } from "./checks/rights.ts";
 import { requireFreeSpace } from "./checks/space.ts";
 import { requireVersions } from "./checks/versions.ts";
 import { type Choice, chooseFor, type RestoreRequest } from "./choice.ts";
-import { freeName } from "./databaseProperties.ts";
 import { EVERYTHING, rowsElsewhere, type Selection, select } from "./load/selection.ts";
 import { defaultTablespace } from "./newDatabase.ts";
 import { NotRestored } from "./notRestored.ts";
+import { freeName } from "./properties/databaseProperties.ts";
 import { planProperties } from "./properties/plannedProperties.ts";
 import { planRoles, type RolePlan } from "./roles.ts";
 

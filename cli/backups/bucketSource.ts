@@ -1,26 +1,42 @@
 import type { Entry } from "../../common/contracts/agentEvents.ts";
+import type { DrillRecord } from "../../common/contracts/drillRecord.ts";
 import { Problem } from "../../common/problem.ts";
 import { type AddressNames, parseAddress } from "../../storage/address/address.ts";
 import { listDatabases } from "../../storage/catalogue/catalogue.ts";
+import { countingDrills } from "../../storage/catalogue/drillRecords.ts";
 import { listJudged, NO_TRUST, type Trust } from "../../storage/catalogue/judgeOrigin.ts";
 import { withManifests } from "../../storage/catalogue/readManifest.ts";
 import { openStore, type Store } from "../../storage/s3/client.ts";
+import type { Credentials } from "../../storage/s3/credentials.ts";
 import type { Databases, Session } from "../session/session.ts";
 import type { StackChoice } from "../stack/pulumi.ts";
-import { readerKey, signingKeys } from "../stack/stateSecrets.ts";
+import { readerKey, signingKeys, writerKey } from "../stack/stateSecrets.ts";
+
+/** What the agent, or the bucket, lists of one database. */
+export interface Listed {
+  /** Newest first. */
+  readonly entries: readonly Entry[];
+  /** Why the last run of the container failed; absent: it did not, or nobody knows. */
+  readonly lastFailure?: string;
+  /** Drills of the database that count, newest first; absent: not known. */
+  readonly drills?: readonly DrillRecord[];
+}
 
 /** What messages call the parts of the bucket: the reader knows them from the stack's outputs, the key from its state. */
-export const READER_NAMES: AddressNames = {
+const namesFor = (whose: "reader" | "writer"): AddressNames => ({
   endpoint: "the bucket's endpoint",
   region: "the bucket's region",
   bucket: "the bucket's name",
   prefix: "the bucket's prefix",
   allowInsecure: "allowInsecure",
-  accessKeyId: "the reader's access key in the stack's state",
-  secretAccessKey: "the reader's secret key in the stack's state",
+  accessKeyId: `the ${whose}'s access key in the stack's state`,
+  secretAccessKey: `the ${whose}'s secret key in the stack's state`,
   regionRemedy:
     "Give the bucket that region in the program or the stack's configuration, then run pulumi up",
-};
+});
+
+/** What messages call them where the reader's key is tried. */
+export const READER_NAMES = namesFor("reader");
 
 /**
  * The backups of each database as they lie in the bucket, newest first, read with the key that is never on the host, and
@@ -34,19 +50,20 @@ export async function listInBucket(
   stack: StackChoice,
   databases: Databases,
   manifests: number,
-): Promise<Map<string, Entry[]>> {
+): Promise<Map<string, Listed>> {
   const { name, container, encrypts = false } = session.backup;
   const options = { enough: Math.max(manifests, 1) };
   return withReader(session, stack, async (store) => {
     const trust: Trust = { ...NO_TRUST, ...(await signingKeys(stack, name, container)), encrypts };
-    const found = new Map<string, Entry[]>();
+    const found = new Map<string, Listed>();
     for (const database of databases ?? (await listDatabases(store))) {
       const judged = await listJudged(store, database, trust, options);
       const entries = await withManifests(store, judged, manifests);
       for (const { notice } of entries) if (notice) session.screen.warn(notice);
-      found.set(database, entries);
+      const drills = await countingDrills(store, database, trust.keys);
+      found.set(database, { entries, drills });
     }
-    return found.size > 0 ? found : found.set(session.backup.database, []);
+    return found.size > 0 ? found : found.set(session.backup.database, { entries: [] });
   });
 }
 
@@ -59,23 +76,45 @@ export function databasesInBucket(session: Session, stack: StackChoice): Promise
 }
 
 /**
- * Opens the bucket with a key that may read it.
- * @throws Problem when the stack's state has none, or the bucket does not answer to it
+ * Reads the session's bucket with the key that is never on the host.
+ * @throws Problem when the stack has made no such key, or as `read`
  */
 export async function withReader<Result>(
   { backup }: Pick<Session, "backup">,
   stack: StackChoice,
-  read: (store: Store) => Promise<Result>,
+  read: (store: Store, key: Credentials) => Promise<Result>,
 ): Promise<Result> {
   const key = await readerKey(stack, backup);
   if ("none" in key) throw new Problem(`${key.none}.`);
+  return withStore(backup, key, "reader", (store) => read(store, key));
+}
+
+/**
+ * Adds to the session's bucket with the container's own key.
+ * @throws Problem when the stack's state holds none, or as `write`
+ */
+export async function withWriter<Result>(
+  { backup }: Pick<Session, "backup">,
+  stack: StackChoice,
+  write: (store: Store) => Promise<Result>,
+): Promise<Result> {
+  const key = await writerKey(stack, backup);
+  if (key === undefined) {
+    throw new Problem("the stack's state holds no key that may add to the bucket.");
+  }
+  return withStore(backup, key, "writer", write);
+}
+
+async function withStore<Result>(
+  { location }: Session["backup"],
+  key: Credentials,
+  whose: "reader" | "writer",
+  use: (store: Store) => Promise<Result>,
+): Promise<Result> {
   // Whether plain http is allowed was checked when the bucket was declared.
-  const store = openStore(
-    parseAddress({ ...backup.location, allowInsecure: true }, READER_NAMES),
-    key,
-  );
+  const store = openStore(parseAddress({ ...location, allowInsecure: true }, namesFor(whose)), key);
   try {
-    return await read(store);
+    return await use(store);
   } finally {
     store.client.destroy();
   }

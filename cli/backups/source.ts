@@ -5,19 +5,15 @@ import { copyArguments } from "../session/copy.ts";
 import { askDatabases, databaseArguments, forDatabase } from "../session/databases.ts";
 import type { Databases, Session } from "../session/session.ts";
 import type { StackChoice } from "../stack/pulumi.ts";
-import { listInBucket } from "./bucketSource.ts";
+import { type Listed, listInBucket } from "./bucketSource.ts";
 
 /** Who has listed backups: the agent in the container, or the bucket itself. */
 export type Source = "container" | "bucket";
 
 /** The backups of one database. */
-export interface Listing {
+export interface Listing extends Listed {
   readonly database: string;
-  /** Newest first. */
-  readonly entries: readonly Entry[];
   readonly source: Source;
-  /** Why the last run of the container failed; absent: it did not, or nobody knows. */
-  readonly lastFailure?: string;
 }
 
 /** What is known of the backups of a session's databases. */
@@ -36,10 +32,10 @@ export interface Sources {
   readonly agent: {
     /** Those that the server has. */
     databases(): Promise<readonly string[]>;
-    list(database: string): Promise<Pick<Listing, "entries" | "lastFailure">>;
+    list(database: string): Promise<Listed>;
   };
   /** @param databases null: every one that has a backup */
-  bucket(databases: Databases): Promise<ReadonlyMap<string, readonly Entry[]>>;
+  bucket(databases: Databases): Promise<ReadonlyMap<string, Listed>>;
 }
 
 /**
@@ -76,8 +72,8 @@ export async function readBackups(
   try {
     const listed = new Set(listings.map(({ database }) => database));
     const rest = databases?.filter((database) => !listed.has(database)) ?? null;
-    for (const [database, entries] of await bucket(rest)) {
-      listings.push({ database, entries, source: "bucket" });
+    for (const [database, listed] of await bucket(rest)) {
+      listings.push({ database, ...listed, source: "bucket" });
     }
     return { databases, listings, agentFailure };
   } catch (error) {
@@ -112,14 +108,14 @@ export async function listByAgent(session: Session): Promise<readonly Entry[]> {
   return (await listing(session)).entries;
 }
 
-async function listing(session: Session): Promise<Pick<Listing, "entries" | "lastFailure">> {
+async function listing(session: Session): Promise<Listed> {
   const { backup, container, screen } = session;
   const args = ["list", ...databaseArguments(backup), ...copyArguments(session)];
-  const { backups, lastFailure } = await runAgent(container, args, "list", {
+  const { backups, lastFailure, drills } = await runAgent(container, args, "list", {
     onStderrLine: (line) => screen.warn(line),
   });
   const entries = backups
     .filter((entry) => entry.database === backup.database)
     .sort((a, b) => b.stamp.localeCompare(a.stamp));
-  return { entries, ...(lastFailure && { lastFailure }) };
+  return { entries, ...(lastFailure && { lastFailure }), ...(drills && { drills }) };
 }

@@ -1,6 +1,9 @@
 import { Problem } from "../../common/problem.ts";
+import { shellQuote } from "../../common/ssh/command.ts";
+import { type DriftReport, printReport, writeJobSummary } from "../backups/driftReport.ts";
+import { judgeDrills } from "../backups/drillFreshness.ts";
 import { judgeDatabases, overwrittenText } from "../backups/freshness.ts";
-import { readBackups, type Source, sourcesOf } from "../backups/source.ts";
+import { readBackups, type Source, type StoredBackups, sourcesOf } from "../backups/source.ts";
 import { describeUploads, readActivity } from "../session/activity.ts";
 import { AgentError, type Container, ContainerDown } from "../session/agentCall.ts";
 import { inspectContainer } from "../session/container.ts";
@@ -12,7 +15,6 @@ import { healingCommand } from "../stack/project.ts";
 import { previewRefresh, type StackChoice } from "../stack/pulumi.ts";
 import { EXIT } from "../terminal/exitCodes.ts";
 import { formatAge, plural, stampTime } from "../terminal/format.ts";
-import { type DriftReport, printReport, writeJobSummary } from "./driftReport.ts";
 
 /**
  * Compares reality with what was declared: cloud and host through the Pulumi engine, data through the agent or, where it
@@ -105,8 +107,11 @@ async function judgeBackups(
         remedy: `see why: docker logs ${container.name}`,
       };
     });
+  const drills = session.ofCopy ? NO_DRILLS : drillReport(session, stored.listings, now);
+  marks.push(...drills.notes);
   const differences = [
     ...late,
+    ...drills.differences,
     ...(isDown && known.length === 0 ? [downDifference(container)] : []),
   ];
   if (agentFailure === undefined) return { source: "container", differences, notes: marks };
@@ -129,6 +134,37 @@ async function judgeBackups(
       : ["", ""];
   const note = `the ${what}${of} was read from the bucket${unknown}: ${agentFailure.message}`;
   return { source: "bucket", differences, notes: [...marks, note] };
+}
+
+const NO_DRILLS = { differences: [], notes: [] };
+
+/** Databases whose newest drill that passed is older than declared. */
+function drillReport(
+  { backup, commandLine }: Session,
+  listings: StoredBackups["listings"],
+  now: number,
+): Pick<DriftReport, "differences" | "notes"> {
+  const everyMs = backup.drill?.everyMs;
+  if (everyMs === undefined) return NO_DRILLS;
+  const differences: Difference[] = [];
+  const notes: string[] = [];
+  for (const listing of listings) {
+    const named = isOneOfSeveral(backup);
+    const of = named ? ` of ${listing.database}` : "";
+    const judged = judgeDrills(backup, listing, now);
+    if (judged === undefined) notes.push(`the age of the newest drill${of} is not known`);
+    else if (!judged.inTime) {
+      const words = named ? `--database ${shellQuote(listing.database)} drill` : "drill";
+      differences.push({
+        plane: "data",
+        subject: `newest drill${of}`,
+        declared: `every ${formatAge(everyMs)}`,
+        found: judged.text,
+        remedy: commandLine(words),
+      });
+    }
+  }
+  return { differences, notes };
 }
 
 type HealthReport = Pick<DriftReport, "differences" | "notChecked">;

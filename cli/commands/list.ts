@@ -6,6 +6,7 @@ import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
 import { markRemarks } from "../../storage/catalogue/marks.ts";
 import { databasesInBucket } from "../backups/bucketSource.ts";
+import { drillRemark } from "../backups/drillFreshness.ts";
 import { judgeAge } from "../backups/freshness.ts";
 import { type Listing, readBackups, sourcesOf } from "../backups/source.ts";
 import { keptUntil, type State, stateOf } from "../backups/states.ts";
@@ -46,7 +47,7 @@ export async function list(
   const { listings, agentFailure, failure } = await readBackups(sources, databases);
   if (failure !== undefined) throw failure;
   if (agentFailure !== undefined) screen.warn(`read from the bucket: ${agentFailure.message}`);
-  const { entries, source, lastFailure } = listings[0] as Listing;
+  const { entries, source, lastFailure, drills } = listings[0] as Listing;
   const runningMs = entries.length === 0 ? await runningSince(session, agentFailure) : undefined;
   const { latest, withinRpo, text } = judgeAge(backup, entries, now, runningMs);
   const { bucket, prefix } = backup.location;
@@ -57,7 +58,7 @@ export async function list(
   if (lastFailure !== undefined) screen.line(paint.bad(`The last backup failed: ${lastFailure}`));
   const visible = options.all ? entries : entries.slice(0, shown);
   if (visible.length > 0) screen.line();
-  printBackups(screen, backup, visible);
+  printBackups(screen, backup, visible, drills);
   const hidden = entries.length - visible.length;
   if (hidden > 0) screen.line(`  ${plural(hidden, "older backup")}: list --all`);
   screen.document({
@@ -69,6 +70,7 @@ export async function list(
     withinRpo,
     seen: source,
     ...(lastFailure !== undefined && { lastFailure }),
+    ...(drills && { drills }),
     backups: entries.map((entry) => ({
       stamp: entry.stamp,
       state: stateOf(entry),
@@ -102,7 +104,12 @@ async function runningSince(
  * `kept until` only where the bucket's rules are declared here. Why a suspect one is suspect, what a partial one lacks, stands
  * below it.
  */
-function printBackups(screen: Screen, backup: BackupOutputs, entries: readonly Entry[]): void {
+function printBackups(
+  screen: Screen,
+  backup: BackupOutputs,
+  entries: readonly Entry[],
+  drills: Listing["drills"],
+): void {
   if (entries.length === 0) return;
   const { retentionDays } = backup;
   const columns: Column[] = [
@@ -128,7 +135,8 @@ function printBackups(screen: Screen, backup: BackupOutputs, entries: readonly E
   });
   const notes = entries.map((entry) => {
     const remarks = entry.manifest ? remarksOn(entry.manifest) : "";
-    return [remarks, ...markRemarks(entry)].filter(Boolean).join("; ") || undefined;
+    const all = [remarks, ...markRemarks(entry), drillRemark(drills, entry)];
+    return all.filter(Boolean).join("; ") || undefined;
   });
   screen.table(columns, rows, { indent: 2, notes });
 }

@@ -1,5 +1,6 @@
 import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
+import { judgeDrills } from "../backups/drillFreshness.ts";
 import { type DatabaseFreshness, judgeDatabases, overwrittenText } from "../backups/freshness.ts";
 import { readBackups, sourcesOf } from "../backups/source.ts";
 import { describeActivity, readActivity } from "../session/activity.ts";
@@ -52,6 +53,10 @@ export async function status(session: Session, stack: StackChoice): Promise<numb
   const several = databases === null || databases.length > 1;
   const describe = (what: "backup" | "copy") => (one: DatabaseFreshness) =>
     describeFreshness(one, what, several ? one.database : "");
+  const drills = stored.listings.flatMap((listing) => {
+    const found = judgeDrills(backup, listing, now);
+    return found ? [{ of: several ? ` of ${listing.database}` : "", judged: found, listing }] : [];
+  });
   const rows = [
     ["container", `${container.name} on ${container.host}`],
     ...(inspected ? describeState(state, container.up) : [["state", paint.bad("not known")]]),
@@ -65,6 +70,10 @@ export async function status(session: Session, stack: StackChoice): Promise<numb
     ...(overwritten.copy === undefined
       ? []
       : [["overwritten copy", paint.uncertain(overwritten.copy)]]),
+    ...drills.map(({ of, judged }) => [
+      `drill${of}`,
+      (judged.inTime ? paint.good : paint.bad)(judged.text),
+    ]),
     ...describeActivity(activity, now),
     ...(notListed === undefined ? [] : [["agent", `lists no backups: ${notListed}`]]),
   ];
@@ -95,6 +104,14 @@ export async function status(session: Session, stack: StackChoice): Promise<numb
         databases: documents(copies),
       },
     }),
+    ...(drills.length > 0 && {
+      drills: drills.map(({ listing: { database }, judged: { newest, passed, inTime } }) => ({
+        database,
+        inTime,
+        newest: newest ?? null,
+        passedAt: passed?.startedAt ?? null,
+      })),
+    }),
     ...(activity !== undefined && !(activity instanceof Problem) && { activity }),
     ...(overwritten.backup !== undefined && { overwritten: overwritten.backup }),
     ...(overwritten.copy !== undefined && { overwrittenCopy: overwritten.copy }),
@@ -105,7 +122,8 @@ export async function status(session: Session, stack: StackChoice): Promise<numb
   const late = [...judged, ...copies].some(
     ({ source, withinRpo }) => source !== null && !withinRpo,
   );
-  return late || !inspected || !isFit(state) ? EXIT.badNews : EXIT.well;
+  const undrilled = drills.some(({ judged: { inTime } }) => !inTime);
+  return late || undrilled || !inspected || !isFit(state) ? EXIT.badNews : EXIT.well;
 }
 
 /** The whole digest is in the document. */

@@ -1,25 +1,34 @@
+import type { DrillRecord } from "../../common/contracts/drillRecord.ts";
 import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
 import type { Problem } from "../../common/problem.ts";
 import { dueAfter } from "../../common/schedule/nextRun.ts";
 import { parseScheduleOf } from "../../common/schedule/schedule.ts";
 import { aws, matchHost, other, type Provider } from "../../storage/address/providers.ts";
+import { countsAsDrill, readDrillRecords } from "../../storage/catalogue/drillRecords.ts";
 import { describeForecast } from "../../storage/planning/retentionForecast.ts";
 import { proveRetention, rulesOf } from "../../storage/planning/retentionProof.ts";
+import { withReader } from "../backups/bucketSource.ts";
 import { judgeDatabases } from "../backups/freshness.ts";
 import { readBackups, sourcesOf } from "../backups/source.ts";
 import type { Session } from "../session/session.ts";
 import type { StackChoice } from "../stack/pulumi.ts";
-import { formatAge, formatStamp } from "../terminal/format.ts";
+import { signingKeys } from "../stack/stateSecrets.ts";
+import { formatAge, formatDuration, formatStamp } from "../terminal/format.ts";
 import { type Check, type Finding, fail, ok, warn } from "./check.ts";
 
-/**
- * What the backups themselves say.
- * @param unavailable why the container cannot be asked for them, so that the bucket is
- */
+/** What is known of the container when the backups are looked at. */
+interface ContainerFacts {
+  /** Why it cannot be asked for the backups, so that the bucket is. */
+  readonly unavailable: Problem | undefined;
+  /** How long it has been running: the first backup of a new one is not yet due. */
+  readonly runningMs: number | undefined;
+}
+
+/** What the backups themselves say. */
 export function backupChecks(
   session: () => Session,
   stack: StackChoice,
-  unavailable: () => Problem | undefined,
+  container: () => ContainerFacts,
 ): Check[] {
   let newestBytes: number | undefined;
   return [
@@ -29,8 +38,9 @@ export function backupChecks(
       needs: ["stack"],
       look: async () => {
         const one = session();
-        const stored = await readBackups(sourcesOf(one, stack), one.databases, unavailable());
-        const judged = judgeDatabases(one.backup, stored, Date.now());
+        const { unavailable, runningMs } = container();
+        const stored = await readBackups(sourcesOf(one, stack), one.databases, unavailable);
+        const judged = judgeDatabases(one.backup, stored, Date.now(), runningMs);
         newestBytes = judged.find(({ latest }) => latest)?.latest?.bytes;
         const text = judged
           .map(({ database, text }) => (judged.length > 1 ? `${database}: ${text}` : text))
@@ -38,6 +48,19 @@ export function backupChecks(
         if (stored.failure !== undefined) throw stored.failure;
         if (judged.every(({ withinRpo }) => withinRpo)) return ok(text);
         return fail(text, `Take one now: ${one.commandLine("backup")}`);
+      },
+    },
+    {
+      name: "drill",
+      needs: ["bucket", "state"],
+      look: async () => {
+        const { backup, container } = session();
+        const signing = await signingKeys(stack, backup.name, container.name);
+        const drills = await withReader(session(), stack, (store) =>
+          readDrillRecords(store, { keys: signing?.keys ?? [] }),
+        );
+        const counting = drills.filter(countsAsDrill).map(({ record }) => record);
+        return judgeDrills(counting, backup.drill?.everyMs, Date.now());
       },
     },
     {
@@ -58,6 +81,30 @@ export function judgeSchedule({ schedule, rpoHours }: BackupOutputs, now: Date):
     `"${schedule}" leaves up to ${Math.ceil(gap)} h between two backups, RPO ${rpoHours} h`,
     "Back up more often, or declare a longer rpoHours.",
   );
+}
+
+/**
+ * @param drills newest first
+ * @param everyMs how old the newest passed one may be; undefined: none was declared
+ */
+export function judgeDrills(
+  drills: readonly DrillRecord[],
+  everyMs: number | undefined,
+  now: number,
+): Finding {
+  const remedy = "Restore one into a throw-away server: npx kamal-postgres-backup drill.";
+  const [newest] = drills;
+  if (newest === undefined) {
+    return warn("no backup has been restored on trial yet", remedy);
+  }
+  const age = formatAge(now - Date.parse(newest.startedAt));
+  if (newest.verdict === "failed") return fail(`failed ${age} ago: ${newest.reason}`, remedy);
+  const passed = drills.find(({ verdict }) => verdict === "passed");
+  if (passed === undefined) return warn(`could not run ${age} ago: ${newest.reason}`, remedy);
+  const passedMs = now - Date.parse(passed.startedAt);
+  const text = `passed ${formatAge(passedMs)} ago in ${formatDuration(passed.totalMs)}`;
+  if (everyMs === undefined || passedMs <= everyMs) return ok(text);
+  return fail(`${text}, declared is every ${formatAge(everyMs)}`, remedy);
 }
 
 /** @param bytes of the newest backup, where it is known */

@@ -1,7 +1,7 @@
 import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
+import type { Container } from "../session/agentCall.ts";
 import { type ContainerState, inspectContainer } from "../session/container.ts";
-import type { HostConnection } from "../session/hostConnection.ts";
 import type { Session } from "../session/session.ts";
 import { type Check, type Finding, fail, ok, skipped, warn } from "./check.ts";
 import { judgeSkew } from "./networkChecks.ts";
@@ -76,7 +76,7 @@ export function judgeDisk({ disk }: HostLook): Finding {
  * The host by SSH, and Docker on it.
  * @param connect called when it is looked at; a finding in its place says why there is none
  */
-export function hostChecks(connect: () => HostConnection | Finding): Check[] {
+export function hostChecks(connect: () => Container["connection"] | Finding): Check[] {
   let found: HostLook = { epochMs: Number.NaN };
   let user = "";
   let skewMs = Number.NaN;
@@ -111,8 +111,14 @@ export function hostChecks(connect: () => HostConnection | Finding): Check[] {
   ];
 }
 
-/** The container that was declared, in the order in which it comes to life. */
-export function containerChecks(session: () => Session): Check[] {
+/**
+ * The container that was declared, in the order in which it comes to life.
+ * @param onState called with what Docker knows of it
+ */
+export function containerChecks(
+  session: () => Session,
+  onState: (state: ContainerState) => void,
+): Check[] {
   let state: ContainerState | undefined;
   const up = () => session().container.up;
   return [
@@ -122,6 +128,7 @@ export function containerChecks(session: () => Session): Check[] {
       look: async () => {
         const { container } = session();
         state = await inspectContainer(container);
+        onState(state);
         return judgeContainer(state, container.name, container.up);
       },
     },

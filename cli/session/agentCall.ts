@@ -17,7 +17,7 @@ import { HostConnection, type KeySource } from "./hostConnection.ts";
 export interface Container {
   readonly name: string;
   readonly host: string;
-  readonly connection: HostConnection;
+  readonly connection: Pick<HostConnection, "run" | "user">;
   /** The command that boots or starts it: `pulumi up`, or with `--refresh`; with the driver `render` Kamal's. */
   readonly up: string;
 }
@@ -64,7 +64,7 @@ export interface AgentCall {
 }
 
 /** Commands of the agent that take their time and may change something: with them it learns when nobody waits any more. */
-const ATTACHED = new Set(["backup", "dump", "restore", "undo", "verify"]);
+const ATTACHED = new Set(["backup", "drill", "dump", "restore", "undo", "verify"]);
 /** What an agent of an earlier version answers to that. */
 const OLDER_AGENT = /unknown option '--(?:attached|ask)'/;
 

@@ -40,6 +40,18 @@ export async function stackState(choice: StackChoice): Promise<unknown> {
 }
 
 /**
+ * Names of the project's stacks, in the order in which Pulumi lists them.
+ * @throws Problem when there is no Pulumi or no project
+ */
+export async function stackNames(cwd: string): Promise<string[]> {
+  const choice = { cwd, needsEngine: true } as const;
+  const { code, stdout, stderr } = await run(choice, ["stack", "ls", "--json"]);
+  if (code !== 0) throw pulumiProblem(choice, "stack ls", stderr);
+  const stacks = parsed(choice, "stack ls", stdout) as readonly { readonly name: string }[];
+  return stacks.map(({ name }) => name);
+}
+
+/**
  * Sets values of the stack's configuration. They go in by standard input, where no list of processes shows them.
  * @param plain, secret values by key, `existingBucket.name` for a part of one
  * @param options.namespace of the keys, the project's name @default that of the program in `stacks/`

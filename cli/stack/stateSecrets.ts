@@ -76,7 +76,10 @@ const accessorySchema = z.object({
 /** What was replaced, and waits for its deletion: its secrets no longer hold (apitype.ResourceV3 of Pulumi 3). */
 const replacedSchema = z.object({ delete: z.literal(true) });
 const stateSchema = z.object({
-  deployment: z.object({ resources: z.array(z.unknown()).nullish() }),
+  deployment: z.object({
+    resources: z.array(z.unknown()).nullish(),
+    pending_operations: z.array(z.unknown()).nullish(),
+  }),
 });
 
 /**
@@ -96,18 +99,29 @@ export async function readerKey(
     if (keys?.accessKeyId !== writerKeyId) continue;
     return { accessKeyId: keys.readerAccessKeyId, secretAccessKey: keys.readerSecretAccessKey };
   }
-  for (const resource of resources) {
-    const probed = probeSchema.safeParse(resource).data?.inputs;
-    if (probed?.accessKeyId !== writerKeyId || probed.bucket !== location.bucket) continue;
-    if (probed.prefix !== location.prefix) continue;
-    if (probed.access === "append-only") {
-      return {
-        none: "the key that the program was given may only add, and the stack has made none that reads",
-      };
-    }
-    return { accessKeyId: probed.accessKeyId, secretAccessKey: probed.secretAccessKey };
+  const probed = probeOf(resources, { writerKeyId, location });
+  if (probed === undefined) return { none: "the stack's state holds no key for it" };
+  if (probed.access === "append-only") {
+    return {
+      none: "the key that the program was given may only add, and the stack has made none that reads",
+    };
   }
-  return { none: "the stack's state holds no key for it" };
+  return { accessKeyId: probed.accessKeyId, secretAccessKey: probed.secretAccessKey };
+}
+
+/** The trial of the container's key in its bucket. */
+function probeOf(
+  resources: readonly unknown[],
+  { writerKeyId, location }: Pick<BackupOutputs, "writerKeyId" | "location">,
+): z.infer<typeof probeSchema>["inputs"] | undefined {
+  return resources
+    .map((resource) => probeSchema.safeParse(resource).data?.inputs)
+    .find(
+      (probed) =>
+        probed?.accessKeyId === writerKeyId &&
+        probed.bucket === location.bucket &&
+        probed.prefix === location.prefix,
+    );
 }
 
 /** The key that the container writes with, and what it should be able to do. */
@@ -124,14 +138,10 @@ export async function writerKey(
   stack: StackChoice,
   { writerKeyId, location }: Pick<BackupOutputs, "writerKeyId" | "location">,
 ): Promise<WriterKey | undefined> {
-  for (const resource of await resourcesOf(stack)) {
-    const probed = probeSchema.safeParse(resource).data?.inputs;
-    if (probed?.accessKeyId !== writerKeyId || probed.bucket !== location.bucket) continue;
-    if (probed.prefix !== location.prefix) continue;
-    const { accessKeyId, secretAccessKey, access } = probed;
-    return { accessKeyId, secretAccessKey, access };
-  }
-  return undefined;
+  const probed = probeOf(await resourcesOf(stack), { writerKeyId, location });
+  if (probed === undefined) return undefined;
+  const { accessKeyId, secretAccessKey, access } = probed;
+  return { accessKeyId, secretAccessKey, access };
 }
 
 /** By which keys a backup is signed, and since when. */
@@ -200,7 +210,60 @@ function hasKey({ privateKey, proxy }: SshKeys): boolean {
   return privateKey !== undefined || (proxy !== undefined && hasKey(proxy));
 }
 
+/** What the state of a stack tells without any look at the world. */
+export interface RecordedStack {
+  /** The stack's own outputs by their names. */
+  readonly outputs: Readonly<Record<string, unknown>>;
+  /** Default retention of buckets with Object Lock that the stack has made, by the bucket's name. */
+  readonly locks: ReadonlyMap<string, { readonly mode: string; readonly days: number }>;
+  /** Operations that were begun and whose end nobody has seen: an update was cut off. */
+  readonly pending: number;
+}
+
+const rootSchema = z.object({
+  type: z.literal("pulumi:pulumi:Stack"),
+  outputs: z.record(z.string(), z.preprocess(shown, z.unknown())),
+});
+
+const lockedDays = z.object({ mode: text, days: z.preprocess(shown, z.number()) });
+/** On AWS, and as our own resource has it. */
+const lockSchema = z.union([
+  z.object({
+    type: z.literal("aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration"),
+    inputs: z
+      .object({ bucket: text, rule: z.object({ defaultRetention: lockedDays }) })
+      .transform(({ bucket, rule }) => ({ bucket, ...rule.defaultRetention })),
+  }),
+  z.object({
+    type: z.literal("pulumi-nodejs:dynamic/kamal-postgres-backup:S3BucketObjectLock"),
+    inputs: lockedDays
+      .extend({ connection: z.preprocess(shown, z.object({ bucket: text })) })
+      .transform(({ connection, mode, days }) => ({ bucket: connection.bucket, mode, days })),
+  }),
+]);
+
+/**
+ * Reads what a stack has recorded, without a run of its program.
+ * @throws Problem when Pulumi does not show the state, or writes it in an unknown form
+ */
+export async function recordedStack(stack: StackChoice): Promise<RecordedStack> {
+  const { resources, pending } = await stateOf(stack);
+  const [root] = resources.flatMap((one) => rootSchema.safeParse(one).data ?? []);
+  const locks = resources.flatMap((one) => lockSchema.safeParse(one).data?.inputs ?? []);
+  return {
+    outputs: root?.outputs ?? {},
+    locks: new Map(locks.map(({ bucket, ...lock }) => [bucket, lock])),
+    pending,
+  };
+}
+
 async function resourcesOf(stack: StackChoice): Promise<readonly unknown[]> {
+  return (await stateOf(stack)).resources;
+}
+
+async function stateOf(
+  stack: StackChoice,
+): Promise<{ readonly resources: readonly unknown[]; readonly pending: number }> {
   const asked = states.get(stack) ?? stackState(stack);
   states.set(stack, asked);
   const state = stateSchema.safeParse(await asked);
@@ -209,8 +272,11 @@ async function resourcesOf(stack: StackChoice): Promise<readonly unknown[]> {
       "this version of Pulumi writes a state that this program does not read. Use Pulumi 3.",
     );
   }
-  const resources = state.data.deployment.resources ?? [];
-  return resources.filter((resource) => !replacedSchema.safeParse(resource).success);
+  const { resources, pending_operations: pending } = state.data.deployment;
+  return {
+    resources: (resources ?? []).filter((one) => !replacedSchema.safeParse(one).success),
+    pending: pending?.length ?? 0,
+  };
 }
 
 function shown(value: unknown): unknown {

@@ -6,7 +6,7 @@ export const EXIT = {
   failed: 1,
   /** `restore --keep-going`: something is missing; `verify`: stored whole, but not decrypted. */
   lessThanWhole: 2,
-  /** `doctor`: nothing failed, but not every check could be made. */
+  /** `doctor`: nothing failed, but not every check could be made; `drill`: nothing was found out about the backup. */
   couldNotRun: 3,
   /** `status`, `list` and `drift` have found what somebody must see to. The same as Pulumi's for `--expect-no-changes`. */
   badNews: 7,
@@ -21,7 +21,7 @@ export const EXIT_TABLE: readonly (readonly [code: number, meaning: string])[] =
   [EXIT.well, "done; status, list, drift: all is well"],
   [EXIT.failed, "failed, or it could not be found out"],
   [EXIT.lessThanWhole, "restore --keep-going, verify: less than the whole"],
-  [EXIT.couldNotRun, "doctor: nothing failed, but not every check could be made"],
+  [EXIT.couldNotRun, "doctor: not every check could be made; drill: it could not run"],
   [EXIT.badNews, "status, list, drift: bad news, such as a backup that is too old"],
   [EXIT.usage, "the command line is not understood"],
   [EXIT.interrupted, "interrupted, as by Ctrl-C"],

@@ -8,6 +8,7 @@ const WORDS: Readonly<Record<string, string>> = {
   download: "reading",
   restore: "restoring",
   compare: "comparing",
+  check: "checking",
 };
 
 /**

@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from "node:crypto";
-import { Problem } from "../problem.ts";
+import { BadBackup } from "../problem.ts";
 import { release } from "../releaseBuffer.ts";
 import { parseHeader } from "./header.ts";
 
@@ -105,7 +105,7 @@ function decryptChunk(encrypted: Buffer, key: KeyObject, nonce: Nonce, last: boo
 }
 
 /** A changed or cut object, seen while it is decrypted. */
-export class DamagedObject extends Problem {}
+export class DamagedObject extends BadBackup {}
 
 function damaged(number: number, what: string): DamagedObject {
   return new DamagedObject(

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { Problem } from "../problem.ts";
+import { drillRecordSchema } from "./drillRecord.ts";
 import { manifestSchema } from "./manifest.ts";
 import { ORIGIN_PROBLEMS, SIGNATURES } from "./manifestMac.ts";
 import { restoreRecordSchema } from "./restoreRecord.ts";
@@ -12,7 +13,7 @@ import { restoreRecordSchema } from "./restoreRecord.ts";
 const attachedSchema = z.object({ event: z.literal("attached") });
 
 /** Steps of a command whose progress is shown. */
-export type ProgressStep = "upload" | "download" | "restore" | "compare";
+export type ProgressStep = "upload" | "download" | "restore" | "compare" | "check";
 
 const progressSchema = z.object({
   event: z.literal("progress"),
@@ -129,6 +130,28 @@ const verifiedSchema = z.object({
   elapsedMs: z.number(),
 });
 
+/** How a drill ended; its fields mean what they mean in the record that is made of it. */
+const drilledSchema = z.object({
+  event: z.literal("drilled"),
+  ...drillRecordSchema.pick({
+    database: true,
+    verdict: true,
+    reason: true,
+    readMs: true,
+    loadMs: true,
+    totalMs: true,
+    tables: true,
+    rows: true,
+    compared: true,
+    checks: true,
+    serverMajor: true,
+  }).shape,
+  /** Stamp of the backup; what was asked for, where none was chosen. */
+  from: z.string(),
+  /** What the restore has not brought back, a sentence each. */
+  notRestored: z.array(z.string()).readonly(),
+});
+
 /** The SQL that `dump` writes to standard output is whole. Its events stand on standard error. */
 const dumpedSchema = z.object({
   event: z.literal("dumped"),
@@ -190,6 +213,8 @@ const keptDatabaseSchema = z.object({
   sessions: z.number(),
   /** Command that swaps it back, to be written behind the program's name. */
   undo: z.string().nullable(),
+  /** ISO 8601 in UTC; the first scheduled backup after it drops the database. null: it stays, or the agent is of an earlier version. */
+  dropAfter: z.string().nullable().default(null),
 });
 
 const keptSchema = z.object({
@@ -249,6 +274,8 @@ const listSchema = z.object({
   backups: z.array(entrySchema).readonly(),
   /** Why the last run of the container failed; absent or null: it did not, or none has run. */
   lastFailure: z.string().nullish(),
+  /** The newest records of drills that count, newest first; absent: the agent is of an earlier version, or could not read them. */
+  drills: z.array(drillRecordSchema).readonly().optional().catch(undefined),
 });
 const errorSchema = z.object({ event: z.literal("error"), message: z.string() });
 
@@ -262,6 +289,7 @@ const eventSchema = z.discriminatedUnion("event", [
   questionSchema,
   undoneSchema,
   verifiedSchema,
+  drilledSchema,
   dumpedSchema,
   databasesSchema,
   keptSchema,
@@ -283,6 +311,7 @@ export type WrittenEvent =
 export type ProgressEvent = z.infer<typeof progressSchema>;
 export type CopiedEvent = z.infer<typeof copiedSchema>;
 export type RestoredEvent = z.infer<typeof restoredSchema>;
+export type DrilledEvent = z.infer<typeof drilledSchema>;
 export type QuestionEvent = z.infer<typeof questionSchema>;
 export type PlannedEvent = z.infer<typeof plannedSchema>;
 export type KeptDatabase = z.infer<typeof keptDatabaseSchema>;

@@ -33,8 +33,8 @@ export const drillRecordSchema = z.object({
     .nullable(),
   /**
    * `passed`: restored, equal to the manifest, every check passed, and within the RTO where one is declared. `failed`: one of
-   * these is not so. `couldNotRun`: nothing is known of the backup, because a tool, a server or a key was missing, or the
-   * drill was stopped. It is neither good news of the backup nor bad.
+   * these is not so. `couldNotRun`: nothing is known of the backup, because a tool, a server or a key was missing. One that somebody
+   * has stopped leaves no record. It is neither good news of the backup nor bad.
    */
   verdict: z.enum(["passed", "failed", "couldNotRun"]),
   /** Why it did not pass, in a sentence; null: it passed. */

@@ -40,6 +40,16 @@ const copySchema = z.object({
   rpoHours: z.number(),
 });
 
+/** What is declared of drills; each absent: not declared. */
+const drillSchema = z.object({
+  /** Longest time that a restore may take. Milliseconds. */
+  rtoMs: z.number().positive().optional(),
+  /** When the newest drill that passed is older than this, it is drift. Milliseconds. */
+  everyMs: z.number().positive().optional(),
+  /** File with SQL checks, relative to the folder of Pulumi.yaml. */
+  checks: z.string().optional(),
+});
+
 /**
  * What a stack publishes about one backup: the contract between `pulumi up` and the command line, found in
  * `pulumi stack output --json` by its `kind`, under whatever name the program exported it. No secret is in it.
@@ -83,10 +93,14 @@ export const backupOutputsSchema = z.object({
    * `retentionDays`, a suspect one as long as a daily one.
    */
   tierDays: tierDaysSchema.optional(),
+  /** Price that the program was given. US dollars for 10^9 bytes in a month. */
+  usdPerGbMonth: z.number().optional(),
   /** When the latest backup is older than this, it is drift. Hours. */
   rpoHours: z.number(),
   /** Absent where no copy is made. */
   copy: copySchema.optional(),
+  /** Absent where nothing is declared of drills, or an older version wrote this. */
+  drill: drillSchema.optional(),
 });
 
 export type BackupOutputs = z.infer<typeof backupOutputsSchema>;

@@ -8,7 +8,7 @@ import type { CreatedCopy } from "./copy.ts";
 import { Encryption } from "./encryption.ts";
 import type { ResolvedBackup } from "./resolveBackup.ts";
 import type { Database } from "./resolveDatabase.ts";
-import { rpoHours } from "./rhythm.ts";
+import { drillOutputs, rpoHours } from "./rhythm.ts";
 
 /** What the outputs are made from, once everything is declared. */
 export interface OutputsOptions {
@@ -48,8 +48,10 @@ export function outputsOf(options: OutputsOptions): pulumi.Output<BackupOutputs>
         schedule: resolved.schedule.toString(),
         ...(retentionDays !== undefined && { retentionDays: args.keep?.days ?? retentionDays }),
         ...(tierDays && { tierDays }),
+        ...(args.usdPerGbMonth !== undefined && { usdPerGbMonth: args.usdPerGbMonth }),
         rpoHours: rpoHours(resolved.schedule, args.jitterSeconds),
         ...(copied && { copy: copied }),
+        ...(args.drill && { drill: drillOutputs(args.drill) }),
       }),
     );
 }

@@ -14,7 +14,7 @@ import type { MemoryArgs } from "./memory.ts";
 import type { ScratchArgs } from "./mounts.ts";
 import type { NoticesArgs } from "./notices.ts";
 import type { DatabaseArgs } from "./resolveDatabase.ts";
-import type { ScheduleArgs } from "./rhythm.ts";
+import type { DrillArgs, ScheduleArgs } from "./rhythm.ts";
 
 export interface PostgresBackupArgs
   extends ScheduleArgs,
@@ -144,6 +144,12 @@ export interface PostgresBackupArgs
    * @example { maxAgeMinutes: 15 }
    */
   readonly beforeDeploy?: BeforeDeployArgs;
+  /**
+   * What is promised of restores, and how it is proved.
+   * @default nothing is promised
+   * @example { rto: "10m", every: "7d", checks: "drill.sql" }
+   */
+  readonly drill?: DrillArgs;
   /**
    * Who is notified how each run ended.
    * @default nobody

@@ -11,6 +11,7 @@ import { checkAuthority, checkDatabaseTls } from "./certificateAuthority.ts";
 import { memoryBytes } from "./memory.ts";
 import { checkScratch } from "./mounts.ts";
 import type { PostgresBackupArgs } from "./postgresBackupArgs.ts";
+import { checkDrill } from "./rhythm.ts";
 
 /**
  * Judges what the types do not: a program in TypeScript may have its values from a configuration, and two of them may
@@ -35,6 +36,9 @@ export function checkArgs(args: PostgresBackupArgs, name: SettingName): void {
   if (args.scratch !== undefined) checkScratch(args.scratch, name);
   if (keep !== undefined) checkKeep(keep, args, name);
   checkBeforeDeploy(args, name);
+  if (args.drill !== undefined) {
+    checkDrill(args.drill, isTiered(args.bucket) ? undefined : daysOf(args.bucket), name);
+  }
   if (accessOf(args) === "append-only" && isTiered(args.bucket)) {
     throw new Problem(
       `${name("keys.access")} "append-only" and retention tiers contradict each other: a key that may not list the bucket cannot know which backup is a month's first. Set ${name("keys.access")} to "restorable", or take the tiers out (${retentionName(args.bucket, name)}).`,
@@ -92,12 +96,17 @@ function checkKeep(
       `${setting} and retention tiers contradict each other: weekly and monthly backups would go after ${days} days, too. Take ${setting} out, or the tiers (${retentionName(bucket, name)}): the rules of the tiers' folders expire them.`,
     );
   }
-  const longest = "writer" in bucket ? bucket.retentionDays : bucket.retention?.days;
+  const longest = daysOf(bucket);
   if (longest !== undefined && longest < days) {
     throw new Problem(
       `${setting} and ${retentionName(bucket, name)} contradict each other: ${name("keep.days")} is ${days}, but the bucket's own rule expires every backup after ${longest} days. Keep at most ${longest} days, or give the bucket a longer retention.`,
     );
   }
+}
+
+/** Days after which the bucket's own rule expires what is not in a tier; undefined: not known here. */
+function daysOf(bucket: PostgresBackupArgs["bucket"]): number | undefined {
+  return "retentionDays" in bucket ? bucket.retentionDays : bucket.retention?.days;
 }
 
 /** What the container's key may do; a bucket that makes the keys decides it. undefined: the default. */

@@ -58,6 +58,16 @@ export function countsAsDrill({ signature }: StoredDrill): boolean {
   return signature === null || signature === "signed";
 }
 
+/** The newest records of one database that are believed, newest first. @throws Problem as `readDrillRecords` */
+export async function countingDrills(
+  store: ObjectStore,
+  database: string,
+  keys: readonly SigningKey[],
+): Promise<DrillRecord[]> {
+  const found = await readDrillRecords(store, { database, keys });
+  return found.filter(countsAsDrill).map(({ record }) => record);
+}
+
 /**
  * Stores the record of a drill, signed.
  * @param keys the first one signs @default it is not signed

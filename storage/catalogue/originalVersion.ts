@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { Problem } from "../../common/problem.ts";
+import { BadBackup } from "../../common/problem.ts";
 import { openObject } from "../s3/download.ts";
 import { explain, isRefused } from "../s3/errors.ts";
 import type { ObjectStore, ObjectVersion } from "../s3/objectStore.ts";
@@ -44,8 +44,9 @@ export async function findOriginal(
     ? `${key} was overwritten: it has ${isBytes} bytes, its manifest says ${bytes}.`
     : `${key} is damaged: its SHA-256 is ${digest}, the manifest says ${described.sha256}. It was overwritten.`;
   if (all === undefined) {
-    throw new Problem(
+    throw new BadBackup(
       `${what} Where the bucket keeps versions, restore finds the one that was written first, but this key may not list them: use one with s3:ListBucketVersions and s3:GetObjectVersion, as the reader's key that the stack makes on AWS, or choose another backup from the list. The live database was not touched.`,
+      what,
     );
   }
   for (const version of all.filter((each) => each.bytes === bytes)) {
@@ -53,8 +54,10 @@ export async function findOriginal(
       return { store: atVersion(store, key, version.id), storedAt: version.storedAt };
     }
   }
-  throw new Problem(
-    `${what} None of the ${all.length} versions that the bucket holds of it is the one of its manifest. The live database was not touched; choose another backup from the list.`,
+  const finding = `${what} None of the ${all.length} versions that the bucket holds of it is the one of its manifest.`;
+  throw new BadBackup(
+    `${finding} The live database was not touched; choose another backup from the list.`,
+    finding,
   );
 }
 

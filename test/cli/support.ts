@@ -21,12 +21,13 @@ export interface Result {
   readonly stderr: string;
 }
 
+/** Neither starts another program for what the shell can do itself: they are started a thousand times. */
 const sshScript = `#!/bin/sh
-here=$(dirname "$0")
+here=\${0%/*}
 printf '%s\\n' "$@" '--next--' >> "$here/ssh.args"
 if [ "$1" = -G ]; then for name in "$@"; do :; done; echo "hostname $name"; exit 0; fi
 case "$*" in
-  *"agent list"*"--copy"*) answer=list; if [ -f "$here/list-copy.out" ]; then answer=list-copy; fi;;
+  *"agent list"*"--copy"*) answer=list; if [ -f "$here/list-copy.answer" ]; then answer=list-copy; fi;;
   *"agent list"*) answer=list;;
   *"agent databases"*) answer=databases;;
   *"agent backup"*) answer=backup;;
@@ -39,6 +40,8 @@ case "$*" in
   *"agent history"*) answer=history;;
   *"agent cancel"*) answer=cancel;;
   *"agent activity"*) answer=activity;;
+  *"image inspect"*) answer=image;;
+  *"container inspect"*) answer=env;;
   *"docker inspect"*) answer=inspect;;
   *agent-health*) answer=health;;
   *"agent probe"*) answer=probe;;
@@ -53,7 +56,7 @@ fi
 case "$*" in
   # Standard input stays open behind the first empty line.
   *--attached*) while IFS= read -r line && [ -n "$line" ]; do echo "$line"; done > "$here/$answer.in";;
-  *) cat > "$here/$answer.in";;
+  *) while IFS= read -r line || [ -n "$line" ]; do printf '%s\\n' "$line"; done > "$here/$answer.in";;
 esac
 # What the agent asks, a line each, before it goes on; another answer than yes ends it.
 case "$*" in
@@ -65,30 +68,42 @@ case "$*" in
       [ "$reply" = yes ] || { echo '{"event":"error","message":"not confirmed"}'; exit 1; }
     done 3< "$here/$answer.questions";;
 esac
-cat "$here/$answer.out"
-cat "$here/$answer.err" >&2
-exit "$(cat "$here/$answer.code")"
+. "$here/$answer.answer"
+out
+err >&2
+exit "$code"
 `;
 
 const pulumiScript = `#!/bin/sh
-here=$(dirname "$0")
+here=\${0%/*}
 printf '%s\\n' "$@" '--next--' >> "$here/pulumi.args"
 log=""
 for word in "$@"; do
   if [ "$log" = next ]; then log=$word; elif [ "$word" = --event-log ]; then log=next; fi
 done
 case "$1 $2" in
-  "stack output") answer=outputs; cat "$here/outputs.out";;
-  "stack export") answer=state; cat "$here/state.out";;
-  "config set") answer=state; { cat; echo; } >> "$here/config.in";;
+  "stack output") answer=outputs;;
+  "stack export") answer=state;;
+  "stack ls") answer=stacks;;
+  "config set") answer=made; { cat; echo; } >> "$here/config.in";;
   "stack init"|"stack select") answer=made;;
-  whoami*) answer=whoami; cat "$here/whoami.out";;
-  refresh*) answer=refresh; cat "$here/refresh.out" > "$log";;
+  whoami*) answer=whoami;;
+  refresh*) answer=refresh;;
   up*) answer=up;;
 esac
-cat "$here/$answer.err" >&2
-exit "$(cat "$here/$answer.code")"
+. "$here/$answer.answer"
+if [ -n "$log" ]; then out > "$log"; else out; fi
+err >&2
+exit "$code"
 `;
+
+/** For a shell: what it writes to both streams, and the exit code. */
+function answerScript({ out = "", err = "", code = 0 }: Answer): string {
+  const text =
+    typeof out === "string" ? out : out.map((event) => `${JSON.stringify(event)}\n`).join("");
+  const write = (what: string) => `printf %s '${what.replaceAll("'", "'\\''")}'`;
+  return `out() { ${write(text)}; }\nerr() { ${write(err)}; }\ncode=${code}\n`;
+}
 
 /**
  * A folder that stands in for the world outside: an `ssh` and a `pulumi` that replay what the real ones say, first on
@@ -143,23 +158,22 @@ export class Outside {
       | "cancel"
       | "activity"
       | "inspect"
+      | "env"
+      | "image"
       | "health"
       | "look"
       | "probe"
       | "notify"
       | "outputs"
       | "state"
+      | "stacks"
       | "up"
       | "whoami"
       | "made"
       | "refresh",
-    { out = "", err = "", code = 0 }: Answer,
+    answer: Answer,
   ): Promise<void> {
-    const text =
-      typeof out === "string" ? out : out.map((event) => `${JSON.stringify(event)}\n`).join("");
-    await writeFile(join(this.folder, `${what}.out`), text);
-    await writeFile(join(this.folder, `${what}.err`), err);
-    await writeFile(join(this.folder, `${what}.code`), String(code));
+    await writeFile(join(this.folder, `${what}.answer`), answerScript(answer));
   }
 
   /**

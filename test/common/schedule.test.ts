@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { describe, it } from "node:test";
+import { describe, it, test } from "node:test";
+import { parseDuration } from "../../common/schedule/duration.ts";
 import { dueAfter, lastDue, nextRun, withJitter } from "../../common/schedule/nextRun.ts";
 
 const FROM = new Date("2026-11-24T10:21:30Z");
@@ -129,3 +130,26 @@ describe("startOf", () => {
     assert(starts.size > 20, "chosen anew each time");
   });
 });
+
+const durations: readonly [text: string, ms: number | undefined][] = [
+  ["90s", 90_000],
+  ["10m", 600_000],
+  ["1h30m", 5_400_000],
+  ["7d", 604_800_000],
+  ["1d2h3m4s", 93_784_000],
+  [" 2h ", 7_200_000],
+  ["", undefined],
+  ["0m", undefined],
+  ["10", undefined],
+  ["m", undefined],
+  ["1.5h", undefined],
+  ["-1h", undefined],
+  ["30m1h", undefined],
+  ["1w", undefined],
+];
+
+for (const [text, ms] of durations) {
+  test(`"${text}" is ${ms === undefined ? "no duration" : `${ms} ms`}`, () => {
+    assert.equal(parseDuration(text), ms);
+  });
+}

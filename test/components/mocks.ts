@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import * as pulumi from "@pulumi/pulumi";
+import "./sshSettings.ts";
 
 export interface Declared {
   readonly type: string;
@@ -34,6 +35,9 @@ export async function declare(
     preview,
     "organization",
   );
+  // Pulumi keeps the stack trace of each promise of its own, in case that one leaks; most of the time here went into those.
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 3;
   try {
     const outputs = program();
     await Promise.all(
@@ -44,6 +48,7 @@ export async function declare(
   } finally {
     // A component that throws has begun to register itself.
     await pulumi.runtime.disconnect();
+    Error.stackTraceLimit = stackTraceLimit;
   }
   return declared;
 }

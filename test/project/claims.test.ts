@@ -40,6 +40,9 @@ const PLACES: Readonly<Record<string, readonly Proof[]>> = {
   "agent/restore/checks/space.ts": [
     "A full folder fails the unpacking, which comes before the live database is touched.",
   ],
+  "agent/restore/drill/throwAwayServer.ts": [
+    ["test/agent/drill/drill.test.ts", "a drill wants a server of its own"],
+  ],
   "agent/restore/load/content.ts": [
     "dropUnfinished takes the new database away; where it cannot, the journal corrects the sentence.",
   ],

@@ -4,9 +4,11 @@
  */
 import { readFileSync } from "node:fs";
 import { join, relative } from "node:path";
-import { run } from "node:test";
-import { spec } from "node:test/reporters";
+import { loadNodeTest } from "./nodeTest.ts";
 import { TOGETHER } from "./shared.ts";
+
+const { run } = await loadNodeTest();
+const { spec } = await import("node:test/reporters");
 
 const REASON_LINES = 12;
 

@@ -71,6 +71,9 @@ test("every setting of the container that the configuration knows reaches it", a
     keepAtLeast: "14",
     maxShrinkPercent: "20",
     maxRunHours: "12",
+    drillRto: "1h30m",
+    drillEvery: "7d",
+    drillChecks: "package.json",
     transientTables: "staging.*, import_*",
     globals: "false",
     dumpOptions: "--exclude-table-data=sessions  --no-comments",
@@ -79,6 +82,11 @@ test("every setting of the container that the configuration knows reaches it", a
     databaseSslRootCertificate: "/etc/ssl/authority-of-postgres.pem",
   });
   assert.equal(outputs?.databases, "all");
+  assert.deepEqual(outputs?.drill, {
+    rtoMs: 5_400_000,
+    everyMs: 604_800_000,
+    checks: "package.json",
+  });
   for (const line of [
     /POSTGRES_BACKUP_ALL: "true"/,
     /POSTGRES_EXCLUDE_DATABASES: "?shop_cache,shop_queue"?\n/,
@@ -426,6 +434,19 @@ const WRONG: Record<string, [Record<string, string>, RegExp]> = {
     /^kamal-postgres-backup:keepDays -1 must be/,
   ],
   metricsFile: [{ metricsFile: "x" }, /^kamal-postgres-backup:metricsFile "x" must be an absolute/],
+  drillRto: [{ drillRto: "soon" }, /^kamal-postgres-backup:drillRto "soon" is no length of time/],
+  "drillEvery, minutes": [
+    { drillEvery: "5m" },
+    /^kamal-postgres-backup:drillEvery "5m" must be an hour or more/,
+  ],
+  "drillEvery, longer than its record is kept": [
+    { drillEvery: "30d", retentionDays: "30" },
+    /^kamal-postgres-backup:drillEvery "30d" and the retention of 30 days contradict/,
+  ],
+  drillChecks: [
+    { drillChecks: "nowhere.sql" },
+    /^kamal-postgres-backup:drillChecks: there is no file nowhere\.sql/,
+  ],
   memory: [{ memory: "lots" }, /^kamal-postgres-backup:memory "lots" is no size/],
   hostKeys: [{ hostKeys: "{}" }, /^kamal-postgres-backup:hostKeys: the host key of 192\.0\.2\.10/],
   kamalConfig: [{ kamalConfig: "nowhere.yml" }, /^kamal-postgres-backup:kamalConfig: nowhere\.yml/],

@@ -70,6 +70,7 @@ type Group =
   | "keep"
   | "keys"
   | "notices"
+  | "drill"
   | "postgres"
   | "registry"
   | "signing"

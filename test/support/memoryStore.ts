@@ -60,10 +60,12 @@ export class MemoryStore implements ObjectStore {
     return [...this.#uploads].map(({ key }) => key);
   }
 
-  /** From now on a list has no end: whoever may write can put any number of objects there. @param keyOf the n-th of them */
+  /** From now on a list has no end: whoever may write can put any number of objects there. @param keyOf the n-th of them, all in one folder */
   crowd(keyOf: (n: number) => string): this {
     const storedAt = new Date().toISOString();
-    this.list = async function* () {
+    const first = keyOf(0);
+    this.list = async function* (prefix) {
+      if (!first.startsWith(prefix)) return;
       for (let n = 0; ; n += 1) yield { key: keyOf(n), bytes: n, storedAt };
     };
     return this;

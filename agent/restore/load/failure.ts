@@ -1,4 +1,4 @@
-import { Problem } from "../../../common/problem.ts";
+import { BadBackup, Problem } from "../../../common/problem.ts";
 import { describeExit, type ExitResult } from "../../streams/process.ts";
 import { isFullDisk } from "../checks/space.ts";
 import type { RestoreOutput } from "./pgRestoreOutput.ts";
@@ -12,8 +12,14 @@ const TOO_LARGE =
 export function restoreFailure({ code, stderr }: ExitResult, output: RestoreOutput): Problem {
   const words = [output.failure(), stderr].filter(Boolean).join("\n");
   const ending = { code, stderr: asSentence(words.split("\n").filter(Boolean)) };
-  return new Problem(`${describeExit("pg_restore", ending)}.${adviceFor(words)}`);
+  const sentence = `${describeExit("pg_restore", ending)}.${adviceFor(words)}`;
+  const blameless = SURROUNDINGS.test(words) && !TOO_LARGE.test(words);
+  return blameless || code === null ? new Problem(sentence) : new BadBackup(sentence);
 }
+
+/** What a server, its disk, its memory or the network does to any restore. */
+const SURROUNDINGS =
+  /No space left on device|could not (?:extend file|resize shared memory|fork)|out of (?:shared )?memory|connection to server|server closed the connection|terminating connection|FATAL: /;
 
 /** What helps against an error of the server, as sentences with a blank in front; empty where nothing is known. */
 export function adviceFor(words: string): string {

@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os";
 import { DamagedObject } from "../../../common/age/stream.ts";
 import type { Manifest } from "../../../common/contracts/manifest.ts";
 import { formatBytes } from "../../../common/format.ts";
-import { Problem } from "../../../common/problem.ts";
+import { BadBackup, Problem } from "../../../common/problem.ts";
 import type { Decoder } from "../../archive/decode.ts";
 import { digestMismatch, openDownload } from "../../archive/downloadStream.ts";
 import { watchServer } from "../../postgres/connection.ts";
@@ -169,8 +169,10 @@ function requireUndamaged(
 ): void {
   const damage = manifest === null ? undefined : digestMismatch(manifest, read);
   if (manifest === null || damage === undefined) return;
-  throw new Problem(
-    `${manifest.object.key} is damaged: ${damage}. The live database was not touched; choose another backup from the list.`,
+  const finding = `${manifest.object.key} is damaged: ${damage}.`;
+  throw new BadBackup(
+    `${finding} The live database was not touched; choose another backup from the list.`,
+    finding,
   );
 }
 
@@ -181,5 +183,8 @@ export function notRestored(
   wayOut = "",
 ): Problem {
   const state = live === null ? "Nothing was changed." : `"${database}" was not touched.`;
-  return new Problem(`the backup could not be restored: ${failure.message}${wayOut} ${state}`);
+  const sentence = `the backup could not be restored: ${failure.message}${wayOut} ${state}`;
+  return failure instanceof BadBackup
+    ? new BadBackup(sentence, `the backup could not be restored: ${failure.message}`)
+    : new Problem(sentence);
 }

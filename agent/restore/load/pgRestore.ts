@@ -1,5 +1,5 @@
 import type { ServerSettings } from "../../../common/contracts/agentEnvironment/postgres.ts";
-import { Problem } from "../../../common/problem.ts";
+import { BadBackup, Problem } from "../../../common/problem.ts";
 import { type DecodeResult, type Decoder, decodeInto, failedOnData } from "../../archive/decode.ts";
 import { connectionString, libpqEnvironment } from "../../postgres/connection.ts";
 import { describeExit, readText, runPipeline, SIGPIPE } from "../../streams/process.ts";
@@ -115,8 +115,9 @@ function explainLoad(
   }
   if (first.code === 0 && loaded) {
     if (whole) return undefined;
-    return new Problem("pg_restore was done before the object had been read to its end.");
+    return new BadBackup("pg_restore was done before the object had been read to its end.");
   }
-  if (failedOnData(first) || loaded) return new Problem(`${describeExit(program, first)}.`);
+  if (failedOnData(first)) return new BadBackup(`${describeExit(program, first)}.`);
+  if (loaded) return new Problem(`${describeExit(program, first)}.`);
   return failed;
 }

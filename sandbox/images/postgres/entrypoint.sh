@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes the cluster at the first start, then becomes the server. Passwords travel by file and environment only.
+# Makes the cluster at the first start, loads what lies in /docker-entrypoint-initdb.d, then becomes the server, as the official
+# image does. Passwords travel by file and environment only.
 set -eu
 
 as_postgres() { setpriv --reuid=postgres --regid=postgres --init-groups "$@"; }
@@ -29,6 +30,11 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
   if [ "$POSTGRES_DB" != postgres ]; then
     as_postgres createdb --username="$POSTGRES_USER" --maintenance-db=postgres "$POSTGRES_DB"
   fi
+  for file in /docker-entrypoint-initdb.d/*.sql; do
+    [ -f "$file" ] || continue
+    as_postgres psql --quiet --no-psqlrc -v ON_ERROR_STOP=1 --username="$POSTGRES_USER" --dbname="$POSTGRES_DB" \
+      --file="$file" >/dev/null
+  done
   as_postgres pg_ctl --pgdata="$PGDATA" --wait --silent --mode=fast stop
 fi
 

@@ -71,6 +71,7 @@ describe("notifications", { skip: unavailable, timeout: 900_000 }, () => {
     const metrics = readFileSync(join(folder, "shop.prom"), "utf8");
     assert.match(metrics, /^postgres_backup_last_run_success\{database="shop"\} 1$/m);
     assert.match(metrics, /^postgres_backup_rows\{database="shop"\} 120$/m);
+    assert.match(metrics, /^postgres_backup_stored_backups\{database="shop"\} 1$/m);
     const bytes = `postgres_backup_size_bytes{database="shop"} ${manifest.object.bytes}\n`;
     assert(metrics.includes(bytes), metrics);
     assert.deepEqual(

@@ -44,6 +44,26 @@ postgres_backup_last_success_timestamp_seconds{database="shop"} 1795490102`,
     }
   });
 
+  it("has what the bucket holds and the newest drill, and keeps them while they are not known", () => {
+    const figures = {
+      next_due_timestamp_seconds: 1795576500,
+      stored_backups: 30,
+      stored_bytes: 12_000,
+      last_drill_timestamp_seconds: 1795000000,
+      last_drill_success: 0,
+      last_drill_duration_seconds: 52,
+    } as const;
+    const text = renderMetrics("", [good("shop")], NOW, new Map([["shop", figures]]));
+    for (const [name, value] of Object.entries(figures)) {
+      assert.match(
+        text,
+        new RegExp(`^postgres_backup_${name}\\{database="shop"\\} ${value}$`, "m"),
+      );
+    }
+    const failed = renderMetrics(text, [{ database: "shop", error: "no", durationMs: 1 }], NOW);
+    assert.match(failed, /^postgres_backup_stored_backups\{database="shop"\} 30$/m);
+  });
+
   it("keeps the last success of a database that failed, and the others", () => {
     const before = renderMetrics("", [good("shop"), good("queue")], NOW);
     const later = new Date(NOW.getTime() + 3_600_000);

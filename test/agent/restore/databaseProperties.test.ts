@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { createOptions, propertyStatements } from "../../../agent/restore/databaseProperties.ts";
+import {
+  createOptions,
+  propertyStatements,
+} from "../../../agent/restore/properties/databaseProperties.ts";
 import type { DatabaseProperties } from "../../../common/contracts/manifest.ts";
 
 describe("a restored database", () => {

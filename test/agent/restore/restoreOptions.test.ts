@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { connect } from "../../../agent/postgres/connection.ts";
 import { requireExtensions } from "../../../agent/restore/checks/requiredExtensions.ts";
-import { freeName } from "../../../agent/restore/databaseProperties.ts";
+import { freeName } from "../../../agent/restore/properties/databaseProperties.ts";
 import { agent, failure, type Outcome, unavailable, World } from "../world.ts";
 
 const event = <Name extends string>(outcome: Outcome, name: Name) => {

@@ -44,7 +44,7 @@ async function read(
     async bucket(databases) {
       asked.push(`bucket ${databases?.join(",") ?? "every"}`);
       if (bucket instanceof Error) throw bucket;
-      return new Map((databases ?? bucket).map((name) => [name, backup(name)]));
+      return new Map((databases ?? bucket).map((name) => [name, { entries: backup(name) }]));
     },
   };
   const stored: StoredBackups = await readBackups(sources, ...rest);

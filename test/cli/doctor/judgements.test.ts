@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { judgeRetention, judgeSchedule } from "../../../cli/doctor/backupChecks.ts";
+import { judgeDrills, judgeRetention, judgeSchedule } from "../../../cli/doctor/backupChecks.ts";
 import { judgeRules } from "../../../cli/doctor/bucketChecks.ts";
 import type { Finding } from "../../../cli/doctor/check.ts";
 import {
@@ -18,6 +18,7 @@ import {
   readHostLook,
 } from "../../../cli/doctor/hostChecks.ts";
 import { judgeSkew, judgeValidity } from "../../../cli/doctor/networkChecks.ts";
+import { drillRecord } from "../../support/manifest.ts";
 import { outputs } from "../factories.ts";
 
 type Row = readonly [finding: Finding, state: Finding["state"], said: RegExp];
@@ -143,5 +144,22 @@ test("schedule and retention: when the next one is due, and what cannot hold", (
     [judgeRetention(unknown, undefined), "warn", /was not declared/],
     [judgeValidity("s3", Date.parse("2026-12-30"), now.getTime()), "ok", /29 more days/],
     [judgeValidity("s3", Date.parse("2026-12-05"), now.getTime()), "warn", /in 4 days.*Renew/],
+  ]);
+});
+
+test("drills: none yet, passed, failed, too long ago, one that could not run", () => {
+  const now = Date.parse("2026-11-30T04:00:00Z");
+  const DAY = 86_400_000;
+  const passed = drillRecord({ totalMs: 52_000 });
+  const failed = drillRecord({ verdict: "failed", reason: "a row less" });
+  const not = drillRecord({ verdict: "couldNotRun", reason: "no Docker" });
+  hold([
+    [judgeDrills([], undefined, now), "warn", /restored on trial yet.*backup drill/],
+    [judgeDrills([passed], undefined, now), "ok", /^passed 6 d ago in 52 s/],
+    [judgeDrills([passed], 7 * DAY, now), "ok", /^passed 6 d ago/],
+    [judgeDrills([passed], 5 * DAY, now), "fail", /passed 6 d ago in 52 s, declared is every 5 d/],
+    [judgeDrills([failed, passed], undefined, now), "fail", /^failed 6 d ago: a row less/],
+    [judgeDrills([not, passed], undefined, now), "ok", /^passed 6 d ago/],
+    [judgeDrills([not], undefined, now), "warn", /^could not run 6 d ago: no Docker/],
   ]);
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type DriftReport, printReport, renderSummary } from "../../../cli/commands/driftReport.ts";
+import { type DriftReport, printReport, renderSummary } from "../../../cli/backups/driftReport.ts";
 import { findDifferences as differencesIn } from "../../../cli/stack/differences.ts";
 import { type EngineEvent, parseEngineEvents } from "../../../cli/stack/engineEvents.ts";
 import { lifecycleDifferences } from "../../../cli/stack/lifecycleDifferences.ts";

@@ -6,6 +6,7 @@ import { docker } from "../../../sandbox/host/docker.ts";
 import { kamal } from "../../../sandbox/services/kamal.ts";
 import { outputsOf, runCli } from "../../../sandbox/stack/actors.ts";
 import { checkout, sandboxId } from "../../../sandbox/world/paths.ts";
+import { eventually } from "../../../sandbox/world/run.ts";
 import { serviceName } from "../../../sandbox/world/settings.ts";
 import { begin, type Journey } from "../../support/journey.ts";
 
@@ -57,13 +58,65 @@ test("kamal config reads the rendered file", async () => {
   assert.match(config.stdout, /kamal-postgres-backup\.digest/);
 });
 
-test("dump streams the live database over the real connection", async () => {
-  const { code, stdout, stderr } = await runCli(journey.stack, ["dump"]);
-  assert.equal(code, 0, stderr);
-  assert.match(stderr, /^Dumped \S+ as it is now: .* of SQL in /m);
-  assert.match(stdout, /^COPY public\.\w+ /m);
-  assert.match(stdout, /^-- PostgreSQL database dump complete$/m);
-  assert.doesNotMatch(stdout, /"event"/);
+/** Each table of a database with the number of its rows and a digest of them, a line each. */
+async function contentOf(server: string): Promise<string> {
+  const { user, name } = journey.world.database;
+  const rows =
+    "select count(*) || ' ' || md5(string_agg(t::text, ',' order by t::text)) as x from %s t";
+  const table = `query_to_xml(format('${rows.replaceAll("'", "''")}', relid::regclass), false, true, '')`;
+  const sql = `select relid::regclass, xpath('//x/text()', ${table}) from pg_stat_user_tables order by 1`;
+  const words = ["psql", "-U", user, "-d", name, "-qAtc", sql];
+  return (await docker(["exec", server, ...words])).stdout;
+}
+
+test("a dump of the live database, streamed over the real connection, fills a new accessory that Kamal boots", async (t) => {
+  const { app, registry, database } = journey.world;
+  const dump = await runCli(journey.stack, ["dump", "--no-owner"]);
+  assert.equal(dump.code, 0, dump.stderr);
+  assert.match(dump.stderr, /^Dumped \S+ as it is now: .* of SQL in /m);
+  assert.match(dump.stdout, /^-- PostgreSQL database dump complete$/m);
+  assert.doesNotMatch(dump.stdout, /"event"/);
+
+  const declared = readFileSync(app.config, "utf8");
+  const file = join(app.dir, "dump.sql");
+  const server = `${app.service}-db_new`;
+  const data = `${server}-data`;
+  t.after(async () => {
+    const words = ["accessory", "remove", "db_new", "--confirmed"];
+    const removed = await kamal(journey.world, words);
+    writeFileSync(app.config, declared);
+    rmSync(file, { force: true });
+    await docker(["volume", "rm", "--force", data], { allowFailure: true });
+    assert.equal(removed.code, 0, removed.stdout);
+  });
+  writeFileSync(file, dump.stdout);
+  const accessory = `accessories:
+  db_new:
+    image: ${registry.server}/postgres:17
+    host: 127.0.0.1
+    env:
+      clear:
+        POSTGRES_USER: ${database.user}
+        POSTGRES_DB: ${database.name}
+      secret:
+        - POSTGRES_PASSWORD
+    files:
+      - dump.sql:/docker-entrypoint-initdb.d/dump.sql
+    volumes:
+      - ${data}:/var/lib/postgresql/data
+`;
+  writeFileSync(app.config, declared.replace(/^accessories:\n/m, accessory));
+  const boot = await kamal(journey.world, ["accessory", "boot", "db_new"]);
+  assert.equal(boot.code, 0, boot.stdout);
+  await eventually(`PostgreSQL in ${server}`, 60_000, async () => {
+    // Over the network, which it does not listen on while it loads the dump.
+    const ready = ["pg_isready", "--quiet", "--host", server, "--dbname", database.name];
+    const { code } = await docker(["exec", server, ...ready], { allowFailure: true });
+    return code === 0 || undefined;
+  });
+  const content = await contentOf(server);
+  assert.match(content, /pgbench_accounts\|\{"100000 [0-9a-f]{32}"\}/);
+  assert.equal(content, await contentOf(database.container));
 });
 
 test("kamal secrets print equals what the container got", async () => {
@@ -92,6 +145,12 @@ test("kamal secrets print equals what the container got", async () => {
     assert.ok(env.get(inContainer), `${inContainer} is set`);
     assert.equal(kamalSecrets.get(inKamal), env.get(inContainer), inKamal);
   }
+  const printedByUs = await runCli(journey.stack, ["env", "--json"]);
+  assert.equal(printedByUs.code, 0, printedByUs.stderr);
+  const { KAMAL_HOST: _, ...given } = Object.fromEntries(env);
+  const ofImage = ["PATH", "NODE_COMPILE_CACHE", "AGENT_STATE_DIR", "TMPDIR", "MALLOC_ARENA_MAX"];
+  const ours = Object.entries(given).filter(([name]) => !ofImage.includes(name));
+  assert.deepEqual(JSON.parse(printedByUs.stdout), Object.fromEntries(ours), "and so does env");
 });
 
 test("our container and the one that kamal boots are equal, field by field, a volume included", async () => {

@@ -1,58 +1,147 @@
 import assert from "node:assert/strict";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { docker } from "../../../sandbox/host/docker.ts";
+import { findProgram } from "../../../sandbox/host/processes.ts";
+import { query } from "../../../sandbox/services/database.ts";
 import { kamal } from "../../../sandbox/services/kamal.ts";
+import { operatorHome } from "../../../sandbox/services/ssh.ts";
 import { outputsOf, runCli } from "../../../sandbox/stack/actors.ts";
 import type { SandboxStack } from "../../../sandbox/stack/engine.ts";
-import { run } from "../../../sandbox/world/run.ts";
+import { eventually, type RunResult, run } from "../../../sandbox/world/run.ts";
 import { begin, type Journey, openOwn } from "../../support/journey.ts";
 
 /**
  * Three environments of one application on one host, each a stack of the same program: the base, whose block is in
- * deploy.yml, and two destinations. `qa` has its keys in the secrets file that all destinations read, `live` look-ups of its
- * stack's outputs in a file that git carries.
+ * deploy.yml, and two destinations. The base has a database of the server `db`, and so has `live`; `qa` has a server of its own,
+ * and its keys in the secrets file that all destinations read. `live` has look-ups of its stack's outputs in a file that git
+ * carries, and is run from a colleague's clone.
  */
 const KEY = "nightly";
 const DESTINATIONS = ["qa", "live"] as const;
 type Destination = (typeof DESTINATIONS)[number];
+type Environment = "base" | Destination;
+const ENVIRONMENTS: readonly Environment[] = ["base", ...DESTINATIONS];
+const SHARED = "refs/heads/shared";
 
 let journey: Journey;
+/** What is in no file of the application: everybody who deploys `live` has it in their environment. */
+let typed: { readonly KAMAL_REGISTRY_PASSWORD: string; readonly POSTGRES_PASSWORD: string };
 const stacks = new Map<Destination, SandboxStack>();
 let files: string[];
+/** Of a colleague: a home with nothing but SSH's and Pulumi's own, the clone, a PATH without Node. */
+let colleague:
+  | { readonly clone: string; readonly env: Readonly<Record<string, string>> }
+  | undefined;
+let homes: string;
 
 before(async () => {
   journey = await begin();
-  const { app } = journey.world;
-  const inApp = (path: string) => join(app.dir, path);
+  homes = mkdtempSync(join(tmpdir(), "colleague-"));
+  const { app, database, registry } = journey.world;
+  const { service } = app;
+  typed = { KAMAL_REGISTRY_PASSWORD: registry.password, POSTGRES_PASSWORD: database.password };
+  Object.assign(process.env, typed);
+  const write = (path: string, text: string, mode = 0o644) => {
+    writeFileSync(join(app.dir, path), text, { mode });
+    return join(app.dir, path);
+  };
+  const rails = (name: string) => `env:\n  clear:\n    RAILS_ENV: ${name}\naccessories:\n  db:\n`;
+  const server = `    service: ${service}-qa-db
+    port: "127.0.0.1:0:5432"
+    volumes:
+      - ${service}-qa-db-data:/var/lib/postgresql/data
+`;
+  const own = readFileSync(join(app.dir, ".kamal/secrets"), "utf8").match(
+    /^(KAMAL|POSTGRES)_.*\n/gm,
+  );
+  const lookedUp = Object.keys(typed).map((name) => `${name}=$${name}\n`);
   files = [
-    ...DESTINATIONS.map((destination) => inApp(`config/deploy.${destination}.yml`)),
-    inApp(".kamal/secrets-common"),
-    inApp(".kamal/secrets.live"),
+    write("config/deploy.qa.yml", rails("qa") + server),
+    write(
+      "config/deploy.live.yml",
+      `${rails("live")}    env:\n      clear:\n        POSTGRES_DB: app_live\n`,
+    ),
+    write(".kamal/secrets-common", (own ?? []).join(""), 0o600),
+    write(".kamal/secrets.live", lookedUp.join("")),
   ];
-  for (const destination of DESTINATIONS) {
-    const settings = `env:\n  clear:\n    RAILS_ENV: ${destination}\n`;
-    writeFileSync(inApp(`config/deploy.${destination}.yml`), settings);
+  await git(
+    "add",
+    "--force",
+    ".kamal/secrets.live",
+    "config/deploy.live.yml",
+    "config/deploy.qa.yml",
+  );
+  await query(database, "postgres", "create database app_live");
+  const booted = await kamal(journey.world, ["accessory", "boot", "db", "-d", "qa"]);
+  assert.equal(booted.code, 0, booted.stdout);
+  await eventually("the server of qa", 60_000, async () => {
+    const ready = ["pg_isready", "--quiet", "--host", serverOf("qa")];
+    const { code } = await docker(["exec", serverOf("qa"), ...ready], { allowFailure: true });
+    return code === 0 || undefined;
+  });
+  for (const environment of ENVIRONMENTS) {
+    if (environment !== "base") {
+      await inDatabase(environment, "create table customers (email text, name text, joined date)");
+    }
+    const values = `('of@example.com', '${environment} as backed up', now())`;
+    await inDatabase(environment, `insert into customers (email, name, joined) values ${values}`);
   }
-  const own = readFileSync(inApp(".kamal/secrets"), "utf8").match(/^(KAMAL|POSTGRES)_.*\n/gm) ?? [];
-  writeFileSync(inApp(".kamal/secrets-common"), own.join(""), { mode: 0o600 });
-  writeFileSync(inApp(".kamal/secrets.live"), "# In git: Kamal looks every secret up.\n");
-  await run("git", ["add", "--force", ".kamal/secrets.live"], { cwd: app.dir });
 });
 after(async () => {
   for (const stack of stacks.values()) {
     await stack.destroy();
     await stack.close();
   }
+  const { app, database } = journey.world;
+  await kamal(journey.world, ["accessory", "remove", "db", "-d", "qa", "--confirmed"]);
+  await docker(["volume", "rm", "--force", `${app.service}-qa-db-data`], { allowFailure: true });
+  await query(database, "postgres", "drop database if exists app_live with (force)");
+  await inDatabase("base", "delete from customers where email = 'of@example.com'");
   for (const file of files) rmSync(file, { force: true });
-  const { dir } = journey.world.app;
-  await run("git", ["rm", "--cached", "--quiet", ".kamal/secrets.live"], { cwd: dir });
+  for (const name of Object.keys(typed)) delete process.env[name];
+  await git("reset", "--quiet");
+  await git("update-ref", "-d", SHARED);
+  rmSync(homes, { recursive: true, force: true });
   await journey.stack.close();
 });
 
+async function git(...words: readonly string[]): Promise<string> {
+  const who = ["-c", "user.name=Ann", "-c", "user.email=ann@localhost"];
+  return (await run("git", [...who, ...words], { cwd: journey.world.app.dir })).stdout.trim();
+}
+
+const serverOf = (environment: Environment) =>
+  `${journey.world.app.service}${environment === "qa" ? "-qa" : ""}-db`;
+const databaseOf = (environment: Environment) =>
+  environment === "live" ? "app_live" : journey.world.database.name;
+
+async function inDatabase(environment: Environment, sql: string): Promise<string> {
+  const words = ["psql", "-U", "app", "-d", databaseOf(environment), "-qAtc", sql];
+  return (await docker(["exec", serverOf(environment), ...words])).stdout.trim();
+}
+
+/** The row by which the databases are told apart. */
+const customerOf = (environment: Environment) =>
+  inDatabase(environment, "select name from customers where email = 'of@example.com'");
+
 async function open(destination: Destination, config: Record<string, string>): Promise<void> {
-  const settings = { destination, jitterSeconds: destination === "qa" ? "5" : "0", ...config };
+  // The database is the one that deploy.yml names for the destination.
+  const settings = {
+    ...{ destination, database: "", jitterSeconds: destination === "qa" ? "5" : "0" },
+    ...config,
+  };
   const stack = await openOwn(journey.world, {
     stack: destination,
     config: settings,
@@ -77,10 +166,37 @@ async function idOf(container: string): Promise<string> {
   return (await docker(["container", "inspect", "-f", "{{.Id}}", container])).stdout.trim();
 }
 
-/** As a colleague runs it who has Pulumi and access to the stack. */
-function kamalAs(destination: Destination, words: readonly string[]) {
-  const env = { ...stackOf(destination).env, PATH: process.env["PATH"] };
-  return kamal(journey.world, [...words, "-d", destination], { env });
+/**
+ * A fresh clone of what git has of the application, by a colleague who is logged in to the same Pulumi and has no Node: its own
+ * programs are `pulumi` and Kamal.
+ */
+async function cloneForColleague(): Promise<NonNullable<typeof colleague>> {
+  const { world, stack } = journey;
+  await git("add", "--update");
+  const commit = await git("commit-tree", "-m", "Shared", "-p", "HEAD", await git("write-tree"));
+  await git("update-ref", SHARED, commit);
+  const clone = join(homes, "shop");
+  await run("git", ["clone", "--quiet", "--branch", "shared", world.app.dir, clone]);
+  const [home, bin] = [join(homes, "ann"), join(homes, "bin")];
+  mkdirSync(home, { mode: 0o700 });
+  cpSync(join(operatorHome, ".ssh"), join(home, ".ssh"), { recursive: true });
+  mkdirSync(bin);
+  const { PULUMI_BACKEND_URL = "", PULUMI_CONFIG_PASSPHRASE_FILE = "" } = stack.env;
+  for (const name of ["pulumi", "git", "sh", "whoami"]) {
+    symlinkSync(await findProgram(name), join(bin, name));
+  }
+  const env = { HOME: home, PATH: bin, PULUMI_CONFIG_PASSPHRASE_FILE, ...typed };
+  await run("pulumi", ["login", "--non-interactive", PULUMI_BACKEND_URL], { env });
+  return { clone, env };
+}
+
+/** `live` by the colleague, all else in the operator's own checkout. */
+async function kamalAs(destination: Destination, words: readonly string[]): Promise<RunResult> {
+  const options = [...words, "-d", destination];
+  if (destination === "qa") return kamal(journey.world, options);
+  colleague ??= await cloneForColleague();
+  const app = { ...journey.world.app, dir: colleague.clone };
+  return kamal({ ...journey.world, app }, options, { env: colleague.env });
 }
 
 test("each destination with a key of its own is booted and backs up", async () => {
@@ -97,7 +213,7 @@ test("each destination with a key of its own is booted and backs up", async () =
   assert.equal(await idOf(`${journey.world.app.service}-db_backup`), base);
 });
 
-test("Kamal has each destination's own secrets, those that are looked up in the stack's outputs too", async () => {
+test("Kamal has each destination's own secrets, in a fresh clone those that it looks up in the stack's outputs", async () => {
   for (const [destination, prefix] of [
     ["qa", "NIGHTLY_QA"],
     ["live", "NIGHTLY"],
@@ -111,7 +227,9 @@ test("Kamal has each destination's own secrets, those that are looked up in the 
       assert.ok(lines.includes(`${prefix}_${name}=${environment[name]}`), `${destination} ${name}`);
     }
   }
-  const tracked = readFileSync(join(journey.world.app.dir, ".kamal/secrets.live"), "utf8");
+  const { clone = "" } = colleague ?? {};
+  assert.deepEqual(readdirSync(join(clone, ".kamal")), ["secrets.live"], "nothing else is in git");
+  const tracked = readFileSync(join(clone, ".kamal/secrets.live"), "utf8");
   assert.match(tracked, /^NIGHTLY_S3_ACCESS_KEY_ID=\$\(pulumi stack output NIGHTLY_S3/m);
 });
 
@@ -135,6 +253,33 @@ test("what Kamal reboots with -d is what was declared for that destination, and 
   );
   assert.equal(new Set(keys.map((each) => each["S3_ACCESS_KEY_ID"])).size, 3);
   assert.equal(new Set(keys.map((each) => each["S3_BUCKET"])).size, 3);
+});
+
+const identity = () => ["--identity", join(journey.world.dir, "identity.txt")];
+const stackOfAny = (environment: Environment) =>
+  environment === "base" ? journey.stack : stackOf(environment);
+
+test("each environment is restored from its own backup, into its own database, and no other one changes", async () => {
+  const base = await runCli(journey.stack, ["backup"]);
+  assert.equal(base.code, 0, base.stderr);
+  const expected = new Map<Environment, string>();
+  for (const environment of ENVIRONMENTS) {
+    assert.equal(await customerOf(environment), `${environment} as backed up`);
+    const change = `update customers set name = '${environment} changed since' where email = 'of@example.com'`;
+    await inDatabase(environment, change);
+    expected.set(environment, `${environment} changed since`);
+  }
+  for (const environment of ["live", "base", "qa"] as const) {
+    const restore = await runCli(stackOfAny(environment), ["restore", "--yes", ...identity()]);
+    assert.equal(restore.code, 0, restore.stdout + restore.stderr);
+    expected.set(environment, `${environment} as backed up`);
+    for (const each of ENVIRONMENTS) assert.equal(await customerOf(each), expected.get(each));
+    // What it has replaced is its own, too.
+    const [, kept = ""] = /undo (\S+)/.exec(restore.stdout) ?? [];
+    assert.match(kept, new RegExp(`^${databaseOf(environment)}_before_`), restore.stdout);
+    const dropped = await runCli(stackOfAny(environment), ["kept", "--drop", kept, "--yes"]);
+    assert.equal(dropped.code, 0, dropped.stderr);
+  }
 });
 
 test("no environment finds a difference after that, and each lists its own backup alone", async () => {

@@ -1,12 +1,12 @@
 import type pg from "pg";
-import type { DatabaseProperties } from "../../common/contracts/manifest.ts";
-import { messageOf } from "../../common/problem.ts";
-import { readProperties } from "../postgres/databaseProperties.ts";
-import { compactStamp, identifier, literal, siblingName } from "../postgres/identifiers.ts";
-import { unquoted } from "./checks/requirements.ts";
-import type { NotRestored } from "./notRestored.ts";
-import { LIST_SETTINGS } from "./properties/listSettings.ts";
-import { labelName, settingName } from "./properties/propertyNames.ts";
+import type { DatabaseProperties } from "../../../common/contracts/manifest.ts";
+import { messageOf } from "../../../common/problem.ts";
+import { readProperties } from "../../postgres/databaseProperties.ts";
+import { compactStamp, identifier, literal, siblingName } from "../../postgres/identifiers.ts";
+import { unquoted } from "../checks/requirements.ts";
+import type { NotRestored } from "../notRestored.ts";
+import { LIST_SETTINGS } from "./listSettings.ts";
+import { labelName, settingName } from "./propertyNames.ts";
 
 /**
  * The name, free on this server, under which a database that is replaced stays.

@@ -1,0 +1,266 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { messageOf, Problem } from "../../common/problem.ts";
+import { Interrupted, lastLine, onInterrupt } from "../../common/process.ts";
+import type { Container } from "../session/agentCall.ts";
+import type { Screen } from "../terminal/screen.ts";
+import { docker, dockerFailure, localContainer, requireDocker } from "./localDocker.ts";
+
+/** Label of everything that a drill makes; its value is the drill. */
+const LABEL = "kamal-postgres-backup.drill";
+/** Label of a server that `--keep` leaves, so that no later drill takes it away. */
+const KEPT = "kamal-postgres-backup.drill.keep";
+
+/** A server that has never been started before needs some seconds; one on a busy machine more. */
+const READY_TRIES = 240;
+const READY_EVERY_MS = 500;
+/** An image of some hundred megabytes over a slow line. */
+const PULL_LIMIT_MS = 30 * 60_000;
+
+/** What is started for a drill. */
+export interface ThrowAwayPlan {
+  /** Image of the PostgreSQL server. @example "postgres:17" */
+  readonly serverImage: string;
+  /** Image with the agent, which restores. */
+  readonly agentImage: string;
+  /** Name of the server's superuser: that of the server that was backed up, so that its role is there. */
+  readonly superuser: string;
+  /** The agent's environment but for the server. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Docker network by which the agent reaches the bucket. @default Docker's own, which reaches the internet */
+  readonly network: string | undefined;
+  /** Leaves the server where the drill came to a verdict. */
+  readonly keep: boolean;
+}
+
+/** The server that stays, and how it is reached. */
+export interface KeptServer {
+  readonly container: string;
+  readonly network: string;
+  readonly superuser: string;
+}
+
+/**
+ * Starts a throw-away server and an agent for it, and takes both away again, whatever happens. The server is in a network of
+ * Docker's that leads nowhere: not to the internet, not to production, not to this machine's other containers. The agent alone
+ * is in a second one, by which it reaches the bucket.
+ * @param use gets the agent's container; how it ends is how this ends
+ * @throws Problem when Docker, an image or the server does not come up; Interrupted
+ */
+export async function withThrowAway<T>(
+  screen: Screen,
+  plan: ThrowAwayPlan,
+  use: (agent: Container) => Promise<T>,
+): Promise<{ readonly result: T; readonly kept: KeptServer | null }> {
+  const stopped = new AbortController();
+  const forget = onInterrupt(() => {
+    stopped.abort(new Interrupted("interrupted; the drill's containers are removed."));
+  });
+  const id = randomBytes(6).toString("hex");
+  const name = `kamal-postgres-backup-drill-${id}`;
+  const parts: Parts = { server: name, agent: `${name}-agent`, network: name };
+  let holder: ChildProcess | undefined;
+  let kept: KeptServer | null = null;
+  try {
+    screen.waiting("asking Docker on this machine");
+    await sweep();
+    for (const image of [plan.serverImage, plan.agentImage]) {
+      stopped.signal.throwIfAborted();
+      await requireImage(screen, image);
+    }
+    stopped.signal.throwIfAborted();
+    screen.waiting(`starting a throw-away server (${plan.serverImage})`);
+    const password = randomBytes(18).toString("base64url");
+    holder = await startAgent(parts, id, plan, password, stopped.signal);
+    await startServer(parts, id, plan, password, stopped.signal);
+    const result = await use(localContainer(parts.agent));
+    stopped.signal.throwIfAborted();
+    const { server: container, network } = parts;
+    if (plan.keep) kept = { container, network, superuser: plan.superuser };
+    return { result, kept };
+  } finally {
+    screen.waiting("removing the drill's containers");
+    holder?.stdin?.end();
+    await remove(screen, parts, kept !== null);
+    forget();
+  }
+}
+
+/** Names of what a drill makes. */
+interface Parts {
+  readonly server: string;
+  readonly agent: string;
+  readonly network: string;
+}
+
+function labels(id: string, keep: boolean): string[] {
+  return ["--label", `${LABEL}=${id}`, ...(keep ? ["--label", `${KEPT}=true`] : [])];
+}
+
+/**
+ * Takes away what drills have left whose program was killed. The agent's container ends with the program that has started it,
+ * and is the first that is there: what belongs to a drill without one is nobody's any more.
+ */
+async function sweep(): Promise<void> {
+  const format = ["--format", `{{.Label "${LABEL}"}}\t{{.Label "${KEPT}"}}\t{{.Names}}`];
+  const listed = await requireDocker("Docker's containers could not be listed", [
+    ...["ps", "--all", "--filter", `label=${LABEL}`],
+    ...format,
+  ]);
+  const containers = listed
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => line.split("\t"));
+  const alive = new Set(
+    containers.filter(([, , name = ""]) => name.endsWith("-agent")).map(([id]) => id),
+  );
+  const keptIds = new Set(containers.filter(([, keep]) => keep === "true").map(([id]) => id));
+  for (const [id, , name = ""] of containers) {
+    if (alive.has(id) || keptIds.has(id)) continue;
+    await docker(["rm", "--force", "--volumes", name], { unstoppable: true });
+  }
+  const networks = await requireDocker("Docker's networks could not be listed", [
+    ...["network", "ls", "--filter", `label=${LABEL}`],
+    ...["--format", `{{.Label "${LABEL}"}}\t{{.Name}}`],
+  ]);
+  for (const line of networks.split("\n").filter(Boolean)) {
+    const [id, network = ""] = line.split("\t");
+    if (alive.has(id) || keptIds.has(id)) continue;
+    await docker(["network", "rm", network], { unstoppable: true });
+  }
+}
+
+async function requireImage(screen: Screen, image: string): Promise<void> {
+  if ((await docker(["image", "inspect", image])).code === 0) return;
+  screen.waiting(`fetching the image ${image}`);
+  const { code, stderr } = await docker(["pull", "--quiet", image], { limitMs: PULL_LIMIT_MS });
+  if (code === 0) return;
+  const login = /denied|unauthorized|authentication/i.test(stderr)
+    ? " Log in to its registry first: docker login."
+    : "";
+  const failure = dockerFailure(`the image ${image} could not be fetched`, stderr);
+  throw new Problem(`${failure.message}${login}`);
+}
+
+/** @returns the client that holds the container: the container ends with it, however this process ends */
+async function startAgent(
+  { agent, server }: Parts,
+  id: string,
+  { agentImage, env: given, superuser, network }: ThrowAwayPlan,
+  password: string,
+  stopped: AbortSignal,
+): Promise<ChildProcess> {
+  const env = {
+    ...given,
+    POSTGRES_HOST: server,
+    POSTGRES_USER: superuser,
+    POSTGRES_PASSWORD: password,
+  };
+  const words = [
+    ...["run", "--rm", "--interactive", "--name", agent, ...labels(id, false)],
+    ...["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"],
+    "--no-healthcheck",
+    ...(network === undefined ? [] : ["--network", network]),
+    ...Object.keys(env).flatMap((name) => ["--env", name]),
+    ...[agentImage, "cat"],
+  ];
+  const child = spawn("docker", words, {
+    stdio: ["pipe", "ignore", "pipe"],
+    env: { ...process.env, ...env },
+    // In a session of its own: a terminal sends Ctrl-C to everything in its own one.
+    detached: true,
+  });
+  let stderr = "";
+  let ended = false;
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    stderr = (stderr + text).slice(-4096);
+  });
+  child.stdin?.on("error", () => {});
+  child.on("error", () => {
+    ended = true;
+  });
+  child.on("exit", () => {
+    ended = true;
+  });
+  await until("the agent's container did not start", stopped, async () => {
+    if (ended) throw dockerFailure("the agent's container could not be started", stderr);
+    const state = await docker(["container", "inspect", "--format", "{{.State.Running}}", agent]);
+    return state.code === 0 && state.stdout.trim() === "true";
+  });
+  return child;
+}
+
+async function startServer(
+  { server, agent, network }: Parts,
+  id: string,
+  { serverImage, superuser, keep }: ThrowAwayPlan,
+  password: string,
+  stopped: AbortSignal,
+): Promise<void> {
+  const what = "the throw-away server could not be started";
+  await requireDocker(what, ["network", "create", "--internal", ...labels(id, keep), network]);
+  await requireDocker(what, ["network", "connect", network, agent]);
+  stopped.throwIfAborted();
+  const variables = {
+    POSTGRES_USER: superuser,
+    POSTGRES_PASSWORD: password,
+    POSTGRES_DB: "postgres",
+  };
+  await requireDocker(
+    what,
+    [
+      ...["run", "--detach", "--name", server, "--network", network, ...labels(id, keep)],
+      // Docker's 64 MB are too little for an index that several workers build.
+      ...["--shm-size", "256m"],
+      ...Object.keys(variables).flatMap((name) => ["--env", name]),
+      serverImage,
+    ],
+    { env: variables },
+  );
+  await until(`the throw-away server of ${serverImage} was not ready`, stopped, async () => {
+    // While the cluster is made, it listens on its socket alone.
+    const words = ["pg_isready", "--quiet", "--host", "127.0.0.1", "--username", superuser];
+    if ((await docker(["exec", server, ...words])).code === 0) return true;
+    const format = ["--format", "{{.State.Running}}"];
+    if ((await docker(["container", "inspect", ...format, server])).stdout.trim() === "true") {
+      return false;
+    }
+    const { stdout, stderr } = await docker(["logs", "--tail", "5", server]);
+    throw new Problem(
+      `the throw-away server of ${serverImage} ended at once: ${lastLine(stderr) || lastLine(stdout)}`,
+    );
+  });
+}
+
+async function until(
+  failure: string,
+  stopped: AbortSignal,
+  isReady: () => Promise<boolean>,
+): Promise<void> {
+  for (let tries = 0; tries < READY_TRIES; tries += 1) {
+    stopped.throwIfAborted();
+    if (await isReady()) return;
+    await sleep(READY_EVERY_MS);
+  }
+  throw new Problem(`${failure} within ${(READY_TRIES * READY_EVERY_MS) / 1000} s.`);
+}
+
+async function remove(screen: Screen, parts: Parts, keepServer: boolean): Promise<void> {
+  const left: string[] = [];
+  const take = async (words: readonly string[]) => {
+    const { code, stderr } = await docker(words, { unstoppable: true }).catch((error) => ({
+      code: 1,
+      stderr: messageOf(error),
+    }));
+    if (code !== 0 && !/no such|not found|already in progress/i.test(stderr))
+      left.push(`docker ${words.join(" ")}`);
+  };
+  await take(["rm", "--force", "--volumes", parts.agent]);
+  if (keepServer) return;
+  await take(["rm", "--force", "--volumes", parts.server]);
+  await take(["network", "rm", parts.network]);
+  if (left.length === 0) return;
+  screen.warn("Not everything of the drill could be removed. The next drill does, or by hand:");
+  for (const line of left) screen.warn(`  ${line}`);
+}
