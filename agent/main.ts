@@ -24,6 +24,7 @@ import { probe } from "./probe.ts";
 import { drill } from "./restore/drill/drill.ts";
 import { readDrillRequest } from "./restore/drill/drillRequest.ts";
 import { printActivity } from "./restore/kept/activity.ts";
+import { parseDropAfter } from "./restore/kept/dropTime.ts";
 import { dropKept, printKept } from "./restore/kept/keptDatabases.ts";
 import { printHistory, recorded } from "./restore/kept/records.ts";
 import { replacedBy, undo } from "./restore/kept/undo.ts";
@@ -143,6 +144,11 @@ tracked("restore", "restore into a new database, check it, and swap it with the 
     "stop it when it has taken so long (default: 24, or 1 for each 10 GB of the database)",
     hoursOf,
   )
+  .option(
+    "--drop-after <time>",
+    "let the first scheduled backup after it drop the database that was replaced: 7d, 12h",
+    parseDropAfter,
+  )
   .option("--dry-run", "check everything and show what would be done")
   .option("--yes", "do not ask")
   .option("--ask", "for kamal-postgres-backup: questions are events, standard input answers them")
@@ -157,7 +163,7 @@ Examples:
   agent restore latest --into shop_part --schema app --exclude-table "audit.*"
   agent restore latest --yes --role staging_app`,
   )
-  .action(async (wanted: string, { owner, ...options }: RestoreFlags) => {
+  .action(async (wanted: string, { owner, dropAfter, ...options }: RestoreFlags) => {
     const scratch = options.scratch ?? env["RESTORE_SCRATCH_DIR"];
     const context = openContextFor(options);
     const database = options.into ?? context.settings.postgres.database;
@@ -168,6 +174,7 @@ Examples:
         ...options,
         // Commander's own way with an option that begins with "no".
         noOwner: owner === false,
+        dropAfterMs: dropAfter,
         ...(scratch && { scratch }),
         secrets: await secretsFor(options),
         confirm: confirmationFor(options),
@@ -344,6 +351,8 @@ interface RestoreFlags
   /** False with --no-owner. */
   readonly owner?: boolean;
   readonly scratch?: string;
+  /** Milliseconds. */
+  readonly dropAfter?: number;
   readonly yes?: boolean;
   readonly ask?: boolean;
 }

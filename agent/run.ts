@@ -15,6 +15,7 @@ import {
   forEachDatabase,
   selectDatabases,
 } from "./postgres/databases.ts";
+import { dropMarked } from "./restore/kept/dropMark.ts";
 import { type AgentContext, untilStopped } from "./runtime/context.ts";
 import { recordResult } from "./runtime/healthRecord.ts";
 
@@ -85,6 +86,7 @@ export async function runBackup(
     if (names.length > 0 && !summary.anyStored) return;
     if (options.database === undefined) recordResult(stateFolder);
     await sweepUploads(context);
+    if (options.scheduled === true) await dropMarked(context, new Date());
     await notifier.runEnded();
   } catch (error) {
     // The other run leaves its own result; this one has none.

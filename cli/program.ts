@@ -20,6 +20,7 @@ import { undo } from "./commands/undo.ts";
 import { verify } from "./commands/verify.ts";
 import { doctor } from "./doctor/doctor.ts";
 import { drill } from "./drill/drill.ts";
+import { evidence } from "./drill/evidence.ts";
 import { type FleetOptions, fleetStatus } from "./fleet/fleetStatus.ts";
 import { BUCKET_PLACES } from "./init/bucketPlaces.ts";
 import { init } from "./init/init.ts";
@@ -307,6 +308,10 @@ export function describeProgram(
       "--max-hours <number>",
       "Stop a restore that takes longer (default: 24, or 1 for each 10 GB of the database).",
     )
+    .option(
+      "--drop-after <time>",
+      "Let the first scheduled backup after this time (7d, 12h) drop the database that was replaced.",
+    )
     .option("--dry-run", "Check everything and show what would be done, but change nothing.")
     .option("--yes", "Replace the live database without asking.")
     .action(async (time: string[], { owner, ...options }, command: Command) => {
@@ -329,6 +334,7 @@ export function describeProgram(
         "restore --identity backup-key.txt",
         "restore latest --copy",
         "restore 2026-11-24 03:15:02 --accept-origin --into shop_look",
+        "restore --drop-after 7d",
         "restore --dry-run",
         "restore --yes --json",
       ),
@@ -471,6 +477,25 @@ export function describeProgram(
         "drill --each-tier",
         "drill --upgrade-to 18",
         "drill --image postgis/postgis:17-3.5 --keep",
+      ),
+    );
+
+  program
+    .command("evidence")
+    .description(
+      "Export what proves backups for an audit, as CSV: backups, verifications, drills, restores, with their signatures checked. Exit code 7: something was changed since it was signed.",
+    )
+    .option("--since <day>", "First day, UTC (default: 365 days ago).")
+    .action(async (options, command: Command) => {
+      const stack = common(command);
+      exit(await evidence(await open(stack), stack, options));
+    })
+    .addHelpText(
+      "after",
+      examples(
+        "evidence > evidence.csv",
+        "evidence --since 2026-01-01 > evidence.csv",
+        "evidence --since 2026-01-01 --json > evidence.json",
       ),
     );
 

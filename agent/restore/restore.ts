@@ -10,6 +10,7 @@ import { findLostWorkers } from "./checks/occupants.ts";
 import { detachSubscriptions } from "./checks/replication.ts";
 import { requirePrimary } from "./checks/server.ts";
 import type { RestoreRequest } from "./choice.ts";
+import { markForDrop } from "./kept/dropMark.ts";
 import { sweepLeftovers } from "./kept/leftovers.ts";
 import { type BoundExtensions, findBoundExtensions, loadBound } from "./load/boundExtensions.ts";
 import { loadContent } from "./load/content.ts";
@@ -25,6 +26,8 @@ import { swap } from "./swap.ts";
 export interface RestoreOptions extends RestoreRequest {
   /** Checks everything and reports what would be done, but changes nothing. @default false */
   readonly dryRun?: boolean;
+  /** Milliseconds after which a scheduled run may drop the database that was replaced. @default it stays */
+  readonly dropAfterMs?: number | undefined;
   /** Asked before anything is made, and again where more is lost than was known then; resolves to false to give up. */
   readonly confirm: Confirm;
 }
@@ -151,6 +154,11 @@ async function loadAndSwap(
     );
     context.journal?.stays(plan.temporaryName, `"${plan.database}" is the restored database`);
     if (plan.live !== null) report.line(`Swapped; ${closed} connections were closed.`);
+    const { dropAfterMs: afterMs } = options;
+    if (plan.live !== null && afterMs !== undefined) {
+      const { comment } = plan.live;
+      await markForDrop(context, maintenance, plan.previousName, { comment, afterMs });
+    }
     for (const worker of await findLostWorkers(sessionEnder, plan.workers)) {
       plan.notRestored.add(worker);
     }

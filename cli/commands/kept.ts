@@ -4,7 +4,7 @@ import { Problem } from "../../common/problem.ts";
 import { runAgent } from "../session/agentCall.ts";
 import type { Session } from "../session/session.ts";
 import { confirm, requireTerminal } from "../terminal/confirm.ts";
-import { formatAge, stampTime } from "../terminal/format.ts";
+import { formatAge, formatStamp, stampTime } from "../terminal/format.ts";
 import { paint } from "../terminal/render.ts";
 import type { Screen } from "../terminal/screen.ts";
 
@@ -80,7 +80,13 @@ function printKept(screen: Screen, databases: readonly KeptDatabase[], now: numb
     one.name,
     sizeOf(one),
     one.kind === "unfinished" ? "" : formatAge(now - stampTime(one.stamp)),
-    one.sessions > 0 ? `${KINDS[one.kind]}, in use` : KINDS[one.kind],
+    [
+      KINDS[one.kind],
+      one.sessions > 0 ? "in use" : "",
+      one.dropAfter === null ? "" : `dropped after ${dropTime(one.dropAfter)}`,
+    ]
+      .filter(Boolean)
+      .join(", "),
   ]);
   const columns = [
     { title: "database" },
@@ -89,6 +95,11 @@ function printKept(screen: Screen, databases: readonly KeptDatabase[], now: numb
     { title: "what it is" },
   ] as const;
   screen.table(columns, rows);
+}
+
+/** `2026-12-07 10:21 UTC` */
+function dropTime(time: string): string {
+  return `${formatStamp(time.slice(0, 16))} UTC`;
 }
 
 function sizeOf({ bytes }: { readonly bytes: number | null }): string {

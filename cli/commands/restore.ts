@@ -60,6 +60,8 @@ export interface RestoreOptions extends CopyOption {
   readonly excludeTable?: readonly string[];
   /** Hours after which the agent stops it, as they were typed. @default 24, or 1 for each 10 GB of the database */
   readonly maxHours?: string;
+  /** How long the replaced database is kept at least, as it was typed: `7d`. @default until it is dropped by name */
+  readonly dropAfter?: string;
   /** Checks everything and changes nothing. @default false */
   readonly dryRun?: boolean;
   /** Goes on without asking. @default false */
@@ -99,6 +101,11 @@ export async function restore(
       "--keep-going restores what can be loaded, so give it a new database: --into NAME. With --allow-incomplete it takes the live database's place.",
     );
   }
+  if (into !== undefined && options.dropAfter !== undefined) {
+    throw new Problem(
+      `--drop-after is for the database that a restore replaces, and --into ${into} replaces none. Leave one of the two out.`,
+    );
+  }
   const ask = !options.yes && !options.dryRun;
   if (ask) requireTerminal(screen, "restore asks before it replaces a database");
   const identity = await readIdentity(options.identity);
@@ -122,6 +129,7 @@ export async function restore(
     ...(options.serverLocale ? ["--server-locale"] : []),
     ...(options.scratch === undefined ? [] : ["--scratch", options.scratch]),
     ...(options.maxHours === undefined ? [] : ["--max-hours", options.maxHours]),
+    ...(options.dropAfter === undefined ? [] : ["--drop-after", options.dropAfter]),
     ...partArguments(options),
     ...identity.args,
   ];
@@ -153,6 +161,11 @@ export async function restore(
   if (undo !== null) {
     screen.line("To swap back:");
     screen.exactLine(`  ${undo}`);
+    if (options.dropAfter !== undefined) {
+      screen.line(
+        `The first scheduled backup after ${options.dropAfter} drops ${restored.previous}. kept shows when.`,
+      );
+    }
   }
   printAfterwards(screen, entry, restored, into);
   const { event: _, ...result } = restored;

@@ -1,4 +1,4 @@
-import type { ActivityEvent } from "../../common/contracts/agentEvents.ts";
+import type { ActivityEvent, KeptDatabase } from "../../common/contracts/agentEvents.ts";
 import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
 import { formatAge, formatDuration, formatStamp, plural } from "../terminal/format.ts";
@@ -54,6 +54,8 @@ export function describeActivity(
     ...(replaced.length === 0
       ? []
       : [["kept", `${plural(replaced.length, "earlier database")}, ${size(replaced)}: see kept`]]),
+    // Each by its size, as long as they are few.
+    ...(replaced.length > MOST_KEPT ? [] : replaced).map((one) => ["", describeKept(one)]),
     ...(unfinished.length === 0
       ? []
       : [
@@ -70,6 +72,16 @@ export function describeActivity(
       .filter((remark) => !remark.startsWith("unfinished uploads are not known"))
       .map((remark) => ["activity", remark]),
   ];
+}
+
+/** More of them are counted only: kept has them all. */
+const MOST_KEPT = 5;
+
+function describeKept({ name, bytes, dropAfter }: KeptDatabase): string {
+  const size = bytes === null ? "size not known" : formatBytes(bytes);
+  const end =
+    dropAfter === null ? "" : `, dropped after ${formatStamp(dropAfter.slice(0, 16))} UTC`;
+  return `${name}, ${size}${end}`;
 }
 
 /** A line about the uploads that were begun and not ended, if there are any and they are known. */

@@ -213,6 +213,8 @@ const keptDatabaseSchema = z.object({
   sessions: z.number(),
   /** Command that swaps it back, to be written behind the program's name. */
   undo: z.string().nullable(),
+  /** ISO 8601 in UTC; the first scheduled backup after it drops the database. null: it stays, or the agent is of an earlier version. */
+  dropAfter: z.string().nullable().default(null),
 });
 
 const keptSchema = z.object({

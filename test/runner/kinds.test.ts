@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { findTests, kindOf, starterOf, tagsOf } from "./kinds.ts";
+import { findTests, kindOf, loadsPulumi, starterOf, tagsOf } from "./kinds.ts";
 
 let folder: string;
 before(() => {
@@ -58,6 +58,12 @@ for (const [what, text, starter] of [
     assert.equal(kindOf(path), starter === undefined ? "unit" : "world");
   });
 }
+
+test("a file that declares resources loads Pulumi, whether at once or when it runs", () => {
+  assert.ok(loadsPulumi(file(`import { declare } from "${up}/components/mocks.ts";`)));
+  assert.ok(loadsPulumi(file(`await import("${up}/../components/index.ts");`)));
+  assert.ok(!loadsPulumi(file('import { parseAddress } from "../../storage/address/address.ts";')));
+});
 
 test("a tag stands in the first lines, on a line of its own", () => {
   assert.deepEqual(tagsOf(file("// tag: cloud, last\nimport x")), ["cloud", "last"]);

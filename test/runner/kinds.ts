@@ -27,12 +27,22 @@ export function kindOf(file: string): Kind {
 }
 
 /** The way from a test file to the first package that starts programs; undefined when there is none. */
-export function starterOf(file: string, seen = new Set<string>()): string[] | undefined {
+export function starterOf(file: string): string[] | undefined {
+  return wayTo(STARTERS, file);
+}
+
+/** Whether a test file declares resources: with Pulumi a process is three times as large, and starts each program more slowly. */
+export function loadsPulumi(file: string): boolean {
+  return wayTo(/^@pulumi\/|^(?:components|stacks|examples)\//, file) !== undefined;
+}
+
+/** The way from a test file, through `test/` and `sandbox/`, to the first import that matches. */
+function wayTo(wanted: RegExp, file: string, seen = new Set<string>()): string[] | undefined {
   seen.add(file);
   for (const name of importsOf(file)) {
-    if (STARTERS.test(name)) return [file, name];
+    if (wanted.test(name)) return [file, name];
     if (!/^(?:test|sandbox)\//.test(name) || seen.has(name) || !existsSync(name)) continue;
-    const way = starterOf(name, seen);
+    const way = wayTo(wanted, name, seen);
     if (way !== undefined) return [file, ...way];
   }
   return undefined;

@@ -13,7 +13,7 @@ import { setPriority } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { Score } from "./files.ts";
-import { findTests, kindOf, tagsOf } from "./kinds.ts";
+import { findTests, kindOf, loadsPulumi, tagsOf } from "./kinds.ts";
 import { forgetSecondSandbox, SECOND, setUp } from "./setUp.ts";
 
 const LIMIT_MS = 20 * 60_000;
@@ -23,8 +23,6 @@ const TOGETHER_LIMIT_MS = 2 * LIMIT_MS;
  * start, a schedule to come, a time limit to pass. With two, a quarter of the machine was idle.
  */
 const OTHER_LANES = 3;
-/** They never wait, and each loads Pulumi once more. */
-const UNIT_PROCESSES = 3;
 const { values: options, positionals: words } = parseArgs({
   allowPositionals: true,
   options: {
@@ -78,12 +76,15 @@ const apart = together(inOrder.filter(isApart), {
   prepare: forgetSecondSandbox,
 });
 const others = world.filter((file) => !isJourney(file)).map(alone);
-const shares: Batch[] = [];
-// Every third file, so that no room is all in one process: those of the components take three times as long as others.
-for (let part = UNIT_PROCESSES - 1; part >= 0; part -= 1) {
-  const shared = unit.filter((_, i) => i % UNIT_PROCESSES === part);
-  if (shared.length > 0) shares.unshift({ files: shared, isPatient: true, isWorld: false });
-}
+// Pulumi is loaded once; of the others each process has every second one, so that no room is all in one.
+const light = unit.filter((file) => !loadsPulumi(file));
+const shares: Batch[] = [
+  unit.filter(loadsPulumi),
+  light.filter((_, i) => i % 2 === 0),
+  light.filter((_, i) => i % 2 === 1),
+]
+  .filter((files) => files.length > 0)
+  .map((files) => ({ files, isPatient: true, isWorld: false }));
 
 /** The tags `first` and `last` say when a journey comes; each of those files gives its reason. */
 function place(file: string): number {

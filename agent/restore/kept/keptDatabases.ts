@@ -9,6 +9,7 @@ import { identifier, siblingName } from "../../postgres/identifiers.ts";
 import { type Confirm, NotConfirmed } from "../../runtime/confirm.ts";
 import { type AgentContext, uninterrupted } from "../../runtime/context.ts";
 import { UNFINISHED } from "../newDatabase.ts";
+import { dropTime } from "./dropTime.ts";
 import { undoCommand } from "./undo.ts";
 
 /** The names that restores give: the first part may be cut, see `siblingName`. */
@@ -67,6 +68,7 @@ export async function listKept(
         sessions: row.sessions,
         undo: unfinished ? null : undoCommand(row.name),
         comment: row.comment,
+        dropAfter: dropTime(row.comment),
       },
     ];
   });
@@ -150,7 +152,10 @@ export async function dropKept(
 }
 
 /** Without the live one it may be all that is left of the data. */
-async function requireLive(client: pg.Client, { name, database }: KeptDatabase): Promise<void> {
+export async function requireLive(
+  client: pg.Client,
+  { name, database }: KeptDatabase,
+): Promise<void> {
   const { rowCount } = await client.query("SELECT FROM pg_database WHERE datname = $1", [database]);
   if (rowCount !== 0) return;
   throw new Problem(

@@ -10,6 +10,7 @@ import { type AgentContext, uninterrupted } from "../../runtime/context.ts";
 import { findLostWorkers, isWorker, readOccupants } from "../checks/occupants.ts";
 import { freeName } from "../properties/databaseProperties.ts";
 import { swap } from "../swap.ts";
+import { withoutDropMark } from "./dropTime.ts";
 
 /** What has taken a database's place and was replaced by an undo can come back as well. */
 const FORM = /_(before|undone)_(\d{8}T\d{6})$/;
@@ -55,7 +56,7 @@ export async function undo(context: AgentContext, name: string, confirm: Confirm
           temporaryName: name,
           database: database,
           live: previous === null ? null : { previousName: previous },
-          comment: old.comment,
+          comment: withoutDropMark(old.comment),
         }),
       );
       report.line(`Swapped; ${closed} connections were closed.`);

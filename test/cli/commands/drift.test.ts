@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { entryOf, hoursAgo, inspected, recorded } from "../factories.ts";
+import { drillRecord } from "../../support/manifest.ts";
+import { entryOf, hoursAgo, inspected, outputs, recorded } from "../factories.ts";
 import { Outside } from "../support.ts";
 
 test("drift: clean is 0", async (t) => {
@@ -256,4 +257,41 @@ test("drift: data that cannot be judged breaks the check only where no drift is 
   const known = await outside.run(["drift"]);
   assert.equal(known.code, 7);
   assert.match(known.stdout, /note: .*could not be judged: access denied\./);
+});
+
+test("drift and status: a drill that is older than declared is bad news, and an unknown one is said", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.answer("refresh", { out: await recorded("clean") });
+  const weekly = { ...outputs, drill: { everyMs: 7 * 24 * 3_600_000 } };
+  await outside.answer("outputs", { out: JSON.stringify({ backup: weekly }) });
+  const backups = [entryOf(hoursAgo(7)), entryOf(hoursAgo(1000))];
+  const listing = (days: number, verdict: "passed" | "failed") => {
+    const startedAt = `${hoursAgo(days * 24)}.000Z`;
+    const drills = [
+      drillRecord({ startedAt, verdict, reason: verdict === "failed" ? "no." : null }),
+    ];
+    return outside.answer("list", { out: [{ event: "list", backups, drills }] });
+  };
+  await listing(6, "passed");
+  const young = await outside.run(["drift"]);
+  assert.deepEqual([young.code, young.stdout], [0, "no drift\n"]);
+  assert.equal((await outside.run(["status"])).code, 0);
+  await listing(9, "passed");
+  const old = await outside.run(["drift", "--stack", "production"]);
+  assert.equal(old.code, 7);
+  assert.match(
+    old.stdout,
+    /^data +newest drill +every 7 d +passed 9 d ago +npx kamal-postgres-backup --stack production drill\n/m,
+  );
+  const status = await outside.run(["status"]);
+  assert.equal(status.code, 7);
+  assert.match(status.stdout, /^ +drill +passed 9 d ago$/m);
+  await listing(1, "failed");
+  const failed = await outside.run(["drift"]);
+  assert.equal(failed.code, 7);
+  assert.match(failed.stdout, /none has passed, the newest failed: no\./);
+  await outside.backups(...backups);
+  const unknown = await outside.run(["drift"]);
+  assert.equal(unknown.code, 0);
+  assert.match(unknown.stdout, /^note: the age of the newest drill is not known$/m);
 });

@@ -21,7 +21,8 @@ const unfinished = {
 
 test("kept: name, size, age and the way back of each, as it can be pasted", async (t) => {
   const outside = await Outside.open(t);
-  const databases = [before, { ...odd, undo: `undo -- ${odd.name}` }, unfinished];
+  const marked = { ...odd, undo: `undo -- ${odd.name}`, dropAfter: "2026-12-02T10:21:10.000Z" };
+  const databases = [before, marked, unfinished];
   await outside.answer("kept", { out: [{ event: "kept", databases }] });
   const { stdout, stderr, code } = await outside.run(["kept", "--stack", "my stack"]);
   assert.equal(code, 0, stderr);
@@ -32,7 +33,7 @@ test("kept: name, size, age and the way back of each, as it can be pasted", asyn
   );
   assert.match(
     stdout,
-    /^-d_before_20261125T102110 +size not known .*replaced by a restore, in use$/m,
+    /^-d_before_20261125T102110 +size not known .*replaced by a restore, in use, dropped after 2026-12-02 10:21 UTC$/m,
   );
   assert.match(stdout, /^shop_production_restore_20261123T031501 +3\.0 GB +unfinished restore$/m);
   assert.match(
@@ -177,7 +178,10 @@ test("status: a restore that runs, the last one, and what restores have left", a
     stdout,
     /^ {2}last restore +2026-11-24 10:20:32 UTC of shop_production, done after 38 s$/m,
   );
-  assert.match(stdout, /^ {2}kept +1 earlier database, 3\.0 GB: see kept$/m);
+  assert.match(
+    stdout,
+    /^ {2}kept +1 earlier database, 3\.0 GB: see kept\n {2,}shop_production_before_20261124T102110, 3\.0 GB$/m,
+  );
   assert.match(
     stdout,
     /^ {2}left over +1 unfinished restore, 3\.0 GB, one of them may be running: see kept$/m,

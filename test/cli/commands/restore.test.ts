@@ -458,3 +458,20 @@ test("restore: the backup before a deploy, by the beginning of its revision", as
     /--before-deploy 1f2e chooses the backup by itself\. Leave 2026-11-24 09:00:00 out/,
   );
 });
+
+test("restore --drop-after: the agent marks the replaced database, and the reader is told; with --into there is none", async (t) => {
+  const outside = await Outside.open(t);
+  await outside.backups(entryOf("2026-11-24T03:15:02"));
+  const previous = "shop_production_before_20261124T102110";
+  await outside.answer("restore", { out: [{ ...restored, previous }] });
+  const { stdout, code, stderr } = await outside.run(["restore", "--yes", "--drop-after", "7d"]);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, new RegExp(`\nThe first scheduled backup after 7d drops ${previous}\\.`));
+  const calls = (await outside.calls("ssh")).map((words) => words.join(" "));
+  assert.ok(
+    calls.some((call) => /agent restore .* --drop-after 7d /.test(call)),
+    calls.join("\n"),
+  );
+  const beside = await outside.run(["restore", "--yes", "--into", "x", "--drop-after", "7d"]);
+  assert.match(beside.stderr, /^error: --drop-after is for the database that a restore replaces/);
+});

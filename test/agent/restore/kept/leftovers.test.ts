@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
-import { BIG, progressOf } from "../runtime/watch.ts";
+import { withDropMark } from "../../../../agent/restore/kept/dropTime.ts";
+import { BIG, progressOf } from "../../runtime/watch.ts";
 import {
   agent,
   attachedAgent,
@@ -14,7 +15,7 @@ import {
   startAgent,
   unavailable,
   World,
-} from "../world.ts";
+} from "../../world.ts";
 
 const COMMENT = "kamal-postgres-backup: unfinished restore, safe to drop";
 
@@ -135,6 +136,72 @@ describe("what a restore leaves", { skip: unavailable, timeout: 900_000 }, () =>
     assert.equal(done?.previous, before);
     assert((done?.elapsedMs ?? 0) > 0);
     await drop(await beside());
+  });
+
+  it("--drop-after: the first scheduled backup after it drops the marked one, never another, nor one in use; undo takes the mark off", async () => {
+    const comment = async (name: string) => {
+      const [row] = await world.query(
+        "postgres",
+        `SELECT shobj_description(oid, 'pg_database') AS text FROM pg_database WHERE datname = '${name}'`,
+      );
+      return row?.["text"];
+    };
+    const scheduled = async () => {
+      const run = await agent({ ...shop, SCHEDULE: "@daily" }, "backup", "--scheduled");
+      assert.equal(run.code, 0, run.stderr);
+      return run;
+    };
+    await world.query("postgres", "COMMENT ON DATABASE shop IS 'the shop'");
+    assert.match(
+      failure(await agent(shop, "restore", "--drop-after", "soon", "--json")),
+      /--drop-after soon must be a number of days or hours/,
+    );
+    const first = await agent(shop, "restore", "--drop-after", "7d", "--json");
+    assert.equal(first.code, 0, failure(first));
+    const [marked = ""] = await beside("shop");
+    assert.match(
+      String(await comment(marked)),
+      /^the shop\n\[kamal-postgres-backup: may be dropped/,
+    );
+    const kept = await agent(shop, "kept", "--json");
+    const event = kept.events.find((each) => each.event === "kept");
+    assert(event?.event === "kept");
+    const inWeek = Date.parse(event.databases[0]?.dropAfter ?? "") - Date.now();
+    assert.ok(Math.abs(inWeek - 7 * 86_400_000) < 600_000, String(inWeek));
+    await scheduled();
+    assert.deepEqual(await beside("shop"), [marked], "its time has not come");
+
+    assert.equal((await agent(shop, "undo", marked, "--json")).code, 0);
+    assert.equal(await comment("shop"), "the shop");
+    const [unmarked = ""] = await beside("shop");
+    const second = await agent(shop, "restore", "--drop-after", "1h", "--json");
+    assert.equal(second.code, 0, failure(second));
+    const [due = ""] = (await beside("shop")).filter((name) => name !== unmarked);
+    const past = withDropMark("the shop", new Date(Date.now() - 60_000)).replace(
+      "\n",
+      "'||chr(10)||'",
+    );
+    await world.query(
+      "postgres",
+      `DO $$ BEGIN EXECUTE format('COMMENT ON DATABASE %I IS %L', '${due}', '${past}'); END $$`,
+    );
+    const { host, port, user, password } = world.postgres;
+    const user1 = new pg.Client({ host, port, user, password, database: due });
+    await user1.connect();
+    assert.match(
+      (await scheduled()).stderr,
+      new RegExp(`"${due}" should be dropped, but is in use`),
+    );
+    await user1.end();
+    const byHand = await agent(shop, "backup");
+    assert.equal(byHand.code, 0, byHand.stderr);
+    assert.ok((await beside("shop")).includes(due), "not by a run by hand");
+    assert.match(
+      (await scheduled()).stdout,
+      new RegExp(`Dropped "${due}" \\(.*\\), as --drop-after`),
+    );
+    assert.deepEqual(await beside("shop"), [unmarked]);
+    await drop([unmarked]);
   });
 
   it("kept --drop: one by its name, never one in use, the only one left, or somebody's own", async () => {
