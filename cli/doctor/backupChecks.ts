@@ -16,14 +16,19 @@ import { signingKeys } from "../stack/stateSecrets.ts";
 import { formatAge, formatDuration, formatStamp } from "../terminal/format.ts";
 import { type Check, type Finding, fail, ok, warn } from "./check.ts";
 
-/**
- * What the backups themselves say.
- * @param unavailable why the container cannot be asked for them, so that the bucket is
- */
+/** What is known of the container when the backups are looked at. */
+interface ContainerFacts {
+  /** Why it cannot be asked for the backups, so that the bucket is. */
+  readonly unavailable: Problem | undefined;
+  /** How long it has been running: the first backup of a new one is not yet due. */
+  readonly runningMs: number | undefined;
+}
+
+/** What the backups themselves say. */
 export function backupChecks(
   session: () => Session,
   stack: StackChoice,
-  unavailable: () => Problem | undefined,
+  container: () => ContainerFacts,
 ): Check[] {
   let newestBytes: number | undefined;
   return [
@@ -33,8 +38,9 @@ export function backupChecks(
       needs: ["stack"],
       look: async () => {
         const one = session();
-        const stored = await readBackups(sourcesOf(one, stack), one.databases, unavailable());
-        const judged = judgeDatabases(one.backup, stored, Date.now());
+        const { unavailable, runningMs } = container();
+        const stored = await readBackups(sourcesOf(one, stack), one.databases, unavailable);
+        const judged = judgeDatabases(one.backup, stored, Date.now(), runningMs);
         newestBytes = judged.find(({ latest }) => latest)?.latest?.bytes;
         const text = judged
           .map(({ database, text }) => (judged.length > 1 ? `${database}: ${text}` : text))

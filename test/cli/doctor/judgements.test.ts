@@ -4,6 +4,7 @@ import { judgeDrills, judgeRetention, judgeSchedule } from "../../../cli/doctor/
 import { judgeRules } from "../../../cli/doctor/bucketChecks.ts";
 import type { Finding } from "../../../cli/doctor/check.ts";
 import {
+  judgeCopyWriting,
   judgeDatabases,
   judgeVersions,
   judgeWriting,
@@ -83,6 +84,8 @@ test("the probe: its lines tell how far it came, and so which of its parts has f
   const good = readProbe([database, bucket], "", 0);
   const role = readProbe([], 'error: role "x" has a wrong password.\n', 1);
   const denied = readProbe([database], "error: the access key may not add to b/p.\n", 1);
+  const copy = readProbe([database, bucket], "error: the copy's host is not found.\n", 1);
+  const whole = readProbe([database, bucket, "copy      s3://c/p, an upload was begun"], "", 0);
   const second = readProbe([database], 'error: "queue" does not exist.\n', 1);
   hold([
     [judgeDatabases(good, 1), "ok", /^"shop", PostgreSQL 17\.6 \|/],
@@ -95,6 +98,9 @@ test("the probe: its lines tell how far it came, and so which of its parts has f
     [judgeDatabases(second, 2), "fail", /"queue" does not exist/],
     [judgeDatabases(second, undefined), "fail", /"queue" does not exist/],
     [judgeDatabases(readProbe([], "", 137), 1), "fail", /exit code 137/],
+    [judgeDatabases(copy, undefined), "ok", /"shop"/],
+    [judgeCopyWriting(copy), "fail", /the copy's host is not found/],
+    [judgeCopyWriting(whole), "ok", /^s3:\/\/c\/p \|/],
   ]);
 });
 
