@@ -20,10 +20,12 @@ import { undo } from "./commands/undo.ts";
 import { verify } from "./commands/verify.ts";
 import { doctor } from "./doctor/doctor.ts";
 import { drill } from "./drill/drill.ts";
+import { evidence } from "./drill/evidence.ts";
 import { type FleetOptions, fleetStatus } from "./fleet/fleetStatus.ts";
 import { BUCKET_PLACES } from "./init/bucketPlaces.ts";
 import { init } from "./init/init.ts";
 import { LEFT } from "./recovery/left.ts";
+import { recoveryKit } from "./recovery/recoveryKit.ts";
 import { type CommonOptions, openSession, type Session } from "./session/session.ts";
 import { completionScript, SHELLS, type Shell } from "./terminal/completion.ts";
 import { EXIT, EXIT_TABLE } from "./terminal/exitCodes.ts";
@@ -383,6 +385,21 @@ export function describeProgram(
     );
 
   program
+    .command("recovery-kit")
+    .description(
+      "Print the page for the day on which only the bucket is left: where the backups are, and the commands with stock tools. No secret is on it.",
+    )
+    .option("--html <file>", "Write it as an HTML file for the printer instead.")
+    .action(async (options, command: Command) => {
+      const stack = common(command);
+      await recoveryKit(await open(stack), stack, options);
+    })
+    .addHelpText(
+      "after",
+      examples("recovery-kit", "recovery-kit --html recovery-kit.html", "recovery-kit > kit.txt"),
+    );
+
+  program
     .command("undo")
     .description("Swap the database that a restore replaced back into place.")
     .argument("<name>", "The name under which the restore kept it.")
@@ -476,6 +493,25 @@ export function describeProgram(
         "drill --each-tier",
         "drill --upgrade-to 18",
         "drill --image postgis/postgis:17-3.5 --keep",
+      ),
+    );
+
+  program
+    .command("evidence")
+    .description(
+      "Export what proves backups for an audit, as CSV: backups, verifications, drills, restores, with their signatures checked. Exit code 7: something was changed since it was signed.",
+    )
+    .option("--since <day>", "First day, UTC (default: 365 days ago).")
+    .action(async (options, command: Command) => {
+      const stack = common(command);
+      exit(await evidence(await open(stack), stack, options));
+    })
+    .addHelpText(
+      "after",
+      examples(
+        "evidence > evidence.csv",
+        "evidence --since 2026-01-01 > evidence.csv",
+        "evidence --since 2026-01-01 --json > evidence.json",
       ),
     );
 

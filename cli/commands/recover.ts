@@ -153,7 +153,8 @@ async function runStep(
 function printStep(screen: Screen, step: Step, number: number, all: number): void {
   screen.line();
   screen.line(`${paint.strong(`Step ${number} of ${all}`)}: ${step.what}`);
-  for (const command of step.commands) screen.exactLine(`  ${command}`);
+  const indent = step.script ? "" : "  ";
+  for (const command of step.commands) screen.exactLine(`${indent}${command}`);
   for (const note of step.notes ?? []) screen.line(note);
 }
 

@@ -62,6 +62,7 @@ function print(screen: Screen, { name, state, text, remedy }: Examined): void {
 /** @param examined what is known so far */
 function allChecks(screen: Screen, options: CommonOptions, examined: readonly Examined[]): Check[] {
   let session: Session | undefined;
+  let runningMs: number | undefined;
   // Every check that asks for it needs the one that opens it.
   const opened = () => session as Session;
   const local = localChecks(options, process.env);
@@ -94,10 +95,15 @@ function allChecks(screen: Screen, options: CommonOptions, examined: readonly Ex
     },
     ...networkChecks(opened),
     ...hostChecks(() => connectionTo(session, options)),
-    ...containerChecks(opened),
+    ...containerChecks(opened, (state) => {
+      runningMs = state.runningMs;
+    }),
     ...databaseChecks(opened),
     ...bucketChecks(opened, options),
-    ...backupChecks(opened, options, () => containerFailure(examined)),
+    ...backupChecks(opened, options, () => ({
+      unavailable: containerFailure(examined),
+      runningMs,
+    })),
   ];
 }
 

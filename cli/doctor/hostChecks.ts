@@ -111,8 +111,14 @@ export function hostChecks(connect: () => Container["connection"] | Finding): Ch
   ];
 }
 
-/** The container that was declared, in the order in which it comes to life. */
-export function containerChecks(session: () => Session): Check[] {
+/**
+ * The container that was declared, in the order in which it comes to life.
+ * @param onState called with what Docker knows of it
+ */
+export function containerChecks(
+  session: () => Session,
+  onState: (state: ContainerState) => void,
+): Check[] {
   let state: ContainerState | undefined;
   const up = () => session().container.up;
   return [
@@ -122,6 +128,7 @@ export function containerChecks(session: () => Session): Check[] {
       look: async () => {
         const { container } = session();
         state = await inspectContainer(container);
+        onState(state);
         return judgeContainer(state, container.name, container.up);
       },
     },

@@ -43,6 +43,8 @@ export interface Step {
   readonly what: string;
   /** As they are typed, one after the other. */
   readonly commands: readonly string[];
+  /** They are one script, whose here-document ends only at the beginning of a line. @default false */
+  readonly script?: true;
   /** What `recover` runs; absent: the reader types the commands. */
   readonly action?: Action;
   /** What to look at, a sentence each. */
@@ -236,6 +238,7 @@ function stockTools({ stock }: Facts): Step {
   return {
     what: "Restore with stock tools alone, in bash, in an empty folder.",
     commands: stockCommands(stock).trimEnd().split("\n"),
+    script: true,
     notes: [
       "It takes aws, jq, age, zstd, and PostgreSQL's programs of the backup's major version or a later one.",
     ],

@@ -263,6 +263,21 @@ async function runJob(
 
 const jobs = { "GitHub Actions": gitHubJob, GitLab: gitLabJob };
 
+/** What doctor finds on the laptop, which has no SSH key of its own either: each check's state, text and remedy. */
+async function doctor(): Promise<Map<string, string>> {
+  const { code, stdout } = await runCli(laptop, ["doctor", "--json"]);
+  assert.equal(code, 1, stdout);
+  const { checks } = JSON.parse(stdout) as {
+    checks: { name: string; state: string; text: string; remedy?: string }[];
+  };
+  return new Map(
+    checks.map(({ name, state, text, remedy }) => [
+      name,
+      [state, text, remedy].filter(Boolean).join(" "),
+    ]),
+  );
+}
+
 for (const [name, job] of Object.entries(jobs)) {
   test(`${name}: green when nothing drifted, and what a runner cannot compare is named`, async () => {
     const { code, stdout, stderr } = await runJob(job());
@@ -287,6 +302,15 @@ test("7 when something did: the container is down, and deploy.yml was edited by 
     assert.match(stdout, /^host +127\.0\.0\.1 \S+db_backup +declared running +found exited/m);
     assert.match(stdout, /^host +deploy\.yml block .*edited by hand/m);
     assert.match(summary, /\| host \| deploy\.yml block \|/);
+    const found = await doctor();
+    assert.match(
+      found.get("container") ?? "",
+      /^fail \S+db_backup exited .* pulumi up.* starts it\.$/,
+    );
+    assert.equal(found.get("postgresql"), "skipped not checked: needs container");
+    for (const name of ["state", "ssh", "docker", "disk", "bucket", "schedule", "retention"]) {
+      assert.match(found.get(name) ?? "", /^ok /, name);
+    }
   } finally {
     await docker(["start", container]);
     writeFileSync(file, text);
@@ -327,6 +351,10 @@ test("another code and a sentence when the check itself broke", async () => {
   const { code, stderr } = await runJob(gitHubJob());
   assert.equal(code, 1, stderr);
   assert.match(stderr, /^error: the check could not be made: .*the host cannot be reached/m);
+  const found = await doctor();
+  assert.match(found.get("ssh") ?? "", /^fail .*the host cannot be reached/);
+  assert.equal(found.get("health"), "skipped not checked: needs ssh");
+  assert.match(found.get("bucket") ?? "", /^ok /);
 });
 
 function readdirSyncOr(folder: string): string[] {

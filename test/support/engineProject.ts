@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import {
   type ConfigMap,
+  type Deployment,
   type EngineEvent,
   LocalWorkspace,
   type OutputMap,
@@ -41,6 +42,8 @@ export interface Project {
   destroy(program: PulumiFn): Promise<void>;
   /** The state as it is stored: secrets encrypted. */
   state(): Promise<string>;
+  /** Takes a state as `pulumi stack export --show-secrets` prints it, in the place of its own. */
+  take(exported: Deployment): Promise<void>;
   /** What the stand-ins left in their folder for temporary files. */
   leftovers(): Promise<string[]>;
   close(): Promise<void>;
@@ -145,6 +148,15 @@ export async function openProject(
     },
     async destroy(program) {
       await running(program).destroy();
+    },
+    async take({ version, deployment }) {
+      // Of an export in plain text the engine asks who shall encrypt it.
+      const { encryptionSalt: salt } = await stack.workspace.stackSettings("test");
+      const providers = { type: "passphrase", state: { salt } };
+      await stack.importStack({
+        version,
+        deployment: { ...deployment, secrets_providers: providers },
+      });
     },
     async state() {
       return readFile(stateFile, "utf8");

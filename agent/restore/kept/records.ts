@@ -1,15 +1,8 @@
-import {
-  checkSignature,
-  type SigningKey,
-  signatureOf,
-} from "../../../common/contracts/manifestMac.ts";
-import {
-  type RestoreRecord,
-  restoreRecordSchema,
-} from "../../../common/contracts/restoreRecord.ts";
+import { type SigningKey, signatureOf } from "../../../common/contracts/manifestMac.ts";
+import type { RestoreRecord } from "../../../common/contracts/restoreRecord.ts";
 import { messageOf } from "../../../common/problem.ts";
-import { recordKey, recordStem } from "../../../storage/catalogue/objectKeys.ts";
-import { readStart } from "../../../storage/s3/download.ts";
+import { recordKey } from "../../../storage/catalogue/objectKeys.ts";
+import { readRestoreRecords } from "../../../storage/catalogue/restoreRecords.ts";
 import { explain } from "../../../storage/s3/errors.ts";
 import type { ObjectStore } from "../../../storage/s3/objectStore.ts";
 import { putNew } from "../../../storage/upload/conditionalPut.ts";
@@ -18,8 +11,6 @@ import { NotConfirmed } from "../../runtime/confirm.ts";
 import { type AgentContext, untilStopped } from "../../runtime/context.ts";
 import type { AgentEvent } from "../../runtime/reporter.ts";
 
-/** Far longer than any record. */
-const LONGEST_BYTES = 16 * 1024;
 /** So many are read at most. */
 const MOST_READ = 50;
 
@@ -96,15 +87,10 @@ export async function readRecords(
   most: number = MOST_READ,
   keys: readonly SigningKey[] = [],
 ): Promise<RestoreRecord[]> {
-  const found: string[] = [];
-  // They are listed in the order of their times: only the last ones stay in memory, however many there are.
-  for await (const { key } of store.list(recordStem(store.address.prefix))) {
-    found.push(key);
-    if (found.length > most) found.shift();
-  }
-  const latest = found.toSorted().reverse();
-  const records = await Promise.all(latest.map((key) => readRecord(store, key, keys)));
-  return records.filter((record) => record !== undefined);
+  const records = await readRestoreRecords(store, most, keys);
+  return records
+    .filter(({ signature }) => signature === null || signature === "signed")
+    .map(({ record }) => record);
 }
 
 /**
@@ -137,21 +123,6 @@ export async function wasRestoredHere(
       record.server === server &&
       Date.parse(record.startedAt) > Date.parse(since),
   );
-}
-
-async function readRecord(
-  store: ObjectStore,
-  key: string,
-  keys: readonly SigningKey[],
-): Promise<RestoreRecord | undefined> {
-  const text = String(await readStart(store, key, LONGEST_BYTES));
-  try {
-    const stored: unknown = JSON.parse(text);
-    const counts = keys.length === 0 || checkSignature(stored, keys, "restore record") === "signed";
-    return counts ? restoreRecordSchema.parse(stored) : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /** Reports the records, newest first. */
