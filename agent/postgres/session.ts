@@ -35,11 +35,15 @@ const EVERYWHERE = {
   tcp_keepalives_count: KEEPALIVE.tcp_keepalives_count,
 } as const;
 
-/** What our own session sets besides. */
+/**
+ * What our own session sets besides. Node's client reads dates in the ISO style alone, and a server, a database or a role may
+ * have another one. pg_dump and pg_restore set theirs.
+ */
 const OURS = {
   lock_timeout: LOCK_TIMEOUT,
   row_security: "off",
   search_path: "pg_catalog",
+  DateStyle: "ISO",
 } as const;
 
 /** Settings of each session, by name. */

@@ -77,6 +77,9 @@ export async function makePlan(
   const { settings } = outer;
   const { into, keepGoing = false } = request;
   const { database } = settings.postgres;
+  if (into === "") {
+    throw new Problem("--into has no name. Give the new database one: --into NAME");
+  }
   const finalName = into ?? database;
   const live = await readProperties(maintenance, finalName);
   if (into !== undefined && live !== null) {

@@ -88,6 +88,9 @@ export async function restore(
       `--before-deploy ${beforeDeploy} chooses the backup by itself. Leave ${notAfter === undefined ? wanted : "--not-after"} out.`,
     );
   }
+  if (into === "") {
+    throw new Problem("--into has no name. Give the new database one: --into NAME");
+  }
   if (into === database) {
     throw new Problem(
       `--into ${into} is the live database. Leave --into away to replace it, or name a new database.`,

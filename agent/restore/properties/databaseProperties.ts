@@ -39,8 +39,10 @@ export function propertyStatements(name: string, model: DatabaseProperties): Pro
   const statements: PropertyStatement[] = [];
   for (const { role, name: setting, value: raw } of model.settings) {
     if (raw === undefined) continue;
-    // An empty list is stored as an empty text, which only quotes can express.
-    const value = LIST_SETTINGS.has(setting) && raw !== "" ? raw : literal(raw);
+    // An empty name in a list is stored as "", which can only be given as a text.
+    const value = LIST_SETTINGS.has(setting)
+      ? namesIn(raw).map(literal).join(", ") || literal("")
+      : literal(raw);
     const subject =
       role === null
         ? `ALTER DATABASE ${database}`
@@ -121,7 +123,8 @@ export function differences(wanted: DatabaseProperties, found: DatabasePropertie
     const what = settingName(setting);
     if (setting.value === undefined) continue;
     // A list is stored anew, with quotes only where they are needed.
-    const plain = (text: string) => (LIST_SETTINGS.has(setting.name) ? listOf(text) : text);
+    const plain = (text: string) =>
+      LIST_SETTINGS.has(setting.name) ? JSON.stringify(namesIn(text)) : text;
     const value = has.get(what);
     compare(what, value && plain(value), plain(setting.value));
   }
@@ -132,9 +135,10 @@ export function differences(wanted: DatabaseProperties, found: DatabasePropertie
   return missing;
 }
 
-function listOf(text: string): string {
+/** A list as `pg_db_role_setting` has it. Without a name it is stored as `""`. */
+function namesIn(text: string): string[] {
   const names = [...text.matchAll(/"(?:[^"]|"")*"|[^\s,]+/g)].map(([name]) => unquoted(name));
-  return JSON.stringify(names);
+  return names.length === 1 && names[0] === "" ? [] : names;
 }
 
 /** Comparable whatever the order; the default privileges written out are the default ones. */

@@ -26,8 +26,17 @@ const ABOUT_NOT_COMPARED = /^(?:LARGE OBJECTS?|DATABASE|SUBSCRIPTION) /;
  */
 const BY_TEXT = /^(?:ACL|DEFAULT ACL)$/;
 /** Owned and granted in another way by default since PostgreSQL 15, so that it is written or left out by the major. */
-const PUBLIC_SCHEMA = /^(?:SCHEMA )?public$/;
+const PUBLIC_SCHEMA = /^(?:SCHEMA )?(?:public|"public")$/;
 const SHOWN = 20;
+
+/**
+ * The schema public and its comment are written only where they are not the usual ones, or where options chose them
+ * (`--schema=pub*`); they come with every new database.
+ */
+function isInEveryDatabase({ type, name, sql }: ArchiveItem): boolean {
+  if (!PUBLIC_SCHEMA.test(name)) return false;
+  return type === "SCHEMA" || (type === "COMMENT" && sql.includes("'standard public schema'"));
+}
 
 /**
  * Compares what an archive declares (its objects by kind and name, their owners and grants) with what a restored database
@@ -108,10 +117,11 @@ export function difference(
     const others = present.get(key) ?? [];
     const [item] = items as [ArchiveItem];
     const what = describeItem(item);
-    if (others.length < items.length) {
+    if (others.length < items.length && !isInEveryDatabase(item)) {
       texts.push(`${what}: it is missing in the restored database`);
       continue;
     }
+    if (others.length === 0) continue;
     const owners = (list: readonly ArchiveItem[]) => list.map(({ owner }) => owner).toSorted();
     const [should, is] = [owners(items).join(", "), owners(others).join(", ")];
     if (withOwners && should !== is) {
@@ -139,15 +149,20 @@ function group(items: readonly ArchiveItem[]) {
   for (const item of items) {
     const { type, schema, name } = item;
     if (NOT_COMPARED.test(type) || ABOUT_NOT_COMPARED.test(name)) continue;
-    const key = JSON.stringify([type, schema, name]);
+    const key = JSON.stringify([type, schema, plainNames(name)]);
     groups.set(key, [...(groups.get(key) ?? []), item]);
   }
   return groups;
 }
 
+/** Without the quotes that a name does not need, which --quote-all-identifiers has put around it. */
+function plainNames(text: string): string {
+  return text.replace(/"([a-z_][a-z0-9_$]*)"/g, "$1");
+}
+
 /** The statements in one order. */
 function grantsOf({ sql }: ArchiveItem): string {
-  return sql
+  return plainNames(sql)
     .split("\n")
     .filter((line) => line !== "")
     .toSorted()

@@ -12,6 +12,10 @@ type Verdict =
   | "no dump"
   /** Excludes whatever there is. */
   | "everything"
+  /** Writes other values than the table has. */
+  | "rounded"
+  /** Wants a snapshot of its own. */
+  | "snapshot"
   /** Ends the options, of which the backup's own ones follow. */
   | "end";
 
@@ -105,7 +109,7 @@ const OPTIONS: Readonly<Record<string, Option>> = {
   "rows-per-insert": value,
   schema: { ...value, short: "n" },
   "sequence-data": {},
-  "serializable-deferrable": {},
+  "serializable-deferrable": { verdict: "snapshot" },
   statistics: {},
   "strict-names": {},
   superuser: { ...value, short: "S" },
@@ -130,6 +134,10 @@ const REASONS: Readonly<Record<Exclude<Verdict, "redundant">, string>> = {
     "which has no effect on an archive: it is the restore that would have to leave that out",
   "no dump": "with which pg_dump prints something else than a dump",
   end: "behind which pg_dump takes no more options, not the backup's own ones either",
+  rounded:
+    "which rounds fractions (double precision, real), so that a restore would bring back other values; 1 or more is exact",
+  snapshot:
+    "which takes a snapshot of its own, while dump and row counts share one so that they agree",
   everything:
     "which leaves every table or all rows out, so that nothing could be restored from the backup",
 };
@@ -189,6 +197,7 @@ function verdictOn({ shown, name, value }: Read): Verdict | undefined {
   if (name === null) return shown === "--" ? "end" : undefined;
   // The format that the backup sets, which users of the old image have written.
   if (name === "format" && /^c(?:ustom)?$/i.test(value ?? "")) return "redundant";
+  if (name === "extra-float-digits" && Number(value) < 1) return "rounded";
   if (EXCLUDING.has(name) && EVERYTHING.test(value ?? "")) return "everything";
   return OPTIONS[name]?.verdict;
 }

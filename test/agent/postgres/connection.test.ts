@@ -36,7 +36,12 @@ describe("a connection to the server", { skip: unavailable, timeout: 900_000 }, 
       await world.query("postgres", `ALTER ROLE postgres SET ${name} = '700ms'`);
       await world.query("postgres", `ALTER DATABASE shop SET ${name} = '600ms'`);
     }
-    await world.query("postgres", "ALTER ROLE postgres SET default_transaction_read_only = on");
+    await world.query(
+      "postgres",
+      "ALTER ROLE postgres SET default_transaction_read_only = on",
+      // And no other setting of theirs changes what is read, or is lost.
+      "ALTER ROLE postgres SET DateStyle = 'German'; ALTER DATABASE shop SET search_path = ''",
+    );
     try {
       const client = await connect(settings);
       try {
@@ -58,6 +63,14 @@ describe("a connection to the server", { skip: unavailable, timeout: 900_000 }, 
       await world.backup(env);
       const restored = await agent(env, "restore", "latest", "--into", "again", "--json");
       assert.equal(restored.code, 0, failure(restored));
+      assert.doesNotMatch(restored.stdout, /Not restored/);
+      const settingsOf = `SELECT array_agg(x ORDER BY x)::text AS settings
+        FROM pg_db_role_setting s, unnest(setconfig) x WHERE setrole = 0 AND setdatabase = (SELECT oid FROM pg_database WHERE datname =`;
+      const [both] = await world.query(
+        "postgres",
+        `SELECT (${settingsOf} 'shop')) = (${settingsOf} 'again')) AS same`,
+      );
+      assert.equal(both?.["same"], true);
     } finally {
       const { host, port, user, password } = settings;
       const admin = await connect({

@@ -24,6 +24,8 @@ describe("a restored database", () => {
       { role: null, name: "search_path", value: '"$user", public' },
       { role: "web", name: "statement_timeout", value: "5s" },
       { role: null, name: "my.name", value: "it's" },
+      { role: "web", name: "search_path", value: '""' },
+      { role: "job", name: "search_path", value: '"", "Odd, ""x""", public' },
     ],
     acl: [{ grantee: null, privilege: "CONNECT", grantable: false }],
     labels: [{ provider: "anon", label: "MASKED WITH 'x'" }],
@@ -47,9 +49,11 @@ describe("a restored database", () => {
   it("gets its settings, privileges, label and limit", () => {
     const statements = propertyStatements("new", like).map(({ sql }) => sql);
     assert.deepEqual(statements, [
-      'ALTER DATABASE "new" SET "search_path" TO "$user", public',
+      "ALTER DATABASE \"new\" SET \"search_path\" TO '$user', 'public'",
       'ALTER ROLE "web" IN DATABASE "new" SET "statement_timeout" TO \'5s\'',
       'ALTER DATABASE "new" SET "my"."name" TO \'it\'\'s\'',
+      'ALTER ROLE "web" IN DATABASE "new" SET "search_path" TO \'\'',
+      `ALTER ROLE "job" IN DATABASE "new" SET "search_path" TO '', 'Odd, "x"', 'public'`,
       'REVOKE ALL ON DATABASE "new" FROM PUBLIC',
       'REVOKE ALL ON DATABASE "new" FROM "shop"',
       'GRANT CONNECT ON DATABASE "new" TO PUBLIC',

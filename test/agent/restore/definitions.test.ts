@@ -39,3 +39,31 @@ test("owners that were left out, and what each major writes in its own way, are 
     [],
   );
 });
+
+test("quotes that no name needs, and the schema that every database has, are no difference", () => {
+  const quoted = [
+    item("TABLE", "t", "app"),
+    item("VIEW", "v", "app"),
+    item("ACL", 'TABLE "t"', "app", 'GRANT SELECT ON TABLE "t" TO "web";'),
+    item("ACL", 'SCHEMA "public"', "postgres", 'REVOKE USAGE ON SCHEMA "public" FROM PUBLIC;'),
+  ];
+  assert.deepEqual(difference(quoted, declared, same).differences, []);
+  const usual = [
+    item("SCHEMA", "public", "pg_database_owner", "CREATE SCHEMA public;"),
+    item("COMMENT", 'SCHEMA "public"', "", "COMMENT ON SCHEMA public IS 'standard public schema';"),
+  ];
+  assert.deepEqual(difference([...declared, ...usual], declared, same).differences, []);
+  const own = [
+    item("COMMENT", "SCHEMA public", "", "COMMENT ON SCHEMA public IS 'of the shop';"),
+    item("COMMENT", 'TABLE "T"', "", `COMMENT ON TABLE "T" IS 'x';`),
+  ];
+  assert.deepEqual(difference(own, [item("COMMENT", "TABLE t", "", "")], same).differences, [
+    "COMMENT public.SCHEMA public: it is missing in the restored database",
+    'COMMENT public.TABLE "T": it is missing in the restored database',
+  ]);
+  const taken = [item("SCHEMA", "public", "app", "CREATE SCHEMA public;")];
+  const other = [item("SCHEMA", "public", "postgres", "")];
+  assert.deepEqual(difference(taken, other, same).differences, [
+    'the owner of SCHEMA public.public: "postgres" instead of "app"',
+  ]);
+});

@@ -36,6 +36,8 @@ describe("options of a restore", { skip: unavailable, timeout: 900_000 }, () => 
     assert.equal(planned.key, manifest.object.key);
     assert.deepEqual([planned.tables, planned.rows, planned.roles], [1, 100, []]);
     assert.match(planned.previous ?? "", /^dry_before_/);
+    const nameless = await agent(env, "restore", "--into=", "--yes", "--json");
+    assert.equal(failure(nameless), "--into has no name. Give the new database one: --into NAME");
     assert.deepEqual(await beside("dry"), []);
     assert.equal(await rows("dry"), 0);
   });

@@ -251,6 +251,7 @@ test("restore: what cannot be restored is refused before the agent is asked", as
   await outside.backups(entryOf("2026-11-24T03:15:02"));
   const rows: [string[], RegExp][] = [
     [["restore", "2020-01-01T00:00:00", "--yes"], /no backup of shop_production from 2020-01-01/],
+    [["restore", "--into", "", "--yes"], /--into has no name\. Give the new database one/],
     [["restore", "soon", "--yes"], /"soon" is no time of a backup/],
     [
       ["restore", "--into", "shop_production", "--yes"],

@@ -26,6 +26,11 @@ const REFUSED: readonly [reason: RegExp, spellings: readonly string[]][] = [
     /which has no effect on an archive/,
     ["--no-owner", "-O", "--no-o", "-xO", "-Ox", "--no-tablespaces", "--no-table-access-method"],
   ],
+  [
+    /which rounds fractions .* 1 or more is exact/,
+    ["--extra-float-digits=0", "--extra-float-digits -15", "--extra=0"],
+  ],
+  [/which takes a snapshot of its own/, ["--serializable-deferrable", "--serial"]],
   [/behind which pg_dump takes no more options/, ["--"]],
   [/prints something else than a dump/, ["--help", "-?", "--version", "-V", "--vers"]],
   [
@@ -50,6 +55,7 @@ const TAKEN: readonly [text: string, words: string][] = [
   ["-xTs", "-x -Ts"],
   ["--exclude-table-data=sessions.*", "--exclude-table-data=sessions.*"],
   ['--exclude-table-data="*"', '--exclude-table-data="*"'],
+  ["--extra-float-digits=1", "--extra-float-digits=1"],
   ["--exclude-table-d=a", "--exclude-table-d=a"],
   ["--option-of-tomorrow s", "--option-of-tomorrow s"],
   // Short for several: pg_dump refuses it.
