@@ -25,6 +25,7 @@ import { type FleetOptions, fleetStatus } from "./fleet/fleetStatus.ts";
 import { BUCKET_PLACES } from "./init/bucketPlaces.ts";
 import { init } from "./init/init.ts";
 import { LEFT } from "./recovery/left.ts";
+import { recoveryKit } from "./recovery/recoveryKit.ts";
 import { type CommonOptions, openSession, type Session } from "./session/session.ts";
 import { completionScript, SHELLS, type Shell } from "./terminal/completion.ts";
 import { EXIT, EXIT_TABLE } from "./terminal/exitCodes.ts";
@@ -381,6 +382,21 @@ export function describeProgram(
         "recover --left bucket --config ../shop/config/deploy.yml",
         "recover --left project --dry-run --json",
       ),
+    );
+
+  program
+    .command("recovery-kit")
+    .description(
+      "Print the page for the day on which only the bucket is left: where the backups are, and the commands with stock tools. No secret is on it.",
+    )
+    .option("--html <file>", "Write it as an HTML file for the printer instead.")
+    .action(async (options, command: Command) => {
+      const stack = common(command);
+      await recoveryKit(await open(stack), stack, options);
+    })
+    .addHelpText(
+      "after",
+      examples("recovery-kit", "recovery-kit --html recovery-kit.html", "recovery-kit > kit.txt"),
     );
 
   program

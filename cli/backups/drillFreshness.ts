@@ -44,6 +44,11 @@ export function judgeDrills(
   return { passed, newest, inTime, text: `${found}${inTime ? due : ""}${latest}` };
 }
 
+/** Whether a drill has shown that its backup cannot be relied on; a rehearsal of an upgrade is another matter. */
+export function isFailed(drill: DrillRecord | undefined): boolean {
+  return drill?.verdict === "failed" && drill.upgradeTo === null;
+}
+
 function firstBackup(entries: readonly CatalogueEntry[], now: number): number {
   return Math.min(now, ...countingBackups(entries).map(({ stamp }) => stampTime(stamp)));
 }

@@ -49,7 +49,7 @@ export async function fleetStatus(
   const now = new Date();
   const applications = await readAll(screen, stacks, now.getTime());
   screen.clear();
-  printTable(screen, applications, now.getTime());
+  printApplications(screen, applications, now.getTime());
   const count = (verdict: Application["verdict"]) =>
     applications.filter((one) => one.verdict === verdict).length;
   const [bad, unknown] = [count("attention"), count("unknown")];
@@ -126,7 +126,12 @@ const WORDS: Readonly<Record<Application["verdict"], () => string>> = {
 
 const TREND = 8;
 
-function printTable(screen: Screen, applications: readonly Application[], now: number): void {
+/** A row for each application, of several databases one for each. */
+export function printApplications(
+  screen: Screen,
+  applications: readonly Application[],
+  now: number,
+): void {
   const rows = applications.flatMap((one) => {
     const databases = one.databases.length === 0 ? [undefined] : one.databases;
     return databases.map((database, i) => ({

@@ -173,10 +173,14 @@ describe("run.sh", { timeout: 900_000 }, () => {
     assert.equal(await exitOf(child), 143);
   });
 
-  it("notes a backup that was killed and could not say so itself", async () => {
-    const { dir, env } = stage("kill -9 $$", "");
+  it("notes and reports a backup that was killed and could not say so itself", async () => {
+    const killed = 'echo "$@" >>"$DIR/calls"; [ "$1" != backup ] || kill -9 $$';
+    const { dir, env } = stage(killed, "");
     assert.equal(await exitOf(runner(env)), 137);
     assert.match(readFileSync(join(dir, "agent.result"), "utf8"), /^failed \d+ .*code 137/);
+    const [backup, notify] = calls(dir);
+    assert.equal(backup, "backup");
+    assert.match(notify ?? "", /^notify --killed the backup ended with code 137 /);
   });
 });
 

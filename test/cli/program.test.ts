@@ -9,7 +9,7 @@ import { Outside } from "./support.ts";
 async function commandsOf(outside: Outside): Promise<string[]> {
   const { stdout } = await outside.run(["--help"]);
   const [, list = ""] = /\nCommands:\n(.*?)\n\n/s.exec(stdout) ?? [];
-  const names = [...list.matchAll(/^ {2}([a-z]+)/gm)].map(([, name = ""]) => name);
+  const names = [...list.matchAll(/^ {2}([a-z-]+)/gm)].map(([, name = ""]) => name);
   return names.filter((name) => name !== "help");
 }
 

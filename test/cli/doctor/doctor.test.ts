@@ -127,6 +127,16 @@ test("doctor: through SSH to the newest backup, and the first cause where the wa
   assert.match(whole.get("bucket")?.text ?? "", /the stack's state holds no key for it/);
   assert.match(whole.get("newest backup")?.text ?? "", /newest backup 7 h old, RPO 26 h: ok/);
 
+  // Saved outputs hold no keys: nothing fails, and not all could be looked at.
+  const saved = JSON.stringify({ b: { ...outputs, location, hosts } });
+  await writeFile(join(outside.folder, "saved.json"), saved);
+  const few = await outside.run(["--outputs", "saved.json", "doctor"]);
+  assert.equal(few.code, 3, few.stdout);
+  assert.match(few.stdout, /skipped {3}state {11}saved outputs hold no keys; --stack names/);
+  assert.match(few.stdout, /skipped {3}bucket {10}not checked: needs state\n/);
+  assert.match(few.stdout, /ok {8}newest backup {3}newest backup 7 h old/);
+  assert.match(few.stdout, / 0 failed, \d not made\.\n$/);
+
   await outside.backups();
   const old = await examined(outside, 1);
   assert.match(old.get("newest backup")?.text ?? "", /no complete backup, RPO 26 h: missed/);

@@ -2,8 +2,13 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { printApplications } from "../../../cli/fleet/fleetStatus.ts";
+import { judge } from "../../../cli/fleet/judge.ts";
+import { width } from "../../../cli/terminal/render.ts";
+import type { Screen } from "../../../cli/terminal/screen.ts";
 import { outputs } from "../factories.ts";
-import { Outside } from "../support.ts";
+import { Outside, printed } from "../support.ts";
+import { lookedOf, NOW, storedOf } from "./factories.ts";
 
 /** A state that publishes a backup, and holds no key of its bucket. */
 const STATE = {
@@ -66,6 +71,30 @@ test("status --all: a stack without a backup, and what contradicts itself", asyn
   }
   await writeFile(join(outside.folder, "none.txt"), "# nothing\n");
   assert.match((await outside.run(["status", "--stacks", "none.txt"])).stderr, /names no stack/);
+});
+
+test("the table fits 60, 80 and 120 columns: what is needed least gives way, and no name is cut", () => {
+  const long = "a_database_with_a_long_name_production";
+  const applications = [
+    lookedOf(),
+    lookedOf({ databases: [storedOf(3, { database: long }), storedOf(0)], pending: 1 }),
+    lookedOf({ lock: { mode: "GOVERNANCE", days: 30 }, databases: [storedOf(30)] }),
+  ].map((one) => judge(one, NOW));
+  const print = (screen: Screen) => printApplications(screen, applications, NOW);
+  for (const columns of [60, 80, 120]) {
+    const lines = printed(print, columns);
+    for (const line of lines) assert.ok(width(line) <= columns, `${columns}: ${line}`);
+    const text = lines.join("\n");
+    assert.ok(text.includes(long));
+    assert.match(text, /LATE/);
+    assert.match(text.replace(/\s+/g, " "), /an update was cut off: pulumi up/);
+  }
+  const wide = printed(print).join("\n");
+  assert.match(
+    wide,
+    /^ {2}application +database +state +newest +age +RPO +drill +trend +kept +lock/,
+  );
+  assert.match(wide, /30 d governance/);
 });
 
 test("status --html: the page of the selected stack, in the place of the old one", async (t) => {

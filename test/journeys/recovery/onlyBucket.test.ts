@@ -147,22 +147,16 @@ const missingTools = ["aws", "age", "jq", "zstd"].filter(
   (tool) => spawnSync(tool, ["--version"]).error !== undefined,
 );
 
-/** docs/recovery.md, "Only the bucket is left", as somebody types it. */
+/** A block of commands as somebody types it. @param secret of the key that it names */
 async function byStockTools(
   t: TestContext,
-  { database, takenAt }: Manifest,
-  { bucket, prefix }: { readonly bucket: string; readonly prefix: string },
+  { database }: Manifest,
+  { block, secret }: { readonly block: string; readonly secret: string },
 ): Promise<void> {
-  const { store } = journey.world;
-  const block = stockBlock({
-    ...{ endpoint: store.endpoint, accessKeyId: store.accessKeyId, bucket, prefix },
-    ...{ database, stamp: takenAt.replace("Z", "") },
-    ...{ host: "127.0.0.1", port: "5432", user: "postgres" },
-  });
   const started = performance.now();
   const { stdout, stderr } = await run("bash", ["-c", block], {
     cwd: join(dir, database),
-    input: `${store.secretAccessKey}\n${PASSWORD}\n`,
+    input: `${secret}\n${PASSWORD}\n`,
     env: { PATH: [join(dir, "bin"), process.env["PATH"]].join(delimiter), HOME: dir },
     allowFailure: true,
     timeoutMs: 300_000,
@@ -176,7 +170,16 @@ async function byStockTools(
   assert.doesNotMatch(stdout, /rows instead of/);
 }
 
-test("the sample comes back on an empty server by docs/recovery.md: bucket, age identity and stock tools", async (t) => {
+/** The secret of the reader's key, which the page leaves to be typed. */
+async function readerSecret(): Promise<string> {
+  const { stack } = journey;
+  const words = ["stack", "export", "--show-secrets", "--stack", stack.stack.name];
+  const { stdout } = await run("pulumi", words, { cwd: stack.dir, env: stack.env });
+  const found = /"readerSecretAccessKey": \{[^}]*"plaintext": ("(?:[^"\\]|\\.)*")/.exec(stdout);
+  return JSON.parse(JSON.parse(found?.[1] ?? '""'));
+}
+
+test("the sample comes back on an empty server by the recovery kit: bucket, age identity and stock tools", async (t) => {
   if (missingTools.length > 0) return t.skip(`not installed: ${missingTools.join(", ")}`);
   const { world, stack } = journey;
   const { code, stdout, stderr } = await runCli(stack, ["backup", "--json"]);
@@ -186,7 +189,13 @@ test("the sample comes back on an empty server by docs/recovery.md: bucket, age 
   mkdirSync(join(dir, manifest.database));
   cpSync(ensureIdentity(world).file, join(dir, manifest.database, "identity.txt"));
   await startServer();
-  await byStockTools(t, manifest, (await outputsOf(stack)).location);
+  const kit = await runCli(stack, ["recovery-kit", "--json"]);
+  assert.equal(kit.code, 0, kit.stderr);
+  const { commands } = JSON.parse(kit.stdout) as { commands: string };
+  const secret = await readerSecret();
+  assert.ok(secret.length > 10 && !kit.stdout.includes(secret), "the page has no secret");
+  assert.ok(commands.includes(manifest.takenAt.replace("Z", "")));
+  await byStockTools(t, manifest, { block: commands, secret });
   const count = "select count(*) from pgbench_accounts";
   const [row] = await query<{ count: string }>(world, count);
   assert.equal(await ask(manifest.database, count), row?.count);
@@ -199,12 +208,19 @@ test("the sample comes back on an empty server by docs/recovery.md: bucket, age 
   );
 });
 
-test("one in clear comes back the same way", async (t) => {
+test("one in clear comes back by docs/recovery.md", async (t) => {
   if (missingTools.length > 0) return t.skip(`not installed: ${missingTools.join(", ")}`);
   const manifest = await backUp(plain);
   assert.match(manifest.object.key, /\/open_format_[^/]+\.pgdump$/);
   mkdirSync(join(dir, manifest.database));
-  await byStockTools(t, manifest, { bucket: Bucket, prefix: "plain" });
+  const { store } = journey.world;
+  const block = stockBlock({
+    ...{ endpoint: store.endpoint, accessKeyId: store.accessKeyId },
+    ...{ bucket: Bucket, prefix: "plain", database: DATABASE },
+    stamp: manifest.takenAt.replace("Z", ""),
+    ...{ host: "127.0.0.1", port: "5432", user: "postgres" },
+  });
+  await byStockTools(t, manifest, { block, secret: store.secretAccessKey });
   assert.equal(await ask(DATABASE, "select count(*) from t"), String(ROWS));
 });
 
