@@ -2,7 +2,7 @@ import type { AgentSettings } from "../../common/contracts/agentEnvironment/envi
 import { Problem } from "../../common/problem.ts";
 import { dueAfter } from "../../common/schedule/nextRun.ts";
 import { countingBackups } from "../../storage/catalogue/countingBackups.ts";
-import { countsAsDrill, readDrillRecords } from "../../storage/catalogue/drillRecords.ts";
+import { countingDrills } from "../../storage/catalogue/drillRecords.ts";
 import { listJudged } from "../../storage/catalogue/judgeOrigin.ts";
 import type { ObjectStore } from "../../storage/s3/objectStore.ts";
 import { trustOf } from "../archive/trust.ts";
@@ -16,9 +16,6 @@ export interface Figures {
   readonly last_drill_success?: 0 | 1;
   readonly last_drill_duration_seconds?: number;
 }
-
-/** So many drills are looked through for the newest that has found something out. */
-const MOST_DRILLS = 20;
 
 /**
  * Reads them of a database from the bucket. A key that may not list or read leaves out what it does not see.
@@ -34,15 +31,12 @@ export async function figuresOf(
   const timezone = process.env["TZ"];
   const trust = trustOf(settings);
   const entries = await unlessDenied(() => listJudged(store, database, trust));
-  const drills = await unlessDenied(() =>
-    readDrillRecords(store, { database, keys: trust.keys, most: MOST_DRILLS }),
-  );
+  const drills = await unlessDenied(() => countingDrills(store, database, trust.keys));
   const counting = entries && countingBackups(entries);
-  // One that could not run has found nothing out: the one before it still stands.
-  const drill = drills
-    ?.filter(countsAsDrill)
-    .map(({ record }) => record)
-    .find(({ verdict }) => verdict !== "couldNotRun");
+  // One that could not run has found nothing out, and a rehearsal of an upgrade something else: the one before it stands.
+  const drill = drills?.find(
+    ({ verdict, upgradeTo }) => verdict !== "couldNotRun" && upgradeTo === null,
+  );
   return {
     ...(schedule !== undefined && {
       next_due_timestamp_seconds: seconds(dueAfter(schedule, now, { timezone })),

@@ -66,6 +66,11 @@ export function unprovenIdentity(
   return `no drill has opened a backup with the identity of ${recipients.join(" or ")}, so whether you still have it is not known: kamal-postgres-backup drill --identity FILE`;
 }
 
+/** Whether a drill has shown that its backup cannot be relied on; a rehearsal of an upgrade is another matter. */
+export function isFailed(drill: DrillRecord | undefined): boolean {
+  return drill?.verdict === "failed" && drill.upgradeTo === null;
+}
+
 function firstBackup(entries: readonly CatalogueEntry[], now: number): number {
   return Math.min(now, ...countingBackups(entries).map(({ stamp }) => stampTime(stamp)));
 }

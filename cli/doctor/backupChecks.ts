@@ -1,20 +1,17 @@
-import type { DrillRecord } from "../../common/contracts/drillRecord.ts";
 import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
 import type { Problem } from "../../common/problem.ts";
 import { dueAfter } from "../../common/schedule/nextRun.ts";
 import { parseScheduleOf } from "../../common/schedule/schedule.ts";
 import { aws, matchHost, other, type Provider } from "../../storage/address/providers.ts";
-import { countsAsDrill, readDrillRecords } from "../../storage/catalogue/drillRecords.ts";
 import { describeForecast } from "../../storage/planning/retentionForecast.ts";
 import { proveRetention, rulesOf } from "../../storage/planning/retentionProof.ts";
-import { withReader } from "../backups/bucketSource.ts";
+import { isFailed, judgeDrills } from "../backups/drillFreshness.ts";
 import { judgeDatabases } from "../backups/freshness.ts";
-import { readBackups, sourcesOf } from "../backups/source.ts";
+import { type Listing, readBackups, type StoredBackups, sourcesOf } from "../backups/source.ts";
 import type { Session } from "../session/session.ts";
 import type { StackChoice } from "../stack/pulumi.ts";
-import { signingKeys } from "../stack/stateSecrets.ts";
-import { formatAge, formatDuration, formatStamp } from "../terminal/format.ts";
-import { type Check, type Finding, fail, ok, warn } from "./check.ts";
+import { formatAge, formatStamp } from "../terminal/format.ts";
+import { type Check, type Finding, fail, needs, ok, skipped, warn } from "./check.ts";
 
 /** What is known of the container when the backups are looked at. */
 interface ContainerFacts {
@@ -31,6 +28,7 @@ export function backupChecks(
   container: () => ContainerFacts,
 ): Check[] {
   let newestBytes: number | undefined;
+  let stored: StoredBackups | undefined;
   return [
     { name: "schedule", needs: ["stack"], look: () => judgeSchedule(session().backup, new Date()) },
     {
@@ -39,7 +37,7 @@ export function backupChecks(
       look: async () => {
         const one = session();
         const { unavailable, runningMs } = container();
-        const stored = await readBackups(sourcesOf(one, stack), one.databases, unavailable);
+        stored = await readBackups(sourcesOf(one, stack), one.databases, unavailable);
         const judged = judgeDatabases(one.backup, stored, Date.now(), runningMs);
         newestBytes = judged.find(({ latest }) => latest)?.latest?.bytes;
         const text = judged
@@ -52,16 +50,11 @@ export function backupChecks(
     },
     {
       name: "drill",
-      needs: ["bucket", "state"],
-      look: async () => {
-        const { backup, container } = session();
-        const signing = await signingKeys(stack, backup.name, container.name);
-        const drills = await withReader(session(), stack, (store) =>
-          readDrillRecords(store, { keys: signing?.keys ?? [] }),
-        );
-        const counting = drills.filter(countsAsDrill).map(({ record }) => record);
-        return judgeDrills(counting, backup.drill?.everyMs, Date.now());
-      },
+      needs: ["stack"],
+      look: () =>
+        stored === undefined || stored.failure !== undefined
+          ? needs("newest backup")
+          : judgeTrials(session().backup, stored.listings, Date.now()),
     },
     {
       name: "retention",
@@ -83,28 +76,28 @@ export function judgeSchedule({ schedule, rpoHours }: BackupOutputs, now: Date):
   );
 }
 
-/**
- * @param drills newest first
- * @param everyMs how old the newest passed one may be; undefined: none was declared
- */
-export function judgeDrills(
-  drills: readonly DrillRecord[],
-  everyMs: number | undefined,
+/** What drills have shown of each database; the worst decides. */
+export function judgeTrials(
+  backup: BackupOutputs,
+  listings: readonly Listing[],
   now: number,
 ): Finding {
   const remedy = "Restore one into a throw-away server: npx kamal-postgres-backup drill.";
-  const [newest] = drills;
-  if (newest === undefined) {
-    return warn("no backup has been restored on trial yet", remedy);
-  }
-  const age = formatAge(now - Date.parse(newest.startedAt));
-  if (newest.verdict === "failed") return fail(`failed ${age} ago: ${newest.reason}`, remedy);
-  const passed = drills.find(({ verdict }) => verdict === "passed");
-  if (passed === undefined) return warn(`could not run ${age} ago: ${newest.reason}`, remedy);
-  const passedMs = now - Date.parse(passed.startedAt);
-  const text = `passed ${formatAge(passedMs)} ago in ${formatDuration(passed.totalMs)}`;
-  if (everyMs === undefined || passedMs <= everyMs) return ok(text);
-  return fail(`${text}, declared is every ${formatAge(everyMs)}`, remedy);
+  const findings = listings.map((listing): Finding => {
+    if (listing.drills === undefined) return skipped("the agent is older than drills");
+    const judged = judgeDrills(backup, listing, now);
+    if (judged === undefined) return warn("no backup has been restored on trial yet", remedy);
+    const { inTime, passed, newest, text } = judged;
+    if (!inTime || isFailed(newest)) return fail(text, remedy);
+    return passed === undefined ? warn(text, remedy) : ok(text);
+  });
+  const [worst = skipped("no database is known")] = (["fail", "skipped", "warn", "ok"] as const)
+    .map((state) => findings.find((finding) => finding.state === state))
+    .filter((finding) => finding !== undefined);
+  const text = listings
+    .map(({ database }, i) => [database, findings[i]?.text].join(": "))
+    .join("; ");
+  return listings.length > 1 ? { ...worst, text } : worst;
 }
 
 /** @param bytes of the newest backup, where it is known */

@@ -1,7 +1,9 @@
+import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
 import { formatBytes } from "../../common/format.ts";
 import { aws, matchHost, other } from "../../storage/address/providers.ts";
 import { countingBackups } from "../../storage/catalogue/countingBackups.ts";
 import { monthlyCost } from "../../storage/planning/costs.ts";
+import { isFailed, judgeDrills } from "../backups/drillFreshness.ts";
 import { type Freshness, judgeAge } from "../backups/freshness.ts";
 import { formatAge, stampTime } from "../terminal/format.ts";
 import type { Looked, StoredDatabase } from "./look.ts";
@@ -44,7 +46,7 @@ export function judge(looked: Looked, now: number): Application {
       : []),
     ...lateCopies(looked, now),
     ...databases.flatMap((one) => {
-      const fault = drillFault(one, backup?.drill?.everyMs, now);
+      const fault = drillFault(backup, one, now);
       return fault === undefined ? [] : [named(several, one, fault)];
     }),
     ...(pending === 0 ? [] : ["an update was cut off: pulumi up, and look what is there"]),
@@ -80,17 +82,14 @@ function lateCopies({ backup, copies = [] }: Looked, now: number): string[] {
 
 /** What is wrong with the drills; undefined: nothing, or nobody has asked for any. */
 function drillFault(
-  { drills }: StoredDatabase,
-  everyMs: number | undefined,
+  backup: BackupOutputs | undefined,
+  stored: StoredDatabase,
   now: number,
 ): string | undefined {
-  const [newest] = drills;
-  if (newest?.verdict === "failed") return `the newest drill failed: ${newest.reason ?? ""}`;
-  if (everyMs === undefined) return undefined;
-  const passed = drills.find(({ verdict }) => verdict === "passed");
-  if (passed === undefined) return "no drill has passed yet";
-  const age = now - Date.parse(passed.startedAt);
-  return age > everyMs ? `the newest passed drill is ${formatAge(age)} old` : undefined;
+  const judged = backup && judgeDrills(backup, stored, now);
+  if (judged === undefined) return undefined;
+  if (isFailed(judged.newest)) return `the newest drill failed: ${judged.newest?.reason}`;
+  return judged.inTime ? undefined : `drill: ${judged.text}`;
 }
 
 /** Each bucket by its own provider; undefined where one of them has no known price. */

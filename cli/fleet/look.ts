@@ -1,12 +1,9 @@
+import type { DrillRecord } from "../../common/contracts/drillRecord.ts";
 import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
 import { messageOf, Problem } from "../../common/problem.ts";
 import { listDatabases } from "../../storage/catalogue/catalogue.ts";
 import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
-import {
-  countsAsDrill,
-  readDrillRecords,
-  type StoredDrill,
-} from "../../storage/catalogue/drillRecords.ts";
+import { countingDrills } from "../../storage/catalogue/drillRecords.ts";
 import { listJudged, NO_TRUST, type Trust } from "../../storage/catalogue/judgeOrigin.ts";
 import type { Store } from "../../storage/s3/client.ts";
 import { withReader } from "../backups/bucketSource.ts";
@@ -21,7 +18,7 @@ export interface StoredDatabase {
   /** Newest first. */
   readonly entries: readonly CatalogueEntry[];
   /** Newest first; those that somebody else may have written are left out. */
-  readonly drills: readonly StoredDrill["record"][];
+  readonly drills: readonly DrillRecord[];
 }
 
 /** One application's backup, as the stack has recorded it and as it lies in the bucket. */
@@ -37,9 +34,6 @@ export interface Looked {
   /** Why it could not be looked at, in a sentence; absent: it was. */
   readonly failure?: string;
 }
-
-/** So many drills of a database are read. */
-const MOST_DRILLS = 20;
 
 /** Looks at each backup of a stack. What cannot be read is an answer of its own. */
 export async function lookAt({ stack, choice }: NamedStack): Promise<Looked[]> {
@@ -82,17 +76,15 @@ async function readStored(
   trust: Trust,
 ): Promise<StoredDatabase[]> {
   const names = databases === "all" ? await listDatabases(store) : databases;
-  const [drills, ...lists] = await Promise.all([
-    readDrillRecords(store, { keys: trust.keys, most: MOST_DRILLS }),
-    ...names.map((name) => listJudged(store, name, trust)),
-  ]);
-  return names.map((name, i) => ({
-    database: name,
-    entries: lists[i] ?? [],
-    drills: drills
-      .filter((drill) => drill.record.database === name && countsAsDrill(drill))
-      .map(({ record }) => record),
-  }));
+  return Promise.all(
+    names.map(async (name) => {
+      const [entries, drills] = await Promise.all([
+        listJudged(store, name, trust),
+        countingDrills(store, name, trust.keys),
+      ]);
+      return { database: name, entries, drills };
+    }),
+  );
 }
 
 function sentenceOf(error: unknown): string {

@@ -13,6 +13,7 @@ import {
 import { type ProviderName, startProviders } from "../../sandbox/providers/start.ts";
 import { outputsInState } from "../../sandbox/stack/stateOutputs.ts";
 import { withoutPrompts } from "../../sandbox/stack/withoutPrompts.ts";
+import { startVault } from "./servers/vault.ts";
 
 /** What was seen of one run of the engine, by the resources' logical names. */
 export interface Seen {
@@ -53,6 +54,7 @@ const scratch = join(import.meta.dirname, "../../build");
 
 /** The program, which is asked for its version once. */
 let pulumi: Promise<PulumiCommand> | undefined;
+let vault: ReturnType<typeof startVault> | undefined;
 
 /**
  * A stack of its own on the real engine, with stand-ins started for it and its state in a temporary folder.
@@ -79,9 +81,11 @@ export async function openProject(
     standIns: "always",
     dynamic,
   });
+  vault ??= startVault();
+  const { env: vaultEnv, provider: secretsProvider } = await vault;
   const envVars = {
+    ...vaultEnv,
     PULUMI_BACKEND_URL: `file://${join(dir, "state")}`,
-    PULUMI_CONFIG_PASSPHRASE: "a passphrase of the test",
     PULUMI_SKIP_UPDATE_CHECK: "true",
     PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
     PULUMI_DEBUG_PROVIDERS: providers.debugProviders,
@@ -94,6 +98,7 @@ export async function openProject(
       envVars,
       pulumiHome: home,
       workDir,
+      secretsProvider,
       pulumiCommand: await pulumi,
     },
   );

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { judgeDrills, judgeRetention, judgeSchedule } from "../../../cli/doctor/backupChecks.ts";
+import { judgeRetention, judgeSchedule, judgeTrials } from "../../../cli/doctor/backupChecks.ts";
 import { judgeRules } from "../../../cli/doctor/bucketChecks.ts";
 import type { Finding } from "../../../cli/doctor/check.ts";
 import {
@@ -19,8 +19,9 @@ import {
   readHostLook,
 } from "../../../cli/doctor/hostChecks.ts";
 import { judgeSkew, judgeValidity } from "../../../cli/doctor/networkChecks.ts";
+import type { DrillRecord } from "../../../common/contracts/drillRecord.ts";
 import { drillRecord } from "../../support/manifest.ts";
-import { outputs } from "../factories.ts";
+import { entryOf, outputs } from "../factories.ts";
 
 type Row = readonly [finding: Finding, state: Finding["state"], said: RegExp];
 
@@ -153,19 +154,37 @@ test("schedule and retention: when the next one is due, and what cannot hold", (
   ]);
 });
 
-test("drills: none yet, passed, failed, too long ago, one that could not run", () => {
+test("drills: none yet, passed, failed, too long ago, one that could not run; of several databases the worst", () => {
   const now = Date.parse("2026-11-30T04:00:00Z");
   const DAY = 86_400_000;
-  const passed = drillRecord({ totalMs: 52_000 });
+  const passed = drillRecord();
   const failed = drillRecord({ verdict: "failed", reason: "a row less" });
+  const upgrade = drillRecord({ verdict: "failed", reason: "no such type", upgradeTo: 18 });
   const not = drillRecord({ verdict: "couldNotRun", reason: "no Docker" });
+  const entries = [entryOf("2026-11-20T03:15:02")];
+  const of = (drills: readonly DrillRecord[] | undefined, everyMs?: number) =>
+    judgeTrials(
+      { ...outputs, ...(everyMs && { drill: { everyMs } }) },
+      [{ database: "shop", entries, source: "bucket", ...(drills && { drills }) }],
+      now,
+    );
   hold([
-    [judgeDrills([], undefined, now), "warn", /restored on trial yet.*backup drill/],
-    [judgeDrills([passed], undefined, now), "ok", /^passed 6 d ago in 52 s/],
-    [judgeDrills([passed], 7 * DAY, now), "ok", /^passed 6 d ago/],
-    [judgeDrills([passed], 5 * DAY, now), "fail", /passed 6 d ago in 52 s, declared is every 5 d/],
-    [judgeDrills([failed, passed], undefined, now), "fail", /^failed 6 d ago: a row less/],
-    [judgeDrills([not, passed], undefined, now), "ok", /^passed 6 d ago/],
-    [judgeDrills([not], undefined, now), "warn", /^could not run 6 d ago: no Docker/],
+    [of(undefined), "skipped", /older than drills/],
+    [of([]), "warn", /restored on trial yet.*backup drill/],
+    [of([], 7 * DAY), "fail", /^none has passed/],
+    [of([passed]), "ok", /^passed 6 d ago/],
+    [of([passed], 7 * DAY), "ok", /^passed 6 d ago, due every 7 d/],
+    [of([passed], 5 * DAY), "fail", /^passed 6 d ago/],
+    [of([failed, passed]), "fail", /the newest failed: a row less/],
+    [of([upgrade, passed]), "ok", /^passed 6 d ago/],
+    [of([not, passed]), "ok", /^passed 6 d ago/],
+    [of([not]), "warn", /could not run: no Docker/],
   ]);
+  const both = [[passed], [failed]].map((drills, i) => ({
+    ...{ database: `db${i}`, entries, drills },
+    source: "container" as const,
+  }));
+  const worst = judgeTrials(outputs, both, now);
+  assert.equal(worst.state, "fail");
+  assert.match(worst.text, /^db0: passed 6 d ago; db1: none has passed, the newest failed/);
 });

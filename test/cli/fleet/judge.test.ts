@@ -46,7 +46,7 @@ test("what is well, what needs attention, and what is not known", () => {
     [
       { backup: declared, databases: [storedOf(30, { drills: [drillOf(9 * 24)] })] },
       "attention",
-      [/^the newest passed drill is 9 d old$/],
+      [/^drill: passed 9 d ago$/],
     ],
     [
       {
@@ -54,7 +54,7 @@ test("what is well, what needs attention, and what is not known", () => {
         databases: [storedOf(30, { drills: [drillOf(1, { verdict: "couldNotRun" })] })],
       },
       "attention",
-      [/^no drill has passed yet$/],
+      [/^drill: none has passed, the newest could not run: null$/],
     ],
     [{ backup: copied, copies: [storedOf(30)] }, "ok", []],
     [
