@@ -41,6 +41,8 @@ export interface Plan extends Choice {
    * that is the database that was backed up, else the backup's. Null: the server's defaults.
    */
   readonly model: DatabaseProperties | null;
+  /** The live database's properties count, and that one is replaced. */
+  readonly followsLive: boolean;
   /** The name under which the live database will stay. */
   readonly previousName: string;
   /** Workers of extensions that the swap will end. */
@@ -117,7 +119,7 @@ export async function makePlan(
   if (live !== null && request.allowIncomplete !== true) {
     await requireWholeBackup(settings.postgres, finalName, manifest);
   }
-  const model = await planProperties(context, maintenance, {
+  const { model, followsLive } = await planProperties(context, maintenance, {
     ...{ entry, store, manifest, decoder, ownership, notRestored },
     serverLocale: request.serverLocale === true,
     beside: into !== undefined,
@@ -153,6 +155,7 @@ export async function makePlan(
     temporaryName: siblingName(finalName, "restore", compactStamp(new Date(`${entry.stamp}Z`))),
     live,
     model,
+    followsLive,
     previousName,
     workers,
     decoder,

@@ -19,6 +19,7 @@ import type { FailedStatement } from "./load/keepGoing.ts";
 import { createRestoreDatabase, dropUnfinished } from "./newDatabase.ts";
 import { makePlan, type Plan } from "./plan.ts";
 import { copyProperties } from "./properties/databaseProperties.ts";
+import { withLiveChanges } from "./properties/plannedProperties.ts";
 import { announce, reportDryRun, reportRestored } from "./restoreReport.ts";
 import { makeRoles } from "./roles.ts";
 import { swap } from "./swap.ts";
@@ -77,7 +78,14 @@ export async function restore(
     }
     await confirmLosses(context, plan, options.confirm, "");
     await sweepLeftovers(context, maintenance, plan.database, options.scratch);
-    await createRestoreDatabase(maintenance, settings.postgres, plan.temporaryName, plan.model);
+    context.journal?.stays(plan.temporaryName, `an empty "${plan.temporaryName}" may be left`);
+    try {
+      await createRestoreDatabase(maintenance, settings.postgres, plan.temporaryName, plan.model);
+    } catch (error) {
+      // It says itself what is left.
+      context.journal?.withdrawn(plan.temporaryName);
+      throw error;
+    }
     context.journal?.stays(plan.temporaryName, `the unfinished "${plan.temporaryName}" is left`);
     const result = await loadAndSwap(seen, maintenance, plan, bound, options).catch(
       async (error: unknown) => {
@@ -135,8 +143,11 @@ async function loadAndSwap(
   }
   const compared = await checkRestored(context, plan, later);
   const more = await makeEventTriggers(context, plan, eventTriggers);
-  if (plan.model !== null)
-    await copyProperties(maintenance, plan.temporaryName, plan.model, plan.notRestored);
+  const owner = plan.ownership?.role ?? undefined;
+  const model = await withLiveChanges(maintenance, plan, plan.database, owner);
+  if (model !== null) {
+    await copyProperties(maintenance, plan.temporaryName, model, plan.notRestored);
+  }
   await confirmLosses(context, plan, options.confirm, ", and the new database was dropped");
   signal.throwIfAborted();
   if (plan.live !== null) await requireNoBackup(maintenance, plan.database);
@@ -149,7 +160,7 @@ async function loadAndSwap(
         temporaryName: plan.temporaryName,
         database: plan.database,
         live: plan.live && { previousName: plan.previousName },
-        comment: plan.model?.comment ?? null,
+        comment: model?.comment ?? null,
       }),
     );
     context.journal?.stays(plan.temporaryName, `"${plan.database}" is the restored database`);

@@ -144,5 +144,12 @@ async function explainSwap(error: unknown, database: string, client: pg.Client):
   if (errorCode(error) === "42501") {
     return new Problem(`the role may not finish the swap (${message}); ${kept}.`);
   }
+  // 3D000: no such database.
+  if (errorCode(error) === "3D000") {
+    return new Problem(
+      `"${database}" was renamed or dropped while the restore ran, so nothing was put in its place. Look which databases there are, then restore again.`,
+      { cause: error },
+    );
+  }
   return new Problem(`the swap failed: ${message}; ${kept}.`, { cause: error });
 }

@@ -24,6 +24,11 @@ export class Journal {
     this.#stays.set(what, words);
   }
 
+  /** It has not come to be, or whoever says how the run ended says it too. */
+  withdrawn(what: string): void {
+    this.#stays.delete(what);
+  }
+
   /**
    * It has been taken away again.
    * @param words that it was: `the unfinished database was dropped`

@@ -42,7 +42,7 @@ td.why { white-space: normal; min-width: 14rem; }
 th { font-weight: 400; font-size: .875rem; } td.number, th.number { text-align: right; }
 dl { display: flex; flex-wrap: wrap; gap: .25rem 1.5rem; margin: .5rem 0; } dl div { display: flex; gap: .5rem; } dd { margin: 0; }
 ul { margin: .5rem 0; padding-left: 1.25rem; } a { color: var(--mark); }
-@media print { :root { color-scheme: light; ${propertiesOf(LIGHT)} } body { max-width: none; padding: 0; font-size: .8rem; }
+@media print { :root { color-scheme: light; font-size: 80%; ${propertiesOf(LIGHT)} } body { max-width: none; padding: 0; }
   figure, tr, h2, h3 { break-inside: avoid; } h2, h3 { break-after: avoid; } * { print-color-adjust: exact; } .wide { overflow: visible; } }
 `);
 

@@ -23,17 +23,23 @@ export interface PropertyRequest extends Choice {
   readonly notRestored: NotRestored;
 }
 
+export interface PlannedProperties {
+  /** Null: nothing is known of the one that was backed up, and there is no live one; the server's defaults then. */
+  readonly model: DatabaseProperties | null;
+  /** The live database's properties count, and that one is replaced. */
+  readonly followsLive: boolean;
+}
+
 /**
  * Decides which owner, encoding, locale, settings and privileges the restored database gets, and notes what of the backup's
  * this server cannot give.
- * @returns null: nothing is known of the one that was backed up, and there is no live one; the server's defaults then
  * @throws Problem when the server cannot give the encoding or the locale
  */
 export async function planProperties(
   context: AgentContext,
   maintenance: pg.Client,
   request: PropertyRequest,
-): Promise<DatabaseProperties | null> {
+): Promise<PlannedProperties> {
   const { settings, report } = context;
   const { entry, manifest, decoder, ownership, notRestored, plannedRoles } = request;
   const name = settings.postgres.database;
@@ -45,22 +51,45 @@ export async function planProperties(
       ? undefined
       : await readArchiveProperties(context, entry.key, decoder),
   });
-  if (model === null) return null;
+  if (model === null) return { model, followsLive: false };
   const roles = new Set([...(await readRoles(maintenance)), ...plannedRoles]);
-  const owned = await withOwnership(maintenance, model, {
-    ownership,
-    isLive: origin === "live" && !request.beside,
-  });
+  const followsLive = origin === "live" && !request.beside;
+  const owned = await withOwnership(maintenance, model, { ownership, isLive: followsLive });
   const givable = await onlyGivable(maintenance, owned, { roles, notRestored });
-  if (live !== null && describeLocale(live) === describeLocale(givable)) return givable;
-  if (request.serverLocale) return withServerLocale(maintenance, givable, notRestored);
+  if (live !== null && describeLocale(live) === describeLocale(givable)) {
+    return { model: givable, followsLive };
+  }
+  if (request.serverLocale) {
+    return { model: await withServerLocale(maintenance, givable, notRestored), followsLive };
+  }
   await requireLocale(maintenance, givable);
   if (live !== null) {
     report.warn(
       `"${name}" has ${describeLocale(live)} now; the restored database has that of the backup: ${describeLocale(givable)}.`,
     );
   }
-  return givable;
+  return { model: givable, followsLive };
+}
+
+/**
+ * The same as they are now: a restore takes hours, and what was changed at the live database meanwhile must not be lost with it.
+ * @param owner whose everything will be; undefined: the live one's
+ */
+export async function withLiveChanges(
+  maintenance: pg.Client,
+  { model, followsLive }: PlannedProperties,
+  database: string,
+  owner: string | undefined,
+): Promise<DatabaseProperties | null> {
+  if (model === null || !followsLive) return model;
+  const live = await readProperties(maintenance, database);
+  if (live === null) return model;
+  const { settings, acl, comment, labels, connectionLimit, isTemplate, allowConnections } = live;
+  return {
+    ...model,
+    ...{ settings, acl, comment, labels, connectionLimit, isTemplate, allowConnections },
+    owner: owner ?? live.owner,
+  };
 }
 
 /** Nothing has to be looked up in the archive. */

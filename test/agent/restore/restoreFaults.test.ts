@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { DeleteObjectCommand } from "@aws-sdk/client-s3";
 import { defaultLimitHours } from "../../../agent/restore/plan.ts";
-import { startRelay } from "../../support/servers/relay.ts";
+import { type Fate, startRelay } from "../../support/servers/relay.ts";
 import { BIG, BIG_ROWS, manifestKeyOf, progressOf, refused } from "../runtime/watch.ts";
 import { agent, failure, outcomeOf, startAgent, unavailable, World } from "../world.ts";
 
@@ -87,6 +87,48 @@ describe("what goes wrong with a restore", { skip: unavailable, timeout: 900_000
     refused(world, outcome, /cannot read \S+: the access key may not do this/);
     assert(!(await world.databases()).some((name) => name.startsWith("big_restore_")));
     assert.deepEqual(await liveRows(), { n: BIG_ROWS });
+  });
+
+  it("what is changed at the live database while a restore runs stays, and one that has another name by then is said", async () => {
+    await world.database("changing", "CREATE TABLE t AS SELECT 1 AS i");
+    const own = await world.environment("changing");
+    await world.backup(own);
+    // Its contents are looked at twice before; then the rows are read.
+    const restoreWhile = async (...statements: string[]) => {
+      let asked = 0;
+      const relay = await startRelay(world.store.endpoint, async (method, path): Promise<Fate> => {
+        if (method === "GET" && /\.(pgdump|dump\.zst)\?x-id/.test(path)) asked += 1;
+        if (asked === 3) await world.query("postgres", ...statements.splice(0));
+        return "pass";
+      });
+      const outcome = await agent({ ...own, S3_ENDPOINT: relay.endpoint }, "restore", "--json");
+      await relay.stop();
+      assert.ok(asked >= 3, "they were read");
+      return outcome;
+    };
+    const changed = await restoreWhile(
+      "ALTER DATABASE changing SET work_mem = '3MB'; ALTER DATABASE changing CONNECTION LIMIT 77",
+      "COMMENT ON DATABASE changing IS 'mind the step'; REVOKE CONNECT ON DATABASE changing FROM PUBLIC",
+    );
+    assert.equal(changed.code, 0, failure(changed));
+    const [now] = await world.query(
+      "postgres",
+      `SELECT datconnlimit, datacl::text, shobj_description(oid, 'pg_database') AS comment,
+              (SELECT setconfig::text FROM pg_db_role_setting WHERE setdatabase = d.oid) AS settings
+       FROM pg_database d WHERE datname = 'changing'`,
+    );
+    assert.deepEqual(now, {
+      datconnlimit: 77,
+      datacl: "{=T/postgres,postgres=CTc/postgres}",
+      comment: "mind the step",
+      settings: "{work_mem=3MB}",
+    });
+    const renamed = await restoreWhile("ALTER DATABASE changing RENAME TO changing_aside");
+    assert.match(
+      failure(renamed),
+      /^"changing" was renamed or dropped while the restore ran, so nothing was put in its place\./,
+    );
+    assert.ok(!(await world.databases()).some((name) => name.startsWith("changing_restore_")));
   });
 
   it("one changed byte, at any place: refused, the live database untouched", async () => {

@@ -16,3 +16,11 @@ test("a failure says that nothing was changed only as long as nothing stands", (
   );
   assert.equal(journal.corrected("it failed."), "it failed.");
 });
+
+test("what was begun may stand when the run is stopped, and what has failed does not", () => {
+  const journal = new Journal();
+  journal.stays("shop_restore_1", 'an empty "shop_restore_1" may be left');
+  assert.equal(journal.ending(), ': an empty "shop_restore_1" may be left');
+  journal.withdrawn("shop_restore_1");
+  assert.equal(journal.ending(), "; nothing was stored or changed");
+});

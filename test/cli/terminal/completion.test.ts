@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
@@ -8,20 +8,21 @@ import { after, before, describe, it } from "node:test";
 import type { Command } from "commander";
 import { describeProgram } from "../../../cli/program.ts";
 import { completionScript, SHELLS, type Shell } from "../../../cli/terminal/completion.ts";
+import { blocksOf } from "../../project/documents/markdown.ts";
 
 const NAME = "kamal-postgres-backup";
 
 /** What was typed, where `|` is the cursor, and what is offered there. */
 const CASES: Readonly<Record<string, readonly string[]>> = {
-  [`${NAME} re|`]: ["recover", "restore"],
-  [`${NAME} --stack production re|`]: ["recover", "restore"],
+  [`${NAME} resto|`]: ["restore"],
+  [`${NAME} --stack production resto|`]: ["restore"],
   [`${NAME} restore --glo|`]: ["--globals"],
   [`${NAME} restore --sta|`]: ["--stack"],
   [`${NAME} status --glo|`]: [],
   [`${NAME} recover --left st|`]: ["stack"],
   [`${NAME} recover --left=st|`]: ["stack"],
   [`${NAME} -s help kept --dr|`]: ["--drop"],
-  [`${NAME} --stack re|`]: [],
+  [`${NAME} --stack resto|`]: [],
   [`${NAME} verify --identity a key|`]: [],
   [`${NAME} verify --identity ke|`]: ["keys/", "key one.txt"],
   [`${NAME} --cwd ke|`]: ["keys/"],
@@ -129,6 +130,35 @@ describe("completion", () => {
       lines,
       typed.map(([text, [offer = ""]]) => text.replace(/\S*\|$/, offer)),
     );
+  });
+
+  it("the lines of docs/commands.md leave a script for each shell", () => {
+    const page = "docs/commands.md";
+    const [block] = blocksOf(page).filter(({ remark }) =>
+      remark?.endsWith("test/cli/terminal/completion.test.ts"),
+    );
+    mkdirSync(join(folder, ".config/fish/completions"), { recursive: true });
+    writeFileSync(
+      join(folder, "npx"),
+      `#!/bin/sh\nshift\nexec '${process.execPath}' cli/main.ts "$@"\n`,
+      {
+        mode: 0o755,
+      },
+    );
+    const { status, stderr } = spawnSync("bash", ["-ec", block?.lines.join("\n") ?? "exit 1"], {
+      encoding: "utf8",
+      env: { ...process.env, HOME: folder, PATH: `${folder}:${process.env["PATH"]}` },
+    });
+    assert.deepEqual([status, stderr], [0, ""]);
+    const written = {
+      bash: ".kamal-postgres-backup.bash",
+      zsh: ".kamal-postgres-backup.zsh",
+      fish: ".config/fish/completions/kamal-postgres-backup.fish",
+    };
+    for (const shell of SHELLS) {
+      const text = readFileSync(join(folder, written[shell]), "utf8");
+      assert.equal(text, completionScript(program, shell), shell);
+    }
   });
 
   it("each command and each option is in each script, so none is ever behind", () => {

@@ -12,6 +12,7 @@ import { ensureIdentity } from "../../../sandbox/stack/identity.ts";
 import { checkout } from "../../../sandbox/world/paths.ts";
 import { type RunResult, run } from "../../../sandbox/world/run.ts";
 import { loadSettings } from "../../../sandbox/world/settings.ts";
+import { blocksOf } from "../../project/documents/markdown.ts";
 import { begin, type Journey } from "../../support/journey.ts";
 import { blockOf, commandsIn, filledIn } from "../../support/recoveryPage.ts";
 
@@ -77,16 +78,25 @@ async function loseServer(): Promise<void> {
 
 /** Types the commands of a section. @returns what each printed, by its first words */
 async function follow(section: string, values: Readonly<Record<string, string>>) {
-  const { world, stack } = journey;
-  const { host, port } = world.ssh;
-  const commands = commandsIn(
-    filledIn(blockOf(section), {
-      "ssh-keygen -R 192.0.2.10": `ssh-keygen -R [${host}]:${port}`,
-      "ssh-keyscan -t ed25519 192.0.2.10": `ssh-keyscan -t ed25519 -p ${port} ${host}`,
-      "identity.txt": ensureIdentity(world).file,
-      ...values,
-    }),
+  const { world } = journey;
+  return type(
+    filledIn(blockOf(section), { "identity.txt": ensureIdentity(world).file, ...values }),
   );
+}
+
+/** Where the server is another one. */
+function newServer(): Readonly<Record<string, string>> {
+  const { host, port } = journey.world.ssh;
+  return {
+    "ssh-keygen -R 192.0.2.10": `ssh-keygen -R [${host}]:${port}`,
+    "ssh-keyscan -t ed25519 192.0.2.10": `ssh-keyscan -t ed25519 -p ${port} ${host}`,
+  };
+}
+
+/** Types the commands of a block, the first of them in the application's folder. */
+async function type(block: string) {
+  const { world, stack } = journey;
+  const commands = commandsIn(block);
   const env = {
     ...stack.env,
     ...(await dockerEnvironment()),
@@ -96,7 +106,8 @@ async function follow(section: string, values: Readonly<Record<string, string>>)
     SSH_AUTH_SOCK: undefined,
   };
   const printed: RunResult[] = [];
-  let cwd = world.app.dir;
+  // A section that has no "cd backup" begins there.
+  let cwd = commands.includes("cd backup") ? world.app.dir : stack.dir;
   for (const command of commands) {
     if (command === "cd backup") cwd = stack.dir;
     else if (command === "pulumi up") {
@@ -133,10 +144,75 @@ async function isRecovered(text: string): Promise<void> {
   assert.equal(status.code, 0, status.stdout + status.stderr);
 }
 
+test("someone dropped the table: docs/recovery.md brings it back, and keeps the damaged database", async (t) => {
+  const { world, stack } = journey;
+  const listed = await runCli(stack, ["list", "--json"]);
+  const [newest] = JSON.parse(listed.stdout).backups as { readonly stamp: string }[];
+  const time = newest?.stamp.replace("T", " ") ?? "";
+  await query(world, "drop table pgbench_accounts");
+  const started = performance.now();
+  const { commands, text } = await follow("Someone dropped the table", {
+    "2026-11-24 03:15:02": time,
+  });
+  const seconds = Math.round((performance.now() - started) / 1000);
+  t.diagnostic(`${commands} commands, ${seconds} s`);
+  assert.equal(commands, 2);
+  assert.match(text, /Restored app_production from /);
+  assert.equal(await countRows(world, "pgbench_accounts"), rows);
+  const [, kept = ""] =
+    /npx kamal-postgres-backup .*undo (app_production_before_\w+)/.exec(text) ?? [];
+  assert.notEqual(kept, "", text);
+  const [left] = await query<{ n: string }>(
+    world,
+    "select count(*) as n from pg_tables where tablename like 'pgbench%'",
+    kept,
+  );
+  assert.equal(left?.n, "3", "the damaged database is as it was");
+});
+
+/** Blocks of other pages that need a backup and a server, with the database that they make. */
+const OTHER_PAGES: Readonly<Record<string, string | undefined>> = {
+  "docs/commands.md": "shop_saved",
+  "docs/faq.md": "shop_look",
+  "docs/troubleshooting.md": undefined,
+};
+
+for (const [page, made] of Object.entries(OTHER_PAGES)) {
+  test(`the commands of ${page} do what the page says`, async () => {
+    const { world, stack } = journey;
+    const remark = "run by test/journeys/recovery/serverGone.test.ts";
+    const blocks = blocksOf(page).filter((block) => block.remark === remark);
+    assert.notEqual(blocks.length, 0);
+    if (page === "docs/faq.md") await query(world, "drop table pgbench_accounts");
+    for (const { lines } of blocks) {
+      const block = lines
+        .join("\n")
+        // The sandbox encrypts its backups, and has other names.
+        .replace("latest", `latest --identity ${ensureIdentity(world).file}`)
+        .replace("exec shop-db ", `exec ${world.database.container} `)
+        .replace("public.orders", "public.pgbench_accounts")
+        .replace("shop_production", world.database.name);
+      await type(block);
+    }
+    assert.equal(await countRows(world, "pgbench_accounts"), rows);
+    if (made !== undefined) {
+      const counted = "select count(*) as n from pgbench_accounts";
+      const [found] = await query<{ n: string }>(world, counted, made);
+      assert.equal(Number(found?.n), rows);
+      await query(world, `drop database ${made}`, "postgres");
+    }
+    if (page === "docs/faq.md") {
+      const sql = join(stack.dir, "dump.sql");
+      assert.match(readFileSync(sql, "utf8"), /^COPY public\.pgbench_accounts /m);
+      rmSync(sql);
+    }
+  });
+}
+
 test("the server is gone: docs/recovery.md brings back data, roles and backups", async (t) => {
   await loseServer();
   const started = performance.now();
-  const { commands, text } = await follow("The server is gone", {});
+  const { commands, text } = await follow("The server is gone", newServer());
   const seconds = Math.round((performance.now() - started) / 1000);
   t.diagnostic(`${commands} commands, ${seconds} s`);
   assert.ok(commands <= 10, `${commands} commands`);
@@ -159,6 +235,7 @@ test("the server and the stack are gone: the stack takes the bucket, and the old
   }
   const started = performance.now();
   const { commands, text } = await follow("The server and the stack are gone", {
+    ...newServer(),
     "init production": `init ${name}`,
     "shop-backups-4f2a": bucket,
     "shop/production": prefix,

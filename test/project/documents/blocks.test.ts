@@ -4,12 +4,17 @@
  * or neither, for a reason (`<!-- not run: ... -->`).
  */
 import assert from "node:assert/strict";
-import { globSync, readFileSync } from "node:fs";
+import { existsSync, globSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { parse } from "yaml";
 import { SETTINGS, type Setting } from "../../../stacks/settings.ts";
 import { COMMANDS, faultOfLine } from "./commandLines.ts";
 import { type Block, blocksOf, PAGES } from "./markdown.ts";
+
+/** Languages of blocks that somebody types. */
+const SHELL = ["", "sh"];
+/** Blocks of commands that may say nothing for a while, as where two changes meet. */
+const MOST_SILENT = 3;
 
 for (const page of PAGES) {
   const blocks = blocksOf(page);
@@ -25,7 +30,15 @@ for (const page of PAGES) {
 
 function faultOf(block: Block): string | undefined {
   const { remark = "" } = block;
-  if (/^not run: \S/.test(remark)) return undefined;
+  if (/^not run: \S/.test(remark)) {
+    const missing = (remark.match(/test\/[\w./]*\w/g) ?? []).find((path) => !existsSync(path));
+    if (missing !== undefined) return `there is no ${missing}`;
+    // What nobody runs is a command of the product all the same.
+    const own = block.lines.filter((line) => /^\s*(?:npx|npm|pulumi) /.test(line));
+    return SHELL.includes(block.language)
+      ? messageOf(() => checkShell({ ...block, lines: own }))
+      : undefined;
+  }
   const runner = /^run by (\S+)$/.exec(remark)?.[1];
   if (runner !== undefined) return includes(runner, block.page, `${runner} does not read the page`);
   const source = /^lines of (\S+)$/.exec(remark)?.[1];
@@ -119,6 +132,19 @@ function checkYaml(block: Block): string | undefined {
   return undefined;
 }
 
+test("a block of commands is run by a test, or says why not", (t) => {
+  const blocks = PAGES.flatMap((page) => blocksOf(page)).filter(({ language }) =>
+    SHELL.includes(language),
+  );
+  const run = blocks.filter(({ remark = "" }) => /^(?:run by|lines of) /.test(remark));
+  const silent = blocks.filter(({ remark }) => remark === undefined);
+  t.diagnostic(`${blocks.length} blocks of commands: ${run.length} run, ${silent.length} silent`);
+  assert.ok(run.length >= 10, String(run.length));
+  const places = silent.map(({ page, line }) => `${page}:${line}`).join(", ");
+  const say = "write <!-- run by TEST --> above it, or <!-- not run: REASON -->";
+  assert.ok(silent.length <= MOST_SILENT, `${places}: ${say}`);
+});
+
 test("the picture in README.md shows commands that exist, and how they ended", () => {
   const picture = readFileSync("docs/images/terminal.svg", "utf8");
   const typed = [...picture.matchAll(/>\$ (npx [^<]*)</g)].map(([, line = ""]) => line);
@@ -173,6 +199,8 @@ test("what a page gets wrong is found", () => {
     [{ ...block("", "x"), remark: "run by test/project/rooms.test.ts" }, /does not read the page/],
     [{ ...block("", "no such line"), remark: "lines of package.json" }, /has no line no such line/],
     [{ ...block("", "x"), remark: "not run:" }, /nothing here checks/],
+    [{ ...block("", "pulumi upp"), remark: "not run: a reason" }, /no command of Pulumi/],
+    [{ ...block("", "x"), remark: "not run: test/no/such.test.ts has it" }, /there is no test/],
   ];
   for (const [given, fault] of wrong) assert.match(faultOf(given) ?? "", fault);
 });
