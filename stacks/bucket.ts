@@ -51,6 +51,16 @@ const PARTS = {
   projectId: "string",
 } as const;
 
+const PLACE = ["name", "endpoint", "region", "allowInsecure", "caFile"] as const;
+
+/** The parts of each setting that describes a bucket. */
+const PARTS_OF = {
+  existingBucket: [...PLACE, "retentionDays", "retentionTiers"],
+  copyBucket: [...PLACE, "prefix"],
+  compatibleBucket: [...PLACE, "adopt"],
+  scalewayBucket: ["name", "region", "projectId", "administrators"],
+} as const;
+
 /**
  * A bucket that the configuration describes, in which the types cannot see what is missing.
  * @param needed parts without which it is none
@@ -58,7 +68,7 @@ const PARTS = {
  */
 export function bucketIn<T extends Given>(
   config: pulumi.Config,
-  setting: string,
+  setting: keyof typeof PARTS_OF,
   needed: readonly (keyof T & keyof typeof PARTS)[] = ["name", "region"],
 ): T | undefined {
   const bucket = config.getObject<T>(setting);
@@ -72,6 +82,13 @@ export function bucketIn<T extends Given>(
     if ((bucket[part] ?? undefined) !== undefined) continue;
     throw new Problem(
       `${key(setting)} has no ${part}. Set it: pulumi config set --path ${setting}.${part} ${part.toUpperCase()}`,
+    );
+  }
+  const parts: readonly string[] = PARTS_OF[setting];
+  const unknown = Object.keys(bucket).find((part) => !parts.includes(part));
+  if (unknown !== undefined) {
+    throw new Problem(
+      `${key(setting)} has ${unknown}, which is none of its parts: ${parts.join(", ")}. Take it out: pulumi config rm --path ${setting}.${unknown}`,
     );
   }
   for (const [part, type] of Object.entries(PARTS)) {

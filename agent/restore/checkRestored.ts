@@ -1,3 +1,4 @@
+import type pg from "pg";
 import { partialText } from "../../common/contracts/leftOut.ts";
 import { BadBackup } from "../../common/problem.ts";
 import { connect, endingOnAbort, readClientVersion } from "../postgres/connection.ts";
@@ -5,7 +6,7 @@ import type { AgentContext } from "../runtime/context.ts";
 import { throttled } from "../runtime/reporter.ts";
 import type { Plan } from "./plan.ts";
 import { compareDefinitions } from "./properties/definitions.ts";
-import { compareWithManifest } from "./rowCounts.ts";
+import { compareWithManifest, isOfDefinition } from "./rowCounts.ts";
 
 /** What was compared of a restored database. */
 export interface Compared {
@@ -39,13 +40,48 @@ export async function checkRestored(
   return compared.value;
 }
 
-/** Planner statistics are not in a dump; without them the application's first queries would be planned blindly. */
+/**
+ * Planner statistics are not in a dump; without them the application's first queries would be planned blindly. They are no
+ * part of the data: a table that cannot be analyzed, as with a function in an index that needs the application's search_path,
+ * is named, and costs no restore.
+ */
 async function analyze(
-  { settings, signal }: AgentContext,
+  { settings, report, signal }: AgentContext,
   { temporaryName: fresh }: Plan,
 ): Promise<void> {
   const client = await connect(settings.postgres, fresh);
-  await endingOnAbort(client, signal, () => client.query("ANALYZE"));
+  const failed = await endingOnAbort(client, signal, async () => {
+    try {
+      await client.query("ANALYZE");
+      return [];
+    } catch (error) {
+      if (!isOfDefinition(error)) throw error;
+      return analyzeEach(client);
+    }
+  });
+  for (const { table, reason } of failed) {
+    report.warn(
+      `${table} has no statistics for the planner: ${reason}. Run ANALYZE ${table} there.`,
+    );
+  }
+}
+
+/** The first table that fails ends a plain ANALYZE. */
+async function analyzeEach(client: pg.Client): Promise<{ table: string; reason: string }[]> {
+  const { rows } = await client.query<{ table: string }>(
+    `SELECT format('%I.%I', n.nspname, c.relname) AS table FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' ORDER BY 1`,
+  );
+  const failed: { table: string; reason: string }[] = [];
+  for (const { table } of rows) {
+    try {
+      await client.query(`ANALYZE ${table}`);
+    } catch (error) {
+      if (!isOfDefinition(error)) throw error;
+      failed.push({ table, reason: error.message });
+    }
+  }
+  return failed;
 }
 
 /**
@@ -108,9 +144,11 @@ async function compare(
       leftOut.size === 0 ? undefined : ({ schema, name }) => leftOut.has(`${schema}.${name}`),
     );
     for (const remark of remarks) report.warn(remark);
-    for (const table of notCounted) {
+    for (const { table, reason, denied } of notCounted) {
       report.warn(
-        `the rows of ${table} were loaded and not compared: this role may not count them. A superuser can, or a role with BYPASSRLS.`,
+        denied
+          ? `the rows of ${table} (${reason}) were loaded and not compared: this role may not count them. A superuser can, or a role with BYPASSRLS.`
+          : `the rows of ${table} were loaded and not compared: ${reason}.`,
       );
     }
     if (differences.length > 0 && !keepGoing) {

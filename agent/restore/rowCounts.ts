@@ -15,8 +15,17 @@ export interface RowComparison {
   readonly differences: readonly string[];
   /** The same of tables whose number was estimated from a sample: it proves nothing, since samples are off. */
   readonly remarks: readonly string[];
-  /** Tables that the restoring role may not count, with the server's reason: `public.secrets (permission denied ...)`. */
-  readonly notCounted: readonly string[];
+  /** Tables that are there and could not be counted. */
+  readonly notCounted: readonly NotCounted[];
+}
+
+/** A restored table that could not be counted, and the server's reason. */
+export interface NotCounted {
+  /** `public.secrets` */
+  readonly table: string;
+  readonly reason: string;
+  /** The restoring role may not; another one could. */
+  readonly denied: boolean;
 }
 
 /**
@@ -33,7 +42,7 @@ export async function compareWithManifest(
 ): Promise<RowComparison> {
   const differences: string[] = [];
   const remarks: string[] = [];
-  const notCounted: string[] = [];
+  const notCounted: NotCounted[] = [];
   let rows = 0;
   const wanted = manifest.tables.filter((table) => isLeftOut?.(table) !== true);
   for (const [index, table] of wanted.entries()) {
@@ -42,7 +51,8 @@ export async function compareWithManifest(
     const found = nameless ? 0 : await countOrNull(client, table);
     const name = `${table.schema}.${table.name}`;
     if (found instanceof Error) {
-      notCounted.push(`${name} (${found.message})`);
+      const denied = errorCode(found) === "42501";
+      notCounted.push({ table: name, reason: found.message, denied });
     } else if (found === null) {
       differences.push(`${name}: missing instead of ${table.exact ? "" : "about "}${table.rows}`);
     } else if (!agrees(found, table)) {
@@ -71,15 +81,31 @@ export function agrees(
   return Math.abs(found - table.rows) <= table.rows * SAMPLED_TOLERANCE;
 }
 
+/** @returns null: there is no such table; an error of the server's: it is there and cannot be counted */
 async function countOrNull(client: pg.Client, table: { schema: string; name: string }) {
   try {
     const [counted] = await countRows(client, [table]);
     return counted?.rows ?? null;
   } catch (error) {
-    // 42P01, 3F000: no such table, no such schema.
-    if (errorCode(error) === "42P01" || errorCode(error) === "3F000") return null;
-    // FORCE ROW LEVEL SECURITY binds the owner too: with row_security off, the server refuses instead of hiding rows.
-    if (errorCode(error) === "42501" && error instanceof Error) return error;
-    throw error;
+    if (!isOfDefinition(error)) throw error;
+    // A query is planned with the table's indexes, and a function in one of them may name a table that is not on our path.
+    return (await isThere(client, table)) ? error : null;
   }
+}
+
+async function isThere(client: pg.Client, { schema, name }: { schema: string; name: string }) {
+  const { rows } = await client.query(
+    `SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname = $1 AND c.relname = $2`,
+    [schema, name],
+  );
+  return rows.length > 0;
+}
+
+/**
+ * What a definition in the database does to our own statements: names that are not found (42, 3F), rights (42501), and whatever a
+ * function raises (22, 38, 39, P0). Anything else, such as a page that cannot be read (XX001), is a failure.
+ */
+export function isOfDefinition(error: unknown): error is Error {
+  return error instanceof Error && /^(?:22|38|39|3F|42|P0)...$/.test(errorCode(error) ?? "");
 }

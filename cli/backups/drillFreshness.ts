@@ -44,6 +44,28 @@ export function judgeDrills(
   return { passed, newest, inTime, text: `${found}${inTime ? due : ""}${latest}` };
 }
 
+/** So long after the first backup somebody should have tried the key that they keep. */
+const REMIND_AFTER_MS = 30 * 86_400_000;
+
+/**
+ * A reminder that nobody has ever opened a backup with the age identity: one that is lost, or was never the right one, is found
+ * out on the bad night otherwise.
+ * @returns undefined where a drill has, where it is too early to ask, or where that is not known
+ */
+export function unprovenIdentity(
+  { drills, entries }: Pick<Listing, "drills" | "entries">,
+  now: number,
+): string | undefined {
+  const [newest] = countingBackups(entries);
+  const { recipients = [] } = newest?.manifest ?? {};
+  if (drills === undefined || recipients.length === 0) return undefined;
+  if (now - firstBackup(entries, now) < REMIND_AFTER_MS) return undefined;
+  if (drills.some(({ openedWith }) => openedWith !== null && recipients.includes(openedWith))) {
+    return undefined;
+  }
+  return `no drill has opened a backup with the identity of ${recipients.join(" or ")}, so whether you still have it is not known: kamal-postgres-backup drill --identity FILE`;
+}
+
 /** Whether a drill has shown that its backup cannot be relied on; a rehearsal of an upgrade is another matter. */
 export function isFailed(drill: DrillRecord | undefined): boolean {
   return drill?.verdict === "failed" && drill.upgradeTo === null;

@@ -1,7 +1,7 @@
 import { Problem } from "../../common/problem.ts";
 import { shellQuote } from "../../common/ssh/command.ts";
 import { type DriftReport, printReport, writeJobSummary } from "../backups/driftReport.ts";
-import { judgeDrills } from "../backups/drillFreshness.ts";
+import { judgeDrills, unprovenIdentity } from "../backups/drillFreshness.ts";
 import { judgeDatabases, overwrittenText } from "../backups/freshness.ts";
 import { readBackups, type Source, type StoredBackups, sourcesOf } from "../backups/source.ts";
 import { describeUploads, readActivity } from "../session/activity.ts";
@@ -109,6 +109,11 @@ async function judgeBackups(
     });
   const drills = session.ofCopy ? NO_DRILLS : drillReport(session, stored.listings, now);
   marks.push(...drills.notes);
+  // The second bucket has the same backups.
+  if (!session.ofCopy) {
+    const reminders = stored.listings.map((listing) => unprovenIdentity(listing, now));
+    marks.push(...new Set(reminders.filter((reminder) => reminder !== undefined)));
+  }
   const differences = [
     ...late,
     ...drills.differences,

@@ -72,7 +72,7 @@ export function drillTitle(database: string, stamp: string, server: string): str
 
 function printKept(screen: Screen, kept: KeptServer, database: string): void {
   const { reach, remove } = keptCommands(kept, database);
-  screen.line("The server stays, in a network that leads nowhere. To look at it:");
+  screen.line("The server stays, without a network. To look at it:");
   screen.exactLine(`  ${reach}`);
   screen.line("To remove it:");
   screen.exactLine(`  ${remove}`);
@@ -80,11 +80,11 @@ function printKept(screen: Screen, kept: KeptServer, database: string): void {
 
 /** The commands for the server that stays. */
 export function keptCommands(
-  { container, network, superuser }: KeptServer,
+  { container, volume, superuser }: KeptServer,
   database: string,
 ): { readonly reach: string; readonly remove: string } {
   return {
     reach: `docker exec --interactive --tty ${container} psql --username ${shellQuote(superuser)} --dbname ${shellQuote(database)}`,
-    remove: `docker rm --force --volumes ${container} && docker network rm ${network}`,
+    remove: `docker rm --force --volumes ${container} && docker volume rm ${volume}`,
   };
 }

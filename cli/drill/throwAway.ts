@@ -12,6 +12,10 @@ const LABEL = "kamal-postgres-backup.drill";
 /** Label of a server that `--keep` leaves, so that no later drill takes it away. */
 const KEPT = "kamal-postgres-backup.drill.keep";
 
+/** Where every image of PostgreSQL has its socket, and where the agent finds it. */
+const SOCKET_FOLDER = "/var/run/postgresql";
+const AGENT_FOLDER = "/drill";
+
 /** A server that has never been started before needs some seconds; one on a busy machine more. */
 const READY_TRIES = 240;
 const READY_EVERY_MS = 500;
@@ -37,14 +41,14 @@ export interface ThrowAwayPlan {
 /** The server that stays, and how it is reached. */
 export interface KeptServer {
   readonly container: string;
-  readonly network: string;
+  readonly volume: string;
   readonly superuser: string;
 }
 
 /**
- * Starts a throw-away server and an agent for it, and takes both away again, whatever happens. The server is in a network of
- * Docker's that leads nowhere: not to the internet, not to production, not to this machine's other containers. The agent alone
- * is in a second one, by which it reaches the bucket.
+ * Starts a throw-away server and an agent for it, and takes both away again, whatever happens. The server has no network: not
+ * even this machine is there, which a network that Docker calls internal would reach. They meet at a socket in a volume; the
+ * agent alone reaches the bucket.
  * @param use gets the agent's container; how it ends is how this ends
  * @throws Problem when Docker, an image or the server does not come up; Interrupted
  */
@@ -59,7 +63,7 @@ export async function withThrowAway<T>(
   });
   const id = randomBytes(6).toString("hex");
   const name = `kamal-postgres-backup-drill-${id}`;
-  const parts: Parts = { server: name, agent: `${name}-agent`, network: name };
+  const parts: Parts = { server: name, agent: `${name}-agent`, volume: name };
   let holder: ChildProcess | undefined;
   let kept: KeptServer | null = null;
   try {
@@ -76,8 +80,8 @@ export async function withThrowAway<T>(
     await startServer(parts, id, plan, password, stopped.signal);
     const result = await use(localContainer(parts.agent));
     stopped.signal.throwIfAborted();
-    const { server: container, network } = parts;
-    if (plan.keep) kept = { container, network, superuser: plan.superuser };
+    const { server: container, volume } = parts;
+    if (plan.keep) kept = { container, volume, superuser: plan.superuser };
     return { result, kept };
   } finally {
     screen.waiting("removing the drill's containers");
@@ -91,7 +95,8 @@ export async function withThrowAway<T>(
 interface Parts {
   readonly server: string;
   readonly agent: string;
-  readonly network: string;
+  /** Holds the socket. */
+  readonly volume: string;
 }
 
 function labels(id: string, keep: boolean): string[] {
@@ -120,14 +125,14 @@ async function sweep(): Promise<void> {
     if (alive.has(id) || keptIds.has(id)) continue;
     await docker(["rm", "--force", "--volumes", name], { unstoppable: true });
   }
-  const networks = await requireDocker("Docker's networks could not be listed", [
-    ...["network", "ls", "--filter", `label=${LABEL}`],
+  const volumes = await requireDocker("Docker's volumes could not be listed", [
+    ...["volume", "ls", "--filter", `label=${LABEL}`],
     ...["--format", `{{.Label "${LABEL}"}}\t{{.Name}}`],
   ]);
-  for (const line of networks.split("\n").filter(Boolean)) {
-    const [id, network = ""] = line.split("\t");
+  for (const line of volumes.split("\n").filter(Boolean)) {
+    const [id, volume = ""] = line.split("\t");
     if (alive.has(id) || keptIds.has(id)) continue;
-    await docker(["network", "rm", network], { unstoppable: true });
+    await docker(["volume", "rm", volume], { unstoppable: true });
   }
 }
 
@@ -145,7 +150,7 @@ async function requireImage(screen: Screen, image: string): Promise<void> {
 
 /** @returns the client that holds the container: the container ends with it, however this process ends */
 async function startAgent(
-  { agent, server }: Parts,
+  { agent, volume }: Parts,
   id: string,
   { agentImage, env: given, superuser, network }: ThrowAwayPlan,
   password: string,
@@ -153,18 +158,22 @@ async function startAgent(
 ): Promise<ChildProcess> {
   const env = {
     ...given,
-    POSTGRES_HOST: server,
+    POSTGRES_HOST: AGENT_FOLDER,
+    POSTGRES_SSL_MODE: "disable",
     POSTGRES_USER: superuser,
     POSTGRES_PASSWORD: password,
   };
   const words = [
     ...["run", "--rm", "--interactive", "--name", agent, ...labels(id, false)],
     ...["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"],
-    "--no-healthcheck",
+    ...["--no-healthcheck", "--volume", `${volume}:${AGENT_FOLDER}`],
     ...(network === undefined ? [] : ["--network", network]),
     ...Object.keys(env).flatMap((name) => ["--env", name]),
     ...[agentImage, "cat"],
   ];
+  await requireDocker("the volume for the socket could not be made", [
+    ...["volume", "create", ...labels(id, false), volume],
+  ]);
   const child = spawn("docker", words, {
     stdio: ["pipe", "ignore", "pipe"],
     env: { ...process.env, ...env },
@@ -192,16 +201,13 @@ async function startAgent(
 }
 
 async function startServer(
-  { server, agent, network }: Parts,
+  { server, volume }: Parts,
   id: string,
   { serverImage, superuser, keep }: ThrowAwayPlan,
   password: string,
   stopped: AbortSignal,
 ): Promise<void> {
   const what = "the throw-away server could not be started";
-  await requireDocker(what, ["network", "create", "--internal", ...labels(id, keep), network]);
-  await requireDocker(what, ["network", "connect", network, agent]);
-  stopped.throwIfAborted();
   const variables = {
     POSTGRES_USER: superuser,
     POSTGRES_PASSWORD: password,
@@ -210,7 +216,8 @@ async function startServer(
   await requireDocker(
     what,
     [
-      ...["run", "--detach", "--name", server, "--network", network, ...labels(id, keep)],
+      ...["run", "--detach", "--name", server, "--network", "none", ...labels(id, keep)],
+      ...["--volume", `${volume}:${SOCKET_FOLDER}`],
       // Docker's 64 MB are too little for an index that several workers build.
       ...["--shm-size", "256m"],
       ...Object.keys(variables).flatMap((name) => ["--env", name]),
@@ -259,7 +266,7 @@ async function remove(screen: Screen, parts: Parts, keepServer: boolean): Promis
   await take(["rm", "--force", "--volumes", parts.agent]);
   if (keepServer) return;
   await take(["rm", "--force", "--volumes", parts.server]);
-  await take(["network", "rm", parts.network]);
+  await take(["volume", "rm", parts.volume]);
   if (left.length === 0) return;
   screen.warn("Not everything of the drill could be removed. The next drill does, or by hand:");
   for (const line of left) screen.warn(`  ${line}`);

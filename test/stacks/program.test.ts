@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
+import { parse } from "yaml";
 import { toEnvironment } from "../../common/contracts/agentEnvironment/environment.ts";
 import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
 import { checkedSettings } from "../../components/backup/agentSettings.ts";
@@ -12,6 +13,7 @@ import { writeMarkedBlock } from "../../kamal/markedBlock.ts";
 import { backupArgs, declareBackup } from "../../stacks/program.ts";
 import { DEPLOY, layOutApplication, SECRETS, settingsWith } from "../components/application.ts";
 import { declare, inputs, isSecret, overhear, SIGNING_KEY } from "../components/mocks.ts";
+import { blocksOf } from "../project/documents/markdown.ts";
 
 let folder: string;
 before(() => {
@@ -454,6 +456,10 @@ const WRONG: Record<string, [Record<string, string>, RegExp]> = {
     { existingBucket: "null" },
     /^kamal-postgres-backup:existingBucket is null\. Set its name and region: pulumi config set/,
   ],
+  "existingBucket with a part that it does not have": [
+    { existingBucket: `{ ${BUCKET}, "retentionDay": 30 }` },
+    /^kamal-postgres-backup:existingBucket has retentionDay, which is none of its parts: name, .*retentionDays, .*Take it out: pulumi config rm --path existingBucket\.retentionDay/,
+  ],
   "existingBucket with an empty name": [
     { existingBucket: `{ ${BUCKET}, "name": null }` },
     /^kamal-postgres-backup:existingBucket has no name\. Set it/,
@@ -599,3 +605,49 @@ test("a new container backs up at once, unless its key does not see whether ther
     assert.equal(inputs(resources, ":AccessoryState")["firstBackup"], wanted);
   }
 });
+
+/** The files of a stack that a page shows, and those to copy. */
+const SHOWN: Readonly<Record<string, () => string[]>> = {
+  "docs/quick-start.md": () => yamlOf("docs/quick-start.md"),
+  "docs/providers.md": () => yamlOf("docs/providers.md"),
+  "stacks/production.example.yaml": () => [readFileSync("stacks/production.example.yaml", "utf8")],
+  "stacks/staging.example.yaml": () => [readFileSync("stacks/staging.example.yaml", "utf8")],
+};
+
+function yamlOf(page: string): string[] {
+  const blocks = blocksOf(page).filter(({ language }) => language === "yaml");
+  return blocks.map(({ lines }) => lines.join("\n")).filter((text) => text.startsWith("config:"));
+}
+
+for (const [file, texts] of Object.entries(SHOWN)) {
+  test(`what ${file} shows as a stack's file declares a backup`, async () => {
+    assert.notEqual(texts().length, 0);
+    for (const text of texts()) {
+      const { config } = parse(text) as { readonly config: Record<string, unknown> };
+      const own = Object.entries(config).flatMap(([key, value]) => {
+        const name = key.replace("kamal-postgres-backup:", "");
+        return name.includes(":")
+          ? []
+          : [[name, typeof value === "string" ? value : JSON.stringify(value)]];
+      });
+      const settings: Record<string, string> = {
+        ...Object.fromEntries(own),
+        kamalConfig: join(folder, "config/deploy.yml"),
+      };
+      const { destination } = settings;
+      if (destination !== undefined) {
+        writeFileSync(join(folder, `config/deploy.${destination}.yml`), "labels: {}\n");
+        writeFileSync(join(folder, `.kamal/secrets.${destination}`), SECRETS, { mode: 0o600 });
+      }
+      const usual = { database: "shop_production", schedule: "15 3 * * *" };
+      const keys: Record<string, string> =
+        settings["existingBucket"] === undefined ? { accessKeyId: "", secretAccessKey: "" } : {};
+      const { outputs, resources } = await configured({ ...usual, ...keys, ...settings });
+      assert.equal(outputs?.database, settings["database"] ?? "shop_production");
+      const given: unknown = JSON.parse(settings["existingBucket"] ?? "{}").retentionDays;
+      assert.equal(outputs?.retentionDays, given ?? config["kamal-postgres-backup:retentionDays"]);
+      const made = resources.some(({ type }) => type === "aws:s3/bucket:Bucket");
+      assert.equal(made, settings["existingBucket"] === undefined);
+    }
+  });
+}

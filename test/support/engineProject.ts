@@ -151,8 +151,9 @@ export async function openProject(
     },
     async take({ version, deployment }) {
       // Of an export in plain text the engine asks who shall encrypt it.
-      const { encryptionSalt: salt } = await stack.workspace.stackSettings("test");
-      const providers = { type: "passphrase", state: { salt } };
+      const settings = await stack.workspace.stackSettings("test");
+      const { secretsProvider: url, encryptedKey: encryptedkey } = settings;
+      const providers = { type: "cloud", state: { url, encryptedkey } };
       await stack.importStack({
         version,
         deployment: { ...deployment, secrets_providers: providers },

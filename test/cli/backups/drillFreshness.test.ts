@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { drillRemark, judgeDrills } from "../../../cli/backups/drillFreshness.ts";
+import { drillRemark, judgeDrills, unprovenIdentity } from "../../../cli/backups/drillFreshness.ts";
 import type { DrillRecord } from "../../../common/contracts/drillRecord.ts";
 import { drillRecord } from "../../support/manifest.ts";
-import { entryOf } from "../factories.ts";
+import { entryOf, manifestOf } from "../factories.ts";
 
 const now = Date.parse("2026-11-30T12:00:00Z");
 const DAY = 86_400_000;
@@ -60,6 +60,27 @@ describe("the newest drill", () => {
 
   it("is not judged where nobody knows of drills", () => {
     assert.equal(judgeDrills(weekly, { entries: old }, now), undefined);
+  });
+});
+
+describe("the reminder of an identity that nobody has tried", () => {
+  const entryFor = (stamp: string, ...recipients: string[]) =>
+    entryOf(stamp, { manifest: { ...manifestOf(stamp), recipients } });
+  const entries = [entryFor("2026-11-30T03:15:02", "age1a"), entryFor("2026-10-01T03:15:02")];
+  const of = (openedWith: string | null) => daysAgo(1, { openedWith });
+  it("comes a month after the first backup, until a drill has opened one with it", () => {
+    const reminder = /^no drill has opened a backup with the identity of age1a, so whether/;
+    for (const drills of [[], [of(null)], [of("age1b")]]) {
+      assert.match(unprovenIdentity({ drills, entries }, now) ?? "", reminder);
+    }
+    assert.equal(unprovenIdentity({ drills: [of("age1a")], entries }, now), undefined);
+    assert.equal(unprovenIdentity({ drills: [], entries: entries.slice(0, 1) }, now), undefined);
+    assert.equal(unprovenIdentity({ entries }, now), undefined);
+  });
+
+  it("never comes for a passphrase or a backup in clear, of which there is no identity", () => {
+    const clear = [entryFor("2026-11-30T03:15:02"), entryFor("2026-10-01T03:15:02")];
+    assert.equal(unprovenIdentity({ drills: [], entries: clear }, now), undefined);
   });
 });
 

@@ -59,9 +59,9 @@ test("one that could not run says nothing of the backup", () => {
 });
 
 test("the server that stays can be reached and removed by the commands that are printed", () => {
-  const kept = { container: "drill-1", network: "drill-1", superuser: "it's me" };
+  const kept = { container: "drill-1", volume: "drill-1", superuser: "it's me" };
   assert.deepEqual(keptCommands(kept, "shop"), {
     reach: `docker exec --interactive --tty drill-1 psql --username 'it'\\''s me' --dbname shop`,
-    remove: "docker rm --force --volumes drill-1 && docker network rm drill-1",
+    remove: "docker rm --force --volumes drill-1 && docker volume rm drill-1",
   });
 });

@@ -55,6 +55,7 @@ async function world(): Promise<MemoryStore> {
   });
   await storeDrillRecord(store, drill, keys);
   await storeDrillRecord(store, { ...drill, database: "other" }, keys);
+  await storeDrillRecord(store, { ...drill, startedAt: "2025-12-31T04:00:00.000Z" }, keys);
   const record: RestoreRecord = {
     version: 1,
     action: "restore",

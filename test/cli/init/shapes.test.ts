@@ -6,6 +6,7 @@ import { pathToFileURL } from "node:url";
 import * as pulumi from "@pulumi/pulumi";
 import { parse } from "yaml";
 import type { BackupOutputs } from "../../../common/contracts/stackOutputs.ts";
+import "../../components/sshSettings.ts";
 import type { Outside } from "../support.ts";
 import { layApplication, layRepository, runInit } from "./world.ts";
 

@@ -14,15 +14,15 @@ const NAME = "kamal-postgres-backup";
 
 /** What was typed, where `|` is the cursor, and what is offered there. */
 const CASES: Readonly<Record<string, readonly string[]>> = {
-  [`${NAME} re|`]: ["recover", "restore"],
-  [`${NAME} --stack production re|`]: ["recover", "restore"],
+  [`${NAME} resto|`]: ["restore"],
+  [`${NAME} --stack production resto|`]: ["restore"],
   [`${NAME} restore --glo|`]: ["--globals"],
   [`${NAME} restore --sta|`]: ["--stack"],
   [`${NAME} status --glo|`]: [],
   [`${NAME} recover --left st|`]: ["stack"],
   [`${NAME} recover --left=st|`]: ["stack"],
   [`${NAME} -s help kept --dr|`]: ["--drop"],
-  [`${NAME} --stack re|`]: [],
+  [`${NAME} --stack resto|`]: [],
   [`${NAME} verify --identity a key|`]: [],
   [`${NAME} verify --identity ke|`]: ["keys/", "key one.txt"],
   [`${NAME} --cwd ke|`]: ["keys/"],

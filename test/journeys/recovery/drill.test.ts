@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -22,7 +23,11 @@ import { checkout } from "../../../sandbox/world/paths.ts";
 import { eventually } from "../../../sandbox/world/run.ts";
 import { begin, type Journey } from "../../support/journey.ts";
 
-type Drilled = DrillRecord & { recorded: string | null; recordError?: string };
+type Drilled = DrillRecord & {
+  kept?: { container: string; reach: string; remove: string };
+  recorded: string | null;
+  recordError?: string;
+};
 
 let journey: Journey;
 let outputs: BackupOutputs;
@@ -74,14 +79,23 @@ async function drill(words: readonly string[], env: Record<string, string> = {})
   return { code, record, verdict: document.verdict, stderr };
 }
 
-/** Everything on this machine that belongs to a drill. */
+/** Names of the drills of this file. The engine may have others, of a sandbox beside this one. */
+const own = new Set<string>();
+
+/** What is left on this machine of these drills: containers, by their images, and volumes. */
 async function leftovers(): Promise<string[]> {
   const filter = ["--filter", "label=kamal-postgres-backup.drill"];
-  const listed = await Promise.all([
-    docker(["ps", "--all", ...filter, "--format", "{{.Names}}"]),
-    docker(["network", "ls", ...filter, "--format", "{{.Name}}"]),
+  const [containers, volumes] = await Promise.all([
+    docker(["ps", "--all", ...filter, "--format", "{{.Names}} {{.Image}}"]),
+    docker(["volume", "ls", ...filter, "--format", "{{.Name}}"]),
   ]);
-  return listed.flatMap(({ stdout }) => stdout.split("\n").filter(Boolean));
+  const found = containers.stdout.split("\n").map((line) => line.split(" "));
+  const names = found
+    .filter(([, image = ""]) => image.startsWith(`${journey.world.registry.server}/`))
+    .map(([name = ""]) => name);
+  for (const name of names) own.add(name.replace("-agent", ""));
+  const left = volumes.stdout.split("\n").filter((name) => own.has(name));
+  return [...names, ...left.map((name) => `volume ${name}`)];
 }
 
 /** A drill that is ended by a signal once its server runs. */
@@ -95,14 +109,47 @@ async function endedBy(signal: NodeJS.Signals): Promise<number | null> {
   });
   const ended = once(child, "close");
   await eventually("the throw-away server", 120_000, async () =>
-    (await leftovers()).some((name) => /-drill-[0-9a-f]+$/.test(name)) ? true : undefined,
+    (await leftovers()).some((name) => /^kamal-[a-z-]*-drill-[0-9a-f]+$/.test(name))
+      ? true
+      : undefined,
   );
   child.kill(signal);
   const [code] = (await ended) as [number | null];
   return code;
 }
 
-test("a drill that is killed leaves something behind, and the next one takes it away and passes", async () => {
+/** The server that was kept: it can be reached as was printed, reaches nothing itself, and goes as was printed. */
+async function lookAtKept({ kept }: Drilled): Promise<void> {
+  assert.ok(kept);
+  const reach = kept.reach.replace(" --tty", "").replace(/^docker /, "");
+  const asked = await docker(words(`${reach} -At -c 'select count(*) from pgbench_accounts'`));
+  const table = first.tables.find(({ name }) => name === "pgbench_accounts");
+  assert.equal(asked.stdout.trim(), String(table?.rows));
+  // This machine by an address of another network, which every usual network of Docker's leads to.
+  const listener = createServer((socket) => socket.end()).listen(0, "0.0.0.0");
+  await once(listener, "listening");
+  const { port } = listener.address() as AddressInfo;
+  const gateway = ["network", "inspect", "kamal", "--format", "{{(index .IPAM.Config 0).Gateway}}"];
+  const host = (await docker(gateway)).stdout.trim();
+  const dial = `timeout 5 bash -c 'exec 3<>/dev/tcp/${host}/${port}'`;
+  try {
+    const tried = await docker(["exec", kept.container, "sh", "-c", dial], { allowFailure: true });
+    assert.match(tried.stderr, /Network is unreachable/, `it ended with ${tried.code}`);
+    await docker(["exec", outputs.container, "sh", "-c", dial]);
+  } finally {
+    listener.close();
+  }
+  for (const command of kept.remove.split(" && ")) await docker(words(command).slice(1));
+}
+
+/** Words of a command without the shell; what is quoted is one. */
+function words(command: string): string[] {
+  return [...command.matchAll(/'([^']*)'|(\S+)/g)].map(
+    ([, quoted, plain]) => quoted ?? plain ?? "",
+  );
+}
+
+test("a drill that is killed leaves something behind, and the next one takes it away, passes, and keeps its server without a way out", async () => {
   await endedBy("SIGKILL");
   assert.notDeepEqual(await leftovers(), []);
   const checks = join(dir, "drill.sql");
@@ -115,12 +162,13 @@ test("a drill that is killed leaves something behind, and the next one takes it 
     (await leftovers()).some((name) => name.endsWith("-agent")) ? undefined : true,
   );
   const hour = declaring({ rtoMs: 3_600_000 });
-  const { code, record, stderr } = await drill(["--checks", checks, ...hour]);
+  const { code, record, stderr } = await drill(["--checks", checks, "--keep", ...hour]);
   assert.deepEqual(
     [code, record.verdict, record.rtoMet],
     [0, "passed", true],
     stderr + record.reason,
   );
+  await lookAtKept(record);
   assert.deepEqual(await leftovers(), []);
   const { tables, rows, compared, serverMajor, openedWith } = record;
   assert.deepEqual(
