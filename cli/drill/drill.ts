@@ -30,6 +30,7 @@ import type { Session } from "../session/session.ts";
 import type { StackChoice } from "../stack/pulumi.ts";
 import { type Signing, signingKeys } from "../stack/stateSecrets.ts";
 import { EXIT } from "../terminal/exitCodes.ts";
+import { fileFault } from "../terminal/format.ts";
 import { restoreLine } from "../terminal/progress.ts";
 import { chooseDrills, type DrillChoice } from "./chooseDrills.ts";
 import { type DrillResult, drillTitle, keptCommands, printDrill } from "./drillReport.ts";
@@ -303,7 +304,7 @@ async function readChecks(
   try {
     text = await readFile(path, "utf8");
   } catch (error) {
-    throw new Problem(`${shown} cannot be read (${(error as NodeJS.ErrnoException).code}).`);
+    throw new Problem(`${shown} cannot be read: ${fileFault(error)}.`);
   }
   if (text.trim() === "") throw new Problem(`${shown} has no SQL in it.`);
   if (Buffer.byteLength(text) > LONGEST_CHECKS) {

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { Problem } from "../../common/problem.ts";
 import { type StackChoice, stackNames } from "../stack/pulumi.ts";
+import { fileFault } from "../terminal/format.ts";
 
 /** A stack to look at, and how its row calls it. */
 export interface NamedStack {
@@ -28,7 +29,7 @@ export async function stacksOfProject(cwd: string): Promise<NamedStack[]> {
  */
 export async function stacksOfFile(path: string, cwd: string): Promise<NamedStack[]> {
   const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
-    throw new Problem(`--stacks ${path} cannot be read (${error.code}).`, { cause: error });
+    throw new Problem(`--stacks ${path} cannot be read: ${fileFault(error)}.`, { cause: error });
   });
   const stacks = readStacks(text, dirname(resolve(path)), cwd);
   if (stacks.length > 0) return stacks;

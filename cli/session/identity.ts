@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { parseIdentity } from "../../common/age/keys.ts";
 import { Problem } from "../../common/problem.ts";
+import { fileFault } from "../terminal/format.ts";
 
 /** How a private key reaches the agent: its option, and what it then reads from standard input. */
 export interface IdentityInput {
@@ -38,8 +39,7 @@ async function textOf(file: string): Promise<string> {
   try {
     return await readFile(file, "utf8");
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    throw new Problem(`--identity ${file} cannot be read (${code}).`, { cause: error });
+    throw new Problem(`--identity ${file} cannot be read: ${fileFault(error)}.`, { cause: error });
   }
 }
 

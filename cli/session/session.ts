@@ -5,6 +5,7 @@ import { shellQuote } from "../../common/ssh/command.ts";
 import { healingCommand } from "../stack/project.ts";
 import { type StackChoice, stackOutputs } from "../stack/pulumi.ts";
 import { sshKeys } from "../stack/stateSecrets.ts";
+import { fileFault } from "../terminal/format.ts";
 import type { Screen } from "../terminal/screen.ts";
 import { type Container, containerOn } from "./agentCall.ts";
 import type { KeySource } from "./hostConnection.ts";
@@ -110,8 +111,9 @@ async function readOutputs(options: CommonOptions): Promise<Record<string, unkno
   try {
     text = await readFile(options.outputs, "utf8");
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    throw new Problem(`--outputs ${options.outputs} cannot be read (${code}).`, { cause: error });
+    throw new Problem(`--outputs ${options.outputs} cannot be read: ${fileFault(error)}.`, {
+      cause: error,
+    });
   }
   let value: unknown;
   try {

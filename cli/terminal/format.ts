@@ -67,3 +67,16 @@ export function dayAfter(stamp: string, days: number): string {
 export function ageHours(stamp: string, now: number): number {
   return (now - stampTime(stamp)) / hour;
 }
+
+const FILE_FAULTS: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file",
+  ENOTDIR: "a part of the path is no folder",
+  EISDIR: "it is a folder",
+  EACCES: "its permissions do not let you read it",
+};
+
+/** Why a file cannot be read, as a clause: `there is no such file`. */
+export function fileFault(error: unknown): string {
+  const { code = "unknown error" } = error as NodeJS.ErrnoException;
+  return FILE_FAULTS[code] ?? code;
+}

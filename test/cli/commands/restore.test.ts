@@ -319,7 +319,7 @@ test("restore: a key or a time that is none is refused before the agent is asked
   await writeFile(join(outside.folder, "not.txt"), "hello\n");
   await writeFile(join(outside.folder, "broken.txt"), "AGE-SECRET-KEY-1BROKEN\n");
   const rows: [string[], RegExp][] = [
-    [["--identity", "none.txt"], /--identity none\.txt cannot be read \(ENOENT\)/],
+    [["--identity", "none.txt"], /--identity none\.txt cannot be read: there is no such file\./],
     [["--identity", "not.txt"], /holds no line that begins with AGE-SECRET-KEY-1/],
     [["--identity", "broken.txt"], /--identity broken\.txt: the age identity is not valid/],
     [["--not-after", "yesterday"], /--not-after yesterday is no time/],

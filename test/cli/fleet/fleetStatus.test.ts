@@ -61,7 +61,10 @@ test("status --all: a stack without a backup, and what contradicts itself", asyn
   const rows: [string[], RegExp][] = [
     [["--stack", "a", "status", "--all"], /--stack a: --all names the stacks already/],
     [["--outputs", "o.json", "status", "--all"], /--outputs: saved outputs hold no key/],
-    [["status", "--stacks", "none.txt"], /--stacks none\.txt cannot be read \(ENOENT\)/],
+    [
+      ["status", "--stacks", "none.txt"],
+      /--stacks none\.txt cannot be read: there is no such file\./,
+    ],
     [["status", "--all", "--html", "no/such/x.html"], /--html no\/such\/x\.html cannot be written/],
   ];
   for (const [args, sentence] of rows) {

@@ -33,7 +33,11 @@ test("the outputs: from a file without Pulumi, by name, by host, and every way t
     [["--outputs", "none.json"], 1, /publishes no backup \(outputs: url\)\. Run pulumi up first/],
     [["--outputs", "newer.json"], 1, /written by another version/],
     [["--outputs", "text.json"], 1, /is not JSON\. Make it with: pulumi stack output --json/],
-    [["--outputs", "absent.json"], 1, /--outputs absent\.json cannot be read \(ENOENT\)/],
+    [
+      ["--outputs", "absent.json"],
+      1,
+      /--outputs absent\.json cannot be read: there is no such file\./,
+    ],
   ];
   for (const [args, code, said] of rows) {
     const result = await outside.run(["list", ...args]);

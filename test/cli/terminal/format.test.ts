@@ -3,6 +3,7 @@ import { test } from "node:test";
 import {
   ageHours,
   dayAfter,
+  fileFault,
   formatAge,
   formatCount,
   formatDuration,
@@ -49,4 +50,10 @@ test("counts, stamps and days", () => {
   assert.equal(formatStamp("2026-11-24T03:15:02"), "2026-11-24 03:15:02");
   assert.equal(dayAfter("2026-11-24T03:15:02", 30), "2026-12-24");
   assert.equal(ageHours("2026-11-24T03:00:00", Date.UTC(2026, 10, 24, 10)), 7);
+});
+
+test("why a file cannot be read is a clause; a rare code stands for itself", () => {
+  assert.equal(fileFault({ code: "ENOENT" }), "there is no such file");
+  assert.equal(fileFault({ code: "EACCES" }), "its permissions do not let you read it");
+  assert.equal(fileFault({ code: "EMFILE" }), "EMFILE");
 });
