@@ -33,7 +33,13 @@ import { EXIT } from "../terminal/exitCodes.ts";
 import { restoreLine } from "../terminal/progress.ts";
 import { chooseDrills, type DrillChoice } from "./chooseDrills.ts";
 import { type DrillResult, drillTitle, keptCommands, printDrill } from "./drillReport.ts";
-import { couldNotRun, type PlannedDrill, recipientAmong, recordOf } from "./judgeDrill.ts";
+import {
+  couldNotRun,
+  type PlannedDrill,
+  recipientAmong,
+  recordOf,
+  requireLater,
+} from "./judgeDrill.ts";
 import { type KeptServer, withThrowAway } from "./throwAway.ts";
 
 export interface DrillOptions extends Omit<DrillChoice, "time"> {
@@ -123,6 +129,7 @@ async function drillOne(site: Site, entry: Entry): Promise<DrillResult> {
     startedAt: new Date(),
     rtoMs: backup.drill?.rtoMs,
     upgradeTo,
+    backupMajor: undefined,
     openedWith: null,
   };
   let ended: { record: DrillRecord; notRestored: readonly string[]; kept: KeptServer | null };
@@ -131,9 +138,11 @@ async function drillOne(site: Site, entry: Entry): Promise<DrillResult> {
       key,
       manifest: entry.kind === "legacy" ? null : await readManifest(store, entry),
     }));
-    const major = upgradeTo ?? manifest?.server.major;
+    const backupMajor = manifest?.server.major;
+    requireLater(upgradeTo, backupMajor);
+    const major = upgradeTo ?? backupMajor;
     const serverImage = options.image ?? imageOf(major, entry);
-    const planned = { ...began, openedWith: keyThatOpens(site, entry, manifest) };
+    const planned = { ...began, backupMajor, openedWith: keyThatOpens(site, entry, manifest) };
     screen.line(drillTitle(entry.database, entry.stamp, describeServer(major, options.image)));
     const { result, kept } = await withThrowAway(
       screen,

@@ -22,13 +22,15 @@ export function describeProgress(event: ProgressEvent, expected?: number): strin
     const { done, total, table } = event;
     return [
       word,
-      `${tables(done, total)} filled`,
+      `${counted(done, total, "table")} filled`,
       formatDuration(elapsedMs),
       table === undefined ? "" : `(${table})`,
     ];
   }
-  if (event.done !== undefined)
-    return [word, tables(event.done, event.total), formatDuration(elapsedMs)];
+  if (event.done !== undefined) {
+    const what = step === "check" ? "check" : "table";
+    return [word, counted(event.done, event.total, what), formatDuration(elapsedMs)];
+  }
   return event.bytes === undefined
     ? [word, formatDuration(elapsedMs)]
     : [word, ...amount(event, event.bytes, expected)];
@@ -55,10 +57,10 @@ export function restoreLine(): (event: ProgressEvent) => string[] {
   };
 }
 
-function tables(done: number, total: number | undefined): string {
+function counted(done: number, total: number | undefined, what: string): string {
   return total === undefined
-    ? plural(done, "table")
-    : `${formatCount(done)} of ${plural(total, "table")}`;
+    ? plural(done, what)
+    : `${formatCount(done)} of ${plural(total, what)}`;
 }
 
 /** Share, rate and time left, then a bar. Of an expectation they are only about right, and past it they say nothing. */

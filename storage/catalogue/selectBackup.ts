@@ -93,7 +93,8 @@ function nearestTo(complete: readonly CatalogueEntry[], stamp: string): string {
     Math.abs(Date.parse(`${entry.stamp}Z`) - Date.parse(`${stamp}Z`));
   const byDistance = complete.toSorted((a, b) => distance(a) - distance(b));
   const nearest = [...new Set(byDistance.map((entry) => entry.stamp))].slice(0, 3);
-  return nearest.length === 0 ? "There is none at all." : `The nearest are ${nearest.join(", ")}.`;
+  if (nearest.length === 0) return "There is none at all.";
+  return `The nearest ${nearest.length === 1 ? "is" : "are"} ${nearest.join(", ")}.`;
 }
 
 const NAMED = 3;

@@ -20,7 +20,7 @@ export interface DrillRequest {
 /**
  * Reads the request, one line of JSON.
  * @param env as of `readSecrets`
- * @throws Problem when it is none, holds no valid identity, or its SQL has a quote without an end
+ * @throws Problem when it is none, holds no valid identity, or its SQL is no query or has a quote without an end
  */
 export async function readDrillRequest(
   env: Readonly<Record<string, string | undefined>>,
@@ -32,8 +32,15 @@ export async function readDrillRequest(
       env,
       identities === undefined ? undefined : Promise.resolve(identities),
     ),
-    checks: checks === undefined ? [] : splitStatements(checks),
+    checks: checks === undefined ? [] : statementsOf(checks),
   };
+}
+
+/** @throws Problem when there is none: a drill that asked nothing would pass as one whose checks did */
+function statementsOf(checks: string): SqlStatement[] {
+  const statements = splitStatements(checks);
+  if (statements.length > 0) return statements;
+  throw new Problem("the file of checks holds comments alone. Write a query below its comment.");
 }
 
 function parsed(text: string): z.infer<typeof requestSchema> {

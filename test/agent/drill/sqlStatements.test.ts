@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { readDrillRequest } from "../../../agent/restore/drill/drillRequest.ts";
 import { splitStatements } from "../../../agent/restore/drill/sqlStatements.ts";
 
 const sqlOf = (text: string) => splitStatements(text).map(({ sql }) => sql);
@@ -84,4 +85,19 @@ describe("a file of SQL checks", () => {
       });
     });
   }
+});
+
+describe("the request for a drill", () => {
+  const request = (checks: string) =>
+    readDrillRequest({}, Promise.resolve(JSON.stringify({ checks })));
+
+  it("is refused where the checks are comments alone: asking nothing would pass", async () => {
+    assert.equal((await request("-- a\nselect 1")).checks.length, 1);
+    for (const checks of ["-- select 1;\n", "/* a */ ;", " "]) {
+      await assert.rejects(
+        request(checks),
+        /^Problem: the file of checks holds comments alone\. Write a query below its comment\.$/,
+      );
+    }
+  });
 });

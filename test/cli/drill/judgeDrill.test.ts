@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { couldNotRun, recipientAmong, recordOf } from "../../../cli/drill/judgeDrill.ts";
+import {
+  couldNotRun,
+  recipientAmong,
+  recordOf,
+  requireLater,
+} from "../../../cli/drill/judgeDrill.ts";
 import {
   formatRecipient,
   generateIdentity,
@@ -9,6 +14,7 @@ import {
 } from "../../../common/age/keys.ts";
 import type { DrilledEvent } from "../../../common/contracts/agentEvents.ts";
 import { drillRecordSchema } from "../../../common/contracts/drillRecord.ts";
+import { Problem } from "../../../common/problem.ts";
 import { entryOf } from "../factories.ts";
 
 const drilled: DrilledEvent = {
@@ -33,6 +39,7 @@ const planned = {
   startedAt: new Date("2026-11-30T04:00:00.000Z"),
   rtoMs: 600_000,
   upgradeTo: undefined,
+  backupMajor: 17,
   openedWith: "age1x",
 };
 
@@ -102,6 +109,39 @@ describe("the record of a drill", () => {
       assert.deepEqual([record.verdict, record.rtoMet, record.reason], expected);
     });
   }
+
+  it("is a rehearsal of an upgrade where the server had another version, asked for or not", () => {
+    const on18 = { ...drilled, serverMajor: 18 };
+    assert.equal(recordOf({ ...planned, upgradeTo: 18 }, on18).upgradeTo, 18);
+    assert.equal(recordOf(planned, on18).upgradeTo, 18);
+    assert.equal(recordOf(planned, drilled).upgradeTo, null);
+    assert.equal(recordOf({ ...planned, backupMajor: undefined }, drilled).upgradeTo, null);
+  });
+
+  it("does not call an upgrade rehearsed that the server's version was not", () => {
+    const record = recordOf({ ...planned, upgradeTo: 18 }, drilled);
+    assert.deepEqual(drillRecordSchema.parse(record), record);
+    const { verdict, reason, compared, rtoMet, serverMajor } = record;
+    assert.deepEqual([verdict, compared, rtoMet, serverMajor], ["couldNotRun", false, null, 17]);
+    assert.equal(
+      reason,
+      "--upgrade-to asks for PostgreSQL 18, and the server of --image is PostgreSQL 17. Name an image of PostgreSQL 18, or leave --image out.",
+    );
+  });
+
+  it("refuses an upgrade to a version that is not later than the backup's", () => {
+    requireLater(18, 17);
+    requireLater(undefined, 17);
+    requireLater(18, undefined);
+    for (const upgradeTo of [16, 17]) {
+      assert.throws(
+        () => requireLater(upgradeTo, 17),
+        new Problem(
+          `--upgrade-to ${upgradeTo} must be later than PostgreSQL 17, from which the backup is. Leave it out to drill the backup's own version.`,
+        ),
+      );
+    }
+  });
 
   it("names no key where nothing was opened", () => {
     assert.equal(recordOf(planned, { ...drilled, loadMs: null }).openedWith, null);

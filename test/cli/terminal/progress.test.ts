@@ -24,6 +24,8 @@ test("each step is one line, the most important part first", () => {
       ["restoring", "1 table filled", "10 s", "(a.b)"],
     ],
     [event("compare", { done: 3, total: 40 }), undefined, ["comparing", "3 of 40 tables", "10 s"]],
+    [event("check", { done: 3, total: 4 }), undefined, ["checking", "3 of 4 checks", "10 s"]],
+    [event("check", { done: 1, total: 1 }), undefined, ["checking", "1 of 1 check", "10 s"]],
     [event("restore", {}), undefined, ["restoring", "10 s"]],
     [
       read(100_000_000),

@@ -50,6 +50,7 @@ describe("chooseBackup", () => {
         entries,
         /no backup of app from 2026-11-22T03:00:00.*nearest are 2026-11-22T03:15:02, 2026-11-21T03:15:02, 2026-11-23T03:15:02\./,
       ],
+      ["2026-10-01", entries.slice(1, 2), /\. The nearest is 2026-11-\S+\.$/],
       ["2026-11-22T03:00:00", [], /There is none at all/],
       ["yesterday", entries, /"yesterday" is no time of a backup/],
       ["2026-10-01", entries, /no backup of app from 2026-10-01 .*nearest are 2026-11-/],
