@@ -156,10 +156,13 @@ async function verificationTime(
   }
 }
 
-/** @throws Problem when it is no day */
-function firstDay(text: string | undefined): string {
+/** Where a day begins, in ISO 8601; without one 365 days ago. @throws Problem when it is no day */
+export function firstDay(text: string | undefined): string {
   if (text === undefined) return new Date(Date.now() - 365 * DAY_MS).toISOString();
   const day = /^\d{4}-\d\d-\d\d$/.test(text) ? new Date(`${text}T00:00:00.000Z`) : undefined;
-  if (day !== undefined && !Number.isNaN(day.getTime())) return day.toISOString();
+  // February 31 is taken for March 3, and two days would be missing.
+  if (day !== undefined && !Number.isNaN(day.getTime()) && day.toISOString().startsWith(text)) {
+    return day.toISOString();
+  }
   throw new Problem(`--since ${text} must be a day, such as 2026-01-01.`);
 }

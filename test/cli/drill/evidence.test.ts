@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { rowsSince } from "../../../cli/drill/evidence.ts";
+import { firstDay, rowsSince } from "../../../cli/drill/evidence.ts";
 import { type EvidenceRow, toCsv } from "../../../cli/drill/evidenceRows.ts";
 import {
   parseSigningKeys,
@@ -141,4 +141,16 @@ describe("evidence as CSV", () => {
       assert.equal(line.split(",")[2], `'${name}`);
     });
   }
+});
+
+describe("the first day", () => {
+  it("is a day of the calendar: another one would leave days out", () => {
+    assert.equal(firstDay("2028-02-29"), "2028-02-29T00:00:00.000Z");
+    for (const text of ["2026-02-29", "2026-02-31", "2026-13-01", "2026-1-1", "yesterday"]) {
+      assert.throws(
+        () => firstDay(text),
+        new RegExp(`^Problem: --since ${text} must be a day, such as 2026-01-01\\.$`),
+      );
+    }
+  });
 });
