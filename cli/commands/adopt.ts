@@ -12,6 +12,7 @@ import { parseAddress } from "../../storage/address/address.ts";
 import { listBackups, listDatabases } from "../../storage/catalogue/catalogue.ts";
 import { openStore } from "../../storage/s3/client.ts";
 import { type AdoptedSettings, adoptedSettings, type OldBackup } from "../stack/adoptedSettings.ts";
+import { readDeployFile } from "../stack/deployFile.ts";
 import { programFolder } from "../stack/project.ts";
 import { type StackChoice, setConfiguration } from "../stack/pulumi.ts";
 import { formatStamp, plural } from "../terminal/format.ts";
@@ -128,17 +129,7 @@ interface KamalFile {
 function filesOf({ config, destination }: AdoptOptions): KamalFile[] {
   const more = destination === undefined ? [] : [destinationFile(config, destination)];
   const paths = [config, ...more];
-  return paths.map((path) => ({ path, text: readText(path) }));
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    throw new Problem(
-      `${path} cannot be read (${(error as NodeJS.ErrnoException).code}). Give the application's deploy.yml with --config, and its destination with --destination.`,
-    );
-  }
+  return paths.map((path) => ({ path, text: readDeployFile(path) }));
 }
 
 function readConfiguration(files: readonly KamalFile[], options: AdoptOptions): KamalConfig {

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { messageOf, Problem } from "../../common/problem.ts";
@@ -19,6 +19,8 @@ const AGENT_FOLDER = "/drill";
 /** A server that has never been started before needs some seconds; one on a busy machine more. */
 const READY_TRIES = 240;
 const READY_EVERY_MS = 500;
+/** For docker to start a container that it had begun to start, and to see that it has ended. */
+const LET_GO_MS = 30_000;
 /** An image of some hundred megabytes over a slow line. */
 const PULL_LIMIT_MS = 30 * 60_000;
 
@@ -64,7 +66,7 @@ export async function withThrowAway<T>(
   const id = randomBytes(6).toString("hex");
   const name = `kamal-postgres-backup-drill-${id}`;
   const parts: Parts = { server: name, agent: `${name}-agent`, volume: name };
-  let holder: ChildProcess | undefined;
+  let holder: Holder | undefined;
   let kept: KeptServer | null = null;
   try {
     screen.waiting("asking Docker on this machine");
@@ -76,16 +78,21 @@ export async function withThrowAway<T>(
     stopped.signal.throwIfAborted();
     screen.waiting(`starting a throw-away server (${plan.serverImage})`);
     const password = randomBytes(18).toString("base64url");
-    holder = await startAgent(parts, id, plan, password, stopped.signal);
+    holder = await startAgent(parts, id, plan, password);
+    await untilRunning(holder, parts, stopped.signal);
     await startServer(parts, id, plan, password, stopped.signal);
-    const result = await use(localContainer(parts.agent));
+    const result = await use(localContainer(parts.agent)).catch((error: unknown) => {
+      // What the agent says of a restore that was stopped is true of this server alone, which goes away.
+      stopped.signal.throwIfAborted();
+      throw error;
+    });
     stopped.signal.throwIfAborted();
     const { server: container, volume } = parts;
     if (plan.keep) kept = { container, volume, superuser: plan.superuser };
     return { result, kept };
   } finally {
     screen.waiting("removing the drill's containers");
-    holder?.stdin?.end();
+    await holder?.letGo();
     await remove(screen, parts, kept !== null);
     forget();
   }
@@ -148,14 +155,21 @@ async function requireImage(screen: Screen, image: string): Promise<void> {
   throw new Problem(`${failure.message}${login}`);
 }
 
-/** @returns the client that holds the container: the container ends with it, however this process ends */
+/** The client that holds the agent's container: the container ends with it, however this process ends. */
+interface Holder {
+  /** What docker wrote when it ended; undefined: it has not. */
+  readonly ended: () => string | undefined;
+  /** Ends the container and waits until the client is gone: one that still starts it would make it after it was taken away. */
+  readonly letGo: () => Promise<void>;
+}
+
+/** @throws Problem when the volume cannot be made */
 async function startAgent(
   { agent, volume }: Parts,
   id: string,
   { agentImage, env: given, superuser, network }: ThrowAwayPlan,
   password: string,
-  stopped: AbortSignal,
-): Promise<ChildProcess> {
+): Promise<Holder> {
   const env = {
     ...given,
     POSTGRES_HOST: AGENT_FOLDER,
@@ -174,6 +188,10 @@ async function startAgent(
   await requireDocker("the volume for the socket could not be made", [
     ...["volume", "create", ...labels(id, false), volume],
   ]);
+  return hold(words, env);
+}
+
+function hold(words: readonly string[], env: Readonly<Record<string, string>>): Holder {
   const child = spawn("docker", words, {
     stdio: ["pipe", "ignore", "pipe"],
     env: { ...process.env, ...env },
@@ -182,22 +200,38 @@ async function startAgent(
   });
   let stderr = "";
   let ended = false;
-  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
     stderr = (stderr + text).slice(-4096);
   });
-  child.stdin?.on("error", () => {});
-  child.on("error", () => {
-    ended = true;
+  child.stdin.on("error", () => {});
+  const gone = new Promise<void>((done) => {
+    for (const event of ["error", "exit"]) {
+      child.on(event, () => {
+        ended = true;
+        done();
+      });
+    }
   });
-  child.on("exit", () => {
-    ended = true;
-  });
+  return {
+    ended: () => (ended ? stderr : undefined),
+    letGo: async () => {
+      child.stdin.end();
+      const late = setTimeout(() => child.kill("SIGKILL"), LET_GO_MS);
+      await gone;
+      clearTimeout(late);
+    },
+  };
+}
+
+async function untilRunning(holder: Holder, { agent }: Parts, stopped: AbortSignal): Promise<void> {
   await until("the agent's container did not start", stopped, async () => {
-    if (ended) throw dockerFailure("the agent's container could not be started", stderr);
+    const failure = holder.ended();
+    if (failure !== undefined) {
+      throw dockerFailure("the agent's container could not be started", failure);
+    }
     const state = await docker(["container", "inspect", "--format", "{{.State.Running}}", agent]);
     return state.code === 0 && state.stdout.trim() === "true";
   });
-  return child;
 }
 
 async function startServer(

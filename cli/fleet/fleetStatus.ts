@@ -1,9 +1,9 @@
 import { rename, writeFile } from "node:fs/promises";
 import { formatBytes } from "../../common/format.ts";
-import { messageOf, Problem } from "../../common/problem.ts";
+import { Problem } from "../../common/problem.ts";
 import type { CommonOptions } from "../session/session.ts";
 import { EXIT } from "../terminal/exitCodes.ts";
-import { plural } from "../terminal/format.ts";
+import { plural, writeFault } from "../terminal/format.ts";
 import { paint } from "../terminal/render.ts";
 import type { Screen } from "../terminal/screen.ts";
 import {
@@ -227,7 +227,7 @@ async function writePage(path: string, page: string): Promise<void> {
     await rename(`${path}.new`, path);
   } catch (error) {
     throw new Problem(
-      `--html ${path} cannot be written: ${messageOf(error)}. Give a file in a folder that is there.`,
+      `--html ${path} cannot be written: ${writeFault(error)}. Give a file in a folder that is there.`,
       { cause: error },
     );
   }

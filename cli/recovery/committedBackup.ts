@@ -1,8 +1,8 @@
-import { readFileSync } from "node:fs";
 import { Problem } from "../../common/problem.ts";
 import { readKamalConfig } from "../../kamal/configuration/config.ts";
 import { destinationFile } from "../../kamal/kamalCommand.ts";
 import { placeOfAccessory } from "../../kamal/markedBlock.ts";
+import { readDeployFile } from "../stack/deployFile.ts";
 
 /** What the block in deploy.yml says of a backup, for the day on which the stack is lost. */
 export interface CommittedBackup {
@@ -42,9 +42,9 @@ export interface ApplicationPlace {
  * @throws Problem when the file cannot be read, or has no such block, or several
  */
 export function readCommitted({ config, destination, name }: ApplicationPlace): CommittedBackup {
-  const base = { path: config, text: textOf(config) };
+  const base = { path: config, text: readDeployFile(config) };
   const path = destination === undefined ? undefined : destinationFile(config, destination);
-  const other = path === undefined ? undefined : { path, text: textOf(path) };
+  const other = path === undefined ? undefined : { path, text: readDeployFile(path) };
   const kamal = readKamalConfig({
     base,
     ...(other && { destination: { ...other, name: destination as string } }),
@@ -90,14 +90,4 @@ export function readCommitted({ config, destination, name }: ApplicationPlace): 
     needsIdentity: clear["AGE_RECIPIENTS"] !== undefined,
     user: clear["POSTGRES_USER"] ?? "postgres",
   };
-}
-
-function textOf(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    throw new Problem(
-      `${path} cannot be read (${(error as NodeJS.ErrnoException).code}). Give the application's deploy.yml with --config, and its destination with --destination.`,
-    );
-  }
 }

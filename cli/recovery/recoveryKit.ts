@@ -10,6 +10,7 @@ import { withReader } from "../backups/bucketSource.ts";
 import type { Session } from "../session/session.ts";
 import type { StackChoice } from "../stack/pulumi.ts";
 import { signingKeys } from "../stack/stateSecrets.ts";
+import { writeFault } from "../terminal/format.ts";
 import { paint } from "../terminal/render.ts";
 import { type KitBackup, kitOf } from "./kit.ts";
 import { kitHtml, kitText } from "./kitPage.ts";
@@ -43,8 +44,10 @@ export async function recoveryKit(
   if (html === undefined) {
     if (!screen.json) screen.terminal.out.write(kitText(kit));
   } else {
-    await writeFile(html, kitHtml(kit)).catch((error: NodeJS.ErrnoException) => {
-      throw new Problem(`--html ${html} cannot be written (${error.code}).`, { cause: error });
+    await writeFile(html, kitHtml(kit)).catch((error: unknown) => {
+      throw new Problem(`--html ${html} cannot be written: ${writeFault(error)}.`, {
+        cause: error,
+      });
     });
     screen.line(`${paint.good("Wrote")} ${html}. Print it, and fill in what no program knows.`);
   }

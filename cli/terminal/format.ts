@@ -72,11 +72,17 @@ const FILE_FAULTS: Readonly<Record<string, string>> = {
   ENOENT: "there is no such file",
   ENOTDIR: "a part of the path is no folder",
   EISDIR: "it is a folder",
-  EACCES: "its permissions do not let you read it",
+  EACCES: "its permissions do not allow it",
 };
 
 /** Why a file cannot be read, as a clause: `there is no such file`. */
 export function fileFault(error: unknown): string {
   const { code = "unknown error" } = error as NodeJS.ErrnoException;
   return FILE_FAULTS[code] ?? code;
+}
+
+/** Why a file cannot be written, as a clause: `there is no such folder`. */
+export function writeFault(error: unknown): string {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === "ENOENT" ? "there is no such folder" : fileFault(error);
 }

@@ -65,7 +65,10 @@ test("status --all: a stack without a backup, and what contradicts itself", asyn
       ["status", "--stacks", "none.txt"],
       /--stacks none\.txt cannot be read: there is no such file\./,
     ],
-    [["status", "--all", "--html", "no/such/x.html"], /--html no\/such\/x\.html cannot be written/],
+    [
+      ["status", "--all", "--html", "no/such/x.html"],
+      /--html no\/such\/x\.html cannot be written: there is no such folder/,
+    ],
   ];
   for (const [args, sentence] of rows) {
     const { code, stderr } = await outside.run(args);

@@ -84,7 +84,10 @@ test("recover guesses what is left from what answers, and Enter takes the guess"
   assert.match(third.stderr, /error: nothing was typed; nothing was changed\.\n$/);
 
   const fourth = await outside.run(["recover", "--config", "none.yml"], {}, "\u0003");
-  assert.match(fourth.stderr, /No project: .*none\.yml cannot be read \(ENOENT\).*Enter takes 5,/s);
+  assert.match(
+    fourth.stderr,
+    /No project: .*none\.yml cannot be read: there is no such\s+file\..*Enter takes 5,/s,
+  );
   assert.deepEqual(await agentCalls(outside), []);
 });
 
@@ -287,7 +290,7 @@ test("the stack is lost: what deploy.yml says stands in the commands, and nothin
   ]);
   assert.match(
     nowhere.stderr,
-    /no\.yml cannot be read \(ENOENT\)\. Give the application's deploy\.yml/,
+    /no\.yml cannot be read: there is no such file\. Give the application's deploy\.yml/,
   );
 });
 

@@ -10,6 +10,7 @@ import {
   formatRate,
   formatStamp,
   plural,
+  writeFault,
 } from "../../../cli/terminal/format.ts";
 
 test("durations", () => {
@@ -54,6 +55,8 @@ test("counts, stamps and days", () => {
 
 test("why a file cannot be read is a clause; a rare code stands for itself", () => {
   assert.equal(fileFault({ code: "ENOENT" }), "there is no such file");
-  assert.equal(fileFault({ code: "EACCES" }), "its permissions do not let you read it");
+  assert.equal(fileFault({ code: "EACCES" }), "its permissions do not allow it");
   assert.equal(fileFault({ code: "EMFILE" }), "EMFILE");
+  assert.equal(writeFault({ code: "ENOENT" }), "there is no such folder");
+  assert.equal(writeFault({ code: "EISDIR" }), "it is a folder");
 });
