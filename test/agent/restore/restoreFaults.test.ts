@@ -194,7 +194,7 @@ describe("what goes wrong with a restore", { skip: unavailable, timeout: 900_000
     refused(
       world,
       await agent(own, "restore", "2001-02-03T04:05:06", "--json"),
-      /The nearest are 20/,
+      /The nearest is 20/,
     );
     await world.s3.send(
       new DeleteObjectCommand({ Bucket: own["S3_BUCKET"], Key: manifestKeyOf(manifest) }),

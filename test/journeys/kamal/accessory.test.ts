@@ -64,7 +64,7 @@ async function contentOf(server: string): Promise<string> {
   const rows =
     "select count(*) || ' ' || md5(string_agg(t::text, ',' order by t::text)) as x from %s t";
   const table = `query_to_xml(format('${rows.replaceAll("'", "''")}', relid::regclass), false, true, '')`;
-  const sql = `select relid::regclass, xpath('//x/text()', ${table}) from pg_stat_user_tables order by 1`;
+  const sql = `select relid::regclass, xpath('//x/text()', ${table}) from pg_stat_user_tables order by relid::regclass::text`;
   const words = ["psql", "-U", user, "-d", name, "-qAtc", sql];
   return (await docker(["exec", server, ...words])).stdout;
 }
