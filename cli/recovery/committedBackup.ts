@@ -2,7 +2,7 @@ import { Problem } from "../../common/problem.ts";
 import { readKamalConfig } from "../../kamal/configuration/config.ts";
 import { destinationFile } from "../../kamal/kamalCommand.ts";
 import { placeOfAccessory } from "../../kamal/markedBlock.ts";
-import { readDeployFile } from "../stack/deployFile.ts";
+import { readDeployFile } from "../session/deployFile.ts";
 
 /** What the block in deploy.yml says of a backup, for the day on which the stack is lost. */
 export interface CommittedBackup {
