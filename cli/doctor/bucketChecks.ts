@@ -93,5 +93,8 @@ export function judgeRules(
       : [`"${shortest.id}" expires ${folder} after ${shortest.expirationDays}, not ${days} days`];
   });
   if (faults.length === 0) return ok(`backups expire after ${retentionDays} days`);
-  return warn(faults.join("; "), "drift compares every rule; pulumi up --refresh puts ours back.");
+  return warn(
+    faults.join("; "),
+    "drift compares every rule; pulumi up --refresh puts back what was declared.",
+  );
 }

@@ -135,8 +135,8 @@ async function skewOf(service: URL): Promise<number> {
       `${service.host} does not answer (${cause?.code ?? "no answer in time"}). Look whether the service is up and reachable from here.`,
     );
   }
-  const told = Date.parse(answer.headers.get("date") ?? "");
-  return (began + Date.now()) / 2 - (told + 500);
+  const answered = Date.parse(answer.headers.get("date") ?? "");
+  return (began + Date.now()) / 2 - (answered + 500);
 }
 
 /** @param skewMs by how much the first clock is ahead; NaN: the other one does not tell its time */

@@ -171,8 +171,9 @@ describe("a connection to the server", { skip: unavailable, timeout: 900_000 }, 
     it(`a backup whose snapshot was cut off, seen ${when}, says by what, not that the snapshot does not exist`, async (t) => {
       const dump = execFileSync("sh", ["-c", "command -v pg_dump"], { encoding: "utf8" }).trim();
       const { port, password } = settings;
+      // Waited for: pg_dump could take the snapshot from a connection that has not noticed yet, and then the backup is whole.
       const cut =
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'kamal-postgres-backup'";
+        "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE application_name = 'kamal-postgres-backup'";
       const PATH = await pathWith(t, {
         pg_dump: `case "$*" in *--snapshot*) PGOPTIONS= PGPASSWORD=${password} psql -qXAt -h 127.0.0.1 -p ${port} -U postgres -d shop -c "${cut}" >/dev/null\n${pause} ;; esac; exec ${dump} "$@"`,
       });
