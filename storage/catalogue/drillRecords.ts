@@ -1,10 +1,5 @@
 import { type DrillRecord, drillRecordSchema } from "../../common/contracts/drillRecord.ts";
-import {
-  checkSignature,
-  type Signature,
-  type SigningKey,
-  signatureOf,
-} from "../../common/contracts/manifestMac.ts";
+import type { SigningKey } from "../../common/contracts/manifestMac.ts";
 import { Problem } from "../../common/problem.ts";
 import { readStart } from "../s3/download.ts";
 import { explain, isMissing } from "../s3/errors.ts";
@@ -13,6 +8,7 @@ import { putNew } from "../upload/conditionalPut.ts";
 import { CLOCK_TOLERANCE_MS } from "./countingBackups.ts";
 import { drillKey, drillStem, parseDrillKey } from "./objectKeys.ts";
 import { forEachAtOnce } from "./readManifest.ts";
+import { isBelieved, parseRecord, type ReadRecord, recordText } from "./signedRecord.ts";
 
 /** Bytes; far longer than any record, a long list of checks included. */
 export const LARGEST_DRILL_RECORD = 256 * 1024;
@@ -20,11 +16,8 @@ export const LARGEST_DRILL_RECORD = 256 * 1024;
 const MOST_KEYS = 20_000;
 
 /** A record as it lies in the bucket. */
-export interface StoredDrill {
+export interface StoredDrill extends ReadRecord<DrillRecord> {
   readonly key: string;
-  readonly record: DrillRecord;
-  /** What its signature is worth to the keys that were given; null: none were, so every record counts. */
-  readonly signature: Signature | null;
 }
 
 export interface DrillSearch {
@@ -53,11 +46,6 @@ export async function readDrillRecords(
   return drills.toSorted((a, b) => (a.record.startedAt < b.record.startedAt ? 1 : -1));
 }
 
-/** Whether a record is believed: it is signed, or no keys are known. */
-export function countsAsDrill({ signature }: StoredDrill): boolean {
-  return signature === null || signature === "signed";
-}
-
 /** The newest records of one database that are believed, newest first. @throws Problem as `readDrillRecords` */
 export async function countingDrills(
   store: ObjectStore,
@@ -65,7 +53,7 @@ export async function countingDrills(
   keys: readonly SigningKey[],
 ): Promise<DrillRecord[]> {
   const found = await readDrillRecords(store, { database, keys });
-  return found.filter(countsAsDrill).map(({ record }) => record);
+  return found.filter(isBelieved).map(({ record }) => record);
 }
 
 /**
@@ -80,9 +68,7 @@ export async function storeDrillRecord(
   keys: readonly SigningKey[],
 ): Promise<string> {
   const key = drillKey(store.address.prefix, record);
-  const mac = signatureOf(record, keys, "drill record");
-  const text = `${JSON.stringify({ ...record, ...(mac && { mac }) }, null, 2)}\n`;
-  await putNew(store, key, text, "application/json");
+  await putNew(store, key, recordText(record, keys, "drill record"), "application/json");
   return key;
 }
 
@@ -133,14 +119,16 @@ async function readOne(
     if (error instanceof Problem && isMissing(error.cause)) return undefined;
     throw error;
   }
+  const read = parseRecord(text, drillRecordSchema, keys, "drill record");
+  // One record under two names would count twice, or as a later one.
+  return read && isKeyOf(store, key, read.record) ? { key, ...read } : undefined;
+}
+
+function isKeyOf({ address }: ObjectStore, key: string, record: DrillRecord): boolean {
   try {
-    const stored: unknown = JSON.parse(text);
-    const record = drillRecordSchema.parse(stored);
-    // One record under two names would count twice, or as a later one.
-    if (drillKey(store.address.prefix, record) !== key) return undefined;
-    const signature = keys.length === 0 ? null : checkSignature(stored, keys, "drill record");
-    return { key, record, signature };
+    return drillKey(address.prefix, record) === key;
   } catch {
-    return undefined;
+    // A name with half of a character, which no database has, makes no key.
+    return false;
   }
 }

@@ -1,23 +1,17 @@
-import {
-  checkSignature,
-  type Signature,
-  type SigningKey,
-} from "../../common/contracts/manifestMac.ts";
+import type { SigningKey } from "../../common/contracts/manifestMac.ts";
 import { type RestoreRecord, restoreRecordSchema } from "../../common/contracts/restoreRecord.ts";
 import { readStart } from "../s3/download.ts";
 import type { ObjectStore } from "../s3/objectStore.ts";
 import { recordStem } from "./objectKeys.ts";
 import { forEachAtOnce } from "./readManifest.ts";
+import { parseRecord, type ReadRecord } from "./signedRecord.ts";
 
 /** Far longer than any record. */
 const LONGEST_BYTES = 16 * 1024;
 
 /** The record of a restore or an undo as it lies in the bucket. */
-export interface StoredRestore {
+export interface StoredRestore extends ReadRecord<RestoreRecord> {
   readonly key: string;
-  readonly record: RestoreRecord;
-  /** What its signature is worth to the keys that were given; null: none were. */
-  readonly signature: Signature | null;
 }
 
 /**
@@ -40,19 +34,8 @@ export async function readRestoreRecords(
   const records: StoredRestore[] = [];
   await forEachAtOnce(found, async (key) => {
     const text = String(await readStart(store, key, LONGEST_BYTES));
-    const stored = parsed(text, keys);
-    if (stored !== undefined) records.push({ key, ...stored });
+    const read = parseRecord(text, restoreRecordSchema, keys, "restore record");
+    if (read !== undefined) records.push({ key, ...read });
   });
   return records.toSorted((a, b) => (a.key < b.key ? 1 : -1));
-}
-
-function parsed(text: string, keys: readonly SigningKey[]): Omit<StoredRestore, "key"> | undefined {
-  try {
-    const stored: unknown = JSON.parse(text);
-    const record = restoreRecordSchema.parse(stored);
-    const signature = keys.length === 0 ? null : checkSignature(stored, keys, "restore record");
-    return { record, signature };
-  } catch {
-    return undefined;
-  }
 }

@@ -1,8 +1,9 @@
-import { type SigningKey, signatureOf } from "../../../common/contracts/manifestMac.ts";
+import type { SigningKey } from "../../../common/contracts/manifestMac.ts";
 import type { RestoreRecord } from "../../../common/contracts/restoreRecord.ts";
 import { messageOf } from "../../../common/problem.ts";
 import { recordKey } from "../../../storage/catalogue/objectKeys.ts";
 import { readRestoreRecords } from "../../../storage/catalogue/restoreRecords.ts";
+import { isBelieved, recordText } from "../../../storage/catalogue/signedRecord.ts";
 import { explain } from "../../../storage/s3/errors.ts";
 import type { ObjectStore } from "../../../storage/s3/objectStore.ts";
 import { putNew } from "../../../storage/upload/conditionalPut.ts";
@@ -65,8 +66,7 @@ async function storeRecord(
 ): Promise<void> {
   const key = recordKey(store.address.prefix, record);
   try {
-    const mac = signatureOf(record, signingKeysOf(settings), "restore record");
-    const text = `${JSON.stringify({ ...record, ...(mac && { mac }) }, null, 2)}\n`;
+    const text = recordText(record, signingKeysOf(settings), "restore record");
     const storing = putNew(store, key, text, "application/json");
     // Of a run that was stopped it is the last word; one that is done does not wait for it when it is stopped now.
     await (signal.aborted ? storing : untilStopped(signal, storing));
@@ -88,9 +88,7 @@ export async function readRecords(
   keys: readonly SigningKey[] = [],
 ): Promise<RestoreRecord[]> {
   const records = await readRestoreRecords(store, most, keys);
-  return records
-    .filter(({ signature }) => signature === null || signature === "signed")
-    .map(({ record }) => record);
+  return records.filter(isBelieved).map(({ record }) => record);
 }
 
 /**

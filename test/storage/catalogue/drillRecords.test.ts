@@ -3,12 +3,12 @@ import { describe, it } from "node:test";
 import type { DrillRecord } from "../../../common/contracts/drillRecord.ts";
 import { parseSigningKeys, type SigningKey } from "../../../common/contracts/manifestMac.ts";
 import {
-  countsAsDrill,
   LARGEST_DRILL_RECORD,
   readDrillRecords,
   storeDrillRecord,
 } from "../../../storage/catalogue/drillRecords.ts";
 import { drillKey, parseDrillKey } from "../../../storage/catalogue/objectKeys.ts";
+import { isBelieved } from "../../../storage/catalogue/signedRecord.ts";
 import { drillRecord } from "../../support/manifest.ts";
 import { MemoryStore } from "../../support/memoryStore.ts";
 
@@ -62,10 +62,10 @@ describe("records of drills", () => {
       await storeDrillRecord(store, at(1), signedWith);
       const [found] = await readDrillRecords(store, { keys: own });
       assert.ok(found);
-      assert.deepEqual([found.signature, countsAsDrill(found)], [worth, counts]);
+      assert.deepEqual([found.signature, isBelieved(found)], [worth, counts]);
       const [unchecked] = await readDrillRecords(store);
       assert.ok(unchecked);
-      assert.deepEqual([unchecked.signature, countsAsDrill(unchecked)], [null, true]);
+      assert.deepEqual([unchecked.signature, isBelieved(unchecked)], [null, true]);
     });
   }
 
@@ -76,7 +76,7 @@ describe("records of drills", () => {
     const [found] = await readDrillRecords(store, { keys: own });
     assert.ok(found);
     assert.deepEqual([found.record.verdict, found.signature], ["passed", "wrong"]);
-    assert.equal(countsAsDrill(found), false);
+    assert.equal(isBelieved(found), false);
   });
 
   it("are left out where they are none, are too long, or lie under another name than their own", async () => {
@@ -88,6 +88,7 @@ describe("records of drills", () => {
     const long = { ...at(5), padding: "x".repeat(LARGEST_DRILL_RECORD) };
     store.set(drillKey("backup", at(5)), JSON.stringify(long));
     store.set(drillKey("backup", { ...at(6), startedAt: "2999-01-01T00:00:00.000Z" }), "x");
+    store.set(drillKey("backup", at(7)), JSON.stringify(at(7, { database: "half \ud800" })));
     store.set("backup/drills/notes.txt", "x");
     const found = await readDrillRecords(store, { keys: own });
     assert.deepEqual(
