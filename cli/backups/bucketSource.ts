@@ -51,10 +51,9 @@ export async function listInBucket(
   databases: Databases,
   manifests: number,
 ): Promise<Map<string, Listed>> {
-  const { name, container, encrypts = false } = session.backup;
   const options = { enough: Math.max(manifests, 1) };
   return withReader(session, stack, async (store) => {
-    const trust: Trust = { ...NO_TRUST, ...(await signingKeys(stack, name, container)), encrypts };
+    const trust = await bucketTrust(session, stack);
     const found = new Map<string, Listed>();
     for (const database of databases ?? (await listDatabases(store))) {
       const judged = await listJudged(store, database, trust, options);
@@ -65,6 +64,15 @@ export async function listInBucket(
     }
     return found.size > 0 ? found : found.set(session.backup.database, { entries: [] });
   });
+}
+
+/** By what the backups and records in the bucket are judged: the stack's own signing keys, and whether it encrypts. */
+export async function bucketTrust(
+  { backup }: Pick<Session, "backup">,
+  stack: StackChoice,
+): Promise<Trust> {
+  const signing = await signingKeys(stack, backup.name, backup.container);
+  return { ...NO_TRUST, ...signing, encrypts: backup.encrypts ?? false };
 }
 
 /**

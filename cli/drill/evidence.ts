@@ -3,16 +3,15 @@ import { Problem } from "../../common/problem.ts";
 import { listDatabases } from "../../storage/catalogue/catalogue.ts";
 import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
 import { readDrillRecords } from "../../storage/catalogue/drillRecords.ts";
-import { listJudged, NO_TRUST, type Trust } from "../../storage/catalogue/judgeOrigin.ts";
+import { listJudged, type Trust } from "../../storage/catalogue/judgeOrigin.ts";
 import { forEachAtOnce, readSigned } from "../../storage/catalogue/readManifest.ts";
 import { readRestoreRecords } from "../../storage/catalogue/restoreRecords.ts";
 import { readStart } from "../../storage/s3/download.ts";
 import { explain } from "../../storage/s3/errors.ts";
 import type { ObjectStore } from "../../storage/s3/objectStore.ts";
-import { withReader } from "../backups/bucketSource.ts";
+import { bucketTrust, withReader } from "../backups/bucketSource.ts";
 import type { Session } from "../session/session.ts";
 import type { StackChoice } from "../stack/pulumi.ts";
-import { signingKeys } from "../stack/stateSecrets.ts";
 import { EXIT } from "../terminal/exitCodes.ts";
 import { plural } from "../terminal/format.ts";
 import {
@@ -48,9 +47,7 @@ export async function evidence(
   const { backup, screen } = session;
   const since = firstDay(options.since);
   screen.waiting("reading backups and records in the bucket");
-  const signing = await signingKeys(stack, backup.name, backup.container);
-  const keys = signing?.keys ?? [];
-  const trust: Trust = { ...NO_TRUST, ...signing, encrypts: backup.encrypts ?? false };
+  const trust = await bucketTrust(session, stack);
   const rows = await withReader(session, stack, async (store) => {
     const names = session.databases ?? (await listDatabases(store));
     return rowsSince(store, { names, since, trust });
@@ -69,7 +66,7 @@ export async function evidence(
     retentionDays: backup.retentionDays ?? null,
     tierDays: backup.tierDays ?? null,
     encrypted: backup.encrypts ?? false,
-    signingKeys: keys.map(({ id }) => id),
+    signingKeys: trust.keys.map(({ id }) => id),
     evidence: rows,
   });
   const wrong = rows.filter(({ signature }) => signature === "wrong");

@@ -4,12 +4,12 @@ import { messageOf, Problem } from "../../common/problem.ts";
 import { listDatabases } from "../../storage/catalogue/catalogue.ts";
 import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
 import { countingDrills } from "../../storage/catalogue/drillRecords.ts";
-import { listJudged, NO_TRUST, type Trust } from "../../storage/catalogue/judgeOrigin.ts";
+import { listJudged, type Trust } from "../../storage/catalogue/judgeOrigin.ts";
 import type { Store } from "../../storage/s3/client.ts";
-import { withReader } from "../backups/bucketSource.ts";
+import { bucketTrust, withReader } from "../backups/bucketSource.ts";
 import { findBackups } from "../session/session.ts";
 import type { StackChoice } from "../stack/pulumi.ts";
-import { type RecordedStack, recordedStack, signingKeys } from "../stack/stateSecrets.ts";
+import { type RecordedStack, recordedStack } from "../stack/stateSecrets.ts";
 import type { NamedStack } from "./stacks.ts";
 
 /** What the bucket holds of one database. */
@@ -57,8 +57,7 @@ async function lookAtBackup(
   const lock = locks.get(backup.location.bucket);
   const known = { stack, backup, pending, ...(lock && { lock }) };
   try {
-    const signing = await signingKeys(choice, backup.name, backup.container);
-    const trust: Trust = { ...NO_TRUST, ...signing, encrypts: backup.encrypts ?? false };
+    const trust = await bucketTrust({ backup }, choice);
     const copied = backup.copy && { ...backup, ...backup.copy };
     const [databases, copies] = await Promise.all([
       withReader({ backup }, choice, (store) => readStored(store, backup, trust)),

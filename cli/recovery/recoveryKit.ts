@@ -3,13 +3,12 @@ import { Problem } from "../../common/problem.ts";
 import { listDatabases } from "../../storage/catalogue/catalogue.ts";
 import { countingBackups } from "../../storage/catalogue/countingBackups.ts";
 import { countingDrills } from "../../storage/catalogue/drillRecords.ts";
-import { listJudged, NO_TRUST, type Trust } from "../../storage/catalogue/judgeOrigin.ts";
+import { listJudged, type Trust } from "../../storage/catalogue/judgeOrigin.ts";
 import { readManifest } from "../../storage/catalogue/readManifest.ts";
 import type { ObjectStore } from "../../storage/s3/objectStore.ts";
-import { withReader } from "../backups/bucketSource.ts";
+import { bucketTrust, withReader } from "../backups/bucketSource.ts";
 import type { Session } from "../session/session.ts";
 import type { StackChoice } from "../stack/pulumi.ts";
-import { signingKeys } from "../stack/stateSecrets.ts";
 import { writeFault } from "../terminal/format.ts";
 import { paint } from "../terminal/render.ts";
 import { type KitBackup, kitOf } from "./kit.ts";
@@ -32,8 +31,7 @@ export async function recoveryKit(
 ): Promise<void> {
   const { backup, screen } = session;
   screen.waiting("reading the backups in the bucket");
-  const signing = await signingKeys(stack, backup.name, backup.container);
-  const trust: Trust = { ...NO_TRUST, ...signing, encrypts: backup.encrypts ?? false };
+  const trust = await bucketTrust(session, stack);
   const kit = await withReader(session, stack, async (store, { accessKeyId }) => {
     const names = session.databases ?? (await listDatabases(store));
     const backups: KitBackup[] = [];
