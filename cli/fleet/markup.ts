@@ -9,6 +9,28 @@ export class Markup {
   }
 }
 
+/**
+ * A whole page in one file: no script, and nothing that is loaded from elsewhere.
+ * @param style CSS that was made here
+ */
+export function htmlPage(title: string, style: Markup, body: Markup): string {
+  const page = html`<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta name="referrer" content="no-referrer">
+<title>${title}</title>
+<style>${style}</style>
+</head>
+<body>
+${body}
+</body>
+</html>`;
+  return `${page.text}\n`;
+}
+
 type Part = string | number | Markup | readonly Part[];
 
 const ENTITIES: Readonly<Record<string, string>> = {

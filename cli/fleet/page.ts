@@ -12,7 +12,7 @@ import {
   newestText,
   sizesOf,
 } from "./judge.ts";
-import { html, Markup } from "./markup.ts";
+import { html, htmlPage, Markup } from "./markup.ts";
 import { DARK, LIGHT, propertiesOf } from "./palette.ts";
 
 const WORDS = { ok: "ok", attention: "needs attention", unknown: "not known" } as const;
@@ -50,19 +50,9 @@ ul { margin: .5rem 0; padding-left: 1.25rem; } a { color: var(--mark); }
 export function renderPage(applications: readonly Application[], now: Date): string {
   const at = `${formatStamp(now.toISOString().slice(0, 16))} UTC`;
   const troubled = applications.filter(({ verdict }) => verdict !== "ok");
-  const page = html`<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="referrer" content="no-referrer">
-<title>Backups of ${plural(applications.length, "application")}, ${at}</title>
-<style>${STYLE}</style>
-</head>
-<body>
-<header>
-<h1>Backups of ${plural(applications.length, "application")}</h1>
+  const title = `Backups of ${plural(applications.length, "application")}`;
+  const body = html`<header>
+<h1>${title}</h1>
 <p class="faint">As of ${at}. Containers and the cloud's settings were not checked.</p>
 </header>
 <main>
@@ -75,11 +65,8 @@ ${troubled.length === 0 ? html`<p class="good word">Nothing: every newest backup
 ${overview(applications, now.getTime())}
 </section>
 ${applications.map((one, i) => section(one, i, now.getTime()))}
-</main>
-</body>
-</html>
-`;
-  return page.text;
+</main>`;
+  return htmlPage(`${title}, ${at}`, STYLE, body);
 }
 
 function troubles(applications: readonly Application[]): Markup {

@@ -1,4 +1,4 @@
-import { html, Markup } from "../fleet/markup.ts";
+import { html, htmlPage, Markup } from "../fleet/markup.ts";
 import type { Kit } from "./kit.ts";
 
 const LINE = "_".repeat(30);
@@ -45,19 +45,7 @@ export function kitHtml({ title, facts, blanks, missing, tools, commands, others
   // A command that spans lines has to keep them.
   const lines = commands.trimEnd().split("\n");
   const code = lines.flatMap((line, index) => (index === 0 ? [line] : [new Markup("\n"), line]));
-  return `${
-    html`<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="referrer" content="no-referrer">
-<title>${title}</title>
-<style>${STYLE}</style>
-</head>
-<body>
-<h1>${title}</h1>
+  const body = html`<h1>${title}</h1>
 <p>Print this, and keep it in two places that are not the server. No secret stands on it.</p>
 <h2>Where the backups are</h2>
 <dl>
@@ -71,8 +59,6 @@ ${missing.map((item) => html`<li>${item}</li>\n`)}</ul>
 <p>You need ${tools}</p>
 <p>Start a new PostgreSQL server, and put its address into the commands. Type them line by line, in bash, in an empty folder with room for the backup twice.</p>
 ${others.map((other) => html`<p>${other}</p>\n`)}
-<pre><code>${code}</code></pre>
-</body>
-</html>`.text
-  }\n`;
+<pre><code>${code}</code></pre>`;
+  return htmlPage(title, STYLE, body);
 }
