@@ -5,7 +5,8 @@ import type { Container } from "../session/agentCall.ts";
 
 const MISSING =
   "docker is not on this machine's PATH. A drill starts its throw-away server with Docker: install it, or run the drill where it is.";
-const INTERRUPTED = "interrupted; the drill's containers are removed.";
+/** What Ctrl-C ends a drill with. */
+export const INTERRUPTED = "interrupted; the drill's containers are removed.";
 /** Of what answers at once on a machine that is not overloaded. */
 const LIMIT_MS = 120_000;
 

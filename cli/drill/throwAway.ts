@@ -5,7 +5,13 @@ import { messageOf, Problem } from "../../common/problem.ts";
 import { Interrupted, lastLine, onInterrupt } from "../../common/process.ts";
 import type { Container } from "../session/agentCall.ts";
 import type { Screen } from "../terminal/screen.ts";
-import { docker, dockerFailure, localContainer, requireDocker } from "./localDocker.ts";
+import {
+  docker,
+  dockerFailure,
+  INTERRUPTED,
+  localContainer,
+  requireDocker,
+} from "./localDocker.ts";
 
 /** Label of everything that a drill makes; its value is the drill. */
 const LABEL = "kamal-postgres-backup.drill";
@@ -61,7 +67,7 @@ export async function withThrowAway<T>(
 ): Promise<{ readonly result: T; readonly kept: KeptServer | null }> {
   const stopped = new AbortController();
   const forget = onInterrupt(() => {
-    stopped.abort(new Interrupted("interrupted; the drill's containers are removed."));
+    stopped.abort(new Interrupted(INTERRUPTED));
   });
   const id = randomBytes(6).toString("hex");
   const name = `kamal-postgres-backup-drill-${id}`;
