@@ -1,7 +1,7 @@
 import type { Report } from "../runtime/reporter.ts";
 import { LAST_LINES } from "./chatMessage.ts";
 
-/** Remembers the last lines of a run's log, for whoever is told of its failure. */
+/** Remembers the last lines of a run's log, for the message about its failure. */
 export class LastLines {
   readonly #redact: (text: string) => string;
   #lines: string[] = [];

@@ -459,7 +459,7 @@ test("restore: the backup before a deploy, by the beginning of its revision", as
   );
 });
 
-test("restore --drop-after: the agent marks the replaced database, and the reader is told; with --into there is none", async (t) => {
+test("restore --drop-after: the agent marks the replaced database, and says when it goes; with --into there is none", async (t) => {
   const outside = await Outside.open(t);
   await outside.backups(entryOf("2026-11-24T03:15:02"));
   const previous = "shop_production_before_20261124T102110";

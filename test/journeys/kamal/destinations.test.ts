@@ -132,7 +132,7 @@ async function inDatabase(environment: Environment, sql: string): Promise<string
   return (await docker(["exec", serverOf(environment), ...words])).stdout.trim();
 }
 
-/** The row by which the databases are told apart. */
+/** The row by which the databases differ. */
 const customerOf = (environment: Environment) =>
   inDatabase(environment, "select name from customers where email = 'of@example.com'");
 
