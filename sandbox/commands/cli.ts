@@ -16,7 +16,10 @@ export async function cli(words: readonly string[]): Promise<number> {
   const wait = () => {};
   process.on("SIGINT", wait);
   try {
-    const args = ["--stack", stack.name, "--cwd", dir, ...words];
+    // status --all finds the stacks itself, and refuses one that is named beside it.
+    const findsThem =
+      words.includes("status") && words.some((word) => /^--(?:all|stacks)\b/.test(word));
+    const args = [...(findsThem ? [] : ["--stack", stack.name]), "--cwd", dir, ...words];
     const child = spawn(process.execPath, [join(checkout, "cli", "main.ts"), ...args], {
       env: { ...process.env, ...env },
       stdio: "inherit",
