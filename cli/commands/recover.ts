@@ -3,6 +3,7 @@ import { databasesInBucket } from "../backups/bucketSource.ts";
 import { committedBackup, factsOf, type RecoveryRequest } from "../recovery/facts.ts";
 import { LEFT, type Left, lookAround } from "../recovery/left.ts";
 import { type Action, type Step, stepsFor } from "../recovery/steps.ts";
+import { restore } from "../restore/restore.ts";
 import { forDatabase } from "../session/databases.ts";
 import { readIdentity } from "../session/identity.ts";
 import { type CommonOptions, openSession } from "../session/session.ts";
@@ -15,7 +16,6 @@ import { paint } from "../terminal/render.ts";
 import { Screen } from "../terminal/screen.ts";
 import { backup } from "./backup.ts";
 import { list } from "./list.ts";
-import { restore } from "./restore.ts";
 import { verify } from "./verify.ts";
 
 export interface RecoverOptions extends Omit<RecoveryRequest, "wanted"> {

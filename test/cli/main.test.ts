@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { entryOf, hoursAgo, recorded } from "./factories.ts";
-import { Outside } from "./support.ts";
-import { spawnCommandLine } from "./wholeProgram.ts";
+import { entryOf, hoursAgo, recorded } from "./support/factories.ts";
+import { Outside } from "./support/run.ts";
+import { spawnCommandLine } from "./support/wholeProgram.ts";
 
 test("the program itself: its exit codes, and no stack trace without --debug", async (t) => {
   const outside = await Outside.open(t);

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { EXIT, EXIT_TABLE } from "../../cli/terminal/exitCodes.ts";
-import { entryOf, hoursAgo } from "./factories.ts";
-import { Outside } from "./support.ts";
+import { entryOf, hoursAgo } from "./support/factories.ts";
+import { Outside } from "./support/run.ts";
 
 /** Those that `--help` lists, so that a new one is among them. */
 async function commandsOf(outside: Outside): Promise<string[]> {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AgentEvent } from "../../agent/runtime/reporter.ts";
 import { parseEvent } from "../../common/contracts/agentEvents.ts";
-import { entryOf, manifestOf } from "../cli/factories.ts";
+import { entryOf, manifestOf } from "../cli/support/factories.ts";
 
 const STAMP = "2026-11-24T03:15:02";
 

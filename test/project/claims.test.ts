@@ -79,12 +79,12 @@ const PLACES: Readonly<Record<string, readonly Proof[]>> = {
     ["test/cli/recovery/recover.test.ts", "interrupted; nothing was changed"],
     ["test/cli/recovery/recover.test.ts", "nothing was typed; nothing was changed"],
   ],
-  "cli/commands/restore.ts": [["test/cli/commands/restore.test.ts", "Dry run: every check"]],
+  "cli/restore/restore.ts": [["test/cli/restore/restore.test.ts", "Dry run: every check"]],
   "cli/session/agentCall.ts": [READS],
   "cli/session/container.ts": [READS, READS],
   "cli/stack/pulumi.ts": [READS],
   "cli/terminal/confirm.ts": [
-    ["test/cli/commands/restore.test.ts", "error: interrupted; nothing was changed"],
+    ["test/cli/restore/restore.test.ts", "error: interrupted; nothing was changed"],
   ],
 };
 

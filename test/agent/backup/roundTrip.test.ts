@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { after, before, describe, it } from "node:test";
-import { NOT_WHOLE } from "../../../cli/commands/dump.ts";
+import { NOT_WHOLE } from "../../../cli/restore/dump.ts";
 import { agent, archiveOf, failure, keyBeside, unavailable, World } from "../world.ts";
 
 const RICH = [

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { drillRemark, judgeDrills, unprovenIdentity } from "../../../cli/backups/drillFreshness.ts";
 import type { DrillRecord } from "../../../common/contracts/drillRecord.ts";
 import { drillRecord } from "../../support/manifest.ts";
-import { entryOf, manifestOf } from "../factories.ts";
+import { entryOf, manifestOf } from "../support/factories.ts";
 
 const now = Date.parse("2026-11-30T12:00:00Z");
 const DAY = 86_400_000;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { judgeAge, judgeDatabases } from "../../../cli/backups/freshness.ts";
 import { Problem } from "../../../common/problem.ts";
-import { entryOf, outputs } from "../factories.ts";
+import { entryOf, outputs } from "../support/factories.ts";
 
 const newest = entryOf("2026-11-24T03:15:02");
 const unfinished = entryOf("2026-11-24T09:00:00", { manifestKey: null, manifest: null });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { selectBackup } from "../../../cli/backups/selectBackup.ts";
-import { entryOf, outputs } from "../factories.ts";
+import { entryOf, outputs } from "../support/factories.ts";
 
 const said: string[] = [];
 const session = { backup: outputs, screen: { warn: (text: string) => said.push(text) } };

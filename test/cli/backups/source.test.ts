@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { readBackups, type Sources, type StoredBackups } from "../../../cli/backups/source.ts";
 import { AgentError, ContainerDown } from "../../../cli/session/agentCall.ts";
 import { Problem } from "../../../common/problem.ts";
-import { entryOf } from "../factories.ts";
+import { entryOf } from "../support/factories.ts";
 
 const UNREACHABLE = new Problem("The host cannot be reached.");
 const DOWN = new ContainerDown("There is no container.");

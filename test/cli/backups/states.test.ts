@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { judgeAge } from "../../../cli/backups/freshness.ts";
 import { keptUntil, type State, stateOf } from "../../../cli/backups/states.ts";
 import type { Entry } from "../../../common/contracts/agentEvents.ts";
-import { entryOf, outputs } from "../factories.ts";
+import { entryOf, outputs } from "../support/factories.ts";
 
 const STATES: readonly [State, Partial<Entry>, within: boolean][] = [
   ["complete", {}, true],

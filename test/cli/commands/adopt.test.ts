@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { Outside } from "../support.ts";
+import { Outside } from "../support/run.ts";
 
 const DB = `  db:
     image: postgres:17

@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { entryOf, hoursAgo, inspected, manifestOf, outputs, recorded } from "../factories.ts";
-import { Outside } from "../support.ts";
+import {
+  entryOf,
+  hoursAgo,
+  inspected,
+  manifestOf,
+  outputs,
+  recorded,
+} from "../support/factories.ts";
+import { Outside } from "../support/run.ts";
 
 /** A backup of every database of a server that has `shop` and `blog`; the bucket has one of `old` besides. */
 async function every(t: TestContext): Promise<Outside> {

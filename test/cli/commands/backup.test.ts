@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { readdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { entryOf, manifestOf, outputs } from "../factories.ts";
-import { Outside } from "../support.ts";
+import { entryOf, manifestOf, outputs } from "../support/factories.ts";
+import { Outside } from "../support/run.ts";
 
 const progress = { event: "progress", step: "upload", bytes: 5_000_000, elapsedMs: 1000 };
 

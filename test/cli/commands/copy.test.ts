@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { entryOf, hoursAgo, inspected, manifestOf, outputs, recorded } from "../factories.ts";
-import { Outside } from "../support.ts";
+import {
+  entryOf,
+  hoursAgo,
+  inspected,
+  manifestOf,
+  outputs,
+  recorded,
+} from "../support/factories.ts";
+import { Outside } from "../support/run.ts";
 
 const copied = {
   ...outputs,

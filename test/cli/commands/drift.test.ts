@@ -3,8 +3,8 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { drillRecord } from "../../support/manifest.ts";
-import { entryOf, hoursAgo, inspected, outputs, recorded } from "../factories.ts";
-import { Outside } from "../support.ts";
+import { entryOf, hoursAgo, inspected, outputs, recorded } from "../support/factories.ts";
+import { Outside } from "../support/run.ts";
 
 test("drift: clean is 0", async (t) => {
   const outside = await Outside.open(t);

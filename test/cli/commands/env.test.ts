@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { type TestContext, test } from "node:test";
 import { parseEnv } from "node:util";
 import { parseSecrets } from "../../../kamal/secretsFile.ts";
-import { Outside } from "../support.ts";
+import { Outside } from "../support/run.ts";
 
 /** What our container may have: blanks, signs of the shell and of each reader of such files. */
 const OURS = {

@@ -16,8 +16,8 @@ import { makeBucket } from "../../support/bucket.ts";
 import { iamUser } from "../../support/iamUser.ts";
 import { backupManifest } from "../../support/manifest.ts";
 import { startStore, type TestStore } from "../../support/servers/store.ts";
-import { entryOf, hoursAgo, inspected, outputs, recorded } from "../factories.ts";
-import { Outside } from "../support.ts";
+import { entryOf, hoursAgo, inspected, outputs, recorded } from "../support/factories.ts";
+import { Outside } from "../support/run.ts";
 
 const GONE = { err: "Error: No such container: x\n", code: 1 };
 const UNREACHABLE = {

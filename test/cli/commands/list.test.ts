@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { entryOf, hoursAgo, inspected } from "../factories.ts";
-import { Outside } from "../support.ts";
+import { entryOf, hoursAgo, inspected } from "../support/factories.ts";
+import { Outside } from "../support/run.ts";
 
 test("list: header, table, and what is left out", async (t) => {
   const outside = await Outside.open(t);

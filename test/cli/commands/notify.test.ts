@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Outside } from "../support.ts";
+import { Outside } from "../support/run.ts";
 
 test("notify --test has the container send it, and says where to look", async (t) => {
   const outside = await Outside.open(t);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { entryOf, hoursAgo, manifestOf, outputs } from "../factories.ts";
-import { Outside } from "../support.ts";
+import { entryOf, hoursAgo, manifestOf, outputs } from "../support/factories.ts";
+import { Outside } from "../support/run.ts";
 
 const names = ["shop_production", "shop_production_queue"];
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { entryOf, hoursAgo, inspected, recorded } from "../factories.ts";
-import { Outside } from "../support.ts";
+import { entryOf, hoursAgo, inspected, recorded } from "../support/factories.ts";
+import { Outside } from "../support/run.ts";
 
 test("status: a container that runs", async (t) => {
   const outside = await Outside.open(t);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { entryOf } from "../factories.ts";
-import { Outside } from "../support.ts";
+import { entryOf } from "../support/factories.ts";
+import { Outside } from "../support/run.ts";
 
 const verified = {
   event: "verified",

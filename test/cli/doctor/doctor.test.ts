@@ -4,8 +4,8 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { entryOf, hoursAgo, inspected, outputs } from "../factories.ts";
-import { Outside } from "../support.ts";
+import { entryOf, hoursAgo, inspected, outputs } from "../support/factories.ts";
+import { Outside } from "../support/run.ts";
 
 interface Examined {
   readonly name: string;

@@ -21,7 +21,7 @@ import {
 import { judgeSkew, judgeValidity } from "../../../cli/doctor/networkChecks.ts";
 import type { DrillRecord } from "../../../common/contracts/drillRecord.ts";
 import { drillRecord } from "../../support/manifest.ts";
-import { entryOf, outputs } from "../factories.ts";
+import { entryOf, outputs } from "../support/factories.ts";
 
 type Row = readonly [finding: Finding, state: Finding["state"], said: RegExp];
 

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { chooseDrills, type DrillChoice } from "../../../cli/drill/chooseDrills.ts";
 import type { Entry } from "../../../common/contracts/agentEvents.ts";
-import { entryOf, outputs } from "../factories.ts";
-import { printed } from "../support.ts";
+import { entryOf, outputs } from "../support/factories.ts";
+import { printed } from "../support/run.ts";
 
 const entries: Entry[] = [
   entryOf("2026-11-24T03:15:02", { originProblem: "unsigned" }),

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type DrillResult, keptCommands, printDrill } from "../../../cli/drill/drillReport.ts";
 import { drillRecord } from "../../support/manifest.ts";
-import { printed } from "../support.ts";
+import { printed } from "../support/run.ts";
 
 const result: DrillResult = {
   record: drillRecord({

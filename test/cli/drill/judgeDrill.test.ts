@@ -15,7 +15,7 @@ import {
 import type { DrilledEvent } from "../../../common/contracts/agentEvents.ts";
 import { drillRecordSchema } from "../../../common/contracts/drillRecord.ts";
 import { Problem } from "../../../common/problem.ts";
-import { entryOf } from "../factories.ts";
+import { entryOf } from "../support/factories.ts";
 
 const drilled: DrilledEvent = {
   event: "drilled",

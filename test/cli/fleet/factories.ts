@@ -1,7 +1,7 @@
 import type { Looked, StoredDatabase } from "../../../cli/fleet/look.ts";
 import type { DrillRecord } from "../../../common/contracts/drillRecord.ts";
 import { drillRecord } from "../../support/manifest.ts";
-import { entryOf, outputs } from "../factories.ts";
+import { entryOf, outputs } from "../support/factories.ts";
 
 export const NOW = Date.parse("2026-11-30T10:00:00Z");
 

@@ -6,8 +6,8 @@ import { printApplications } from "../../../cli/fleet/fleetStatus.ts";
 import { judge } from "../../../cli/fleet/judge.ts";
 import { width } from "../../../cli/terminal/render.ts";
 import type { Screen } from "../../../cli/terminal/screen.ts";
-import { outputs } from "../factories.ts";
-import { Outside, printed } from "../support.ts";
+import { outputs } from "../support/factories.ts";
+import { Outside, printed } from "../support/run.ts";
 import { lookedOf, NOW, storedOf } from "./factories.ts";
 
 /** A state that publishes a backup, and holds no key of its bucket. */

@@ -10,7 +10,7 @@ import {
 } from "../../../cli/fleet/judge.ts";
 import type { Looked } from "../../../cli/fleet/look.ts";
 import { readStacks } from "../../../cli/fleet/stacks.ts";
-import { entryOf, outputs } from "../factories.ts";
+import { entryOf, outputs } from "../support/factories.ts";
 import { before, drillOf, lookedOf, NOW, storedOf } from "./factories.ts";
 
 const WEEK = 7 * 86_400_000;

@@ -4,7 +4,7 @@ import { gapsOf } from "../../../cli/fleet/charts.ts";
 import { judge } from "../../../cli/fleet/judge.ts";
 import { renderPage } from "../../../cli/fleet/page.ts";
 import { DARK, LIGHT, type Palette } from "../../../cli/fleet/palette.ts";
-import { outputs } from "../factories.ts";
+import { outputs } from "../support/factories.ts";
 import { drillOf, lookedOf, NOW, storedOf } from "./factories.ts";
 
 const HOSTILE = `</title><script>alert(1)</script>" onload='x' &amp; \u202e`;

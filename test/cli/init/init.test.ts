@@ -3,7 +3,7 @@ import { readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { parse } from "yaml";
-import type { Outside } from "../support.ts";
+import type { Outside } from "../support/run.ts";
 import { layApplication, layRepository, playInit, runInit, type Typed } from "./world.ts";
 
 const DB = `  db:

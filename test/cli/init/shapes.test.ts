@@ -7,7 +7,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { parse } from "yaml";
 import type { BackupOutputs } from "../../../common/contracts/stackOutputs.ts";
 import "../../components/sshSettings.ts";
-import type { Outside } from "../support.ts";
+import type { Outside } from "../support/run.ts";
 import { layApplication, layRepository, runInit } from "./world.ts";
 
 /** An application, and what `init` and the program that it writes must come to. */

@@ -2,7 +2,7 @@ import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { PassThrough } from "node:stream";
 import type { TestContext } from "node:test";
-import { Outside, type Result, Text } from "../support.ts";
+import { Outside, type Result, Text } from "../support/run.ts";
 
 /** An application's files by their path, beside a `pulumi` and a `docker` that do nothing. */
 export async function layApplication(

@@ -4,7 +4,7 @@ import { type KitBackup, kitOf } from "../../../cli/recovery/kit.ts";
 import { kitHtml, kitText } from "../../../cli/recovery/kitPage.ts";
 import { EXAMPLE, stockCommands } from "../../../cli/recovery/stockTools.ts";
 import { drillRecord } from "../../support/manifest.ts";
-import { entryOf, manifestOf, outputs } from "../factories.ts";
+import { entryOf, manifestOf, outputs } from "../support/factories.ts";
 
 const RECIPIENT = "age1examplekey";
 const stamp = "2026-11-24T03:15:02";

@@ -3,8 +3,8 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { encodeBech32 } from "../../../common/age/bech32.ts";
-import { entryOf, manifestOf, outputs } from "../factories.ts";
-import { Outside } from "../support.ts";
+import { entryOf, manifestOf, outputs } from "../support/factories.ts";
+import { Outside } from "../support/run.ts";
 
 const STAMP = "2026-11-24T03:15:02";
 const DEPLOY = `service: shop

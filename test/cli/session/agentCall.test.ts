@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ContainerDown, containerOn, dockerProblem } from "../../../cli/session/agentCall.ts";
-import { outputs } from "../factories.ts";
+import { outputs } from "../support/factories.ts";
 
 const host = { host: "192.0.2.10", port: 22, user: "root", hostKey: "ssh-ed25519 AAAAhost" };
 

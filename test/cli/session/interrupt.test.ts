@@ -4,9 +4,9 @@ import { access, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
-import { entryOf, hoursAgo } from "../factories.ts";
-import { Outside } from "../support.ts";
-import { beginCommandLine, spawnCommandLine } from "../wholeProgram.ts";
+import { entryOf, hoursAgo } from "../support/factories.ts";
+import { Outside } from "../support/run.ts";
+import { beginCommandLine, spawnCommandLine } from "../support/wholeProgram.ts";
 
 /** Like the ssh to a bastion, it holds the pipes open when whoever has started it was ended; it lives as long as the folder. */
 const SILENT = `touch "$here/began"; while [ -d "$here" ]; do sleep 0.1; done & wait`;

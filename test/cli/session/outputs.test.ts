@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { outputs } from "../factories.ts";
-import { Outside } from "../support.ts";
+import { outputs } from "../support/factories.ts";
+import { Outside } from "../support/run.ts";
 
 test("the outputs: from a file without Pulumi, by name, by host, and every way to miss", async (t) => {
   const outside = await Outside.open(t);

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { after, before, type TestContext, test } from "node:test";
 import { HostConnection } from "../../../cli/session/hostConnection.ts";
 import { hasSshd, startSshd, type TestSshd } from "../../support/servers/sshd.ts";
-import { entryOf, hoursAgo, inspected, outputs, recorded } from "../factories.ts";
-import { Outside } from "../support.ts";
+import { entryOf, hoursAgo, inspected, outputs, recorded } from "../support/factories.ts";
+import { Outside } from "../support/run.ts";
 
 /**
  * The command line with the real `ssh` and a real server, which lets in the key alone that the program was given: as in

@@ -5,8 +5,8 @@ import { findDifferences as differencesIn } from "../../../cli/stack/differences
 import { type EngineEvent, parseEngineEvents } from "../../../cli/stack/engineEvents.ts";
 import { lifecycleDifferences } from "../../../cli/stack/lifecycleDifferences.ts";
 import { changesBetween } from "../../../cli/stack/propertyChanges.ts";
-import { recorded } from "../factories.ts";
-import { printed } from "../support.ts";
+import { recorded } from "../support/factories.ts";
+import { printed } from "../support/run.ts";
 
 const findDifferences = (events: readonly EngineEvent[], boot = "pulumi up") =>
   differencesIn(events, "pulumi up", boot);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { PassThrough } from "node:stream";
 import { type TestContext, test } from "node:test";
 import { Screen } from "../../../cli/terminal/screen.ts";
-import { Text } from "../support.ts";
+import { Text } from "../support/run.ts";
 
 function open(t: TestContext, columns?: number, json = false) {
   t.mock.timers.enable({ apis: ["setInterval", "Date"] });

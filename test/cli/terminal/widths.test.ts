@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { entryOf, hoursAgo, inspected, manifestOf, outputs, recorded } from "../factories.ts";
-import { Outside } from "../support.ts";
+import {
+  entryOf,
+  hoursAgo,
+  inspected,
+  manifestOf,
+  outputs,
+  recorded,
+} from "../support/factories.ts";
+import { Outside } from "../support/run.ts";
 
 /** The longest name that PostgreSQL takes, of a database and of those that a restore keeps. */
 const NAME = "shop_production_of_the_northern_region_with_all_its_branches_ab";

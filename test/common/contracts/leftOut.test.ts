@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { webhookPayload } from "../../../agent/notify/webhookPayload.ts";
 import { leftOut, partialText, remarksOn } from "../../../common/contracts/leftOut.ts";
-import { manifestOf } from "../../cli/factories.ts";
+import { manifestOf } from "../../cli/support/factories.ts";
 
 const manifest = manifestOf("2026-11-24T03:15:02");
 const nothing = { options: [], tablesLeftOut: [], dataLeftOut: [], otherLeftOut: {}, warnings: [] };

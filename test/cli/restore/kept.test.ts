@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Outside } from "../support.ts";
+import { Outside } from "../support/run.ts";
 
 const before = {
   name: "shop_production_before_20261124T102110",

@@ -1,37 +1,30 @@
-import { deployMayGoOn } from "../common/contracts/deployGate.ts";
-import { messageOf, Problem } from "../common/problem.ts";
-import { lastDue } from "../common/schedule/nextRun.ts";
-import { abortAbandoned } from "../storage/upload/unfinishedUploads.ts";
-import { acceptForDeploy, type Deploy, markDeploy } from "./archive/deployMark.ts";
-import { type BackupOptions, backup } from "./backup/backup.ts";
-import { databasesWithoutBackup, hasBackupSince, missedRun } from "./missedRun.ts";
-import { LastLines } from "./notify/lastLines.ts";
-import { Notifier } from "./notify/notifier.ts";
-import { RunSummary } from "./notify/runSummary.ts";
-import { AnotherBackupRuns, waitForBackup } from "./postgres/advisoryLock.ts";
+import { deployMayGoOn } from "../../common/contracts/deployGate.ts";
+
+import { acceptForDeploy, type Deploy } from "../archive/deployMark.ts";
+import { LastLines } from "../notify/lastLines.ts";
+import { Notifier } from "../notify/notifier.ts";
+import { RunSummary } from "../notify/runSummary.ts";
+import { AnotherBackupRuns } from "../postgres/advisoryLock.ts";
 import {
   announceLeftOut,
   forDatabase,
   forEachDatabase,
   selectDatabases,
-} from "./postgres/databases.ts";
-import { dropMarked } from "./restore/kept/dropMark.ts";
-import { type AgentContext, untilStopped } from "./runtime/context.ts";
-import { recordResult } from "./runtime/healthRecord.ts";
+} from "../postgres/databases.ts";
+import { dropMarked } from "../restore/kept/dropMark.ts";
+import type { AgentContext } from "../runtime/context.ts";
+import { recordResult } from "../runtime/healthRecord.ts";
+import { backupOrWait, type WaitOptions } from "./backupOrWait.ts";
+import { databasesWithoutBackup, missedRun } from "./missedRun.ts";
+import { sweepUploads } from "./sweepUploads.ts";
 
-export interface RunOptions extends BackupOptions {
+export interface RunOptions extends WaitOptions {
   /** The one of several databases to back up. @default all of them */
   readonly database?: string;
-  /** Started by the scheduler: waits for a backup that is under way, which may count as this run. @default false */
-  readonly scheduled?: boolean;
   /** Started by the scheduler for a run that was missed: nothing is done when it has been made meanwhile. @default false */
   readonly catchUp?: boolean;
-  /** Only databases of which the bucket has no backup at all; another one under way is waited for. @default all */
-  readonly first?: boolean;
   /** Reads each back to its end, whatever the settings say. @default the settings decide */
   readonly verify?: boolean;
-  /** A deploy that waits for it: a backup that is young enough counts, and another one under way is waited for. @default none */
-  readonly deploy?: Deploy;
 }
 
 /**
@@ -139,64 +132,6 @@ async function withoutBackup(
 /** The hook before a deploy looks for this sentence: Kamal ends with 0 on some failures, too. */
 function sayThatDeployMayGoOn({ report }: AgentContext, { revision }: Deploy): void {
   report.line(deployMayGoOn(revision));
-}
-
-/** What killed runs have left in the buckets. The backup is complete: a failure is a warning. */
-async function sweepUploads({ store, copy, report, signal }: AgentContext): Promise<void> {
-  for (const each of [store, copy?.store]) {
-    if (each === undefined) continue;
-    try {
-      const aborted = await untilStopped(signal, abortAbandoned(each, new Date()));
-      const names = aborted.map(({ key, begunAt }) => `${key} of ${begunAt}`);
-      if (names.length > 0) report.warn(`aborted unfinished uploads: ${names.join(", ")}.`);
-    } catch (error) {
-      // What is left is the next run's.
-      if (signal.aborted) return;
-      const why = messageOf(error);
-      report.warn(`unfinished uploads of earlier runs were not looked for: ${why}`);
-    }
-  }
-}
-
-/**
- * Makes a backup. A scheduled run waits for another one that is under way, and counts only if that has left a good backup which is as
- * young as this run's due time; else it makes its own. So does one for a deploy, by the age that it accepts.
- * @throws Problem when the other one neither ends nor does anything
- */
-async function backupOrWait(
-  context: AgentContext,
-  options: RunOptions,
-  began: Date,
-): Promise<void> {
-  const { settings, store, report, signal } = context;
-  const { scheduled = false, first = false, deploy } = options;
-  const which = deploy !== undefined ? "deploy" : first ? "first backup" : "scheduled run";
-  for (;;) {
-    try {
-      const { takenAt, object } = await backup(context, options);
-      if (deploy === undefined) return;
-      const { database } = settings.postgres;
-      const stored = { database, stamp: takenAt.replace(/Z$/, ""), key: object.key };
-      await markDeploy(context, stored, deploy.revision);
-      return;
-    } catch (error) {
-      if (!(error instanceof AnotherBackupRuns) || !(scheduled || first || deploy)) throw error;
-      report.warn(`${error.message} The ${which} waits for it.`);
-      if ((await waitForBackup(settings.postgres, signal)) === "idle") {
-        throw new Problem(`${error.message} It does nothing, so the ${which} was given up.`);
-      }
-    }
-    if (deploy !== undefined) {
-      if (await acceptForDeploy(context, deploy)) return;
-      continue;
-    }
-    const { schedule } = settings;
-    const due = schedule && lastDue(schedule, began, { timezone: process.env["TZ"] });
-    if (await hasBackupSince(store, settings, settings.postgres.database, due || began)) {
-      report.line(`The other backup is good and counts as the ${which}.`);
-      return;
-    }
-  }
 }
 
 async function stillMissed(

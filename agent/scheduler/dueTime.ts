@@ -1,11 +1,11 @@
-import type { AgentSettings } from "../common/contracts/agentEnvironment/environment.ts";
-import { Problem } from "../common/problem.ts";
-import { dueAfter, nextRun, withJitter } from "../common/schedule/nextRun.ts";
-import { isDenied } from "../storage/s3/errors.ts";
+import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
+import { Problem } from "../../common/problem.ts";
+import { dueAfter, nextRun, withJitter } from "../../common/schedule/nextRun.ts";
+import { isDenied } from "../../storage/s3/errors.ts";
+import type { AgentContext } from "../runtime/context.ts";
+import { errorMessage } from "../runtime/errorMessage.ts";
+import { LONGEST_LIMIT_HOURS } from "../runtime/signals.ts";
 import { missedRun } from "./missedRun.ts";
-import type { AgentContext } from "./runtime/context.ts";
-import { errorMessage } from "./runtime/errorMessage.ts";
-import { LONGEST_LIMIT_HOURS } from "./runtime/signals.ts";
 
 /** Time for a host that has just started to bring its database up, and for the boot's own checks. */
 const CATCH_UP_DELAY_S = 120;

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { resolve } from "node:path";
-import { compileCache } from "../../sandbox/world/run.ts";
-import type { Outside, Result } from "./support.ts";
+import { compileCache } from "../../../sandbox/world/run.ts";
+import type { Outside, Result } from "./run.ts";
 
-const MAIN = resolve(import.meta.dirname, "../../cli/main.ts");
+const MAIN = resolve(import.meta.dirname, "../../../cli/main.ts");
 
 /** A command in a process of its own, as a user types it: for what only the whole program can show. */
 export interface RunningCommand {

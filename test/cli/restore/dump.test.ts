@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { entryOf } from "../factories.ts";
-import { Outside } from "../support.ts";
+import { entryOf } from "../support/factories.ts";
+import { Outside } from "../support/run.ts";
 
 const dumped = (from: string | null) =>
   `${JSON.stringify({ event: "dumped", database: "shop_production", from, elapsedMs: 4200 })}\n`;

@@ -1,9 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Entry } from "../../common/contracts/agentEvents.ts";
-import type { Manifest } from "../../common/contracts/manifest.ts";
-import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
-import { backupManifest } from "../support/manifest.ts";
+import type { Entry } from "../../../common/contracts/agentEvents.ts";
+import type { Manifest } from "../../../common/contracts/manifest.ts";
+import type { BackupOutputs } from "../../../common/contracts/stackOutputs.ts";
+import { backupManifest } from "../../support/manifest.ts";
 
 export const outputs: BackupOutputs = {
   kind: "kamal-postgres-backup",

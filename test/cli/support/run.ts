@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { PassThrough, Writable } from "node:stream";
 import type { TestContext } from "node:test";
-import { Screen } from "../../cli/terminal/screen.ts";
-import type { Entry } from "../../common/contracts/agentEvents.ts";
+import { Screen } from "../../../cli/terminal/screen.ts";
+import type { Entry } from "../../../common/contracts/agentEvents.ts";
 import { inspected, outputs } from "./factories.ts";
 
 /** What a program at the boundary answers. */
@@ -227,7 +227,7 @@ export class Outside {
     ...answers: readonly string[]
   ): Promise<Result> {
     // Loaded here, so that tests that only make backups and outputs of it start faster.
-    const { runCommandLine } = await import("../../cli/program.ts");
+    const { runCommandLine } = await import("../../../cli/program.ts");
     const input = Object.assign(new PassThrough(), { isTTY: answers.length > 0 });
     const terminal = this.columns !== undefined && { isTTY: true, columns: this.columns };
     // What is typed before the question is there is dropped; with each key it is drawn again.

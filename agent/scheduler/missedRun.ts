@@ -1,11 +1,11 @@
-import type { AgentSettings } from "../common/contracts/agentEnvironment/environment.ts";
-import { Problem } from "../common/problem.ts";
-import { lastDue } from "../common/schedule/nextRun.ts";
-import { countingBackups, needsAcceptance } from "../storage/catalogue/countingBackups.ts";
-import { listJudged } from "../storage/catalogue/judgeOrigin.ts";
-import type { ObjectStore } from "../storage/s3/objectStore.ts";
-import { trustOf } from "./archive/trust.ts";
-import { selectDatabases } from "./postgres/databases.ts";
+import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
+import { Problem } from "../../common/problem.ts";
+import { lastDue } from "../../common/schedule/nextRun.ts";
+import { countingBackups, needsAcceptance } from "../../storage/catalogue/countingBackups.ts";
+import { listJudged } from "../../storage/catalogue/judgeOrigin.ts";
+import type { ObjectStore } from "../../storage/s3/objectStore.ts";
+import { trustOf } from "../archive/trust.ts";
+import { selectDatabases } from "../postgres/databases.ts";
 
 /** A scheduled run that was due and left no backup, because no container was there to make it. */
 export interface MissedRun {

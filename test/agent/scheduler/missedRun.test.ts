@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it, test } from "node:test";
-import { hasBackupSince, missedRun } from "../../agent/missedRun.ts";
-import type { Manifest } from "../../common/contracts/manifest.ts";
+import { hasBackupSince, missedRun } from "../../../agent/scheduler/missedRun.ts";
+import type { Manifest } from "../../../common/contracts/manifest.ts";
 import {
   parseSigningKeys,
   type SigningKey,
   signManifest,
-} from "../../common/contracts/manifestMac.ts";
-import { dumpKey, manifestKey } from "../../storage/catalogue/objectKeys.ts";
-import { settingsWith } from "../components/application.ts";
-import { backupManifest } from "../support/manifest.ts";
-import { MemoryStore } from "../support/memoryStore.ts";
-import { agent, DUMP_SUFFIX, unavailable, World } from "./world.ts";
+} from "../../../common/contracts/manifestMac.ts";
+import { dumpKey, manifestKey } from "../../../storage/catalogue/objectKeys.ts";
+import { settingsWith } from "../../components/application.ts";
+import { backupManifest } from "../../support/manifest.ts";
+import { MemoryStore } from "../../support/memoryStore.ts";
+import { agent, DUMP_SUFFIX, unavailable, World } from "../world.ts";
 
 const HOUR_MS = 3_600_000;
 

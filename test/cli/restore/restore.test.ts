@@ -3,8 +3,8 @@ import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { encodeBech32 } from "../../../common/age/bech32.ts";
-import { entryOf } from "../factories.ts";
-import { Outside } from "../support.ts";
+import { entryOf } from "../support/factories.ts";
+import { Outside } from "../support/run.ts";
 
 const progress = { event: "progress", step: "upload", bytes: 5_000_000, elapsedMs: 1000 };
 
