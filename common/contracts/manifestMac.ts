@@ -74,7 +74,13 @@ export function splitSigningKeys(text: string): string[] {
 }
 
 /** What is signed; a signature of one is none of another. */
-export type SignedKind = "manifest" | "restore record" | "drill record" | "mark";
+export type SignedKind =
+  | "manifest"
+  | "restore record"
+  | "drill record"
+  | "mark"
+  | "wal chain"
+  | "base backup";
 
 /** The manifest with its signature, over all that stands in it. */
 export function signManifest(manifest: Manifest, keys: readonly SigningKey[]): Manifest {

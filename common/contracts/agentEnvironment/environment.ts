@@ -17,6 +17,13 @@ import {
   parseNotifications,
 } from "./notifications.ts";
 import {
+  type DeclaredPointInTime,
+  parsePointInTime,
+  pointInTimeClearEnv,
+  pointInTimeSecretEnv,
+  pointInTimeVariables,
+} from "./pointInTime.ts";
+import {
   type PostgresSettings,
   parsePostgres,
   postgresClearEnv,
@@ -60,7 +67,8 @@ export type AgentSettings = ScheduleSettings &
   } & DeclaredCopy &
   EncryptionSettings &
   SigningSettings &
-  BackupSettings;
+  BackupSettings &
+  DeclaredPointInTime;
 
 /** The accessory's `env:` in Kamal's own split. Values that equal a default are left out. */
 export interface AgentEnvironment {
@@ -76,6 +84,7 @@ const environmentSchema = z.object({
   ...encryptionVariables,
   ...signingVariables,
   ...backupVariables,
+  ...pointInTimeVariables,
   ...notificationVariables,
 });
 
@@ -93,6 +102,7 @@ export function toEnvironment(settings: AgentSettings): AgentEnvironment {
       ...encryptionClearEnv(settings),
       ...signingClearEnv(settings),
       ...backupClearEnv(settings),
+      ...pointInTimeClearEnv(settings),
       ...notificationClearEnv(settings.notifications),
     },
     secret: {
@@ -101,6 +111,7 @@ export function toEnvironment(settings: AgentSettings): AgentEnvironment {
       ...copySecretEnv(settings.copy),
       ...encryptionSecretEnv(settings),
       ...signingSecretEnv(settings),
+      ...pointInTimeSecretEnv(settings),
       ...notificationSecretEnv(settings.notifications),
     },
   };
@@ -127,6 +138,7 @@ export function fromEnvironment(env: Readonly<Record<string, string | undefined>
     ...parseSigning(e),
     ...parseCopy(present, e.S3_PREFIX),
     ...parseBackup(e),
+    ...parsePointInTime(e),
     notifications: parseNotifications(e),
   };
 }

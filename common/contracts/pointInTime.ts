@@ -1,0 +1,79 @@
+import * as z from "zod";
+
+/** A place in the WAL as PostgreSQL writes it. @example "16/B374D848" */
+const lsnSchema = z.string().regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/);
+/** ISO 8601 in UTC with milliseconds. */
+const timeSchema = z.iso.datetime();
+
+/**
+ * The WAL of one server from one moment on, without a gap, in a folder of its own. A number of a timeline is no identity: two
+ * recoveries of one base both go on as the next one. So a chain is named like the slot that holds its WAL on the server, and a
+ * slot is no part of a base backup. `chain.json`, stored before the first segment, signed.
+ */
+export const chainSchema = z.object({
+  version: z.literal(1),
+  /** Name of the folder and of the slot. @example "kpb_20261128t031502_9f3a1c" */
+  chain: z.string(),
+  /** `system_identifier` of the cluster. */
+  systemIdentifier: z.string(),
+  /** Major version of the server. */
+  major: z.int(),
+  /** As `SHOW server_version` has it. */
+  serverVersion: z.string(),
+  /** First byte of WAL in the chain, the beginning of a segment. */
+  startLsn: lsnSchema,
+  timeline: z.int().positive(),
+  /** Size of a segment. Bytes. */
+  segmentBytes: z.int().positive(),
+  encryption: z.enum(["none", "age"]),
+  /** Public keys for which all of the chain is sealed; empty: a passphrase, or in clear. */
+  recipients: z.array(z.string()),
+  /** The server's clock. */
+  startedAt: timeSchema,
+});
+export type Chain = z.infer<typeof chainSchema>;
+
+/** The commit mark of a base backup: stored last, once its tar and the WAL to its end are in the bucket. Signed. */
+export const baseSchema = z.object({
+  version: z.literal(1),
+  chain: z.string(),
+  /** When it began by the server's clock, UTC to the second, and its name. @example "2026-11-28T02:00:03" */
+  stamp: z.string(),
+  /** Stamp of the base that this one needs beneath it; null: it is whole. */
+  parent: z.string().nullable(),
+  timeline: z.int().positive(),
+  /** Where its recovery begins to read WAL. */
+  startLsn: lsnSchema,
+  /** It is consistent once the WAL up to here is replayed. */
+  endLsn: lsnSchema,
+  /** When it was complete by the server's clock: the first moment that can be reached by it. */
+  endedAt: timeSchema,
+  /** Size of the stored tar. Bytes. */
+  bytes: z.int().nonnegative(),
+  /** SHA-256 of the stored tar, lower-case hex. */
+  sha256: z.string(),
+  /** Size of the tar itself, which is about what its recovery takes on disk. Bytes. */
+  unpackedBytes: z.int().nonnegative(),
+  durationMs: z.number().nonnegative(),
+});
+export type Base = z.infer<typeof baseSchema>;
+
+/**
+ * Proof of life, stored every five minutes: it tells an idle server from a dead agent. Where `archivedLsn` has come to
+ * `serverLsn`, the end of the stored WAL is the state of `time`.
+ */
+export const aliveSchema = z.object({
+  version: z.literal(1),
+  chain: z.string(),
+  /** The server's clock. */
+  time: timeSchema,
+  /** How far the server had written. */
+  serverLsn: lsnSchema,
+  /** How far the bucket had the WAL, pieces of the open segment included. */
+  archivedLsn: lsnSchema,
+  /** WAL that the server holds for the chain. Bytes. */
+  heldBytes: z.int().nonnegative(),
+  /** What it may hold before it lets the chain go (`max_slot_wal_keep_size`); null: without bound. Bytes. */
+  boundBytes: z.int().nonnegative().nullable(),
+});
+export type Alive = z.infer<typeof aliveSchema>;
