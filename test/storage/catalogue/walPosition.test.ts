@@ -6,7 +6,7 @@ import {
   segmentPlace,
   segmentStart,
   walBytes,
-} from "../../common/walPosition.ts";
+} from "../../../storage/catalogue/walPosition.ts";
 
 const MiB = 1024 * 1024;
 
