@@ -84,5 +84,5 @@ export function inspected(state: object = {}): string {
 
 /** A recorded event log of the real engine. */
 export function recorded(name: "drift" | "clean" | "broken"): Promise<string> {
-  return readFile(join(import.meta.dirname, "stack/fixtures", `refresh-${name}.ndjson`), "utf8");
+  return readFile(join(import.meta.dirname, "../stack/fixtures", `refresh-${name}.ndjson`), "utf8");
 }
