@@ -1,8 +1,15 @@
 import type { Base, Chain } from "../../common/contracts/pointInTime.ts";
-import { coverage, lineage, type StoredChain, type StoredPiece } from "./storedChain.ts";
+import type { Window } from "../../common/contracts/reachable.ts";
+import {
+  coverage,
+  lineage,
+  nameOf,
+  placeOf,
+  type StoredChain,
+  type StoredPiece,
+} from "./storedChain.ts";
 import { type Stretch, stretchesOf } from "./stretches.ts";
-import { positionOf, segmentName } from "./walPosition.ts";
-import { marksOf, type Window, windowOf } from "./windows.ts";
+import { marksOf, windowOf } from "./windows.ts";
 
 /** What a recovery takes from the bucket. */
 export interface Recovery {
@@ -71,26 +78,25 @@ function recoveryOf(
     moment === "latest" || Date.parse(endedAt) <= Date.parse(moment);
   const base = stretch.bases
     .filter(isBefore)
-    .toSorted((a, b) => positionOf(b.endLsn) - positionOf(a.endLsn))[0] as Base;
+    .toSorted((a, b) => placeOf(b.endLsn) - placeOf(a.endLsn))[0] as Base;
   // The first mark after the moment: no commit of the moment, or of before, lies behind its place.
   const mark = marksOf(stored).find(
     ({ time, position }) =>
       moment !== "latest" && Date.parse(time) >= Date.parse(moment) && position <= stretch.end,
   );
   const size = chain.segmentBytes;
-  const end = Math.max(mark?.position ?? stretch.end, positionOf(base.endLsn));
-  const first = Math.floor(positionOf(base.startLsn) / size);
+  const end = Math.max(mark?.position ?? stretch.end, placeOf(base.endLsn));
+  const first = Math.floor(placeOf(base.startLsn) / size);
   const whole = new Set(stored.segments.map(({ number }) => number));
   const numbers = Array.from({ length: Math.ceil(end / size) - first }, (_, at) => first + at);
-  const nameOf = (number: number) => segmentName(chain.timeline, number, size);
   return {
     chain,
     bases: lineage(base, stored.bases) as readonly Base[],
-    segments: numbers.filter((number) => whole.has(number)).map(nameOf),
+    segments: numbers.filter((number) => whole.has(number)).map((number) => nameOf(chain, number)),
     pieced: numbers
       .filter((number) => !whole.has(number))
       .map((number) => {
-        return { file: nameOf(number), pieces: coverage(pieces.get(number) ?? []).used };
+        return { file: nameOf(chain, number), pieces: coverage(pieces.get(number) ?? []).used };
       }),
     end,
     window,

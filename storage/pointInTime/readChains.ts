@@ -18,12 +18,18 @@ import {
 } from "../catalogue/pointInTimeKeys.ts";
 import { forEachAtOnce } from "../catalogue/readManifest.ts";
 import { isBelieved, parseRecord } from "../catalogue/signedRecord.ts";
+import { segmentPlace } from "../catalogue/walPosition.ts";
 import { readStart } from "../s3/download.ts";
 import { explain, isMissing } from "../s3/errors.ts";
 import type { ObjectStore } from "../s3/objectStore.ts";
-import type { StoredChain, StoredPiece, StoredSegment } from "./storedChain.ts";
+import {
+  nameOf,
+  placeOf,
+  type StoredChain,
+  type StoredPiece,
+  type StoredSegment,
+} from "./storedChain.ts";
 import { stretchesOf } from "./stretches.ts";
-import { parseSegment, positionOf, segmentName } from "./walPosition.ts";
 
 /** Bytes; longer than any of these records. */
 const LONGEST_RECORD = 64 * 1024;
@@ -108,9 +114,9 @@ async function readContents(
     },
   );
   const segments: StoredSegment[] = files
-    .map(({ file, storedAt }) => ({ ...parseSegment(file, segmentBytes), storedAt }))
-    .filter((segment) => segment.timeline === timeline)
-    .map(({ number, storedAt }) => ({ number, storedAt }))
+    .map(({ file, storedAt }) => ({ place: segmentPlace(file, segmentBytes), storedAt }))
+    .filter(({ place }) => place.timeline === timeline)
+    .map(({ place, storedAt }) => ({ number: Number(place.from) / segmentBytes, storedAt }))
     .toSorted((a, b) => a.number - b.number);
   const stored: StoredChain = {
     chain,
@@ -130,12 +136,12 @@ async function readPieces(
 ): Promise<Map<number, readonly StoredPiece[]>> {
   const { prefix } = store.address;
   const whole = new Set(segments.map(({ number }) => number));
-  const start = Math.floor(positionOf(chain.startLsn) / chain.segmentBytes);
+  const start = Math.floor(placeOf(chain.startLsn) / chain.segmentBytes);
   const waiting = [start, ...segments.map(({ number }) => number + 1)];
   const found = new Map<number, readonly StoredPiece[]>();
   for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
     if (whole.has(next) || found.has(next)) continue;
-    const file = segmentName(chain.timeline, next, chain.segmentBytes);
+    const file = nameOf(chain, next);
     const pieces: StoredPiece[] = [];
     for await (const { key, storedAt } of listed(
       store,
@@ -201,7 +207,7 @@ async function newestWithin(
 ): Promise<void> {
   const isWithin = async (stamp: string | undefined) => {
     const mark = stamp === undefined ? null : await read(stamp);
-    return mark !== null && positionOf(mark.serverLsn) <= end;
+    return mark !== null && placeOf(mark.serverLsn) <= end;
   };
   if (await isWithin(stamps.at(-1))) return;
   let low = 0;

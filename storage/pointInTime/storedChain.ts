@@ -1,4 +1,5 @@
 import type { Alive, Base, Chain } from "../../common/contracts/pointInTime.ts";
+import { segmentName, walBytes } from "../catalogue/walPosition.ts";
 
 /** Bytes of a segment that was still open when they were stored. */
 export interface StoredPiece {
@@ -64,4 +65,14 @@ export function lineage(base: Base, bases: readonly Base[]): readonly Base[] | u
     at = parent;
   }
   return found;
+}
+
+/** A place in the WAL as a number of bytes: exact below 8 PiB of WAL. @param lsn as PostgreSQL writes it */
+export function placeOf(lsn: string): number {
+  return Number(walBytes(lsn));
+}
+
+/** Name of the segment with this number on the chain's timeline. */
+export function nameOf({ timeline, segmentBytes }: Chain, number: number): string {
+  return segmentName(timeline, BigInt(number) * BigInt(segmentBytes), segmentBytes);
 }

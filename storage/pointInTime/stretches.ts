@@ -1,6 +1,13 @@
 import type { Base } from "../../common/contracts/pointInTime.ts";
-import { coverage, lineage, type StoredChain, type StoredPiece } from "./storedChain.ts";
-import { positionOf, segmentName } from "./walPosition.ts";
+import type { Gap } from "../../common/contracts/reachable.ts";
+import {
+  coverage,
+  lineage,
+  nameOf,
+  placeOf,
+  type StoredChain,
+  type StoredPiece,
+} from "./storedChain.ts";
 
 /** WAL of one chain without a hole. */
 export interface Stretch {
@@ -16,14 +23,6 @@ export interface Stretch {
   readonly bases: readonly Base[];
   /** Nothing of the chain is stored behind it. */
   readonly isLast: boolean;
-}
-
-/** Segments that a chain lacks, by their names. */
-export interface Gap {
-  readonly chain: string;
-  readonly first: string;
-  readonly last: string;
-  readonly segments: number;
 }
 
 /**
@@ -54,7 +53,7 @@ export function stretchesOf(stored: StoredChain): Stretch[] {
     const { bytes, used } = coverage(pieces.get(open) ?? []);
     const end = open * size + bytes;
     const isIn = ({ startLsn, endLsn }: Base) =>
-      Math.floor(positionOf(startLsn) / size) >= first && positionOf(endLsn) <= end;
+      Math.floor(placeOf(startLsn) / size) >= first && placeOf(endLsn) <= end;
     return {
       first,
       open,
@@ -67,16 +66,13 @@ export function stretchesOf(stored: StoredChain): Stretch[] {
 }
 
 /** What is missing between the stretches of a chain. */
-export function gapsOf(
-  { chain: { chain, timeline, segmentBytes } }: StoredChain,
-  stretches: readonly Stretch[],
-): Gap[] {
+export function gapsOf({ chain }: StoredChain, stretches: readonly Stretch[]): Gap[] {
   return stretches.slice(1).map(({ first }, index) => {
     const from = (stretches[index] as Stretch).open;
     return {
-      chain,
-      first: segmentName(timeline, from, segmentBytes),
-      last: segmentName(timeline, first - 1, segmentBytes),
+      chain: chain.chain,
+      first: nameOf(chain, from),
+      last: nameOf(chain, first - 1),
       segments: first - from,
     };
   });

@@ -1,20 +1,7 @@
 import type { Base } from "../../common/contracts/pointInTime.ts";
-import type { StoredChain } from "./storedChain.ts";
-import { type Gap, gapsOf, type Stretch, stretchesOf } from "./stretches.ts";
-import { positionOf } from "./walPosition.ts";
-
-/** Moments that one chain can bring back, each of them. */
-export interface Window {
-  readonly chain: string;
-  /** End of the oldest base that counts. ISO 8601 in UTC by the server's clock. */
-  readonly from: string;
-  /** The newest moment that may be reached: when the newest part of its WAL was stored, or a mark of life says so. */
-  readonly to: string;
-  /** Until then it is proved by a mark of the server that all of the WAL is there, also where nothing was written; null: by none. */
-  readonly proven: string | null;
-  /** Stamps of the bases that count, in their order. */
-  readonly bases: readonly string[];
-}
+import type { Gap, Window } from "../../common/contracts/reachable.ts";
+import { placeOf, type StoredChain } from "./storedChain.ts";
+import { gapsOf, type Stretch, stretchesOf } from "./stretches.ts";
 
 /** What can be recovered, and what is missing. */
 export interface Reach {
@@ -71,9 +58,9 @@ export function windowOf(stored: StoredChain, stretch: Stretch): Window | undefi
  */
 export function marksOf({ alive, bases }: StoredChain): Mark[] {
   return [
-    ...alive.map(({ time, serverLsn }) => ({ time, position: positionOf(serverLsn) })),
+    ...alive.map(({ time, serverLsn }) => ({ time, position: placeOf(serverLsn) })),
     ...bases.map(({ stamp, startLsn }: Base) => {
-      return { time: `${stamp}.000Z`, position: positionOf(startLsn) };
+      return { time: `${stamp}.000Z`, position: placeOf(startLsn) };
     }),
   ].toSorted((a, b) => byTime(a.time, b.time));
 }

@@ -2,18 +2,14 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import type { Base, Chain } from "../../../common/contracts/pointInTime.ts";
+import { lsnText } from "../../../storage/catalogue/walPosition.ts";
 import { chooseRecovery, isIn } from "../../../storage/pointInTime/chooseRecovery.ts";
-import type {
-  StoredChain,
-  StoredPiece,
-  StoredSegment,
-} from "../../../storage/pointInTime/storedChain.ts";
 import {
-  lsnOf,
-  parseSegment,
-  positionOf,
-  segmentName,
-} from "../../../storage/pointInTime/walPosition.ts";
+  placeOf,
+  type StoredChain,
+  type StoredPiece,
+  type StoredSegment,
+} from "../../../storage/pointInTime/storedChain.ts";
 import { reachOf } from "../../../storage/pointInTime/windows.ts";
 
 const SIZE = 2 ** 24;
@@ -55,7 +51,7 @@ function play(ticks: readonly Tick[], chain: Chain): Story {
   const bases: Base[] = [];
   const alive: StoredChain["alive"][number][] = [];
   const evidence: { tick: number; end: number }[] = [];
-  let position = positionOf(chain.startLsn) / QUARTER;
+  let position = placeOf(chain.startLsn) / QUARTER;
   let sent = position;
   let lastStamp: string | null = null;
   for (const [index, one] of ticks.entries()) {
@@ -68,8 +64,8 @@ function play(ticks: readonly Tick[], chain: Chain): Story {
       position += 1;
       const taken = {
         ...{ version: 1 as const, chain: chain.chain, stamp, parent, timeline: 1 },
-        startLsn: lsnOf(before * QUARTER),
-        endLsn: lsnOf(position * QUARTER),
+        startLsn: lsnText(BigInt(before * QUARTER)),
+        endLsn: lsnText(BigInt(position * QUARTER)),
         ...{ endedAt: timeOf(index - 0.25), bytes: 1, sha256: "", unpackedBytes: 1, durationMs: 1 },
       };
       lastStamp = stamp;
@@ -97,7 +93,7 @@ function play(ticks: readonly Tick[], chain: Chain): Story {
       sent = position;
     }
     if (one.marks) {
-      const lsn = lsnOf(position * QUARTER);
+      const lsn = lsnText(BigInt(position * QUARTER));
       alive.push({
         ...{ version: 1, chain: chain.chain, time: storedAt, serverLsn: lsn, archivedLsn: lsn },
         ...{ heldBytes: 0, boundBytes: null },
@@ -132,8 +128,8 @@ function canHave({ stored, written, has, evidence }: Story, at: number): boolean
   };
   return stored.bases.some((base) => {
     if (base.endedAt > timeOf(at) || !isWhole(base)) return false;
-    const from = positionOf(base.startLsn) / QUARTER;
-    const to = Math.max(written[at] ?? 0, positionOf(base.endLsn) / QUARTER);
+    const from = placeOf(base.startLsn) / QUARTER;
+    const to = Math.max(written[at] ?? 0, placeOf(base.endLsn) / QUARTER);
     const hasAll = (end: number) => {
       for (let quarter = from; quarter < end; quarter += 1) if (!has(quarter)) return false;
       return true;
@@ -150,7 +146,7 @@ function canHave({ stored, written, has, evidence }: Story, at: number): boolean
 function chainOf(quarters: number): Chain {
   return {
     ...{ version: 1, chain: "kpb_20261101t000000_0a1b2c", systemIdentifier: "7", major: 17 },
-    ...{ serverVersion: "17.6", startLsn: lsnOf(quarters * 4 * QUARTER), timeline: 1 },
+    ...{ serverVersion: "17.6", startLsn: lsnText(BigInt(quarters * 4 * QUARTER)), timeline: 1 },
     ...{ segmentBytes: SIZE, encryption: "none", recipients: [], startedAt: timeOf(0) },
   };
 }
@@ -181,7 +177,7 @@ describe("what can be recovered", () => {
           const base = chosen.bases.at(-1);
           assert.ok(base && base.endedAt <= timeOf(at));
           assert.ok(chosen.end >= (story.written[at] ?? 0) * QUARTER || !chosen.isProven);
-          const first = Math.floor(positionOf(base.startLsn) / SIZE);
+          const first = Math.floor(placeOf(base.startLsn) / SIZE);
           const count = chosen.segments.length + chosen.pieced.length;
           assert.equal(count, Math.ceil(chosen.end / SIZE) - first);
           for (let quarter = first * 4; quarter < chosen.end / QUARTER; quarter += 1) {
@@ -211,23 +207,5 @@ describe("what can be recovered", () => {
         segments: 1,
       },
     ]);
-  });
-});
-
-describe("places in the WAL", () => {
-  it("are names of segments, and back, for each size that PostgreSQL has", () => {
-    const size = fc.integer({ min: 20, max: 30 }).map((power) => 2 ** power);
-    fc.assert(
-      fc.property(size, fc.nat(2 ** 31), fc.integer({ min: 1, max: 2 ** 31 }), (bytes, n, line) => {
-        const name = segmentName(line, n, bytes);
-        assert.deepEqual(parseSegment(name, bytes), { timeline: line, number: n });
-      }),
-    );
-    // What PostgreSQL 17 answers to pg_walfile_name('16/B374D848').
-    assert.equal(
-      segmentName(1, Math.floor(positionOf("16/B374D848") / SIZE), SIZE),
-      "0000000100000016000000B3",
-    );
-    assert.equal(lsnOf(positionOf("16/B374D848")), "16/B374D848");
   });
 });
