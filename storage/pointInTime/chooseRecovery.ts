@@ -1,5 +1,4 @@
-import type { Base, Chain } from "../../common/contracts/pointInTime.ts";
-import type { Window } from "../../common/contracts/reachable.ts";
+import type { Base, Chain, Window } from "../../common/contracts/pointInTime.ts";
 import {
   coverage,
   lineage,

@@ -1,5 +1,5 @@
 import type { SigningKey } from "../../common/contracts/manifestMac.ts";
-import type { Reachable, RecoveryPlan } from "../../common/contracts/reachable.ts";
+import type { Reachable, RecoveryPlan } from "../../common/contracts/pointInTime.ts";
 import { lsnText } from "../catalogue/walPosition.ts";
 import type { ObjectStore } from "../s3/objectStore.ts";
 import { chooseRecovery, type Recovery } from "./chooseRecovery.ts";

@@ -1,4 +1,4 @@
-import type { Gap, Window } from "../../common/contracts/reachable.ts";
+import type { Gap, Window } from "../../common/contracts/pointInTime.ts";
 import { Problem } from "../../common/problem.ts";
 
 /** Of many windows the newest are named. */

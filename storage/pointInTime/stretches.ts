@@ -1,5 +1,4 @@
-import type { Base } from "../../common/contracts/pointInTime.ts";
-import type { Gap } from "../../common/contracts/reachable.ts";
+import type { Base, Gap } from "../../common/contracts/pointInTime.ts";
 import {
   coverage,
   lineage,

@@ -1,5 +1,4 @@
-import type { Base } from "../../common/contracts/pointInTime.ts";
-import type { Gap, Window } from "../../common/contracts/reachable.ts";
+import type { Base, Gap, Window } from "../../common/contracts/pointInTime.ts";
 import { placeOf, type StoredChain } from "./storedChain.ts";
 import { gapsOf, type Stretch, stretchesOf } from "./stretches.ts";
 
