@@ -5,11 +5,6 @@ import {
   encryptionClearEnv,
   encryptionSecretEnv,
 } from "../../common/contracts/agentEnvironment/encryption.ts";
-import {
-  signingClearEnv,
-  signingSecretEnv,
-} from "../../common/contracts/agentEnvironment/signing.ts";
-import { storeClearEnv, storeSecretEnv } from "../../common/contracts/agentEnvironment/store.ts";
 import type { DrilledEvent, Entry } from "../../common/contracts/agentEvents.ts";
 import type { DrillRecord } from "../../common/contracts/drillRecord.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
@@ -23,6 +18,7 @@ import {
   withReader,
   withWriter,
 } from "../backups/bucketSource.ts";
+import { readerEnvironment } from "../backups/readerEnvironment.ts";
 import { runAgent } from "../session/agentCall.ts";
 import { forOneDatabase } from "../session/databases.ts";
 import { identityLines } from "../session/identity.ts";
@@ -196,23 +192,10 @@ function environmentOf(
   manifest: Manifest | null,
   key: Credentials,
 ): Record<string, string> {
-  const { endpoint, region, bucket, prefix } = backup.location;
-  const store = {
-    ...(endpoint !== undefined && { endpoint }),
-    ...{ region, bucket, prefix, ...key },
-    allowInsecure: endpoint?.startsWith("http://") ?? false,
-  };
-  const signs = {
-    ...(signing && { signingKeys: signing.keys.map(({ bytes }) => bytes.toString("base64url")) }),
-    ...(signing?.since !== undefined && { signingSince: signing.since }),
-  };
   const encryption = encryptionOf(manifest);
   return {
     POSTGRES_DATABASE: database,
-    ...storeClearEnv(store),
-    ...storeSecretEnv(store),
-    ...signingClearEnv(signs),
-    ...signingSecretEnv(signs),
+    ...readerEnvironment(backup, key, signing),
     ...encryptionClearEnv(encryption),
     ...encryptionSecretEnv(encryption),
   };

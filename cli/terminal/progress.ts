@@ -9,7 +9,12 @@ const WORDS: Readonly<Record<string, string>> = {
   restore: "restoring",
   compare: "comparing",
   check: "checking",
+  base: "fetching the base backup",
+  wal: "fetching WAL",
 };
+
+/** What a step counts, where it is no tables. */
+const COUNTED: Readonly<Record<string, string>> = { check: "check", wal: "segment" };
 
 /**
  * One step, in the parts that `Screen.progress` takes.
@@ -28,7 +33,7 @@ export function describeProgress(event: ProgressEvent, expected?: number): strin
     ];
   }
   if (event.done !== undefined) {
-    const what = step === "check" ? "check" : "table";
+    const what = COUNTED[step] ?? "table";
     return [word, counted(event.done, event.total, what), formatDuration(elapsedMs)];
   }
   return event.bytes === undefined
