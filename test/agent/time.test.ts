@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { manifestKey } from "../../storage/catalogue/objectKeys.ts";
-import { plant } from "./planted.ts";
+import { plant } from "./archive/planted.ts";
 import { agent, archiveOf, failure, type Outcome, unavailable, World } from "./world.ts";
 
 describe("time, as three clocks tell it", { skip: unavailable, timeout: 900_000 }, () => {
