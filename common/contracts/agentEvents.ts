@@ -3,7 +3,7 @@ import { Problem } from "../problem.ts";
 import { drillRecordSchema } from "./drillRecord.ts";
 import { manifestSchema } from "./manifest.ts";
 import { ORIGIN_PROBLEMS, SIGNATURES } from "./manifestMac.ts";
-import { walStateSchema } from "./pointInTime.ts";
+import { reachableSchema, recoveryPlanSchema, walStateSchema } from "./pointInTime.ts";
 import { restoreRecordSchema } from "./restoreRecord.ts";
 
 // The JSON events of the agent, one a line on its standard output with `--json`: the contract between the container and
@@ -14,7 +14,7 @@ import { restoreRecordSchema } from "./restoreRecord.ts";
 const attachedSchema = z.object({ event: z.literal("attached") });
 
 /** Steps of a command whose progress is shown. */
-export type ProgressStep = "upload" | "download" | "restore" | "compare" | "check";
+export type ProgressStep = "upload" | "download" | "restore" | "compare" | "check" | "base" | "wal";
 
 const progressSchema = z.object({
   event: z.literal("progress"),
@@ -280,6 +280,16 @@ const listSchema = z.object({
   /** The newest records of drills that count, newest first; absent: the agent is of an earlier version, or could not read them. */
   drills: z.array(drillRecordSchema).readonly().optional().catch(undefined),
 });
+
+/** What can be recovered to a point in time. */
+const reachableEventSchema = reachableSchema.extend({ event: z.literal("reachable") });
+
+/** Base backup and WAL of a recovery lie in a folder. */
+const fetchedSchema = z.object({
+  event: z.literal("fetched"),
+  plan: recoveryPlanSchema,
+  elapsedMs: z.number(),
+});
 const errorSchema = z.object({ event: z.literal("error"), message: z.string() });
 
 const eventSchema = z.discriminatedUnion("event", [
@@ -302,6 +312,8 @@ const eventSchema = z.discriminatedUnion("event", [
   historySchema,
   listSchema,
   notifiedSchema,
+  reachableEventSchema,
+  fetchedSchema,
   errorSchema,
 ]);
 
