@@ -1,5 +1,5 @@
 import type { ServerSettings } from "../../../common/contracts/agentEnvironment/postgres.ts";
-import { decodeText } from "../../archive/archiveText.ts";
+import { decodeText } from "../../archive/toc/archiveText.ts";
 import { type ArchiveItem, describeItem, parseArchive } from "../../archive/contents.ts";
 import { connectionString, libpqEnvironment } from "../../postgres/connection.ts";
 import { describeExit, readText, runProgram } from "../../streams/process.ts";
