@@ -71,6 +71,7 @@ type Group =
   | "keys"
   | "notices"
   | "drill"
+  | "pointInTime"
   | "postgres"
   | "registry"
   | "signing"
@@ -91,6 +92,7 @@ type Unknown = Exclude<
   | "beforeDeploy"
   | "copy"
   | "keep"
+  | "pointInTime"
   | `copy.${"keys" | "bucket"}.${string}`
   | "Encryption.passphrase"
 >;
