@@ -47,6 +47,7 @@ import { readSecrets } from "./runtime/secrets.ts";
 import { LONGEST_LIMIT_HOURS, Stopped, stopOnSignal } from "./runtime/signals.ts";
 import { catchUpLine, nextRunLine, runLimitHours } from "./scheduler/dueTime.ts";
 import { notifyKilled, type RunOptions, runBackup } from "./scheduler/runBackup.ts";
+import { archiveWal } from "./wal/wal.ts";
 
 const json = process.argv.includes("--json");
 const debug = process.argv.includes("--debug");
@@ -59,6 +60,7 @@ const redact = redactor([
   env["COPY_S3_SECRET_ACCESS_KEY"],
   env["COPY_S3_ACCESS_KEY_ID"],
   env["PASSPHRASE"],
+  env["POINT_IN_TIME_PASSWORD"],
   ...splitSigningKeys(env["SIGNING_KEYS"] ?? ""),
   env["PING_URL"],
   env["WEBHOOK_URL"],
@@ -347,6 +349,16 @@ command("missed", "for run.sh: when to make up for a run that was missed, if one
     reportCopyFault(context);
     process.stdout.write(`${await catchUpLine(context)}\n`);
   },
+);
+
+command(
+  "wal",
+  "for run.sh: store the server's WAL in the bucket as it comes, until stopped",
+).action(() =>
+  archiveWal(openContext(), {
+    stateFolder: process.env["AGENT_STATE_DIR"],
+    describe: (error) => redact(errorMessage(error)),
+  }),
 );
 
 interface BackupFlags extends Omit<RunOptions, "deploy"> {

@@ -3,7 +3,7 @@ import { Problem } from "../problem.ts";
 import { drillRecordSchema } from "./drillRecord.ts";
 import { manifestSchema } from "./manifest.ts";
 import { ORIGIN_PROBLEMS, SIGNATURES } from "./manifestMac.ts";
-import { reachableSchema, recoveryPlanSchema } from "./pointInTime.ts";
+import { reachableSchema, recoveryPlanSchema, walStateSchema } from "./pointInTime.ts";
 import { restoreRecordSchema } from "./restoreRecord.ts";
 
 // The JSON events of the agent, one a line on its standard output with `--json`: the contract between the container and
@@ -259,6 +259,8 @@ const activitySchema = z.object({
   /** Uploads of the backups' prefix that were begun and neither finished nor aborted. */
   uploads: z.object({ count: z.number(), oldest: z.string().nullable() }).nullable(),
   remarks: z.array(z.string()).readonly(),
+  /** How the WAL is archived; null: point-in-time recovery is not switched on, or has not begun. */
+  wal: walStateSchema.nullable().catch(null).default(null),
 });
 
 /** A test message has reached the webhook. */

@@ -78,6 +78,31 @@ export const aliveSchema = z.object({
 });
 export type Alive = z.infer<typeof aliveSchema>;
 
+/** How archiving goes, as the agent that does it saw it last. */
+export const walStateSchema = z.object({
+  /** Null: none is open yet. */
+  chain: z.string().nullable(),
+  /** Whether WAL comes from the server. */
+  receiving: z.boolean(),
+  /** What keeps WAL from reaching the bucket, a sentence; null: nothing. */
+  problem: z.string().nullable(),
+  /** When it was seen so, by the container's clock. */
+  at: timeSchema,
+  /** How far the bucket has the WAL without a gap, pieces of the open segment included; null: not known yet. */
+  archivedLsn: lsnSchema.nullable(),
+  /** How far the server had written; null: not known yet. */
+  serverLsn: lsnSchema.nullable(),
+  /** WAL that the server holds for the chain; null: not known yet. Bytes. */
+  heldBytes: z.int().nonnegative().nullable(),
+  /** What it may hold before it lets the chain go; null: without bound, or not known yet. Bytes. */
+  boundBytes: z.int().nonnegative().nullable(),
+  /** Moment by the server's clock up to which the bucket has everything; null: not known yet. */
+  reachableTo: timeSchema.nullable(),
+  /** Time of the newest mark of life, by the server's clock; null: none is stored yet. */
+  markedAt: timeSchema.nullable(),
+});
+export type WalState = z.infer<typeof walStateSchema>;
+
 /** Moments that one chain can bring back, each of them. */
 export const windowSchema = z.object({
   chain: z.string(),
