@@ -1,5 +1,6 @@
 import type { RecoveryPlan } from "../../../common/contracts/pointInTime.ts";
 import { Problem } from "../../../common/problem.ts";
+import { lastLine } from "../../../common/process.ts";
 import { walBytes } from "../../../storage/catalogue/walPosition.ts";
 import { momentText } from "../../../storage/pointInTime/refusal.ts";
 import type { Container } from "../../session/agentCall.ts";
@@ -73,8 +74,14 @@ export async function replay(
   );
   if (code === 0) return { lastCommit };
   if (log.some((line) => ENDED_BEFORE.test(line))) return undefined;
-  const fatal = log.findLast((line) => /FATAL|PANIC/.test(line)) ?? log.at(-1) ?? stderr.trim();
   throw new Problem(
-    `the server of the recovery ended before it had recovered: ${fatal.replace(/^.*?(?=FATAL|PANIC)/, "")}`,
+    `the server of the recovery ended before it had recovered: ${lastWords(log) || lastLine(stderr)}`,
   );
+}
+
+/** Its last line, and the one before, which has the reason where the last one says only that there was one. */
+function lastWords(log: readonly string[]): string {
+  const at = log.findLastIndex((line) => /FATAL|PANIC/.test(line));
+  const lines = at < 0 ? log.slice(-1) : log.slice(Math.max(0, at - 1), at + 1);
+  return lines.map((line) => line.replace(/^.*?(?=[A-Z]{3,}: )/, "").trim()).join("; ");
 }

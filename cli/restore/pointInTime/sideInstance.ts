@@ -218,7 +218,8 @@ const ALONE = [
 ] as const;
 
 /**
- * Makes the data folder ready: bases are combined, and every file is compared with PostgreSQL's own list.
+ * Makes the data folder ready: bases are combined, every file is compared with PostgreSQL's own list, and the server's user gets
+ * them, which an image's entrypoint does not always do.
  * @throws Problem when one differs
  */
 export async function prepareData(
@@ -230,7 +231,7 @@ export async function prepareData(
   const folders = bases.map((_, index) => `${FOLDER}/bases/${index}`);
   const combine =
     bases.length > 1 ? `pg_combinebackup --output=${FOLDER}/data ${folders.join(" ")} && ` : "";
-  const script = `set -e; ${combine}pg_verifybackup --no-parse-wal --quiet ${FOLDER}/data; rm -rf ${FOLDER}/bases; touch ${FOLDER}/data/recovery.signal`;
+  const script = `set -e; ${combine}pg_verifybackup --no-parse-wal --quiet ${FOLDER}/data; rm -rf ${FOLDER}/bases; touch ${FOLDER}/data/recovery.signal; chmod 700 ${FOLDER}/data; chown -R postgres: ${FOLDER}/data`;
   await requireOnHost(container, "the base backup is not whole", [
     ...["docker", "run", "--rm", "--network", "none", ...labels(parts.id, false)],
     ...["--user", "0:0", ...mountsOf(parts), "--entrypoint", "sh", image, "-c", script],
