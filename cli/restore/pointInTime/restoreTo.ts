@@ -68,7 +68,7 @@ export async function restoreTo(
   ];
   if (!ask) for (const line of plan) screen.line(line);
   if (options.dryRun) {
-    screen.line(`${paint.good("Dry run")}: every check has passed, and nothing was changed.`);
+    screen.line(`${paint.good("Dry run")}: every check has passed, and no recovery was begun.`);
     screen.document({ ...documentOf(prepared), dryRun: true });
     return EXIT.well;
   }
