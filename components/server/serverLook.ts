@@ -116,12 +116,16 @@ export function isSeen(look: ServerLook | NotSeen): look is ServerLook {
   return "version" in look;
 }
 
+/** Exit code of `docker exec` where the command could not be run. */
+const CANNOT_EXECUTE = 126;
+
 function notSeen(place: string, result: ScriptResult): NotSeen {
-  const { stderr } = result;
-  if (/no such container/i.test(stderr)) {
+  // Docker 20.10 writes this one on standard output.
+  const said = `${result.stderr}${result.code === CANNOT_EXECUTE ? result.stdout : ""}`;
+  if (/no such container/i.test(said)) {
     return { reason: `there is no container ${place}`, for: "gone" };
   }
-  if (/unable to find user postgres/i.test(stderr)) {
+  if (/unable to find user postgres/i.test(said)) {
     return {
       reason: `the image of ${place} has no user postgres, as the official one has, who owns the server's files`,
       for: "ever",
