@@ -13,7 +13,7 @@ import { restoreRecordSchema } from "./restoreRecord.ts";
 const attachedSchema = z.object({ event: z.literal("attached") });
 
 /** Steps of a command whose progress is shown. */
-export type ProgressStep = "upload" | "download" | "restore" | "compare" | "check";
+export type ProgressStep = "upload" | "download" | "restore" | "compare" | "mask" | "check";
 
 const progressSchema = z.object({
   event: z.literal("progress"),
@@ -150,6 +150,8 @@ const drilledSchema = z.object({
   from: z.string(),
   /** What the restore has not brought back, a sentence each. */
   notRestored: z.array(z.string()).readonly(),
+  /** Statements of the mask that have run; an agent of an earlier version knows none. */
+  masked: z.int().nonnegative().default(0),
 });
 
 /** The SQL that `dump` writes to standard output is whole. Its events stand on standard error. */
