@@ -241,7 +241,7 @@ tracked(
   .option("--database <name>", DATABASE_OPTION)
   .option("--server-locale", "take the server's encoding and locale instead of the backup's")
   .option("--no-owner", "without owners and grants, where the backup was stored without roles")
-  .option("--schema <name>", "only this schema; may be given several times", several)
+  .option("--schema-only", "no rows: only what is defined")
   .option("--exclude-table <name>", "not this table, * for any characters; several times", several)
   .addHelpText(
     "after",
@@ -333,7 +333,7 @@ interface DumpFlags extends ReadFlags {
   readonly acceptOrigin?: boolean;
 }
 
-interface DrillFlags extends Pick<DrillOptions, "serverLocale" | "schema" | "excludeTable"> {
+interface DrillFlags extends Omit<DrillOptions, "noOwner"> {
   /** False with --no-owner. */
   readonly owner?: boolean;
 }

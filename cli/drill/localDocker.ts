@@ -3,7 +3,8 @@ import { Problem } from "../../common/problem.ts";
 import { lastLine, runProgram } from "../../common/process.ts";
 import type { Container } from "../session/agentCall.ts";
 
-const MISSING =
+/** Sentence where there is no docker. */
+export const MISSING_DOCKER =
   "docker is not on this machine's PATH. The throw-away server is started with Docker: install it, or run this where it is.";
 /** What Ctrl-C ends a command with that has started containers here. */
 export const INTERRUPTED = "interrupted; the containers that were started here are removed.";
@@ -36,7 +37,7 @@ export async function docker(
   const lines: string[] = [];
   const { code, stderr } = await runProgram("docker", args, {
     ...(env && { env }),
-    missing: MISSING,
+    missing: MISSING_DOCKER,
     interrupted: INTERRUPTED,
     limit: {
       milliseconds: limitMs,
@@ -91,7 +92,7 @@ export function localContainer(name: string): Container {
       user: userInfo().username,
       run: ({ words: [program = "docker", ...args], onLine, output, input, lifeline }) =>
         runProgram(program, args, {
-          missing: MISSING,
+          missing: MISSING_DOCKER,
           interrupted: INTERRUPTED,
           onLine,
           ...(output !== undefined && { output }),

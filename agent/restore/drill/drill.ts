@@ -16,7 +16,7 @@ type Findings = Omit<DrilledEvent, "event" | "verdict" | "reason">;
 /** What of a backup is restored, and how; each as of a restore. */
 export type DrillOptions = Pick<
   RestoreRequest,
-  "serverLocale" | "noOwner" | "schema" | "excludeTable"
+  "serverLocale" | "noOwner" | "excludeTable" | "schemaOnly"
 >;
 
 /**
