@@ -16,6 +16,16 @@ import type { NoticesArgs } from "./notices.ts";
 import type { DatabaseArgs } from "./resolveDatabase.ts";
 import type { DrillArgs, ScheduleArgs } from "./rhythm.ts";
 
+/** What is done to data before it is handed over. */
+export interface PullArgs {
+  /**
+   * File with SQL that masks the data, in one transaction, before anybody can connect. The path is relative to the folder of
+   * Pulumi.yaml.
+   * @example "mask.sql"
+   */
+  readonly mask: string;
+}
+
 export interface PostgresBackupArgs
   extends ScheduleArgs,
     DatabaseArgs,
@@ -150,6 +160,12 @@ export interface PostgresBackupArgs
    * @example { rto: "10m", every: "7d", checks: "drill.sql" }
    */
   readonly drill?: DrillArgs;
+  /**
+   * How `kamal-postgres-backup pull` and `clone` hand data over.
+   * @default each command says it
+   * @example { mask: "mask.sql" }
+   */
+  readonly pull?: PullArgs;
   /**
    * Who is notified how each run ended.
    * @default nobody

@@ -77,11 +77,12 @@ export async function requireNew(
   );
 }
 
-/** Servers of the backup: its hosts, the bastion in front of them, and the container. */
+/** Servers of the backup: its hosts, the bastion in front of them, and the container. This machine may be any of them. */
 async function requireOtherHost({ host }: GivenServer, backup: BackupOutputs): Promise<void> {
   if (host === "" || host.startsWith("/")) return;
   const own = [...backup.hosts, ...bastions(backup.proxy)].map((hop) => hop.host);
   const addresses = await addressesOf(host);
+  if (addresses.length > 0 && addresses.every(isLoopback)) return;
   for (const name of [...own, backup.container]) {
     const same = name === host || (await addressesOf(name)).some((one) => addresses.includes(one));
     if (!same) continue;
@@ -95,12 +96,15 @@ function bastions(hop: SshHop | undefined): SshHop[] {
   return hop === undefined ? [] : [hop, ...bastions(hop.proxy)];
 }
 
-/** Loopback is every machine's own, so it shows nothing. */
+/** Empty: the name is not known here. */
 async function addressesOf(name: string): Promise<string[]> {
-  const found = isIP(name)
-    ? [name]
-    : (await lookup(name, { all: true }).catch(() => [])).map(({ address }) => address);
-  return found.filter((address) => !/^(?:127\.|::1$)/.test(address));
+  if (isIP(name) !== 0) return [name];
+  const found = await lookup(name, { all: true }).catch(() => []);
+  return found.map(({ address }) => address);
+}
+
+function isLoopback(address: string): boolean {
+  return address.startsWith("127.") || address === "::1";
 }
 
 /** Asks, and lets the operator type the password where the server wants one that was not given. */

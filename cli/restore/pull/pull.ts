@@ -110,7 +110,7 @@ async function makePlan(
   const mask = await readSqlFile(
     { option: "--mask", declared: "the declared mask" },
     options.mask,
-    undefined,
+    backup.pull?.mask,
     stack.cwd,
   );
   const identities = (await identityLines(options.identity)) ?? [];

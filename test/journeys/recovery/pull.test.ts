@@ -139,3 +139,77 @@ test("a masked pull: what was masked is nowhere on the disk, and was nowhere bef
   );
   assert.equal(statSync(pulled.server.passwordFile).mode & 0o777, 0o600);
 });
+
+test("a mask that fails, or a production server as the target: refused, and the earlier server is as before", async () => {
+  const before = await ask(
+    { server: await running() } as Pulled,
+    "select count(*)::int as n from seen",
+  );
+  writeFileSync(mask, "UPDATE people SET mail = NULL;\nUPDATE no_such_table SET x = 1;");
+  const failed = await pull("--mask", mask, "--yes");
+  assert.equal(failed.code, 1);
+  assert.match(
+    failed.stderr,
+    /the mask failed at line 2 \(UPDATE no_such_table SET x = 1\): relation "no_such_table" does not exist\./,
+  );
+  const { user, password, host, port } = journey.world.database;
+  const to = `postgres://${user}:${password}@${host}:${port}/shop_dev`;
+  const production = await pull("--to", to, "--yes");
+  assert.equal(production.code, 1);
+  assert.match(production.stderr, /--to leads to the very server that was backed up \(system/);
+  assert.ok(!production.stderr.includes(password));
+  const after = await ask(
+    { server: await running() } as Pulled,
+    "select count(*)::int as n from seen",
+  );
+  assert.deepEqual(after, before);
+});
+
+test("without a mask: only when that was agreed to; it takes the earlier server's place and port", async () => {
+  const earlier = await running();
+  const silent = await pull();
+  assert.equal(silent.code, 1);
+  assert.match(silent.stderr, /pull asks before it replaces a server, or brings unmasked data/);
+  const { code, stderr, pulled } = await pull("--yes");
+  assert.equal(code, 0, stderr);
+  assert.ok(pulled);
+  assert.equal(pulled.server.port, earlier.port);
+  assert.notEqual(pulled.server.volume, earlier.volume);
+  const [row] = await ask(
+    pulled,
+    "select count(*)::int as n from people where mail like 'canary%'",
+  );
+  assert.deepEqual(row, { n: 2000 });
+  assert.notDeepEqual(await filesWith(CANARY, pulled), []);
+  const volumes = await docker(["volume", "ls", "--quiet", "--filter", `name=${name}-`]);
+  assert.deepEqual(words(volumes.stdout), [pulled.server.volume]);
+});
+
+test("a part: only the tables that were named, or no rows at all, into a new database of a given server", async () => {
+  const server = await running();
+  const [, , , user] = readFileSync(server.passwordFile, "utf8").trim().split(":");
+  const address = (database: string) => `postgres://${user}@127.0.0.1:${server.port}/${database}`;
+  process.env["PGPASSFILE"] = server.passwordFile;
+  const table = await pull("--table", "people", "--to", address("people_alone"), "--yes");
+  assert.equal(table.code, 0, table.stderr);
+  const tables = "select count(*)::int as n from pg_tables where schemaname = 'public'";
+  const rows = "select count(*)::int as n from people";
+  const pulled = { server } as Pulled;
+  assert.deepEqual(await ask(pulled, tables, "people_alone"), [{ n: 1 }]);
+  assert.deepEqual(await ask(pulled, rows, "people_alone"), [{ n: 2000 }]);
+  const schema = await pull("--schema-only", "--to", address("schema_alone"));
+  assert.equal(schema.code, 0, schema.stderr);
+  assert.deepEqual(await ask(pulled, rows, "schema_alone"), [{ n: 0 }]);
+  const again = await pull("--schema-only", "--to", address("schema_alone"));
+  assert.match(again.stderr, /--to: the database schema_alone exists already/);
+});
+
+/** The server that pulls have left until now. */
+async function running(): Promise<Pulled["server"]> {
+  const format =
+    '{{index .Config.Labels "kamal-postgres-backup.pull.volume"}} {{index .Config.Labels "kamal-postgres-backup.pull.port"}}';
+  const { stdout } = await docker(["container", "inspect", "--format", format, name]);
+  const [volume = "", port = ""] = words(stdout);
+  const passwordFile = join(dir, ".kamal-postgres-backup", `${name}.pgpass`);
+  return { name, volume, port: Number(port), passwordFile, remove: "" };
+}
