@@ -18,6 +18,9 @@ import { contextForCopy, openCopy } from "./backup/copyDestination.ts";
 import { parseExtraOptions } from "./backup/pgDump.ts";
 import { dump } from "./dump.ts";
 import { notifyTest } from "./notify/notifier.ts";
+import { fetchRecovery } from "./pointInTime/fetch.ts";
+import { printReachable } from "./pointInTime/reachable.ts";
+import { restoreRecovered } from "./pointInTime/restoreRecovered.ts";
 import { chooseDatabase, forDatabase, printDatabases } from "./postgres/databases.ts";
 import { probe } from "./probe.ts";
 import { type DrillOptions, drill } from "./restore/drill/drill.ts";
@@ -43,6 +46,7 @@ import { readSecrets } from "./runtime/secrets.ts";
 import { LONGEST_LIMIT_HOURS, Stopped, stopOnSignal } from "./runtime/signals.ts";
 import { catchUpLine, nextRunLine, runLimitHours } from "./scheduler/dueTime.ts";
 import { notifyKilled, type RunOptions, runBackup } from "./scheduler/runBackup.ts";
+import { archiveWal } from "./wal/wal.ts";
 
 const json = process.argv.includes("--json");
 const debug = process.argv.includes("--debug");
@@ -55,6 +59,7 @@ const redact = redactor([
   env["COPY_S3_SECRET_ACCESS_KEY"],
   env["COPY_S3_ACCESS_KEY_ID"],
   env["PASSPHRASE"],
+  env["POINT_IN_TIME_PASSWORD"],
   ...splitSigningKeys(env["SIGNING_KEYS"] ?? ""),
   env["PING_URL"],
   env["WEBHOOK_URL"],
@@ -149,6 +154,10 @@ tracked("restore", "restore into a new database, check it, and swap it with the 
     "let the first scheduled backup after it drop the database that was replaced: 7d, 12h",
     parseDropAfter,
   )
+  .option(
+    "--recovered <folder>",
+    "for kamal-postgres-backup: from the server that was recovered there to this time",
+  )
   .option("--dry-run", "check everything and show what would be done")
   .option("--yes", "do not ask")
   .option("--ask", "for kamal-postgres-backup: questions are events, standard input answers them")
@@ -163,14 +172,13 @@ Examples:
   agent restore latest --into shop_part --schema app --exclude-table "audit.*"
   agent restore latest --yes --role staging_app`,
   )
-  .action(async (wanted: string, { owner, dropAfter, ...options }: RestoreFlags) => {
+  .action(async (wanted: string, { owner, dropAfter, recovered, ...options }: RestoreFlags) => {
     const scratch = options.scratch ?? env["RESTORE_SCRATCH_DIR"];
     const context = openContextFor(options);
     const database = options.into ?? context.settings.postgres.database;
     const about = { action: "restore", database, asked: wanted } as const;
     const run = async (context: AgentContext) => {
-      const { complete } = await restore(context, {
-        wanted,
+      const asked = {
         ...options,
         // Commander's own way with an option that begins with "no".
         noOwner: owner === false,
@@ -178,7 +186,11 @@ Examples:
         ...(scratch && { scratch }),
         secrets: await secretsFor(options),
         confirm: confirmationFor(options),
-      });
+      };
+      const { complete } =
+        recovered === undefined
+          ? await restore(context, { wanted, ...asked })
+          : await restoreRecovered(context, { folder: recovered, moment: wanted }, asked);
       if (!complete) ending = EXIT_LESS_THAN_WHOLE;
     };
     // A dry run is no try.
@@ -284,6 +296,18 @@ command("databases", "the databases that this container backs up")
     printDatabases(openContext(), options.stored === true),
   );
 
+command("reachable", "which moments can be recovered from base backups and WAL in the bucket")
+  .argument("[time]", "what a recovery to this time would take: ISO 8601, or latest")
+  .action((moment?: string) => printReachable(openContext(), moment));
+
+tracked("fetch", "for kamal-postgres-backup: base backup and WAL of a recovery, into a folder")
+  .argument("<time>", "ISO 8601, or latest")
+  .requiredOption("--folder <path>", "an empty one")
+  .option("--identity-stdin", IDENTITY_OPTION)
+  .action(async (moment: string, { folder, ...options }: ReadFlags & { folder: string }) =>
+    fetchRecovery(openContext(), moment, folder, await secretsFor(options)),
+  );
+
 command("probe", "try database and bucket, leaving nothing behind").action(() => {
   printWarnings();
   return probe(openContext());
@@ -314,6 +338,16 @@ command("missed", "for run.sh: when to make up for a run that was missed, if one
     reportCopyFault(context);
     process.stdout.write(`${await catchUpLine(context)}\n`);
   },
+);
+
+command(
+  "wal",
+  "for run.sh: store the server's WAL in the bucket as it comes, until stopped",
+).action(() =>
+  archiveWal(openContext(), {
+    stateFolder: process.env["AGENT_STATE_DIR"],
+    describe: (error) => redact(errorMessage(error)),
+  }),
 );
 
 interface BackupFlags extends Omit<RunOptions, "deploy"> {
@@ -360,6 +394,7 @@ interface RestoreFlags
   /** False with --no-owner. */
   readonly owner?: boolean;
   readonly scratch?: string;
+  readonly recovered?: string;
   /** Milliseconds. */
   readonly dropAfter?: number;
   readonly yes?: boolean;

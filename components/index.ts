@@ -37,11 +37,12 @@ export {
   type KeysArgs,
 } from "./bucket/backupKeys.ts";
 export type { BackupBucket, BucketWithKeys, ExistingBucket } from "./bucket/bucket.ts";
-export type { BackupBucketArgs } from "./bucket/bucketArgs.ts";
+export type { BackupBucketArgs, BucketPointInTime } from "./bucket/bucketArgs.ts";
 export { S3CompatibleBucket, type S3CompatibleBucketArgs } from "./bucket/s3CompatibleBucket.ts";
 export type { S3Keys } from "./bucket/s3CompatibleSettings.ts";
 export type { SigningArgs } from "./bucket/signingKey.ts";
 export { AgentImage, type AgentImageArgs } from "./image/agentImage.ts";
 export { HostAgentImage, type HostAgentImageArgs } from "./image/hostAgentImage.ts";
 export type { AgentBuild } from "./image/imageSource.ts";
+export type { PointInTimeArgs } from "./pointInTime/pointInTimeArgs.ts";
 export type { Transform } from "./pulumi/transform.ts";

@@ -11,6 +11,7 @@ import {
   type ExistingBucket,
   type KeyAccess,
   type KeysArgs,
+  type PostgresBackupArgs,
   Problem,
   S3CompatibleBucket,
   type S3CompatibleBucketArgs,
@@ -163,7 +164,7 @@ function existingBucket(existing: ConfiguredBucket, config: pulumi.Config): Exis
 /** What every bucket made here is asked for. */
 type Keeping = Pick<
   AwsBackupBucketArgs,
-  "retention" | "noncurrentRetention" | "prefix" | "lock" | "forceDestroy"
+  "retention" | "noncurrentRetention" | "prefix" | "lock" | "forceDestroy" | "pointInTime"
 > & { readonly tags?: Readonly<Record<string, string>> };
 
 /** @param taken the bucket exists, so that its rules are for a folder alone */
@@ -171,6 +172,8 @@ function keepingIn(config: pulumi.Config, taken: boolean): Keeping {
   const tiers = config.getObject<unknown>("retentionTiers") ?? undefined;
   const noncurrentDays = config.getNumber("noncurrentDays") ?? 0;
   const tags = config.getObject<Readonly<Record<string, unknown>>>("tags");
+  const prefix = config.get("prefix");
+  const { pointInTime } = pointInTimeIn(config);
   const wrong = Object.entries(tags ?? {}).find(([, value]) => typeof value !== "string");
   if (wrong !== undefined) {
     throw new Problem(
@@ -186,12 +189,22 @@ function keepingIn(config: pulumi.Config, taken: boolean): Keeping {
       noncurrentRetention: retentionInDays(noncurrentDays, key("noncurrentDays")),
     }),
     // Without tiers the rules of a new bucket are for the whole of it, so that a change of the prefix leaves nothing behind.
-    ...((taken || tiers !== undefined) && given("prefix", config.get("prefix"))),
+    ...((taken || tiers !== undefined) && given("prefix", prefix)),
     ...lockIn(config),
+    // Its rules are for folders below that of the backups, which is not known here where deploy.yml names it.
+    ...(pointInTime && prefix && { pointInTime: { ...pointInTime, prefix } }),
     forceDestroy: config.getBoolean("forceDestroy") ?? false,
     ...(tags && { tags: tags as Readonly<Record<string, string>> }),
   };
 }
+
+/** What messages about the rules of a bucket made here call its arguments. */
+const RULES_WORDS = {
+  prefix: key("prefix"),
+  "pointInTime.keep": key("pointInTimeKeep"),
+  "pointInTime.base": key("pointInTimeBase"),
+  "pointInTime.prefix": key("prefix"),
+};
 
 function lockIn(config: pulumi.Config): {
   readonly lock?: NonNullable<AwsBackupBucketArgs["lock"]>;
@@ -227,7 +240,7 @@ function awsBucket(name: string, config: pulumi.Config): AwsBackupBucket {
     ...(transitions && { transitions }),
   };
   const words = {
-    prefix: key("prefix"),
+    ...RULES_WORDS,
     import: key("importBucket"),
     endpoint: key("s3Endpoint"),
     allowInsecure: key("s3AllowInsecure"),
@@ -263,7 +276,7 @@ function compatibleBucket(
   const own = ["name", "endpoint", "region", "allowInsecure", "caFile", "adopt"];
   const words = {
     ...Object.fromEntries(own.map((part) => [part, key(`compatibleBucket.${part}`)])),
-    prefix: key("prefix"),
+    ...RULES_WORDS,
     "administrator.accessKeyId": key("administratorKeyId"),
     "administrator.secretAccessKey": key("administratorSecretKey"),
     "writer.accessKeyId": key("accessKeyId"),
@@ -294,10 +307,29 @@ function scalewayBucket(
   const own = ["name", "region", "projectId", "administrators"];
   const words = {
     ...Object.fromEntries(own.map((part) => [part, key(`scalewayBucket.${part}`)])),
-    prefix: key("prefix"),
+    ...RULES_WORDS,
     lock: key("lock"),
   };
   return new ScalewayBackupBucket(`${name}-backups`, nameSettings(args, words));
+}
+
+/** Switched on by the days that it is to reach back. */
+export function pointInTimeIn(config: pulumi.Config): Pick<PostgresBackupArgs, "pointInTime"> {
+  const keep = config.get("pointInTimeKeep");
+  if (!keep) {
+    if (!config.get("pointInTimeBase")) return {};
+    throw new Problem(
+      `${key("pointInTimeBase")} is set, but no base backup is taken without point-in-time recovery. Set that too: pulumi config set pointInTimeKeep 14d`,
+    );
+  }
+  return {
+    pointInTime: {
+      keep,
+      ...given("base", config.get("pointInTimeBase")),
+      ...given("rpo", config.get("pointInTimeRpo")),
+      ...given("serverDisk", config.get("pointInTimeServerDisk")),
+    },
+  };
 }
 
 /** What the container's key may do, and when it is replaced. */
@@ -322,7 +354,10 @@ export function bucketWords(config: pulumi.Config): Record<string, string> {
       "bucket.retention": key(`existingBucket.${retention(existing.retentionTiers)}`),
     };
   }
-  const made = { retention: key(retention(config.getObject("retentionTiers"))) };
+  const made = {
+    retention: key(retention(config.getObject("retentionTiers"))),
+    "bucket.pointInTime": key("prefix"),
+  };
   if (config.getObject("compatibleBucket") !== undefined) {
     return {
       ...made,

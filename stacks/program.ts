@@ -12,7 +12,14 @@ import {
   type WebhookFormat,
 } from "../components/index.ts";
 import { nameSettings } from "../components/pulumi/settingNames.ts";
-import { bucketIn, bucketWords, chooseBucket, type Given, keysIn } from "./bucket.ts";
+import {
+  bucketIn,
+  bucketWords,
+  chooseBucket,
+  type Given,
+  keysIn,
+  pointInTimeIn,
+} from "./bucket.ts";
 import { given, key, SETTINGS, type Setting } from "./settings.ts";
 
 /** The configuration's word for each argument, so that a message names what its reader has set. */
@@ -109,6 +116,7 @@ export function backupArgs(name: string, config: pulumi.Config): PostgresBackupA
     ...beforeDeployOf(config),
     ...drillOf(config),
     ...pullOf(config),
+    ...pointInTimeIn(config),
     notices: {
       ...(pingUrl && { pingUrl }),
       ...(webhookUrl && { webhookUrl }),

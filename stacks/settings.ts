@@ -415,10 +415,10 @@ export const SETTINGS = [
   {
     name: "memory",
     type: "string",
-    default: "256m",
+    default: "",
     argument: "memory",
     description:
-      "Memory limit of the container; a row that holds 200 MiB of text needs 640m, and so does a database of 2 TB, or 200 GB at Scaleway",
+      "Memory limit of the container; empty for 256m, with pointInTimeKeep 384m; a row that holds 200 MiB of text needs 640m, and so does a database of 2 TB, or 200 GB at Scaleway",
   },
   {
     name: "scratch",
@@ -551,6 +551,38 @@ export const SETTINGS = [
     argument: "pull.mask",
     description:
       "File with SQL that masks the data of pull and clone before anybody can connect, from the folder of Pulumi.yaml",
+  },
+  {
+    name: "pointInTimeKeep",
+    type: "string",
+    default: "",
+    argument: ["pointInTime.keep", "pointInTime"],
+    description:
+      "Days back of which any second can be recovered, e.g. 14d, from base backups and WAL beside the dumps; empty for the moments of the dumps alone",
+  },
+  {
+    name: "pointInTimeBase",
+    type: "string",
+    default: "",
+    argument: "pointInTime.base",
+    description:
+      "With pointInTimeKeep, when a base backup is taken, a cron expression in UTC; empty for Sundays at 02:00, or the first minute after it at which no backup is due",
+  },
+  {
+    name: "pointInTimeRpo",
+    type: "string",
+    default: "10s",
+    argument: "pointInTime.rpo",
+    description:
+      "With pointInTimeKeep, longest time for which a write may lie on the host alone, 1s to 1h",
+  },
+  {
+    name: "pointInTimeServerDisk",
+    type: "string",
+    default: "4GB",
+    argument: "pointInTime.serverDisk",
+    description:
+      "With pointInTimeKeep, WAL that the server may hold on its disk while the bucket or the agent is away, at most half of what is free",
   },
   {
     name: "ageRecipients",

@@ -8,6 +8,7 @@ import { connect } from "./connection.ts";
 const CLASS = 0x6b706762;
 const BACKUP = 1;
 const RESTORE = 2;
+const WAL = 3;
 
 /** How long the lock of a killed restore may outlive it, e.g. while its CREATE DATABASE copies a template. */
 const KILLED_RUN_MS = 10_000;
@@ -41,6 +42,18 @@ export async function takeRestoreLock(client: pg.Client): Promise<void> {
   }
   throw new Problem(
     `another restore is running on this server. ${describe(await holderOf(client, RESTORE))}`,
+  );
+}
+
+/**
+ * Allows one agent to archive the WAL of a server: two would drop each other's slots.
+ * @param client connection to the maintenance database
+ * @throws Problem when another one holds it
+ */
+export async function takeWalLock(client: pg.Client): Promise<void> {
+  if (await tryLock(client, WAL)) return;
+  throw new Problem(
+    `another agent archives the WAL of this server. ${describe(await holderOf(client, WAL))}`,
   );
 }
 

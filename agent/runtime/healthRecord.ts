@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { REMARK_FILES, resultLine, STATE_FILES } from "../../common/contracts/containerState.ts";
+import { type WalState, walStateSchema } from "../../common/contracts/pointInTime.ts";
 import type { DestinationName } from "./context.ts";
 
 // The container's root is read-only, so its state lies in memory; the image names the folder. Outside of a container
@@ -59,4 +60,33 @@ export function setRemark(
 export function clearRemark(folder: StateFolder, destination: DestinationName): void {
   if (folder === undefined || folder === "") return;
   rmSync(join(folder, REMARK_FILES[destination]), { force: true });
+}
+
+/**
+ * Leaves how archiving of the WAL goes: in a line for the health check, in figures for the command line.
+ * @param state its texts are free of secrets
+ * @param wellAt when all was well last
+ */
+export function recordWal(folder: StateFolder, state: WalState, wellAt: Date): void {
+  if (folder === undefined || folder === "") return;
+  const epoch = Math.floor(wellAt.getTime() / 1000);
+  for (const [name, line] of [
+    [STATE_FILES.wal, `${epoch} ${state.problem?.split("\n")[0] ?? ""}`.trim()],
+    [STATE_FILES.walFigures, JSON.stringify(state)],
+  ] as const) {
+    const path = join(folder, name);
+    writeFileSync(`${path}.new`, `${line}\n`);
+    renameSync(`${path}.new`, path);
+  }
+}
+
+/** How archiving goes by what it has left; null: it has not begun, or is not switched on. */
+export function readWal(folder: StateFolder): WalState | null {
+  if (folder === undefined || folder === "") return null;
+  try {
+    const text = readFileSync(join(folder, STATE_FILES.walFigures), "utf8");
+    return walStateSchema.parse(JSON.parse(text));
+  } catch {
+    return null;
+  }
 }

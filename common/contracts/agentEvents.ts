@@ -3,6 +3,7 @@ import { Problem } from "../problem.ts";
 import { drillRecordSchema } from "./drillRecord.ts";
 import { manifestSchema } from "./manifest.ts";
 import { ORIGIN_PROBLEMS, SIGNATURES } from "./manifestMac.ts";
+import { reachableSchema, recoveryPlanSchema, walStateSchema } from "./pointInTime.ts";
 import { restoreRecordSchema } from "./restoreRecord.ts";
 
 // The JSON events of the agent, one a line on its standard output with `--json`: the contract between the container and
@@ -13,7 +14,15 @@ import { restoreRecordSchema } from "./restoreRecord.ts";
 const attachedSchema = z.object({ event: z.literal("attached") });
 
 /** Steps of a command whose progress is shown. */
-export type ProgressStep = "upload" | "download" | "restore" | "compare" | "mask" | "check";
+export type ProgressStep =
+  | "upload"
+  | "download"
+  | "restore"
+  | "compare"
+  | "mask"
+  | "check"
+  | "base"
+  | "wal";
 
 const progressSchema = z.object({
   event: z.literal("progress"),
@@ -260,6 +269,8 @@ const activitySchema = z.object({
   /** Uploads of the backups' prefix that were begun and neither finished nor aborted. */
   uploads: z.object({ count: z.number(), oldest: z.string().nullable() }).nullable(),
   remarks: z.array(z.string()).readonly(),
+  /** How the WAL is archived; null: point-in-time recovery is not switched on, or has not begun. */
+  wal: walStateSchema.nullable().catch(null).default(null),
 });
 
 /** A test message has reached the webhook. */
@@ -278,6 +289,16 @@ const listSchema = z.object({
   lastFailure: z.string().nullish(),
   /** The newest records of drills that count, newest first; absent: the agent is of an earlier version, or could not read them. */
   drills: z.array(drillRecordSchema).readonly().optional().catch(undefined),
+});
+
+/** What can be recovered to a point in time. */
+const reachableEventSchema = reachableSchema.extend({ event: z.literal("reachable") });
+
+/** Base backup and WAL of a recovery lie in a folder. */
+const fetchedSchema = z.object({
+  event: z.literal("fetched"),
+  plan: recoveryPlanSchema,
+  elapsedMs: z.number(),
 });
 const errorSchema = z.object({ event: z.literal("error"), message: z.string() });
 
@@ -301,6 +322,8 @@ const eventSchema = z.discriminatedUnion("event", [
   historySchema,
   listSchema,
   notifiedSchema,
+  reachableEventSchema,
+  fetchedSchema,
   errorSchema,
 ]);
 

@@ -25,6 +25,14 @@ export const STATE_FILES = {
    * that has reported nothing, which looks in the bucket instead.
    */
   alert: "agent.alert",
+  /**
+   * Whether the WAL reaches the bucket: `EPOCH`, when all was well last, and behind it in words why it is not; of a container that
+   * has just started the start. Only where point-in-time recovery is switched on. Written by `agent wal`, first by run.sh; the health
+   * check calls it broken when that was ten minutes ago.
+   */
+  wal: "agent.wal",
+  /** The same in figures, for the command line: one JSON object, `WalState`. Written by `agent wal`. */
+  walFigures: "agent.wal.figures",
 } as const;
 
 /** The line of `agent.alert`: a JSON list of names, in which a line end has no place. */

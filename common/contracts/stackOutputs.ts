@@ -50,6 +50,16 @@ const drillSchema = z.object({
   checks: z.string().optional(),
 });
 
+/** What is declared of point-in-time recovery. */
+const pointInTimeSchema = z.object({
+  /** Days back of which any second is to be reachable. */
+  keepDays: z.int().positive(),
+  /** Longest time for which a write may lie on the database's host alone. Seconds. */
+  rpoSeconds: z.int().positive(),
+  /** When a base backup is taken: a cron expression as the container got it. */
+  baseSchedule: z.string(),
+});
+
 /**
  * What a stack publishes about one backup: the contract between `pulumi up` and the command line, found in
  * `pulumi stack output --json` by its `kind`, under whatever name the program exported it. No secret is in it.
@@ -103,6 +113,8 @@ export const backupOutputsSchema = z.object({
   drill: drillSchema.optional(),
   /** How data is handed over. `mask`: file with SQL, relative to the folder of Pulumi.yaml. Absent: nothing is declared of it. */
   pull: z.object({ mask: z.string() }).optional(),
+  /** Absent where it is not switched on, or an older version wrote this. */
+  pointInTime: pointInTimeSchema.optional(),
 });
 
 export type BackupOutputs = z.infer<typeof backupOutputsSchema>;

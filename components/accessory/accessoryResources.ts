@@ -1,8 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { AccessoryStateInputs, FirstBackupOutcome } from "../internal/accessoryState.ts";
-import type { SshTarget } from "../internal/hostScript.ts";
 import type { MarkedBlockInputs } from "../internal/markedBlock.ts";
 import { type DynamicInputs, providerOf } from "../pulumi/dynamicPackage.ts";
+import type { SshTarget } from "../pulumi/hostScript.ts";
 
 /** Part of the resources' type in every state. */
 const MODULE = "kamal-postgres-backup";

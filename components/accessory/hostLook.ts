@@ -3,7 +3,7 @@ import { Problem } from "../../common/problem.ts";
 import { DIGEST_LABEL, KAMAL_NETWORK } from "../../kamal/accessory.ts";
 import { IS_PODMAN, PODMAN } from "../../kamal/bootScript.ts";
 import { isOfThisPackage } from "../../kamal/runningContainer.ts";
-import { runScript } from "../internal/hostScript.ts";
+import { runScript } from "../pulumi/hostScript.ts";
 import { logOf, type ResourceLog } from "../pulumi/resourceMessages.ts";
 import { type SshAccess, toSshTarget } from "./sshConnection.ts";
 

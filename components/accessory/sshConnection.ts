@@ -10,7 +10,7 @@ import { type Jump, readProxyJump } from "../../common/ssh/proxyJump.ts";
 import { type ConfigFiles, type HostSettings, hostSettings } from "../../common/ssh/userConfig.ts";
 import type { KamalConfig } from "../../kamal/configuration/config.ts";
 import { rootOf } from "../../kamal/kamalCommand.ts";
-import type { BastionTarget, SshTarget } from "../internal/hostScript.ts";
+import type { BastionTarget, SshTarget } from "../pulumi/hostScript.ts";
 import type { ResourceLog } from "../pulumi/resourceMessages.ts";
 import { asArgument, type SettingName } from "../pulumi/settingNames.ts";
 import { hostKeyOf } from "./hostKeys.ts";

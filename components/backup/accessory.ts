@@ -6,7 +6,7 @@ import type { Accessory } from "../../kamal/accessory.ts";
 import type { KamalConfig } from "../../kamal/configuration/config.ts";
 import type { AccessoryNames } from "../accessory/kamalProject.ts";
 import { type Buckets, trustOf } from "./certificateAuthority.ts";
-import { DEFAULT_MEMORY, type MemoryArgs } from "./memory.ts";
+import { type MemoryArgs, memoryOf, POINT_IN_TIME_SHM } from "./memory.ts";
 import { type ScratchArgs, volumesOf } from "./mounts.ts";
 import type { Database } from "./resolveDatabase.ts";
 
@@ -23,10 +23,11 @@ export function accessoryOf(
   names: AccessoryNames,
   settings: AgentSettings,
   database: Database,
-  { image, memory = DEFAULT_MEMORY, scratch, logging, secretPrefix, ...buckets }: ContainerArgs,
+  { image, memory, scratch, logging, secretPrefix, ...buckets }: ContainerArgs,
 ): Accessory {
   const { clear, secret } = toEnvironment(settings);
   const trust = trustOf(buckets, database.tls);
+  const { pointInTime } = settings;
   const volumes = volumesOf({ metricsFile: settings.notifications.metricsFile, scratch });
   return {
     ...names,
@@ -38,7 +39,8 @@ export function accessoryOf(
       // The agent's user needs none of them, and no program of the image may gain any.
       "cap-drop": "ALL",
       "security-opt": "no-new-privileges",
-      memory,
+      memory: memoryOf({ ...(memory !== undefined && { memory }), pointInTime }),
+      ...(pointInTime && { "shm-size": POINT_IN_TIME_SHM }),
       // A backup that runs when the container is stopped gets the time to abort its upload.
       "stop-timeout": "30",
       ...trust.options,

@@ -18,12 +18,14 @@ export interface SettingsOptions {
   readonly copy: CreatedCopy | undefined;
   readonly notices: pulumi.Output<AgentSettings["notifications"]>;
   readonly encryption: pulumi.Output<AgentSettings["encryption"]>;
+  /** Password of the role that reads WAL; undefined without point-in-time recovery. Secret. */
+  readonly walPassword: pulumi.Output<string> | undefined;
 }
 
 /** The one value from which environment, secrets, block, `docker run` line and digest are made. */
 export function settingsOf(options: SettingsOptions): pulumi.Output<AgentSettings> {
   const { resolved, access, copy } = options;
-  const { args, schedule, database, bucket } = resolved;
+  const { args, schedule, database, bucket, pointInTime } = resolved;
   return pulumi
     .all([
       database.password,
@@ -33,6 +35,7 @@ export function settingsOf(options: SettingsOptions): pulumi.Output<AgentSetting
       options.notices,
       options.encryption,
       copy?.settings,
+      options.walPassword,
     ])
     .apply(
       ([
@@ -43,6 +46,7 @@ export function settingsOf(options: SettingsOptions): pulumi.Output<AgentSetting
         notifications,
         encryption,
         copySettings,
+        walPassword,
       ]): AgentSettings => ({
         schedule: schedule.toString(),
         jitterSeconds: args.jitterSeconds ?? 0,
@@ -78,6 +82,15 @@ export function settingsOf(options: SettingsOptions): pulumi.Output<AgentSetting
         ...(args.maxRunHours !== undefined && { maxRunHours: args.maxRunHours }),
         notifications,
         ...(copySettings && { copy: copySettings }),
+        ...(pointInTime &&
+          walPassword !== undefined && {
+            pointInTime: {
+              keepDays: pointInTime.keepDays,
+              baseSchedule: pointInTime.base.toString(),
+              rpoSeconds: pointInTime.rpoSeconds,
+              password: walPassword,
+            },
+          }),
       }),
     );
 }

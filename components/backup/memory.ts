@@ -15,7 +15,7 @@ export interface MemoryArgs {
    * Scaleway: as a service takes a number of parts, those of a larger one are larger, and two of each bucket's are held at a
    * time. With `backupBytes` the preview says what it takes. Nor does it suffice for one huge row: pg_dump needs about twice
    * the row's text form on top, where a `bytea` takes two characters a byte.
-   * @default "256m"
+   * @default "256m", with `pointInTime` "384m"
    * @example "640m" // rows of up to 200 MiB of text
    */
   readonly memory?: string;
@@ -26,12 +26,25 @@ export interface MemoryArgs {
   readonly backupBytes?: number;
 }
 
-/** Limit of the container where none is given. */
-export const DEFAULT_MEMORY = "256m";
+/** What decides how much the container takes. */
+export type MemoryNeeds = MemoryArgs & { readonly pointInTime?: unknown };
+
+/** Limit of the container. */
+export function memoryOf({ memory, pointInTime }: MemoryNeeds): string {
+  return memory ?? (pointInTime === undefined ? "256m" : "384m");
+}
+
+/**
+ * `/dev/shm` with point-in-time recovery: WAL waits there for its upload, three segments of 16 MiB at most, beside the one that is
+ * open and what pg_receivewal writes ahead. Docker's own 64 MiB would fill up.
+ */
+export const POINT_IN_TIME_SHM = "96m";
 
 const MiB = 1024 * 1024;
 /** What a backup takes besides large parts: 64 MiB, the small ones included, when it was measured, and a margin. */
 const USUAL_MIB = 90;
+/** What reading WAL takes besides, as it was measured: a second Node with 98 MiB, pg_receivewal with 10, and what waits in /dev/shm. */
+const POINT_IN_TIME_MIB = 160;
 /** A stored backup is about a fifth of its database, by whose size the agent chooses the parts. */
 const DATABASE_PER_BACKUP = 5;
 
@@ -49,24 +62,38 @@ export function memoryBytes(memory: string, name: SettingName = asArgument): num
 
 /** Warns at preview when the parts of a database as large as `backupBytes` implies do not fit into the memory. */
 export function checkMemory(
-  { backupBytes = 0, memory = DEFAULT_MEMORY }: MemoryArgs,
+  args: MemoryNeeds,
   buckets: readonly BackupBucket[],
   name: SettingName,
   log: ResourceLog,
 ): void {
+  const { backupBytes = 0 } = args;
+  const memory = memoryOf(args);
   const limit = memoryBytes(memory, name);
-  if (!log.preview || limit === 0 || !(backupBytes > 0)) return;
+  if (!log.preview || limit === 0) return;
+  const usual = USUAL_MIB + (args.pointInTime === undefined ? 0 : POINT_IN_TIME_MIB);
+  const setting = name("memory");
+  if (args.pointInTime !== undefined) {
+    log.info(
+      `${name("pointInTime")}: the container gets ${setting} "${memory}" and a shm-size of ${POINT_IN_TIME_SHM}, and holds about 100 MiB at rest.`,
+    );
+    if (limit < usual * MiB) {
+      log.warn(
+        `${setting} "${memory}" does not suffice beside ${name("pointInTime")}: reading WAL takes ${POINT_IN_TIME_MIB} MiB besides the usual ${USUAL_MIB}. Give at least ${setting}: "384m".`,
+      );
+    }
+  }
+  if (!(backupBytes > 0)) return;
   const databaseBytes = DATABASE_PER_BACKUP * backupBytes;
   const parts = buckets.map(serviceOf).map((service) => ({
     service: service.name,
     mib: partBytesFor(service, databaseBytes) / MiB,
   }));
-  const needed = parts.reduce((sum, { mib }) => sum + leastQueue * mib, USUAL_MIB);
+  const needed = parts.reduce((sum, { mib }) => sum + leastQueue * mib, usual);
   if (needed * MiB <= limit) return;
   const held = parts.map(({ service, mib }) => `${mib} MiB for ${service}`).join(" and two of ");
-  const setting = name("memory");
   log.warn(
-    `${setting} "${memory}" does not suffice for a database of ${gigabytes(databaseBytes)}, which is ${DATABASE_PER_BACKUP} times ${name("backupBytes")}: the container holds two parts of ${held} besides its usual ${USUAL_MIB} MiB, ${needed} MiB in all. Give at least ${setting}: "${Math.ceil(needed / 64) * 64}m".`,
+    `${setting} "${memory}" does not suffice for a database of ${gigabytes(databaseBytes)}, which is ${DATABASE_PER_BACKUP} times ${name("backupBytes")}: the container holds two parts of ${held} besides its usual ${usual} MiB, ${needed} MiB in all. Give at least ${setting}: "${Math.ceil(needed / 64) * 64}m".`,
   );
 }
 

@@ -3,6 +3,7 @@ import type { BackupOutputs } from "../../common/contracts/stackOutputs.ts";
 import { rebootCommand } from "../accessory/driver.ts";
 import { hopOf } from "../accessory/sshConnection.ts";
 import type { BucketAccess } from "../bucket/bucketAccess.ts";
+import type { ResolvedPointInTime } from "../pointInTime/resolvePointInTime.ts";
 import { kamalSecretName } from "./accessory.ts";
 import type { CreatedCopy } from "./copy.ts";
 import { Encryption } from "./encryption.ts";
@@ -53,8 +54,17 @@ export function outputsOf(options: OutputsOptions): pulumi.Output<BackupOutputs>
         ...(copied && { copy: copied }),
         ...(args.drill && { drill: drillOutputs(args.drill) }),
         ...(args.pull && { pull: { mask: args.pull.mask } }),
+        ...(resolved.pointInTime && { pointInTime: pointInTimeOutputs(resolved.pointInTime) }),
       }),
     );
+}
+
+function pointInTimeOutputs({
+  keepDays,
+  rpoSeconds,
+  base,
+}: ResolvedPointInTime): NonNullable<BackupOutputs["pointInTime"]> {
+  return { keepDays, rpoSeconds, baseSchedule: base.toString() };
 }
 
 function databaseOutputs({ names }: Database): Pick<BackupOutputs, "database" | "databases"> {
@@ -96,6 +106,7 @@ function secretVariables({ args, database, copy }: ResolvedBackup): string[] {
     COPY_S3_SECRET_ACCESS_KEY: copy !== undefined,
     PASSPHRASE: Encryption.hasPassphrase(args.encryption),
     SIGNING_KEYS: true,
+    POINT_IN_TIME_PASSWORD: args.pointInTime !== undefined,
     PING_URL: notices.pingUrl !== undefined,
     WEBHOOK_URL: notices.webhookUrl !== undefined,
   };

@@ -16,6 +16,7 @@ import type { HostAgentImage } from "../image/hostAgentImage.ts";
 import { hostPlatform } from "../image/hostPlatform.ts";
 import { createHostImage, createRegistryImage } from "../image/imageSource.ts";
 import { pinnedImage } from "../image/publishedImage.ts";
+import { createWalPassword } from "../pointInTime/walPassword.ts";
 import { withDynamicProvider } from "../pulumi/dynamicPackage.ts";
 import { applyReportingProblems, logOf, reportProblems } from "../pulumi/resourceMessages.ts";
 import { accessoryOf, kamalSecretsOf } from "./accessory.ts";
@@ -82,7 +83,8 @@ export class PostgresBackup extends pulumi.ComponentResource {
     const copy = createCopyAccess(site, bucket);
     const built = createImage(site);
     const signing = createSigning(site);
-    const settings = createSettings(site, { bucket, copy, signing });
+    const walPassword = createPassword(site);
+    const settings = createSettings(site, { bucket, copy, signing, walPassword });
     const declared = declareAccessory(site, settings, built);
     const secrets = settings.apply((known) =>
       kamalSecretsOf(resolved.secretPrefix, known, resolved.database),
@@ -167,22 +169,37 @@ function createSigning({
   return createSigningKey({ parent, name, signing, rotateAfter: keys?.rotateAfter, settingName });
 }
 
+/** @returns undefined without point-in-time recovery */
+function createPassword({ parent, name, resolved }: Site): pulumi.Output<string> | undefined {
+  const { pointInTime, args } = resolved;
+  return pointInTime && createWalPassword(parent, name, args.keys?.rotateAfter);
+}
+
 function createSettings(
   { parent, resolved }: Site,
   {
     bucket,
     copy,
     signing,
+    walPassword,
   }: {
     readonly bucket: BucketAccess;
     readonly copy: CreatedCopy | undefined;
     readonly signing: pulumi.Output<Required<SigningSettings>>;
+    readonly walPassword: pulumi.Output<string> | undefined;
   },
 ): pulumi.Output<AgentSettings> {
   const { args, name } = resolved;
   const notices = noticeSettings(parent, args.notices ?? {}, name);
   const encryption = Encryption.settingsOf(parent, args.encryption, name);
-  const settings = settingsOf({ resolved, access: bucket, copy, notices, encryption });
+  const settings = settingsOf({
+    resolved,
+    access: bucket,
+    copy,
+    notices,
+    encryption,
+    walPassword,
+  });
   // Judged without the signing key, which is not known in the preview that would make it.
   const checked = applyReportingProblems(parent, settings, (known) =>
     checkedSettings(known, resolved),

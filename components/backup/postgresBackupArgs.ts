@@ -8,6 +8,7 @@ import type { BackupBucket } from "../bucket/bucket.ts";
 import type { SigningArgs } from "../bucket/signingKey.ts";
 import type { AgentImageArgs } from "../image/agentImage.ts";
 import type { ImageSourceArgs } from "../image/imageSource.ts";
+import type { PointInTimeArgs } from "../pointInTime/pointInTimeArgs.ts";
 import type { CopyArgs } from "./copy.ts";
 import type { Encryption } from "./encryption.ts";
 import type { MemoryArgs } from "./memory.ts";
@@ -166,6 +167,14 @@ export interface PostgresBackupArgs
    * @example { mask: "mask.sql" }
    */
   readonly pull?: PullArgs;
+  /**
+   * Any second of the last days can be recovered, from base backups and WAL beside the dumps. `pulumi up` gives the server a role that
+   * may replicate and monitor, one line in pg_hba.conf and `max_slot_wal_keep_size`, without a restart, and takes them away with the
+   * argument. The database must be an accessory on the backup's own host.
+   * @default the moments of the dumps alone
+   * @example { keep: "14d" }
+   */
+  readonly pointInTime?: PointInTimeArgs;
   /**
    * Who is notified how each run ended.
    * @default nobody

@@ -25,6 +25,12 @@ import {
 } from "../bucket/resolveBucket.ts";
 import { checkRetention } from "../bucket/retentionCheck.ts";
 import { type ResolvedImage, resolveImage } from "../image/resolveImage.ts";
+import {
+  checkPointInTimeRetention,
+  type PointInTimeKeeping,
+} from "../pointInTime/pointInTimeRetention.ts";
+import { type ResolvedPointInTime, resolvePointInTime } from "../pointInTime/resolvePointInTime.ts";
+import { serverContainer } from "../pointInTime/serverPlace.ts";
 import type { ResourceLog } from "../pulumi/resourceMessages.ts";
 import { type SettingName, settingNamesOf } from "../pulumi/settingNames.ts";
 import { type ResolvedCopy, resolveCopy } from "./copy.ts";
@@ -58,6 +64,13 @@ export interface ResolvedBackup {
   readonly deployHook: HookBlock | undefined;
   /** Undefined when no copy is asked for. */
   readonly copy: ResolvedCopy | undefined;
+  /** Undefined where it is not switched on. */
+  readonly pointInTime: PreparedPointInTime | undefined;
+}
+
+/** Point-in-time recovery, and the container of the server whose WAL is read. */
+export interface PreparedPointInTime extends ResolvedPointInTime {
+  readonly container: string;
 }
 
 /**
@@ -91,6 +104,7 @@ export function resolveBackup(args: PostgresBackupArgs, log: ResourceLog): Resol
     schedule: schedule.toString(),
   };
   describeOtherBackups({ args: args.kamal, project, accessory, ours, name }, log);
+  const pointInTime = pointInTimeOf({ args, name, schedule, project, database }, prefix, log);
   const copy = args.copy && resolveCopyOf(args, args.copy, { schedule, bucket, name }, log);
   if (args.notices) checkNotices(args.notices, name);
   warnUnencrypted(args.encryption, log);
@@ -116,6 +130,54 @@ export function resolveBackup(args: PostgresBackupArgs, log: ResourceLog): Resol
     }),
     deployHook: args.beforeDeploy && deployHook(args.kamal, project, accessory, args.beforeDeploy),
     copy,
+    pointInTime,
+  };
+}
+
+function pointInTimeOf(
+  {
+    args,
+    name,
+    schedule,
+    project,
+    database,
+  }: Pick<ResolvedBackup, "args" | "name" | "schedule" | "project" | "database">,
+  prefix: string,
+  log: ResourceLog,
+): PreparedPointInTime | undefined {
+  if (args.pointInTime === undefined) return undefined;
+  const { host, hosts } = database;
+  const { config } = project;
+  const container = serverContainer({ host, hosts, config, driver: args.driver, name });
+  const declared = resolvePointInTime(args.pointInTime, name, schedule);
+  checkPointInTimeRetention(
+    {
+      declared,
+      keeping: pointInTimeKeeping(args.bucket),
+      prefix,
+      backupBytes: args.backupBytes,
+      name,
+      retentionName: retentionName(args.bucket, name),
+    },
+    log,
+  );
+  if (args.copy !== undefined && log.preview) {
+    log.warn(
+      `${name("pointInTime")}: base backups and WAL go to the first bucket alone; ${name("copy")} holds the dumps.`,
+    );
+  }
+  return { ...declared, container };
+}
+
+/** What a bucket's rules do with all that is no dump in a tier; undefined where that is not known, or nothing expires. */
+function pointInTimeKeeping(bucket: PostgresBackupArgs["bucket"]): PointInTimeKeeping | undefined {
+  const keeping = keepingIn(bucket);
+  if (keeping === undefined) return undefined;
+  const { days, tiers, pointInTimeDays } = keeping;
+  return {
+    days: tiers?.monthly ?? days,
+    ...(pointInTimeDays !== undefined && { ownDays: pointInTimeDays }),
+    isOwners: !("keeping" in bucket),
   };
 }
 

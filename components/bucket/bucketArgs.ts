@@ -5,7 +5,11 @@ import {
   type Transition,
 } from "../../storage/bucket/lifecycle.ts";
 import { checkLock, type ObjectLock } from "../../storage/bucket/objectLock.ts";
+import { pointInTimeDays } from "../../storage/planning/pointInTimePlan.ts";
 import { Retention } from "../../storage/planning/retention.ts";
+import type { PointInTimeArgs } from "../pointInTime/pointInTimeArgs.ts";
+import { windowOf } from "../pointInTime/pointInTimeRetention.ts";
+import { resolvePointInTime } from "../pointInTime/resolvePointInTime.ts";
 import { asArgument, type SettingName } from "../pulumi/settingNames.ts";
 import type { BucketKeeping } from "./retentionCheck.ts";
 
@@ -39,6 +43,13 @@ export interface BackupBucketArgs {
    */
   readonly lock?: ObjectLock;
   /**
+   * The `pointInTime` of `PostgresBackup`, for rules by which its base backups, WAL and small objects go as soon as no recovery
+   * needs them. Its `prefix` is the folder of that backup, where the bucket itself has none.
+   * @default no rules of their own: they go with the backups
+   * @example { keep: "14d", prefix: "shop/production" }
+   */
+  readonly pointInTime?: BucketPointInTime;
+  /**
    * Deletes the bucket with every backup in it on `pulumi destroy`. Without it `destroy` leaves bucket and backups alone.
    * @default false
    */
@@ -46,6 +57,16 @@ export interface BackupBucketArgs {
   /** Allows plain http to an `endpoint` that is not loopback. @default false */
   readonly allowInsecure?: boolean;
 }
+
+/** What a bucket must know of point-in-time recovery. */
+export type BucketPointInTime = Pick<PointInTimeArgs, "keep" | "base"> & {
+  /**
+   * Folder of the backup, without slash at either end.
+   * @default the bucket's `prefix`
+   * @example "shop/production"
+   */
+  readonly prefix?: string;
+};
 
 type RulesArgs = BackupBucketArgs & { readonly transitions?: readonly Transition[] };
 
@@ -81,6 +102,7 @@ export function resolveRules(
       `${setting}: "${prefix}" must be a folder without slash at either end, for instance "shop/production".`,
     );
   }
+  const pointInTime = args.pointInTime && pointInTimeRules(args.pointInTime, prefix, name);
   if (lock) checkLock(lock, days);
   return backupLifecycle({
     prefix,
@@ -89,7 +111,28 @@ export function resolveRules(
     abortDays: 2,
     ...(tiers && { tiers }),
     ...(transitions && { transitions }),
+    ...(pointInTime && { pointInTime }),
   });
+}
+
+function pointInTimeRules(
+  pointInTime: BucketPointInTime,
+  bucketPrefix: string,
+  name: SettingName,
+): { readonly prefix: string; readonly days: number } {
+  const prefix = pointInTime.prefix ?? bucketPrefix;
+  const setting = name("pointInTime.prefix");
+  if (prefix === "" || prefix.startsWith("/") || prefix.endsWith("/")) {
+    throw new Problem(
+      `${setting}: "${prefix}" must be the folder of the backup, without slash at either end, for instance "shop/production": the rules are for folders below it.`,
+    );
+  }
+  if (bucketPrefix !== "" && prefix !== bucketPrefix && !prefix.startsWith(`${bucketPrefix}/`)) {
+    throw new Problem(
+      `${setting}: "${prefix}" lies outside of ${name("prefix")} "${bucketPrefix}", for which the bucket's rules are. Give both the same folder.`,
+    );
+  }
+  return { prefix, days: pointInTimeDays(windowOf(resolvePointInTime(pointInTime, name))) };
 }
 
 /**
@@ -98,9 +141,13 @@ export function resolveRules(
  */
 export function keepingOf(args: RulesArgs, provider: string, versions = true): BucketKeeping {
   const { lock, transitions } = args;
+  const { pointInTime } = args;
   const { noncurrentDays, ...days } = daysOf(args);
   return {
     ...days,
+    ...(pointInTime && {
+      pointInTimeDays: pointInTimeDays(windowOf(resolvePointInTime(pointInTime, asArgument))),
+    }),
     noncurrentDays: versions ? noncurrentDays : 0,
     ...(lock && { lockDays: lock.days, lockMode: lock.mode }),
     ...(transitions && { transitions }),

@@ -21,6 +21,8 @@ export interface BucketKeeping
   /** Days until a backup expires; with tiers, a daily one. */
   readonly days: number;
   readonly tiers?: { readonly weekly: number; readonly monthly: number };
+  /** Days until base backups and WAL expire, where the bucket has rules of their own for them. */
+  readonly pointInTimeDays?: number;
 }
 
 /** How often there is a new one. */
@@ -48,7 +50,7 @@ export function checkRetention(
   { rhythm, keeping, amounts, names, subject }: RetentionCheck,
   log: ResourceLog,
 ): void {
-  const { days, tiers, ...rest } = keeping;
+  const { days, tiers, pointInTimeDays: _, ...rest } = keeping;
   const plan: RetentionPlan = {
     ...rest,
     ...amounts,

@@ -1,12 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { SigningSettings } from "../../common/contracts/agentEnvironment/signing.ts";
-import {
-  parseSigningKeys,
-  SIGNING_KEY_BYTES,
-  splitSigningKeys,
-} from "../../common/contracts/manifestMac.ts";
-import type { SigningKeyInputs } from "../internal/signingKey.ts";
-import { type DynamicInputs, providerOf } from "../pulumi/dynamicPackage.ts";
+import { parseSigningKeys, splitSigningKeys } from "../../common/contracts/manifestMac.ts";
+import { madeOrStandIn, RandomKey } from "../pulumi/randomKey.ts";
 import { applyReportingProblems } from "../pulumi/resourceMessages.ts";
 import type { SettingName } from "../pulumi/settingNames.ts";
 
@@ -27,28 +22,6 @@ export interface SigningArgs {
   readonly keys?: pulumi.Input<string>;
 }
 
-/** A random key by which the container signs backups, in the stack's state alone. */
-class SigningKey extends pulumi.dynamic.Resource {
-  /** The newest first. Secret. */
-  declare readonly made: pulumi.Output<readonly string[]>;
-  declare readonly since: pulumi.Output<string>;
-
-  constructor(
-    name: string,
-    args: DynamicInputs<SigningKeyInputs>,
-    opts: pulumi.CustomResourceOptions,
-  ) {
-    super(
-      providerOf("signingKey"),
-      name,
-      { ...args, given: pulumi.secret(args.given), made: undefined, since: undefined },
-      { ...opts, additionalSecretOutputs: ["given", "made"] },
-      "kamal-postgres-backup",
-      "SigningKey",
-    );
-  }
-}
-
 export interface SigningOptions {
   readonly parent: pulumi.Resource;
   /** Name of the backup. */
@@ -65,7 +38,7 @@ export function checkSigning({ keys }: SigningArgs, name: SettingName): void {
   if (typeof keys === "string") parseSigningKeys(keys, name("signing.keys"));
 }
 
-/** Makes the key of a backup. Secret. */
+/** Makes the random key by which the container signs backups. Secret. */
 export function createSigningKey(
   options: SigningOptions,
 ): pulumi.Output<Required<SigningSettings>> {
@@ -75,27 +48,9 @@ export function createSigningKey(
     parseSigningKeys(text, settingName("signing.keys"));
     return splitSigningKeys(text);
   });
-  const key = new SigningKey(`${name}-signing-key`, { generation, given }, { parent });
+  const key = new RandomKey("SigningKey", `${name}-signing-key`, { generation, given }, { parent });
   return pulumi.all([madeOrStandIn(key), given]).apply(([[own, signingSince], earlier]) => ({
     signingKeys: [...own, ...earlier],
     signingSince,
   }));
-}
-
-/**
- * The key; in the preview before it is made one that never leaves it, since all that is rendered with the key would else be
- * unknown, and the preview would not show what becomes of deploy.yml.
- */
-function madeOrStandIn(key: SigningKey): pulumi.Output<[readonly string[], string]> {
-  const made = pulumi.all([pulumi.secret(key.made), key.since]);
-  if (!pulumi.runtime.isDryRun()) return made;
-  // Not in its type, but a promise of every output; without it the preview only shows less (docs/decisions/first-preview.md).
-  const { isKnown } = key.since as { readonly isKnown?: Promise<boolean> };
-  const standIn = Buffer.alloc(SIGNING_KEY_BYTES).toString("base64url");
-  const now = `${new Date().toISOString().slice(0, 19)}Z`;
-  return pulumi.output(
-    Promise.resolve(isKnown).then((known) =>
-      known === false ? pulumi.all([pulumi.secret([standIn]), now]) : made,
-    ),
-  );
 }

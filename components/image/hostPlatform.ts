@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { Problem } from "../../common/problem.ts";
 import { IS_PODMAN, PODMAN } from "../../kamal/bootScript.ts";
 import { type SshAccess, toSshTarget } from "../accessory/sshConnection.ts";
-import { runScript, type SshTarget } from "../internal/hostScript.ts";
+import { runScript, type SshTarget } from "../pulumi/hostScript.ts";
 
 /**
  * What Docker on the host runs, `linux/arm64`. Asked at each run of the program, since an image for another processor would

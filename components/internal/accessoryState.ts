@@ -23,8 +23,8 @@ import {
   isOfThisPackage,
   type RunSettings,
 } from "../../kamal/runningContainer.ts";
+import { runScript, type SshTarget, sameAccess } from "../pulumi/hostScript.ts";
 import { type WithOutcome, watched } from "../pulumi/watchedResource.ts";
-import { runScript, type SshTarget, sameAccess } from "./hostScript.ts";
 
 /** What can be seen of the container on its host, and equally what is declared of it. */
 export interface Observed {

@@ -4,8 +4,8 @@ import { readdir } from "node:fs/promises";
 import { promisify } from "node:util";
 import { type AgentContext, agentContext } from "../../common/agentContext.ts";
 import { problemWithoutStack } from "../../common/problem.ts";
+import { runScript, type ScriptResult, type SshTarget, sameAccess } from "../pulumi/hostScript.ts";
 import { watched } from "../pulumi/watchedResource.ts";
-import { runScript, type ScriptResult, type SshTarget, sameAccess } from "./hostScript.ts";
 
 /** What decides about an image, besides the build context. */
 export interface HostBuild {

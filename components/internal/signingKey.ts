@@ -1,16 +1,9 @@
 import { randomBytes } from "node:crypto";
 import type * as pulumi from "@pulumi/pulumi";
 import { parseSigningKeys, SIGNING_KEY_BYTES } from "../../common/contracts/manifestMac.ts";
+import type { RandomKeyInputs } from "../pulumi/randomKey.ts";
 
-/** Inputs of the resource. */
-export interface SigningKeyInputs {
-  /** Another word than at the last `pulumi up` makes a new key. */
-  readonly generation: string;
-  /** Keys of an earlier stack, which check as well. Secret. */
-  readonly given: readonly string[];
-}
-
-export interface SigningKeyState extends SigningKeyInputs {
+export interface SigningKeyState extends RandomKeyInputs {
   /** Keys that were made here, the newest first: it signs, all of them check. Secret. */
   readonly made: readonly string[];
   /** When the first one was made, ISO 8601 in UTC: whatever is stored later is signed. */
@@ -26,12 +19,12 @@ const KEPT = 36;
 
 export async function check(
   _olds: unknown,
-  news: SigningKeyInputs,
+  news: RandomKeyInputs,
 ): Promise<pulumi.dynamic.CheckResult> {
   return { inputs: news };
 }
 
-export async function create(inputs: SigningKeyInputs): Promise<pulumi.dynamic.CreateResult> {
+export async function create(inputs: RandomKeyInputs): Promise<pulumi.dynamic.CreateResult> {
   const key = newKey();
   const since = `${new Date().toISOString().slice(0, 19)}Z`;
   const [{ id = "" } = {}] = parseSigningKeys(key, "the new key");
@@ -49,7 +42,7 @@ export async function read(
 export async function diff(
   _id: string,
   olds: SigningKeyState,
-  news: SigningKeyInputs,
+  news: RandomKeyInputs,
 ): Promise<pulumi.dynamic.DiffResult> {
   return {
     changes: isNewGeneration(olds, news) || String(olds.given) !== String(news.given),
@@ -60,7 +53,7 @@ export async function diff(
 export async function update(
   _id: string,
   olds: SigningKeyState,
-  news: SigningKeyInputs,
+  news: RandomKeyInputs,
 ): Promise<pulumi.dynamic.UpdateResult> {
   const made = isNewGeneration(olds, news) ? [newKey(), ...olds.made].slice(0, KEPT) : olds.made;
   return { outs: { ...news, made, since: olds.since } satisfies SigningKeyState };
@@ -71,7 +64,7 @@ async function remove(): Promise<void> {}
 
 export { remove as delete };
 
-function isNewGeneration(olds: SigningKeyInputs, news: SigningKeyInputs): boolean {
+function isNewGeneration(olds: RandomKeyInputs, news: RandomKeyInputs): boolean {
   return olds.generation !== news.generation;
 }
 

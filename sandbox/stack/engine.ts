@@ -1,8 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { Output } from "@pulumi/pulumi";
 import {
   type EngineEvent,
@@ -16,14 +15,13 @@ import { declareBackup } from "../../stacks/program.ts";
 import { type Providers, startProviders } from "../providers/start.ts";
 import type { World } from "../world/world.ts";
 import { ensureIdentity } from "./identity.ts";
+import { layOutProject, TEMPLATE } from "./projectFolder.ts";
 import { type StackSettings, writeSettings } from "./settingsFile.ts";
 import { outputsInState } from "./stateOutputs.ts";
 import { withoutPrompts } from "./withoutPrompts.ts";
 
 /** Its name in `Pulumi.yaml`. */
 const PROJECT = "kamal-postgres-backup";
-const checkout = fileURLToPath(new URL("../..", import.meta.url));
-const TEMPLATE = join(checkout, "stacks", "Pulumi.sandbox.yaml");
 
 export interface EngineOptions {
   /** Name of the stack. @default "sandbox" */
@@ -162,20 +160,6 @@ class Watch {
       events: this.#events,
     };
   }
-}
-
-/** @returns the file of the stack's settings */
-async function layOutProject(dir: string, stack: string): Promise<string> {
-  await mkdir(join(dir, "stacks"), { recursive: true });
-  // The program is handed over inline, so the project names no file to run.
-  const project = await readFile(join(checkout, "Pulumi.yaml"), "utf8");
-  await writeFile(join(dir, "Pulumi.yaml"), project.replace(/^main: .*\n/m, ""));
-  const settings = join(dir, "stacks", `Pulumi.${stack}.yaml`);
-  // The engine keeps the salt of the stack's secrets in this file: never overwrite it.
-  await copyFile(TEMPLATE, settings, 1).catch((error) => {
-    if (error.code !== "EEXIST") throw error;
-  });
-  return settings;
 }
 
 async function engineEnvironment(

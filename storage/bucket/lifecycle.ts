@@ -1,4 +1,5 @@
 import { Problem } from "../../common/problem.ts";
+import { openStem, pointInTimeStem } from "../catalogue/pointInTimeKeys.ts";
 
 /** One rule of a bucket, in neutral terms: the SDK's form and Pulumi's are made from it. */
 export interface LifecycleRule {
@@ -37,7 +38,20 @@ export interface BackupLifecycle {
   /** Until a weekly and a monthly backup expires, each in a folder of its own below `prefix`. */
   readonly tiers?: { readonly weekly: number; readonly monthly: number };
   readonly transitions?: readonly Transition[];
+  /** What point-in-time recovery stores below a folder of backups. */
+  readonly pointInTime?: {
+    /** That folder, without slash at either end. */
+    readonly prefix: string;
+    /** Until WAL and base backups expire. */
+    readonly days: number;
+  };
 }
+
+/**
+ * Until pieces of open segments and marks of life expire, days. A piece is of use until its segment is whole, which is a
+ * matter of hours; a week is for whoever looks back at what an agent did.
+ */
+export const OPEN_DAYS = 7;
 
 /**
  * The rules of a bucket of backups. Expiry by days and by marker are two rules, because S3 refuses both in one; the
@@ -48,6 +62,7 @@ export interface BackupLifecycle {
 export function backupLifecycle(settings: BackupLifecycle): LifecycleRule[] {
   check(settings);
   const { prefix, days, noncurrentDays, abortDays, tiers, transitions = [] } = settings;
+  const { pointInTime } = settings;
   const folder = prefix === "" ? "" : `${prefix}/`;
   const expire = (id: string, below: string, expirationDays: number): LifecycleRule => {
     const moves = transitions.filter((move) => move.days < expirationDays);
@@ -70,16 +85,24 @@ export function backupLifecycle(settings: BackupLifecycle): LifecycleRule[] {
           expire("expire-suspect", `${folder}suspect/`, days),
         ]
       : [expire("expire", folder, days)]),
+    ...(pointInTime
+      ? [
+          expire("expire-pitr", pointInTimeStem(pointInTime.prefix), pointInTime.days),
+          expire("expire-pitr-open", openStem(pointInTime.prefix), OPEN_DAYS),
+        ]
+      : []),
     { id: "expired-markers", prefix: folder, expiredObjectDeleteMarker: true },
     { id: "abort-unfinished", prefix: "", abortIncompleteMultipartDays: abortDays },
   ];
 }
 
-function check({ days, noncurrentDays, abortDays, tiers, transitions = [] }: BackupLifecycle) {
+function check(settings: BackupLifecycle) {
+  const { days, noncurrentDays, abortDays, tiers, transitions = [], pointInTime } = settings;
   const counts = {
     days,
     noncurrentDays,
     abortDays,
+    ...(pointInTime && { "pointInTime.days": pointInTime.days }),
     ...(tiers && { "tiers.weekly": tiers.weekly, "tiers.monthly": tiers.monthly }),
     ...Object.fromEntries(transitions.map((move, i) => [`transitions[${i}].days`, move.days])),
   };

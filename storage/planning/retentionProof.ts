@@ -136,7 +136,8 @@ function checkAmount(argument: string, amount: number | undefined): void {
   throw new Problem(`${argument} is ${amount}; give a number above 0, or leave it out.`);
 }
 
-function contradiction(what: string, given: string, then: string, remedy: string): Problem {
+/** A refusal in four lines: what contradicts what, what was given, what would follow, what to do instead. */
+export function contradiction(what: string, given: string, then: string, remedy: string): Problem {
   return new Problem(`${what}\n  given   ${given}\n  then    ${then}\n  do      ${remedy}`);
 }
 
@@ -145,7 +146,7 @@ function span(from: number, to: number): string {
 }
 
 /** Whole days where they are, else hours. Rounded down: a shorter distance is the safe one. */
-function durationOf(hours: number): string {
+export function durationOf(hours: number): string {
   const whole = Math.floor(hours);
   if (whole >= 2 * HOURS) return daysOf(Math.floor(whole / HOURS));
   return whole === 1 ? "1 hour" : `${whole} hours`;

@@ -2,9 +2,23 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AgentEvent } from "../../agent/runtime/reporter.ts";
 import { parseEvent } from "../../common/contracts/agentEvents.ts";
+import type { RecoveryPlan } from "../../common/contracts/pointInTime.ts";
 import { entryOf, manifestOf } from "../cli/support/factories.ts";
 
 const STAMP = "2026-11-24T03:15:02";
+
+const CHAIN = "kpb_20261124t031502_0a1b2c";
+const WINDOW = { chain: CHAIN, from: `${STAMP}Z`, to: "2026-11-24T05:00:00Z" };
+const PLAN: RecoveryPlan = {
+  moment: "latest",
+  chain: {
+    ...{ version: 1, chain: CHAIN, systemIdentifier: "7", major: 17, serverVersion: "17.6" },
+    ...{ startLsn: "0/3000000", timeline: 1, segmentBytes: 16_777_216 },
+    ...{ encryption: "none", recipients: [], startedAt: `${STAMP}Z` },
+  },
+  bases: [],
+  ...{ segments: 3, endLsn: "0/5000000", isProven: true, diskBytes: 1 },
+};
 
 test("what is no event of the agent is left out", () => {
   for (const line of ["", "Welcome to Debian", "42", "null", "[]", '{"level":"info"}']) {
@@ -62,6 +76,13 @@ test("each event of the agent is read as it was written", () => {
       ...{ database: "a", from: STAMP, key: "k", bytes: 1, elapsedMs: 1 },
       ...{ depth: "stored", tables: null, unchecked: "the content", signature: "unsigned" },
     },
+    {
+      event: "reachable",
+      windows: [{ ...WINDOW, proven: null, bases: [STAMP] }],
+      gaps: [{ chain: CHAIN, first: "000000010000000000000004", last: "0", segments: 2 }],
+      ...{ alive: null, newestBase: { stamp: STAMP, endedAt: `${STAMP}Z` }, plan: null },
+    },
+    { event: "fetched", plan: PLAN, elapsedMs: 1 },
   ];
   for (const event of events) assert.deepEqual(parseEvent(JSON.stringify(event)), event);
 });

@@ -79,6 +79,7 @@ function madeUp({ type, name }: { type: string; name: string }): Record<string, 
     return { accessKey: "SCWMADEUP00000000000", secretKey: SECRET_KEY };
   }
   if (type.endsWith(":SigningKey")) return { made: [SIGNING_KEY], since: "2026-11-24T03:15:02Z" };
+  if (type.endsWith(":WalPassword")) return { made: [WAL_PASSWORD], since: "2026-11-24T03:15:02Z" };
   if (type === "docker:index/image:Image") {
     return { repoDigest: `registry.example.com/shop-db-backup@sha256:${"4f".repeat(32)}` };
   }
@@ -86,6 +87,7 @@ function madeUp({ type, name }: { type: string; name: string }): Record<string, 
 }
 
 export const SIGNING_KEY = "c2lnbmluZy1rZXktb2YtMzItYnl0ZXMtbWFkZS11cC0";
+export const WAL_PASSWORD = "cGFzc3dvcmQtb2Yta3BiX3dhbC1tYWRlLXVwLTMyLWI";
 export const SECRET_KEY = "made/up/secret/access/key/of/40/letters0";
 
 const SIGNATURE = "4dabf18193072939515e22adb298388d";

@@ -15,7 +15,10 @@ const restoreTests = "test/agent/restore";
 /** Each file that says so, with a proof for each of its places, from top to bottom. */
 const PLACES: Readonly<Record<string, readonly Proof[]>> = {
   "agent/archive/chosenBackup.ts": [
-    ["test/agent/authenticity.test.ts", "may be somebody else's: its manifest is not signed"],
+    [
+      "test/agent/archive/authenticity.test.ts",
+      "may be somebody else's: its manifest is not signed",
+    ],
   ],
   "agent/backup/dumpStart.ts": [
     "A connection that is lost before the dump has its locks: the upload begins only then.",

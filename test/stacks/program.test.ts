@@ -76,6 +76,7 @@ test("every setting of the container that the configuration knows reaches it", a
     drillRto: "1h30m",
     drillEvery: "7d",
     drillChecks: "package.json",
+    pullMask: "tsconfig.json",
     transientTables: "staging.*, import_*",
     globals: "false",
     dumpOptions: "--exclude-table-data=sessions  --no-comments",
@@ -89,6 +90,7 @@ test("every setting of the container that the configuration knows reaches it", a
     everyMs: 604_800_000,
     checks: "package.json",
   });
+  assert.deepEqual(outputs?.pull, { mask: "tsconfig.json" });
   for (const line of [
     /POSTGRES_BACKUP_ALL: "true"/,
     /POSTGRES_EXCLUDE_DATABASES: "?shop_cache,shop_queue"?\n/,
@@ -254,6 +256,43 @@ test("two bastions in a row, one with a key of its own, are set; the resource th
   assert.match(String(removal), /docker rm -f "\$name"/);
   const { create, update, delete: gone } = inputs(resources, "command:remote:Command");
   assert.deepEqual([create, update, gone], [undefined, undefined, undefined]);
+});
+
+test("point-in-time recovery is switched on by its days; the bucket's own rules need the folder too", async () => {
+  const settings = {
+    image: `a/b@sha256:${"4f".repeat(32)}`,
+    pointInTimeKeep: "7d",
+    pointInTimeBase: "0 4 * * *",
+    pointInTimeRpo: "30s",
+    pointInTimeServerDisk: "8GB",
+  };
+  const { outputs, resources } = await configured(settings);
+  assert.deepEqual(outputs?.pointInTime, {
+    keepDays: 7,
+    rpoSeconds: 30,
+    baseSchedule: "0 4 * * *",
+  });
+  const rules = (from: typeof resources) =>
+    JSON.stringify(inputs(from, ":BucketLifecycleConfiguration")["rules"]);
+  assert.doesNotMatch(rules(resources), /pitr/);
+  const inFolder = await configured({ ...settings, prefix: "shop/production" });
+  assert.match(rules(inFolder.resources), /"days":10\},.*"prefix":"shop\/production\/pitr\/"/);
+  for (const [more, sentence] of [
+    [{ pointInTimeKeep: "" }, /kamal-postgres-backup:pointInTimeBase is set, but no base/],
+    [
+      { pointInTimeRpo: "0s" },
+      /^kamal-postgres-backup:pointInTimeRpo "0s" must be a time from 1s to 1h/,
+    ],
+    [
+      { pointInTimeKeep: "60d", retentionDays: "30" },
+      /^kamal-postgres-backup:pointInTimeKeep and kamal-postgres-backup:retentionDays contradict/,
+    ],
+  ] as const) {
+    await assert.rejects(configured({ ...settings, ...more }), (error: Error) => {
+      assert.match(error.message, sentence);
+      return true;
+    });
+  }
 });
 
 test("the registry, the image's repository and its processor are set", async () => {
@@ -444,6 +483,10 @@ const WRONG: Record<string, [Record<string, string>, RegExp]> = {
   "drillEvery, longer than its record is kept": [
     { drillEvery: "30d", retentionDays: "30" },
     /^kamal-postgres-backup:drillEvery "30d" and the retention of 30 days contradict/,
+  ],
+  pullMask: [
+    { pullMask: "nowhere.sql" },
+    /^kamal-postgres-backup:pullMask: there is no file nowhere\.sql/,
   ],
   drillChecks: [
     { drillChecks: "nowhere.sql" },

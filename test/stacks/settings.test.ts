@@ -71,7 +71,9 @@ type Group =
   | "keys"
   | "notices"
   | "drill"
+  | "pointInTime"
   | "postgres"
+  | "pull"
   | "registry"
   | "signing"
   | "ssh";
@@ -91,6 +93,7 @@ type Unknown = Exclude<
   | "beforeDeploy"
   | "copy"
   | "keep"
+  | "pointInTime"
   | `copy.${"keys" | "bucket"}.${string}`
   | "Encryption.passphrase"
 >;

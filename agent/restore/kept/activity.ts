@@ -1,6 +1,7 @@
 import { listUnfinished } from "../../../storage/upload/unfinishedUploads.ts";
 import type { AgentContext } from "../../runtime/context.ts";
 import { errorMessage } from "../../runtime/errorMessage.ts";
+import { readWal } from "../../runtime/healthRecord.ts";
 import { readRuns } from "../../runtime/runRegistry.ts";
 import { readKept } from "./keptDatabases.ts";
 import { readRecords } from "./records.ts";
@@ -39,6 +40,7 @@ export async function printActivity(
     records,
     uploads: uploads && { count: uploads.length, oldest: uploads[0]?.begunAt ?? null },
     remarks,
+    wal: readWal(stateFolder),
   });
   for (const { words, startedAt } of runs) report.line(`running: ${words}, since ${startedAt}`);
   if (runs.length === 0) report.line("nothing runs");

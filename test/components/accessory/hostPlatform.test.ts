@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
 import { hostPlatform, platformOf } from "../../../components/image/hostPlatform.ts";
-import type { SshTarget } from "../../../components/internal/hostScript.ts";
+import type { SshTarget } from "../../../components/pulumi/hostScript.ts";
 import { hasSshd, startSshd, type TestSshd } from "../../support/servers/sshd.ts";
 
 /** A real OpenSSH server whose docker answers what a file says. */

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { create, read, delete as remove } from "../../../components/internal/accessoryState.ts";
-import { runScript, type SshTarget, sameAccess } from "../../../components/internal/hostScript.ts";
+import { runScript, type SshTarget, sameAccess } from "../../../components/pulumi/hostScript.ts";
 import { hasSshd, startSshd, type TestSshd } from "../../support/servers/sshd.ts";
 
 /** Two real OpenSSH servers: a host, and a bastion in front of it. */

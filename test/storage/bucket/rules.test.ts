@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { writerPolicy } from "../../../storage/bucket/iamPolicies.ts";
 import { backupLifecycle } from "../../../storage/bucket/lifecycle.ts";
+import { aliveKey, segmentKey } from "../../../storage/catalogue/pointInTimeKeys.ts";
 
 describe("backupLifecycle", () => {
   const days = { days: 30, noncurrentDays: 14, abortDays: 2 };
@@ -18,6 +19,43 @@ describe("backupLifecycle", () => {
   it("covers the whole bucket when asked", () => {
     const prefixes = backupLifecycle({ prefix: "", ...days }).map(({ prefix }) => prefix);
     assert.deepEqual(prefixes, ["", "", ""]);
+  });
+
+  it("expires what point-in-time recovery stores below its own folders, for which the writer's key is too", () => {
+    const pointInTime = { prefix: "shop/production", days: 29 };
+    const rules = backupLifecycle({ prefix: "", ...days, pointInTime });
+    const rest = { noncurrentDays: 14 };
+    assert.deepEqual(
+      rules.filter(({ id }) => id.startsWith("expire-pitr")),
+      [
+        { id: "expire-pitr", prefix: "shop/production/pitr/", expirationDays: 29, ...rest },
+        {
+          id: "expire-pitr-open",
+          prefix: "shop/production/pitr-open/",
+          expirationDays: 7,
+          ...rest,
+        },
+      ],
+    );
+    const chain = "kpb_20261128t031502_9f3a1c";
+    const [put] = writerPolicy({ bucket: "bkt", prefix: "shop/production", read: false }).Statement;
+    const allowed = put?.Resource.replace("arn:aws:s3:::bkt/", "").replace("*", "") ?? "";
+    const [kept, open] = [
+      segmentKey("shop/production", chain, "0".repeat(24), { encryption: "age" }),
+      aliveKey("shop/production", chain, "2026-11-28T02:00:03"),
+    ];
+    for (const [key, id] of [
+      [kept, "expire-pitr"],
+      [open, "expire-pitr-open"],
+    ] as const) {
+      assert.ok(key.startsWith(allowed), key);
+      const matching = rules.filter(({ prefix }) => key.startsWith(prefix));
+      assert.ok(matching.some((rule) => rule.id === id));
+    }
+    assert.throws(
+      () => backupLifecycle({ prefix: "", ...days, pointInTime: { ...pointInTime, days: 0 } }),
+      /^Problem: pointInTime\.days is 0/,
+    );
   });
 
   it("refuses what is no number of days", () => {

@@ -5,12 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { PutBucketVersioningCommand } from "@aws-sdk/client-s3";
-import { encodeBech32 } from "../../common/age/bech32.ts";
-import { formatRecipient, publicKeyOf } from "../../common/age/keys.ts";
-import type { Manifest } from "../../common/contracts/manifest.ts";
-import { deployKey, manifestKey, verifiedKey } from "../../storage/catalogue/objectKeys.ts";
+import { encodeBech32 } from "../../../common/age/bech32.ts";
+import { formatRecipient, publicKeyOf } from "../../../common/age/keys.ts";
+import type { Manifest } from "../../../common/contracts/manifest.ts";
+import { deployKey, manifestKey, verifiedKey } from "../../../storage/catalogue/objectKeys.ts";
+import { agent, failure, unavailable, World } from "../world.ts";
 import { plant, stampAfter, stampIn } from "./planted.ts";
-import { agent, failure, unavailable, World } from "./world.ts";
 
 const newKey = () => randomBytes(32).toString("base64url");
 const identity = Buffer.from("17".repeat(32), "hex");

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import type { Manifest } from "../../common/contracts/manifest.ts";
-import { manifestKey } from "../../storage/catalogue/objectKeys.ts";
+import type { Manifest } from "../../../common/contracts/manifest.ts";
+import { manifestKey } from "../../../storage/catalogue/objectKeys.ts";
+import { agent, archiveOf, failure, type Outcome, unavailable, World } from "../world.ts";
 import { plant } from "./planted.ts";
-import { agent, archiveOf, failure, type Outcome, unavailable, World } from "./world.ts";
 
 describe("time, as three clocks tell it", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;

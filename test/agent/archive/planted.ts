@@ -1,6 +1,6 @@
-import type { Manifest } from "../../common/contracts/manifest.ts";
-import { dumpKey, manifestKey } from "../../storage/catalogue/objectKeys.ts";
-import type { World } from "./world.ts";
+import type { Manifest } from "../../../common/contracts/manifest.ts";
+import { dumpKey, manifestKey } from "../../../storage/catalogue/objectKeys.ts";
+import type { World } from "../world.ts";
 
 type Environment = Record<string, string>;
 

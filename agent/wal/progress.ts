@@ -1,0 +1,104 @@
+import type { WalState } from "../../common/contracts/pointInTime.ts";
+import { lsnText } from "../../storage/catalogue/walPosition.ts";
+import { recordWal } from "../runtime/healthRecord.ts";
+import type { Report } from "../runtime/reporter.ts";
+import { heldBytes, type WalLook } from "./server.ts";
+
+/** What WAL comes through on its way, each with a failure of its own. */
+export type Part = "server" | "receiver" | "bucket";
+
+/** The first one explains the others. */
+const ORDER: readonly Part[] = ["server", "receiver", "bucket"];
+
+/** Knows how archiving goes: says each change of it once, and leaves it for the health check and the command line. */
+export class Progress {
+  readonly #report: Report;
+  readonly #folder: string | undefined;
+  readonly #problems = new Map<Part, string>();
+  readonly #said = new Map<Part, string>();
+  /** What the server had written at a moment, of what is not in the bucket yet. */
+  readonly #awaited: { readonly now: string; readonly written: bigint }[] = [];
+  #wellAt = new Date();
+  #chain: string | null = null;
+  #stored: bigint | undefined;
+  #look: WalLook | undefined;
+  #reachableTo: string | null = null;
+  #markedAt: string | null = null;
+
+  /** @param folder where the container's state lies; absent: outside of one */
+  constructor(report: Report, folder: string | undefined) {
+    this.#report = report;
+    this.#folder = folder;
+  }
+
+  /** @param sentence free of secrets */
+  failed(part: Part, sentence: string): void {
+    this.#problems.set(part, sentence);
+    // A number in it may be another one each time.
+    const kind = sentence.replaceAll(/\d+/g, "#");
+    if (this.#said.get(part) !== kind) {
+      this.#said.set(part, kind);
+      this.#report.warn(`WAL is not archived: ${sentence} It is tried again.`);
+    }
+    this.write();
+  }
+
+  works(part: Part): void {
+    this.#problems.delete(part);
+    if (this.#said.delete(part) && this.#said.size === 0)
+      this.#report.line("WAL is archived again.");
+  }
+
+  opened(chain: string, stored: bigint): void {
+    this.#chain = chain;
+    this.#look = undefined;
+    this.#awaited.length = 0;
+    this.#stored = stored;
+  }
+
+  /** The bucket has all WAL up to there. */
+  stored(to: bigint): void {
+    if (this.#stored === undefined || to > this.#stored) this.#stored = to;
+    while (this.#awaited[0] !== undefined && this.#awaited[0].written <= this.#stored) {
+      this.#reachableTo = this.#awaited.shift()?.now ?? null;
+    }
+  }
+
+  looked(look: WalLook): void {
+    this.#look = look;
+    this.#awaited.push({ now: look.now, written: look.written });
+    // Without a bucket the list would grow for ever; what is dropped makes the figure older than it might be, never newer.
+    if (this.#awaited.length > LONGEST_LIST) this.#awaited.splice(1, 1);
+    if (this.#stored !== undefined) this.stored(this.#stored);
+    if (this.#problems.size === 0) this.#wellAt = new Date();
+    this.write();
+  }
+
+  marked(time: string): void {
+    this.#markedAt = time;
+  }
+
+  write(): void {
+    recordWal(this.#folder, this.state(), this.#wellAt);
+  }
+
+  state(): WalState {
+    const problem = ORDER.map((part) => this.#problems.get(part)).find((one) => one !== undefined);
+    const { written, slot, boundBytes = null, received = null } = this.#look ?? {};
+    const restart = slot?.restart ?? null;
+    return {
+      chain: this.#chain,
+      receiving: received !== null && !this.#problems.has("receiver"),
+      problem: problem ?? null,
+      at: new Date().toISOString(),
+      archivedLsn: this.#stored === undefined ? null : lsnText(this.#stored),
+      serverLsn: written === undefined ? null : lsnText(written),
+      heldBytes: written === undefined || restart === null ? null : heldBytes(written, restart),
+      boundBytes,
+      reachableTo: this.#reachableTo,
+      markedAt: this.#markedAt,
+    };
+  }
+}
+
+const LONGEST_LIST = 1_000;
