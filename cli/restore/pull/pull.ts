@@ -1,18 +1,8 @@
 import { randomBytes } from "node:crypto";
-import type { Entry } from "../../../common/contracts/agentEvents.ts";
 import { formatBytes } from "../../../common/format.ts";
 import { Problem } from "../../../common/problem.ts";
-import { databasesInBucket, listInBucket } from "../../backups/bucketSource.ts";
-import { chooseDrills } from "../../drill/chooseDrills.ts";
-import { type OpenedBackup, openBackup } from "../../drill/openBackup.ts";
-import type { DataPlace } from "../../drill/serverContainer.ts";
-import { readSqlFile, type SqlFile } from "../../drill/sqlFile.ts";
-import { requireImage } from "../../drill/throwAway.ts";
-import { forOneDatabase } from "../../session/databases.ts";
-import { identityLines } from "../../session/identity.ts";
 import type { Session } from "../../session/session.ts";
 import type { StackChoice } from "../../stack/pulumi.ts";
-import { signingKeys } from "../../stack/stateSecrets.ts";
 import { confirm, requireTerminal } from "../../terminal/confirm.ts";
 import { formatDuration, formatStamp, plural } from "../../terminal/format.ts";
 import { paint } from "../../terminal/render.ts";
@@ -32,38 +22,19 @@ import {
   shutDown,
   withFillingServer,
 } from "./localServer.ts";
-import { placeInMemory, type Room, readRoom, requireDisk } from "./room.ts";
-import { type Staged, type StagingPlan, withStaging } from "./staging.ts";
-import { type PartOptions, partWords } from "./tables.ts";
+import { chooseSource, type Source, type SourceOptions } from "./source.ts";
+import { type Staged, withStaging } from "./staging.ts";
+import type { PartOptions } from "./tables.ts";
 
-export interface PullOptions extends PartOptions {
+export interface PullOptions extends SourceOptions, PartOptions {
   /** Address of a new database, instead of a server in Docker. */
   readonly to?: string;
   /** Name of the server in Docker. @default made of the database's */
   readonly server?: string;
   /** Its port on 127.0.0.1, as it was typed. @default that of the server that it replaces, else a free one */
   readonly port?: string;
-  /** File with SQL that masks. @default the declared one */
-  readonly mask?: string;
-  /** File with the private key. @default the variable AGE_IDENTITY */
-  readonly identity?: string;
-  /** Image of the server. @default postgres:MAJOR of the backup */
-  readonly image?: string;
-  /** Docker network by which the bucket is reached. @default Docker's own */
-  readonly network?: string;
   /** Goes on without asking. @default false */
   readonly yes?: boolean;
-}
-
-/** What a pull is about, known before anything is started. */
-interface Plan {
-  readonly session: Session;
-  readonly entry: Entry;
-  readonly opened: OpenedBackup;
-  readonly mask: SqlFile | undefined;
-  readonly options: PullOptions;
-  readonly staging: Omit<StagingPlan, "data">;
-  readonly room: Room;
 }
 
 /**
@@ -80,79 +51,29 @@ export async function pull(
   const started = performance.now();
   const given = options.to === undefined ? null : parseGiven(options.to);
   const port = options.port === undefined ? undefined : portOf(options.port);
-  const plan = await makePlan(opened, stack, time, options);
-  const { screen, backup } = plan.session;
-  const { manifest } = plan.opened;
+  const source = await chooseSource(opened, stack, time, options);
+  const { screen, backup } = source.session;
+  const { manifest } = source.opened;
   if (given !== null) {
     await requireNew(screen, given, backup, manifest?.server.systemIdentifier ?? null);
   }
   const name = options.server ?? serverName(backup.database);
   const earlier = given === null ? await findServer(name) : null;
-  await confirmed(plan, given, earlier && name);
+  await confirmed(source, options, given, earlier && name);
   const pulled =
     given === null
-      ? await intoDocker(plan, name, earlier, port)
-      : await withStaging({ ...plan.staging, data: await placeOf(plan) }, async (staged) => {
+      ? await intoDocker(source, name, earlier, port)
+      : await withStaging(source.staging, async (staged) => {
           await fillGiven(screen, staged, given, manifest?.properties?.encoding);
           return { staged, server: null };
         });
-  report(plan, pulled, given, performance.now() - started);
-}
-
-async function makePlan(
-  opened: Session,
-  stack: StackChoice,
-  time: string,
-  options: PullOptions,
-): Promise<Plan> {
-  const session = await forOneDatabase(opened, () => databasesInBucket(opened, stack));
-  const { backup, screen } = session;
-  const mask = await readSqlFile(
-    { option: "--mask", declared: "the declared mask" },
-    options.mask,
-    backup.pull?.mask,
-    stack.cwd,
-  );
-  const identities = (await identityLines(options.identity)) ?? [];
-  screen.waiting("reading the backups in the bucket");
-  const listed = await listInBucket(session, stack, [backup.database], 0);
-  const entries = listed.get(backup.database)?.entries ?? [];
-  const [entry] = chooseDrills(session, entries, { time }) as [Entry];
-  const signing = await signingKeys(stack, backup.name, backup.container);
-  const keys = { session, stack, identities, signing };
-  const backupOpened = await openBackup(keys, entry);
-  const part = partWords(backupOpened.manifest, entry, options);
-  screen.waiting("asking Docker on this machine");
-  await requireImage(screen, backup.image);
-  return {
-    ...{ session, entry, opened: backupOpened, mask, options },
-    room: await readRoom(backup.image),
-    staging: {
-      ...{ keys, entry, opened: backupOpened, part },
-      ...{ mask, image: options.image, network: options.network },
-    },
-  };
-}
-
-/** Of a backup without a manifest only its own size is known, which is a tenth of the database's or more. */
-function databaseBytes({ opened, entry }: Plan): number {
-  return opened.manifest?.databaseBytes ?? 10 * entry.bytes;
-}
-
-function isPart({ options: { table = [], schemaOnly } }: Plan): boolean {
-  return table.length > 0 || schemaOnly === true;
-}
-
-/** Rows that are to be masked are in memory alone. */
-async function placeOf(plan: Plan): Promise<DataPlace> {
-  if (!isPart(plan)) requireDisk(plan.room, databaseBytes(plan));
-  if (plan.mask === undefined) return { kind: "container" };
-  return placeInMemory(plan.room, databaseBytes(plan), isPart(plan));
+  report(source, options, pulled, given, performance.now() - started);
 }
 
 /** Asks where somebody could lose something, or gets production's data as it is. */
 async function confirmed(
-  { session, entry, mask, options }: Plan,
+  { session, entry, mask }: Source,
+  options: PullOptions,
   given: GivenServer | null,
   replaced: string | null,
 ): Promise<void> {
@@ -183,19 +104,18 @@ interface Pulled {
 }
 
 async function intoDocker(
-  plan: Plan,
+  { session: { screen }, staging }: Source,
   name: string,
   earlier: EarlierServer | null,
   wanted: number | undefined,
 ): Promise<Pulled> {
-  const { screen } = plan.session;
-  const data = await placeOf(plan);
+  const { data } = staging;
   const port = await choosePort(wanted, earlier);
   const volume = await makeVolume(name, earlier);
   const password = randomBytes(18).toString("base64url");
   try {
     const staged = await withStaging(
-      { ...plan.staging, data: data.kind === "memory" ? data : { kind: "volume", name: volume } },
+      { ...staging, data: data.kind === "memory" ? data : { kind: "volume", name: volume } },
       async (staged) => {
         const { server, superuser, image } = staged;
         const finish = (container: string) =>
@@ -227,7 +147,8 @@ async function intoDocker(
 }
 
 function report(
-  { session, entry, mask, options }: Plan,
+  { session, entry, mask }: Source,
+  options: PullOptions,
   { staged, server }: Pulled,
   given: GivenServer | null,
   elapsedMs: number,
