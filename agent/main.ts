@@ -46,6 +46,7 @@ import { readSecrets } from "./runtime/secrets.ts";
 import { LONGEST_LIMIT_HOURS, Stopped, stopOnSignal } from "./runtime/signals.ts";
 import { catchUpLine, nextRunLine, runLimitHours } from "./scheduler/dueTime.ts";
 import { notifyKilled, type RunOptions, runBackup } from "./scheduler/runBackup.ts";
+import { type BaseOptions, takeBase } from "./wal/base.ts";
 import { archiveWal } from "./wal/wal.ts";
 
 const json = process.argv.includes("--json");
@@ -349,6 +350,12 @@ command(
     describe: (error) => redact(errorMessage(error)),
   }),
 );
+
+tracked("base", "take a base backup of the server for point-in-time recovery now")
+  .option("--scheduled", "for agent wal: spreads its work, and waits for a backup under way")
+  .action(async (options: BaseOptions) => {
+    await takeBase(openContext(), options);
+  });
 
 interface BackupFlags extends Omit<RunOptions, "deploy"> {
   readonly beforeDeploy?: string;

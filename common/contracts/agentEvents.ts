@@ -3,7 +3,7 @@ import { Problem } from "../problem.ts";
 import { drillRecordSchema } from "./drillRecord.ts";
 import { manifestSchema } from "./manifest.ts";
 import { ORIGIN_PROBLEMS, SIGNATURES } from "./manifestMac.ts";
-import { reachableSchema, recoveryPlanSchema, walStateSchema } from "./pointInTime.ts";
+import { baseSchema, reachableSchema, recoveryPlanSchema, walStateSchema } from "./pointInTime.ts";
 import { restoreRecordSchema } from "./restoreRecord.ts";
 
 // The JSON events of the agent, one a line on its standard output with `--json`: the contract between the container and
@@ -38,6 +38,9 @@ const progressSchema = z.object({
 });
 
 const backupSchema = z.object({ event: z.literal("backup"), manifest: manifestSchema });
+
+/** A base backup of the server is complete. */
+const baseBackupSchema = z.object({ event: z.literal("base"), base: baseSchema });
 
 /** The same backup is in the second bucket too, or only there. */
 const copiedSchema = z.object({ event: z.literal("copied"), manifest: manifestSchema });
@@ -306,6 +309,7 @@ const eventSchema = z.discriminatedUnion("event", [
   attachedSchema,
   progressSchema,
   backupSchema,
+  baseBackupSchema,
   copiedSchema,
   restoredSchema,
   plannedSchema,
