@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { AgentContext } from "../runtime/context.ts";
 import type { Decoder } from "./decode.ts";
-import { queryToc } from "./tocReader.ts";
+import { queryToc } from "./toc/tocReader.ts";
 
 // pg_restore's own words for an archive: the lines of `--list` are PrintTOCSummary, the comments of `--verbose --file=-`
 // are _printTocEntry of PostgreSQL 17's pg_backup_archiver.c.

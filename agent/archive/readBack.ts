@@ -8,7 +8,7 @@ import type { AgentContext } from "../runtime/context.ts";
 import { describeExit } from "../streams/process.ts";
 import { ByteCounter, type Decoder, decodeInto, dumpDecoder, failedOnData } from "./decode.ts";
 import { type Download, digestMismatch, openDownload } from "./downloadStream.ts";
-import { queryToc } from "./tocReader.ts";
+import { queryToc } from "./toc/tocReader.ts";
 
 const SHOWN = 5;
 

@@ -16,6 +16,7 @@ import type { Report } from "../runtime/reporter.ts";
 import { sizeAnomaly } from "./anomaly.ts";
 import type { DestinationResults } from "./destinationResults.ts";
 import type { Destination } from "./destinations.ts";
+import { type StoredIndex, storeIndex } from "./dumpIndex.ts";
 import type { DumpDestination, DumpPlan } from "./dumpPlan.ts";
 import type { UploadedDump } from "./dumpUpload.ts";
 import { removeOrphanedGlobals } from "./globals.ts";
@@ -57,15 +58,16 @@ export async function commitUploads(
     const tables = await uploaded.tables;
     const size = { ...plan.treatment, bytes: object.bytes, tables };
     const suspect = plan.anomaly ?? (reference && sizeAnomaly(size, reference, settings));
-    const unsigned = manifestOf(commit, destination, {
-      database,
-      object,
-      globals,
-      suspect,
-      tables,
-    });
-    const manifest = signManifest(unsigned, signingKeysOf(settings));
     await results.attempt(name, async () => {
+      const unsigned = manifestOf(commit, destination, {
+        database,
+        object,
+        globals,
+        suspect,
+        tables,
+        index: await storeIndex(context, destination.store, object.key, uploaded.index),
+      });
+      const manifest = signManifest(unsigned, signingKeysOf(settings));
       await commitBackup(report, destination, manifest);
       results.recordStored(name, manifest);
     });
@@ -77,11 +79,12 @@ function manifestOf(
   { folder }: DumpDestination,
   stored: Pick<Manifest, "database" | "object" | "globals" | "suspect"> & {
     readonly tables: CountedTable[];
+    readonly index: StoredIndex | undefined;
   },
 ): Manifest {
   const { snapshot, stamp, treatment, recipients, largeObjects, extent, described } = plan;
   const { options, tablesLeftOut, dataLeftOut, otherLeftOut, gap } = extent;
-  const { database, object, globals, suspect, tables } = stored;
+  const { database, object, globals, suspect, tables, index } = stored;
   return {
     version: 1,
     database,
@@ -116,6 +119,7 @@ function manifestOf(
       otherLeftOut,
       warnings: [...(gap === undefined ? [] : [gap]), ...warnings],
     },
+    ...(index && { index }),
   };
 }
 

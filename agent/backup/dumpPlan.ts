@@ -24,9 +24,9 @@ import {
   lostTables,
   snapshotAnomaly,
 } from "./anomaly.ts";
-import { compressionFor } from "./compression.ts";
 import type { ChosenDestinations, Destination } from "./destinations.ts";
 import { type DumpExtent, readDumpExtent } from "./dumpExtent.ts";
+import { compressionFor } from "./pgDump.ts";
 import { chooseTier } from "./tiers.ts";
 
 /** A bucket, and where in it the dump goes. */

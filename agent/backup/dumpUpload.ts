@@ -1,6 +1,7 @@
 import type pg from "pg";
-import type { Manifest } from "../../common/contracts/manifest.ts";
+import type { ArchiveIndex, Manifest } from "../../common/contracts/manifest.ts";
 import { globalsKey } from "../../storage/catalogue/objectKeys.ts";
+import { ArchiveIndexer } from "../archive/toc/archiveIndexer.ts";
 import { lossOf } from "../postgres/connection.ts";
 import { type CountedTable, countSnapshotRows, type TableRef } from "../postgres/snapshot.ts";
 import type { AgentContext } from "../runtime/context.ts";
@@ -20,6 +21,8 @@ export interface UploadedDump {
   readonly uploads: readonly Upload[];
   /** The rows of each table in the snapshot. Counted to the end wherever an upload has succeeded. */
   readonly tables: Promise<CountedTable[]>;
+  /** Where the parts of the dump lie; undefined: it is not known, as of an archive within zstd. */
+  readonly index: ArchiveIndex | undefined;
   /** What pg_dump and pg_dumpall have warned of. */
   readonly warnings: readonly string[];
 }
@@ -60,12 +63,18 @@ export async function uploadDump(
     ? startGlobalsDump(context, header, warnings.reader())
     : undefined;
   const storeGlobals = globals && globalsUpload(globals, plan, settings.postgres.database);
+  const { compression, encryption } = plan.treatment;
+  const indexer =
+    compression === "pg_dump-zstd"
+      ? new ArchiveIndexer({ digests: encryption === "none" })
+      : undefined;
   const source: UploadSource<DumpDestination> = {
     what: `backup of ${settings.postgres.database}`,
     program,
     header,
     // With the connection that holds it the snapshot is gone, of which pg_dump says only that it does not exist.
     describeFailure: (exit) => lossOf(client)?.message.replace(/\.$/, "") ?? dumpFailure(exit),
+    ...(indexer && { onOutput: (piece) => indexer.push(piece) }),
     onProgress: uploadProgress(context),
     beforeComplete: async (destination, live) => {
       await tables;
@@ -82,7 +91,7 @@ export async function uploadDump(
     dump: dumps[index] as PromiseSettledResult<StoredObject>,
     globals: storeGlobals?.stored.get(destination) ?? null,
   }));
-  return { uploads, tables, warnings: warnings.all };
+  return { uploads, tables, index: indexer?.index(), warnings: warnings.all };
 }
 
 /** Stores the roles and grants once, wherever the dump lies whole. */

@@ -1,6 +1,7 @@
 import { readDumpOptions } from "../../common/contracts/agentEnvironment/dumpOptions.ts";
 import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
 import type { ServerSettings } from "../../common/contracts/agentEnvironment/postgres.ts";
+import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
 import { adviceFor } from "../postgres/brokenConnection.ts";
 import {
@@ -17,7 +18,17 @@ import {
   runProgram,
 } from "../streams/process.ts";
 import { UNTRANSLATED } from "../streams/toolWarnings.ts";
-import type { DumpCompression } from "./compression.ts";
+
+/** Who compresses a dump: pg_dump itself, or zstd behind it. */
+export type DumpCompression = Exclude<Manifest["compression"], "none">;
+
+/** pg_dump compresses with zstd itself since this major: https://www.postgresql.org/docs/release/16.0/ */
+const ZSTD_SINCE = 16;
+
+/** How a pg_dump of this major has its archive compressed. Always zstd: an eighth of zlib's work, and smaller. */
+export function compressionFor(major: number): DumpCompression {
+  return major >= ZSTD_SINCE ? "pg_dump-zstd" : "zstd";
+}
 
 /**
  * Splits `PGDUMP_EXTRA_OPTS` at white space, as the old image's shell did.

@@ -40,6 +40,8 @@ export interface UploadSource<T extends UploadDestination> {
   readonly queue?: number;
   /** Says in a sentence without its full stop how the first program failed. */
   readonly describeFailure: (exit: ExitResult) => string;
+  /** Called with each piece that the programs write, before encryption; its memory is not to be kept. */
+  readonly onOutput?: (piece: Buffer) => void;
   /** Called with the bytes stored at the fastest destination. */
   readonly onProgress?: (bytes: number) => void;
   /**
@@ -66,7 +68,7 @@ export async function fanOutUpload<T extends UploadDestination>(
   const { program, what, stallLimitMs } = source;
   const sourceStall = new StallTimeout(what, stallLimitMs);
   sourceStall.pause();
-  const output = new Counter();
+  const output = new Counter(source.onOutput);
   const tee = new Tee(encryptedWith(output.pass(chunksOf(program.stdout)), source.header), {
     onAsked: () => sourceStall.resume(),
     onAnswered: () => sourceStall.pause(),
@@ -145,10 +147,16 @@ function branchOf(
 /** Counts what passes by. */
 class Counter {
   bytes = 0;
+  readonly #onOutput: ((piece: Buffer) => void) | undefined;
+
+  constructor(onOutput: ((piece: Buffer) => void) | undefined) {
+    this.#onOutput = onOutput;
+  }
 
   async *pass(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     for await (const chunk of source) {
       this.bytes += chunk.length;
+      this.#onOutput?.(chunk);
       yield chunk;
     }
   }

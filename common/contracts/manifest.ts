@@ -96,13 +96,40 @@ const MOST_VALUES = 1_500_000;
 const LONGEST_LIST = 100_000;
 const SLICE = 1_000;
 
+/** SHA-256, lower-case hex. */
+const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/);
+
 /** An object as stored, for finding it damaged. */
 const storedSchema = z.object({
   /** Full key in the bucket. */
   key: z.string().min(1),
   bytes: z.int().positive(),
   /** SHA-256 of the object's bytes as stored, lower-case hex. */
-  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  sha256: sha256Schema,
+});
+
+/**
+ * Where the parts of an archive lie: byte ranges of what pg_dump wrote, which is before encryption. The table of contents comes
+ * first, then each block follows the one before without a gap, to the archive's last byte. With it a restore fetches only what it needs.
+ */
+const indexSchema = z.object({
+  /** A reader that knows no such version reads the backup as if it had no index. */
+  version: z.literal(1),
+  /** Of pg_dump's custom archive format, e.g. `1.16`. */
+  format: z.string(),
+  /** Bytes of head and table of contents. */
+  toc: z.int().positive(),
+  /** Their SHA-256, where the backup is not encrypted: age shows by itself whether a part was changed. */
+  tocSha256: sha256Schema.optional(),
+  /**
+   * The data of each entry that has some: its number in the table of contents, its bytes, the pieces that it is made of (each
+   * of up to 128 KiB before compression, so that they tell how large a table is), and its SHA-256 where `tocSha256` is there.
+   */
+  blocks: z.array(
+    z
+      .tuple([z.int(), z.int().positive(), z.int().nonnegative()])
+      .or(z.tuple([z.int(), z.int().positive(), z.int().nonnegative(), sha256Schema])),
+  ),
 });
 
 /**
@@ -165,6 +192,14 @@ export const manifestSchema = z.object({
   /** How far the dump is of the whole database. */
   dump: dumpSchema.optional(),
   /**
+   * Where the parts of the archive lie, or the object beside the dump that says so, where that would be too much for a manifest.
+   * Absent in older manifests, where pg_dump's archive lies within zstd, and where its format is not known.
+   */
+  index: z
+    .union([indexSchema, z.object({ object: storedSchema })])
+    .optional()
+    .catch(undefined),
+  /**
    * Signature over all the rest, `common/contracts/manifestMac.ts`: its version, the id of the key, HMAC-SHA-256 in hex.
    * Absent where no key was given, and from before signing.
    */
@@ -174,7 +209,21 @@ export const manifestSchema = z.object({
 export type Manifest = z.infer<typeof manifestSchema>;
 export type DatabaseProperties = z.infer<typeof propertiesSchema>;
 export type DumpRecord = z.infer<typeof dumpSchema>;
+export type ArchiveIndex = z.infer<typeof indexSchema>;
 export type TableName = z.infer<typeof tableNameSchema>;
+
+/**
+ * Reads an index that lies beside the dump.
+ * @returns undefined: it is none, or one of a newer version
+ */
+export function parseIndex(text: string): ArchiveIndex | undefined {
+  try {
+    const parsed = indexSchema.safeParse(JSON.parse(text));
+    return parsed.success ? parsed.data : undefined;
+  } catch {
+    return undefined;
+  }
+}
 
 /** Total of the rows of all tables. */
 export function totalRows({ tables }: Pick<Manifest, "tables">): number {

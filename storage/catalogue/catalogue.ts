@@ -119,6 +119,7 @@ function entryOf(
   const manifest = found("manifest", folder) ?? found("manifest", "suspect");
   const verifications = marks.verified.get(partName("verified", folder, stamp));
   const deploys = marks.deploy.get(partName("deploy", folder, stamp));
+  const index = part("index", folder);
   const both = folder !== "suspect" && beside !== null && suspectManifest !== null;
   return {
     ...common,
@@ -127,6 +128,7 @@ function entryOf(
     ...(both && { suspectManifestKey: suspectManifest }),
     tier: folder === "suspect" ? null : folder,
     globalsKey: part("globals", folder),
+    ...(index !== null && { indexKey: index }),
     verifiedKey: verifications?.[0]?.key ?? null,
     ...(verifications && { verifications }),
     ...(deploys && { deploys }),

@@ -35,6 +35,8 @@ export interface CatalogueEntry {
   readonly tier: Tier | null;
   /** Full key of the roles and grants beside the dump; null: there are none. */
   readonly globalsKey: string | null;
+  /** Full key of the index beside the dump; absent: there is none, or who listed the entry does not tell. */
+  readonly indexKey?: string | null | undefined;
   /** Full key of the mark that the dump was read back whole; null: it was not, or no such mark counts. */
   readonly verifiedKey: string | null;
   /** All marks that the dump was read back whole; absent: none, or who listed the entry does not tell. */

@@ -8,10 +8,10 @@ import type { CatalogueEntry } from "./catalogueEntry.ts";
  * @throws Problem with the service's error as its cause
  */
 export async function deleteBackup(store: ObjectStore, entry: CatalogueEntry): Promise<void> {
-  const { manifestKey, suspectManifestKey, globalsKey, key: dumpKey } = entry;
+  const { manifestKey, suspectManifestKey, globalsKey, indexKey, key: dumpKey } = entry;
   const { verifications = [], deploys = [] } = entry;
   const marks = [...verifications, ...deploys].map(({ key }) => key);
-  for (const key of [manifestKey, suspectManifestKey, ...marks, globalsKey, dumpKey]) {
+  for (const key of [manifestKey, suspectManifestKey, ...marks, globalsKey, indexKey, dumpKey]) {
     if (key !== null && key !== undefined) await deleteObject(store, key);
   }
 }

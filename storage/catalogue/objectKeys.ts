@@ -22,8 +22,8 @@ interface Place {
 /** What a key in the bucket says. Stamps are UTC, `2026-11-24T03:15:02`. */
 export type ParsedKey =
   | ({ readonly kind: "ours" } & Place & Pick<Treatment, "encryption">)
-  /** `globals`: roles and grants beside the dump. */
-  | ({ readonly kind: "manifest" | "globals" } & Place)
+  /** `globals`: roles and grants beside the dump. `index`: where the parts of the dump lie. */
+  | ({ readonly kind: "manifest" | "globals" | "index" } & Place)
   /** The mark that the dump was read back whole. */
   | ({ readonly kind: "verified"; readonly mac?: string } & Place)
   /** The mark that the dump was there before the deploy of a revision. */
@@ -41,7 +41,7 @@ const stampPattern = String.raw`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d`;
 const revisionPattern = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}";
 const revisionForm = new RegExp(`^${revisionPattern}$`);
 const ownForm = new RegExp(
-  String.raw`^(?:(daily|weekly|monthly|suspect)/)?([^/]+)_(${stampPattern})\.(manifest\.json|(?:verified|before-deploy\.(${revisionPattern}?))(?:\.signed-([0-9a-f]{32}))?\.json|(?:pgdump|dump\.zst)(\.age)?|globals\.sql\.zst(?:\.age)?)$`,
+  String.raw`^(?:(daily|weekly|monthly|suspect)/)?([^/]+)_(${stampPattern})\.(manifest\.json|(?:verified|before-deploy\.(${revisionPattern}?))(?:\.signed-([0-9a-f]{32}))?\.json|(?:pgdump|dump\.zst)(\.age)?|pgdump(?:\.age)?\.index|globals\.sql\.zst(?:\.age)?)$`,
 );
 const recordForm = new RegExp(String.raw`^(${stampPattern})\.\d{3}_[^/]+\.(?:restore|undo)\.json$`);
 const drillForm = new RegExp(String.raw`^(${stampPattern})\.\d{3}_([^/]+)\.drill\.json$`);
@@ -97,6 +97,14 @@ export function globalsKey(
 ): string {
   const encrypted = encryption === "age" ? ".age" : "";
   return `${stem(prefix, database, folder)}${stamp}.globals.sql.zst${encrypted}`;
+}
+
+/**
+ * Key of the index of a dump, which says where its parts lie, where the manifest does not say it itself.
+ * @param dump key of the dump
+ */
+export function indexKey(dump: string): string {
+  return `${dump}.index`;
 }
 
 /**
@@ -250,6 +258,7 @@ export function parseKey(prefix: string, key: string): ParsedKey | undefined {
     const place = { ...named, folder: (folder ?? null) as Folder };
     const signed = mac === undefined ? {} : { mac };
     if (revision !== undefined) return { kind: "deploy", revision, ...signed, ...place };
+    if (rest.endsWith(".index")) return { kind: "index", ...place };
     const [kind] = rest.split(".");
     if (kind === "verified") return { kind, ...signed, ...place };
     if (kind === "manifest" || kind === "globals") return { kind, ...place };

@@ -357,7 +357,7 @@ export async function withManifests(
     // left can be read one by one.
     if (tables > MOST_TABLES) return;
     try {
-      const manifest = await readManifest(store, entry);
+      const { index: _, ...manifest } = await readManifest(store, entry);
       // Others have been read meanwhile.
       if (tables > MOST_TABLES) return;
       tables += manifest.tables.length;

@@ -37,7 +37,7 @@ export async function declare(
   );
   // Pulumi keeps the stack trace of each promise of its own, in case that one leaks; most of the time here went into those.
   const { stackTraceLimit } = Error;
-  Error.stackTraceLimit = 3;
+  Error.stackTraceLimit = 0;
   try {
     const outputs = program();
     await Promise.all(

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { CreateBucketCommand } from "@aws-sdk/client-s3";
-import { fillOffsets } from "../../agent/archive/tocOffsets.ts";
+import { fillOffsets } from "../../agent/archive/toc/fillOffsets.ts";
 import type { AgentEvent } from "../../agent/runtime/reporter.ts";
 import { docker, removeContainer } from "../../sandbox/host/docker.ts";
 import { ensureMajor } from "../../sandbox/host/majors.ts";

@@ -1,6 +1,6 @@
 import { Problem } from "../../../common/problem.ts";
 import { type DecodeResult, type Decoder, decodeInto, failedOnData } from "../../archive/decode.ts";
-import { fillOffsets } from "../../archive/tocOffsets.ts";
+import { fillOffsets } from "../../archive/toc/fillOffsets.ts";
 import { describeExit } from "../../streams/process.ts";
 import { notWritable } from "../checks/space.ts";
 import { openScratchFile } from "./scratchFile.ts";

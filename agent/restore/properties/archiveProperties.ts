@@ -1,6 +1,6 @@
 import type { DatabaseProperties } from "../../../common/contracts/manifest.ts";
 import type { Decoder } from "../../archive/decode.ts";
-import { queryToc } from "../../archive/tocReader.ts";
+import { queryToc } from "../../archive/toc/tocReader.ts";
 import { identifier } from "../../postgres/identifiers.ts";
 import type { AgentContext } from "../../runtime/context.ts";
 import { unquoted } from "../checks/requirements.ts";

@@ -1,6 +1,6 @@
 import type { ServerSettings } from "../../../common/contracts/agentEnvironment/postgres.ts";
-import { decodeText } from "../../archive/archiveText.ts";
 import { type ArchiveItem, describeItem, parseArchive } from "../../archive/contents.ts";
+import { decodeText } from "../../archive/toc/archiveText.ts";
 import { connectionString, libpqEnvironment } from "../../postgres/connection.ts";
 import { describeExit, readText, runProgram } from "../../streams/process.ts";
 

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
-import { fillOffsets } from "../../../agent/archive/tocOffsets.ts";
+import { fillOffsets } from "../../../agent/archive/toc/fillOffsets.ts";
 import { untimed } from "../../support/archive.ts";
 import {
   findServerPrograms,

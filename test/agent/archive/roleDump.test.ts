@@ -26,9 +26,9 @@ describe("a dump of roles is cut into statements", () => {
     it(what, () => assert.deepEqual(cut(sql), statements));
   }
 
-  it("half a million of one kind of character are read, and nothing of them is kept", () => {
+  it("a hundred thousand of one kind of character are read, and nothing of them is kept", () => {
     for (const text of [";", "'", '"', "(", " ", "$", "/*", "a", "\\"]) {
-      const sql = `CREATE ROLE x;${text.repeat(500_000 / text.length)}`;
+      const sql = `CREATE ROLE x;${text.repeat(100_000 / text.length)}`;
       assert.deepEqual(planOf(sql).names, ["x"]);
     }
   });

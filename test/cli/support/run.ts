@@ -1,4 +1,5 @@
-import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { PassThrough, Writable } from "node:stream";
@@ -6,103 +7,12 @@ import type { TestContext } from "node:test";
 import { Screen } from "../../../cli/terminal/screen.ts";
 import type { Entry } from "../../../common/contracts/agentEvents.ts";
 import { inspected, outputs } from "./factories.ts";
-
-/** What a program at the boundary answers. */
-export interface Answer {
-  /** Events of the agent, or a text. */
-  readonly out?: readonly unknown[] | string;
-  readonly err?: string;
-  readonly code?: number;
-}
+import { type Answer, type Answered, forgetStandIns, layAnswer, layStandIns } from "./standIns.ts";
 
 export interface Result {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
-}
-
-/** Neither starts another program for what the shell can do itself: they are started a thousand times. */
-const sshScript = `#!/bin/sh
-here=\${0%/*}
-printf '%s\\n' "$@" '--next--' >> "$here/ssh.args"
-if [ "$1" = -G ]; then for name in "$@"; do :; done; echo "hostname $name"; exit 0; fi
-case "$*" in
-  *"agent list"*"--copy"*) answer=list; if [ -f "$here/list-copy.answer" ]; then answer=list-copy; fi;;
-  *"agent list"*) answer=list;;
-  *"agent databases"*) answer=databases;;
-  *"agent backup"*) answer=backup;;
-  *"agent restore"*) answer=restore;;
-  *"agent verify"*) answer=verify;;
-  *"agent dump"*) answer=dump;;
-  *"agent undo"*) answer=undo;;
-  *"agent kept"*"--drop="*) answer=dropped;;
-  *"agent kept"*) answer=kept;;
-  *"agent history"*) answer=history;;
-  *"agent cancel"*) answer=cancel;;
-  *"agent activity"*) answer=activity;;
-  *"image inspect"*) answer=image;;
-  *"container inspect"*) answer=env;;
-  *"docker inspect"*) answer=inspect;;
-  *agent-health*) answer=health;;
-  *"agent probe"*) answer=probe;;
-  *"agent notify"*) answer=notify;;
-  *"docker version"*) answer=look;;
-  *) exit 99;;
-esac
-# An agent of an earlier version knows some option not yet.
-if [ -f "$here/older" ]; then
-  case "$*" in *"$(cat "$here/older")"*) echo "error: unknown option '$(cat "$here/older")'" >&2; exit 1;; esac
-fi
-case "$*" in
-  # Standard input stays open behind the first empty line.
-  *--attached*) while IFS= read -r line && [ -n "$line" ]; do echo "$line"; done > "$here/$answer.in";;
-  *) while IFS= read -r line || [ -n "$line" ]; do printf '%s\\n' "$line"; done > "$here/$answer.in";;
-esac
-# What the agent asks, a line each, before it goes on; another answer than yes ends it.
-case "$*" in
-  *--ask*)
-    while IFS= read -r question <&3; do
-      echo "$question"
-      while IFS= read -r reply && [ -z "$reply" ]; do :; done
-      echo "$reply" >> "$here/$answer.replies"
-      [ "$reply" = yes ] || { echo '{"event":"error","message":"not confirmed"}'; exit 1; }
-    done 3< "$here/$answer.questions";;
-esac
-. "$here/$answer.answer"
-out
-err >&2
-exit "$code"
-`;
-
-const pulumiScript = `#!/bin/sh
-here=\${0%/*}
-printf '%s\\n' "$@" '--next--' >> "$here/pulumi.args"
-log=""
-for word in "$@"; do
-  if [ "$log" = next ]; then log=$word; elif [ "$word" = --event-log ]; then log=next; fi
-done
-case "$1 $2" in
-  "stack output") answer=outputs;;
-  "stack export") answer=state;;
-  "stack ls") answer=stacks;;
-  "config set") answer=made; { cat; echo; } >> "$here/config.in";;
-  "stack init"|"stack select") answer=made;;
-  whoami*) answer=whoami;;
-  refresh*) answer=refresh;;
-  up*) answer=up;;
-esac
-. "$here/$answer.answer"
-if [ -n "$log" ]; then out > "$log"; else out; fi
-err >&2
-exit "$code"
-`;
-
-/** For a shell: what it writes to both streams, and the exit code. */
-function answerScript({ out = "", err = "", code = 0 }: Answer): string {
-  const text =
-    typeof out === "string" ? out : out.map((event) => `${JSON.stringify(event)}\n`).join("");
-  const write = (what: string) => `printf %s '${what.replaceAll("'", "'\\''")}'`;
-  return `out() { ${write(text)}; }\nerr() { ${write(err)}; }\ncode=${code}\n`;
 }
 
 /**
@@ -120,15 +30,12 @@ export class Outside {
 
   static async open(t: TestContext): Promise<Outside> {
     const folder = await mkdtemp(join(tmpdir(), "cli-test-"));
-    t.after(() => rm(folder, { recursive: true, force: true }));
+    t.after(() => {
+      forgetStandIns(folder);
+      rmSync(folder, { recursive: true, force: true });
+    });
     const outside = new Outside(folder);
-    for (const [name, script] of [
-      ["ssh", sshScript],
-      ["pulumi", pulumiScript],
-    ] as const) {
-      await writeFile(join(folder, name), script);
-      await chmod(join(folder, name), 0o755);
-    }
+    layStandIns(folder);
     await outside.asks("restore", []);
     await outside.answer("outputs", { out: JSON.stringify({ backup: outputs }) });
     const left = { kept: [], records: [], uploads: null, remarks: [] };
@@ -142,38 +49,8 @@ export class Outside {
     return outside;
   }
 
-  async answer(
-    what:
-      | "list"
-      | "list-copy"
-      | "databases"
-      | "backup"
-      | "restore"
-      | "verify"
-      | "dump"
-      | "undo"
-      | "kept"
-      | "dropped"
-      | "history"
-      | "cancel"
-      | "activity"
-      | "inspect"
-      | "env"
-      | "image"
-      | "health"
-      | "look"
-      | "probe"
-      | "notify"
-      | "outputs"
-      | "state"
-      | "stacks"
-      | "up"
-      | "whoami"
-      | "made"
-      | "refresh",
-    answer: Answer,
-  ): Promise<void> {
-    await writeFile(join(this.folder, `${what}.answer`), answerScript(answer));
+  async answer(what: Answered, answer: Answer): Promise<void> {
+    layAnswer(this.folder, what, answer);
   }
 
   /**

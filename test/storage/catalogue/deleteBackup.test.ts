@@ -7,13 +7,14 @@ import {
   deployKey,
   dumpKey,
   globalsKey,
+  indexKey,
   manifestKey,
   verifiedKey,
 } from "../../../storage/catalogue/objectKeys.ts";
 import { MemoryStore, serviceError } from "../../support/memoryStore.ts";
 
 const stamp = "2026-11-24T03:15:02";
-const plain = { compression: "zstd", encryption: "none" } as const;
+const plain = { compression: "pg_dump-zstd", encryption: "none" } as const;
 /** In the order in which they are to go. */
 const PARTS = [
   manifestKey("backup", "app", stamp),
@@ -21,6 +22,7 @@ const PARTS = [
   verifiedKey("backup", "app", stamp, null, "1f".repeat(16)),
   deployKey("backup", "app", stamp, "1f2e3d4"),
   globalsKey("backup", "app", stamp, plain),
+  indexKey(dumpKey("backup", "app", stamp, plain)),
   dumpKey("backup", "app", stamp, plain),
 ];
 const OTHERS = [

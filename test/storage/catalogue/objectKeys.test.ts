@@ -5,6 +5,7 @@ import {
   dumpKey,
   FOLDERS,
   globalsKey,
+  indexKey,
   isStamp,
   legacyStem,
   manifestKey,
@@ -101,6 +102,9 @@ describe("keys", () => {
           const { encryption } = treatment;
           const key = dumpKey("p/q", database, stamp, treatment, folder);
           assert.deepEqual(parseKey("p/q", key), { kind: "ours", ...place, encryption });
+          if (treatment.compression === "pg_dump-zstd") {
+            assert.deepEqual(parseKey("p/q", indexKey(key)), { kind: "index", ...place });
+          }
           const globals = globalsKey("p/q", database, stamp, treatment, folder);
           assert.deepEqual(parseKey("p/q", globals), { kind: "globals", ...place });
           assert.ok(globals.startsWith(stem("p/q", database, folder)));

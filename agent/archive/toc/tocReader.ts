@@ -1,9 +1,9 @@
-import { formatBytes } from "../../common/format.ts";
-import { Problem } from "../../common/problem.ts";
-import { openObject } from "../../storage/s3/download.ts";
-import type { AgentContext } from "../runtime/context.ts";
+import { formatBytes } from "../../../common/format.ts";
+import { Problem } from "../../../common/problem.ts";
+import { openObject } from "../../../storage/s3/download.ts";
+import type { AgentContext } from "../../runtime/context.ts";
+import { type Decoder, decodeInto } from "../decode.ts";
 import { decodeText, encodingOf, isAscii } from "./archiveText.ts";
-import { type Decoder, decodeInto } from "./decode.ts";
 
 /** Bytes. The definitions of 10,000 tables take a tenth of it; more would not fit into the container's memory. */
 const LONGEST_TEXT = 16 * 1024 * 1024;
