@@ -24,7 +24,7 @@ import { printReachable } from "./pointInTime/reachable.ts";
 import { restoreRecovered } from "./pointInTime/restoreRecovered.ts";
 import { chooseDatabase, forDatabase, printDatabases } from "./postgres/databases.ts";
 import { probe } from "./probe.ts";
-import { drill } from "./restore/drill/drill.ts";
+import { type DrillOptions, drill } from "./restore/drill/drill.ts";
 import { readDrillRequest } from "./restore/drill/drillRequest.ts";
 import { printActivity } from "./restore/kept/activity.ts";
 import { parseDropAfter } from "./restore/kept/dropTime.ts";
@@ -47,6 +47,7 @@ import { readSecrets } from "./runtime/secrets.ts";
 import { LONGEST_LIMIT_HOURS, Stopped, stopOnSignal } from "./runtime/signals.ts";
 import { catchUpLine, nextRunLine, runLimitHours } from "./scheduler/dueTime.ts";
 import { notifyKilled, type RunOptions, runBackup } from "./scheduler/runBackup.ts";
+import { type BaseOptions, takeBase } from "./wal/base.ts";
 import { archiveWal } from "./wal/wal.ts";
 
 const json = process.argv.includes("--json");
@@ -253,14 +254,18 @@ tracked(
   .argument("[backup]", "latest, or a time as list shows it", "latest")
   .option("--database <name>", DATABASE_OPTION)
   .option("--server-locale", "take the server's encoding and locale instead of the backup's")
+  .option("--no-owner", "without owners and grants, where the backup was stored without roles")
+  .option("--schema-only", "no rows: only what is defined")
+  .option("--exclude-table <name>", "not this table, * for any characters; several times", several)
   .addHelpText(
     "after",
-    "\nReads keys and checks as a line of JSON from standard input. Exit code 1: the backup has failed; 3: the drill could not run.",
+    "\nReads keys, checks and mask as a line of JSON from standard input. Exit code 1: the backup has failed; 3: the drill could not run.",
   )
-  .action(async (wanted: string, options: ReadFlags & { serverLocale?: boolean }) => {
+  .action(async (wanted: string, { owner, ...options }: ReadFlags & DrillFlags) => {
     if (attachment === undefined) throw new Problem("drill needs --attached.");
     const request = await readDrillRequest(env, attachment.head);
-    const { verdict } = await drill(openContextFor(options), wanted, request, options);
+    const chosen = { ...options, noOwner: owner === false };
+    const { verdict } = await drill(openContextFor(options), wanted, request, chosen);
     ending = EXIT_OF_VERDICT[verdict];
   });
 
@@ -361,6 +366,12 @@ command(
   }),
 );
 
+tracked("base", "take a base backup of the server for point-in-time recovery now")
+  .option("--scheduled", "for agent wal: spreads its work, and waits for a backup under way")
+  .action(async (options: BaseOptions) => {
+    await takeBase(openContext(), options);
+  });
+
 interface BackupFlags extends Omit<RunOptions, "deploy"> {
   readonly beforeDeploy?: string;
   readonly maxAge?: string;
@@ -383,6 +394,11 @@ interface DumpFlags extends ReadFlags {
   /** False with --no-owner. */
   readonly owner?: boolean;
   readonly acceptOrigin?: boolean;
+}
+
+interface DrillFlags extends Omit<DrillOptions, "noOwner"> {
+  /** False with --no-owner. */
+  readonly owner?: boolean;
 }
 
 interface RestoreFlags

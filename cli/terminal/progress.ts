@@ -8,13 +8,18 @@ const WORDS: Readonly<Record<string, string>> = {
   download: "reading",
   restore: "restoring",
   compare: "comparing",
+  mask: "masking",
   check: "checking",
   base: "fetching the base backup",
   wal: "fetching WAL",
 };
 
 /** What a step counts, where it is no tables. */
-const COUNTED: Readonly<Record<string, string>> = { check: "check", wal: "segment" };
+const COUNTED: Readonly<Record<string, string>> = {
+  check: "check",
+  mask: "statement",
+  wal: "segment",
+};
 
 /**
  * One step, in the parts that `Screen.progress` takes.
