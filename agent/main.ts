@@ -23,7 +23,7 @@ import { printReachable } from "./pointInTime/reachable.ts";
 import { restoreRecovered } from "./pointInTime/restoreRecovered.ts";
 import { chooseDatabase, forDatabase, printDatabases } from "./postgres/databases.ts";
 import { probe } from "./probe.ts";
-import { drill } from "./restore/drill/drill.ts";
+import { type DrillOptions, drill } from "./restore/drill/drill.ts";
 import { readDrillRequest } from "./restore/drill/drillRequest.ts";
 import { printActivity } from "./restore/kept/activity.ts";
 import { parseDropAfter } from "./restore/kept/dropTime.ts";
@@ -254,14 +254,18 @@ tracked(
   .argument("[backup]", "latest, or a time as list shows it", "latest")
   .option("--database <name>", DATABASE_OPTION)
   .option("--server-locale", "take the server's encoding and locale instead of the backup's")
+  .option("--no-owner", "without owners and grants, where the backup was stored without roles")
+  .option("--schema-only", "no rows: only what is defined")
+  .option("--exclude-table <name>", "not this table, * for any characters; several times", several)
   .addHelpText(
     "after",
-    "\nReads keys and checks as a line of JSON from standard input. Exit code 1: the backup has failed; 3: the drill could not run.",
+    "\nReads keys, checks and mask as a line of JSON from standard input. Exit code 1: the backup has failed; 3: the drill could not run.",
   )
-  .action(async (wanted: string, options: ReadFlags & { serverLocale?: boolean }) => {
+  .action(async (wanted: string, { owner, ...options }: ReadFlags & DrillFlags) => {
     if (attachment === undefined) throw new Problem("drill needs --attached.");
     const request = await readDrillRequest(env, attachment.head);
-    const { verdict } = await drill(openContextFor(options), wanted, request, options);
+    const chosen = { ...options, noOwner: owner === false };
+    const { verdict } = await drill(openContextFor(options), wanted, request, chosen);
     ending = EXIT_OF_VERDICT[verdict];
   });
 
@@ -371,6 +375,11 @@ interface DumpFlags extends ReadFlags {
   /** False with --no-owner. */
   readonly owner?: boolean;
   readonly acceptOrigin?: boolean;
+}
+
+interface DrillFlags extends Omit<DrillOptions, "noOwner"> {
+  /** False with --no-owner. */
+  readonly owner?: boolean;
 }
 
 interface RestoreFlags

@@ -24,6 +24,7 @@ import { recoveryKit } from "./recovery/recoveryKit.ts";
 import { dump } from "./restore/dump.ts";
 import { history } from "./restore/history.ts";
 import { kept } from "./restore/kept.ts";
+import { pull } from "./restore/pull/pull.ts";
 import { restore } from "./restore/restore.ts";
 import { undo } from "./restore/undo.ts";
 import { type CommonOptions, openSession, type Session } from "./session/session.ts";
@@ -536,6 +537,46 @@ export function describeProgram(
         "dump > dump.sql",
         "dump --no-owner > dump.sql",
         "dump latest --identity backup-key.txt | gzip > dump.sql.gz",
+      ),
+    );
+
+  program
+    .command("pull")
+    .description(
+      "Bring a backup into a PostgreSQL on this machine: in Docker, on 127.0.0.1, or a new database of a server of yours. Masked before anybody can connect.",
+    )
+    .argument("[time...]", TIME)
+    .option("--mask <file>", "File with SQL that masks the data, in one transaction.")
+    .option("--schema-only", "No rows: the tables and all else that is defined.")
+    .option(
+      "--table <name>",
+      "Only this table; * stands for any characters. May be repeated.",
+      several,
+    )
+    .option("--to <address>", "A new database of this server: postgres://USER@HOST/DATABASE.")
+    .option("--server <name>", "Name of the server in Docker (default: made of the database's).")
+    .option(
+      "--port <number>",
+      "Its port on 127.0.0.1 (default: that of the server it replaces, or a free one).",
+    )
+    .option("--identity <file>", `${IDENTITY} Else it is read from AGE_IDENTITY.`)
+    .option("--image <image>", "Image of the server (default: postgres of the backup's version).")
+    .option("--network <name>", "Docker network that reaches the bucket (default: bridge).")
+    .option("--yes", "Replace an earlier server, or bring unmasked data, without asking.")
+    .action(async (time: string[], options, command: Command) => {
+      const stack = common(command);
+      await pull(await open(stack), stack, time.join(" "), options);
+    })
+    .addHelpText(
+      "after",
+      examples(
+        "pull --mask mask.sql",
+        "pull --identity backup-key.txt --mask mask.sql",
+        "pull 2026-11-24 03:15:02 --mask mask.sql --server shop --port 5433",
+        'pull --mask mask.sql --table products --table "tax.*"',
+        "pull --schema-only",
+        "pull --mask mask.sql --to postgres://me@localhost/shop_dev",
+        "pull --yes --json",
       ),
     );
 

@@ -237,11 +237,17 @@ async function selectionFor(
     readonly notRestored: NotRestored;
   },
 ): Promise<Selection> {
-  const { keepGoing, schema, excludeTable } = request;
-  if (contents === undefined) return EVERYTHING;
+  const { keepGoing, schema, excludeTable, schemaOnly = false } = request;
+  if (contents === undefined) {
+    if (!schemaOnly) return EVERYTHING;
+    throw new Problem(
+      "--schema-only: the backup's table of contents cannot be read, so rows cannot be left out.",
+    );
+  }
   const selection = select(contents, {
     ...(schema && { schemas: schema }),
     ...(excludeTable && { excludeTables: excludeTable }),
+    schemaOnly,
   });
   for (const table of selection.tables) notRestored.add(`table ${table}, which was left out`);
   for (const item of selection.alongWith) {
@@ -255,7 +261,7 @@ async function selectionFor(
   const missing = await missingRoles(maintenance, needs, { planned });
   const inBackup = (manifest?.globals ?? null) !== null;
   const leftOut = new Set(selection.leftOut);
-  for (const { id, table } of rowsElsewhere(contents)) {
+  for (const { id, table } of schemaOnly ? [] : rowsElsewhere(contents)) {
     if (leftOut.has(id)) continue;
     leftOut.add(id);
     notRestored.add(

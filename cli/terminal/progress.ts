@@ -8,6 +8,7 @@ const WORDS: Readonly<Record<string, string>> = {
   download: "reading",
   restore: "restoring",
   compare: "comparing",
+  mask: "masking",
   check: "checking",
 };
 
@@ -28,7 +29,7 @@ export function describeProgress(event: ProgressEvent, expected?: number): strin
     ];
   }
   if (event.done !== undefined) {
-    const what = step === "check" ? "check" : "table";
+    const what = step === "check" ? "check" : step === "mask" ? "statement" : "table";
     return [word, counted(event.done, event.total, what), formatDuration(elapsedMs)];
   }
   return event.bytes === undefined

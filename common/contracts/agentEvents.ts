@@ -14,7 +14,15 @@ import { restoreRecordSchema } from "./restoreRecord.ts";
 const attachedSchema = z.object({ event: z.literal("attached") });
 
 /** Steps of a command whose progress is shown. */
-export type ProgressStep = "upload" | "download" | "restore" | "compare" | "check" | "base" | "wal";
+export type ProgressStep =
+  | "upload"
+  | "download"
+  | "restore"
+  | "compare"
+  | "mask"
+  | "check"
+  | "base"
+  | "wal";
 
 const progressSchema = z.object({
   event: z.literal("progress"),
@@ -154,6 +162,8 @@ const drilledSchema = z.object({
   from: z.string(),
   /** What the restore has not brought back, a sentence each. */
   notRestored: z.array(z.string()).readonly(),
+  /** Statements of the mask that have run; an agent of an earlier version knows none. */
+  masked: z.int().nonnegative().default(0),
 });
 
 /** The SQL that `dump` writes to standard output is whole. Its events stand on standard error. */

@@ -53,7 +53,7 @@ export async function loadContent(
         "the backup's table of contents cannot be read, so nothing of it can be loaded; choose another backup from the list. Nothing was changed.",
       );
     }
-    await loadObject(context, load, scratch, words);
+    await loadObject(context, load, scratch, { words });
     return [];
   }
   const done = await prepare(context, load, contents, without);
@@ -62,10 +62,14 @@ export async function loadContent(
   if (keepGoing) {
     return loadWhatCanBe(context, { ...load, contents }, scratch, { wanted, words });
   }
-  if (unwanted.size === 0) await loadObject(context, load, scratch, words);
+  if (unwanted.size === 0) await loadObject(context, load, scratch, { words });
   else {
     await withUseList(contents, wanted, (list) =>
-      loadObject(context, load, scratch, [...words, ...list]),
+      // Behind the definitions there are rows alone, which may stay unread.
+      loadObject(context, load, scratch, {
+        words: [...words, ...list],
+        startOnly: !selection.rows,
+      }),
     );
   }
   return [];
