@@ -24,6 +24,8 @@ import { recoveryKit } from "./recovery/recoveryKit.ts";
 import { dump } from "./restore/dump.ts";
 import { history } from "./restore/history.ts";
 import { kept } from "./restore/kept.ts";
+import { type CloneOptions, clone } from "./restore/pull/clone.ts";
+import { requireOtherName } from "./restore/pull/cloneTarget.ts";
 import { pull } from "./restore/pull/pull.ts";
 import { restore } from "./restore/restore.ts";
 import { undo } from "./restore/undo.ts";
@@ -581,6 +583,63 @@ export function describeProgram(
     );
 
   program
+    .command("clone")
+    .description(
+      "Bring a backup of this stack into the database of another stack, masked before anybody can connect. That database is replaced as by restore, and kept.",
+    )
+    .argument("[time...]", TIME)
+    .requiredOption("--into <stack>", "Stack whose database gets the data.")
+    .option("--into-cwd <folder>", "Folder with its Pulumi.yaml (default: the same).")
+    .option("--into-name <name>", "Which backup of that stack, if it has several.")
+    .option("--into-database <name>", "Which database of that stack, if its backup has several.")
+    .option("--mask <file>", "File with SQL that masks the data, in one transaction.")
+    .option("--identity <file>", `${IDENTITY} Else it is read from AGE_IDENTITY.`)
+    .option(
+      "--image <image>",
+      "Image of the server that masks (default: postgres of the backup's version).",
+    )
+    .option("--network <name>", "Docker network that reaches the buckets (default: bridge).")
+    .option("--globals", "Create missing roles, without passwords.")
+    .option(
+      "--allow-privileged-roles",
+      "With --globals: let created roles keep superuser and other server-wide rights.",
+    )
+    .option("--no-owner", "Leave out owners and grants: everything belongs to the agent's role.")
+    .option("--role <name>", "The same, but everything belongs to this role.")
+    .option("--server-locale", "Use the server's encoding and locale if it lacks the backup's.")
+    .option(
+      "--drop-after <time>",
+      "Let the first scheduled backup after this time (7d, 12h) drop the database that was replaced.",
+    )
+    .option("--yes", "Replace the database, or bring unmasked data, without asking.")
+    .action(async (time: string[], { owner, ...options }: CloneFlags, command: Command) => {
+      const stack = common(command);
+      const cwd = options.intoCwd === undefined ? stack.cwd : resolve(options.intoCwd);
+      const into: CommonOptions = {
+        ...{ cwd, stack: options.into },
+        ...(options.intoCwd
+          ? { typedCwd: options.intoCwd }
+          : stack.typedCwd && { typedCwd: stack.typedCwd }),
+        ...(options.intoName !== undefined && { name: options.intoName }),
+        ...(options.intoDatabase !== undefined && { database: options.intoDatabase }),
+        json: stack.json ?? false,
+      };
+      requireOtherName(options.into);
+      const target = { session: await open(into), stack: into, source: stack };
+      const chosen = { ...options, noOwner: owner === false };
+      exit(await clone(await open(stack), target, time.join(" "), chosen));
+    })
+    .addHelpText(
+      "after",
+      examples(
+        "--stack production clone --into staging --mask mask.sql",
+        "--stack production clone --into staging --mask mask.sql --role staging_app",
+        "--stack production clone 2026-11-24 03:15:02 --into staging --globals --drop-after 7d",
+        "--stack production clone --into staging --mask mask.sql --yes --json",
+      ),
+    );
+
+  program
     .command("env")
     .description(
       "Print what the container was started with, secrets too, as lines of a .env file for other tools.",
@@ -670,6 +729,14 @@ export function describeProgram(
     );
 
   return program;
+}
+
+interface CloneFlags extends Omit<CloneOptions, "noOwner"> {
+  /** False with --no-owner. */
+  readonly owner?: boolean;
+  readonly intoCwd?: string;
+  readonly intoName?: string;
+  readonly intoDatabase?: string;
 }
 
 function common(command: Command): CommonOptions {

@@ -18,7 +18,7 @@ import { stateOf } from "../backups/states.ts";
 import { type AgentCall, CannotAsk, runAgent } from "../session/agentCall.ts";
 import { type CopyOption, chooseBucket, copyArguments } from "../session/copy.ts";
 import { databaseArguments, forOneDatabase } from "../session/databases.ts";
-import { readIdentity } from "../session/identity.ts";
+import { identityInput, readIdentity } from "../session/identity.ts";
 import type { Session } from "../session/session.ts";
 import type { StackChoice } from "../stack/pulumi.ts";
 import { confirm, requireTerminal } from "../terminal/confirm.ts";
@@ -37,6 +37,8 @@ export interface RestoreOptions extends CopyOption {
   readonly beforeDeploy?: string;
   /** File with the private key, as `age-keygen` writes it. */
   readonly identity?: string;
+  /** The private key itself, for a backup that was made for this restore. */
+  readonly ownIdentity?: string;
   /** Makes the roles that the server lacks. @default false */
   readonly globals?: boolean;
   readonly allowPrivilegedRoles?: boolean;
@@ -108,7 +110,10 @@ export async function restore(
   }
   const ask = !options.yes && !options.dryRun;
   if (ask) requireTerminal(screen, "restore asks before it replaces a database");
-  const identity = await readIdentity(options.identity);
+  const identity =
+    options.ownIdentity === undefined
+      ? await readIdentity(options.identity)
+      : identityInput([options.ownIdentity]);
   const { entries, unchecked } = options.dryRun
     ? await listForDryRun(session, stack)
     : { entries: await listByAgent(session) };
