@@ -18,6 +18,7 @@ import { contextForCopy, openCopy } from "./backup/copyDestination.ts";
 import { parseExtraOptions } from "./backup/pgDump.ts";
 import { dump } from "./dump.ts";
 import { notifyTest } from "./notify/notifier.ts";
+import { bringTable } from "./pointInTime/bringTable.ts";
 import { fetchRecovery } from "./pointInTime/fetch.ts";
 import { printReachable } from "./pointInTime/reachable.ts";
 import { restoreRecovered } from "./pointInTime/restoreRecovered.ts";
@@ -310,6 +311,20 @@ tracked("fetch", "for kamal-postgres-backup: base backup and WAL of a recovery, 
     fetchRecovery(openContext(), moment, folder, await secretsFor(options)),
   );
 
+tracked(
+  "table",
+  "for kamal-postgres-backup: one table of a recovered server into the live database",
+)
+  .argument("<table>", "with its schema: public.orders")
+  .requiredOption("--recovered <folder>", "of the recovery")
+  .option("--database <name>", DATABASE_OPTION)
+  .option("--into <name>", "another name for it, in the same schema")
+  .option("--no-owner", "without owner and grants: it belongs to the connection's role")
+  .action(async (table: string, { recovered, owner, into, ...options }: TableFlags) => {
+    const request = { table, noOwner: owner === false, ...(into !== undefined && { into }) };
+    await bringTable(openContextFor(options), recovered, request);
+  });
+
 command("probe", "try database and bucket, leaving nothing behind").action(() => {
   printWarnings();
   return probe(openContext());
@@ -369,6 +384,13 @@ interface ReadFlags {
   readonly database?: string;
   readonly copy?: boolean;
   readonly identityStdin?: boolean;
+}
+
+interface TableFlags extends ReadFlags {
+  /** False with --no-owner. */
+  readonly owner?: boolean;
+  readonly recovered: string;
+  readonly into?: string;
 }
 
 interface DumpFlags extends ReadFlags {
