@@ -194,12 +194,9 @@ test("what has changed since the base is a base of its own on top of it", async 
 
 test("when host and agent die at once, no more is lost than the declared seconds and five", async (t) => {
   await server.query("CREATE TABLE beats (at timestamptz, lsn pg_lsn)");
-  await archived(
-    await currentSegment().then(async (name) => {
-      await server.query("SELECT pg_switch_wal()");
-      return name;
-    }),
-  );
+  const open = await currentSegment();
+  await server.query("SELECT pg_switch_wal()");
+  await archived(open);
   /** Of each beat when it was committed, and what the WAL had come to behind it. */
   const beats: { readonly at: number; readonly lsn: bigint }[] = [];
   const pieces = async () => (await parsed()).filter(({ kind }) => kind === "piece").length;
