@@ -8,6 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import pg from "pg";
 import { cacheDir } from "../../../sandbox/world/paths.ts";
+import { makeDataFolder } from "./dataFolder.ts";
 import { freePort } from "./freePort.ts";
 
 /** A running PostgreSQL of the test's own, on loopback, with one superuser. */
@@ -78,7 +79,8 @@ export async function startPostgres({
   const template = await ensureTemplate(found, as, { user, name, text });
   const dir = await mkdtemp(join(tmpdir(), "test-postgres-"));
   if (as !== undefined) await chown(dir, as.uid, as.gid);
-  const data = join(dir, "data");
+  const folder = await makeDataFolder(as);
+  const data = join(folder, "data");
   await execute("cp", ["-a", template, data]);
   const port = await freePort();
   const settings = [
@@ -95,7 +97,7 @@ export async function startPostgres({
   let child = launch();
   const stop = async () => {
     await end(child);
-    await rm(dir, { recursive: true, force: true });
+    for (const path of [dir, folder]) await rm(path, { recursive: true, force: true });
   };
   const server: TestPostgres = {
     host: "127.0.0.1",
