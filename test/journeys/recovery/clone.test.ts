@@ -11,8 +11,8 @@ import type { SandboxStack } from "../../../sandbox/stack/engine.ts";
 import { ensureIdentity } from "../../../sandbox/stack/identity.ts";
 import { sandboxLabel } from "../../../sandbox/world/paths.ts";
 import { begin, type Journey, openOwn } from "../../support/journey.ts";
-import { dropPeople, makePeople } from "../../support/people.ts";
 import { answers } from "../../support/servers/postgresContainer.ts";
+import { dropPeople, makePeople } from "./people.ts";
 
 const CANARY = "canary-7e0b";
 const DATABASE = "app_staging";
@@ -26,7 +26,7 @@ let options: string[];
 
 before(async () => {
   journey = await begin();
-  const { world, stack } = journey;
+  const { world } = journey;
   const { user, password, container } = world.database;
   const image = ["container", "inspect", "--format", "{{.Config.Image}}", container];
   const serverImage = (await docker(image)).stdout.trim();

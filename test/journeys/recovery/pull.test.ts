@@ -10,7 +10,7 @@ import { docker } from "../../../sandbox/host/docker.ts";
 import { outputsOf, runCli } from "../../../sandbox/stack/actors.ts";
 import { ensureIdentity } from "../../../sandbox/stack/identity.ts";
 import { begin, type Journey } from "../../support/journey.ts";
-import { dropPeople, makePeople } from "../../support/people.ts";
+import { dropPeople, makePeople } from "./people.ts";
 
 interface Pulled {
   masked: number;

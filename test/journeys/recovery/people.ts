@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { query, runCli } from "../../sandbox/stack/actors.ts";
-import type { Journey } from "./journey.ts";
+import { query, runCli } from "../../../sandbox/stack/actors.ts";
+import type { Journey } from "../../support/journey.ts";
 
 /** Rows of the table that is to be masked. */
-export const PEOPLE = 2000;
+const PEOPLE = 2000;
 
 /** A table of people in the application's database, each with a text that nobody may see, and a backup with it. */
 export async function makePeople({ world, stack }: Journey, canary: string): Promise<void> {
