@@ -18,6 +18,7 @@ import { contextForCopy, openCopy } from "./backup/copyDestination.ts";
 import { parseExtraOptions } from "./backup/pgDump.ts";
 import { dump } from "./dump.ts";
 import { notifyTest } from "./notify/notifier.ts";
+import { bringTable } from "./pointInTime/bringTable.ts";
 import { fetchRecovery } from "./pointInTime/fetch.ts";
 import { printReachable } from "./pointInTime/reachable.ts";
 import { restoreRecovered } from "./pointInTime/restoreRecovered.ts";
@@ -47,6 +48,7 @@ import { LONGEST_LIMIT_HOURS, Stopped, stopOnSignal } from "./runtime/signals.ts
 import { catchUpLine, nextRunLine, runLimitHours } from "./scheduler/dueTime.ts";
 import { notifyKilled, type RunOptions, runBackup } from "./scheduler/runBackup.ts";
 import { type BaseOptions, takeBase } from "./wal/base.ts";
+import { requireBaseSchedule } from "./wal/baseDue.ts";
 import { archiveWal } from "./wal/wal.ts";
 
 const json = process.argv.includes("--json");
@@ -309,6 +311,20 @@ tracked("fetch", "for kamal-postgres-backup: base backup and WAL of a recovery, 
     fetchRecovery(openContext(), moment, folder, await secretsFor(options)),
   );
 
+tracked(
+  "table",
+  "for kamal-postgres-backup: one table of a recovered server into the live database",
+)
+  .argument("<table>", "with its schema: public.orders")
+  .requiredOption("--recovered <folder>", "of the recovery")
+  .option("--database <name>", DATABASE_OPTION)
+  .option("--into <name>", "another name for it, in the same schema")
+  .option("--no-owner", "without owner and grants: it belongs to the connection's role")
+  .action(async (table: string, { recovered, owner, into, ...options }: TableFlags) => {
+    const request = { table, noOwner: owner === false, ...(into !== undefined && { into }) };
+    await bringTable(openContextFor(options), recovered, request);
+  });
+
 command("probe", "try database and bucket, leaving nothing behind").action(() => {
   printWarnings();
   return probe(openContext());
@@ -326,6 +342,7 @@ command("next", "for run.sh: when the schedule is due and the run begins, second
     const settings = fromEnvironment(env);
     if (options.after === undefined) {
       printWarnings();
+      requireBaseSchedule(settings);
       // Else the first backup, which may be a day away, would be the one to refuse them.
       parseExtraOptions(settings.postgres.dumpOptions);
     }
@@ -353,6 +370,7 @@ command(
 
 tracked("base", "take a base backup of the server for point-in-time recovery now")
   .option("--scheduled", "for agent wal: spreads its work, and waits for a backup under way")
+  .option("--incremental", "only what has changed since the newest one (PostgreSQL 17 and later)")
   .action(async (options: BaseOptions) => {
     await takeBase(openContext(), options);
   });
@@ -366,6 +384,13 @@ interface ReadFlags {
   readonly database?: string;
   readonly copy?: boolean;
   readonly identityStdin?: boolean;
+}
+
+interface TableFlags extends ReadFlags {
+  /** False with --no-owner. */
+  readonly owner?: boolean;
+  readonly recovered: string;
+  readonly into?: string;
 }
 
 interface DumpFlags extends ReadFlags {

@@ -24,6 +24,7 @@ import { recoveryKit } from "./recovery/recoveryKit.ts";
 import { dump } from "./restore/dump.ts";
 import { history } from "./restore/history.ts";
 import { kept } from "./restore/kept.ts";
+import { requireMoment, restoreTo, verifyTo } from "./restore/pointInTime/restoreTo.ts";
 import { type CloneOptions, clone } from "./restore/pull/clone.ts";
 import { requireOtherName } from "./restore/pull/cloneTarget.ts";
 import { pull } from "./restore/pull/pull.ts";
@@ -316,12 +317,31 @@ export function describeProgram(
       "--drop-after <time>",
       "Let the first scheduled backup after this time (7d, 12h) drop the database that was replaced.",
     )
+    .option(
+      "--to <time>",
+      "Recover to this second, from base backup and WAL: UTC unless a zone is given, or latest.",
+    )
+    .option(
+      "--table <name>",
+      "With --to: only this table (public.orders), into the live database; with --into under another name.",
+    )
+    .option("--keep", "With --to: leave the recovered server to look at, and bring nothing back.")
+    .option("--volume", "With --to: leave a data volume for the database of a new host.")
+    .option(
+      "--image <image>",
+      "With --to: image of the server, if its container is not on the host.",
+    )
     .option("--dry-run", "Check everything and show what would be done, but change nothing.")
     .option("--yes", "Replace the live database without asking.")
     .action(async (time: string[], { owner, ...options }, command: Command) => {
       // The list shows date and time as two words. Commander turns --no-owner into a false "owner".
       const chosen = { ...options, noOwner: owner === false };
       const stack = common(command);
+      if (options.to !== undefined) {
+        exit(await restoreTo(await open(stack), stack, time.join(" "), chosen));
+        return;
+      }
+      requireMoment(options);
       exit(await restore(await open(stack), stack, time.join(" ") || "latest", chosen));
     })
     .addHelpText(
@@ -339,6 +359,10 @@ export function describeProgram(
         "restore latest --copy",
         "restore 2026-11-24 03:15:02 --accept-origin --into shop_look",
         "restore --drop-after 7d",
+        'restore --to "2026-11-28 10:15:00"',
+        'restore --to "2026-11-28 11:15:00+01:00" --table public.orders --into orders_before',
+        'restore --to "2026-11-28 10:15:00" --keep --identity backup-key.txt',
+        "restore --to latest --volume --image postgres:17",
         "restore --dry-run",
         "restore --yes --json",
       ),
@@ -452,12 +476,33 @@ export function describeProgram(
     .argument("[time...]", TIME)
     .option("--copy", COPY)
     .option("--identity <file>", IDENTITY)
-    .action(async (time: string[], options, command: Command) =>
-      exit(await verify(await open(common(command)), time.join(" ") || "latest", options)),
+    .option(
+      "--to <time>",
+      "Recover to this second beside the live server, from base backup and WAL, and bring nothing back.",
     )
+    .option(
+      "--image <image>",
+      "With --to: image of the server, if its container is not on the host.",
+    )
+    .action(async (time: string[], options, command: Command) => {
+      const stack = common(command);
+      const session = await open(stack);
+      if (options.to !== undefined) {
+        exit(await verifyTo(session, stack, time.join(" "), options));
+        return;
+      }
+      requireMoment(options);
+      exit(await verify(session, time.join(" ") || "latest", options));
+    })
     .addHelpText(
       "after",
-      examples("verify", "verify 2026-11-24 03:15:02", "verify --identity backup-key.txt"),
+      examples(
+        "verify",
+        "verify 2026-11-24 03:15:02",
+        "verify --identity backup-key.txt",
+        'verify --to "2026-11-28 10:15:00"',
+        "verify --to latest --json",
+      ),
     );
 
   program

@@ -20,6 +20,8 @@ export interface WalServer {
   readonly written: bigint;
   /** Its clock, ISO 8601 in UTC with milliseconds. */
   readonly now: string;
+  /** It keeps account of what has changed (`summarize_wal` of PostgreSQL 17 and later). */
+  readonly summarizes: boolean;
 }
 
 /** A slot that holds the WAL of a chain. */
@@ -65,6 +67,7 @@ export async function readWalServer(client: pg.Client): Promise<WalServer> {
     segment: string;
     written: string | null;
     now: Date;
+    summarizes: boolean;
   }>(
     `SELECT pg_is_in_recovery() AS standby, current_setting('synchronous_standby_names') AS standbys,
             (SELECT system_identifier::text FROM pg_control_system()) AS system,
@@ -72,7 +75,7 @@ export async function readWalServer(client: pg.Client): Promise<WalServer> {
             CASE WHEN NOT pg_is_in_recovery() THEN left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END AS timeline,
             (SELECT setting FROM pg_settings WHERE name = 'wal_segment_size') AS segment,
             CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_flush_lsn()::text END AS written,
-            now() AS now`,
+            now() AS now, coalesce(current_setting('summarize_wal', true), 'off') = 'on' AS summarizes`,
   );
   const [row] = rows;
   if (row === undefined) throw new Error("the server did not say what it is");
@@ -94,6 +97,7 @@ export async function readWalServer(client: pg.Client): Promise<WalServer> {
     segmentBytes: Number(row.segment),
     written: walBytes(row.written),
     now: row.now.toISOString(),
+    summarizes: row.summarizes,
   };
 }
 

@@ -10,6 +10,7 @@ import { takeWalLock } from "../postgres/advisoryLock.ts";
 import { connect } from "../postgres/connection.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import { Archiver, ChainIsLost, MOST_SEGMENTS } from "./archiver.ts";
+import { BaseKeeper } from "./baseKeeper.ts";
 import { openChain, type Reached } from "./chain.ts";
 import { Progress } from "./progress.ts";
 import { WalIsGone } from "./receiver.ts";
@@ -19,6 +20,7 @@ import { Spool } from "./spool.ts";
 
 const SHORTEST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
+const BASES_EVERY_MS = 10_000;
 const SPOOL_NAME = /^wal-\d+$/;
 
 /** How `agent wal` works in its container. */
@@ -43,6 +45,12 @@ export async function archiveWal(
   const server = walSettings(settings);
   if (pointInTime === undefined) return;
   const progress = new Progress(report, stateFolder);
+  const bases = new BaseKeeper(context, pointInTime, progress);
+  const basesTimer = setInterval(() => void bases.look(), BASES_EVERY_MS);
+  signal.addEventListener("abort", () => {
+    clearInterval(basesTimer);
+    bases.stop();
+  });
   const store = new SealedStore(context.store, settings.encryption);
   const root = stateFolder ?? tmpdir();
   const folder = join(root, `wal-${process.pid}`);
@@ -61,6 +69,7 @@ export async function archiveWal(
       await requireRoom(folder, found.segmentBytes);
       progress.works("server");
       progress.opened(chain.name, chain.from);
+      bases.follow({ name: chain.name, summarizes: found.summarizes });
       report.line(`WAL goes into ${chain.name} from ${lsnText(chain.from)} on.`);
       pauseMs = SHORTEST_PAUSE_MS;
       const parts = { context, settings: pointInTime, server, found, client, chain, spool, store };

@@ -3,17 +3,13 @@ import {
   encryptionClearEnv,
   encryptionSecretEnv,
 } from "../../common/contracts/agentEnvironment/encryption.ts";
-import {
-  signingClearEnv,
-  signingSecretEnv,
-} from "../../common/contracts/agentEnvironment/signing.ts";
-import { storeClearEnv, storeSecretEnv } from "../../common/contracts/agentEnvironment/store.ts";
 import type { Entry } from "../../common/contracts/agentEvents.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
 import { readManifest } from "../../storage/catalogue/readManifest.ts";
 import type { Credentials } from "../../storage/s3/credentials.ts";
 import { withReader } from "../backups/bucketSource.ts";
+import { readerEnvironment } from "../backups/readerEnvironment.ts";
 import type { Session } from "../session/session.ts";
 import type { StackChoice } from "../stack/pulumi.ts";
 import type { Signing } from "../stack/stateSecrets.ts";
@@ -58,23 +54,10 @@ function environmentOf(
   manifest: Manifest | null,
   key: Credentials,
 ): Record<string, string> {
-  const { endpoint, region, bucket, prefix } = backup.location;
-  const store = {
-    ...(endpoint !== undefined && { endpoint }),
-    ...{ region, bucket, prefix, ...key },
-    allowInsecure: endpoint?.startsWith("http://") ?? false,
-  };
-  const signs = {
-    ...(signing && { signingKeys: signing.keys.map(({ bytes }) => bytes.toString("base64url")) }),
-    ...(signing?.since !== undefined && { signingSince: signing.since }),
-  };
   const encryption = encryptionOf(manifest);
   return {
     POSTGRES_DATABASE: database,
-    ...storeClearEnv(store),
-    ...storeSecretEnv(store),
-    ...signingClearEnv(signs),
-    ...signingSecretEnv(signs),
+    ...readerEnvironment(backup, key, signing),
     ...encryptionClearEnv(encryption),
     ...encryptionSecretEnv(encryption),
   };

@@ -90,24 +90,7 @@ export async function restore(
       `--before-deploy ${beforeDeploy} chooses the backup by itself. Leave ${notAfter === undefined ? wanted : "--not-after"} out.`,
     );
   }
-  if (into === "") {
-    throw new Problem("--into has no name. Give the new database one: --into NAME");
-  }
-  if (into === database) {
-    throw new Problem(
-      `--into ${into} is the live database. Leave --into away to replace it, or name a new database.`,
-    );
-  }
-  if (options.keepGoing === true && into === undefined && options.allowIncomplete !== true) {
-    throw new Problem(
-      "--keep-going restores what can be loaded, so give it a new database: --into NAME. With --allow-incomplete it takes the live database's place.",
-    );
-  }
-  if (into !== undefined && options.dropAfter !== undefined) {
-    throw new Problem(
-      `--drop-after is for the database that a restore replaces, and --into ${into} replaces none. Leave one of the two out.`,
-    );
-  }
+  requireSensible(options, database);
   const ask = !options.yes && !options.dryRun;
   if (ask) requireTerminal(screen, "restore asks before it replaces a database");
   const identity =
@@ -127,15 +110,9 @@ export async function restore(
     entry.stamp,
     ...databaseArguments(backup),
     ...copyArguments(session),
-    ...(into === undefined ? [] : ["--into", into]),
-    ...(options.globals ? ["--globals"] : []),
-    ...(options.allowPrivilegedRoles ? ["--allow-privileged-roles"] : []),
     ...(options.acceptOrigin ? ["--accept-origin"] : []),
-    ...(options.serverLocale ? ["--server-locale"] : []),
     ...(options.scratch === undefined ? [] : ["--scratch", options.scratch]),
-    ...(options.maxHours === undefined ? [] : ["--max-hours", options.maxHours]),
-    ...(options.dropAfter === undefined ? [] : ["--drop-after", options.dropAfter]),
-    ...partArguments(options),
+    ...restoreArguments(options),
     ...identity.args,
   ];
   const line = restoreLine();
@@ -176,6 +153,29 @@ export async function restore(
   const { event: _, ...result } = restored;
   screen.document({ ...result, host: container.host, key: entry.key, undo });
   return isIncomplete(restored) ? EXIT.lessThanWhole : 0;
+}
+
+/** @throws Problem when options contradict each other, or the live database */
+export function requireSensible(options: RestoreOptions, database: string): void {
+  const { into } = options;
+  if (into === "") {
+    throw new Problem("--into has no name. Give the new database one: --into NAME");
+  }
+  if (into === database) {
+    throw new Problem(
+      `--into ${into} is the live database. Leave --into away to replace it, or name a new database.`,
+    );
+  }
+  if (options.keepGoing === true && into === undefined && options.allowIncomplete !== true) {
+    throw new Problem(
+      "--keep-going restores what can be loaded, so give it a new database: --into NAME. With --allow-incomplete it takes the live database's place.",
+    );
+  }
+  if (into !== undefined && options.dropAfter !== undefined) {
+    throw new Problem(
+      `--drop-after is for the database that a restore replaces, and --into ${into} replaces none. Leave one of the two out.`,
+    );
+  }
 }
 
 /** Manifests that are read from the bucket for the plan of a dry run. */
@@ -235,7 +235,7 @@ const MOST_LOSSES = 12;
  * Answers the agent: the first question is the plan, each one after it is about what has turned out since to be lost.
  * --yes agrees to the plan, and to more only with --allow-incomplete.
  */
-function questions(
+export function questions(
   screen: Screen,
   plan: readonly string[],
   name: string,
@@ -270,14 +270,21 @@ function describeLosses(notRestored: readonly string[], first: boolean): string[
   return [...lines, `... and ${more} more${first ? ": restore --dry-run lists all" : ""}.`];
 }
 
-function isIncomplete({ failed, differences }: RestoredEvent): boolean {
+export function isIncomplete({ failed, differences }: RestoredEvent): boolean {
   return failed.length > 0 || differences.length > 0;
 }
 
-/** What of the backup is restored, and as whose. */
-function partArguments(options: RestoreOptions): string[] {
+/** Where to, what of it, and as whose: the same whatever the data comes from. */
+export function restoreArguments(options: RestoreOptions): string[] {
+  const { into, globals, allowPrivilegedRoles, serverLocale, maxHours, dropAfter } = options;
   const { keepGoing, allowIncomplete, noOwner, role, schema = [], excludeTable = [] } = options;
   return [
+    ...(into === undefined ? [] : ["--into", into]),
+    ...(globals ? ["--globals"] : []),
+    ...(allowPrivilegedRoles ? ["--allow-privileged-roles"] : []),
+    ...(serverLocale ? ["--server-locale"] : []),
+    ...(maxHours === undefined ? [] : ["--max-hours", maxHours]),
+    ...(dropAfter === undefined ? [] : ["--drop-after", dropAfter]),
     ...(keepGoing ? ["--keep-going"] : []),
     ...(allowIncomplete ? ["--allow-incomplete"] : []),
     ...(noOwner ? ["--no-owner"] : []),
@@ -356,9 +363,9 @@ function printResult(screen: Screen, entry: Entry, restored: RestoredEvent): voi
 }
 
 /** What a new server needs besides its data. */
-function printAfterwards(
+export function printAfterwards(
   screen: Screen,
-  { manifest }: Entry,
+  { manifest }: Pick<Entry, "manifest">,
   { server, loginRoles }: RestoredEvent,
   into: string | undefined,
 ): void {

@@ -66,7 +66,16 @@ export interface AgentCall {
 }
 
 /** Commands of the agent that take their time and may change something: with them it learns when nobody waits any more. */
-const ATTACHED = new Set(["backup", "drill", "dump", "restore", "undo", "verify"]);
+const ATTACHED = new Set([
+  "backup",
+  "drill",
+  "dump",
+  "fetch",
+  "restore",
+  "table",
+  "undo",
+  "verify",
+]);
 /** What an agent of an earlier version answers to that. */
 const OLDER_AGENT = /unknown option '--(?:attached|ask)'/;
 

@@ -303,6 +303,17 @@ const fetchedSchema = z.object({
   plan: recoveryPlanSchema,
   elapsedMs: z.number(),
 });
+
+/** One table of a recovered server is in the live database. */
+const tableSchema = z.object({
+  event: z.literal("table"),
+  database: z.string(),
+  schema: z.string(),
+  /** The name that it has there. */
+  table: z.string(),
+  rows: z.number(),
+  elapsedMs: z.number(),
+});
 const errorSchema = z.object({ event: z.literal("error"), message: z.string() });
 
 const eventSchema = z.discriminatedUnion("event", [
@@ -328,6 +339,7 @@ const eventSchema = z.discriminatedUnion("event", [
   notifiedSchema,
   reachableEventSchema,
   fetchedSchema,
+  tableSchema,
   errorSchema,
 ]);
 

@@ -177,3 +177,11 @@ export async function segmentOfServer(world: World, name: string): Promise<Buffe
   );
   return row?.["bytes"] as Buffer;
 }
+
+/** Sets what the server reads again without a restart. */
+export async function setServer(world: World, settings: Record<string, string>): Promise<void> {
+  for (const [name, value] of Object.entries(settings)) {
+    await world.query("postgres", `ALTER SYSTEM SET ${name} = '${value}'`);
+  }
+  await world.query("postgres", "SELECT pg_reload_conf()");
+}
