@@ -7,9 +7,10 @@ import { after, before, test } from "node:test";
 import pg from "pg";
 import type { BackupOutputs } from "../../../common/contracts/stackOutputs.ts";
 import { docker } from "../../../sandbox/host/docker.ts";
-import { outputsOf, query, runCli } from "../../../sandbox/stack/actors.ts";
+import { outputsOf, runCli } from "../../../sandbox/stack/actors.ts";
 import { ensureIdentity } from "../../../sandbox/stack/identity.ts";
 import { begin, type Journey } from "../../support/journey.ts";
+import { dropPeople, makePeople } from "./people.ts";
 
 interface Pulled {
   masked: number;
@@ -39,18 +40,12 @@ before(async () => {
     ...["--identity", ensureIdentity(world).file, "--network", "kamal"],
     ...["--image", stdout.trim(), "--server", name],
   ];
-  await query(
-    world,
-    `drop table if exists people; create table people (id int primary key, mail text);
-     insert into people select i, '${CANARY}-' || i || '@example.com' from generate_series(1, 2000) i`,
-  );
-  const { code, stderr } = await runCli(stack, ["backup", "--json", "--accept"]);
-  assert.equal(code, 0, stderr);
+  await makePeople(journey, CANARY);
 });
 
 after(async () => {
   if (journey !== undefined) {
-    await query(journey.world, "drop table if exists people");
+    await dropPeople(journey);
     const own = ["--filter", `label=kamal-postgres-backup.pull=${name}`];
     const left = await docker(["ps", "--all", "--quiet", ...own]);
     for (const id of words(left.stdout)) await docker(["rm", "--force", "--volumes", id]);
