@@ -93,6 +93,11 @@ export class Progress {
     recordWal(this.#folder, this.state(), this.#wellAt);
   }
 
+  /** When everything that the server had written was in the bucket last, by the container's clock. */
+  get wellAt(): Date {
+    return this.#wellAt;
+  }
+
   state(): WalState {
     const problem = ORDER.map((part) => this.#problems.get(part)).find((one) => one !== undefined);
     const { written, slot, boundBytes = null, received = null } = this.#look ?? {};

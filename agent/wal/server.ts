@@ -1,10 +1,9 @@
 import type pg from "pg";
 import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
-import { WAL_ROLE } from "../../common/contracts/agentEnvironment/pointInTime.ts";
+import { WAL_RECEIVER, WAL_ROLE } from "../../common/contracts/agentEnvironment/pointInTime.ts";
 import type { ServerSettings } from "../../common/contracts/agentEnvironment/postgres.ts";
 import { Problem } from "../../common/problem.ts";
 import { walBytes } from "../../storage/catalogue/walPosition.ts";
-import { RECEIVER_NAME } from "./receiver.ts";
 
 const MiB = 1024 * 1024;
 
@@ -105,7 +104,7 @@ export async function readWalServer(client: pg.Client): Promise<WalServer> {
 function waitsForEveryone(names: string): boolean {
   return names.split(/[\s,()]+/).some((name) => {
     const plain = name.replace(/^"(.*)"$/, "$1");
-    return plain === "*" || plain === RECEIVER_NAME;
+    return plain === "*" || plain === WAL_RECEIVER;
   });
 }
 
@@ -142,7 +141,7 @@ export async function lookAtWal(client: pg.Client, chain: string): Promise<WalLo
     `SELECT now() AS now, pg_current_wal_flush_lsn()::text AS written,
             (SELECT max(write_lsn)::text FROM pg_stat_replication WHERE application_name = $1) AS received,
             (SELECT setting FROM pg_settings WHERE name = 'max_slot_wal_keep_size') AS bound`,
-    [RECEIVER_NAME],
+    [WAL_RECEIVER],
   );
   const [row] = rows;
   if (row === undefined) throw new Error("the server did not say how far its WAL is");

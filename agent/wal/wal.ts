@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
 import { lsnText } from "../../storage/catalogue/walPosition.ts";
+import { WalNotices } from "../notify/walNotices.ts";
 import { takeWalLock } from "../postgres/advisoryLock.ts";
 import { connect } from "../postgres/connection.ts";
 import type { AgentContext } from "../runtime/context.ts";
@@ -20,7 +21,7 @@ import { Spool } from "./spool.ts";
 
 const SHORTEST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
-const BASES_EVERY_MS = 10_000;
+const TELL_EVERY_MS = 10_000;
 const SPOOL_NAME = /^wal-\d+$/;
 
 /** How `agent wal` works in its container. */
@@ -46,9 +47,13 @@ export async function archiveWal(
   if (pointInTime === undefined) return;
   const progress = new Progress(report, stateFolder);
   const bases = new BaseKeeper(context, pointInTime, progress);
-  const basesTimer = setInterval(() => void bases.look(), BASES_EVERY_MS);
+  const notices = new WalNotices(context);
+  const timer = setInterval(() => {
+    void bases.look();
+    void notices.tell(progress.state(), progress.wellAt, new Date());
+  }, TELL_EVERY_MS);
   signal.addEventListener("abort", () => {
-    clearInterval(basesTimer);
+    clearInterval(timer);
     bases.stop();
   });
   const store = new SealedStore(context.store, settings.encryption);

@@ -127,8 +127,9 @@ export class World {
     return rows.map((row) => String(row["datname"]));
   }
 
-  async keys(bucket: string): Promise<string[]> {
-    const listed = await this.s3.send(new ListObjectsV2Command({ Bucket: bucket }));
+  /** @param prefix of the keys; the first thousand of them */
+  async keys(bucket: string, prefix = ""): Promise<string[]> {
+    const listed = await this.s3.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix }));
     return (listed.Contents ?? []).map(({ Key }) => Key ?? "").sort();
   }
 

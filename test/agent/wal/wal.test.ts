@@ -2,17 +2,20 @@ import assert from "node:assert/strict";
 import { execFile, execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readdirSync, statSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
+import { takeBackupLock, takeBaseLock } from "../../../agent/postgres/advisoryLock.ts";
+import { connect } from "../../../agent/postgres/connection.ts";
 import {
   formatRecipient,
   generateIdentity,
   parseIdentity,
   publicKeyOf,
 } from "../../../common/age/keys.ts";
+import { fromEnvironment } from "../../../common/contracts/agentEnvironment/environment.ts";
 import { parseSigningKeys } from "../../../common/contracts/manifestMac.ts";
 import { aliveSchema, baseSchema, chainSchema } from "../../../common/contracts/pointInTime.ts";
 import { chainKey, parsePointInTimeKey } from "../../../storage/catalogue/pointInTimeKeys.ts";
@@ -20,7 +23,7 @@ import { parseRecord } from "../../../storage/catalogue/signedRecord.ts";
 import { segmentName, segmentPlace, walBytes } from "../../../storage/catalogue/walPosition.ts";
 import { findServerPrograms } from "../../support/servers/postgres.ts";
 import { startRelay } from "../../support/servers/relay.ts";
-import { agent, unavailable, World } from "../world.ts";
+import { agent, failure, unavailable, World } from "../world.ts";
 import {
   archivedSegments,
   currentSegment,
@@ -246,6 +249,65 @@ describe("agent wal", { skip: unavailable, timeout: 1_800_000 }, () => {
     const slots = await world.query("postgres", "SELECT slot_name FROM pg_replication_slots");
     assert.deepEqual(slots, [{ slot_name: second }]);
     assert.equal(wal.state()?.boundBytes, 48 * MiB);
+  });
+
+  it("refuses in a sentence what cannot work, and begins once it is mended: a server on whose archive commits would wait, a standby", async (t) => {
+    const env = await walEnvironment(world);
+    await setServer(world, { synchronous_standby_names: "*" });
+    t.after(() => setServer(world, { synchronous_standby_names: "" }));
+    const wal = new RunningWal(t, env);
+    wal.start();
+    await wal.until("the sentence on standbys", () =>
+      /^synchronous_standby_names is "\*", so that each commit would wait/.test(
+        wal.state()?.problem ?? "",
+      ),
+    );
+    await setServer(world, { synchronous_standby_names: "" });
+    const first = await wal.chain();
+    await world.postgres.restart("SIGINT", async (data) => {
+      await copyFile(join(data, "PG_VERSION"), join(data, "standby.signal"));
+    });
+    await wal.until("the sentence on a standby", () =>
+      /^this server is a standby/.test(wal.state()?.problem ?? ""),
+    );
+    await world.query("postgres", "SELECT pg_promote()");
+    await wal.until("another chain", () => wal.state()?.chain !== first);
+    const second = await wal.chain();
+    const key = `${PREFIX}/pitr/${second}/wal/00000002.history.zst`;
+    const bucket = env["S3_BUCKET"] ?? "";
+    await wal.until("the history of its timeline", async () =>
+      (await world.keys(bucket)).includes(key),
+    );
+    assert.match(String(opened(await world.read(bucket, key))), /^1\t/);
+    assert.equal(
+      JSON.parse(String(await world.read(bucket, chainKey(PREFIX, second)))).timeline,
+      2,
+    );
+  });
+
+  it("never runs a base and a dump at once, and takes no base of a server with tablespaces of its own", async (t) => {
+    const env = await walEnvironment(world);
+    const wal = new RunningWal(t, env);
+    wal.start();
+    await wal.chain();
+    const client = await connect(fromEnvironment(env).postgres);
+    t.after(() => client.end());
+    await takeBaseLock(client);
+    const dump = await agent(env, "backup", "--json");
+    assert.match(failure(dump), /^a base backup of the server is running, so this one was not/);
+    await client.query("SELECT pg_advisory_unlock_all()");
+    await takeBackupLock(client, "postgres");
+    const base = await agent(env, "base", "--json");
+    assert.match(failure(base), /^a backup of a database is running, so the base backup was not/);
+    await client.query("SELECT pg_advisory_unlock_all()");
+    await world.query(
+      "postgres",
+      "SET allow_in_place_tablespaces = on",
+      "CREATE TABLESPACE fast LOCATION ''",
+    );
+    t.after(() => world.query("postgres", "DROP TABLESPACE fast"));
+    const refused = await agent(env, "base", "--json");
+    assert.match(failure(refused), /^the server has tablespaces of its own \("fast"\)/);
   });
 
   it("gives a server whose disk was put back to an earlier copy a chain of its own", async (t) => {

@@ -144,7 +144,8 @@ export async function archivedSegments(
   bucket: string,
   chain: string,
 ): Promise<string[]> {
-  return (await world.keys(bucket)).flatMap((key) => {
+  const keys = await world.keys(bucket, `${PREFIX}/pitr/${chain}/wal/`);
+  return keys.flatMap((key) => {
     const parsed = parsePointInTimeKey(PREFIX, key);
     return parsed?.chain === chain && parsed.kind === "segment" ? [parsed.file] : [];
   });
