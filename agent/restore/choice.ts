@@ -29,6 +29,8 @@ export interface RestoreRequest {
   readonly allowPrivilegedRoles?: boolean;
   /** Folder for the unpacked archive, so that it is restored by several connections at once; absent: streamed. */
   readonly scratch?: string;
+  /** Connections that load at once, where the backup has an index or is unpacked. @default one for each core, as far as memory goes */
+  readonly jobs?: number;
   /** Goes on after an error and lists each statement that fails; needs `into` or `allowIncomplete`. @default false */
   readonly keepGoing?: boolean;
   /** Lets less than the whole database take the live one's place. @default false */
