@@ -284,9 +284,10 @@ export function describeProgram(
       "--server-locale",
       "Use the server's encoding and locale if it does not have the backup's.",
     )
+    .option("--jobs <number>", "Connections that load at once (default: one for each core).")
     .option(
       "--scratch <folder>",
-      "Folder in the container to unpack in, for a restore with every core.",
+      "Folder in the container to unpack a backup in that has no index, to load with every core.",
     )
     .option(
       "--accept-origin",
@@ -300,6 +301,11 @@ export function describeProgram(
     .option("--no-owner", "Leave out owners and grants: everything belongs to the agent's role.")
     .option("--role <name>", "The same, but everything belongs to this role.")
     .option("--schema <name>", "Only this schema. May be repeated.", several)
+    .option(
+      "--table <name>",
+      "With --into: only this table, with what it needs; * stands for any characters. May be repeated.",
+      several,
+    )
     .option(
       "--exclude-table <name>",
       "Leave out this table; * stands for any characters. May be repeated.",
@@ -330,6 +336,7 @@ export function describeProgram(
         "restore --before-deploy 1f2e3d4",
         "restore latest --into shop_look",
         "restore latest --into shop_saved --keep-going",
+        "restore latest --into shop_orders --table public.orders",
         'restore latest --into shop_part --schema app --exclude-table "audit.*"',
         "--stack staging restore latest --role staging_app",
         "restore --identity backup-key.txt",

@@ -41,6 +41,8 @@ export interface RestoreRequest {
   readonly role?: string;
   /** Only what lies in these schemas. */
   readonly schema?: readonly string[];
+  /** Only these tables, `orders` or `public.orders`, with `*` for any characters, and what they need; needs `into`. */
+  readonly table?: readonly string[];
   /** Not these tables, `events` or `audit.log`, with `*` for any characters. */
   readonly excludeTable?: readonly string[];
   /** Takes a backup by its time although it may be somebody else's, as the list says. @default false */

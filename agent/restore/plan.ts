@@ -207,7 +207,12 @@ function neededRoles(manifest: Manifest | null, contents: ArchiveContents): Set<
 
 /** Less than the whole takes the live database's place only when that was said. */
 function requireWholeOrWord(request: RestoreRequest, replaces: boolean): void {
-  const { into, keepGoing, allowIncomplete, schema = [], excludeTable = [] } = request;
+  const { into, keepGoing, allowIncomplete, schema = [], table = [], excludeTable = [] } = request;
+  if (into === undefined && table.length > 0) {
+    throw new Problem(
+      `--table ${table[0]} restores single tables, which never take the live database's place. Add --into NAME for a new database of that name. Nothing was changed.`,
+    );
+  }
   if (into !== undefined || allowIncomplete === true) return;
   if (keepGoing === true) {
     throw new Problem(
@@ -255,13 +260,16 @@ async function selectionFor(
     readonly notRestored: NotRestored;
   },
 ): Promise<Selection> {
-  const { keepGoing, schema, excludeTable } = request;
+  const { keepGoing, schema, table, excludeTable } = request;
   if (contents === undefined) return EVERYTHING;
   const selection = select(contents, {
     ...(schema && { schemas: schema }),
+    ...(table && { tables: table }),
     ...(excludeTable && { excludeTables: excludeTable }),
   });
-  for (const table of selection.tables) notRestored.add(`table ${table}, which was left out`);
+  // Of one table that was asked for, nobody needs to hear which others there are.
+  for (const name of table === undefined ? selection.tables : [])
+    notRestored.add(`table ${name}, which was left out`);
   for (const item of selection.alongWith) {
     notRestored.add(`${item}, which needs what was left out`);
   }

@@ -24,7 +24,7 @@ export function announce(report: Report, plan: Plan): void {
   const room = manifest?.databaseBytes ?? 0;
   if (room > 0) {
     report.line(
-      `The new database takes about ${formatBytes(room)} on the server's disk, beside what is there.`,
+      `The new database takes ${plan.selection.leftOut.size > 0 ? "at most" : "about"} ${formatBytes(room)} on the server's disk, beside what is there.`,
     );
   }
   if ("whole" in parts) {

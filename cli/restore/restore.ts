@@ -46,6 +46,8 @@ export interface RestoreOptions extends CopyOption {
   readonly serverLocale?: boolean;
   /** Folder in the container for the unpacked archive. */
   readonly scratch?: string;
+  /** Connections that load at once, as they were typed. @default one for each core */
+  readonly jobs?: string;
   /** Goes on after an error and lists each statement that fails. @default false */
   readonly keepGoing?: boolean;
   /** Lets less than the whole database take the live one's place. @default false */
@@ -56,6 +58,8 @@ export interface RestoreOptions extends CopyOption {
   readonly role?: string;
   /** Only what lies in these schemas. */
   readonly schema?: readonly string[];
+  /** Only these tables, with `*` for any characters, and what they need. */
+  readonly table?: readonly string[];
   /** Not these tables, with `*` for any characters. */
   readonly excludeTable?: readonly string[];
   /** Hours after which the agent stops it, as they were typed. @default 24, or 1 for each 10 GB of the database */
@@ -101,6 +105,11 @@ export async function restore(
       "--keep-going restores what can be loaded, so give it a new database: --into NAME. With --allow-incomplete it takes the live database's place.",
     );
   }
+  if (into === undefined && options.table !== undefined) {
+    throw new Problem(
+      `--table ${options.table[0]} restores single tables, which never take the live database's place. Add --into NAME for a new database of that name.`,
+    );
+  }
   if (into !== undefined && options.dropAfter !== undefined) {
     throw new Problem(
       `--drop-after is for the database that a restore replaces, and --into ${into} replaces none. Leave one of the two out.`,
@@ -128,6 +137,7 @@ export async function restore(
     ...(options.acceptOrigin ? ["--accept-origin"] : []),
     ...(options.serverLocale ? ["--server-locale"] : []),
     ...(options.scratch === undefined ? [] : ["--scratch", options.scratch]),
+    ...(options.jobs === undefined ? [] : ["--jobs", options.jobs]),
     ...(options.maxHours === undefined ? [] : ["--max-hours", options.maxHours]),
     ...(options.dropAfter === undefined ? [] : ["--drop-after", options.dropAfter]),
     ...partArguments(options),
@@ -271,13 +281,22 @@ function isIncomplete({ failed, differences }: RestoredEvent): boolean {
 
 /** What of the backup is restored, and as whose. */
 function partArguments(options: RestoreOptions): string[] {
-  const { keepGoing, allowIncomplete, noOwner, role, schema = [], excludeTable = [] } = options;
+  const {
+    keepGoing,
+    allowIncomplete,
+    noOwner,
+    role,
+    schema = [],
+    table = [],
+    excludeTable = [],
+  } = options;
   return [
     ...(keepGoing ? ["--keep-going"] : []),
     ...(allowIncomplete ? ["--allow-incomplete"] : []),
     ...(noOwner ? ["--no-owner"] : []),
     ...(role === undefined ? [] : ["--role", role]),
     ...schema.flatMap((name) => ["--schema", name]),
+    ...table.flatMap((name) => ["--table", name]),
     ...excludeTable.flatMap((name) => ["--exclude-table", name]),
   ];
 }
