@@ -18,12 +18,13 @@ import { contextForCopy, openCopy } from "./backup/copyDestination.ts";
 import { parseExtraOptions } from "./backup/pgDump.ts";
 import { dump } from "./dump.ts";
 import { notifyTest } from "./notify/notifier.ts";
+import { bringTable } from "./pointInTime/bringTable.ts";
 import { fetchRecovery } from "./pointInTime/fetch.ts";
 import { printReachable } from "./pointInTime/reachable.ts";
 import { restoreRecovered } from "./pointInTime/restoreRecovered.ts";
 import { chooseDatabase, forDatabase, printDatabases } from "./postgres/databases.ts";
 import { probe } from "./probe.ts";
-import { drill } from "./restore/drill/drill.ts";
+import { type DrillOptions, drill } from "./restore/drill/drill.ts";
 import { readDrillRequest } from "./restore/drill/drillRequest.ts";
 import { printActivity } from "./restore/kept/activity.ts";
 import { parseDropAfter } from "./restore/kept/dropTime.ts";
@@ -46,6 +47,7 @@ import { readSecrets } from "./runtime/secrets.ts";
 import { LONGEST_LIMIT_HOURS, Stopped, stopOnSignal } from "./runtime/signals.ts";
 import { catchUpLine, nextRunLine, runLimitHours } from "./scheduler/dueTime.ts";
 import { notifyKilled, type RunOptions, runBackup } from "./scheduler/runBackup.ts";
+import { type BaseOptions, takeBase } from "./wal/base.ts";
 import { archiveWal } from "./wal/wal.ts";
 
 const json = process.argv.includes("--json");
@@ -262,14 +264,18 @@ tracked(
   .argument("[backup]", "latest, or a time as list shows it", "latest")
   .option("--database <name>", DATABASE_OPTION)
   .option("--server-locale", "take the server's encoding and locale instead of the backup's")
+  .option("--no-owner", "without owners and grants, where the backup was stored without roles")
+  .option("--schema-only", "no rows: only what is defined")
+  .option("--exclude-table <name>", "not this table, * for any characters; several times", several)
   .addHelpText(
     "after",
-    "\nReads keys and checks as a line of JSON from standard input. Exit code 1: the backup has failed; 3: the drill could not run.",
+    "\nReads keys, checks and mask as a line of JSON from standard input. Exit code 1: the backup has failed; 3: the drill could not run.",
   )
-  .action(async (wanted: string, options: ReadFlags & { serverLocale?: boolean }) => {
+  .action(async (wanted: string, { owner, ...options }: ReadFlags & DrillFlags) => {
     if (attachment === undefined) throw new Problem("drill needs --attached.");
     const request = await readDrillRequest(env, attachment.head);
-    const { verdict } = await drill(openContextFor(options), wanted, request, options);
+    const chosen = { ...options, noOwner: owner === false };
+    const { verdict } = await drill(openContextFor(options), wanted, request, chosen);
     ending = EXIT_OF_VERDICT[verdict];
   });
 
@@ -314,6 +320,20 @@ tracked("fetch", "for kamal-postgres-backup: base backup and WAL of a recovery, 
     fetchRecovery(openContext(), moment, folder, await secretsFor(options)),
   );
 
+tracked(
+  "table",
+  "for kamal-postgres-backup: one table of a recovered server into the live database",
+)
+  .argument("<table>", "with its schema: public.orders")
+  .requiredOption("--recovered <folder>", "of the recovery")
+  .option("--database <name>", DATABASE_OPTION)
+  .option("--into <name>", "another name for it, in the same schema")
+  .option("--no-owner", "without owner and grants: it belongs to the connection's role")
+  .action(async (table: string, { recovered, owner, into, ...options }: TableFlags) => {
+    const request = { table, noOwner: owner === false, ...(into !== undefined && { into }) };
+    await bringTable(openContextFor(options), recovered, request);
+  });
+
 command("probe", "try database and bucket, leaving nothing behind").action(() => {
   printWarnings();
   return probe(openContext());
@@ -356,6 +376,12 @@ command(
   }),
 );
 
+tracked("base", "take a base backup of the server for point-in-time recovery now")
+  .option("--scheduled", "for agent wal: spreads its work, and waits for a backup under way")
+  .action(async (options: BaseOptions) => {
+    await takeBase(openContext(), options);
+  });
+
 interface BackupFlags extends Omit<RunOptions, "deploy"> {
   readonly beforeDeploy?: string;
   readonly maxAge?: string;
@@ -367,10 +393,22 @@ interface ReadFlags {
   readonly identityStdin?: boolean;
 }
 
+interface TableFlags extends ReadFlags {
+  /** False with --no-owner. */
+  readonly owner?: boolean;
+  readonly recovered: string;
+  readonly into?: string;
+}
+
 interface DumpFlags extends ReadFlags {
   /** False with --no-owner. */
   readonly owner?: boolean;
   readonly acceptOrigin?: boolean;
+}
+
+interface DrillFlags extends Omit<DrillOptions, "noOwner"> {
+  /** False with --no-owner. */
+  readonly owner?: boolean;
 }
 
 interface RestoreFlags

@@ -24,6 +24,10 @@ import { recoveryKit } from "./recovery/recoveryKit.ts";
 import { dump } from "./restore/dump.ts";
 import { history } from "./restore/history.ts";
 import { kept } from "./restore/kept.ts";
+import { requireMoment, restoreTo, verifyTo } from "./restore/pointInTime/restoreTo.ts";
+import { type CloneOptions, clone } from "./restore/pull/clone.ts";
+import { requireOtherName } from "./restore/pull/cloneTarget.ts";
+import { pull } from "./restore/pull/pull.ts";
 import { restore } from "./restore/restore.ts";
 import { undo } from "./restore/undo.ts";
 import { type CommonOptions, openSession, type Session } from "./session/session.ts";
@@ -303,7 +307,7 @@ export function describeProgram(
     .option("--schema <name>", "Only this schema. May be repeated.", several)
     .option(
       "--table <name>",
-      "With --into: only this table, with what it needs; * stands for any characters. May be repeated.",
+      "Only this table: with --into with what it needs, * stands for any characters, may be repeated; with --to into the live database, with --into under another name.",
       several,
     )
     .option(
@@ -319,12 +323,34 @@ export function describeProgram(
       "--drop-after <time>",
       "Let the first scheduled backup after this time (7d, 12h) drop the database that was replaced.",
     )
+    .option(
+      "--to <time>",
+      "Recover to this second, from base backup and WAL: UTC unless a zone is given, or latest.",
+    )
+    .option("--keep", "With --to: leave the recovered server to look at, and bring nothing back.")
+    .option("--volume", "With --to: leave a data volume for the database of a new host.")
+    .option(
+      "--image <image>",
+      "With --to: image of the server, if its container is not on the host.",
+    )
     .option("--dry-run", "Check everything and show what would be done, but change nothing.")
     .option("--yes", "Replace the live database without asking.")
     .action(async (time: string[], { owner, ...options }, command: Command) => {
       // The list shows date and time as two words. Commander turns --no-owner into a false "owner".
       const chosen = { ...options, noOwner: owner === false };
       const stack = common(command);
+      if (options.to !== undefined) {
+        const [table, ...more] = options.table ?? [];
+        if (more.length > 0) {
+          throw new Problem(
+            `--to brings one table at a time, and --table names ${table} and ${more.join(", ")}. Leave all but one out.`,
+          );
+        }
+        const moment = { ...chosen, table };
+        exit(await restoreTo(await open(stack), stack, time.join(" "), moment));
+        return;
+      }
+      requireMoment(options);
       exit(await restore(await open(stack), stack, time.join(" ") || "latest", chosen));
     })
     .addHelpText(
@@ -343,6 +369,10 @@ export function describeProgram(
         "restore latest --copy",
         "restore 2026-11-24 03:15:02 --accept-origin --into shop_look",
         "restore --drop-after 7d",
+        'restore --to "2026-11-28 10:15:00"',
+        'restore --to "2026-11-28 11:15:00+01:00" --table public.orders --into orders_before',
+        'restore --to "2026-11-28 10:15:00" --keep --identity backup-key.txt',
+        "restore --to latest --volume --image postgres:17",
         "restore --dry-run",
         "restore --yes --json",
       ),
@@ -456,12 +486,33 @@ export function describeProgram(
     .argument("[time...]", TIME)
     .option("--copy", COPY)
     .option("--identity <file>", IDENTITY)
-    .action(async (time: string[], options, command: Command) =>
-      exit(await verify(await open(common(command)), time.join(" ") || "latest", options)),
+    .option(
+      "--to <time>",
+      "Recover to this second beside the live server, from base backup and WAL, and bring nothing back.",
     )
+    .option(
+      "--image <image>",
+      "With --to: image of the server, if its container is not on the host.",
+    )
+    .action(async (time: string[], options, command: Command) => {
+      const stack = common(command);
+      const session = await open(stack);
+      if (options.to !== undefined) {
+        exit(await verifyTo(session, stack, time.join(" "), options));
+        return;
+      }
+      requireMoment(options);
+      exit(await verify(session, time.join(" ") || "latest", options));
+    })
     .addHelpText(
       "after",
-      examples("verify", "verify 2026-11-24 03:15:02", "verify --identity backup-key.txt"),
+      examples(
+        "verify",
+        "verify 2026-11-24 03:15:02",
+        "verify --identity backup-key.txt",
+        'verify --to "2026-11-28 10:15:00"',
+        "verify --to latest --json",
+      ),
     );
 
   program
@@ -543,6 +594,103 @@ export function describeProgram(
         "dump > dump.sql",
         "dump --no-owner > dump.sql",
         "dump latest --identity backup-key.txt | gzip > dump.sql.gz",
+      ),
+    );
+
+  program
+    .command("pull")
+    .description(
+      "Bring a backup into a PostgreSQL on this machine: in Docker, on 127.0.0.1, or a new database of a server of yours. Masked before anybody can connect.",
+    )
+    .argument("[time...]", TIME)
+    .option("--mask <file>", "File with SQL that masks the data, in one transaction.")
+    .option("--schema-only", "No rows: the tables and all else that is defined.")
+    .option(
+      "--table <name>",
+      "Only this table; * stands for any characters. May be repeated.",
+      several,
+    )
+    .option("--to <address>", "A new database of this server: postgres://USER@HOST/DATABASE.")
+    .option("--server <name>", "Name of the server in Docker (default: made of the database's).")
+    .option(
+      "--port <number>",
+      "Its port on 127.0.0.1 (default: that of the server it replaces, or a free one).",
+    )
+    .option("--identity <file>", `${IDENTITY} Else it is read from AGE_IDENTITY.`)
+    .option("--image <image>", "Image of the server (default: postgres of the backup's version).")
+    .option("--network <name>", "Docker network that reaches the bucket (default: bridge).")
+    .option("--yes", "Replace an earlier server, or bring unmasked data, without asking.")
+    .action(async (time: string[], options, command: Command) => {
+      const stack = common(command);
+      await pull(await open(stack), stack, time.join(" "), options);
+    })
+    .addHelpText(
+      "after",
+      examples(
+        "pull --mask mask.sql",
+        "pull --identity backup-key.txt --mask mask.sql",
+        "pull 2026-11-24 03:15:02 --mask mask.sql --server shop --port 5433",
+        'pull --mask mask.sql --table products --table "tax.*"',
+        "pull --schema-only",
+        "pull --mask mask.sql --to postgres://me@localhost/shop_dev",
+        "pull --yes --json",
+      ),
+    );
+
+  program
+    .command("clone")
+    .description(
+      "Bring a backup of this stack into the database of another stack, masked before anybody can connect. That database is replaced as by restore, and kept.",
+    )
+    .argument("[time...]", TIME)
+    .requiredOption("--into <stack>", "Stack whose database gets the data.")
+    .option("--into-cwd <folder>", "Folder with its Pulumi.yaml (default: the same).")
+    .option("--into-name <name>", "Which backup of that stack, if it has several.")
+    .option("--into-database <name>", "Which database of that stack, if its backup has several.")
+    .option("--mask <file>", "File with SQL that masks the data, in one transaction.")
+    .option("--identity <file>", `${IDENTITY} Else it is read from AGE_IDENTITY.`)
+    .option(
+      "--image <image>",
+      "Image of the server that masks (default: postgres of the backup's version).",
+    )
+    .option("--network <name>", "Docker network that reaches the buckets (default: bridge).")
+    .option("--globals", "Create missing roles, without passwords.")
+    .option(
+      "--allow-privileged-roles",
+      "With --globals: let created roles keep superuser and other server-wide rights.",
+    )
+    .option("--no-owner", "Leave out owners and grants: everything belongs to the agent's role.")
+    .option("--role <name>", "The same, but everything belongs to this role.")
+    .option("--server-locale", "Use the server's encoding and locale if it lacks the backup's.")
+    .option(
+      "--drop-after <time>",
+      "Let the first scheduled backup after this time (7d, 12h) drop the database that was replaced.",
+    )
+    .option("--yes", "Replace the database, or bring unmasked data, without asking.")
+    .action(async (time: string[], { owner, ...options }: CloneFlags, command: Command) => {
+      const stack = common(command);
+      const cwd = options.intoCwd === undefined ? stack.cwd : resolve(options.intoCwd);
+      const into: CommonOptions = {
+        ...{ cwd, stack: options.into },
+        ...(options.intoCwd
+          ? { typedCwd: options.intoCwd }
+          : stack.typedCwd && { typedCwd: stack.typedCwd }),
+        ...(options.intoName !== undefined && { name: options.intoName }),
+        ...(options.intoDatabase !== undefined && { database: options.intoDatabase }),
+        json: stack.json ?? false,
+      };
+      requireOtherName(options.into);
+      const target = { session: await open(into), stack: into, source: stack };
+      const chosen = { ...options, noOwner: owner === false };
+      exit(await clone(await open(stack), target, time.join(" "), chosen));
+    })
+    .addHelpText(
+      "after",
+      examples(
+        "--stack production clone --into staging --mask mask.sql",
+        "--stack production clone --into staging --mask mask.sql --role staging_app",
+        "--stack production clone 2026-11-24 03:15:02 --into staging --globals --drop-after 7d",
+        "--stack production clone --into staging --mask mask.sql --yes --json",
       ),
     );
 
@@ -636,6 +784,14 @@ export function describeProgram(
     );
 
   return program;
+}
+
+interface CloneFlags extends Omit<CloneOptions, "noOwner"> {
+  /** False with --no-owner. */
+  readonly owner?: boolean;
+  readonly intoCwd?: string;
+  readonly intoName?: string;
+  readonly intoDatabase?: string;
 }
 
 function common(command: Command): CommonOptions {

@@ -52,7 +52,7 @@ const OF_IMAGE: Readonly<Record<string, string>> = {
 
 /**
  * Fields of `HostConfig` by the name of their option, with what stands there by default besides nothing. Those that the
- * daemon's own configuration fills (shm-size, ulimits, runtime, cgroup namespace) are left out.
+ * daemon's own configuration fills (ulimits, runtime, cgroup namespace) are left out; its shm-size counts where one is declared.
  */
 const ON_HOST: Readonly<Record<string, readonly [field: string, ...defaults: unknown[]]>> = {
   network: ["NetworkMode"],
@@ -94,8 +94,10 @@ const ON_HOST: Readonly<Record<string, readonly [field: string, ...defaults: unk
   rm: ["AutoRemove"],
 };
 
+/** The daemon gives each container one, of a size of its own configuration. */
+const SHM_SIZE = "shm-size";
 /** Sizes in bytes, shown as they are written. */
-const SIZES = ["memory", "memory-reservation"];
+const SIZES = ["memory", "memory-reservation", SHM_SIZE];
 
 /**
  * What the accessory's line starts a container with, for comparison with `foundSettings`.
@@ -162,6 +164,7 @@ export function foundSettings(
     ...volumeSettings((HostConfig["Binds"] ?? []) as string[]),
     ...mountSettings((HostConfig["Mounts"] ?? []) as Mount[]),
     ...hostSettings(HostConfig),
+    ...(SHM_SIZE in declared && { [SHM_SIZE]: sizeText(Number(HostConfig["ShmSize"])) }),
     ...(Config["StopTimeout"] ? { "stop-timeout": String(Config["StopTimeout"]) } : {}),
     ...(Config["Tty"] ? { tty: "true" } : {}),
     ...(HostConfig["NetworkMode"] === "host" || Id.startsWith(String(Config["Hostname"] ?? ""))

@@ -115,6 +115,7 @@ export function backupArgs(name: string, config: pulumi.Config): PostgresBackupA
     dumpOptions: (config.get("dumpOptions") ?? "").split(/\s+/).filter(Boolean),
     ...beforeDeployOf(config),
     ...drillOf(config),
+    ...pullOf(config),
     ...pointInTimeIn(config),
     notices: {
       ...(pingUrl && { pingUrl }),
@@ -177,6 +178,11 @@ function drillOf(config: pulumi.Config): Pick<PostgresBackupArgs, "drill"> {
     ...given("checks", config.get("drillChecks")),
   };
   return Object.keys(drill).length > 0 ? { drill } : {};
+}
+
+function pullOf(config: pulumi.Config): Pick<PostgresBackupArgs, "pull"> {
+  const mask = config.get("pullMask") ?? "";
+  return mask === "" ? {} : { pull: { mask } };
 }
 
 /** One name, several with commas between them, or every one but the excluded. */

@@ -545,6 +545,14 @@ export const SETTINGS = [
       "File with SQL queries for drills, each of which returns no row when all is well, from the folder of Pulumi.yaml",
   },
   {
+    name: "pullMask",
+    type: "string",
+    default: "",
+    argument: "pull.mask",
+    description:
+      "File with SQL that masks the data of pull and clone before anybody can connect, from the folder of Pulumi.yaml",
+  },
+  {
     name: "pointInTimeKeep",
     type: "string",
     default: "",

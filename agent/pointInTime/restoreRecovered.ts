@@ -5,6 +5,7 @@ import type { AgentContext } from "../runtime/context.ts";
 import type { AgentEvent } from "../runtime/reporter.ts";
 import { RECOVERY } from "./fetch.ts";
 import { FolderStore } from "./folderStore.ts";
+import { recoveredServer } from "./recoveredServer.ts";
 
 /**
  * Brings the context's database from a recovered server into the live one: dumped, restored into a new database, compared and
@@ -24,17 +25,8 @@ export async function restoreRecovered(
   // The dump never leaves the host, and is gone with the recovery: it needs no key.
   const { encryption: __, copy: ___, keep: ____, ...settings } = context.settings;
   const here = { ...settings, tiers: false, verify: false };
-  const { sslMode: _____, ...postgres } = settings.postgres;
-  const recovered = {
-    ...postgres,
-    host: join(folder, RECOVERY.socket),
-    port: 5432,
-    dumpOptions: "",
-  };
-  await backup(
-    { ...alone, store, settings: { ...here, postgres: { ...recovered, sslMode: "disable" } } },
-    { accept: true },
-  );
+  const recovered = recoveredServer(settings.postgres, folder);
+  await backup({ ...alone, store, settings: { ...here, postgres: recovered } }, { accept: true });
   const { report } = context;
   // As the stamp of a backup is written.
   const from = moment.replace(/(\.000)?Z$/, "");

@@ -9,6 +9,7 @@ const CLASS = 0x6b706762;
 const BACKUP = 1;
 const RESTORE = 2;
 const WAL = 3;
+const BASE = 4;
 
 /** How long the lock of a killed restore may outlive it, e.g. while its CREATE DATABASE copies a template. */
 const KILLED_RUN_MS = 10_000;
@@ -23,9 +24,36 @@ export class AnotherBackupRuns extends Problem {}
  * @throws AnotherBackupRuns when another backup holds it
  */
 export async function takeBackupLock(client: pg.Client, database: string): Promise<void> {
-  if (await tryLock(client, BACKUP)) return;
+  if (!(await tryLock(client, BACKUP))) {
+    throw new AnotherBackupRuns(
+      `another backup of "${database}" is running, so this one was not started. ${describe(await holderOf(client, BACKUP, database))}`,
+    );
+  }
+  const base = await holderOf(client, BASE);
+  if (base === undefined) return;
+  await unlock(client, BACKUP);
   throw new AnotherBackupRuns(
-    `another backup of "${database}" is running, so this one was not started. ${describe(await holderOf(client, BACKUP, database))}`,
+    `a base backup of the server is running, so this one was not started. ${describe(base)}`,
+  );
+}
+
+/**
+ * Allows one base backup of a server at a time, and none beside a backup of a database: both read all that is there. Each takes its
+ * lock first and then looks for the other's, so that never both go on.
+ * @param client connection to the maintenance database
+ * @throws AnotherBackupRuns when a backup of either kind is running
+ */
+export async function takeBaseLock(client: pg.Client): Promise<void> {
+  if (!(await tryLock(client, BASE))) {
+    throw new AnotherBackupRuns(
+      `another base backup of this server is running, so this one was not started. ${describe(await holderOf(client, BASE))}`,
+    );
+  }
+  const backup = await holderOf(client, BACKUP);
+  if (backup === undefined) return;
+  await unlock(client, BASE);
+  throw new AnotherBackupRuns(
+    `a backup of a database is running, so the base backup was not started. ${describe(backup)}`,
   );
 }
 
@@ -79,8 +107,8 @@ const IDLE_LIMIT_MS = 5 * 60_000;
 const LONGEST_WAIT_MS = 6 * 3_600_000;
 
 /**
- * Waits for the backup that holds the database's lock.
- * @param idleLimitMs longest time without a pg_dump beside it
+ * Waits for the backup that holds the database's lock, or for the base backup of its server.
+ * @param idleLimitMs longest time without a pg_dump or pg_basebackup beside it
  * @throws the signal's reason
  */
 export async function waitForBackup(
@@ -94,7 +122,8 @@ export async function waitForBackup(
   try {
     for (;;) {
       signal.throwIfAborted();
-      const holder = await holderOf(client, BACKUP, settings.database);
+      const holder =
+        (await holderOf(client, BACKUP, settings.database)) ?? (await holderOf(client, BASE));
       if (holder === undefined) return "ended";
       const now = performance.now();
       if (holder.dumping) active = now;
@@ -111,7 +140,7 @@ interface Holder {
   readonly since: Date | null;
   /** Null: over a Unix socket, or not to be seen by this role. */
   readonly from: string | null;
-  /** A pg_dump is connected to the same database. */
+  /** A pg_dump is connected to the same database, or a pg_basebackup to the server. */
   readonly dumping: boolean;
 }
 
@@ -124,7 +153,8 @@ async function holderOf(
   const { rows } = await client.query<Holder>(
     `SELECT l.pid, a.backend_start AS since, host(a.client_addr) AS "from",
             EXISTS (SELECT FROM pg_stat_activity p
-                    WHERE p.datid = l.database AND p.application_name = 'pg_dump') AS dumping
+                    WHERE p.datid = l.database AND p.application_name = 'pg_dump'
+                       OR p.application_name = 'pg_basebackup') AS dumping
      FROM pg_locks l JOIN pg_database d ON d.oid = l.database LEFT JOIN pg_stat_activity a ON a.pid = l.pid
      WHERE l.locktype = 'advisory' AND l.granted AND l.classid = $1 AND l.objid = $2
        AND ($3::text IS NULL OR d.datname = $3)`,
@@ -147,4 +177,8 @@ async function tryLock(client: pg.Client, what: number): Promise<boolean> {
     [CLASS, what],
   );
   return rows[0]?.locked === true;
+}
+
+async function unlock(client: pg.Client, what: number): Promise<void> {
+  await client.query("SELECT pg_advisory_unlock($1, $2)", [CLASS, what]);
 }

@@ -122,7 +122,8 @@ async function compare(
   { settings, report, signal }: AgentContext,
   { temporaryName: fresh, manifest, selection, keepGoing, notRestored, wayOut }: Plan,
 ): Promise<Compared> {
-  if (manifest === null) return { compared: false, tables: 0, rows: 0, differences: [] };
+  if (manifest === null || !selection.rows)
+    return { compared: false, tables: 0, rows: 0, differences: [] };
   const client = await connect(settings.postgres, fresh);
   return endingOnAbort(client, signal, async () => {
     const started = performance.now();

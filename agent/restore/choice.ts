@@ -45,6 +45,8 @@ export interface RestoreRequest {
   readonly table?: readonly string[];
   /** Not these tables, `events` or `audit.log`, with `*` for any characters. */
   readonly excludeTable?: readonly string[];
+  /** No rows: only what is defined. Of a drill; it never takes a live database's place. @default false */
+  readonly schemaOnly?: boolean;
   /** Takes a backup by its time although it may be somebody else's, as the list says. @default false */
   readonly acceptOrigin?: boolean;
   /** Takes the server's own encoding and locale instead of the backup's. @default false */

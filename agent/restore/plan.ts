@@ -260,12 +260,18 @@ async function selectionFor(
     readonly notRestored: NotRestored;
   },
 ): Promise<Selection> {
-  const { keepGoing, schema, table, excludeTable } = request;
-  if (contents === undefined) return EVERYTHING;
+  const { keepGoing, schema, table, excludeTable, schemaOnly = false } = request;
+  if (contents === undefined) {
+    if (!schemaOnly) return EVERYTHING;
+    throw new Problem(
+      "--schema-only: the backup's table of contents cannot be read, so rows cannot be left out.",
+    );
+  }
   const selection = select(contents, {
     ...(schema && { schemas: schema }),
     ...(table && { tables: table }),
     ...(excludeTable && { excludeTables: excludeTable }),
+    schemaOnly,
   });
   // Of one table that was asked for, nobody needs to hear which others there are.
   for (const name of table === undefined ? selection.tables : [])
@@ -281,7 +287,7 @@ async function selectionFor(
   const missing = await missingRoles(maintenance, needs, { planned });
   const inBackup = (manifest?.globals ?? null) !== null;
   const leftOut = new Set(selection.leftOut);
-  for (const { id, table } of rowsElsewhere(contents)) {
+  for (const { id, table } of schemaOnly ? [] : rowsElsewhere(contents)) {
     if (leftOut.has(id)) continue;
     leftOut.add(id);
     notRestored.add(

@@ -10,12 +10,12 @@ import { lsnText, segmentName, segmentPlace } from "../../storage/catalogue/walP
 import { explain, isTaken } from "../../storage/s3/errors.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import { describeEncryption } from "../streams/encrypt.ts";
-import type { OpenChain } from "./chain.ts";
+import { type OpenChain, renewChain } from "./chain.ts";
 import { lookAtOpen, readPart, type Written } from "./openSegment.ts";
 import type { Progress } from "./progress.ts";
 import { Receiver, WalIsGone } from "./receiver.ts";
 import type { SealedStore } from "./seal.ts";
-import { heldBytes, lookAtWal, type WalLook } from "./server.ts";
+import { heldBytes, lookAtWal, type WalLook, type WalServer } from "./server.ts";
 import type { Spool } from "./spool.ts";
 
 /** Segments in memory, the open one included: three of 16 MiB leave room for Node in a container of 256 MiB. */
@@ -32,6 +32,7 @@ export interface ArchiverParts {
   readonly settings: PointInTimeSettings;
   /** Of the role that may replicate. */
   readonly server: ServerSettings;
+  readonly found: WalServer;
   readonly client: pg.Client;
   readonly chain: OpenChain;
   readonly spool: Spool;
@@ -298,6 +299,7 @@ export class Archiver {
     };
     const key = aliveKey(context.store.address.prefix, chain.name, look.now.slice(0, 19));
     try {
+      await renewChain(context, this.#parts.found, chain);
       await context.store.putNew(key, Buffer.from(`${JSON.stringify(mark)}\n`), "application/json");
     } catch (error) {
       // One of the same second, before a restart.

@@ -11,7 +11,7 @@ import {
   segmentStart,
   walBytes,
 } from "../../storage/catalogue/walPosition.ts";
-import { isDenied } from "../../storage/s3/errors.ts";
+import { explain, isDenied, isTaken } from "../../storage/s3/errors.ts";
 import { readWhole } from "../../storage/s3/objectStore.ts";
 import { putNew } from "../../storage/upload/conditionalPut.ts";
 import { signingKeysOf } from "../archive/trust.ts";
@@ -121,25 +121,55 @@ async function beginChain(
   );
   const [row] = rows;
   if (row === undefined) throw new Error("the server made no slot");
-  const { timeline, segmentBytes } = server;
-  const from = segmentStart(walBytes(row.lsn), segmentBytes);
-  const chain: Chain = {
-    version: 1,
-    chain: name,
-    systemIdentifier: server.systemIdentifier,
-    major: server.major,
-    serverVersion: server.version,
-    startLsn: lsnText(from),
-    timeline,
-    segmentBytes,
-    ...describeEncryption(settings.encryption),
-    startedAt: server.now,
-  };
-  const text = recordText(chain, signingKeysOf(settings), "wal chain");
+  const from = segmentStart(walBytes(row.lsn), server.segmentBytes);
+  const opened = { name, timeline: server.timeline, from };
+  const text = chainText(settings, server, opened);
   await putNew(store, chainKey(store.address.prefix, name), text, "application/json");
   await client.query("SELECT pg_copy_physical_replication_slot($1, $2, false)", [temporary, name]);
   await client.query("SELECT pg_drop_replication_slot($1)", [temporary]);
-  return { name, timeline, from };
+  return opened;
+}
+
+/**
+ * Stores the description of a chain again, where it is no longer there: the bucket's rules expire it like all else below its folder,
+ * and the chain goes on. It then begins where it is now.
+ */
+export async function renewChain(
+  { settings, store }: AgentContext,
+  server: WalServer,
+  chain: OpenChain,
+): Promise<void> {
+  const key = chainKey(store.address.prefix, chain.name);
+  const text = Buffer.from(chainText(settings, server, chain));
+  await store.putNew(key, text, "application/json").catch((error: unknown) => {
+    if (!isTaken(error)) throw explain(error, store.address, `write ${key}`);
+  });
+}
+
+function chainText(settings: AgentSettings, server: WalServer, chain: OpenChain): string {
+  const record: Chain = {
+    version: 1,
+    chain: chain.name,
+    systemIdentifier: server.systemIdentifier,
+    major: server.major,
+    serverVersion: server.version,
+    startLsn: lsnText(chain.from),
+    timeline: chain.timeline,
+    segmentBytes: server.segmentBytes,
+    ...describeEncryption(settings.encryption),
+    startedAt: server.now,
+  };
+  return recordText(record, signingKeysOf(settings), "wal chain");
+}
+
+/** The slot of the chain that goes on; undefined: there is none yet. */
+export async function ownSlot(
+  client: pg.Client,
+  settings: AgentSettings,
+  server: WalServer,
+): Promise<WalSlot | undefined> {
+  const marker = markerOf(settings, server);
+  return (await readSlots(client)).find(({ name }) => name.endsWith(`_${marker}`));
 }
 
 async function dropSlots(client: pg.Client, slots: readonly WalSlot[]): Promise<void> {

@@ -24,6 +24,7 @@ export class Progress {
   #look: WalLook | undefined;
   #reachableTo: string | null = null;
   #markedAt: string | null = null;
+  #baseProblem: string | null = null;
 
   /** @param folder where the container's state lies; absent: outside of one */
   constructor(report: Report, folder: string | undefined) {
@@ -74,6 +75,12 @@ export class Progress {
     this.write();
   }
 
+  /** @param problem why the last base backup failed, free of secrets; null: it did not */
+  based(problem: string | null): void {
+    this.#baseProblem = problem;
+    this.write();
+  }
+
   marked(time: string): void {
     this.#markedAt = time;
   }
@@ -97,6 +104,7 @@ export class Progress {
       boundBytes,
       reachableTo: this.#reachableTo,
       markedAt: this.#markedAt,
+      baseProblem: this.#baseProblem,
     };
   }
 }

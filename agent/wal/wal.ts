@@ -63,7 +63,7 @@ export async function archiveWal(
       progress.opened(chain.name, chain.from);
       report.line(`WAL goes into ${chain.name} from ${lsnText(chain.from)} on.`);
       pauseMs = SHORTEST_PAUSE_MS;
-      const parts = { context, settings: pointInTime, server, client, chain, spool, store };
+      const parts = { context, settings: pointInTime, server, found, client, chain, spool, store };
       const archiver = new Archiver({ ...parts, progress, describe });
       try {
         await archiver.run();

@@ -1,46 +1,21 @@
-import { readFile } from "node:fs/promises";
-import { basename, resolve } from "node:path";
-import {
-  type EncryptionSettings,
-  encryptionClearEnv,
-  encryptionSecretEnv,
-} from "../../common/contracts/agentEnvironment/encryption.ts";
-import {
-  signingClearEnv,
-  signingSecretEnv,
-} from "../../common/contracts/agentEnvironment/signing.ts";
-import { storeClearEnv, storeSecretEnv } from "../../common/contracts/agentEnvironment/store.ts";
 import type { DrilledEvent, Entry } from "../../common/contracts/agentEvents.ts";
 import type { DrillRecord } from "../../common/contracts/drillRecord.ts";
-import type { Manifest } from "../../common/contracts/manifest.ts";
 import { Problem } from "../../common/problem.ts";
 import { storeDrillRecord } from "../../storage/catalogue/drillRecords.ts";
-import { readManifest } from "../../storage/catalogue/readManifest.ts";
-import type { Credentials } from "../../storage/s3/credentials.ts";
-import {
-  databasesInBucket,
-  listInBucket,
-  withReader,
-  withWriter,
-} from "../backups/bucketSource.ts";
+import { databasesInBucket, listInBucket, withWriter } from "../backups/bucketSource.ts";
 import { runAgent } from "../session/agentCall.ts";
 import { forOneDatabase } from "../session/databases.ts";
 import { identityLines } from "../session/identity.ts";
 import type { Session } from "../session/session.ts";
 import type { StackChoice } from "../stack/pulumi.ts";
-import { type Signing, signingKeys } from "../stack/stateSecrets.ts";
+import { signingKeys } from "../stack/stateSecrets.ts";
 import { EXIT } from "../terminal/exitCodes.ts";
-import { fileFault } from "../terminal/format.ts";
 import { restoreLine } from "../terminal/progress.ts";
 import { chooseDrills, type DrillChoice } from "./chooseDrills.ts";
 import { type DrillResult, drillTitle, keptCommands, printDrill } from "./drillReport.ts";
-import {
-  couldNotRun,
-  type PlannedDrill,
-  recipientAmong,
-  recordOf,
-  requireLater,
-} from "./judgeDrill.ts";
+import { couldNotRun, type PlannedDrill, recordOf, requireLater } from "./judgeDrill.ts";
+import { type BackupKeys, imageOf, openBackup } from "./openBackup.ts";
+import { readSqlFile, type SqlFile } from "./sqlFile.ts";
 import { type KeptServer, withThrowAway } from "./throwAway.ts";
 
 export interface DrillOptions extends Omit<DrillChoice, "time"> {
@@ -61,14 +36,10 @@ export interface DrillOptions extends Omit<DrillChoice, "time"> {
 }
 
 /** What all drills of one command have in common. */
-interface Site {
-  readonly session: Session;
-  readonly stack: StackChoice;
+interface Site extends BackupKeys {
   readonly options: DrillOptions;
-  readonly identities: readonly string[];
-  readonly checks: Checks | undefined;
+  readonly checks: SqlFile | undefined;
   readonly upgradeTo: number | undefined;
-  readonly signing: Signing | undefined;
 }
 
 /**
@@ -86,7 +57,7 @@ export async function drill(
   const { backup, screen } = session;
   const upgradeTo = options.upgradeTo === undefined ? undefined : majorOf(options.upgradeTo);
   const identities = (await identityLines(options.identity)) ?? [];
-  const checks = await readChecks(options.checks, backup.drill?.checks, stack.cwd);
+  const checks = await readSqlFile(CHECKS, options.checks, backup.drill?.checks, stack.cwd);
   screen.waiting("reading the backups in the bucket");
   const listed = await listInBucket(session, stack, [backup.database], 0);
   const chosen = chooseDrills(session, listed.get(backup.database)?.entries ?? [], {
@@ -115,6 +86,8 @@ export async function drill(
   return EXIT_OF[worst(verdicts)];
 }
 
+const CHECKS = { option: "--checks", declared: "the declared checks" };
+
 const EXIT_OF = { passed: EXIT.well, failed: EXIT.failed, couldNotRun: EXIT.couldNotRun } as const;
 
 function worst(verdicts: readonly DrillRecord["verdict"][]): DrillRecord["verdict"] {
@@ -135,15 +108,12 @@ async function drillOne(site: Site, entry: Entry): Promise<DrillResult> {
   };
   let ended: { record: DrillRecord; notRestored: readonly string[]; kept: KeptServer | null };
   try {
-    const { manifest, key } = await withReader(session, site.stack, async (store, key) => ({
-      key,
-      manifest: entry.kind === "legacy" ? null : await readManifest(store, entry),
-    }));
+    const { manifest, env, openedWith } = await openBackup(site, entry);
     const backupMajor = manifest?.server.major;
     requireLater(upgradeTo, backupMajor);
     const major = upgradeTo ?? backupMajor;
     const serverImage = options.image ?? imageOf(major, entry);
-    const planned = { ...began, backupMajor, openedWith: keyThatOpens(site, entry, manifest) };
+    const planned = { ...began, backupMajor, openedWith };
     screen.line(drillTitle(entry.database, entry.stamp, describeServer(major, options.image)));
     const { result, kept } = await withThrowAway(
       screen,
@@ -151,11 +121,12 @@ async function drillOne(site: Site, entry: Entry): Promise<DrillResult> {
         serverImage,
         agentImage: backup.image,
         superuser: manifest?.server.bootstrapRole ?? "postgres",
-        env: environmentOf(site, entry, manifest, key),
+        env,
         network: options.network,
+        data: { kind: "container" },
         keep: options.keep === true,
       },
-      (agent) => callAgent(site, agent, entry),
+      ({ agent }) => callAgent(site, agent, entry),
     );
     const record = recordOf(planned, result);
     ended = { record, notRestored: result.notRestored, kept };
@@ -189,76 +160,6 @@ function callAgent(
   });
 }
 
-/** The agent's settings for the one backup: the reader's key, and what tells a true backup from somebody else's. */
-function environmentOf(
-  { session: { backup }, signing }: Site,
-  { database }: Entry,
-  manifest: Manifest | null,
-  key: Credentials,
-): Record<string, string> {
-  const { endpoint, region, bucket, prefix } = backup.location;
-  const store = {
-    ...(endpoint !== undefined && { endpoint }),
-    ...{ region, bucket, prefix, ...key },
-    allowInsecure: endpoint?.startsWith("http://") ?? false,
-  };
-  const signs = {
-    ...(signing && { signingKeys: signing.keys.map(({ bytes }) => bytes.toString("base64url")) }),
-    ...(signing?.since !== undefined && { signingSince: signing.since }),
-  };
-  const encryption = encryptionOf(manifest);
-  return {
-    POSTGRES_DATABASE: database,
-    ...storeClearEnv(store),
-    ...storeSecretEnv(store),
-    ...signingClearEnv(signs),
-    ...signingSecretEnv(signs),
-    ...encryptionClearEnv(encryption),
-    ...encryptionSecretEnv(encryption),
-  };
-}
-
-function encryptionOf(manifest: Manifest | null): EncryptionSettings {
-  if (manifest !== null && manifest.recipients.length > 0) {
-    return { encryption: { recipients: manifest.recipients } };
-  }
-  const passphrase = process.env["PASSPHRASE"] ?? "";
-  return passphrase === "" ? {} : { encryption: { passphrase } };
-}
-
-/** @throws Problem when nothing that was given can open it: found out before anything is started */
-function keyThatOpens(
-  { identities }: Site,
-  { key }: Entry,
-  manifest: Manifest | null,
-): string | null {
-  const isPassphrase = key.endsWith(".gpg") || manifest?.recipients.length === 0;
-  if (manifest?.encryption !== "age" && !key.endsWith(".gpg")) return null;
-  if (isPassphrase) {
-    if (process.env["PASSPHRASE"]) return null;
-    throw new Problem(
-      "the backup is encrypted with a passphrase. Give it in the variable PASSPHRASE.",
-    );
-  }
-  if (manifest === null || identities.length === 0) {
-    throw new Problem(
-      "the backup is encrypted for an age key. Give its private half with --identity FILE, or in the variable AGE_IDENTITY.",
-    );
-  }
-  const recipient = recipientAmong(manifest, identities);
-  if (recipient !== null) return recipient;
-  throw new Problem(
-    `the age identity that was given does not open this backup, which is encrypted for ${manifest.recipients.join(", ")}.`,
-  );
-}
-
-function imageOf(major: number | undefined, { stamp }: Entry): string {
-  if (major !== undefined) return `postgres:${major}`;
-  throw new Problem(
-    `the backup of ${stamp} has no manifest that tells the version of its server. Name the image of one: --image postgres:17.`,
-  );
-}
-
 function describeServer(major: number | undefined, image: string | undefined): string {
   if (image !== undefined) return `server of ${image}`;
   return `PostgreSQL ${major}`;
@@ -277,40 +178,6 @@ async function store(
     if (!(error instanceof Problem)) throw error;
     return { failure: error.message };
   }
-}
-
-interface Checks {
-  readonly text: string;
-  /** For people: the file without its folder. */
-  readonly name: string;
-}
-
-/** The agent takes no longer request. */
-const LONGEST_CHECKS = 48 * 1024;
-
-/**
- * @param given with --checks, relative to where it was typed
- * @param declared relative to the folder of the program
- */
-async function readChecks(
-  given: string | undefined,
-  declared: string | undefined,
-  cwd: string,
-): Promise<Checks | undefined> {
-  const path = given ?? (declared && resolve(cwd, declared));
-  if (!path) return undefined;
-  const shown = given === undefined ? `the declared checks, ${path},` : `--checks ${given}`;
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (error) {
-    throw new Problem(`${shown} cannot be read: ${fileFault(error)}.`);
-  }
-  if (text.trim() === "") throw new Problem(`${shown} has no SQL in it.`);
-  if (Buffer.byteLength(text) > LONGEST_CHECKS) {
-    throw new Problem(`${shown} is longer than 48 KiB. Leave out what is not needed.`);
-  }
-  return { text, name: basename(path) };
 }
 
 /** @throws Problem when it is no major version */

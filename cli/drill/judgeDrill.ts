@@ -20,7 +20,7 @@ export interface PlannedDrill {
 
 /** The record of a drill that has come to an end, judged against the RTO. */
 export function recordOf(planned: PlannedDrill, drilled: DrilledEvent): DrillRecord {
-  const { event: _, from: __, notRestored: ___, database: ____, ...found } = drilled;
+  const { event: _, from: __, notRestored: ___, database: ____, masked: _____, ...found } = drilled;
   const { rtoMs, upgradeTo, backupMajor } = planned;
   const { serverMajor } = found;
   if (upgradeTo !== undefined && serverMajor !== null && serverMajor !== upgradeTo) {

@@ -3,10 +3,11 @@ import { Problem } from "../../common/problem.ts";
 import { lastLine, runProgram } from "../../common/process.ts";
 import type { Container } from "../session/agentCall.ts";
 
-const MISSING =
-  "docker is not on this machine's PATH. A drill starts its throw-away server with Docker: install it, or run the drill where it is.";
-/** What Ctrl-C ends a drill with. */
-export const INTERRUPTED = "interrupted; the drill's containers are removed.";
+/** Sentence where there is no docker. */
+export const MISSING_DOCKER =
+  "docker is not on this machine's PATH. The throw-away server is started with Docker: install it, or run this where it is.";
+/** What Ctrl-C ends a command with that has started containers here. */
+export const INTERRUPTED = "interrupted; the containers that were started here are removed.";
 /** Of what answers at once on a machine that is not overloaded. */
 const LIMIT_MS = 120_000;
 
@@ -36,7 +37,7 @@ export async function docker(
   const lines: string[] = [];
   const { code, stderr } = await runProgram("docker", args, {
     ...(env && { env }),
-    missing: MISSING,
+    missing: MISSING_DOCKER,
     interrupted: INTERRUPTED,
     limit: {
       milliseconds: limitMs,
@@ -69,12 +70,12 @@ export async function requireDocker(
 export function dockerFailure(what: string, stderr: string): Problem {
   if (/cannot connect to the docker daemon|error during connect/i.test(stderr)) {
     return new Problem(
-      "Docker's engine does not run on this machine. Start it (Docker Desktop, or systemctl start docker), then drill again.",
+      "Docker's engine does not run on this machine. Start it (Docker Desktop, or systemctl start docker), then try again.",
     );
   }
   if (/permission denied.*docker/i.test(stderr)) {
     return new Problem(
-      `${userInfo().username} may not use Docker on this machine. Add the user to the docker group, then drill again.`,
+      `${userInfo().username} may not use Docker on this machine. Add the user to the docker group, then try again.`,
     );
   }
   const last = lastLine(stderr).replace(/\.$/, "");
@@ -86,12 +87,12 @@ export function localContainer(name: string): Container {
   return {
     name,
     host: "this machine",
-    up: "the drill again",
+    up: "this again",
     connection: {
       user: userInfo().username,
       run: ({ words: [program = "docker", ...args], onLine, output, input, lifeline }) =>
         runProgram(program, args, {
-          missing: MISSING,
+          missing: MISSING_DOCKER,
           interrupted: INTERRUPTED,
           onLine,
           ...(output !== undefined && { output }),

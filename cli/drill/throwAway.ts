@@ -1,8 +1,7 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
 import { messageOf, Problem } from "../../common/problem.ts";
-import { Interrupted, lastLine, onInterrupt } from "../../common/process.ts";
+import { Interrupted, onInterrupt } from "../../common/process.ts";
 import type { Container } from "../session/agentCall.ts";
 import type { Screen } from "../terminal/screen.ts";
 import {
@@ -12,21 +11,26 @@ import {
   localContainer,
   requireDocker,
 } from "./localDocker.ts";
+import {
+  type DataPlace,
+  memoryWords,
+  SOCKET_FOLDER,
+  startServer,
+  until,
+} from "./serverContainer.ts";
 
-/** Label of everything that a drill makes; its value is the drill. */
+/** Label of everything that is made for one throw-away server; its value is that one. */
 const LABEL = "kamal-postgres-backup.drill";
 /** Label of a server that `--keep` leaves, so that no later drill takes it away. */
 const KEPT = "kamal-postgres-backup.drill.keep";
 
-/** Where every image of PostgreSQL has its socket, and where the agent finds it. */
-const SOCKET_FOLDER = "/var/run/postgresql";
+/** Where the agent finds the server's socket. */
 const AGENT_FOLDER = "/drill";
 
-/** A server that has never been started before needs some seconds; one on a busy machine more. */
-const READY_TRIES = 240;
-const READY_EVERY_MS = 500;
 /** For docker to start a container that it had begun to start, and to see that it has ended. */
 const LET_GO_MS = 30_000;
+/** The most that an agent may use where nothing may be written to a disk, swap space included. */
+const AGENT_BYTES = 1024 ** 3;
 /** An image of some hundred megabytes over a slow line. */
 const PULL_LIMIT_MS = 30 * 60_000;
 
@@ -42,8 +46,25 @@ export interface ThrowAwayPlan {
   readonly env: Readonly<Record<string, string>>;
   /** Docker network by which the agent reaches the bucket. @default Docker's own, which reaches the internet */
   readonly network: string | undefined;
+  /** Where the server has its data. */
+  readonly data: DataPlace;
   /** Leaves the server where the drill came to a verdict. */
   readonly keep: boolean;
+}
+
+/** What has been started. */
+export interface ThrowAway {
+  /** The agent's container. */
+  readonly agent: Container;
+  /** Name of the server's container. */
+  readonly server: string;
+  /**
+   * Starts another agent beside the first, at the same server.
+   * @throws Problem when it does not come up
+   */
+  readonly startAgent: (
+    other: Pick<ThrowAwayPlan, "agentImage" | "env" | "network">,
+  ) => Promise<Container>;
 }
 
 /** The server that stays, and how it is reached. */
@@ -57,13 +78,13 @@ export interface KeptServer {
  * Starts a throw-away server and an agent for it, and takes both away again, whatever happens. The server has no network: not
  * even this machine is there, which a network that Docker calls internal would reach. They meet at a socket in a volume; the
  * agent alone reaches the bucket.
- * @param use gets the agent's container; how it ends is how this ends
+ * @param use gets what was started; how it ends is how this ends
  * @throws Problem when Docker, an image or the server does not come up; Interrupted
  */
 export async function withThrowAway<T>(
   screen: Screen,
   plan: ThrowAwayPlan,
-  use: (agent: Container) => Promise<T>,
+  use: (started: ThrowAway) => Promise<T>,
 ): Promise<{ readonly result: T; readonly kept: KeptServer | null }> {
   const stopped = new AbortController();
   const forget = onInterrupt(() => {
@@ -72,7 +93,7 @@ export async function withThrowAway<T>(
   const id = randomBytes(6).toString("hex");
   const name = `kamal-postgres-backup-drill-${id}`;
   const parts: Parts = { server: name, agent: `${name}-agent`, volume: name };
-  let holder: Holder | undefined;
+  const holders: Holder[] = [];
   let kept: KeptServer | null = null;
   try {
     screen.waiting("asking Docker on this machine");
@@ -84,10 +105,34 @@ export async function withThrowAway<T>(
     stopped.signal.throwIfAborted();
     screen.waiting(`starting a throw-away server (${plan.serverImage})`);
     const password = randomBytes(18).toString("base64url");
-    holder = await startAgent(parts, id, plan, password);
-    await untilRunning(holder, parts, stopped.signal);
-    await startServer(parts, id, plan, password, stopped.signal);
-    const result = await use(localContainer(parts.agent)).catch((error: unknown) => {
+    await makeVolume(parts.volume, id, plan.data);
+    const begin = async (agent: string, about: ThrowAwayPlan) => {
+      const holder = startAgent({ ...parts, agent }, id, about, password);
+      holders.push(holder);
+      await untilRunning(holder, agent, stopped.signal);
+      return localContainer(agent);
+    };
+    const agent = await begin(parts.agent, plan);
+    await startServer(
+      {
+        ...{ name: parts.server, image: plan.serverImage, superuser: plan.superuser, password },
+        words: [
+          "--network",
+          "none",
+          ...labels(id, plan.keep),
+          "--volume",
+          `${parts.volume}:${SOCKET_FOLDER}`,
+        ],
+        data: plan.data,
+      },
+      stopped.signal,
+    );
+    const started = {
+      ...{ agent, server: parts.server },
+      startAgent: (other: Pick<ThrowAwayPlan, "agentImage" | "env" | "network">) =>
+        begin(`${name}-${holders.length + 1}`, { ...plan, ...other }),
+    };
+    const result = await use(started).catch((error: unknown) => {
       // What the agent says of a restore that was stopped is true of this server alone, which goes away.
       stopped.signal.throwIfAborted();
       throw error;
@@ -97,8 +142,8 @@ export async function withThrowAway<T>(
     if (plan.keep) kept = { container, volume, superuser: plan.superuser };
     return { result, kept };
   } finally {
-    screen.waiting("removing the drill's containers");
-    await holder?.letGo();
+    screen.waiting("removing the containers");
+    await Promise.all(holders.map((holder) => holder.letGo()));
     await remove(screen, parts, kept !== null);
     forget();
   }
@@ -149,7 +194,7 @@ async function sweep(): Promise<void> {
   }
 }
 
-async function requireImage(screen: Screen, image: string): Promise<void> {
+export async function requireImage(screen: Screen, image: string): Promise<void> {
   if ((await docker(["image", "inspect", image])).code === 0) return;
   screen.waiting(`fetching the image ${image}`);
   const { code, stderr } = await docker(["pull", "--quiet", image], { limitMs: PULL_LIMIT_MS });
@@ -169,13 +214,21 @@ interface Holder {
   readonly letGo: () => Promise<void>;
 }
 
-/** @throws Problem when the volume cannot be made */
-async function startAgent(
+/** Makes the volume for the socket. Where the data is in memory, so is this: nothing of such a server has a place on a disk. */
+async function makeVolume(volume: string, id: string, data: DataPlace): Promise<void> {
+  const inMemory = ["type=tmpfs", "device=tmpfs", "o=size=1m"];
+  const options = data.kind === "memory" ? inMemory.flatMap((word) => ["--opt", word]) : [];
+  await requireDocker("the volume for the socket could not be made", [
+    ...["volume", "create", ...labels(id, false), ...options, volume],
+  ]);
+}
+
+function startAgent(
   { agent, volume }: Parts,
   id: string,
-  { agentImage, env: given, superuser, network }: ThrowAwayPlan,
+  { agentImage, env: given, superuser, network, data }: ThrowAwayPlan,
   password: string,
-): Promise<Holder> {
+): Holder {
   const env = {
     ...given,
     POSTGRES_HOST: AGENT_FOLDER,
@@ -187,13 +240,11 @@ async function startAgent(
     ...["run", "--rm", "--interactive", "--name", agent, ...labels(id, false)],
     ...["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"],
     ...["--no-healthcheck", "--volume", `${volume}:${AGENT_FOLDER}`],
+    ...(data.kind === "memory" ? memoryWords(AGENT_BYTES) : []),
     ...(network === undefined ? [] : ["--network", network]),
     ...Object.keys(env).flatMap((name) => ["--env", name]),
     ...[agentImage, "cat"],
   ];
-  await requireDocker("the volume for the socket could not be made", [
-    ...["volume", "create", ...labels(id, false), volume],
-  ]);
   return hold(words, env);
 }
 
@@ -229,7 +280,7 @@ function hold(words: readonly string[], env: Readonly<Record<string, string>>): 
   };
 }
 
-async function untilRunning(holder: Holder, { agent }: Parts, stopped: AbortSignal): Promise<void> {
+async function untilRunning(holder: Holder, agent: string, stopped: AbortSignal): Promise<void> {
   await until("the agent's container did not start", stopped, async () => {
     const failure = holder.ended();
     if (failure !== undefined) {
@@ -238,59 +289,6 @@ async function untilRunning(holder: Holder, { agent }: Parts, stopped: AbortSign
     const state = await docker(["container", "inspect", "--format", "{{.State.Running}}", agent]);
     return state.code === 0 && state.stdout.trim() === "true";
   });
-}
-
-async function startServer(
-  { server, volume }: Parts,
-  id: string,
-  { serverImage, superuser, keep }: ThrowAwayPlan,
-  password: string,
-  stopped: AbortSignal,
-): Promise<void> {
-  const what = "the throw-away server could not be started";
-  const variables = {
-    POSTGRES_USER: superuser,
-    POSTGRES_PASSWORD: password,
-    POSTGRES_DB: "postgres",
-  };
-  await requireDocker(
-    what,
-    [
-      ...["run", "--detach", "--name", server, "--network", "none", ...labels(id, keep)],
-      ...["--volume", `${volume}:${SOCKET_FOLDER}`],
-      // Docker's 64 MB are too little for an index that several workers build.
-      ...["--shm-size", "256m"],
-      ...Object.keys(variables).flatMap((name) => ["--env", name]),
-      serverImage,
-    ],
-    { env: variables },
-  );
-  await until(`the throw-away server of ${serverImage} was not ready`, stopped, async () => {
-    // While the cluster is made, it listens on its socket alone.
-    const words = ["pg_isready", "--quiet", "--host", "127.0.0.1", "--username", superuser];
-    if ((await docker(["exec", server, ...words])).code === 0) return true;
-    const format = ["--format", "{{.State.Running}}"];
-    if ((await docker(["container", "inspect", ...format, server])).stdout.trim() === "true") {
-      return false;
-    }
-    const { stdout, stderr } = await docker(["logs", "--tail", "5", server]);
-    throw new Problem(
-      `the throw-away server of ${serverImage} ended at once: ${lastLine(stderr) || lastLine(stdout)}`,
-    );
-  });
-}
-
-async function until(
-  failure: string,
-  stopped: AbortSignal,
-  isReady: () => Promise<boolean>,
-): Promise<void> {
-  for (let tries = 0; tries < READY_TRIES; tries += 1) {
-    stopped.throwIfAborted();
-    if (await isReady()) return;
-    await sleep(READY_EVERY_MS);
-  }
-  throw new Problem(`${failure} within ${(READY_TRIES * READY_EVERY_MS) / 1000} s.`);
 }
 
 async function remove(screen: Screen, parts: Parts, keepServer: boolean): Promise<void> {
@@ -308,6 +306,6 @@ async function remove(screen: Screen, parts: Parts, keepServer: boolean): Promis
   await take(["rm", "--force", "--volumes", parts.server]);
   await take(["volume", "rm", parts.volume]);
   if (left.length === 0) return;
-  screen.warn("Not everything of the drill could be removed. The next drill does, or by hand:");
+  screen.warn("Not everything could be removed. The next drill, pull or clone does, or by hand:");
   for (const line of left) screen.warn(`  ${line}`);
 }

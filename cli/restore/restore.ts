@@ -18,7 +18,7 @@ import { stateOf } from "../backups/states.ts";
 import { type AgentCall, CannotAsk, runAgent } from "../session/agentCall.ts";
 import { type CopyOption, chooseBucket, copyArguments } from "../session/copy.ts";
 import { databaseArguments, forOneDatabase } from "../session/databases.ts";
-import { readIdentity } from "../session/identity.ts";
+import { identityInput, readIdentity } from "../session/identity.ts";
 import type { Session } from "../session/session.ts";
 import type { StackChoice } from "../stack/pulumi.ts";
 import { confirm, requireTerminal } from "../terminal/confirm.ts";
@@ -37,6 +37,8 @@ export interface RestoreOptions extends CopyOption {
   readonly beforeDeploy?: string;
   /** File with the private key, as `age-keygen` writes it. */
   readonly identity?: string;
+  /** The private key itself, for a backup that was made for this restore. */
+  readonly ownIdentity?: string;
   /** Makes the roles that the server lacks. @default false */
   readonly globals?: boolean;
   readonly allowPrivilegedRoles?: boolean;
@@ -92,32 +94,18 @@ export async function restore(
       `--before-deploy ${beforeDeploy} chooses the backup by itself. Leave ${notAfter === undefined ? wanted : "--not-after"} out.`,
     );
   }
-  if (into === "") {
-    throw new Problem("--into has no name. Give the new database one: --into NAME");
-  }
-  if (into === database) {
-    throw new Problem(
-      `--into ${into} is the live database. Leave --into away to replace it, or name a new database.`,
-    );
-  }
-  if (options.keepGoing === true && into === undefined && options.allowIncomplete !== true) {
-    throw new Problem(
-      "--keep-going restores what can be loaded, so give it a new database: --into NAME. With --allow-incomplete it takes the live database's place.",
-    );
-  }
-  if (into === undefined && options.table !== undefined) {
+  if (options.into === undefined && options.table !== undefined) {
     throw new Problem(
       `--table ${options.table[0]} restores single tables, which never take the live database's place. Add --into NAME for a new database of that name.`,
     );
   }
-  if (into !== undefined && options.dropAfter !== undefined) {
-    throw new Problem(
-      `--drop-after is for the database that a restore replaces, and --into ${into} replaces none. Leave one of the two out.`,
-    );
-  }
+  requireSensible(options, database);
   const ask = !options.yes && !options.dryRun;
   if (ask) requireTerminal(screen, "restore asks before it replaces a database");
-  const identity = await readIdentity(options.identity);
+  const identity =
+    options.ownIdentity === undefined
+      ? await readIdentity(options.identity)
+      : identityInput([options.ownIdentity]);
   const { entries, unchecked } = options.dryRun
     ? await listForDryRun(session, stack)
     : { entries: await listByAgent(session) };
@@ -131,16 +119,11 @@ export async function restore(
     entry.stamp,
     ...databaseArguments(backup),
     ...copyArguments(session),
-    ...(into === undefined ? [] : ["--into", into]),
-    ...(options.globals ? ["--globals"] : []),
-    ...(options.allowPrivilegedRoles ? ["--allow-privileged-roles"] : []),
     ...(options.acceptOrigin ? ["--accept-origin"] : []),
-    ...(options.serverLocale ? ["--server-locale"] : []),
     ...(options.scratch === undefined ? [] : ["--scratch", options.scratch]),
     ...(options.jobs === undefined ? [] : ["--jobs", options.jobs]),
-    ...(options.maxHours === undefined ? [] : ["--max-hours", options.maxHours]),
-    ...(options.dropAfter === undefined ? [] : ["--drop-after", options.dropAfter]),
-    ...partArguments(options),
+    ...restoreArguments(options),
+    ...(options.table ?? []).flatMap((name) => ["--table", name]),
     ...identity.args,
   ];
   const line = restoreLine();
@@ -181,6 +164,29 @@ export async function restore(
   const { event: _, ...result } = restored;
   screen.document({ ...result, host: container.host, key: entry.key, undo });
   return isIncomplete(restored) ? EXIT.lessThanWhole : 0;
+}
+
+/** @throws Problem when options contradict each other, or the live database */
+export function requireSensible(options: Omit<RestoreOptions, "table">, database: string): void {
+  const { into } = options;
+  if (into === "") {
+    throw new Problem("--into has no name. Give the new database one: --into NAME");
+  }
+  if (into === database) {
+    throw new Problem(
+      `--into ${into} is the live database. Leave --into away to replace it, or name a new database.`,
+    );
+  }
+  if (options.keepGoing === true && into === undefined && options.allowIncomplete !== true) {
+    throw new Problem(
+      "--keep-going restores what can be loaded, so give it a new database: --into NAME. With --allow-incomplete it takes the live database's place.",
+    );
+  }
+  if (into !== undefined && options.dropAfter !== undefined) {
+    throw new Problem(
+      `--drop-after is for the database that a restore replaces, and --into ${into} replaces none. Leave one of the two out.`,
+    );
+  }
 }
 
 /** Manifests that are read from the bucket for the plan of a dry run. */
@@ -240,11 +246,11 @@ const MOST_LOSSES = 12;
  * Answers the agent: the first question is the plan, each one after it is about what has turned out since to be lost.
  * --yes agrees to the plan, and to more only with --allow-incomplete.
  */
-function questions(
+export function questions(
   screen: Screen,
   plan: readonly string[],
   name: string,
-  { yes, allowIncomplete }: RestoreOptions,
+  { yes, allowIncomplete }: Pick<RestoreOptions, "yes" | "allowIncomplete">,
 ): NonNullable<AgentCall["onQuestion"]> {
   let planned = false;
   return async ({ question, notRestored }, signal) => {
@@ -275,28 +281,26 @@ function describeLosses(notRestored: readonly string[], first: boolean): string[
   return [...lines, `... and ${more} more${first ? ": restore --dry-run lists all" : ""}.`];
 }
 
-function isIncomplete({ failed, differences }: RestoredEvent): boolean {
+export function isIncomplete({ failed, differences }: RestoredEvent): boolean {
   return failed.length > 0 || differences.length > 0;
 }
 
-/** What of the backup is restored, and as whose. */
-function partArguments(options: RestoreOptions): string[] {
-  const {
-    keepGoing,
-    allowIncomplete,
-    noOwner,
-    role,
-    schema = [],
-    table = [],
-    excludeTable = [],
-  } = options;
+/** Where to, what of it, and as whose: the same whatever the data comes from. */
+export function restoreArguments(options: Omit<RestoreOptions, "table">): string[] {
+  const { into, globals, allowPrivilegedRoles, serverLocale, maxHours, dropAfter } = options;
+  const { keepGoing, allowIncomplete, noOwner, role, schema = [], excludeTable = [] } = options;
   return [
+    ...(into === undefined ? [] : ["--into", into]),
+    ...(globals ? ["--globals"] : []),
+    ...(allowPrivilegedRoles ? ["--allow-privileged-roles"] : []),
+    ...(serverLocale ? ["--server-locale"] : []),
+    ...(maxHours === undefined ? [] : ["--max-hours", maxHours]),
+    ...(dropAfter === undefined ? [] : ["--drop-after", dropAfter]),
     ...(keepGoing ? ["--keep-going"] : []),
     ...(allowIncomplete ? ["--allow-incomplete"] : []),
     ...(noOwner ? ["--no-owner"] : []),
     ...(role === undefined ? [] : ["--role", role]),
     ...schema.flatMap((name) => ["--schema", name]),
-    ...table.flatMap((name) => ["--table", name]),
     ...excludeTable.flatMap((name) => ["--exclude-table", name]),
   ];
 }
@@ -370,9 +374,9 @@ function printResult(screen: Screen, entry: Entry, restored: RestoredEvent): voi
 }
 
 /** What a new server needs besides its data. */
-function printAfterwards(
+export function printAfterwards(
   screen: Screen,
-  { manifest }: Entry,
+  { manifest }: Pick<Entry, "manifest">,
   { server, loginRoles }: RestoredEvent,
   into: string | undefined,
 ): void {

@@ -20,6 +20,8 @@ export interface Container {
   readonly connection: Pick<HostConnection, "run" | "user">;
   /** The command that boots or starts it: `pulumi up`, or with `--refresh`; with the driver `render` Kamal's. */
   readonly up: string;
+  /** Settings of the agent for these calls, over those of the container. On a command line, so none is a secret. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** The container is not there or does not run, so nothing can be asked of it. */
@@ -64,7 +66,16 @@ export interface AgentCall {
 }
 
 /** Commands of the agent that take their time and may change something: with them it learns when nobody waits any more. */
-const ATTACHED = new Set(["backup", "drill", "dump", "restore", "undo", "verify"]);
+const ATTACHED = new Set([
+  "backup",
+  "drill",
+  "dump",
+  "fetch",
+  "restore",
+  "table",
+  "undo",
+  "verify",
+]);
 /** What an agent of an earlier version answers to that. */
 const OLDER_AGENT = /unknown option '--(?:attached|ask)'/;
 
@@ -203,14 +214,15 @@ async function runOnce<Name extends FinalEvent["event"]>(
 }
 
 function words(
-  { name }: Container,
+  { name, env = {} }: Container,
   [command = "", ...rest]: readonly string[],
   { attached, interactive }: { readonly attached: boolean; readonly interactive: boolean },
 ): string[] {
   // What follows "--" is no option.
   const end = rest.includes("--") ? rest.indexOf("--") : rest.length;
   return [
-    ...["docker", "exec", ...(interactive ? ["--interactive"] : []), name],
+    ...["docker", "exec", ...(interactive ? ["--interactive"] : [])],
+    ...[...Object.entries(env).flatMap(([key, value]) => ["--env", `${key}=${value}`]), name],
     ...["agent", command, ...(attached ? ["--attached"] : [])],
     ...[...rest.slice(0, end), "--json", ...rest.slice(end)],
   ];

@@ -31,7 +31,11 @@ export async function identityLines(file: string | undefined): Promise<string[] 
  */
 export async function readIdentity(file: string | undefined): Promise<IdentityInput> {
   if (file === undefined) return { args: [], call: {} };
-  const keys = keysIn(await textOf(file), `--identity ${file}`);
+  return identityInput(keysIn(await textOf(file), `--identity ${file}`));
+}
+
+/** The same for keys that are at hand. */
+export function identityInput(keys: readonly string[]): IdentityInput {
   return { args: ["--identity-stdin"], call: { input: `${keys.join("\n")}\n` } };
 }
 

@@ -1,5 +1,5 @@
-import { existsSync, readFileSync } from "node:fs";
-import { dirname, extname, join } from "node:path";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { parse } from "yaml";
 
 const FILES = ["Pulumi.yaml", "Pulumi.yml", "Pulumi.json"];
@@ -19,8 +19,9 @@ export function programFolder(cwd: string): string {
   const file = projectFile(cwd);
   if (file === undefined) return cwd;
   const main: unknown = projectIn(file)?.main;
-  const program = join(dirname(file), typeof main === "string" ? main : ".");
-  return extname(program) === "" ? program : dirname(program);
+  // A file or a folder, from the project's folder or absolute: https://www.pulumi.com/docs/iac/concepts/projects/project-file/
+  const program = resolve(dirname(file), typeof main === "string" ? main : ".");
+  return statSync(program, { throwIfNoEntry: false })?.isDirectory() ? program : dirname(program);
 }
 
 /** Whether Pulumi finds a project from this folder. */

@@ -8,7 +8,17 @@ const WORDS: Readonly<Record<string, string>> = {
   download: "reading",
   restore: "restoring",
   compare: "comparing",
+  mask: "masking",
   check: "checking",
+  base: "fetching the base backup",
+  wal: "fetching WAL",
+};
+
+/** What a step counts, where it is no tables. */
+const COUNTED: Readonly<Record<string, string>> = {
+  check: "check",
+  mask: "statement",
+  wal: "segment",
 };
 
 /**
@@ -28,7 +38,7 @@ export function describeProgress(event: ProgressEvent, expected?: number): strin
     ];
   }
   if (event.done !== undefined) {
-    const what = step === "check" ? "check" : "table";
+    const what = COUNTED[step] ?? "table";
     return [word, counted(event.done, event.total, what), formatDuration(elapsedMs)];
   }
   return event.bytes === undefined

@@ -111,6 +111,7 @@ export class Screen {
    * @param parts the first says what is done; those behind it are left out where there is no room
    */
   progress(parts: readonly string[]): void {
+    if (this.json) return;
     this.#show(parts);
     const isNew = parts[0] !== this.#printed.step;
     if (!this.#redraws && (isNew || Date.now() - this.#printed.at >= LINE_MS)) this.#print();

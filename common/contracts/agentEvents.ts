@@ -3,7 +3,7 @@ import { Problem } from "../problem.ts";
 import { drillRecordSchema } from "./drillRecord.ts";
 import { manifestSchema } from "./manifest.ts";
 import { ORIGIN_PROBLEMS, SIGNATURES } from "./manifestMac.ts";
-import { reachableSchema, recoveryPlanSchema, walStateSchema } from "./pointInTime.ts";
+import { baseSchema, reachableSchema, recoveryPlanSchema, walStateSchema } from "./pointInTime.ts";
 import { restoreRecordSchema } from "./restoreRecord.ts";
 
 // The JSON events of the agent, one a line on its standard output with `--json`: the contract between the container and
@@ -14,7 +14,15 @@ import { restoreRecordSchema } from "./restoreRecord.ts";
 const attachedSchema = z.object({ event: z.literal("attached") });
 
 /** Steps of a command whose progress is shown. */
-export type ProgressStep = "upload" | "download" | "restore" | "compare" | "check" | "base" | "wal";
+export type ProgressStep =
+  | "upload"
+  | "download"
+  | "restore"
+  | "compare"
+  | "mask"
+  | "check"
+  | "base"
+  | "wal";
 
 const progressSchema = z.object({
   event: z.literal("progress"),
@@ -30,6 +38,9 @@ const progressSchema = z.object({
 });
 
 const backupSchema = z.object({ event: z.literal("backup"), manifest: manifestSchema });
+
+/** A base backup of the server is complete. */
+const baseBackupSchema = z.object({ event: z.literal("base"), base: baseSchema });
 
 /** The same backup is in the second bucket too, or only there. */
 const copiedSchema = z.object({ event: z.literal("copied"), manifest: manifestSchema });
@@ -156,6 +167,8 @@ const drilledSchema = z.object({
   from: z.string(),
   /** What the restore has not brought back, a sentence each. */
   notRestored: z.array(z.string()).readonly(),
+  /** Statements of the mask that have run; an agent of an earlier version knows none. */
+  masked: z.int().nonnegative().default(0),
 });
 
 /** The SQL that `dump` writes to standard output is whole. Its events stand on standard error. */
@@ -295,12 +308,24 @@ const fetchedSchema = z.object({
   plan: recoveryPlanSchema,
   elapsedMs: z.number(),
 });
+
+/** One table of a recovered server is in the live database. */
+const tableSchema = z.object({
+  event: z.literal("table"),
+  database: z.string(),
+  schema: z.string(),
+  /** The name that it has there. */
+  table: z.string(),
+  rows: z.number(),
+  elapsedMs: z.number(),
+});
 const errorSchema = z.object({ event: z.literal("error"), message: z.string() });
 
 const eventSchema = z.discriminatedUnion("event", [
   attachedSchema,
   progressSchema,
   backupSchema,
+  baseBackupSchema,
   copiedSchema,
   restoredSchema,
   plannedSchema,
@@ -319,6 +344,7 @@ const eventSchema = z.discriminatedUnion("event", [
   notifiedSchema,
   reachableEventSchema,
   fetchedSchema,
+  tableSchema,
   errorSchema,
 ]);
 

@@ -8,7 +8,8 @@ const timeSchema = z.iso.datetime();
 /**
  * The WAL of one server from one moment on, without a gap, in a folder of its own. A number of a timeline is no identity: two
  * recoveries of one base both go on as the next one. So a chain is named like the slot that holds its WAL on the server, and a
- * slot is no part of a base backup. `chain.json`, stored before the first segment, signed.
+ * slot is no part of a base backup. `chain.json`, stored before the first segment, signed; once the bucket's rules have expired it, it
+ * is stored anew.
  */
 export const chainSchema = z.object({
   version: z.literal(1),
@@ -20,7 +21,7 @@ export const chainSchema = z.object({
   major: z.int(),
   /** As `SHOW server_version` has it. */
   serverVersion: z.string(),
-  /** First byte of WAL in the chain, the beginning of a segment. */
+  /** First byte of WAL in the chain when this was stored, the beginning of a segment; earlier ones may be there too. */
   startLsn: lsnSchema,
   timeline: z.int().positive(),
   /** Size of a segment. Bytes. */
@@ -100,6 +101,8 @@ export const walStateSchema = z.object({
   reachableTo: timeSchema.nullable(),
   /** Time of the newest mark of life, by the server's clock; null: none is stored yet. */
   markedAt: timeSchema.nullable(),
+  /** Why the last base backup failed, a sentence; null: it did not, or none was tried yet. */
+  baseProblem: z.string().nullable(),
 });
 export type WalState = z.infer<typeof walStateSchema>;
 

@@ -111,6 +111,8 @@ export const backupOutputsSchema = z.object({
   copy: copySchema.optional(),
   /** Absent where nothing is declared of drills, or an older version wrote this. */
   drill: drillSchema.optional(),
+  /** How data is handed over. `mask`: file with SQL, relative to the folder of Pulumi.yaml. Absent: nothing is declared of it. */
+  pull: z.object({ mask: z.string() }).optional(),
   /** Absent where it is not switched on, or an older version wrote this. */
   pointInTime: pointInTimeSchema.optional(),
 });

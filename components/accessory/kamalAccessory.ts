@@ -55,6 +55,8 @@ export interface KamalAccessoryArgs {
   readonly bootByKamal?: BootByKamal | undefined;
   /** What the hook before a deploy gets. @default none */
   readonly deployHook?: HookBlock | undefined;
+  /** What the container needs on its hosts before it boots, and what goes after it. @default nothing */
+  readonly needs?: readonly pulumi.Resource[];
   readonly transform?: { readonly boot?: Transform<command.remote.CommandArgs> };
 }
 
@@ -87,7 +89,7 @@ export class KamalAccessory extends pulumi.ComponentResource {
     const { bootByKamal } = args;
     const seen = bootByKamal?.driver === "render" ? describeHosts(site, bootByKamal) : undefined;
     const started = args.access.hosts.map((host) =>
-      startOn(host, site, [this.block, this.secretsBlock]),
+      startOn(host, site, [this.block, this.secretsBlock, ...(args.needs ?? [])]),
     );
     this.boots = started.map(({ boot }) => boot);
     this.states = started.map(({ state }) => state);
@@ -176,7 +178,7 @@ function createDeployHook(
 }
 
 /**
- * Boots the container on one host once the blocks are written, and watches it. The resource that watches it comes first: it
+ * Boots the container on one host once the blocks are written and what it needs is there, and watches it. The resource that watches it comes first: it
  * reaches the host with our own client, whose sentences name the setting, and puts the declared container there. The command
  * then finds it as it should be, and is what removes it again. Its connection is the one by which the host was reached last,
  * so that a colleague's own key is no change. It knows no way through several bastions, and nothing where somebody runs Kamal later:
@@ -185,7 +187,7 @@ function createDeployHook(
 function startOn(
   host: AccessHost,
   site: Site,
-  blocks: readonly pulumi.Resource[],
+  before: readonly pulumi.Resource[],
 ): { readonly boot: command.remote.Command; readonly state: AccessoryState } {
   const { parent, name, args, accessory, secrets } = site;
   const { access, names, bootByKamal } = args;
@@ -217,7 +219,7 @@ function startOn(
       ...(args.firstBackup === true && { firstBackup: true as const }),
       ...(isFar && kamal !== "later" && { removal }),
     },
-    { parent, dependsOn: [...blocks] },
+    { parent, dependsOn: [...before] },
   );
   const boot = new command.remote.Command(
     `${name}-boot-${kamalNameOf(host)}`,

@@ -53,6 +53,7 @@ export function outputsOf(options: OutputsOptions): pulumi.Output<BackupOutputs>
         rpoHours: rpoHours(resolved.schedule, args.jitterSeconds),
         ...(copied && { copy: copied }),
         ...(args.drill && { drill: drillOutputs(args.drill) }),
+        ...(args.pull && { pull: { mask: args.pull.mask } }),
         ...(resolved.pointInTime && { pointInTime: pointInTimeOutputs(resolved.pointInTime) }),
       }),
     );

@@ -16,6 +16,7 @@ import type { HostAgentImage } from "../image/hostAgentImage.ts";
 import { hostPlatform } from "../image/hostPlatform.ts";
 import { createHostImage, createRegistryImage } from "../image/imageSource.ts";
 import { pinnedImage } from "../image/publishedImage.ts";
+import { createServer } from "../pointInTime/serverResource.ts";
 import { createWalPassword } from "../pointInTime/walPassword.ts";
 import { withDynamicProvider } from "../pulumi/dynamicPackage.ts";
 import { applyReportingProblems, logOf, reportProblems } from "../pulumi/resourceMessages.ts";
@@ -84,12 +85,18 @@ export class PostgresBackup extends pulumi.ComponentResource {
     const built = createImage(site);
     const signing = createSigning(site);
     const walPassword = createPassword(site);
+    const prepared = walPassword && prepareServer(site, walPassword);
     const settings = createSettings(site, { bucket, copy, signing, walPassword });
     const declared = declareAccessory(site, settings, built);
     const secrets = settings.apply((known) =>
       kamalSecretsOf(resolved.secretPrefix, known, resolved.database),
     );
-    this.accessory = createAccessory(site, { settings, secrets, declared });
+    this.accessory = createAccessory(site, {
+      settings,
+      secrets,
+      declared,
+      needs: prepared ? [prepared.server] : [],
+    });
     this.secretOutputs = secretOutputsOf(resolved, secrets);
 
     this.keys = bucket.keys;
@@ -114,6 +121,8 @@ export class PostgresBackup extends pulumi.ComponentResource {
       readerKeyId: this.readerKeyId,
       readerSecretKey: this.readerSecretKey,
       signingKeys: this.signingKeys,
+      // The program ends only when what is registered is known.
+      ...(prepared && { serverSeen: prepared.seen.apply(() => undefined) }),
     });
   }
 }
@@ -175,6 +184,16 @@ function createPassword({ parent, name, resolved }: Site): pulumi.Output<string>
   return pointInTime && createWalPassword(parent, name, args.keys?.rotateAfter);
 }
 
+function prepareServer({ parent, name, resolved }: Site, password: pulumi.Output<string>) {
+  const { pointInTime, access, accessory, database, name: settingName } = resolved;
+  if (pointInTime === undefined) return undefined;
+  const { container, serverDiskMib } = pointInTime;
+  const agent = accessory.container;
+  return createServer({
+    ...{ parent, name, container, agent, access, database, password, serverDiskMib, settingName },
+  });
+}
+
 function createSettings(
   { parent, resolved }: Site,
   {
@@ -234,10 +253,12 @@ function createAccessory(
     settings,
     secrets,
     declared,
+    needs,
   }: {
     readonly settings: pulumi.Output<AgentSettings>;
     readonly secrets: pulumi.Output<Record<string, string>>;
     readonly declared: pulumi.Output<Accessory>;
+    readonly needs: readonly pulumi.Resource[];
   },
 ): KamalAccessory {
   const { args, accessory: names, project, access, registry, bucket, copy } = resolved;
@@ -259,6 +280,7 @@ function createAccessory(
       bucket: settings.apply(({ store }) => store.bucket),
       bootByKamal,
       deployHook,
+      needs,
       // The probe has waited for the key too, but from here: the host may ask another server of AWS, or be the only one
       // that reaches the bucket.
       patience: hasNewKeys(bucket) || (copy && hasNewKeys(copy.bucket)) ? 60 : 0,

@@ -17,6 +17,16 @@ import type { NoticesArgs } from "./notices.ts";
 import type { DatabaseArgs } from "./resolveDatabase.ts";
 import type { DrillArgs, ScheduleArgs } from "./rhythm.ts";
 
+/** What is done to data before it is handed over. */
+export interface PullArgs {
+  /**
+   * File with SQL that masks the data, in one transaction, before anybody can connect. The path is relative to the folder of
+   * Pulumi.yaml.
+   * @example "mask.sql"
+   */
+  readonly mask: string;
+}
+
 export interface PostgresBackupArgs
   extends ScheduleArgs,
     DatabaseArgs,
@@ -151,6 +161,12 @@ export interface PostgresBackupArgs
    * @example { rto: "10m", every: "7d", checks: "drill.sql" }
    */
   readonly drill?: DrillArgs;
+  /**
+   * How `kamal-postgres-backup pull` and `clone` hand data over.
+   * @default each command says it
+   * @example { mask: "mask.sql" }
+   */
+  readonly pull?: PullArgs;
   /**
    * Any second of the last days can be recovered, from base backups and WAL beside the dumps. `pulumi up` gives the server a role that
    * may replicate and monitor, one line in pg_hba.conf and `max_slot_wal_keep_size`, without a restart, and takes them away with the

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { DEFAULT_KEEP_AT_LEAST } from "../../common/contracts/agentEnvironment/backup.ts";
 import { readDumpOptions } from "../../common/contracts/agentEnvironment/dumpOptions.ts";
 import { transientTablesFault } from "../../common/contracts/tablePattern.ts";
@@ -38,6 +39,11 @@ export function checkArgs(args: PostgresBackupArgs, name: SettingName): void {
   checkBeforeDeploy(args, name);
   if (args.drill !== undefined) {
     checkDrill(args.drill, isTiered(args.bucket) ? undefined : daysOf(args.bucket), name);
+  }
+  if (args.pull !== undefined && !existsSync(args.pull.mask)) {
+    throw new Problem(
+      `${name("pull.mask")}: there is no file ${args.pull.mask}. Give its path from the folder of Pulumi.yaml.`,
+    );
   }
   if (accessOf(args) === "append-only" && isTiered(args.bucket)) {
     throw new Problem(

@@ -4,6 +4,7 @@ import { parseDuration } from "../../common/schedule/duration.ts";
 import { nextRun } from "../../common/schedule/nextRun.ts";
 import { parseScheduleOf, Schedule } from "../../common/schedule/schedule.ts";
 import type { SettingName } from "../pulumi/settingNames.ts";
+import { sizeInMib } from "../server/serverSettings.ts";
 import type { PointInTimeArgs } from "./pointInTimeArgs.ts";
 
 /** Point-in-time recovery as it is declared, in numbers. */
@@ -19,7 +20,6 @@ const DAY_MS = 86_400_000;
 const DEFAULT_SERVER_DISK = "4GB";
 /** Sixteen segments: less than that is gone before anybody looks. */
 const LEAST_MIB = 256;
-const MIB: Readonly<Record<string, number>> = { MB: 1, GB: 1024, TB: 1024 * 1024 };
 
 /**
  * Reads what is declared.
@@ -53,8 +53,7 @@ function secondsOf(rpo: string, setting: string): number {
 }
 
 function mibOf(serverDisk: string, setting: string): number {
-  const [, amount = "", unit = ""] = /^(\d{1,7}) ?(MB|GB|TB)$/.exec(serverDisk.trim()) ?? [];
-  const mib = Number(amount) * (MIB[unit] ?? 0);
+  const mib = sizeInMib(serverDisk) ?? 0;
   if (mib >= LEAST_MIB) return mib;
   throw new Problem(
     `${setting} "${serverDisk}" must be a size of ${LEAST_MIB}MB or more with the unit MB, GB or TB, for instance 4GB.`,
@@ -89,13 +88,4 @@ function isDueOnSundays(dumps: Schedule, minute: number): boolean {
     const next = nextRun(expression, new Date(at - 1)).getTime();
     return next < at + 60_000;
   });
-}
-
-/** A size as PostgreSQL writes it itself, in the largest unit that leaves a whole number. */
-export function postgresSize(mib: number): string {
-  for (const unit of ["TB", "GB"]) {
-    const size = mib / (MIB[unit] as number);
-    if (Number.isInteger(size)) return `${size}${unit}`;
-  }
-  return `${mib}MB`;
 }

@@ -15,6 +15,7 @@ async function commandsOf(outside: Outside): Promise<string[]> {
 
 /** What a command needs besides its name. */
 const NEEDED: Readonly<Record<string, readonly string[]>> = {
+  clone: ["--into", "staging"],
   notify: ["--test"],
   completion: ["bash"],
   recover: ["--left", "all", "--yes"],

@@ -84,6 +84,7 @@ test("each event of the agent is read as it was written", () => {
       ...{ alive: null, newestBase: { stamp: STAMP, endedAt: `${STAMP}Z` }, plan: null },
     },
     { event: "fetched", plan: PLAN, elapsedMs: 1 },
+    { event: "table", database: "a", schema: "public", table: "t", rows: 1, elapsedMs: 1 },
   ];
   for (const event of events) assert.deepEqual(parseEvent(JSON.stringify(event)), event);
 });

@@ -227,6 +227,14 @@ test("a driver that is declared is compared, with its own options", () => {
   ]);
 });
 
+test("the size of /dev/shm is the daemon's own, unless one is declared", () => {
+  const host = { ShmSize: 67_108_864 };
+  assert.deepEqual(differencesAfter({ host }), []);
+  const declared = { ...DECLARED, options: { ...DECLARED.options, "shm-size": "96m" } };
+  assert.deepEqual(differencesAfter({ host }, declared), ["shm-size: 96m -> 64m"]);
+  assert.deepEqual(differencesAfter({ host: { ShmSize: 100_663_296 } }, declared), []);
+});
+
 test("of an image that is gone nothing is guessed", () => {
   const settings = declaredSettings(DECLARED, SECRETS);
   const found = foundSettings(RUNNING as unknown as Inspected, undefined, settings, [

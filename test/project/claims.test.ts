@@ -82,6 +82,7 @@ const PLACES: Readonly<Record<string, readonly Proof[]>> = {
     ["test/cli/recovery/recover.test.ts", "interrupted; nothing was changed"],
     ["test/cli/recovery/recover.test.ts", "nothing was typed; nothing was changed"],
   ],
+  "cli/restore/pull/givenServer.ts": [BEFORE_ALL, BEFORE_ALL],
   "cli/restore/restore.ts": [["test/cli/restore/restore.test.ts", "Dry run: every check"]],
   "cli/session/agentCall.ts": [READS],
   "cli/session/container.ts": [READS, READS],

@@ -76,6 +76,7 @@ test("every setting of the container that the configuration knows reaches it", a
     drillRto: "1h30m",
     drillEvery: "7d",
     drillChecks: "package.json",
+    pullMask: "tsconfig.json",
     transientTables: "staging.*, import_*",
     globals: "false",
     dumpOptions: "--exclude-table-data=sessions  --no-comments",
@@ -89,6 +90,7 @@ test("every setting of the container that the configuration knows reaches it", a
     everyMs: 604_800_000,
     checks: "package.json",
   });
+  assert.deepEqual(outputs?.pull, { mask: "tsconfig.json" });
   for (const line of [
     /POSTGRES_BACKUP_ALL: "true"/,
     /POSTGRES_EXCLUDE_DATABASES: "?shop_cache,shop_queue"?\n/,
@@ -481,6 +483,10 @@ const WRONG: Record<string, [Record<string, string>, RegExp]> = {
   "drillEvery, longer than its record is kept": [
     { drillEvery: "30d", retentionDays: "30" },
     /^kamal-postgres-backup:drillEvery "30d" and the retention of 30 days contradict/,
+  ],
+  pullMask: [
+    { pullMask: "nowhere.sql" },
+    /^kamal-postgres-backup:pullMask: there is no file nowhere\.sql/,
   ],
   drillChecks: [
     { drillChecks: "nowhere.sql" },

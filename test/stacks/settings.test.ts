@@ -73,6 +73,7 @@ type Group =
   | "drill"
   | "pointInTime"
   | "postgres"
+  | "pull"
   | "registry"
   | "signing"
   | "ssh";

@@ -3,26 +3,33 @@ import { BadBackup, Problem } from "../../../common/problem.ts";
 import { connectMaintenance, readServer } from "../../postgres/connection.ts";
 import type { AgentContext } from "../../runtime/context.ts";
 import type { AgentEvent } from "../../runtime/reporter.ts";
+import type { RestoreRequest } from "../choice.ts";
 import { restore } from "../restore.ts";
 import type { DrillRequest } from "./drillRequest.ts";
+import { mask } from "./mask.ts";
 import { requireThrowAway } from "./throwAwayServer.ts";
 import { runChecks } from "./userChecks.ts";
 
 /** What a drill finds out on its way. */
 type Findings = Omit<DrilledEvent, "event" | "verdict" | "reason">;
 
+/** What of a backup is restored, and how; each as of a restore. */
+export type DrillOptions = Pick<
+  RestoreRequest,
+  "serverLocale" | "noOwner" | "excludeTable" | "schemaOnly"
+>;
+
 /**
- * Restores a backup into a throw-away server by the very code of a restore, roles included, compares it as a restore does, and
- * runs the user's checks. How it ended is its report, whatever that is.
+ * Restores a backup into a throw-away server by the very code of a restore, roles included, compares it as a restore does,
+ * masks it where that is asked for, and runs the user's checks. How it ended is its report, whatever that is.
  * @param wanted `latest` or the stamp of a backup
- * @param options.serverLocale as of a restore
  * @throws the reason of a run that is stopped
  */
 export async function drill(
   context: AgentContext,
   wanted: string,
-  { secrets, checks }: DrillRequest,
-  { serverLocale = false }: { readonly serverLocale?: boolean } = {},
+  { secrets, checks, mask: statements }: DrillRequest,
+  options: DrillOptions = {},
 ): Promise<DrilledEvent> {
   const started = performance.now();
   const found: Findings = {
@@ -37,6 +44,7 @@ export async function drill(
     checks: [],
     serverMajor: null,
     notRestored: [],
+    masked: 0,
   };
   const seen = { ...context, report: { ...context.report, event: recorder(context, found) } };
   let reason: string | null = null;
@@ -46,20 +54,21 @@ export async function drill(
     await restore(seen, {
       wanted,
       secrets,
-      globals: true,
+      globals: options.noOwner !== true,
       allowPrivilegedRoles: true,
-      serverLocale,
+      ...options,
       confirm: async () => true,
     });
-    found.checks = await runChecks(context, found.database, checks, (done) =>
+    const onStep = (step: "mask" | "check", total: number) => (done: number) =>
       context.report.event({
         event: "progress",
-        step: "check",
-        done,
-        total: checks.length,
-        elapsedMs: elapsedSince(started),
-      }),
-    );
+        ...{ step, done, total, elapsedMs: elapsedSince(started) },
+      });
+    if (statements.length > 0) {
+      await mask(context, found.database, statements, onStep("mask", statements.length));
+      found.masked = statements.length;
+    }
+    found.checks = await runChecks(context, found.database, checks, onStep("check", checks.length));
     const failed = found.checks.filter(({ passed }) => !passed);
     if (failed.length > 0) {
       verdict = "failed";

@@ -1,6 +1,6 @@
 import { Problem } from "../../../common/problem.ts";
 
-/** One statement of a file of SQL checks. */
+/** One statement of a file of SQL. */
 export interface SqlStatement {
   /** Without the semicolon. */
   readonly sql: string;
@@ -27,9 +27,10 @@ const QUOTED = [
 
 /**
  * Splits a file into its statements, as psql does: at semicolons outside of quotes and comments.
+ * @param file what a sentence calls the file
  * @throws Problem when a quote or a comment has no end
  */
-export function splitStatements(text: string): SqlStatement[] {
+export function splitStatements(text: string, file: string): SqlStatement[] {
   const statements: SqlStatement[] = [];
   let start: number | undefined;
   let comment: { readonly text: string; readonly end: number } | undefined;
@@ -49,7 +50,7 @@ export function splitStatements(text: string): SqlStatement[] {
       at += gap.length;
       continue;
     }
-    const remark = commentAt(text, at);
+    const remark = commentAt(text, at, file);
     if (remark !== undefined) {
       // Several lines of comment are one, unless an empty line stands between them.
       const above = comment && !/\n\s*\n/.test(text.slice(comment.end, at)) ? comment.text : "";
@@ -66,13 +67,17 @@ export function splitStatements(text: string): SqlStatement[] {
       start = at;
       named = comment && !/\n\s*\n/.test(text.slice(comment.end, at)) ? comment.text : "";
     }
-    at += quotedAt(text, at) ?? 1;
+    at += quotedAt(text, at, file) ?? 1;
   }
   end();
   return statements;
 }
 
-function commentAt(text: string, at: number): { length: number; text: string } | undefined {
+function commentAt(
+  text: string,
+  at: number,
+  file: string,
+): { length: number; text: string } | undefined {
   const line = matchAt(/--[^\n]*/y, text, at);
   if (line !== undefined) return { length: line.length, text: line.slice(2).trim() };
   if (!text.startsWith("/*", at)) return undefined;
@@ -86,15 +91,15 @@ function commentAt(text: string, at: number): { length: number; text: string } |
     const whole = text.slice(at, marks.lastIndex);
     return { length: whole.length, text: whole.slice(2, -2).replace(/\s+/g, " ").trim() };
   }
-  throw open("a comment", text, at);
+  throw open("a comment", text, at, file);
 }
 
 /** Length of what is quoted here; undefined: nothing is. */
-function quotedAt(text: string, at: number): number | undefined {
+function quotedAt(text: string, at: number, file: string): number | undefined {
   const kind = QUOTED.find(({ begin }) => matchAt(begin, text, at) !== undefined);
   if (kind === undefined) return undefined;
   const whole = matchAt(kind.whole, text, at);
-  if (whole === undefined) throw open(kind.what, text, at);
+  if (whole === undefined) throw open(kind.what, text, at, file);
   return whole.length;
 }
 
@@ -103,8 +108,8 @@ function matchAt(sticky: RegExp, text: string, at: number): string | undefined {
   return sticky.exec(text)?.[0];
 }
 
-function open(what: string, text: string, at: number): Problem {
-  return new Problem(`${what} that begins on line ${lineOf(text, at)} of the checks has no end.`);
+function open(what: string, text: string, at: number, file: string): Problem {
+  return new Problem(`${what} that begins on line ${lineOf(text, at)} of ${file} has no end.`);
 }
 
 function lineOf(text: string, at: number): number {

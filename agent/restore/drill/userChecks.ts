@@ -4,19 +4,11 @@ import { messageOf } from "../../../common/problem.ts";
 import { connect, endingOnAbort, lossOf } from "../../postgres/connection.ts";
 import type { AgentContext } from "../../runtime/context.ts";
 import { errorCode } from "../../runtime/errorMessage.ts";
+import { USUAL_PATH } from "./searchPath.ts";
 import type { SqlStatement } from "./sqlStatements.ts";
 
 /** Longest time that one check may take. */
 const LIMIT_MS = 10 * 60_000;
-
-/** As psql finds tables in this database: the agent's own sessions look nowhere but in the catalog. */
-const USUAL_PATH = `
-  SELECT set_config('search_path', coalesce(
-    (SELECT substr(setting, length('search_path=') + 1)
-     FROM pg_db_role_setting, unnest(setconfig) AS setting
-     WHERE setrole = 0 AND setting LIKE 'search_path=%'
-       AND setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())),
-    (SELECT boot_val FROM pg_settings WHERE name = 'search_path')), false)`;
 
 /**
  * Runs the user's checks on the restored database, one after the other, each in a transaction that can change nothing. A check

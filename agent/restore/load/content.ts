@@ -57,7 +57,7 @@ export async function loadContent(
         "the backup's table of contents cannot be read, so nothing of it can be loaded; choose another backup from the list. Nothing was changed.",
       );
     }
-    await loadObject(context, load, scratch, words);
+    await loadObject(context, load, scratch, { words });
     return [];
   }
   const done = await prepare(context, load, contents, without);
@@ -68,10 +68,14 @@ export async function loadContent(
   }
   const { parts, jobs } = load;
   if ("toc" in parts) await loadParts(context, load, { archive: parts, wanted, words, jobs });
-  else if (unwanted.size === 0) await loadObject(context, load, scratch, words);
+  else if (unwanted.size === 0) await loadObject(context, load, scratch, { words });
   else {
     await withUseList(contents, wanted, (list) =>
-      loadObject(context, load, scratch, [...words, ...list]),
+      // Behind the definitions there are rows alone, which may stay unread.
+      loadObject(context, load, scratch, {
+        words: [...words, ...list],
+        startOnly: !selection.rows,
+      }),
     );
   }
   return [];

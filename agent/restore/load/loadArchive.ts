@@ -39,18 +39,18 @@ export type RunPart = (part: Part) => Promise<RestoreResult>;
 /**
  * Fills the new database with the object's content, and checks that the object was whole.
  * @param scratch folder to unpack in; absent: streamed
- * @param words for pg_restore
+ * @param part.words for pg_restore
  * @throws Problem that also names the state of the live database, and the way out
  */
 export async function loadObject(
   context: AgentContext,
   load: Load,
   scratch: string | undefined,
-  words: readonly string[],
+  { words, startOnly = false }: Pick<Part, "words" | "startOnly">,
 ): Promise<void> {
   const jobs = scratch === undefined ? [] : [`--jobs=${load.jobs}`];
   await withArchive(context, load, scratch, async (run) => {
-    const { failure } = await run({ words: [...words, ...jobs] });
+    const { failure } = await run({ words: [...words, ...jobs], startOnly });
     if (failure !== undefined) throw notRestored(failure, load, ` ${load.wayOut}`);
   });
 }

@@ -10,6 +10,8 @@ export interface Wanted {
   readonly tables?: readonly string[];
   /** Everything but these tables, `events` or `audit.log`, with `*` for any characters. */
   readonly excludeTables?: readonly string[];
+  /** No rows, large objects or positions of sequences. @default false */
+  readonly schemaOnly?: boolean;
 }
 
 /** What of an archive is restored. */
@@ -22,6 +24,8 @@ export interface Selection {
   readonly alongWith: readonly string[];
   /** Whether tables and indexes keep their tablespaces; else they lie where the database does. */
   readonly tablespaces: boolean;
+  /** False: nothing that is restored has any rows. */
+  readonly rows: boolean;
 }
 
 export const EVERYTHING: Selection = {
@@ -29,13 +33,29 @@ export const EVERYTHING: Selection = {
   tables: new Set(),
   alongWith: [],
   tablespaces: true,
+  rows: true,
 };
 
 /**
  * Chooses entries of an archive. What needs something that is left out cannot be made, and is left out too.
  * @throws Problem for a schema or a table that the backup does not have
  */
-export function select({ items }: ArchiveContents, wanted: Wanted): Selection {
+export function select(contents: ArchiveContents, wanted: Wanted): Selection {
+  const chosen = selectObjects(contents, wanted);
+  if (wanted.schemaOnly !== true) return chosen;
+  const data = contents.items.filter(isData).map(({ id }) => id);
+  return { ...chosen, leftOut: new Set([...chosen.leftOut, ...data]), rows: false };
+}
+
+/** As `pg_restore --schema-only` has it (_tocEntryRequired of PostgreSQL 17's pg_backup_archiver.c): what is said of a large object goes with it. */
+function isData({ type, name }: ArchiveItem): boolean {
+  return (
+    /^(?:TABLE DATA|SEQUENCE SET|BLOBS?|BLOB METADATA)$/.test(type) ||
+    (/^(?:ACL|COMMENT|SECURITY LABEL)$/.test(type) && name.startsWith("LARGE OBJECT"))
+  );
+}
+
+function selectObjects({ items }: ArchiveContents, wanted: Wanted): Selection {
   const { schemas = [], tables: named = [], excludeTables = [] } = wanted;
   if (schemas.length + named.length + excludeTables.length === 0) return EVERYTHING;
   const inSchemas = schemas.length === 0 ? new Set<number>() : insideOf(items, schemas);

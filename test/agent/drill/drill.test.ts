@@ -25,10 +25,14 @@ describe("a drill in the agent", { skip: unavailable, timeout: 600_000 }, () => 
   /** Drills into the server, as the command line lets it. The database that a drill has made is dropped before. */
   async function drill(
     request: unknown,
-    { wanted = stamp, over = {} }: { wanted?: string; over?: Record<string, string> } = {},
+    {
+      wanted = stamp,
+      over = {},
+      words = [],
+    }: { wanted?: string; over?: Record<string, string>; words?: readonly string[] } = {},
   ) {
     if ((await world.databases()).includes("app")) await world.drop("app");
-    const child = attachedAgent({ ...env, ...over }, "drill", wanted, "--json");
+    const child = attachedAgent({ ...env, ...over }, "drill", wanted, "--json", ...words);
     child.stdin.write(`${JSON.stringify(request)}\n\n`);
     const outcome = await outcomeOf(child);
     const event = outcome.events.find(({ event }) => event === "drilled");
@@ -80,6 +84,7 @@ describe("a drill in the agent", { skip: unavailable, timeout: 600_000 }, () => 
         },
       ],
       notRestored: [],
+      masked: 0,
     });
     assert.ok(readMs !== null && loadMs !== null && readMs > 0 && loadMs > 0);
     assert.ok(totalMs >= loadMs && (serverMajor ?? 0) >= 14);
@@ -119,9 +124,46 @@ describe("a drill in the agent", { skip: unavailable, timeout: 600_000 }, () => 
     assert.deepEqual(row, { n: 100 });
   });
 
+  it("masks in one transaction, before the checks see anything; half a mask is none", async () => {
+    const mask = [
+      "-- nobody's orders",
+      "UPDATE orders SET customer = 0 WHERE id > 50;",
+      "DELETE FROM orders WHERE id = 1;",
+    ].join("\n");
+    const checks = "SELECT id FROM orders WHERE id > 50 AND customer <> 0 OR id = 1";
+    const { code, drilled } = await drill({ mask, checks });
+    assert.deepEqual([code, drilled?.masked, drilled?.checks[0]?.passed], [0, 2, true]);
+    const broken = await drill({ mask: `${mask}\nUPDATE nothing SET x = 1` });
+    assert.deepEqual([broken.code, broken.drilled?.masked], [3, 0]);
+    assert.match(
+      broken.drilled?.reason ?? "",
+      /^the mask failed at line 4 \(UPDATE nothing SET x = 1\): relation "nothing" does not exist\.$/,
+    );
+    const [row] = await world.query("app", "SELECT sum(customer)::int AS sum FROM shop.orders");
+    assert.deepEqual(row, { sum: 5050 });
+    for (const [mask, sentence] of [
+      ["-- later", /the mask holds comments alone/],
+      ["UPDATE orders SET id = 1;\nCOMMIT;", /line 2 of the mask \(COMMIT\) ends or begins a tran/],
+      ["UPDATE orders SET id = 'x", /begins on line 1 of the mask has no end/],
+    ] as const) {
+      assert.match(failure(await drill({ mask })), sentence);
+    }
+  });
+
+  it("restores a part: no rows, or not every table", async () => {
+    const bare = await drill({}, { words: ["--schema-only"] });
+    assert.equal(bare.code, 0, bare.drilled?.reason ?? bare.stderr);
+    assert.deepEqual([bare.drilled?.compared, bare.drilled?.rows], [false, 0]);
+    const count = "SELECT count(*)::int AS n FROM shop.orders";
+    assert.deepEqual(await world.query("app", count), [{ n: 0 }]);
+    const without = await drill({}, { words: ["--exclude-table", "shop.orders", "--no-owner"] });
+    assert.deepEqual([without.code, without.drilled?.tables], [0, 0]);
+    await assert.rejects(world.query("app", count), /relation "shop.orders" does not exist/);
+  });
+
   it("fails when a row is gone from the dump, and when the dump is not the one that was stored", async () => {
     const bucket = env["S3_BUCKET"] ?? "";
-    if (!(await world.databases()).includes("app")) await drill({});
+    await drill({});
     await world.query("app", "DELETE FROM shop.orders WHERE id = 7");
     const fewer = await world.environment("app");
     const after = await world.backup(fewer);

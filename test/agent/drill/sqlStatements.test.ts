@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { readDrillRequest } from "../../../agent/restore/drill/drillRequest.ts";
 import { splitStatements } from "../../../agent/restore/drill/sqlStatements.ts";
 
-const sqlOf = (text: string) => splitStatements(text).map(({ sql }) => sql);
+const sqlOf = (text: string) => splitStatements(text, "the checks").map(({ sql }) => sql);
 
 describe("a file of SQL checks", () => {
   const rows: readonly [what: string, text: string, statements: string[]][] = [
@@ -64,7 +64,7 @@ describe("a file of SQL checks", () => {
       `select ${"x".repeat(90)};`,
     ].join("\n");
     assert.deepEqual(
-      splitStatements(text).map(({ name, line }) => [line, name]),
+      splitStatements(text, "the checks").map(({ name, line }) => [line, name]),
       [
         [5, "no order without a customer"],
         [8, "totals agree"],
@@ -80,7 +80,7 @@ describe("a file of SQL checks", () => {
     ["select 1 /* a /* b */", "a comment that begins on line 1"],
   ] as const) {
     it(`is refused where it has no end: ${JSON.stringify(text)}`, () => {
-      assert.throws(() => splitStatements(text), {
+      assert.throws(() => splitStatements(text, "the checks"), {
         message: `${sentence} of the checks has no end.`,
       });
     });

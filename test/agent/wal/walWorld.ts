@@ -15,7 +15,7 @@ import { startAgent, type World } from "../world.ts";
 const PASSWORD = "password-of-the-wal-role";
 const PREFIX = "shop/production";
 const SEGMENT_BYTES = 16 * 1024 * 1024;
-const PATIENCE_MS = 40_000;
+const PATIENCE_MS = 240_000;
 const LOOK_MS = 100;
 
 /** Makes the role, as `pulumi up` does. Its line in pg_hba.conf is `initdb`'s own. */
@@ -163,8 +163,10 @@ export function gapsOf(names: readonly string[]): string[] {
 /** What was stored, as it was before: by stock tools. @param decrypt words of a program that decrypts */
 export function opened(bytes: Buffer, decrypt?: readonly string[]): Buffer {
   const [program, ...args] = decrypt ?? [];
-  const plain = program === undefined ? bytes : execFileSync(program, args, { input: bytes });
-  return execFileSync("zstd", ["-d", "-c", "-q"], { input: plain, maxBuffer: 2 ** 30 });
+  const maxBuffer = 2 ** 30;
+  const plain =
+    program === undefined ? bytes : execFileSync(program, args, { input: bytes, maxBuffer });
+  return execFileSync("zstd", ["-d", "-c", "-q"], { input: plain, maxBuffer, stdio: "pipe" });
 }
 
 /** A segment as the server has it. */

@@ -32,6 +32,7 @@ const drilled: DrilledEvent = {
   checks: [],
   serverMajor: 17,
   notRestored: [],
+  masked: 0,
 };
 const failedCheck = { name: "a", line: 1, passed: false, rows: 2, error: null };
 const planned = {

@@ -25,7 +25,7 @@ esac
 const DRILL = `
   import { withThrowAway } from ${JSON.stringify(resolve("cli/drill/throwAway.ts"))};
   const screen = { waiting() {}, warn: (line) => console.log(line) };
-  const plan = { serverImage: "postgres:17", agentImage: "agent", superuser: "postgres", env: {}, keep: false };
+  const plan = { serverImage: "postgres:17", agentImage: "agent", superuser: "postgres", env: {}, data: { kind: "container" }, keep: false };
   await withThrowAway(screen, plan, () => {}).catch((error) => console.log(error.name, error.message));
 `;
 
@@ -49,6 +49,9 @@ test("Ctrl-C while Docker still starts the agent's container: it is awaited, and
   child.kill("SIGINT");
   writeFileSync(join(box, "interrupted"), "");
   await ended;
-  assert.equal(out, "Interrupted interrupted; the drill's containers are removed.\n");
+  assert.equal(
+    out,
+    "Interrupted interrupted; the containers that were started here are removed.\n",
+  );
   assert.deepEqual(readdirSync(join(box, "containers")), []);
 });

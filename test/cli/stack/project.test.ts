@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { healingCommand } from "../../../cli/stack/project.ts";
+import { healingCommand, programFolder } from "../../../cli/stack/project.ts";
 
 const rows = [
   ["Pulumi.yaml", "name: shop\nruntime: nodejs\n", "pulumi up --refresh"],
@@ -28,4 +28,25 @@ test("what heals drift is pulumi up where the project refreshes always, else pul
     for (const cwd of [project, below])
       assert.equal(healingCommand(cwd), command, `${file} ${text}`);
   }
+});
+
+test("the program's folder: main is a file or a folder, from the project's folder or absolute", (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "project-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const infra = join(folder, "infra.v2");
+  const below = join(folder, "config");
+  for (const made of [infra, below]) mkdirSync(made);
+  writeFileSync(join(infra, "index.ts"), "");
+  for (const [main, program] of [
+    [undefined, folder],
+    ["infra.v2", infra],
+    ["infra.v2/index.ts", infra],
+    [infra, infra],
+    [join(infra, "index.ts"), infra],
+  ]) {
+    writeFileSync(join(folder, "Pulumi.yaml"), JSON.stringify({ name: "shop", main }));
+    assert.equal(programFolder(below), program, main);
+  }
+  rmSync(join(folder, "Pulumi.yaml"));
+  assert.equal(programFolder(below), below);
 });

@@ -116,3 +116,11 @@ test("a line to copy is never broken, others are broken between words", (t) => {
     "",
   ]);
 });
+
+test("with --json nothing stands on standard error of what goes on, not even an empty line", (t) => {
+  const { screen, more, tick } = open(t, undefined, true);
+  screen.waiting("asking Pulumi");
+  screen.progress(["reading", "17 %"]);
+  tick(60_000);
+  assert.equal(more(), "");
+});

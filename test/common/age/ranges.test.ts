@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { it } from "node:test";
-import { makeHeader, parseHeader } from "../../common/age/header.ts";
-import { AgeRanges } from "../../common/age/ranges.ts";
-import { encryptStream } from "../../common/age/stream.ts";
+import { makeHeader, parseHeader } from "../../../common/age/header.ts";
+import { AgeRanges } from "../../../common/age/ranges.ts";
+import { encryptStream } from "../../../common/age/stream.ts";
 
 const CHUNK = 65_536;
 
