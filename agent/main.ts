@@ -48,6 +48,7 @@ import { LONGEST_LIMIT_HOURS, Stopped, stopOnSignal } from "./runtime/signals.ts
 import { catchUpLine, nextRunLine, runLimitHours } from "./scheduler/dueTime.ts";
 import { notifyKilled, type RunOptions, runBackup } from "./scheduler/runBackup.ts";
 import { type BaseOptions, takeBase } from "./wal/base.ts";
+import { requireBaseSchedule } from "./wal/baseDue.ts";
 import { archiveWal } from "./wal/wal.ts";
 
 const json = process.argv.includes("--json");
@@ -351,6 +352,7 @@ command("next", "for run.sh: when the schedule is due and the run begins, second
     const settings = fromEnvironment(env);
     if (options.after === undefined) {
       printWarnings();
+      requireBaseSchedule(settings);
       // Else the first backup, which may be a day away, would be the one to refuse them.
       parseExtraOptions(settings.postgres.dumpOptions);
     }
@@ -378,6 +380,7 @@ command(
 
 tracked("base", "take a base backup of the server for point-in-time recovery now")
   .option("--scheduled", "for agent wal: spreads its work, and waits for a backup under way")
+  .option("--incremental", "only what has changed since the newest one (PostgreSQL 17 and later)")
   .action(async (options: BaseOptions) => {
     await takeBase(openContext(), options);
   });

@@ -523,6 +523,7 @@ export function describeProgram(
     .argument("[time...]", TIME)
     .option("--random", "Drill any one of the backups.")
     .option("--each-tier", "Drill the newest backup of each tier.")
+    .option("--copy", COPY)
     .option("--checks <file>", "File with SQL queries that return no row when all is well.")
     .option("--identity <file>", `${IDENTITY} Else it is read from AGE_IDENTITY.`)
     .option("--image <image>", "Image of the server (default: postgres of the backup's version).")
@@ -549,6 +550,7 @@ export function describeProgram(
         "drill 2026-11-24 03:15:02",
         "drill --random --json",
         "drill --each-tier",
+        "drill --copy",
         "drill --upgrade-to 18",
         "drill --image postgis/postgis:17-3.5 --keep",
       ),

@@ -7,7 +7,11 @@ set -u
 state=${AGENT_STATE_DIR:-/dev/shm}
 # How long one wait lasts; after each the clock is read again, since it may have been set or the machine suspended.
 step=60
+# Seconds until "agent wal" is started again when it has ended.
+again=10
 child=
+# What keeps "agent wal" running, where point-in-time recovery is switched on.
+keeper=
 # Seconds that one run may take; "agent next" says how many.
 limit=21600
 
@@ -20,6 +24,8 @@ programs() {
 # limit of its own; then the container ends.
 stop() {
   trap '' TERM INT
+  # First, since it would start it again.
+  [ -z "$keeper" ] || kill -s TERM "$keeper" 2>/dev/null
   if [ -n "$child" ]; then
     kill -s "$1" "$child" 2>/dev/null
   fi
@@ -30,6 +36,7 @@ stop() {
     while [ -n "$(programs)" ]; do sleep 0.2; done
   fi
   [ -z "$child" ] || wait "$child"
+  [ -z "$keeper" ] || wait "$keeper"
   exit "$2"
 }
 trap 'stop TERM 143' TERM
@@ -85,6 +92,20 @@ NEXT
   echo "next backup $(utc "$start")"
 }
 
+# Stores the WAL as it comes, and begins again whatever ends it: a killed one goes on where it was.
+keep_wal() {
+  trap 'trap "" TERM; kill -s TERM "$wal" 2>/dev/null; wait "$wal"; exit' TERM
+  while :; do
+    agent wal &
+    wal=$!
+    wait "$wal"
+    echo "error: agent wal ended with code $? (137: killed, perhaps for lack of memory) and is started again" >&2
+    sleep "$again" &
+    wal=$!
+    wait "$wal"
+  done
+}
+
 utc() {
   date -u -d "@$1" '+%Y-%m-%dT%H:%M:%SZ'
 }
@@ -108,6 +129,11 @@ fi
 echo "SCHEDULE \"$SCHEDULE\""
 plan
 note waiting "$start"
+if [ -n "${POINT_IN_TIME_KEEP_DAYS:-}" ]; then
+  date +%s >"$state/agent.wal"
+  keep_wal &
+  keeper=$!
+fi
 # In the background, since a signal is heeded only while the shell waits.
 timeout 60 agent missed >"$state/agent.missed" &
 child=$!

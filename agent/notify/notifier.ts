@@ -157,7 +157,10 @@ export class Notifier {
 }
 
 /** What was given wins over what the address suggests. */
-function formatOf({ webhookUrl, webhookFormat }: AgentSettings["notifications"]): WebhookFormat {
+export function formatOf({
+  webhookUrl,
+  webhookFormat,
+}: AgentSettings["notifications"]): WebhookFormat {
   return webhookFormat ?? formatOfAddress(webhookUrl as string);
 }
 

@@ -65,7 +65,7 @@ export function clearRemark(folder: StateFolder, destination: DestinationName): 
 /**
  * Leaves how archiving of the WAL goes: in a line for the health check, in figures for the command line.
  * @param state its texts are free of secrets
- * @param wellAt when all was well last
+ * @param wellAt when everything that the server had written was in the bucket last
  */
 export function recordWal(folder: StateFolder, state: WalState, wellAt: Date): void {
   if (folder === undefined || folder === "") return;
@@ -78,6 +78,15 @@ export function recordWal(folder: StateFolder, state: WalState, wellAt: Date): v
     writeFileSync(`${path}.new`, `${line}\n`);
     renameSync(`${path}.new`, path);
   }
+}
+
+/** When the WAL had reached the bucket last, by the line that was left; undefined: there is none. */
+export function readWalWellAt(folder: StateFolder): Date | undefined {
+  if (folder === undefined || folder === "") return undefined;
+  const path = join(folder, STATE_FILES.wal);
+  if (!existsSync(path)) return undefined;
+  const epoch = Number.parseInt(readFileSync(path, "utf8"), 10);
+  return Number.isNaN(epoch) ? undefined : new Date(epoch * 1000);
 }
 
 /** How archiving goes by what it has left; null: it has not begun, or is not switched on. */

@@ -1,4 +1,10 @@
+import { createWriteStream } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
+import { createZstdDecompress } from "node:zlib";
 import type pg from "pg";
 import type { ServerSettings } from "../../common/contracts/agentEnvironment/postgres.ts";
 import type { Base } from "../../common/contracts/pointInTime.ts";
@@ -23,6 +29,7 @@ import { STALL_LIMIT_MS, StallTimeout } from "../streams/stallTimeout.ts";
 import { UNTRANSLATED } from "../streams/toolWarnings.ts";
 import { BaseTar } from "./baseTar.ts";
 import { ownSlot } from "./chain.ts";
+import { newestBases } from "./newestBases.ts";
 import { sealed } from "./seal.ts";
 import { readWalServer, type WalServer, walSettings } from "./server.ts";
 
@@ -30,6 +37,8 @@ import { readWalServer, type WalServer, walSettings } from "./server.ts";
 export interface BaseOptions {
   /** Started by the schedule: spreads its checkpoint, and waits for a backup that is under way. @default false */
   readonly scheduled?: boolean;
+  /** Only what has changed since the newest base in the bucket. @default a whole one */
+  readonly incremental?: boolean;
 }
 
 const LOOK_EVERY_MS = 1_000;
@@ -45,7 +54,7 @@ const LONGEST_WAIT_MS = 6 * 3_600_000;
  */
 export async function takeBase(
   context: AgentContext,
-  { scheduled = false }: BaseOptions,
+  { scheduled = false, incremental = false }: BaseOptions,
 ): Promise<Base> {
   const { settings, report, signal } = context;
   const server = walSettings(settings);
@@ -61,10 +70,13 @@ export async function takeBase(
       );
     }
     signal.throwIfAborted();
-    const base = await storeBase(context, { client, server, found, chain: slot.name, scheduled });
+    const run = { client, server, found, chain: slot.name, scheduled };
+    const base = incremental
+      ? await onTopOfNewest(context, slot.name, (parent) => storeBase(context, run, parent))
+      : await storeBase(context, run);
     const { stamp, bytes, unpackedBytes } = base;
     report.line(
-      `Base backup complete: ${stamp}Z, ${formatBytes(bytes)} of ${formatBytes(unpackedBytes)}, ${(base.durationMs / 1000).toFixed(1)} s`,
+      `${base.parent === null ? "Base backup" : `What has changed since the base backup of ${base.parent}Z is`} complete: ${stamp}Z, ${formatBytes(bytes)} of ${formatBytes(unpackedBytes)}, ${(base.durationMs / 1000).toFixed(1)} s`,
     );
     report.event({ event: "base", base });
     return base;
@@ -81,7 +93,44 @@ interface BaseRun {
   readonly scheduled: boolean;
 }
 
-async function storeBase(context: AgentContext, run: BaseRun): Promise<Base> {
+/** The base beneath another one. */
+interface ParentBase {
+  readonly stamp: string;
+  /** File with PostgreSQL's list of its files. */
+  readonly files: string;
+}
+
+/**
+ * Takes a base on top of the newest in the bucket, whose list of files lies in memory meanwhile.
+ * @throws Problem when there is none, or the key may not read
+ */
+async function onTopOfNewest(
+  context: AgentContext,
+  chain: string,
+  take: (parent: ParentBase) => Promise<Base>,
+): Promise<Base> {
+  const { store } = context;
+  const [newest] = (await newestBases(context, chain)) ?? [];
+  if (newest === undefined) {
+    throw new Problem(
+      "there is no base backup of this chain that the key may read, so none can be taken on top of it. Take a whole one: agent base.",
+    );
+  }
+  const folder = await mkdtemp(join(tmpdir(), "base-"));
+  try {
+    const files = join(folder, "files");
+    const key = baseFilesKey(store.address.prefix, chain, newest.stamp);
+    const { stream } = await store.get(key).catch((error: unknown) => {
+      throw explain(error, store.address, `read ${key}`);
+    });
+    await pipeline(stream, createZstdDecompress(), createWriteStream(files, { mode: 0o600 }));
+    return await take({ stamp: newest.stamp, files });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+async function storeBase(context: AgentContext, run: BaseRun, parent?: ParentBase): Promise<Base> {
   const { settings, store } = context;
   const { client, found, chain } = run;
   const started = performance.now();
@@ -89,7 +138,8 @@ async function storeBase(context: AgentContext, run: BaseRun): Promise<Base> {
   const stamp = found.now.slice(0, 19);
   const how = describeEncryption(settings.encryption);
   const tar = new BaseTar();
-  const stored = await uploadTar(context, run, tar, baseTarKey(prefix, chain, stamp, how));
+  const key = baseTarKey(prefix, chain, stamp, how);
+  const stored = await uploadTar(context, { ...run, parent }, tar, key);
   const endedAt = await serverTime(client);
   const { compressed, range } = await tar.files();
   const filesKey = baseFilesKey(prefix, chain, stamp);
@@ -101,7 +151,7 @@ async function storeBase(context: AgentContext, run: BaseRun): Promise<Base> {
     version: 1,
     chain,
     stamp,
-    parent: null,
+    parent: parent?.stamp ?? null,
     ...range,
     endedAt,
     ...stored,
@@ -115,7 +165,7 @@ async function storeBase(context: AgentContext, run: BaseRun): Promise<Base> {
 
 async function uploadTar(
   { settings, store, report, signal }: AgentContext,
-  { client, server, scheduled }: BaseRun,
+  { client, server, scheduled, parent }: BaseRun & { readonly parent: ParentBase | undefined },
   tar: BaseTar,
   key: string,
 ): Promise<Uploaded> {
@@ -124,7 +174,8 @@ async function uploadTar(
     args: [
       ...["--pgdata=-", "--format=tar", "--wal-method=none", "--no-password"],
       `--checkpoint=${scheduled ? "spread" : "fast"}`,
-      `--label=kamal-postgres-backup`,
+      "--label=kamal-postgres-backup",
+      ...(parent === undefined ? [] : [`--incremental=${parent.files}`]),
       `--dbname=${LIBPQ_KEEPALIVE}`,
     ],
     env: { ...libpqEnvironment(server), ...UNTRANSLATED },

@@ -1,6 +1,6 @@
 import type { WalState } from "../../common/contracts/pointInTime.ts";
 import { lsnText } from "../../storage/catalogue/walPosition.ts";
-import { recordWal } from "../runtime/healthRecord.ts";
+import { readWalWellAt, recordWal } from "../runtime/healthRecord.ts";
 import type { Report } from "../runtime/reporter.ts";
 import { heldBytes, type WalLook } from "./server.ts";
 
@@ -17,8 +17,9 @@ export class Progress {
   readonly #problems = new Map<Part, string>();
   readonly #said = new Map<Part, string>();
   /** What the server had written at a moment, of what is not in the bucket yet. */
-  readonly #awaited: { readonly now: string; readonly written: bigint }[] = [];
-  #wellAt = new Date();
+  readonly #awaited: { readonly now: string; readonly at: Date; readonly written: bigint }[] = [];
+  /** When everything that the server had written was in the bucket last, by the container's clock. */
+  #wellAt: Date;
   #chain: string | null = null;
   #stored: bigint | undefined;
   #look: WalLook | undefined;
@@ -30,6 +31,8 @@ export class Progress {
   constructor(report: Report, folder: string | undefined) {
     this.#report = report;
     this.#folder = folder;
+    // One that ends again and again must not look well for that.
+    this.#wellAt = readWalWellAt(folder) ?? new Date();
   }
 
   /** @param sentence free of secrets */
@@ -60,18 +63,19 @@ export class Progress {
   /** The bucket has all WAL up to there. */
   stored(to: bigint): void {
     if (this.#stored === undefined || to > this.#stored) this.#stored = to;
-    while (this.#awaited[0] !== undefined && this.#awaited[0].written <= this.#stored) {
-      this.#reachableTo = this.#awaited.shift()?.now ?? null;
+    for (let [next] = this.#awaited; next && next.written <= this.#stored; [next] = this.#awaited) {
+      this.#awaited.shift();
+      this.#reachableTo = next.now;
+      this.#wellAt = next.at;
     }
   }
 
   looked(look: WalLook): void {
     this.#look = look;
-    this.#awaited.push({ now: look.now, written: look.written });
+    this.#awaited.push({ now: look.now, at: new Date(), written: look.written });
     // Without a bucket the list would grow for ever; what is dropped makes the figure older than it might be, never newer.
     if (this.#awaited.length > LONGEST_LIST) this.#awaited.splice(1, 1);
     if (this.#stored !== undefined) this.stored(this.#stored);
-    if (this.#problems.size === 0) this.#wellAt = new Date();
     this.write();
   }
 
@@ -87,6 +91,11 @@ export class Progress {
 
   write(): void {
     recordWal(this.#folder, this.state(), this.#wellAt);
+  }
+
+  /** When everything that the server had written was in the bucket last, by the container's clock. */
+  get wellAt(): Date {
+    return this.#wellAt;
   }
 
   state(): WalState {

@@ -1,14 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { WAL_RECEIVER } from "../../common/contracts/agentEnvironment/pointInTime.ts";
 import type { ServerSettings } from "../../common/contracts/agentEnvironment/postgres.ts";
 import { Problem } from "../../common/problem.ts";
 import { libpqEnvironment } from "../postgres/connection.ts";
 import { LIBPQ_KEEPALIVE } from "../postgres/session.ts";
 import { describeExit } from "../streams/process.ts";
 import { UNTRANSLATED } from "../streams/toolWarnings.ts";
-
-/** By this name the receiver is known in `pg_stat_replication`. */
-export const RECEIVER_NAME = "kamal-postgres-backup-wal";
 
 const STDERR_KEPT = 4096;
 
@@ -34,7 +32,7 @@ export class Receiver {
       "setpriv",
       ["--pdeathsig", "KILL", "pg_receivewal", ...words, `--dbname=${LIBPQ_KEEPALIVE}`],
       {
-        env: { ...libpqEnvironment(settings), ...UNTRANSLATED, PGAPPNAME: RECEIVER_NAME },
+        env: { ...libpqEnvironment(settings), ...UNTRANSLATED, PGAPPNAME: WAL_RECEIVER },
         stdio: ["ignore", "ignore", "pipe"],
       },
     );

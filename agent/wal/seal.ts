@@ -93,12 +93,11 @@ export class SealedStore {
     await retriedWhenDamaged(() => this.#store.putNew(key, bytes, CONTENT_TYPE));
     if (!look || !this.#mayLook) return;
     const isOurs = async () => (await this.#store.head(key)).bytes === bytes.length;
-    const { found } = await checkWrite(isOurs, { expected: true });
-    if (found === "denied") this.#mayLook = false;
-    if (found === "ours" || found === "denied") return;
-    throw new Problem(
-      `the service acknowledged ${key}, but ${found === "unknown" ? "it could not be seen there" : "does not hold it"}. It is sent again.`,
-    );
+    const seen = await checkWrite(isOurs, { expected: true });
+    if (seen.found === "denied") this.#mayLook = false;
+    if (seen.found === "ours" || seen.found === "denied") return;
+    if (seen.found === "unknown") throw explain(seen.cause, this.#store.address, `look at ${key}`);
+    throw new Problem(`the service acknowledged ${key}, but does not hold it.`);
   }
 
   async #putParts(key: string, source: AsyncIterable<Buffer>): Promise<void> {

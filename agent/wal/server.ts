@@ -1,10 +1,9 @@
 import type pg from "pg";
 import type { AgentSettings } from "../../common/contracts/agentEnvironment/environment.ts";
-import { WAL_ROLE } from "../../common/contracts/agentEnvironment/pointInTime.ts";
+import { WAL_RECEIVER, WAL_ROLE } from "../../common/contracts/agentEnvironment/pointInTime.ts";
 import type { ServerSettings } from "../../common/contracts/agentEnvironment/postgres.ts";
 import { Problem } from "../../common/problem.ts";
 import { walBytes } from "../../storage/catalogue/walPosition.ts";
-import { RECEIVER_NAME } from "./receiver.ts";
 
 const MiB = 1024 * 1024;
 
@@ -20,6 +19,8 @@ export interface WalServer {
   readonly written: bigint;
   /** Its clock, ISO 8601 in UTC with milliseconds. */
   readonly now: string;
+  /** It keeps account of what has changed (`summarize_wal` of PostgreSQL 17 and later). */
+  readonly summarizes: boolean;
 }
 
 /** A slot that holds the WAL of a chain. */
@@ -65,6 +66,7 @@ export async function readWalServer(client: pg.Client): Promise<WalServer> {
     segment: string;
     written: string | null;
     now: Date;
+    summarizes: boolean;
   }>(
     `SELECT pg_is_in_recovery() AS standby, current_setting('synchronous_standby_names') AS standbys,
             (SELECT system_identifier::text FROM pg_control_system()) AS system,
@@ -72,7 +74,7 @@ export async function readWalServer(client: pg.Client): Promise<WalServer> {
             CASE WHEN NOT pg_is_in_recovery() THEN left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END AS timeline,
             (SELECT setting FROM pg_settings WHERE name = 'wal_segment_size') AS segment,
             CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_flush_lsn()::text END AS written,
-            now() AS now`,
+            now() AS now, coalesce(current_setting('summarize_wal', true), 'off') = 'on' AS summarizes`,
   );
   const [row] = rows;
   if (row === undefined) throw new Error("the server did not say what it is");
@@ -94,6 +96,7 @@ export async function readWalServer(client: pg.Client): Promise<WalServer> {
     segmentBytes: Number(row.segment),
     written: walBytes(row.written),
     now: row.now.toISOString(),
+    summarizes: row.summarizes,
   };
 }
 
@@ -101,7 +104,7 @@ export async function readWalServer(client: pg.Client): Promise<WalServer> {
 function waitsForEveryone(names: string): boolean {
   return names.split(/[\s,()]+/).some((name) => {
     const plain = name.replace(/^"(.*)"$/, "$1");
-    return plain === "*" || plain === RECEIVER_NAME;
+    return plain === "*" || plain === WAL_RECEIVER;
   });
 }
 
@@ -138,7 +141,7 @@ export async function lookAtWal(client: pg.Client, chain: string): Promise<WalLo
     `SELECT now() AS now, pg_current_wal_flush_lsn()::text AS written,
             (SELECT max(write_lsn)::text FROM pg_stat_replication WHERE application_name = $1) AS received,
             (SELECT setting FROM pg_settings WHERE name = 'max_slot_wal_keep_size') AS bound`,
-    [RECEIVER_NAME],
+    [WAL_RECEIVER],
   );
   const [row] = rows;
   if (row === undefined) throw new Error("the server did not say how far its WAL is");

@@ -6,10 +6,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
 import { lsnText } from "../../storage/catalogue/walPosition.ts";
+import { WalNotices } from "../notify/walNotices.ts";
 import { takeWalLock } from "../postgres/advisoryLock.ts";
 import { connect } from "../postgres/connection.ts";
 import type { AgentContext } from "../runtime/context.ts";
 import { Archiver, ChainIsLost, MOST_SEGMENTS } from "./archiver.ts";
+import { BaseKeeper } from "./baseKeeper.ts";
 import { openChain, type Reached } from "./chain.ts";
 import { Progress } from "./progress.ts";
 import { WalIsGone } from "./receiver.ts";
@@ -19,6 +21,7 @@ import { Spool } from "./spool.ts";
 
 const SHORTEST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
+const TELL_EVERY_MS = 10_000;
 const SPOOL_NAME = /^wal-\d+$/;
 
 /** How `agent wal` works in its container. */
@@ -43,6 +46,16 @@ export async function archiveWal(
   const server = walSettings(settings);
   if (pointInTime === undefined) return;
   const progress = new Progress(report, stateFolder);
+  const bases = new BaseKeeper(context, pointInTime, progress);
+  const notices = new WalNotices(context);
+  const timer = setInterval(() => {
+    void bases.look();
+    void notices.tell(progress.state(), progress.wellAt, new Date());
+  }, TELL_EVERY_MS);
+  signal.addEventListener("abort", () => {
+    clearInterval(timer);
+    bases.stop();
+  });
   const store = new SealedStore(context.store, settings.encryption);
   const root = stateFolder ?? tmpdir();
   const folder = join(root, `wal-${process.pid}`);
@@ -61,6 +74,7 @@ export async function archiveWal(
       await requireRoom(folder, found.segmentBytes);
       progress.works("server");
       progress.opened(chain.name, chain.from);
+      bases.follow({ name: chain.name, summarizes: found.summarizes });
       report.line(`WAL goes into ${chain.name} from ${lsnText(chain.from)} on.`);
       pauseMs = SHORTEST_PAUSE_MS;
       const parts = { context, settings: pointInTime, server, found, client, chain, spool, store };

@@ -4,7 +4,8 @@ import { Problem } from "../../common/problem.ts";
 import { storeDrillRecord } from "../../storage/catalogue/drillRecords.ts";
 import { databasesInBucket, listInBucket, withWriter } from "../backups/bucketSource.ts";
 import { runAgent } from "../session/agentCall.ts";
-import { forOneDatabase } from "../session/databases.ts";
+import { type CopyOption, chooseBucket } from "../session/copy.ts";
+import { forDatabase, forOneDatabase } from "../session/databases.ts";
 import { identityLines } from "../session/identity.ts";
 import type { Session } from "../session/session.ts";
 import type { StackChoice } from "../stack/pulumi.ts";
@@ -14,11 +15,11 @@ import { restoreLine } from "../terminal/progress.ts";
 import { chooseDrills, type DrillChoice } from "./chooseDrills.ts";
 import { type DrillResult, drillTitle, keptCommands, printDrill } from "./drillReport.ts";
 import { couldNotRun, type PlannedDrill, recordOf, requireLater } from "./judgeDrill.ts";
-import { type BackupKeys, imageOf, openBackup } from "./openBackup.ts";
+import { type BackupKeys, imageOf, type OpenedBackup, openBackup } from "./openBackup.ts";
 import { readSqlFile, type SqlFile } from "./sqlFile.ts";
-import { type KeptServer, withThrowAway } from "./throwAway.ts";
+import { withThrowAway } from "./throwAway.ts";
 
-export interface DrillOptions extends Omit<DrillChoice, "time"> {
+export interface DrillOptions extends Omit<DrillChoice, "time">, CopyOption {
   /** File with the private key. @default the variable AGE_IDENTITY */
   readonly identity?: string;
   /** File with SQL checks. @default the declared one */
@@ -53,21 +54,26 @@ export async function drill(
   time: string,
   options: DrillOptions,
 ): Promise<number> {
-  const session = await forOneDatabase(opened, () => databasesInBucket(opened, stack));
-  const { backup, screen } = session;
+  const { screen } = opened;
+  const sessions = await sessionsOf(opened, stack, time, options);
+  const { backup } = opened;
   const upgradeTo = options.upgradeTo === undefined ? undefined : majorOf(options.upgradeTo);
   const identities = (await identityLines(options.identity)) ?? [];
   const checks = await readSqlFile(CHECKS, options.checks, backup.drill?.checks, stack.cwd);
   screen.waiting("reading the backups in the bucket");
-  const listed = await listInBucket(session, stack, [backup.database], 0);
-  const chosen = chooseDrills(session, listed.get(backup.database)?.entries ?? [], {
-    ...options,
-    time,
-  });
   const signing = await signingKeys(stack, backup.name, backup.container);
-  const site: Site = { session, stack, options, identities, checks, upgradeTo, signing };
+  const planned: [Site, Entry][] = [];
+  for (const session of sessions) {
+    const { database } = session.backup;
+    const listed = await listInBucket(session, stack, [database], 0);
+    const entries = listed.get(database)?.entries ?? [];
+    const site = { session, stack, options, identities, checks, upgradeTo, signing };
+    for (const entry of chooseDrills(session, entries, { ...options, time })) {
+      planned.push([site, entry]);
+    }
+  }
   const results: DrillResult[] = [];
-  for (const entry of chosen) {
+  for (const [site, entry] of planned) {
     const result = await drillOne(site, entry);
     printDrill(screen, result);
     results.push(result);
@@ -78,12 +84,29 @@ export async function drill(
     drills: results.map(({ record, notRestored, recorded, kept }) => ({
       ...record,
       notRestored,
-      recorded: "key" in recorded ? recorded.key : null,
-      ...("failure" in recorded && { recordError: recorded.failure }),
+      recorded: recorded !== null && "key" in recorded ? recorded.key : null,
+      ...(recorded !== null && "failure" in recorded && { recordError: recorded.failure }),
       ...(kept && { kept: { ...kept, ...keptCommands(kept, record.database) } }),
     })),
   });
   return EXIT_OF[worst(verdicts)];
+}
+
+/** One for each database: each of them, unless a time is given, which only the backups of one have. */
+async function sessionsOf(
+  opened: Session,
+  stack: StackChoice,
+  time: string,
+  options: CopyOption,
+): Promise<Session[]> {
+  const session = chooseBucket(opened, options);
+  const stored = () => databasesInBucket(session, stack);
+  if (time !== "" && time !== "latest") return [await forOneDatabase(session, stored)];
+  const names = session.databases ?? (await stored());
+  if (names.length === 0) {
+    throw new Problem("the bucket has no backup of any database, so there is nothing to drill.");
+  }
+  return names.map((name) => forDatabase(session, name));
 }
 
 const CHECKS = { option: "--checks", declared: "the declared checks" };
@@ -97,7 +120,7 @@ function worst(verdicts: readonly DrillRecord["verdict"][]): DrillRecord["verdic
 
 async function drillOne(site: Site, entry: Entry): Promise<DrillResult> {
   const { session, options, checks, upgradeTo } = site;
-  const { backup, screen } = session;
+  const { backup } = session;
   const began: PlannedDrill = {
     entry,
     startedAt: new Date(),
@@ -106,49 +129,63 @@ async function drillOne(site: Site, entry: Entry): Promise<DrillResult> {
     backupMajor: undefined,
     openedWith: null,
   };
-  let ended: { record: DrillRecord; notRestored: readonly string[]; kept: KeptServer | null };
-  try {
-    const { manifest, env, openedWith } = await openBackup(site, entry);
-    const backupMajor = manifest?.server.major;
-    requireLater(upgradeTo, backupMajor);
-    const major = upgradeTo ?? backupMajor;
-    const serverImage = options.image ?? imageOf(major, entry);
-    const planned = { ...began, backupMajor, openedWith };
-    screen.line(drillTitle(entry.database, entry.stamp, describeServer(major, options.image)));
-    const { result, kept } = await withThrowAway(
-      screen,
-      {
-        serverImage,
-        agentImage: backup.image,
-        superuser: manifest?.server.bootstrapRole ?? "postgres",
-        env,
-        network: options.network,
-        data: { kind: "container" },
-        keep: options.keep === true,
-      },
-      ({ agent }) => callAgent(site, agent, entry),
-    );
-    const record = recordOf(planned, result);
-    ended = { record, notRestored: result.notRestored, kept };
-  } catch (error) {
+  const failed = (error: unknown) => {
     if (!(error instanceof Problem)) throw error;
-    ended = { record: couldNotRun(began, error.message), notRestored: [], kept: null };
+    return { record: couldNotRun(began, error.message), notRestored: [], kept: null };
+  };
+  const shown = { bytes: entry.bytes, checksFile: checks?.name };
+  let ready: { readonly opened: OpenedBackup; readonly serverImage: string };
+  try {
+    const opened = await openBackup(site, entry);
+    const major = opened.manifest?.server.major;
+    requireLater(upgradeTo, major);
+    ready = { opened, serverImage: options.image ?? imageOf(upgradeTo ?? major, entry) };
+  } catch (error) {
+    // A slip of whoever has typed it, such as a missing key, is no drill.
+    return { ...failed(error), ...shown, recorded: null };
   }
-  const recorded = await store(site, ended.record);
-  return { ...ended, recorded, bytes: entry.bytes, checksFile: checks?.name };
+  const ended = await runDrill(site, began, ready).catch(failed);
+  return { ...ended, ...shown, recorded: await store(site, ended.record) };
+}
+
+async function runDrill(
+  site: Site,
+  began: PlannedDrill,
+  {
+    opened: { manifest, env, openedWith },
+    serverImage,
+  }: { readonly opened: OpenedBackup; readonly serverImage: string },
+): Promise<Pick<DrillResult, "record" | "notRestored" | "kept">> {
+  const { session, options, upgradeTo } = site;
+  const { screen, backup } = session;
+  const { database, stamp } = began.entry;
+  const backupMajor = manifest?.server.major;
+  const server = describeServer(upgradeTo ?? backupMajor, options.image);
+  screen.line(drillTitle(database, stamp, server));
+  const { result, kept } = await withThrowAway(
+    screen,
+    {
+      ...{ serverImage, agentImage: backup.image, env, network: options.network },
+      superuser: manifest?.server.bootstrapRole ?? "postgres",
+      ...{ data: { kind: "container" }, keep: options.keep === true },
+    },
+    ({ agent }) => callAgent(site, agent, stamp),
+  );
+  const record = recordOf({ ...began, backupMajor, openedWith }, result);
+  return { record, notRestored: result.notRestored, kept };
 }
 
 function callAgent(
   { session: { screen }, identities, checks, options }: Site,
   agent: Parameters<typeof runAgent>[0],
-  entry: Entry,
+  stamp: string,
 ): Promise<DrilledEvent> {
   const request = {
     ...(identities.length > 0 && { identities: identities.join("\n") }),
     ...(checks && { checks: checks.text }),
   };
   const line = restoreLine();
-  const args = ["drill", entry.stamp, ...(options.serverLocale ? ["--server-locale"] : [])];
+  const args = ["drill", stamp, ...(options.serverLocale ? ["--server-locale"] : [])];
   return runAgent(agent, args, "drilled", {
     input: `${JSON.stringify(request)}\n`,
     codes: [EXIT.well, EXIT.failed, EXIT.couldNotRun],
@@ -168,7 +205,7 @@ function describeServer(major: number | undefined, image: string | undefined): s
 async function store(
   { session, stack, signing }: Site,
   record: DrillRecord,
-): Promise<DrillResult["recorded"]> {
+): Promise<NonNullable<DrillResult["recorded"]>> {
   try {
     const key = await withWriter(session, stack, (bucket) =>
       storeDrillRecord(bucket, record, signing?.keys ?? []),

@@ -16,8 +16,8 @@ export interface DrillResult {
   readonly notRestored: readonly string[];
   /** Name of the file with the checks; undefined: none. */
   readonly checksFile: string | undefined;
-  /** Key of the stored record, or why there is none. */
-  readonly recorded: { readonly key: string } | { readonly failure: string };
+  /** Key of the stored record, or why there is none; null: it was not begun, so there is nothing to record. */
+  readonly recorded: { readonly key: string } | { readonly failure: string } | null;
   readonly kept: KeptServer | null;
 }
 
@@ -48,8 +48,10 @@ export function printDrill(screen: Screen, result: DrillResult): void {
     screen.line(`${paint.bad("Did not pass")}: ${name} (line ${line}): ${found}`);
   }
   for (const item of notRestored) screen.line(`${paint.uncertain("Not restored")}: ${item}`);
-  screen.line(`${VERDICTS[verdict](record)}${"key" in recorded ? " Recorded." : ""}`);
-  if ("failure" in recorded) {
+  screen.line(
+    `${VERDICTS[verdict](record)}${recorded !== null && "key" in recorded ? " Recorded." : ""}`,
+  );
+  if (recorded !== null && "failure" in recorded) {
     screen.warn(`error: the record of this drill was not stored: ${recorded.failure}`);
   }
   if (kept !== null) printKept(screen, kept, record.database);

@@ -67,7 +67,8 @@ export async function startServer(
       ...Object.keys(variables).flatMap((variable) => ["--env", variable]),
       ...[image, ...(data.kind === "memory" ? SETTINGS_IN_MEMORY : [])],
     ],
-    { env: variables },
+    // Waited for at Ctrl-C too: a container that is made afterwards would be nobody's.
+    { env: variables, unstoppable: true },
   );
   await until(`the server of ${image} was not ready`, stopped, async () => {
     // While the cluster is made, it listens on its socket alone.

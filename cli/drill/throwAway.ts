@@ -98,10 +98,9 @@ export async function withThrowAway<T>(
   try {
     screen.waiting("asking Docker on this machine");
     await sweep();
-    for (const image of [plan.serverImage, plan.agentImage]) {
-      stopped.signal.throwIfAborted();
-      await requireImage(screen, image);
-    }
+    await requireImage(screen, plan.serverImage, " Another image of PostgreSQL does too: --image.");
+    stopped.signal.throwIfAborted();
+    await requireImage(screen, plan.agentImage);
     stopped.signal.throwIfAborted();
     screen.waiting(`starting a throw-away server (${plan.serverImage})`);
     const password = randomBytes(18).toString("base64url");
@@ -194,7 +193,12 @@ async function sweep(): Promise<void> {
   }
 }
 
-export async function requireImage(screen: Screen, image: string): Promise<void> {
+/**
+ * Fetches an image that is not here.
+ * @param otherwise what else helps, for the sentence
+ * @throws Problem when it cannot be had
+ */
+export async function requireImage(screen: Screen, image: string, otherwise = ""): Promise<void> {
   if ((await docker(["image", "inspect", image])).code === 0) return;
   screen.waiting(`fetching the image ${image}`);
   const { code, stderr } = await docker(["pull", "--quiet", image], { limitMs: PULL_LIMIT_MS });
@@ -203,7 +207,7 @@ export async function requireImage(screen: Screen, image: string): Promise<void>
     ? " Log in to its registry first: docker login."
     : "";
   const failure = dockerFailure(`the image ${image} could not be fetched`, stderr);
-  throw new Problem(`${failure.message}${login}`);
+  throw new Problem(`${failure.message}${login}${otherwise}`);
 }
 
 /** The client that holds the agent's container: the container ends with it, however this process ends. */

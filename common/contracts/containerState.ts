@@ -26,9 +26,9 @@ export const STATE_FILES = {
    */
   alert: "agent.alert",
   /**
-   * Whether the WAL reaches the bucket: `EPOCH`, when all was well last, and behind it in words why it is not; of a container that
-   * has just started the start. Only where point-in-time recovery is switched on. Written by `agent wal`, first by run.sh; the health
-   * check calls it broken when that was ten minutes ago.
+   * Whether the WAL reaches the bucket: `EPOCH`, when everything that the server had written was there last, and behind it in words why
+   * no more comes; of a container that has just started its start. Only where point-in-time recovery is switched on. Written by
+   * `agent wal`, first by run.sh; the health check calls it broken when that was ten minutes ago.
    */
   wal: "agent.wal",
   /** The same in figures, for the command line: one JSON object, `WalState`. Written by `agent wal`. */

@@ -3,7 +3,7 @@ import { runScript, type SshTarget, sameAccess } from "../pulumi/hostScript.ts";
 import { watched } from "../pulumi/watchedResource.ts";
 import { lastWords, quoted, type ServerLogin } from "../server/serverAccess.ts";
 import { clearServer, prepareServer, tryLogin } from "../server/serverChange.ts";
-import { serverFault } from "../server/serverFaults.ts";
+import { type ServerNames, serverFault } from "../server/serverFaults.ts";
 import { isSeen, lookAtServer, type ServerLook } from "../server/serverLook.ts";
 import { differencesOf, type ServerState, stateOf } from "../server/serverState.ts";
 
@@ -18,8 +18,7 @@ export interface PointInTimeServerInputs extends ServerState {
   readonly login: ServerLogin;
   /** Password of the role. Secret. */
   readonly password: string;
-  /** What the reader of a message calls the argument. */
-  readonly setting: string;
+  readonly names: ServerNames;
 }
 
 /** An agent that has only just been started has its slot still to make. */
@@ -38,11 +37,11 @@ const { check, create, read, diff, update, remove } = watched<PointInTimeServerI
   unseen,
 
   async apply(inputs, before) {
-    const { container, target, setting, settings, password } = inputs;
+    const { container, target, names, settings, password } = inputs;
     const place = `${container} on ${target.host}`;
     const look = await seen(inputs);
     const isPrepared = before !== undefined;
-    const fault = serverFault(look, { place, setting, settings, isPrepared });
+    const fault = serverFault(look, { place, names, settings, isPrepared });
     if (fault !== undefined) throw problemWithoutStack(fault);
     const changed = await prepareServer(inputs, look, { settings, password });
     if (changed.code !== 0) {
@@ -108,7 +107,7 @@ async function seen(inputs: PointInTimeServerInputs): Promise<ServerLook> {
   const look = await lookAtServer(inputs);
   if (isSeen(look)) return look;
   throw problemWithoutStack(
-    `${inputs.setting}: ${look.reason}. Start it, or take ${inputs.setting} out.`,
+    `${inputs.names.pointInTime}: ${look.reason}. Start it, or take ${inputs.names.pointInTime} out.`,
   );
 }
 

@@ -62,8 +62,7 @@ export interface ServerOptions {
 }
 
 /** What is declared of the server, some of it known later. */
-interface DeclaredServer
-  extends Pick<PointInTimeServerInputs, "container" | "setting" | "settings"> {
+interface DeclaredServer extends Pick<PointInTimeServerInputs, "container" | "names" | "settings"> {
   readonly target: pulumi.Output<SshTarget>;
   readonly login: pulumi.Output<ServerLogin>;
 }
@@ -76,7 +75,7 @@ export function createServer(options: ServerOptions): {
   readonly server: PointInTimeServer;
   readonly seen: pulumi.Output<boolean>;
 } {
-  const { parent, name, container, agent, access, database, password } = options;
+  const { parent, name, container, agent, access, database, password, settingName } = options;
   const [host] = access.hosts;
   if (host === undefined) throw new Error("resolveDatabase gives one host");
   const { user, port } = database;
@@ -86,7 +85,10 @@ export function createServer(options: ServerOptions): {
     target: toSshTarget(access, host),
     login: database.password.apply((secret) => ({ user, port, password: secret })),
     password,
-    setting: options.settingName("pointInTime"),
+    names: {
+      pointInTime: settingName("pointInTime"),
+      serverDisk: settingName("pointInTime.serverDisk"),
+    },
     role: ROLE_FIT,
     line: HBA_LINE,
     settings: declaredSettings(options.serverDiskMib, database.major),
@@ -101,9 +103,10 @@ export function createServer(options: ServerOptions): {
 /** At preview alone: the resource itself looks again before it changes anything. */
 function lookAhead(
   parent: pulumi.Resource,
-  { target, login, container, setting, settings }: DeclaredServer,
+  { target, login, container, names, settings }: DeclaredServer,
 ): pulumi.Output<boolean> {
   const log = logOf(parent);
+  const setting = names.pointInTime;
   if (!log.preview) return pulumi.output(false);
   const seen = pulumi.all([target, login]).apply(async ([reached, superuser]) => {
     const place = `${container} on ${reached.host}`;
@@ -118,7 +121,7 @@ function lookAhead(
       log.warn(`${setting}: whether the server can be prepared is not known: ${look.reason}`);
       return false;
     }
-    const options = { place, setting, settings, isPrepared: look.role !== null };
+    const options = { place, names, settings, isPrepared: look.role !== null };
     const fault = serverFault(look, options);
     if (fault !== undefined) throw refused(fault);
     const space = spaceFault(look, options);

@@ -5,11 +5,16 @@ import { postgresSize, sizeInMib } from "./serverSettings.ts";
 
 const MIB = 1024 * 1024;
 
+/** What the reader of a message calls the arguments. */
+export interface ServerNames {
+  readonly pointInTime: string;
+  readonly serverDisk: string;
+}
+
 export interface FaultOptions {
   /** `shop-db on 192.0.2.10` */
   readonly place: string;
-  /** What the argument is called. */
-  readonly setting: string;
+  readonly names: ServerNames;
   readonly settings: Readonly<Record<string, string>>;
   /** The server was prepared by this stack before. */
   readonly isPrepared: boolean;
@@ -17,7 +22,8 @@ export interface FaultOptions {
 
 /** Why this server's WAL cannot be archived as it is declared, a sentence with a remedy; undefined: it can. */
 export function serverFault(look: ServerLook, options: FaultOptions): string | undefined {
-  const { place, setting, isPrepared } = options;
+  const { place, isPrepared } = options;
+  const setting = options.names.pointInTime;
   const server = `${setting}: the server in ${place}`;
   if (look.standby) {
     return `${server} is a standby, whose WAL is that of its primary. Declare the backup beside the primary, or take ${setting} out.`;
@@ -47,13 +53,13 @@ export function serverFault(look: ServerLook, options: FaultOptions): string | u
  */
 export function spaceFault(
   { freeBytes, walBytes }: ServerLook,
-  { place, setting, settings }: FaultOptions,
+  { place, names, settings }: FaultOptions,
 ): string | undefined {
   const bound = settings["max_slot_wal_keep_size"] ?? "";
   const room = freeBytes + walBytes;
   if ((sizeInMib(bound) ?? 0) * MIB <= room / 2) return undefined;
   const most = Math.floor(room / 2 / MIB);
-  return `${setting}.serverDisk ${bound} is more than half of what is free on the volume of the server in ${place} (${gigabytes(room)}, the WAL that is there included), so that WAL which waits for the bucket could fill it. Set it to at most ${postgresSize(most)}, or make room.`;
+  return `${names.serverDisk} ${bound} is more than half of what is free on the volume of the server in ${place} (${gigabytes(room)}, the WAL that is there included), so that WAL which waits for the bucket could fill it. Set it to at most ${postgresSize(most)}, or make room.`;
 }
 
 /** A disk that has filled up since must not keep a later `pulumi up` from what it has to do. */

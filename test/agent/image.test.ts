@@ -173,6 +173,39 @@ describe("run.sh", { timeout: 900_000 }, () => {
     assert.equal(await exitOf(child), 143);
   });
 
+  it("keeps agent wal running where point-in-time recovery is switched on, and stops it with the rest", async () => {
+    const script = `echo "$@" >>"$DIR/calls"
+      case $1 in
+        next) echo 9999999999 9999999999 ;;
+        wal) [ "$(grep -c wal "$DIR/calls")" -gt 1 ] || kill -9 $$
+          trap 'echo stopped >>"$DIR/calls"; exit 143' TERM
+          echo trap >>"$DIR/calls"
+          while :; do sleep 0.1; done ;;
+      esac`;
+    const { dir, env } = stage(script, "@daily");
+    const child = runner({ ...env, POINT_IN_TIME_KEEP_DAYS: "14" });
+    await until(() => calls(dir).includes("trap"));
+    assert.equal(calls(dir).filter((line) => line === "wal").length, 2);
+    assert.match(readFileSync(join(dir, "agent.wal"), "utf8"), /^\d+$/m);
+    child.kill("SIGTERM");
+    assert.equal(await exitOf(child), 143);
+    assert.equal(calls(dir).at(-1), "stopped");
+  });
+
+  it("starts nothing more where it is not switched on", async () => {
+    const { dir, env } = stage(
+      `echo "$@" >>"$DIR/calls"; [ $1 = missed ] || echo 9999999999 9999999999`,
+      "@hourly",
+    );
+    const child = runner(env);
+    await until(() => calls(dir).includes("missed"));
+    await until(() => stateOf(dir) === "waiting 9999999999");
+    child.kill("SIGTERM");
+    assert.equal(await exitOf(child), 143);
+    assert.deepEqual(calls(dir), ["next", "missed"]);
+    assert.deepEqual(lines(join(dir, "agent.wal")), []);
+  });
+
   it("notes and reports a backup that was killed and could not say so itself", async () => {
     const killed = 'echo "$@" >>"$DIR/calls"; [ "$1" != backup ] || kill -9 $$';
     const { dir, env } = stage(killed, "");
@@ -191,7 +224,8 @@ describe("agent-health", () => {
     result: string,
     code: number,
     says: RegExp,
-    fault?: string,
+    fault?: string | undefined,
+    wal?: string,
   ][] = [
     ["", "", 1, /has not started/],
     [`waiting ${now + 60}`, "", 0, /no backup has run/],
@@ -221,13 +255,27 @@ describe("agent-health", () => {
       /^broken: the last.*: no copy$/m,
       "no copy",
     ],
+    [`waiting ${now + 60}`, `ok ${now}`, 0, /^waiting; the last/m, undefined, `${now - 60}`],
+    [`waiting ${now + 60}`, "", 0, /no backup has run/, undefined, `${now - 60} no bucket`],
+    [
+      ...([`waiting ${now + 60}`, `ok ${now}`, 1] as const),
+      /^broken: WAL has not reached the bucket for 90\d\d s: no bucket; do this$/m,
+      ...([undefined, `${now - 9000} no bucket; do this`] as const),
+    ],
+    [`waiting ${now + 60}`, "", 1, /^broken: WAL .* for 90\d\d s$/m, undefined, `${now - 9000}`],
+    [
+      ...([`waiting ${now + 60}`, `failed ${now} wrong`, 1] as const),
+      /^broken: the last.*: wrong; WAL .* for 90\d\d s: no$/m,
+      ...([undefined, `${now - 9000} no`] as const),
+    ],
   ];
-  for (const [scheduler, result, code, says, fault] of table) {
+  for (const [scheduler, result, code, says, fault, wal] of table) {
     it(`${scheduler.split(" ")[0]} / ${result.split(" ")[0]}: ${says.source}`, () => {
       const dir = scratch();
       if (scheduler !== "") writeFileSync(join(dir, "agent.scheduler"), `${scheduler}\n`);
       if (result !== "") writeFileSync(join(dir, "agent.result"), `${result}\n`);
       if (fault !== undefined) writeFileSync(join(dir, "agent.fault"), `${fault}\n`);
+      if (wal !== undefined) writeFileSync(join(dir, "agent.wal"), `${wal}\n`);
       const env = { PATH: process.env["PATH"], AGENT_STATE_DIR: dir };
       const { status, stdout } = spawnSync("sh", [join(IMAGE, "agent-health")], {
         env,

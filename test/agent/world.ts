@@ -1,6 +1,5 @@
 import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { rmSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,7 +16,7 @@ import {
   S3Client,
 } from "@aws-sdk/client-s3";
 import type { AgentEvent } from "../../agent/runtime/reporter.ts";
-import { bundleAgent } from "../../common/agentContext.ts";
+import { agentContext } from "../../common/agentContext.ts";
 import type { Manifest } from "../../common/contracts/manifest.ts";
 import { compileCache } from "../../sandbox/world/run.ts";
 import { type IamUser, iamUser } from "../support/iamUser.ts";
@@ -30,11 +29,11 @@ import {
 } from "../support/servers/postgres.ts";
 import { startStore, type TestStore, type TlsFiles } from "../support/servers/store.ts";
 
-/** The agent as one file, as the image has it; its sources would take four times as long to start. */
-const folder = await mkdtemp(join(tmpdir(), "agent-"));
-process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
-await bundleAgent(folder);
-const MAIN = join(folder, "agent.cjs");
+/**
+ * The agent as one file, as the image has it; its sources would take four times as long to start. Always in one place, by which
+ * Node finds what it has compiled of it.
+ */
+const MAIN = join((await agentContext()).dir, "agent.cjs");
 
 export interface Outcome {
   readonly code: number | null;
@@ -128,8 +127,9 @@ export class World {
     return rows.map((row) => String(row["datname"]));
   }
 
-  async keys(bucket: string): Promise<string[]> {
-    const listed = await this.s3.send(new ListObjectsV2Command({ Bucket: bucket }));
+  /** @param prefix of the keys; the first thousand of them */
+  async keys(bucket: string, prefix = ""): Promise<string[]> {
+    const listed = await this.s3.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix }));
     return (listed.Contents ?? []).map(({ Key }) => Key ?? "").sort();
   }
 

@@ -76,6 +76,10 @@ export function wrongBackups(): void {
   new PostgresBackup("shop", { ...right, usdPerGbMonth: "0.02 USD" });
   // @ts-expect-error host keys by the host's name
   new PostgresBackup("shop", { ...right, ssh: { hostKeys: ["ssh-ed25519 AAAA"] } });
+  // @ts-expect-error how far back, by its name
+  new PostgresBackup("shop", { ...right, pointInTime: "14d" });
+  // @ts-expect-error the window has no default
+  new PostgresBackup("shop", { ...right, pointInTime: { rpo: "10s" } });
   // @ts-expect-error only children can be transformed
   new PostgresBackup("shop", { ...right, transform: { bucket: {} } });
   // @ts-expect-error a transform changes arguments that the child has
@@ -94,6 +98,8 @@ export function wrongBuckets(): ExistingBucket[] {
   new AwsBackupBucket("shop-backups", { retention: days, tiers: { weekly: 35 } });
   // @ts-expect-error the certificate of AWS is a public one
   new AwsBackupBucket("shop-backups", { retention: days, caFile: "/etc/ssl/own.pem" });
+  // @ts-expect-error rules know no rate of uploads
+  new AwsBackupBucket("b", { retention: days, pointInTime: { keep: "14d", rpo: "10s" } });
   // @ts-expect-error one folder
   new AwsBackupBucket("shop-backups", { retention: days, prefixes: ["shop"] });
   // @ts-expect-error a bucket elsewhere needs an administrator's keys

@@ -153,9 +153,9 @@ export async function withFillingServer(
 
 /** Stops a server so that its data folder needs no recovery. */
 export async function shutDown(container: string): Promise<void> {
-  await requireDocker("the server could not be stopped", ["stop", "--time", "120", container], {
-    limitMs: 180_000,
-  });
+  const words = ["stop", "--time", "120", container];
+  const options = { limitMs: 180_000, unstoppable: true };
+  await requireDocker("the server could not be stopped", words, options);
 }
 
 /** Runs SQL, which may hold a secret, in a server's container. */
@@ -203,10 +203,13 @@ export async function publish(publication: Publication): Promise<PulledServer> {
   const stopped = new AbortController();
   const forget = onInterrupt(() => stopped.abort(new Interrupted(INTERRUPTED)));
   const passwordFile = passwordFileOf(name);
+  let isFree = earlier === null;
   try {
-    if (earlier !== null) {
+    if (!isFree) {
       await shutDown(name);
-      await requireDocker("the earlier server could not be renamed", ["rename", name, before]);
+      const what = "the earlier server could not be renamed";
+      await requireDocker(what, ["rename", name, before], { unstoppable: true });
+      isFree = true;
     }
     const labels = { [LABEL]: name, [VOLUME]: volume, [PORT]: String(port) };
     await startServer(
@@ -222,9 +225,10 @@ export async function publish(publication: Publication): Promise<PulledServer> {
     );
     await writePasswordFile(passwordFile, { port, user: superuser, password });
   } catch (error) {
-    await docker(["rm", "--force", "--volumes", name], { unstoppable: true });
+    // Until then the name is the earlier server's.
+    if (isFree) await docker(["rm", "--force", "--volumes", name], { unstoppable: true });
     if (earlier !== null) {
-      await docker(["rename", before, name], { unstoppable: true });
+      if (isFree) await docker(["rename", before, name], { unstoppable: true });
       await docker(["start", name], { unstoppable: true });
     }
     throw error;

@@ -4,7 +4,7 @@ import { nonDefault, REMEDY, wholeNumber } from "./variables.ts";
 
 /** Role by which WAL and base backups are read; it may replicate and monitor, and nothing else. */
 export const WAL_ROLE = "kpb_wal";
-/** How the program that receives WAL names itself to the server (`application_name`). */
+/** How the program that receives WAL names itself to the server, as `pg_stat_replication` shows it. */
 export const WAL_RECEIVER = "kamal-postgres-backup-wal";
 /** Longest time for which a write may lie on the database's host alone, where nothing else is declared. Seconds. */
 export const DEFAULT_RPO_SECONDS = 10;

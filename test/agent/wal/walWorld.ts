@@ -144,7 +144,8 @@ export async function archivedSegments(
   bucket: string,
   chain: string,
 ): Promise<string[]> {
-  return (await world.keys(bucket)).flatMap((key) => {
+  const keys = await world.keys(bucket, `${PREFIX}/pitr/${chain}/wal/`);
+  return keys.flatMap((key) => {
     const parsed = parsePointInTimeKey(PREFIX, key);
     return parsed?.chain === chain && parsed.kind === "segment" ? [parsed.file] : [];
   });
@@ -176,4 +177,12 @@ export async function segmentOfServer(world: World, name: string): Promise<Buffe
     `SELECT pg_read_binary_file('pg_wal/${name}') AS bytes`,
   );
   return row?.["bytes"] as Buffer;
+}
+
+/** Sets what the server reads again without a restart. */
+export async function setServer(world: World, settings: Record<string, string>): Promise<void> {
+  for (const [name, value] of Object.entries(settings)) {
+    await world.query("postgres", `ALTER SYSTEM SET ${name} = '${value}'`);
+  }
+  await world.query("postgres", "SELECT pg_reload_conf()");
 }

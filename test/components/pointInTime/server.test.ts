@@ -135,7 +135,7 @@ test("an agent that has just started has its slot still to make", () => {
 
 const options: FaultOptions = {
   place: "shop-db on 192.0.2.10",
-  setting: "pointInTime",
+  names: { pointInTime: "pointInTime", serverDisk: "pointInTime.serverDisk" },
   settings,
   isPrepared: false,
 };

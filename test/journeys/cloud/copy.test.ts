@@ -141,6 +141,16 @@ test("list, status and verify read the copy", async () => {
   assert.equal(verified.code, 0, verified.stderr);
 });
 
+test("a drill of the copy reads the copy, and leaves its record beside it", async () => {
+  const format = ["container", "inspect", "--format", "{{.Config.Image}}"];
+  const image = (await docker([...format, world.database.container])).stdout.trim();
+  const drilled = await json("drill", "--copy", "--image", image, "--network", "kamal");
+  const [record] = drilled.drills;
+  assert.deepEqual([record.verdict, record.compared], ["passed", true], record.reason);
+  assert.match(record.backup.key, new RegExp(`^${PREFIX}/${DATABASE}_`));
+  assert.match(record.recorded, new RegExp(`^${PREFIX}/drills/`));
+});
+
 test("the copy restores beside the live database", async () => {
   const restore = await runCli(stack, [
     "restore",

@@ -95,6 +95,15 @@ test("switched on, the server has the role, the line and the settings without a 
   assert.deepEqual(await serverDrift(), {});
 });
 
+test("the server is prepared before the container boots, and so is cleared after it is gone", async () => {
+  const { deployment } = await journey.stack.stack.exportStack();
+  const resources: readonly { urn: string; dependencies?: string[] }[] = deployment.resources;
+  const of = (type: string) => resources.filter(({ urn }) => urn.includes(`:${type}::`));
+  const [server] = of("PointInTimeServer");
+  const [state] = of("AccessoryState");
+  assert.ok(server && state?.dependencies?.includes(server.urn), JSON.stringify(state));
+});
+
 test("role, line, settings and slot that a hand has changed are drift by their names, and one up puts all of them back", async () => {
   await docker(["stop", agent]);
   await sql(`alter role ${WAL_ROLE} noreplication password 'another'`);
@@ -177,6 +186,13 @@ test("a server that cannot be prepared is known for what is wrong with it", asyn
   } finally {
     await sql("drop role pitr_plain");
   }
+  journey.stack.configure({ pointInTimeKeep: "7d", pointInTimeServerDisk: "900TB" });
+  const preview = await journey.stack.preview();
+  assert.equal(preview.code, 255, preview.output);
+  assert.match(
+    preview.output,
+    /kamal-postgres-backup:pointInTimeServerDisk 900TB is more than half of what is free/,
+  );
 });
 
 test("switched off again, nothing is left on the server", async () => {

@@ -6,12 +6,13 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { RestoredEvent } from "../../../common/contracts/agentEvents.ts";
 import { docker, removeContainer } from "../../../sandbox/host/docker.ts";
-import { query, runCli } from "../../../sandbox/stack/actors.ts";
+import { runCli } from "../../../sandbox/stack/actors.ts";
 import type { SandboxStack } from "../../../sandbox/stack/engine.ts";
 import { ensureIdentity } from "../../../sandbox/stack/identity.ts";
 import { sandboxLabel } from "../../../sandbox/world/paths.ts";
 import { begin, type Journey, openOwn } from "../../support/journey.ts";
 import { answers } from "../../support/servers/postgresContainer.ts";
+import { dropPeople, makePeople } from "./people.ts";
 
 const CANARY = "canary-7e0b";
 const DATABASE = "app_staging";
@@ -25,7 +26,7 @@ let options: string[];
 
 before(async () => {
   journey = await begin();
-  const { world, stack } = journey;
+  const { world } = journey;
   const { user, password, container } = world.database;
   const image = ["container", "inspect", "--format", "{{.Config.Image}}", container];
   const serverImage = (await docker(image)).stdout.trim();
@@ -51,27 +52,19 @@ before(async () => {
   );
   await answers(server, { user, password });
   await inStaging("create table of_staging (id int)");
-  staging = await openOwn(world, {
-    stack: "staging",
-    config: {
-      ...{ name: "staging", accessory: "staging_backup", database: DATABASE },
-      ...{ databaseHost: server, databasePort: "5432" },
-    },
-  });
+  const config = {
+    ...{ name: "staging", accessory: "staging_backup", database: DATABASE },
+    ...{ databaseHost: server, databasePort: "5432" },
+  };
+  // A command with the environment of the other stack reads this one too.
+  staging = await openOwn(world, { stack: "staging", config }, "passphrase");
   const made = await staging.up();
   assert.equal(made.code, 0, made.output);
   options = [
     ...["--into", "staging", "--into-cwd", staging.dir, "--mask", mask],
     ...["--identity", ensureIdentity(world).file, "--network", "kamal", "--image", serverImage],
   ];
-  await query(
-    world,
-    `drop table if exists people; create table people (id int primary key, mail text);
-     create index on people (mail);
-     insert into people select i, '${CANARY}-' || i || '@example.com' from generate_series(1, 2000) i`,
-  );
-  const { code, stderr } = await runCli(stack, ["backup", "--json", "--accept"]);
-  assert.equal(code, 0, stderr);
+  await makePeople(journey, CANARY);
 });
 
 after(async () => {
@@ -79,7 +72,7 @@ after(async () => {
   await staging?.close();
   if (journey !== undefined) {
     await removeContainer(server);
-    await query(journey.world, "drop table if exists people");
+    await dropPeople(journey);
   }
   rmSync(dir, { recursive: true });
   await journey?.stack.close();

@@ -254,7 +254,26 @@ test("a drill could not run without Docker, and without the key that opens the b
   const { code, record } = await drill([]);
   assert.deepEqual([code, record.verdict], [3, "couldNotRun"]);
   assert.match(record.reason ?? "", /is encrypted for an age key/);
+  assert.deepEqual([record.recorded, record.recordError], [null, undefined]);
   options = ["--identity", ensureIdentity(journey.world).file, ...options];
+});
+
+test("a stack with several databases: one command drills each of them", async () => {
+  const { sibling } = journey.world.database;
+  const other = ["--env", `POSTGRES_DATABASE=${sibling}`, outputs.container];
+  await docker(["exec", ...other, "agent", "backup", "--accept"]);
+  const file = join(dir, "several.json");
+  const databases = [outputs.database, sibling];
+  writeFileSync(file, JSON.stringify({ ...outputs, databases }));
+  const args = ["drill", "--json", ...options, "--outputs", file];
+  const { stdout, stderr } = await runCli(journey.stack, args);
+  const { drills } = JSON.parse(stdout) as { drills: Drilled[] };
+  assert.deepEqual(
+    drills.map(({ database }) => database),
+    databases,
+    stderr,
+  );
+  assert.equal(drills[1]?.verdict, "passed", drills[1]?.reason ?? "");
 });
 
 test("Ctrl-C ends a drill and takes everything away", async () => {

@@ -1,5 +1,7 @@
 // tag: second sandbox
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,9 +9,12 @@ import { after, before, test } from "node:test";
 import pg from "pg";
 import type { BackupOutputs } from "../../../common/contracts/stackOutputs.ts";
 import { docker } from "../../../sandbox/host/docker.ts";
-import { outputsOf, query, runCli } from "../../../sandbox/stack/actors.ts";
+import { outputsOf, runCli } from "../../../sandbox/stack/actors.ts";
 import { ensureIdentity } from "../../../sandbox/stack/identity.ts";
+import { checkout } from "../../../sandbox/world/paths.ts";
+import { eventually } from "../../../sandbox/world/run.ts";
 import { begin, type Journey } from "../../support/journey.ts";
+import { dropPeople, makePeople } from "./people.ts";
 
 interface Pulled {
   masked: number;
@@ -39,23 +44,15 @@ before(async () => {
     ...["--identity", ensureIdentity(world).file, "--network", "kamal"],
     ...["--image", stdout.trim(), "--server", name],
   ];
-  await query(
-    world,
-    `drop table if exists people; create table people (id int primary key, mail text);
-     insert into people select i, '${CANARY}-' || i || '@example.com' from generate_series(1, 2000) i`,
-  );
-  const { code, stderr } = await runCli(stack, ["backup", "--json", "--accept"]);
-  assert.equal(code, 0, stderr);
+  await makePeople(journey, CANARY);
 });
 
 after(async () => {
   if (journey !== undefined) {
-    await query(journey.world, "drop table if exists people");
-    const own = ["--filter", `label=kamal-postgres-backup.pull=${name}`];
-    const left = await docker(["ps", "--all", "--quiet", ...own]);
-    for (const id of words(left.stdout)) await docker(["rm", "--force", "--volumes", id]);
-    const volumes = await docker(["volume", "ls", "--quiet", ...own]);
-    for (const id of words(volumes.stdout)) await docker(["volume", "rm", id]);
+    await dropPeople(journey);
+    const left = await own();
+    for (const id of left.containers) await docker(["rm", "--force", "--volumes", id]);
+    for (const id of left.volumes) await docker(["volume", "rm", id]);
   }
   rmSync(dir, { recursive: true });
   await journey?.stack.close();
@@ -165,6 +162,26 @@ test("a mask that fails, or a production server as the target: refused, and the 
   assert.deepEqual(after, before);
 });
 
+test("Ctrl-C while the new server is filled: everything of it goes, and the earlier one stays", async () => {
+  const before = await own();
+  writeFileSync(mask, "UPDATE people SET mail = NULL");
+  const { stack } = journey;
+  const where = ["--stack", stack.stack.name, "--cwd", stack.dir];
+  const typed = [join(checkout, "cli", "main.ts"), "pull", "--mask", mask, "--yes"];
+  const child = spawn(process.execPath, [...typed, ...options, ...where], {
+    env: { ...process.env, ...stack.env, HOME: dir },
+    stdio: "ignore",
+  });
+  const ended = once(child, "close");
+  await eventually("the server that is filled", 120_000, async () =>
+    (await own()).containers.length > before.containers.length ? true : undefined,
+  );
+  child.kill("SIGINT");
+  const [code] = (await ended) as [number | null];
+  assert.equal(code, 130);
+  assert.deepEqual(await own(), before);
+});
+
 test("without a mask: only when that was agreed to; it takes the earlier server's place and port", async () => {
   const earlier = await running();
   const silent = await pull();
@@ -181,8 +198,7 @@ test("without a mask: only when that was agreed to; it takes the earlier server'
   );
   assert.deepEqual(row, { n: 2000 });
   assert.notDeepEqual(await filesWith(CANARY, pulled), []);
-  const volumes = await docker(["volume", "ls", "--quiet", "--filter", `name=${name}-`]);
-  assert.deepEqual(words(volumes.stdout), [pulled.server.volume]);
+  assert.deepEqual(await own(), { containers: [name], volumes: [pulled.server.volume] });
 });
 
 test("a part: only the tables that were named, or no rows at all, into a new database of a given server", async () => {
@@ -203,6 +219,16 @@ test("a part: only the tables that were named, or no rows at all, into a new dat
   const again = await pull("--schema-only", "--to", address("schema_alone"));
   assert.match(again.stderr, /--to: the database schema_alone exists already/);
 });
+
+/** Containers and volumes of the pulls of this file. */
+async function own(): Promise<{ containers: string[]; volumes: string[] }> {
+  const filter = ["--filter", `label=kamal-postgres-backup.pull=${name}`];
+  const [containers, volumes] = await Promise.all([
+    docker(["ps", "--all", ...filter, "--format", "{{.Names}}"]),
+    docker(["volume", "ls", ...filter, "--format", "{{.Name}}"]),
+  ]);
+  return { containers: words(containers.stdout), volumes: words(volumes.stdout) };
+}
 
 /** The server that pulls have left until now. */
 async function running(): Promise<Pulled["server"]> {

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import pg from "pg";
 import { cacheDir } from "../../../sandbox/world/paths.ts";
+import { makeDataFolder } from "./dataFolder.ts";
 import { freePort } from "./freePort.ts";
 
 /** A running PostgreSQL of the test's own, on loopback, with one superuser. */
@@ -19,6 +20,12 @@ export interface TestPostgres {
   readonly major: number;
   /** Kills the server at once and removes its data. May be called twice. */
   stop(): Promise<void>;
+  /**
+   * Ends the server and starts it again.
+   * @param signal `SIGINT`: cuts its connections and closes its files; `SIGQUIT`: as a crash does
+   * @param meanwhile gets the folder of its data
+   */
+  restart(signal: "SIGINT" | "SIGQUIT", meanwhile?: (data: string) => Promise<void>): Promise<void>;
 }
 
 const LIBRARY = "/usr/lib/postgresql";
@@ -72,7 +79,8 @@ export async function startPostgres({
   const template = await ensureTemplate(found, as, { user, name, text });
   const dir = await mkdtemp(join(tmpdir(), "test-postgres-"));
   if (as !== undefined) await chown(dir, as.uid, as.gid);
-  const data = join(dir, "data");
+  const folder = await makeDataFolder(as);
+  const data = join(folder, "data");
   await execute("cp", ["-a", template, data]);
   const port = await freePort();
   const settings = [
@@ -80,22 +88,32 @@ export async function startPostgres({
     ...more,
   ];
   const program = await programWith(extensions, found, dir);
-  const child = spawn(
-    program,
-    ["-D", data, "-p", String(port), ...settings.flatMap((setting) => ["-c", setting])],
-    { ...as, cwd: dir, stdio: "ignore" },
-  );
+  const launch = () =>
+    spawn(
+      program,
+      ["-D", data, "-p", String(port), ...settings.flatMap((setting) => ["-c", setting])],
+      { ...as, cwd: dir, stdio: "ignore" },
+    );
+  let child = launch();
   const stop = async () => {
     await end(child);
-    await rm(dir, { recursive: true, force: true });
+    for (const path of [dir, folder]) await rm(path, { recursive: true, force: true });
   };
-  const server = {
+  const server: TestPostgres = {
     host: "127.0.0.1",
     port,
     user,
     password: PASSWORD,
     major: found.major,
     stop,
+    restart: async (signal, meanwhile) => {
+      const ended = once(child, "exit");
+      child.kill(signal);
+      await ended;
+      await meanwhile?.(data);
+      child = launch();
+      await ready(server, child);
+    },
   };
   try {
     await ready(server, child);

@@ -1,8 +1,8 @@
 import { execFile, spawn } from "node:child_process";
-import { chown, mkdtemp, rm, stat } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { makeDataFolder } from "./dataFolder.ts";
 import { freePort } from "./freePort.ts";
 import { end, findServerPrograms, query, ready, type TestPostgres } from "./postgres.ts";
 
@@ -19,8 +19,7 @@ export async function startStandby(
   const [row] = await query(primary, "postgres", "SHOW data_directory");
   const { uid, gid } = await stat(String(row?.["data_directory"]));
   const as = process.getuid?.() === 0 ? { uid, gid } : {};
-  const dir = await mkdtemp(join(tmpdir(), "test-standby-"));
-  await chown(dir, uid, gid);
+  const dir = await makeDataFolder({ uid, gid });
   const data = join(dir, "data");
   const { host, user, password } = primary;
   await promisify(execFile)(
