@@ -210,7 +210,7 @@ function requireWholeOrWord(request: RestoreRequest, replaces: boolean): void {
   const { into, keepGoing, allowIncomplete, schema = [], table = [], excludeTable = [] } = request;
   if (into === undefined && table.length > 0) {
     throw new Problem(
-      `--table ${table[0]} restores single tables, which never take the live database's place. Add --into NAME for a new database of that name. Nothing was changed.`,
+      `--table ${table[0]} restores single tables, which never take the live database's place. Add --into NAME for a new database of that name.`,
     );
   }
   if (into !== undefined || allowIncomplete === true) return;
