@@ -186,13 +186,6 @@ test("a server that cannot be prepared is known for what is wrong with it", asyn
   } finally {
     await sql("drop role pitr_plain");
   }
-  journey.stack.configure({ pointInTimeKeep: "7d", pointInTimeServerDisk: "900TB" });
-  const preview = await journey.stack.preview();
-  assert.notEqual(preview.code, 0, preview.output);
-  assert.match(
-    preview.output,
-    /error: .*has a problem: kamal-postgres-backup:pointInTimeServerDisk 900TB is more than half of what is free/,
-  );
 });
 
 test("switched off again, nothing is left on the server", async () => {
