@@ -32,6 +32,12 @@ export interface EngineOptions {
   readonly config?: StackSettings;
   /** Providers that run already and stay when the stack is closed. @default started for this stack */
   readonly providers?: Providers;
+  /** Whoever keeps the key of its secrets, if it is made now. @default the sandbox's passphrase */
+  readonly secrets?: {
+    readonly provider: string;
+    /** What Pulumi's environment needs for it. */
+    readonly env: Readonly<Record<string, string>>;
+  };
 }
 
 export interface Outcome {
@@ -73,7 +79,7 @@ export async function openStack(world: World, options: EngineOptions = {}): Prom
   const settings = await layOutProject(dir, name);
   const declared = { ...sandboxSettings(world), ...options.config };
   const providers = options.providers ?? (await startProviders({ env: storeEnvironment(world) }));
-  const env = await engineEnvironment(world, providers);
+  const env = { ...(await engineEnvironment(world, providers)), ...options.secrets?.env };
   const state = join(world.dir, `state/.pulumi/stacks/${PROJECT}/${name}.json`);
   pulumi ??= PulumiCommand.get();
   const named = { stackName: name, workDir: dir };
@@ -83,6 +89,7 @@ export async function openStack(world: World, options: EngineOptions = {}): Prom
     program: options.program ?? publishBackup,
     pulumiHome: env["PULUMI_HOME"] as string,
     pulumiCommand: await pulumi,
+    ...(options.secrets && { secretsProvider: options.secrets.provider }),
   };
   // Not createOrSelectStack, which tries the one and then does the other.
   const stack = existsSync(state)

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import * as pulumi from "@pulumi/pulumi";
+import "./promises.ts";
 import "./sshSettings.ts";
 
 export interface Declared {
@@ -35,9 +36,6 @@ export async function declare(
     preview,
     "organization",
   );
-  // Pulumi keeps the stack trace of each promise of its own, in case that one leaks; most of the time here went into those.
-  const { stackTraceLimit } = Error;
-  Error.stackTraceLimit = 0;
   try {
     const outputs = program();
     await Promise.all(
@@ -48,7 +46,6 @@ export async function declare(
   } finally {
     // A component that throws has begun to register itself.
     await pulumi.runtime.disconnect();
-    Error.stackTraceLimit = stackTraceLimit;
   }
   return declared;
 }

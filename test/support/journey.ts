@@ -11,6 +11,7 @@ import {
 import type { StackSettings } from "../../sandbox/stack/settingsFile.ts";
 import type { World } from "../../sandbox/world/world.ts";
 import { closeAtEnd } from "../runner/shared.ts";
+import { startVault } from "./servers/vault.ts";
 
 export interface Journey {
   readonly world: World;
@@ -38,10 +39,23 @@ export async function begin(
   return { world, stack };
 }
 
-/** A stack with a program or a name of its own, with the providers that all journeys in this process share. */
-export async function openOwn(world: World, options: EngineOptions): Promise<SandboxStack> {
-  return openStack(world, { ...options, providers: await sharedProviders(world) });
+/**
+ * A stack with a program or a name of its own, with the providers that all journeys in this process share.
+ * @param key `vault` lives as long as this process, and makes each operation cheaper; `passphrase` is the sandbox's, by which other
+ *   programs than this one's read the stack
+ */
+export async function openOwn(
+  world: World,
+  options: EngineOptions,
+  key: "vault" | "passphrase" = options.stack === undefined ? "passphrase" : "vault",
+): Promise<SandboxStack> {
+  const providers = await sharedProviders(world);
+  if (key === "passphrase") return openStack(world, { ...options, providers });
+  vault ??= startVault();
+  return openStack(world, { ...options, providers, secrets: await vault });
 }
+
+let vault: ReturnType<typeof startVault> | undefined;
 
 let known: World | undefined;
 

@@ -52,13 +52,12 @@ before(async () => {
   );
   await answers(server, { user, password });
   await inStaging("create table of_staging (id int)");
-  staging = await openOwn(world, {
-    stack: "staging",
-    config: {
-      ...{ name: "staging", accessory: "staging_backup", database: DATABASE },
-      ...{ databaseHost: server, databasePort: "5432" },
-    },
-  });
+  const config = {
+    ...{ name: "staging", accessory: "staging_backup", database: DATABASE },
+    ...{ databaseHost: server, databasePort: "5432" },
+  };
+  // A command with the environment of the other stack reads this one too.
+  staging = await openOwn(world, { stack: "staging", config }, "passphrase");
   const made = await staging.up();
   assert.equal(made.code, 0, made.output);
   options = [
