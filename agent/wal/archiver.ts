@@ -196,8 +196,8 @@ export class Archiver {
     clearTimeout(timer);
   }
 
-  /** Stores the whole segments of the spool, and lets the server go on without them. */
-  async #storeWhole(): Promise<{ readonly whole: number }> {
+  /** Stores the whole segments of the spool, and lets the server go on without each. @param letGo false: nobody may be there to hear it */
+  async #storeWhole(letGo = true): Promise<{ readonly whole: number }> {
     const { spool, chain, progress, client } = this.#parts;
     const { whole, histories } = await spool.look();
     for (const name of histories.filter((each) => !this.#histories.has(each))) {
@@ -212,6 +212,7 @@ export class Archiver {
       await spool.archived(name);
       progress.stored(this.#archived);
       progress.works("bucket");
+      if (!letGo) continue;
       this.#supervise(this.#stop.signal);
       await client.query("SELECT pg_replication_slot_advance($1, $2::pg_lsn)", [
         chain.name,
@@ -273,7 +274,7 @@ export class Archiver {
 
   /** Stores what has been received, once, when nothing more comes: the server may never come back. */
   async flush(): Promise<void> {
-    await this.#storeWhole();
+    await this.#storeWhole(false);
     await this.#storePiece();
   }
 

@@ -21,6 +21,8 @@ import { Spool } from "./spool.ts";
 
 const SHORTEST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
+/** A session that lasted so long has worked: the next one need not wait. */
+const LONG_MS = 60_000;
 const TELL_EVERY_MS = 10_000;
 const SPOOL_NAME = /^wal-\d+$/;
 
@@ -76,7 +78,6 @@ export async function archiveWal(
       progress.opened(chain.name, chain.from);
       bases.follow({ name: chain.name, summarizes: found.summarizes });
       report.line(`WAL goes into ${chain.name} from ${lsnText(chain.from)} on.`);
-      pauseMs = SHORTEST_PAUSE_MS;
       const parts = { context, settings: pointInTime, server, found, client, chain, spool, store };
       const archiver = new Archiver({ ...parts, progress, describe });
       try {
@@ -93,10 +94,12 @@ export async function archiveWal(
     }
   };
   for (;;) {
+    const began = performance.now();
     try {
       await session();
     } catch (error) {
       signal.throwIfAborted();
+      if (performance.now() - began > LONG_MS) pauseMs = SHORTEST_PAUSE_MS;
       if (error instanceof ChainIsLost) {
         report.warn("The server held as much WAL as it may, and let the chain go.");
       } else if (!(error instanceof WalIsGone)) {

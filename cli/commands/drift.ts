@@ -3,6 +3,8 @@ import { shellQuote } from "../../common/ssh/command.ts";
 import { type DriftReport, printReport, writeJobSummary } from "../backups/driftReport.ts";
 import { judgeDrills, unprovenIdentity } from "../backups/drillFreshness.ts";
 import { judgeDatabases, overwrittenText } from "../backups/freshness.ts";
+import { readReach } from "../backups/reach.ts";
+import { judgeReach } from "../backups/reachFreshness.ts";
 import { readBackups, type Source, type StoredBackups, sourcesOf } from "../backups/source.ts";
 import { describeUploads, readActivity } from "../session/activity.ts";
 import { AgentError, type Container, ContainerDown } from "../session/agentCall.ts";
@@ -42,14 +44,16 @@ export async function drift(session: Session, stack: StackChoice): Promise<numbe
   const health = backups.source === "container" ? await judgeHealth(session) : NOTHING;
   // They cost money and no listing of objects shows them, but a backup drops them: nothing that was declared differs.
   const activity = backups.source === "container" ? await readActivity(session) : undefined;
+  const reach = await judgeRecovery(session, stack);
   const report: DriftReport = {
     differences: [
       ...refreshed.differences,
       ...health.differences,
       ...backups.differences,
       ...(copies?.differences ?? []),
+      ...reach.differences,
     ],
-    notChecked: [...refreshed.notChecked, ...health.notChecked],
+    notChecked: [...refreshed.notChecked, ...health.notChecked, ...reach.notChecked],
     notes: [
       ...backups.notes,
       ...(copies?.notes ?? []),
@@ -175,6 +179,22 @@ function drillReport(
 type HealthReport = Pick<DriftReport, "differences" | "notChecked">;
 
 const NOTHING: HealthReport = { differences: [], notChecked: [] };
+
+/** The recovery to any second, where it is declared. */
+async function judgeRecovery(session: Session, stack: StackChoice): Promise<HealthReport> {
+  const { pointInTime, container } = session.backup;
+  if (pointInTime === undefined) return NOTHING;
+  session.screen.waiting("reading the WAL");
+  try {
+    const { found } = await readReach(session, stack);
+    const { differences } = judgeReach(pointInTime, found, container, Date.now());
+    return { ...NOTHING, differences };
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    const subject = "point-in-time recovery";
+    return { ...NOTHING, notChecked: [{ subject, reason: error.message, failed: true }] };
+  }
+}
 
 /** A container that runs and is not fit to back up, as after a backup that failed. */
 async function judgeHealth({ container }: Session): Promise<HealthReport> {

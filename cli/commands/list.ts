@@ -8,6 +8,8 @@ import { markRemarks } from "../../storage/catalogue/marks.ts";
 import { databasesInBucket } from "../backups/bucketSource.ts";
 import { drillRemark } from "../backups/drillFreshness.ts";
 import { judgeAge } from "../backups/freshness.ts";
+import { readReach } from "../backups/reach.ts";
+import { reachLines } from "../backups/reachFreshness.ts";
 import { type Listing, readBackups, sourcesOf } from "../backups/source.ts";
 import { keptUntil, type State, stateOf } from "../backups/states.ts";
 import { ContainerDown } from "../session/agentCall.ts";
@@ -61,6 +63,9 @@ export async function list(
   printBackups(screen, backup, visible, drills);
   const hidden = entries.length - visible.length;
   if (hidden > 0) screen.line(`  ${plural(hidden, "older backup")}: list --all`);
+  const reach = await recoveryOf(session, stack);
+  if (reach !== undefined && visible.length > 0) screen.line();
+  for (const line of reach?.lines ?? []) screen.line(`Recovery: ${line}.`);
   screen.document({
     database: backup.database,
     location,
@@ -71,6 +76,7 @@ export async function list(
     seen: source,
     ...(lastFailure !== undefined && { lastFailure }),
     ...(drills && { drills }),
+    ...(reach && { pointInTime: reach.document }),
     backups: entries.map((entry) => ({
       stamp: entry.stamp,
       state: stateOf(entry),
@@ -83,6 +89,21 @@ export async function list(
   });
   const isDown = agentFailure instanceof ContainerDown;
   return withinRpo && lastFailure === undefined && !isDown ? EXIT.well : EXIT.badNews;
+}
+
+/** Which moments can be recovered besides, where that is declared. The copies have no WAL. */
+async function recoveryOf(
+  session: Session,
+  stack: StackChoice,
+): Promise<{ lines: string[]; document: unknown } | undefined> {
+  if (session.backup.pointInTime === undefined || session.ofCopy) return undefined;
+  try {
+    const { windows, gaps } = (await readReach(session, stack)).found;
+    return { lines: reachLines({ windows, gaps }), document: { windows, gaps } };
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    return { lines: [`not known, for ${error.message.replace(/\.$/, "")}`], document: null };
+  }
 }
 
 /** How long the container has been running; asked only where there is no backup yet. */

@@ -2,6 +2,8 @@ import { formatBytes } from "../../common/format.ts";
 import { Problem } from "../../common/problem.ts";
 import { judgeDrills } from "../backups/drillFreshness.ts";
 import { type DatabaseFreshness, judgeDatabases, overwrittenText } from "../backups/freshness.ts";
+import { readReach } from "../backups/reach.ts";
+import { type JudgedReach, judgeReach } from "../backups/reachFreshness.ts";
 import { readBackups, sourcesOf } from "../backups/source.ts";
 import { describeActivity, readActivity } from "../session/activity.ts";
 import { ContainerDown } from "../session/agentCall.ts";
@@ -57,6 +59,7 @@ export async function status(session: Session, stack: StackChoice): Promise<numb
     const found = judgeDrills(backup, listing, now);
     return found ? [{ of: several ? ` of ${listing.database}` : "", judged: found, listing }] : [];
   });
+  const reach = await recoveryOf(session, stack, now);
   const rows = [
     ["container", `${container.name} on ${container.host}`],
     ...(inspected ? describeState(state, container.up) : [["state", paint.bad("not known")]]),
@@ -74,6 +77,9 @@ export async function status(session: Session, stack: StackChoice): Promise<numb
       `drill${of}`,
       (judged.inTime ? paint.good : paint.bad)(judged.text),
     ]),
+    ...(reach === undefined
+      ? []
+      : [["recovery", (reach.judged?.isWell === true ? paint.good : paint.bad)(reach.text)]]),
     ...describeActivity(activity, now),
     ...(notListed === undefined ? [] : [["agent", `lists no backups: ${notListed}`]]),
   ];
@@ -112,6 +118,7 @@ export async function status(session: Session, stack: StackChoice): Promise<numb
         passedAt: passed?.startedAt ?? null,
       })),
     }),
+    ...(reach !== undefined && { pointInTime: reach.document }),
     ...(activity !== undefined && !(activity instanceof Problem) && { activity }),
     ...(overwritten.backup !== undefined && { overwritten: overwritten.backup }),
     ...(overwritten.copy !== undefined && { overwrittenCopy: overwritten.copy }),
@@ -123,7 +130,28 @@ export async function status(session: Session, stack: StackChoice): Promise<numb
     ({ source, withinRpo }) => source !== null && !withinRpo,
   );
   const undrilled = drills.some(({ judged: { inTime } }) => !inTime);
-  return late || undrilled || !inspected || !isFit(state) ? EXIT.badNews : EXIT.well;
+  const unreached = reach !== undefined && reach.judged?.isWell !== true;
+  return late || undrilled || unreached || !inspected || !isFit(state) ? EXIT.badNews : EXIT.well;
+}
+
+/** The recovery to any second, where it is declared; why it is not known, where nobody can look. */
+async function recoveryOf(
+  session: Session,
+  stack: StackChoice,
+  now: number,
+): Promise<{ judged?: JudgedReach; text: string; document: unknown } | undefined> {
+  const { pointInTime, container } = session.backup;
+  if (pointInTime === undefined) return undefined;
+  try {
+    const { found } = await readReach(session, stack);
+    const judged = judgeReach(pointInTime, found, container, now);
+    const { windows, gaps, alive, newestBase } = found;
+    const document = { isWell: judged.isWell, windows, gaps, alive, newestBase };
+    return { judged, text: judged.text, document };
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    return { text: `not known: ${error.message}`, document: { error: error.message } };
+  }
 }
 
 /** The whole digest is in the document. */

@@ -32,6 +32,7 @@ const SSH = [
   [["agent history"], "history"],
   [["agent cancel"], "cancel"],
   [["agent activity"], "activity"],
+  [["agent reachable"], "reachable"],
   [["image inspect"], "image"],
   [["container inspect"], "env"],
   [["docker inspect"], "inspect"],

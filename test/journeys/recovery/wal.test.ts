@@ -1,13 +1,13 @@
 // tag: second sandbox
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
-import { after, before, test } from "node:test";
+import { after, before, describe, it } from "node:test";
 import { CreateBucketCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
 import type { AgentEvent } from "../../../agent/runtime/reporter.ts";
 import { WAL_ROLE } from "../../../common/contracts/agentEnvironment/pointInTime.ts";
 import type { WalState } from "../../../common/contracts/pointInTime.ts";
 import { docker, removeContainer } from "../../../sandbox/host/docker.ts";
-import { ensureMajor } from "../../../sandbox/host/majors.ts";
+import { ensureMajor, type Major } from "../../../sandbox/host/majors.ts";
 import { administrator } from "../../../sandbox/stack/actors.ts";
 import { eventually } from "../../../sandbox/world/run.ts";
 import type { World } from "../../../sandbox/world/world.ts";
@@ -30,16 +30,16 @@ let server: MajorServer;
 let agent: AgentContainer;
 let prefix: string;
 
-before(async () => {
+async function begin(major: Major): Promise<void> {
   world = await sandboxUp();
-  prefix = `run-${Date.now()}`;
+  prefix = `run-${Date.now()}/pg${major}`;
   await administrator(world)
     .send(new CreateBucketCommand({ Bucket: BUCKET }))
     .catch((error: Error) => {
       if (!error.name.startsWith("BucketAlready")) throw error;
     });
-  const { server: image } = await ensureMajor(world, 17);
-  const [images] = await Promise.all([buildAgents(world, [17]), startServer(image)]);
+  const { server: image } = await ensureMajor(world, major);
+  const [images] = await Promise.all([buildAgents(world, [major]), startServer(major, image)]);
   const { endpoint, region, accessKeyId, secretAccessKey } = world.store;
   const env = {
     ...server.environment,
@@ -53,11 +53,11 @@ before(async () => {
   agent = new AgentContainer(`kamal-postgres-backup-${world.id}-wal-agent`);
   // As components/backup/memory.ts declares them.
   const memory = ["--memory", "384m", "--memory-swap", "384m", "--shm-size", "96m"];
-  await agent.start(world, images[17], env, memory);
-});
+  await agent.start(world, images[major], env, memory);
+}
 
-async function startServer(image: string): Promise<void> {
-  server = new MajorServer(world, 17, image);
+async function startServer(major: Major, image: string): Promise<void> {
+  server = new MajorServer(world, major, image);
   await server.start();
   await server.query(
     `CREATE ROLE ${WAL_ROLE} LOGIN REPLICATION PASSWORD '${PASSWORD}' IN ROLE pg_monitor`,
@@ -74,10 +74,6 @@ async function startServer(image: string): Promise<void> {
   await docker(["exec", "--user", "postgres", server.name, ...words]);
   await server.query("SELECT pg_reload_conf(); CREATE TABLE filler (body text)");
 }
-
-after(async () => {
-  for (const part of [agent, server]) if (part !== undefined) await removeContainer(part.name);
-});
 
 async function state(): Promise<WalState | null> {
   const { code, stdout, stderr } = await agent.exec("agent", "activity", "--json");
@@ -145,82 +141,93 @@ async function cpuSeconds(): Promise<number> {
   return Number(/^usage_usec (\d+)/m.exec(readFileSync(second, "utf8"))?.[1]) / 1e6;
 }
 
-test("a container that may read its own image and nothing else of the disk archives, and has a base at once", async (t) => {
-  await until("a chain that receives", async () => {
-    const now = await state();
-    return now?.receiving === true && now.problem === null && now.reachableTo !== null;
-  });
-  await until("a base", async () => (await parsed()).some(({ kind }) => kind === "base"));
-  const { code, stdout } = await agent.exec("agent-health");
-  assert.equal(code, 0, stdout);
-  t.diagnostic(`at rest ${((await agent.memory()) / MiB).toFixed(0)} MiB`);
-});
+// PostgreSQL 15 is the one of test/agent/wal/.
+for (const major of [17, 18] as const) {
+  describe(`the WAL of PostgreSQL ${major} from a container`, () => {
+    before(() => begin(major));
 
-test("a backlog far larger than its memory leaves no gap, and the container is neither killed nor restarted", async (t) => {
-  await docker(["kill", agent.name]);
-  await writeSegments(BACKLOG_SEGMENTS);
-  const last = await currentSegment();
-  await server.query("SELECT pg_switch_wal()");
-  await docker(["start", agent.name]);
-  let peak = 0;
-  await until(`segment ${last}`, async () => {
-    peak = Math.max(peak, await agent.memory());
-    return (await segments()).includes(last);
-  });
-  const names = await segments();
-  const places = names.map((name) => segmentPlace(name, 16 * MiB));
-  for (const [index, { from }] of places.entries()) {
-    if (index > 0) assert.equal(from, places[index - 1]?.to, names[index]);
-  }
-  assert.ok(names.length >= BACKLOG_SEGMENTS);
-  assert.equal(await agent.inspect("{{.RestartCount}} {{.State.OOMKilled}}"), "0 false");
-  const { stdout } = await docker(["logs", agent.name]);
-  assert.doesNotMatch(stdout, /ended with code/);
-  const gigabytes = (names.length * 16) / 1024;
-  t.diagnostic(
-    `peak ${(peak / MiB).toFixed(0)} MiB; ${((await cpuSeconds()) / gigabytes).toFixed(1)} s of the processor a GiB, start included`,
-  );
-});
+    after(async () => {
+      for (const part of [agent, server]) if (part !== undefined) await removeContainer(part.name);
+    });
 
-test("what has changed since the base is a base of its own on top of it", async () => {
-  const { code, stdout, stderr } = await agent.exec("agent", "base", "--incremental", "--json");
-  assert.equal(code, 0, stdout + stderr);
-  const line = stdout.split("\n").find((each) => each.includes('"event":"base"')) ?? "{}";
-  const event = JSON.parse(line) as AgentEvent;
-  assert.ok(event.event === "base");
-  const bases = (await parsed()).flatMap((one) => (one.kind === "base" ? [one.stamp] : []));
-  assert.deepEqual(bases.toSorted(), [event.base.parent, event.base.stamp]);
-});
+    it("a container that may read its own image and nothing else of the disk archives, and has a base at once", async (t) => {
+      await until("a chain that receives", async () => {
+        const now = await state();
+        return now?.receiving === true && now.problem === null && now.reachableTo !== null;
+      });
+      await until("a base", async () => (await parsed()).some(({ kind }) => kind === "base"));
+      const { code, stdout } = await agent.exec("agent-health");
+      assert.equal(code, 0, stdout);
+      t.diagnostic(`at rest ${((await agent.memory()) / MiB).toFixed(0)} MiB`);
+    });
 
-test("when host and agent die at once, no more is lost than the declared seconds and five", async (t) => {
-  await server.query("CREATE TABLE beats (at timestamptz, lsn pg_lsn)");
-  const open = await currentSegment();
-  await server.query("SELECT pg_switch_wal()");
-  await archived(open);
-  /** Of each beat when it was committed, and what the WAL had come to behind it. */
-  const beats: { readonly at: number; readonly lsn: bigint }[] = [];
-  const pieces = async () => (await parsed()).filter(({ kind }) => kind === "piece").length;
-  const before = await pieces();
-  await until("three pieces of the open segment", async () => {
-    for (let count = 0; count < 10; count += 1) {
-      const [lsn = ""] = await server.query(
-        "INSERT INTO beats SELECT clock_timestamp(); SELECT pg_current_wal_flush_lsn()",
+    it("a backlog far larger than its memory leaves no gap, and the container is neither killed nor restarted", async (t) => {
+      await docker(["kill", agent.name]);
+      await writeSegments(BACKLOG_SEGMENTS);
+      const last = await currentSegment();
+      await server.query("SELECT pg_switch_wal()");
+      await docker(["start", agent.name]);
+      let peak = 0;
+      await until(`segment ${last}`, async () => {
+        peak = Math.max(peak, await agent.memory());
+        return (await segments()).includes(last);
+      });
+      const names = await segments();
+      const places = names.map((name) => segmentPlace(name, 16 * MiB));
+      for (const [index, { from }] of places.entries()) {
+        if (index > 0) assert.equal(from, places[index - 1]?.to, names[index]);
+      }
+      assert.ok(names.length >= BACKLOG_SEGMENTS);
+      assert.equal(await agent.inspect("{{.RestartCount}} {{.State.OOMKilled}}"), "0 false");
+      const { stdout } = await docker(["logs", agent.name]);
+      assert.doesNotMatch(stdout, /ended with code/);
+      const gigabytes = (names.length * 16) / 1024;
+      t.diagnostic(
+        `peak ${(peak / MiB).toFixed(0)} MiB; ${((await cpuSeconds()) / gigabytes).toFixed(1)} s of the processor a GiB, start included`,
       );
-      beats.push({ at: performance.now(), lsn: walBytes(lsn) });
-    }
-    return (await pieces()) >= before + 3;
+    });
+
+    it("what has changed since the base is a base of its own on top of it", async () => {
+      const { code, stdout, stderr } = await agent.exec("agent", "base", "--incremental", "--json");
+      assert.equal(code, 0, stdout + stderr);
+      const line = stdout.split("\n").find((each) => each.includes('"event":"base"')) ?? "{}";
+      const event = JSON.parse(line) as AgentEvent;
+      assert.ok(event.event === "base");
+      const bases = (await parsed()).flatMap((one) => (one.kind === "base" ? [one.stamp] : []));
+      assert.deepEqual(bases.toSorted(), [event.base.parent, event.base.stamp]);
+    });
+
+    it("when host and agent die at once, no more is lost than the declared seconds and five", async (t) => {
+      await server.query("CREATE TABLE beats (at timestamptz, lsn pg_lsn)");
+      const open = await currentSegment();
+      await server.query("SELECT pg_switch_wal()");
+      await archived(open);
+      /** Of each beat when it was committed, and what the WAL had come to behind it. */
+      const beats: { readonly at: number; readonly lsn: bigint }[] = [];
+      const pieces = async () => (await parsed()).filter(({ kind }) => kind === "piece").length;
+      const before = await pieces();
+      await until("three pieces of the open segment", async () => {
+        for (let count = 0; count < 10; count += 1) {
+          const [lsn = ""] = await server.query(
+            "INSERT INTO beats SELECT clock_timestamp(); SELECT pg_current_wal_flush_lsn()",
+          );
+          beats.push({ at: performance.now(), lsn: walBytes(lsn) });
+        }
+        return (await pieces()) >= before + 3;
+      });
+      await docker(["kill", agent.name, server.name]);
+      const killed = performance.now();
+      const ends = (await parsed()).flatMap((one) => {
+        if (one.kind !== "piece") return [];
+        return [segmentPlace(one.file, 16 * MiB).from + BigInt(one.to)];
+      });
+      const [end = 0n] = ends.toSorted((a, b) => Number(b - a));
+      // Zeros at the end of a piece are left out, at most those of a record's alignment.
+      const kept = beats.filter(({ lsn }) => lsn <= end + 8n).at(-1);
+      assert.ok(kept !== undefined, "none of the beats was stored");
+      const lostMs = killed - kept.at;
+      t.diagnostic(`lost ${(lostMs / 1000).toFixed(1)} s of beats at RPO ${RPO_SECONDS} s`);
+      assert.ok(lostMs <= (RPO_SECONDS + 5) * 1000);
+    });
   });
-  await docker(["kill", agent.name, server.name]);
-  const killed = performance.now();
-  const ends = (await parsed()).flatMap((one) => {
-    if (one.kind !== "piece") return [];
-    return [segmentPlace(one.file, 16 * MiB).from + BigInt(one.to)];
-  });
-  const [end = 0n] = ends.toSorted((a, b) => Number(b - a));
-  // Zeros at the end of a piece are left out, at most those of a record's alignment.
-  const kept = beats.filter(({ lsn }) => lsn <= end + 8n).at(-1);
-  assert.ok(kept !== undefined, "none of the beats was stored");
-  const lostMs = killed - kept.at;
-  t.diagnostic(`lost ${(lostMs / 1000).toFixed(1)} s of beats at RPO ${RPO_SECONDS} s`);
-  assert.ok(lostMs <= (RPO_SECONDS + 5) * 1000);
-});
+}
