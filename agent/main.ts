@@ -134,7 +134,11 @@ tracked("restore", "restore into a new database, check it, and swap it with the 
   .option("--before-deploy <revision>", "the backup before this deploy; its beginning is enough")
   .option("--globals", "make the roles of the backup that the server lacks, without passwords")
   .option("--allow-privileged-roles", "with --globals: superusers and the like stay what they were")
-  .option("--scratch <folder>", "unpack the archive there and restore with every core")
+  .option("--jobs <number>", "connections that load at once (default: one for each core)", jobsOf)
+  .option(
+    "--scratch <folder>",
+    "for a backup without an index: unpack it there, to load by several connections",
+  )
   .option("--server-locale", "take the server's encoding and locale instead of the backup's")
   .option(
     "--keep-going",
@@ -144,6 +148,11 @@ tracked("restore", "restore into a new database, check it, and swap it with the 
   .option("--no-owner", "without owners and grants: everything belongs to the connection's role")
   .option("--role <name>", "the same, but everything belongs to this role")
   .option("--schema <name>", "only this schema; may be given several times", several)
+  .option(
+    "--table <name>",
+    "with --into: only this table and what it needs; several times",
+    several,
+  )
   .option("--exclude-table <name>", "not this table, * for any characters; several times", several)
   .option("--identity-stdin", IDENTITY_OPTION)
   .option("--accept-origin", "with a time: also one that may be somebody else's, as list says")
@@ -173,6 +182,7 @@ Examples:
   agent restore latest --into shop_look
   agent restore latest --into shop_saved --keep-going
   agent restore latest --into shop_part --schema app --exclude-table "audit.*"
+  agent restore latest --into shop_orders --table public.orders
   agent restore latest --yes --role staging_app`,
   )
   .action(async (wanted: string, { owner, dropAfter, recovered, ...options }: RestoreFlags) => {
@@ -418,7 +428,9 @@ interface RestoreFlags
       | "allowIncomplete"
       | "role"
       | "schema"
+      | "table"
       | "excludeTable"
+      | "jobs"
       | "acceptOrigin"
       | "serverLocale"
       | "maxHours"
@@ -446,6 +458,13 @@ function hoursOf(text: string): number {
   throw new Problem(
     `--max-hours ${text} must be a number of hours above 0, and ${LONGEST_LIMIT_HOURS} at most.`,
   );
+}
+
+/** @throws Problem when it is no number of connections */
+function jobsOf(text: string): number {
+  const jobs = /^\d{1,2}$/.test(text) ? Number(text) : 0;
+  if (jobs > 0) return jobs;
+  throw new Problem(`--jobs ${text} must be a number of connections from 1 to 99.`);
 }
 
 /** For an option that may be given several times. */

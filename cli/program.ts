@@ -288,9 +288,10 @@ export function describeProgram(
       "--server-locale",
       "Use the server's encoding and locale if it does not have the backup's.",
     )
+    .option("--jobs <number>", "Connections that load at once (default: one for each core).")
     .option(
       "--scratch <folder>",
-      "Folder in the container to unpack in, for a restore with every core.",
+      "Folder in the container to unpack a backup in that has no index, to load with every core.",
     )
     .option(
       "--accept-origin",
@@ -304,6 +305,11 @@ export function describeProgram(
     .option("--no-owner", "Leave out owners and grants: everything belongs to the agent's role.")
     .option("--role <name>", "The same, but everything belongs to this role.")
     .option("--schema <name>", "Only this schema. May be repeated.", several)
+    .option(
+      "--table <name>",
+      "Only this table: with --into with what it needs, * stands for any characters, may be repeated; with --to into the live database, with --into under another name.",
+      several,
+    )
     .option(
       "--exclude-table <name>",
       "Leave out this table; * stands for any characters. May be repeated.",
@@ -321,10 +327,6 @@ export function describeProgram(
       "--to <time>",
       "Recover to this second, from base backup and WAL: UTC unless a zone is given, or latest.",
     )
-    .option(
-      "--table <name>",
-      "With --to: only this table (public.orders), into the live database; with --into under another name.",
-    )
     .option("--keep", "With --to: leave the recovered server to look at, and bring nothing back.")
     .option("--volume", "With --to: leave a data volume for the database of a new host.")
     .option(
@@ -338,7 +340,14 @@ export function describeProgram(
       const chosen = { ...options, noOwner: owner === false };
       const stack = common(command);
       if (options.to !== undefined) {
-        exit(await restoreTo(await open(stack), stack, time.join(" "), chosen));
+        const [table, ...more] = options.table ?? [];
+        if (more.length > 0) {
+          throw new Problem(
+            `--to brings one table at a time, and --table names ${table} and ${more.join(", ")}. Leave all but one out.`,
+          );
+        }
+        const moment = { ...chosen, table };
+        exit(await restoreTo(await open(stack), stack, time.join(" "), moment));
         return;
       }
       requireMoment(options);
@@ -353,6 +362,7 @@ export function describeProgram(
         "restore --before-deploy 1f2e3d4",
         "restore latest --into shop_look",
         "restore latest --into shop_saved --keep-going",
+        "restore latest --into shop_orders --table public.orders",
         'restore latest --into shop_part --schema app --exclude-table "audit.*"',
         "--stack staging restore latest --role staging_app",
         "restore --identity backup-key.txt",

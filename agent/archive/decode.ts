@@ -17,6 +17,10 @@ export interface Decoder {
   readonly program: "zstd" | "gpg" | "none";
   /** What the program reads from descriptor 5. */
   readonly secret?: string;
+  /** Where the encrypted bytes begin and the key that opens them, for reading parts; absent: the object is not encrypted with age. */
+  readonly payload?: { readonly headerBytes: number; readonly key: Buffer };
+  /** The archive from its beginning to the last byte before its data, where that was read already. */
+  readonly toc?: Buffer;
   /** The step before it, in this process. */
   readonly decrypt?: (source: AsyncIterable<Buffer>) => AsyncIterable<Buffer>;
 }
@@ -66,8 +70,13 @@ export async function objectDecoder(
   try {
     const header = parseHeader(await readStart(store, key, LONGEST_HEADER));
     if (header === undefined) throw new Problem("it is cut off within its header.");
+    const { bytes: headerBytes } = header;
     const payload = await unlock(header, secrets);
-    return { ...program, decrypt: (source) => decryptStream(source, header.bytes, payload) };
+    return {
+      ...program,
+      payload: { headerBytes, key: payload },
+      decrypt: (source) => decryptStream(source, headerBytes, payload),
+    };
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     throw new Problem(`${key} cannot be decrypted: ${error.message}`, { cause: error });
@@ -197,7 +206,7 @@ async function feed(
 }
 
 /** Until more can be written or never will be: a program that ends closes its input without an error. */
-function drained(stdin: Writable): Promise<void> {
+export function drained(stdin: Writable): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
       stdin.off("drain", done).off("close", done);

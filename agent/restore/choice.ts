@@ -29,6 +29,8 @@ export interface RestoreRequest {
   readonly allowPrivilegedRoles?: boolean;
   /** Folder for the unpacked archive, so that it is restored by several connections at once; absent: streamed. */
   readonly scratch?: string;
+  /** Connections that load at once, where the backup has an index or is unpacked. @default one for each core, as far as memory goes */
+  readonly jobs?: number;
   /** Goes on after an error and lists each statement that fails; needs `into` or `allowIncomplete`. @default false */
   readonly keepGoing?: boolean;
   /** Lets less than the whole database take the live one's place. @default false */
@@ -39,6 +41,8 @@ export interface RestoreRequest {
   readonly role?: string;
   /** Only what lies in these schemas. */
   readonly schema?: readonly string[];
+  /** Only these tables, `orders` or `public.orders`, with `*` for any characters, and what they need; needs `into`. */
+  readonly table?: readonly string[];
   /** Not these tables, `events` or `audit.log`, with `*` for any characters. */
   readonly excludeTable?: readonly string[];
   /** No rows: only what is defined. Of a drill; it never takes a live database's place. @default false */

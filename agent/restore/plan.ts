@@ -5,6 +5,7 @@ import { Problem } from "../../common/problem.ts";
 import type { CatalogueEntry } from "../../storage/catalogue/catalogueEntry.ts";
 import { type ArchiveContents, describeItem, readContents } from "../archive/contents.ts";
 import { type Decoder, dumpDecoder } from "../archive/decode.ts";
+import { type IndexedArchive, openIndexed } from "../archive/indexedArchive.ts";
 import { requireNoBackup } from "../postgres/advisoryLock.ts";
 import { type ExistingDatabase, readProperties } from "../postgres/databaseProperties.ts";
 import { compactStamp, siblingName } from "../postgres/identifiers.ts";
@@ -21,6 +22,7 @@ import { requireRights } from "./checks/rights.ts";
 import { requireFreeSpace } from "./checks/space.ts";
 import { requireVersions } from "./checks/versions.ts";
 import { type Choice, chooseFor, type RestoreRequest } from "./choice.ts";
+import { defaultJobs } from "./load/parts/jobs.ts";
 import { EVERYTHING, rowsElsewhere, type Selection, select } from "./load/selection.ts";
 import { defaultTablespace } from "./newDatabase.ts";
 import { NotRestored } from "./notRestored.ts";
@@ -49,6 +51,12 @@ export interface Plan extends Choice {
   readonly workers: readonly Occupant[];
   /** How the object is decoded; its secret was tried. */
   readonly decoder: Decoder;
+  /** Reads any part of the archive, for several connections at once; or why it is read whole. */
+  readonly parts: IndexedArchive | { readonly whole: string };
+  /** Folder to unpack the archive in; undefined: it is not unpacked. */
+  readonly scratch: string | undefined;
+  /** Connections that load at once. */
+  readonly jobs: number;
   /** What the archive holds; undefined: its table of contents cannot be read, which the restore itself will explain. */
   readonly contents: ArchiveContents | undefined;
   /** What of it is restored. */
@@ -102,7 +110,14 @@ export async function makePlan(
     const warning = await requireFreeSpace(request.scratch, needed, grows);
     if (warning !== null) context.report.warn(warning);
   }
-  const decoder = await dumpDecoder(store, entry, manifest, request.secrets);
+  const stored = await dumpDecoder(store, entry, manifest, request.secrets);
+  const parts =
+    request.scratch === undefined && !keepGoing
+      ? await openIndexed(context, { entry, manifest }, stored)
+      : { whole: keepGoing ? "--keep-going goes through it in order" : "it is unpacked first" };
+  const decoder = "toc" in parts ? { ...stored, toc: parts.toc.bytes } : stored;
+  const jobs =
+    request.jobs ?? (request.scratch === undefined ? defaultJobs() : availableParallelism());
   const contents = await readContents(context, entry.key, decoder, {
     withOwners: ownership === null,
   });
@@ -133,7 +148,7 @@ export async function makePlan(
         : model.tablespace,
     replaced: live === null ? null : { name: finalName, owner: live.owner },
     // Beside the one that holds the lock: what compares, ANALYZE, pg_dump and a look at the server; or pg_restore's jobs and the look.
-    connections: Math.max(5, request.scratch === undefined ? 0 : availableParallelism() + 3),
+    connections: Math.max(5, "toc" in parts || request.scratch !== undefined ? jobs + 3 : 0),
   });
   const selection = await selectionFor(context, maintenance, contents, {
     request,
@@ -159,6 +174,9 @@ export async function makePlan(
     previousName,
     workers,
     decoder,
+    parts,
+    jobs,
+    scratch: request.scratch,
     contents,
     selection,
     keepGoing,
@@ -189,7 +207,12 @@ function neededRoles(manifest: Manifest | null, contents: ArchiveContents): Set<
 
 /** Less than the whole takes the live database's place only when that was said. */
 function requireWholeOrWord(request: RestoreRequest, replaces: boolean): void {
-  const { into, keepGoing, allowIncomplete, schema = [], excludeTable = [] } = request;
+  const { into, keepGoing, allowIncomplete, schema = [], table = [], excludeTable = [] } = request;
+  if (into === undefined && table.length > 0) {
+    throw new Problem(
+      `--table ${table[0]} restores single tables, which never take the live database's place. Add --into NAME for a new database of that name.`,
+    );
+  }
   if (into !== undefined || allowIncomplete === true) return;
   if (keepGoing === true) {
     throw new Problem(
@@ -237,7 +260,7 @@ async function selectionFor(
     readonly notRestored: NotRestored;
   },
 ): Promise<Selection> {
-  const { keepGoing, schema, excludeTable, schemaOnly = false } = request;
+  const { keepGoing, schema, table, excludeTable, schemaOnly = false } = request;
   if (contents === undefined) {
     if (!schemaOnly) return EVERYTHING;
     throw new Problem(
@@ -246,10 +269,13 @@ async function selectionFor(
   }
   const selection = select(contents, {
     ...(schema && { schemas: schema }),
+    ...(table && { tables: table }),
     ...(excludeTable && { excludeTables: excludeTable }),
     schemaOnly,
   });
-  for (const table of selection.tables) notRestored.add(`table ${table}, which was left out`);
+  // Of one table that was asked for, nobody needs to hear which others there are.
+  for (const name of table === undefined ? selection.tables : [])
+    notRestored.add(`table ${name}, which was left out`);
   for (const item of selection.alongWith) {
     notRestored.add(`${item}, which needs what was left out`);
   }

@@ -11,7 +11,8 @@ import { announceRoles } from "./roles.ts";
 
 /** Reports what will happen. */
 export function announce(report: Report, plan: Plan): void {
-  const { entry, manifest, database, live, previousName, workers, roles, notRestored } = plan;
+  const { entry, manifest, database, live, previousName, workers, roles, notRestored, parts } =
+    plan;
   report.line(
     `Restoring "${database}" from ${entry.stamp} UTC (${formatBytes(entry.bytes)}, ${entry.key}).`,
   );
@@ -23,8 +24,11 @@ export function announce(report: Report, plan: Plan): void {
   const room = manifest?.databaseBytes ?? 0;
   if (room > 0) {
     report.line(
-      `The new database takes about ${formatBytes(room)} on the server's disk, beside what is there.`,
+      `The new database takes ${plan.selection.leftOut.size > 0 ? "at most" : "about"} ${formatBytes(room)} on the server's disk, beside what is there.`,
     );
+  }
+  if ("whole" in parts && plan.scratch === undefined) {
+    report.line(`The backup is read whole by one connection: ${parts.whole}.`);
   }
   report.line(
     `It is stopped, before the swap at the latest, when it takes longer than ${plan.limitHours} h (--max-hours).`,
@@ -61,6 +65,12 @@ export function reportDryRun(report: Report, plan: Plan): void {
   });
 }
 
+/** How the archive is read. */
+function wayOf({ parts, scratch }: Plan): "parts" | "stream" | "scratch" {
+  if ("toc" in parts) return "parts";
+  return scratch === undefined ? "stream" : "scratch";
+}
+
 /** Reports what was done. */
 export function reportRestored(
   report: Report,
@@ -80,6 +90,7 @@ export function reportRestored(
     from: plan.entry.stamp,
     previous,
     undo,
+    way: wayOf(plan),
     ...result,
     notRestored: plan.notRestored.items,
   });

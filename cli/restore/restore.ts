@@ -48,6 +48,8 @@ export interface RestoreOptions extends CopyOption {
   readonly serverLocale?: boolean;
   /** Folder in the container for the unpacked archive. */
   readonly scratch?: string;
+  /** Connections that load at once, as they were typed. @default one for each core */
+  readonly jobs?: string;
   /** Goes on after an error and lists each statement that fails. @default false */
   readonly keepGoing?: boolean;
   /** Lets less than the whole database take the live one's place. @default false */
@@ -58,6 +60,8 @@ export interface RestoreOptions extends CopyOption {
   readonly role?: string;
   /** Only what lies in these schemas. */
   readonly schema?: readonly string[];
+  /** Only these tables, with `*` for any characters, and what they need. */
+  readonly table?: readonly string[];
   /** Not these tables, with `*` for any characters. */
   readonly excludeTable?: readonly string[];
   /** Hours after which the agent stops it, as they were typed. @default 24, or 1 for each 10 GB of the database */
@@ -90,6 +94,11 @@ export async function restore(
       `--before-deploy ${beforeDeploy} chooses the backup by itself. Leave ${notAfter === undefined ? wanted : "--not-after"} out.`,
     );
   }
+  if (options.into === undefined && options.table !== undefined) {
+    throw new Problem(
+      `--table ${options.table[0]} restores single tables, which never take the live database's place. Add --into NAME for a new database of that name.`,
+    );
+  }
   requireSensible(options, database);
   const ask = !options.yes && !options.dryRun;
   if (ask) requireTerminal(screen, "restore asks before it replaces a database");
@@ -112,7 +121,9 @@ export async function restore(
     ...copyArguments(session),
     ...(options.acceptOrigin ? ["--accept-origin"] : []),
     ...(options.scratch === undefined ? [] : ["--scratch", options.scratch]),
+    ...(options.jobs === undefined ? [] : ["--jobs", options.jobs]),
     ...restoreArguments(options),
+    ...(options.table ?? []).flatMap((name) => ["--table", name]),
     ...identity.args,
   ];
   const line = restoreLine();
@@ -156,7 +167,7 @@ export async function restore(
 }
 
 /** @throws Problem when options contradict each other, or the live database */
-export function requireSensible(options: RestoreOptions, database: string): void {
+export function requireSensible(options: Omit<RestoreOptions, "table">, database: string): void {
   const { into } = options;
   if (into === "") {
     throw new Problem("--into has no name. Give the new database one: --into NAME");
@@ -239,7 +250,7 @@ export function questions(
   screen: Screen,
   plan: readonly string[],
   name: string,
-  { yes, allowIncomplete }: RestoreOptions,
+  { yes, allowIncomplete }: Pick<RestoreOptions, "yes" | "allowIncomplete">,
 ): NonNullable<AgentCall["onQuestion"]> {
   let planned = false;
   return async ({ question, notRestored }, signal) => {
@@ -275,7 +286,7 @@ export function isIncomplete({ failed, differences }: RestoredEvent): boolean {
 }
 
 /** Where to, what of it, and as whose: the same whatever the data comes from. */
-export function restoreArguments(options: RestoreOptions): string[] {
+export function restoreArguments(options: Omit<RestoreOptions, "table">): string[] {
   const { into, globals, allowPrivilegedRoles, serverLocale, maxHours, dropAfter } = options;
   const { keepGoing, allowIncomplete, noOwner, role, schema = [], excludeTable = [] } = options;
   return [

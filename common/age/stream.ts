@@ -7,9 +7,9 @@ import { parseHeader } from "./header.ts";
 // encrypted with ChaCha20-Poly1305 (RFC 8439), a variant of the STREAM construction (https://eprint.iacr.org/2015/189).
 
 /** Plain bytes in each chunk; the last may have fewer. */
-const CHUNK = 64 * 1024;
+export const CHUNK = 64 * 1024;
 const TAG = 16;
-const ENCRYPTED_CHUNK = CHUNK + TAG;
+export const ENCRYPTED_CHUNK = CHUNK + TAG;
 
 /**
  * Encrypts a stream into an age v1 file.
@@ -88,7 +88,13 @@ export async function* decryptStream(
   yield decryptChunk(chunk.subarray(0, filled), key, nonce, true);
 }
 
-function decryptChunk(encrypted: Buffer, key: KeyObject, nonce: Nonce, last: boolean): Buffer {
+/** @throws DamagedObject when it is not the chunk of this number, or not the last one although it is to be */
+export function decryptChunk(
+  encrypted: Buffer,
+  key: KeyObject,
+  nonce: Nonce,
+  last: boolean,
+): Buffer {
   const number = nonce.count;
   const decipher = createDecipheriv("chacha20-poly1305", key, nonce.next(last), {
     authTagLength: TAG,
@@ -114,9 +120,14 @@ function damaged(number: number, what: string): DamagedObject {
 }
 
 /** The specification's nonce: eleven bytes that count the chunks, big endian from zero, and one that is 1 for the last. */
-class Nonce {
+export class Nonce {
   readonly #bytes = Buffer.alloc(12);
-  count = 0;
+  count: number;
+
+  /** @param count chunks before the next one @default 0 */
+  constructor(count = 0) {
+    this.count = count;
+  }
 
   next(last: boolean): Buffer {
     this.#bytes.writeUIntBE(this.count, 5, 6);
@@ -124,6 +135,20 @@ class Nonce {
     this.count += 1;
     return this.#bytes;
   }
+}
+
+/**
+ * Plain bytes in an encrypted object of this size.
+ * @throws DamagedObject when its length fits no whole age file
+ */
+export function plainBytesOf(headerBytes: number, bytes: number): number {
+  const rest = (bytes - headerBytes) % ENCRYPTED_CHUNK;
+  const chunks = Math.floor((bytes - headerBytes) / ENCRYPTED_CHUNK);
+  const whole = rest === 0 ? chunks > 0 : rest > TAG || (rest === TAG && chunks === 0);
+  if (bytes < headerBytes || !whole) {
+    throw new DamagedObject("the encrypted object is cut off: its length fits no whole age file.");
+  }
+  return chunks * CHUNK + (rest === 0 ? 0 : rest - TAG);
 }
 
 /**
@@ -138,11 +163,6 @@ export function checkFraming(start: Buffer, bytes: number): number {
   const header = parseHeader(start);
   if (header === undefined)
     throw new DamagedObject("the encrypted object is cut off within its header.");
-  const rest = (bytes - header.bytes) % ENCRYPTED_CHUNK;
-  const chunks = Math.floor((bytes - header.bytes) / ENCRYPTED_CHUNK);
-  const whole = rest === 0 ? chunks > 0 : rest > TAG || (rest === TAG && chunks === 0);
-  if (bytes < header.bytes || !whole) {
-    throw new DamagedObject("the encrypted object is cut off: its length fits no whole age file.");
-  }
+  plainBytesOf(header.bytes, bytes);
   return header.stanzas.length;
 }

@@ -82,6 +82,11 @@ const restoredSchema = z.object({
   notRestored: z.array(z.string()).readonly().default([]),
   /** System identifier of the server that holds the data now; null: the role may not ask, or the agent is of an earlier version. */
   server: z.string().nullable().default(null),
+  /**
+   * `parts`: by several connections, each of which fetched what it loaded; `stream`: read whole by one; `scratch`: unpacked first.
+   * Null: the agent is of an earlier version.
+   */
+  way: z.string().nullable().default(null),
   /** Roles that the restore has made and that may log in: no backup has passwords, so they have none yet. */
   loginRoles: z.array(z.string()).readonly().default([]),
 });

@@ -95,7 +95,7 @@ export class PostgresBackup extends pulumi.ComponentResource {
       settings,
       secrets,
       declared,
-      needs: prepared ? [prepared.server] : [],
+      needs: prepared ? [prepared] : [],
     });
     this.secretOutputs = secretOutputsOf(resolved, secrets);
 
@@ -121,8 +121,6 @@ export class PostgresBackup extends pulumi.ComponentResource {
       readerKeyId: this.readerKeyId,
       readerSecretKey: this.readerSecretKey,
       signingKeys: this.signingKeys,
-      // The program ends only when what is registered is known.
-      ...(prepared && { serverSeen: prepared.seen.apply(() => undefined) }),
     });
   }
 }

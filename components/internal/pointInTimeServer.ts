@@ -1,4 +1,5 @@
-import { type Problem, problemWithoutStack } from "../../common/problem.ts";
+import type * as pulumi from "@pulumi/pulumi";
+import { Problem, problemWithoutStack } from "../../common/problem.ts";
 import { runScript, type SshTarget, sameAccess } from "../pulumi/hostScript.ts";
 import { watched } from "../pulumi/watchedResource.ts";
 import { lastWords, quoted, type ServerLogin } from "../server/serverAccess.ts";
@@ -24,7 +25,7 @@ export interface PointInTimeServerInputs extends ServerState {
 /** An agent that has only just been started has its slot still to make. */
 const SETTLING_MS = 120_000;
 
-const { check, create, read, diff, update, remove } = watched<PointInTimeServerInputs>({
+const { create, read, diff, update, remove } = watched<PointInTimeServerInputs>({
   idOf: ({ target, container }) => `${target.host}/${container}`,
 
   async observe(inputs) {
@@ -37,11 +38,11 @@ const { check, create, read, diff, update, remove } = watched<PointInTimeServerI
   unseen,
 
   async apply(inputs, before) {
-    const { container, target, names, settings, password } = inputs;
+    const { container, target, settings, password } = inputs;
     const place = `${container} on ${target.host}`;
     const look = await seen(inputs);
     const isPrepared = before !== undefined;
-    const fault = serverFault(look, { place, names, settings, isPrepared });
+    const fault = faultOf(look, inputs, isPrepared);
     if (fault !== undefined) throw problemWithoutStack(fault);
     const changed = await prepareServer(inputs, look, { settings, password });
     if (changed.code !== 0) {
@@ -101,7 +102,53 @@ const { check, create, read, diff, update, remove } = watched<PointInTimeServerI
   },
 });
 
-export { check, create, diff, read, remove as delete, update };
+export { create, diff, read, remove as delete, update };
+
+/**
+ * Refuses a server whose WAL cannot be archived, in the preview already. One that does not answer now may do so later, and one that
+ * is prepared as declared is not asked again.
+ */
+export async function check(
+  olds: Partial<PointInTimeServerInputs> | undefined,
+  news: PointInTimeServerInputs,
+): Promise<pulumi.dynamic.CheckResult> {
+  const isPrepared = olds?.container === news.container;
+  // In a preview what another resource makes is not known yet, and stands there as a text.
+  const isKnown = [news.target, news.login].every((part) => typeof part === "object");
+  if (!isKnown) return { inputs: news };
+  if (isPrepared && JSON.stringify(olds?.settings) === JSON.stringify(news.settings)) {
+    return { inputs: news };
+  }
+  const look = await lookAtServer(news).catch((error: unknown) => {
+    if (error instanceof Problem) return undefined;
+    throw error;
+  });
+  const reason =
+    look === undefined
+      ? undefined
+      : isSeen(look)
+        ? faultOf(look, news, isPrepared)
+        : look.for === "ever"
+          ? `${news.names.pointInTime}: ${look.reason}. Take ${news.names.pointInTime} out.`
+          : undefined;
+  return {
+    inputs: news,
+    ...(reason !== undefined && { failures: [{ property: "", reason }] }),
+  };
+}
+
+function faultOf(
+  look: ServerLook,
+  { container, target, names, settings }: PointInTimeServerInputs,
+  isPrepared: boolean,
+): string | undefined {
+  return serverFault(look, {
+    place: `${container} on ${target.host}`,
+    names,
+    settings,
+    isPrepared,
+  });
+}
 
 async function seen(inputs: PointInTimeServerInputs): Promise<ServerLook> {
   const look = await lookAtServer(inputs);

@@ -51,7 +51,7 @@ export function serverFault(look: ServerLook, options: FaultOptions): string | u
  * Why the server may not hold as much WAL; undefined: it may. What is there of WAL counts as free, since the bound holds for all of
  * it.
  */
-export function spaceFault(
+function spaceFault(
   { freeBytes, walBytes }: ServerLook,
   { place, names, settings }: FaultOptions,
 ): string | undefined {

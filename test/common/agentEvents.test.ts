@@ -53,6 +53,7 @@ test("each event of the agent is read as it was written", () => {
       notRestored: ["the comment of the database"],
       server: "7301234567890123456",
       loginRoles: ["reporter"],
+      way: "parts",
     },
     {
       event: "planned",
@@ -112,6 +113,7 @@ test("an older agent's events are read, and a newer agent's step of a progress",
     notRestored: [],
     server: null,
     loginRoles: [],
+    way: null,
   });
   const progress = { event: "progress", step: "from the future", elapsedMs: 2 };
   assert.deepEqual(parseEvent(JSON.stringify(progress)), progress);

@@ -11,6 +11,9 @@ export interface MadeEntry {
   readonly type?: string;
   readonly needs?: readonly number[];
   readonly data?: readonly Buffer[];
+  /** `SECTION_...` of pg_backup.h. @default that of data, or of what stands before it */
+  readonly section?: number;
+  readonly definition?: string;
 }
 
 /** A custom-format archive as pg_dump writes it into a pipe: format 1.16, of PostgreSQL 17. */
@@ -37,7 +40,14 @@ export function madeArchive(entries: readonly MadeEntry[]): Buffer {
   ]);
 }
 
-function entryBytes({ id, type = "TABLE DATA", needs = [], data }: MadeEntry): Buffer {
+function entryBytes({
+  id,
+  type = "TABLE DATA",
+  needs = [],
+  data,
+  section,
+  definition = "",
+}: MadeEntry): Buffer {
   const copy = data === undefined ? null : `COPY public.t${id} (i) FROM stdin;\n`;
   return Buffer.concat([
     ...[
@@ -48,7 +58,13 @@ function entryBytes({ id, type = "TABLE DATA", needs = [], data }: MadeEntry): B
       text(`t${id}`),
       text(type),
     ],
-    ...[int(data === undefined ? 2 : 3), text(""), text(""), text(copy), text("public")],
+    ...[
+      int(section ?? (data === undefined ? 2 : 3)),
+      text(definition),
+      text(""),
+      text(copy),
+      text("public"),
+    ],
     ...[text(null), text(null), int(0), text("app"), text("false")],
     ...[...needs.map((need) => text(String(need))), text(null)],
     ...[Buffer.from([data === undefined ? 3 : 1]), Buffer.alloc(8)],

@@ -1,3 +1,4 @@
+import { Readable } from "node:stream";
 import { formatBytes } from "../../../common/format.ts";
 import { Problem } from "../../../common/problem.ts";
 import { openObject } from "../../../storage/s3/download.ts";
@@ -30,6 +31,9 @@ export async function queryToc(
   return decodeText(text, encoding);
 }
 
+/** For what was decoded before. */
+const PLAIN: Decoder = { program: "none" };
+
 /** The archive's settings as SQL, and nothing of what it holds. */
 const NO_ENTRY = ["--file=-", "--use-list=/dev/null"];
 
@@ -40,20 +44,27 @@ async function print(
   decoder: Decoder,
   words: readonly string[],
 ): Promise<string | undefined> {
-  const { stream } = await openObject(store, key);
+  const { toc } = decoder;
+  const opened = toc === undefined ? await openObject(store, key) : undefined;
   const enough = new AbortController();
   let text = "";
   try {
-    const { first, second } = await decodeInto(stream, decoder, 'pg_restore "$@"', {
-      args: words,
-      env: process.env,
-      signal: AbortSignal.any([signal, enough.signal]),
-      outputEncoding: "latin1",
-      onOutput: (piece) => {
-        if (text.length + piece.length <= LONGEST_TEXT) text += piece;
-        else enough.abort(TOO_LONG);
+    const source = opened?.stream ?? Readable.from(toc === undefined ? [] : [toc]);
+    const { first, second } = await decodeInto(
+      source,
+      toc === undefined ? decoder : PLAIN,
+      'pg_restore "$@"',
+      {
+        args: words,
+        env: process.env,
+        signal: AbortSignal.any([signal, enough.signal]),
+        outputEncoding: "latin1",
+        onOutput: (piece) => {
+          if (text.length + piece.length <= LONGEST_TEXT) text += piece;
+          else enough.abort(TOO_LONG);
+        },
       },
-    });
+    );
     enough.signal.throwIfAborted();
     if (decoder.program === "gpg" && second.code !== 0) throw gpgProblem(key, first);
     return second.code === 0 ? text : undefined;
@@ -65,7 +76,7 @@ async function print(
     );
     return undefined;
   } finally {
-    stream.destroy();
+    opened?.stream.destroy();
   }
 }
 

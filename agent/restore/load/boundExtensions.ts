@@ -2,6 +2,7 @@ import type pg from "pg";
 import { partialText } from "../../../common/contracts/leftOut.ts";
 import type { DatabaseProperties } from "../../../common/contracts/manifest.ts";
 import { describeItem, withDependents, withoutTablespaces } from "../../archive/contents.ts";
+import { withUseList } from "../../archive/useList.ts";
 import { compactStamp, siblingName } from "../../postgres/identifiers.ts";
 import type { AgentContext } from "../../runtime/context.ts";
 import { errorMessage } from "../../runtime/errorMessage.ts";
@@ -10,7 +11,6 @@ import type { NotRestored } from "../notRestored.ts";
 import { type ContentLoad, placeWords } from "./content.ts";
 import { openArchive } from "./loadArchive.ts";
 import { tryDefinitions } from "./trial.ts";
-import { withUseList } from "./useList.ts";
 
 /** Extensions that work in the database of one name only, as pg_cron does in that of `cron.database_name`. */
 export interface BoundExtensions {

@@ -1,20 +1,24 @@
 import type { DatabaseProperties } from "../../../common/contracts/manifest.ts";
 import { Problem } from "../../../common/problem.ts";
 import type { ArchiveContents } from "../../archive/contents.ts";
+import type { IndexedArchive } from "../../archive/indexedArchive.ts";
+import { withUseList } from "../../archive/useList.ts";
 import { connect, endingOnAbort } from "../../postgres/connection.ts";
 import type { AgentContext } from "../../runtime/context.ts";
 import { makeRoomForSchemas } from "../newDatabase.ts";
 import { makeExtensions } from "./extensions.ts";
 import { type FailedStatement, loadWhatCanBe } from "./keepGoing.ts";
 import { type Load, loadObject } from "./loadArchive.ts";
+import { loadParts } from "./parts/loadParts.ts";
 import type { Selection } from "./selection.ts";
-import { withUseList } from "./useList.ts";
 
 /** What is loaded, and how. */
 export interface ContentLoad extends Load {
   readonly contents: ArchiveContents | undefined;
   readonly selection: Selection;
   readonly keepGoing: boolean;
+  /** Reads any part of the archive; or why it is read whole. */
+  readonly parts: IndexedArchive | { readonly whole: string };
   readonly ownership: { readonly role: string | null } | null;
   /** What the new database is made like; null: the server's defaults. */
   readonly model: DatabaseProperties | null;
@@ -62,7 +66,9 @@ export async function loadContent(
   if (keepGoing) {
     return loadWhatCanBe(context, { ...load, contents }, scratch, { wanted, words });
   }
-  if (unwanted.size === 0) await loadObject(context, load, scratch, { words });
+  const { parts, jobs } = load;
+  if ("toc" in parts) await loadParts(context, load, { archive: parts, wanted, words, jobs });
+  else if (unwanted.size === 0) await loadObject(context, load, scratch, { words });
   else {
     await withUseList(contents, wanted, (list) =>
       // Behind the definitions there are rows alone, which may stay unread.

@@ -3,6 +3,7 @@ import { outcomeText } from "../../../common/contracts/agentEvents.ts";
 import type { DatabaseProperties } from "../../../common/contracts/manifest.ts";
 import { Problem } from "../../../common/problem.ts";
 import { type ArchiveContents, type ArchiveItem, describeItem } from "../../archive/contents.ts";
+import { withUseList } from "../../archive/useList.ts";
 import { connect, endingOnAbort } from "../../postgres/connection.ts";
 import { identifier, literal } from "../../postgres/identifiers.ts";
 import type { AgentContext } from "../../runtime/context.ts";
@@ -12,7 +13,6 @@ import { adviceFor } from "./failure.ts";
 import { type Load, notRestored, type RunPart, withArchive } from "./loadArchive.ts";
 import type { RestoreResult } from "./pgRestore.ts";
 import type { StatementError } from "./statementErrors.ts";
-import { withUseList } from "./useList.ts";
 
 /** A statement of the archive that failed, and what became of it. */
 export interface FailedStatement {

@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os";
 import { DamagedObject } from "../../../common/age/stream.ts";
 import type { Manifest } from "../../../common/contracts/manifest.ts";
 import { formatBytes } from "../../../common/format.ts";
@@ -20,6 +19,8 @@ export interface Load extends Choice {
   readonly database: string;
   /** Name that it has until it is checked. */
   readonly temporaryName: string;
+  /** Connections that load at once, where the archive lies unpacked. */
+  readonly jobs: number;
   /** Null: nothing has the first name today. */
   readonly live: object | null;
   /** How the data is got out all the same, for the sentence of a failure. */
@@ -47,7 +48,7 @@ export async function loadObject(
   scratch: string | undefined,
   { words, startOnly = false }: Pick<Part, "words" | "startOnly">,
 ): Promise<void> {
-  const jobs = scratch === undefined ? [] : [`--jobs=${availableParallelism()}`];
+  const jobs = scratch === undefined ? [] : [`--jobs=${load.jobs}`];
   await withArchive(context, load, scratch, async (run) => {
     const { failure } = await run({ words: [...words, ...jobs], startOnly });
     if (failure !== undefined) throw notRestored(failure, load, ` ${load.wayOut}`);

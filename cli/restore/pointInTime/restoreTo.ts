@@ -30,7 +30,7 @@ import {
 } from "./recoverTo.ts";
 import { FOLDER, stopServer } from "./sideInstance.ts";
 
-export interface RestoreToOptions extends RestoreOptions, RecoverOptions {
+export interface RestoreToOptions extends Omit<RestoreOptions, "table">, RecoverOptions {
   /** Brings this table alone, `public.orders`. */
   readonly table?: string;
   /** Leaves the recovered server, and brings nothing back. @default false */
@@ -40,7 +40,7 @@ export interface RestoreToOptions extends RestoreOptions, RecoverOptions {
 }
 
 /** Options that choose a stored backup, or are about reading one. */
-const OF_BACKUPS = ["copy", "notAfter", "beforeDeploy", "acceptOrigin", "scratch"] as const;
+const OF_BACKUPS = ["jobs", "copy", "notAfter", "beforeDeploy", "acceptOrigin", "scratch"] as const;
 
 /**
  * Recovers to a moment beside the live server, and brings the database back by the way of a restore; or one table, or nothing.
@@ -121,9 +121,7 @@ function kindOf({ table, keep, volume }: RestoreToOptions): Kind {
 
 /** @throws Problem when something was asked for that needs a moment, and none was given */
 export function requireMoment(options: Partial<RestoreToOptions>): void {
-  const [name] = ["table", "keep", "volume", "image"].filter((name) =>
-    Object.hasOwn(options, name),
-  );
+  const [name] = ["keep", "volume", "image"].filter((name) => Object.hasOwn(options, name));
   if (name === undefined) return;
   throw new Problem(
     `--${name} is for a recovery to a point in time. Give the time: --to "2026-11-28 10:15:00".`,

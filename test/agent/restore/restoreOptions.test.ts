@@ -3,6 +3,7 @@ import { after, before, describe, it } from "node:test";
 import { connect } from "../../../agent/postgres/connection.ts";
 import { requireExtensions } from "../../../agent/restore/checks/requiredExtensions.ts";
 import { freeName } from "../../../agent/restore/properties/databaseProperties.ts";
+import { findServerPrograms } from "../../support/servers/postgres.ts";
 import { agent, failure, type Outcome, unavailable, World } from "../world.ts";
 
 const event = <Name extends string>(outcome: Outcome, name: Name) => {
@@ -10,6 +11,9 @@ const event = <Name extends string>(outcome: Outcome, name: Name) => {
   assert.equal(outcome.code, 0, failure(outcome));
   return found as Extract<Outcome["events"][number], { event: Name }>;
 };
+
+/** A dump of an older pg_dump lies within zstd, and is read whole. */
+const wayHere = ((await findServerPrograms())?.major ?? 0) >= 16 ? "parts" : "stream";
 
 describe("options of a restore", { skip: unavailable, timeout: 900_000 }, () => {
   let world: World;
@@ -40,6 +44,41 @@ describe("options of a restore", { skip: unavailable, timeout: 900_000 }, () => 
     assert.equal(failure(nameless), "--into has no name. Give the new database one: --into NAME");
     assert.deepEqual(await beside("dry"), []);
     assert.equal(await rows("dry"), 0);
+  });
+
+  it("--table restores one table with what it needs, into a new database alone", async () => {
+    const { env } = await prepare(
+      "single",
+      "CREATE TYPE state AS ENUM ('open', 'done')",
+      "CREATE TABLE users (id serial PRIMARY KEY)",
+      "INSERT INTO users SELECT FROM generate_series(1, 3)",
+      "CREATE TABLE orders (id serial PRIMARY KEY, user_id int REFERENCES users, state state DEFAULT 'open')",
+      "INSERT INTO orders (user_id) SELECT 1 FROM generate_series(1, 7)",
+      "CREATE INDEX orders_state ON orders (state)",
+    );
+    const words = ["restore", "--table", "public.orders", "--yes", "--json"];
+    assert.match(failure(await agent(env, ...words)), /--table public\.orders restores single/);
+    const outcome = await agent(env, ...words, "--into", "single_orders");
+    const restored = event(outcome, "restored");
+    assert.deepEqual([restored.tables, restored.rows, restored.way], [1, 7, wayHere]);
+    assert.deepEqual(restored.notRestored, [
+      "FK CONSTRAINT public.orders orders_user_id_fkey, which needs what was left out",
+    ]);
+    const [made] = await world.query(
+      "single_orders",
+      `SELECT (SELECT count(*)::int FROM orders WHERE state = 'open') AS rows,
+              (SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relnamespace = 'public'::regnamespace) AS names,
+              nextval('orders_id_seq')::int AS next`,
+    );
+    const names = "orders orders_id_seq orders_pkey orders_state";
+    assert.deepEqual(made, { rows: 7, names, next: 8 });
+    const unknown = await agent(env, "restore", "--table", "order", "--into", "no", "--json");
+    assert.match(
+      failure(unknown),
+      /^--table order: the backup has no such table\. It has public\./,
+    );
+    const jobs = await agent(env, "restore", "--jobs", "0", "--json");
+    assert.equal(failure(jobs), "--jobs 0 must be a number of connections from 1 to 99.");
   });
 
   it("undo swaps back, and back again, and takes no other name than its own", async () => {

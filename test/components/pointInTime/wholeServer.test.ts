@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { WAL_ROLE } from "../../../common/contracts/agentEnvironment/pointInTime.ts";
 import {
+  check,
   create,
   type PointInTimeServerInputs,
   read,
@@ -98,6 +99,14 @@ async function refusal(work: Promise<unknown>): Promise<string> {
   );
 }
 
+async function atPreview(
+  news: PointInTimeServerInputs,
+  olds: Partial<PointInTimeServerInputs> = {},
+): Promise<string> {
+  const { failures = [] } = await check(olds, news);
+  return failures.map(({ reason }) => reason).join();
+}
+
 test("prepared, changed by hand, healed and cleared: nothing is left, and pg_hba.conf has what it had", {
   skip,
 }, async () => {
@@ -156,6 +165,16 @@ test("a server whose WAL cannot be archived is refused before anything is change
   t.after(() => sql("drop tablespace if exists fast"));
   await sql(`create tablespace fast location '${space}'`);
   assert.match(await refusal(create(inputs())), /has tablespaces of its own \(fast\)/);
+  assert.match(await atPreview(inputs()), /has tablespaces of its own \(fast\)/);
+  assert.equal(
+    await atPreview(inputs(), inputs()),
+    "",
+    "prepared as declared, it is not asked again",
+  );
+  const away = { ...inputs().target, port: 1 };
+  assert.equal(await atPreview(inputs({ target: away })), "", "later, if it is still so");
+  const unknown = "04da6b54" as unknown as PointInTimeServerInputs["target"];
+  assert.equal(await atPreview(inputs({ target: unknown })), "");
   await sql("drop tablespace fast");
 
   await sql(
@@ -177,6 +196,10 @@ test("a server whose WAL cannot be archived is refused before anything is change
   await sql("create role plain login password 'plain'");
   const login = { user: "plain", port: server.port, password: "plain" };
   assert.match(await refusal(create(inputs({ login }))), /plain is no superuser of the server in/);
+  assert.match(
+    await atPreview(inputs({ login })),
+    /plain is no superuser .*Take pointInTime out\.$/,
+  );
   await sql("drop role plain");
   const wrong = { ...inputs().login, password: "wrong" };
   assert.match(

@@ -188,10 +188,10 @@ test("a server that cannot be prepared is known for what is wrong with it", asyn
   }
   journey.stack.configure({ pointInTimeKeep: "7d", pointInTimeServerDisk: "900TB" });
   const preview = await journey.stack.preview();
-  assert.equal(preview.code, 255, preview.output);
+  assert.notEqual(preview.code, 0, preview.output);
   assert.match(
     preview.output,
-    /kamal-postgres-backup:pointInTimeServerDisk 900TB is more than half of what is free/,
+    /error: .*has a problem: kamal-postgres-backup:pointInTimeServerDisk 900TB is more than half of what is free/,
   );
 });
 

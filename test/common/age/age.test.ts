@@ -5,15 +5,15 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
-import { type Encryption, makeHeader, parseHeader, unlock } from "../../common/age/header.ts";
+import { type Encryption, makeHeader, parseHeader, unlock } from "../../../common/age/header.ts";
 import {
   formatRecipient,
   parseIdentity,
   parseRecipient,
   publicKeyOf,
-} from "../../common/age/keys.ts";
-import type { AgeSecrets } from "../../common/age/stanzas.ts";
-import { checkFraming, decryptStream, encryptStream } from "../../common/age/stream.ts";
+} from "../../../common/age/keys.ts";
+import type { AgeSecrets } from "../../../common/age/stanzas.ts";
+import { checkFraming, decryptStream, encryptStream } from "../../../common/age/stream.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "age-test-"));
 after(() => rmSync(dir, { recursive: true }));

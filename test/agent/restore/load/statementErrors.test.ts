@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { adviceFor } from "../../../agent/restore/load/failure.ts";
-import { asSentence, StatementErrors } from "../../../agent/restore/load/statementErrors.ts";
+import { adviceFor } from "../../../../agent/restore/load/failure.ts";
+import { asSentence, StatementErrors } from "../../../../agent/restore/load/statementErrors.ts";
 
 it("an error of several lines becomes sentences, without the excerpt and the data in it", () => {
   for (const [lines, sentence] of [

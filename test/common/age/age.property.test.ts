@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { encodeBech32 } from "../../common/age/bech32.ts";
-import { makeHeader, parseHeader, unlock } from "../../common/age/header.ts";
+import { encodeBech32 } from "../../../common/age/bech32.ts";
+import { makeHeader, parseHeader, unlock } from "../../../common/age/header.ts";
 import {
   formatRecipient,
   parseIdentity,
   parseRecipient,
   publicKeyOf,
-} from "../../common/age/keys.ts";
-import { decryptStream, encryptStream } from "../../common/age/stream.ts";
+} from "../../../common/age/keys.ts";
+import { decryptStream, encryptStream } from "../../../common/age/stream.ts";
 
 const CHUNK = 64 * 1024;
 

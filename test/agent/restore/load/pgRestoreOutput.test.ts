@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { RestoreOutput, type TableProgress } from "../../../agent/restore/load/pgRestoreOutput.ts";
+import {
+  RestoreOutput,
+  type TableProgress,
+} from "../../../../agent/restore/load/pgRestoreOutput.ts";
 
 /** What is reported of the output, whether it comes at once or byte by byte. */
 function told(text: string): { steps: string[]; failure: string } {

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { ArchiveContents } from "../../archive/contents.ts";
+import type { ArchiveContents } from "./contents.ts";
 
 /**
  * Words for `pg_restore` to restore only some entries of an archive.
