@@ -114,7 +114,7 @@ export async function makePlan(
   const parts =
     request.scratch === undefined && !keepGoing
       ? await openIndexed(context, { entry, manifest }, stored)
-      : { whole: keepGoing ? "--keep-going goes through it in order" : "--scratch unpacks it" };
+      : { whole: keepGoing ? "--keep-going goes through it in order" : "it is unpacked first" };
   const decoder = "toc" in parts ? { ...stored, toc: parts.toc.bytes } : stored;
   const jobs =
     request.jobs ?? (request.scratch === undefined ? defaultJobs() : availableParallelism());

@@ -27,7 +27,7 @@ export function announce(report: Report, plan: Plan): void {
       `The new database takes ${plan.selection.leftOut.size > 0 ? "at most" : "about"} ${formatBytes(room)} on the server's disk, beside what is there.`,
     );
   }
-  if ("whole" in parts) {
+  if ("whole" in parts && plan.scratch === undefined) {
     report.line(`The backup is read whole by one connection: ${parts.whole}.`);
   }
   report.line(

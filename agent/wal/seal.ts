@@ -11,11 +11,14 @@ import { beginHeader, encryptedWith } from "../streams/encrypt.ts";
 
 /** Level of zstd: WAL shrinks to a fifth by it, and more of it would cost more of the processor than it saves of the bucket. */
 const LEVEL = 1;
+/** What zstd gives out at once: of Node's own 16 KiB a segment would be hundreds of pieces. */
+const OUTPUT_BYTES = 128 * 1024;
 const CONTENT_TYPE = "application/octet-stream";
 
 /** The bytes as zstd. What is yielded is the reader's to keep; a chunk of the source is done with before the next one is asked for. */
 export async function* compressed(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const zstd = createZstdCompress({
+    chunkSize: OUTPUT_BYTES,
     params: {
       [constants.ZSTD_c_compressionLevel]: LEVEL,
       [constants.ZSTD_c_checksumFlag]: 1,

@@ -1,6 +1,7 @@
 import { createReadStream, readdirSync } from "node:fs";
 import { mkdir, open, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { release } from "../../common/releaseBuffer.ts";
 import { segmentName, segmentPlace } from "../../storage/catalogue/walPosition.ts";
 
 const SEGMENT = /^[0-9A-F]{24}$/;
@@ -8,8 +9,8 @@ const PARTIAL = /^[0-9A-F]{24}\.partial$/;
 const HELD = /^[0-9A-F]{24}(\.partial)?$/;
 const HISTORY = /^[0-9A-F]{8}\.history$/;
 
-/** Read of a file at once: age's chunk. */
-const CHUNK_BYTES = 64 * 1024;
+/** Read of a file at once. */
+const CHUNK_BYTES = 256 * 1024;
 
 /** What lies in the folder. */
 export interface Spooled {
@@ -75,8 +76,13 @@ export class Spool {
     };
   }
 
-  read(name: string): AsyncIterable<Buffer> {
-    return createReadStream(join(this.folder, name), { highWaterMark: CHUNK_BYTES });
+  /** What is yielded is valid only until the next one is asked for: its memory is given back at once. */
+  async *read(name: string): AsyncGenerator<Buffer> {
+    const path = join(this.folder, name);
+    for await (const chunk of createReadStream(path, { highWaterMark: CHUNK_BYTES })) {
+      yield chunk;
+      release(chunk);
+    }
   }
 
   /** Where a segment ends. */

@@ -94,6 +94,8 @@ function readDuration(text: string): { everyMs: number } | { fault: string } {
 }
 
 function isTimezone(name: string): boolean {
+  // Intl makes much of each question, and this is nearly always the one.
+  if (name === "UTC") return true;
   try {
     new Intl.DateTimeFormat("en", { timeZone: name });
     return true;

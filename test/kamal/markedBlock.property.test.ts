@@ -60,36 +60,24 @@ const file = fc
   });
 const place = fc.constantFrom<"accessories" | undefined>("accessories", undefined);
 
-test("a block that is written and then removed leaves the bytes as they were", () => {
-  fc.assert(
-    fc.property(file, place, (text, under) => {
-      const written = writeMarkedBlock(text, "shop", BLOCK, under);
-      assert.equal(removeMarkedBlock(written, "shop"), text);
-      assert.equal(removeMarkedBlock(text, "shop"), text);
-    }),
-    { numRuns: 500 },
-  );
-});
-
-test("a block is read back as it was given, whatever the file indents; twice is as once", () => {
+test("a block is read back as it was given, whatever the file indents; twice is as once; once removed, the bytes are as they were", () => {
   fc.assert(
     fc.property(file, place, (text, under) => {
       const written = writeMarkedBlock(text, "shop", BLOCK, under);
       assert.equal(readMarkedBlock(written, "shop"), BLOCK);
       assert.equal(writeMarkedBlock(written, "shop", BLOCK, under), written);
-    }),
-    { numRuns: 500 },
-  );
-});
-
-test("lines end as the file's lines do", () => {
-  fc.assert(
-    fc.property(file, place, (text, under) => {
-      fc.pre(text.includes("\n"));
-      const written = writeMarkedBlock(text, "shop", BLOCK, under);
+      assert.equal(removeMarkedBlock(written, "shop"), text);
+      assert.equal(removeMarkedBlock(text, "shop"), text);
       const ends = (of: string) => new Set(of.match(/\r?\n/g));
-      assert.deepEqual(ends(written), ends(text));
+      if (text.includes("\n"))
+        assert.deepEqual(ends(written), ends(text), "lines end as the file's do");
+      if (under === undefined) return;
+      const config = readKamalConfig({ base: { path: "deploy.yml", text: written }, env: {} });
+      const accessory = config.accessories["db_backup"];
+      assert.deepEqual({ ...accessory?.env.clear }, ACCESSORY.clear, "as Kamal reads it");
+      assert.deepEqual(accessory?.env.secret, ACCESSORY.secrets, "as Kamal reads it");
     }),
+    { numRuns: 600 },
   );
 });
 
@@ -103,19 +91,6 @@ test("two backups in one file: removed in either order, the bytes are as they we
       assert.equal(readMarkedBlock(both, "blog"), blog);
       const [first, second] = swapped ? ["shop", "blog"] : ["blog", "shop"];
       assert.equal(removeMarkedBlock(removeMarkedBlock(both, first ?? ""), second ?? ""), text);
-    }),
-    { numRuns: 300 },
-  );
-});
-
-test("Kamal's reading finds the accessory in the file", () => {
-  fc.assert(
-    fc.property(file, (text) => {
-      const written = writeMarkedBlock(text, "shop", BLOCK, "accessories");
-      const config = readKamalConfig({ base: { path: "deploy.yml", text: written }, env: {} });
-      const accessory = config.accessories["db_backup"];
-      assert.deepEqual({ ...accessory?.env.clear }, ACCESSORY.clear);
-      assert.deepEqual(accessory?.env.secret, ACCESSORY.secrets);
     }),
     { numRuns: 300 },
   );

@@ -60,7 +60,10 @@ export async function clone(
   requireOtherEnvironment(from, opened);
   const target = { ...opened, session: await forOneDatabase(opened.session) };
   if (options.yes !== true) requireTerminal(screen, "clone asks before it replaces a database");
-  const source = await chooseSource(from, target.source, time, options);
+  const source = await chooseSource(from, target.source, time, {
+    ...options,
+    staysHere: false,
+  });
   const { entry, mask } = source;
   const { backup, container } = target.session;
   screen.line(

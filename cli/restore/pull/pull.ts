@@ -51,7 +51,10 @@ export async function pull(
   const started = performance.now();
   const given = options.to === undefined ? null : parseGiven(options.to);
   const port = options.port === undefined ? undefined : portOf(options.port);
-  const source = await chooseSource(opened, stack, time, options);
+  const source = await chooseSource(opened, stack, time, {
+    ...options,
+    staysHere: given === null,
+  });
   const { screen, backup } = source.session;
   const { manifest } = source.opened;
   if (given !== null) {

@@ -25,6 +25,12 @@ export interface SourceOptions {
   readonly network?: string;
 }
 
+/** What else is known of a handover. */
+interface Handover extends SourceOptions, PartOptions {
+  /** The data stays on Docker's disk. */
+  readonly staysHere: boolean;
+}
+
 /** A backup that is to be handed over, known before anything is started. */
 export interface Source {
   readonly session: Session;
@@ -46,7 +52,7 @@ export async function chooseSource(
   opened: Session,
   stack: StackChoice,
   time: string,
-  options: SourceOptions & PartOptions,
+  options: Handover,
 ): Promise<Source> {
   const session = await forOneDatabase(opened, () => databasesInBucket(opened, stack));
   const { backup, screen } = session;
@@ -65,6 +71,7 @@ export async function chooseSource(
     // Without a manifest only the size of the backup is known, which is a tenth of the database's or more.
     databaseBytes: readable.manifest?.databaseBytes ?? 10 * entry.bytes,
     isPart: part.length > 0,
+    staysHere: options.staysHere,
   });
   const { image, network } = options;
   const staging = { keys, entry, opened: readable, mask, part, image, network, data };
@@ -74,11 +81,15 @@ export async function chooseSource(
 async function placeOf(
   { backup, screen }: Session,
   masked: boolean,
-  { databaseBytes, isPart }: { readonly databaseBytes: number; readonly isPart: boolean },
+  {
+    databaseBytes,
+    isPart,
+    staysHere,
+  }: { readonly databaseBytes: number; readonly isPart: boolean; readonly staysHere: boolean },
 ): Promise<DataPlace> {
   screen.waiting("asking Docker on this machine");
   await requireImage(screen, backup.image);
   const room = await readRoom(backup.image);
-  if (!isPart) requireDisk(room, databaseBytes);
+  if (!isPart && (staysHere || !masked)) requireDisk(room, databaseBytes);
   return masked ? placeInMemory(room, databaseBytes, isPart) : { kind: "container" };
 }

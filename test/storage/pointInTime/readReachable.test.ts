@@ -144,7 +144,7 @@ describe("what a bucket can bring back", () => {
     assert.deepEqual((await requireRecovery(holed, KEYS, "latest")).recovery.bases, [whole]);
   });
 
-  it("has no window by what somebody else has signed, nor by a base without its tar", async () => {
+  it("has no window by what somebody else has signed, nor by a base without its tar or the end of its WAL", async () => {
     const base = baseAt("2026-11-01T02:00:00", 3);
     const foreign = bucket({ segments: [3], bases: [base], keys: OTHERS });
     assert.deepEqual((await readReachable(foreign, KEYS)).windows, []);
@@ -155,6 +155,9 @@ describe("what a bucket can bring back", () => {
       requireRecovery(bare, KEYS, "latest"),
       /holds no base backup with its WAL/,
     );
+    // Its WAL is there from the beginning, but not to the end.
+    const cut = bucket({ segments: [3], bases: [{ ...base, endLsn: "0/4000010" }] });
+    assert.deepEqual((await readReachable(cut, KEYS)).windows, []);
     // A record that was copied under the name of another one.
     const renamed = bucket({ segments: [3], bases: [] });
     const copy = recordText(base, KEYS, "base backup");
