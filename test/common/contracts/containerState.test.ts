@@ -26,10 +26,10 @@ function filesIn(script: string): Set<string> {
 }
 
 test("the scripts of the image know the state files by the names of the contract", () => {
-  const { scheduler, result, fault, missed } = STATE_FILES;
+  const { scheduler, result, fault, missed, wal } = STATE_FILES;
   const remarks = Object.values(REMARK_FILES);
-  assert.deepEqual(filesIn("agent-health"), new Set([scheduler, result, ...remarks, fault]));
-  assert.deepEqual(filesIn("run.sh"), new Set([scheduler, result, missed]));
+  assert.deepEqual(filesIn("agent-health"), new Set([scheduler, result, ...remarks, fault, wal]));
+  assert.deepEqual(filesIn("run.sh"), new Set([scheduler, result, missed, wal]));
 });
 
 test("the health check reads the line of a result", (t) => {
