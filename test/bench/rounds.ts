@@ -85,7 +85,7 @@ export async function runRounds(
     await seen(result.smallBackups, "ours, a tenth", tools.backup(small, bucket));
   });
   await inRounds("restores", async () => {
-    await seen(result.restores, "ours, streamed", tools.restore(database, bucket));
+    await seen(result.restores, "ours", tools.restore(database, bucket));
     await seen(result.incumbentRestores, "theirs", tools.incumbentRestore(bucket));
     const onScratch = withScratch(images.agent, (volume) =>
       tools.restore(database, bucket, volume),

@@ -87,15 +87,12 @@ export function judge(rounds: Rounds): Figure[] {
       of(backups, (run) => run.storedBytes / 1e6),
       of(incumbentBackups, (run) => run.plainBytes / 1e6),
     ),
+    proportion("restore over the incumbent's pg_restore alone", "s", wall(rounds.restores), alone, {
+      must: 1.1,
+      aim: 1.05,
+    }),
     proportion(
-      "streamed restore over the incumbent's pg_restore alone",
-      "s",
-      wall(rounds.restores),
-      alone,
-      { must: 1.1, aim: 1.05 },
-    ),
-    proportion(
-      "streamed restore over the incumbent's whole restore",
+      "restore over the incumbent's whole restore",
       "s",
       wall(rounds.restores),
       wall(rounds.incumbentRestores),
